@@ -1,0 +1,10 @@
+"""Recognise the emotion in recorded speech, and show and play the evidence for it.
+
+Follow a recording through :mod:`ser_core.pipeline`.
+"""
+
+import os
+
+# Two threads that spin while they wait for each other are forty times slower beside any other busy process;
+# the setting only counts when it is made before torch starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

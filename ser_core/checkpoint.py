@@ -1,0 +1,126 @@
+"""A model as a folder: weights in half precision, a card, the list of what it was trained on, and a README."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
+from torch import nn
+
+from ser_core.classifier import NetworkClassifier
+from ser_core.emotions import COLOURS
+from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.networks import NETWORKS
+from ser_core.settings import FrontEnd, settings_from_dict
+
+MODELS = Path(__file__).parent.parent / "models"
+WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
+LARGEST_BYTES = 20_000_000
+
+
+def save_model(
+    folder: Path, network: nn.Module, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
+) -> None:
+    """Write a model's folder, whole or not at all.
+
+    Parameters
+    ----------
+    card : dict
+        At least `architecture`, `emotions`, `front_end` and `temperature`.
+    trained_on : list of (sha256, corpus:speaker)
+        Every recording that training or validation saw.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half_written = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(half_written, ignore_errors=True)
+    half_written.mkdir()
+    save_file({name: _halved(name, tensor) for name, tensor in network.state_dict().items()}, half_written / WEIGHTS)
+    (half_written / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
+    (half_written / "README.md").write_text(readme, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(half_written, folder)
+
+
+def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassifier:
+    """Load one of the models that are shipped, by its name, or any model's folder.
+
+    Raises
+    ------
+    ModelRefused
+        If there is no such model, or its files are damaged, too large or not made for each other.
+    """
+    folder = find_model(name_or_path, models)
+    card = read_card(folder)
+    weights = folder / WEIGHTS
+    if weights.stat().st_size > LARGEST_BYTES:
+        raise ModelRefused(f"{folder.name}: its weights have {weights.stat().st_size} bytes; at most {LARGEST_BYTES} are read.")
+    data = weights.read_bytes()
+    try:
+        emotions, architecture = tuple(card["emotions"]), card["architecture"]
+        front_end = settings_from_dict(FrontEnd, card["front_end"])
+        network = NETWORKS[architecture](len(emotions))
+        network.load_state_dict(load_tensors(data))
+        temperature = float(card["temperature"])
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, SettingsRefused) as reason:
+        raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
+    if not set(emotions) <= set(COLOURS) or not 0 < temperature < 100:
+        raise ModelRefused(f"{folder.name}: the card names unknown emotions or an impossible temperature. Fetch it again.")
+    return NetworkClassifier(
+        network,
+        name=folder.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        emotions=emotions,
+        front_end=front_end,
+        temperature=temperature,
+    )
+
+
+def model_names(models: Path = MODELS) -> list[str]:
+    """Return the names of the models that are shipped, fusion first: it is the project's own."""
+    names = [folder.name for folder in models.iterdir() if (folder / WEIGHTS).is_file()] if models.is_dir() else []
+    return sorted(names, key=lambda name: (name != "fusion", name))
+
+
+def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
+    """Return a model's folder, from its name or its path."""
+    named = re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name_or_path))
+    folder = models / str(name_or_path) if named and (models / str(name_or_path)).is_dir() else Path(name_or_path)
+    if not (folder / WEIGHTS).is_file() or not (folder / CARD).is_file():
+        raise ModelRefused(
+            f"There is no model '{folder.name}'. Shipped are: {', '.join(model_names(models)) or 'none'}; "
+            f"or give a folder that holds {WEIGHTS} and {CARD}."
+        )
+    return folder
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return a model's card."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
+    if not isinstance(card, dict):
+        raise ModelRefused(f"{folder.name}: its card is not a card. Fetch the model again.")
+    return card
+
+
+def training_list(folder: Path) -> dict[str, str]:
+    """Return the recordings that a model was trained on: sha256 to corpus:speaker."""
+    with (folder / TRAINING_LIST).open(newline="", encoding="utf-8") as file:
+        return {row["sha256"]: row["speaker"] for row in csv.DictReader(file)}
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    # Running variances span more than half precision does.
+    return tensor.contiguous() if "running_" in name or not tensor.is_floating_point() else tensor.half().contiguous()

@@ -1,0 +1,148 @@
+"""A trained network as the rest of the project knows it: numpy in, numpy out."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ser_core.errors import SettingsRefused
+from ser_core.settings import FrontEnd
+
+BATCH = 32
+
+
+class Classifier(Protocol):
+    """What pages and explainers may ask of any model, ours or anyone's.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Where Grad-CAM can look, the default first; empty where it cannot.
+    temperature : float
+        Logits are divided by it before the softmax; fitted on validation recordings.
+    """
+
+    emotions: tuple[str, ...]
+    name: str
+    sha256: str
+    front_end: FrontEnd
+    temperature: float
+    layers: tuple[str, ...]
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        """Return float32 logits (n, classes) of segments (n, frames, bands)."""
+
+    def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
+        """Return signed Grad-CAM maps (n, h, w) for the logits weighted by `class_weights` (classes,)."""
+
+    def randomised(self, seed: int) -> "Classifier | None":
+        """Return the same architecture with random weights, or None where there is no such thing."""
+
+
+class NetworkClassifier:
+    """A network of `ser_core.networks` behind the interface above; float32, on the processor."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        sha256: str,
+        emotions: tuple[str, ...],
+        front_end: FrontEnd,
+        temperature: float = 1.0,
+    ) -> None:
+        self.name, self.sha256, self.emotions = name, sha256, emotions
+        self.front_end, self.temperature = front_end, temperature
+        self.network = network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._maps = tuple(network.maps(torch.zeros(1, 1, 96, front_end.spectrogram.bands)))
+        self.layers = ("both", *self._maps) if len(self._maps) > 1 else self._maps
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        """Return the logits of segments.
+
+        Parameters
+        ----------
+        segments : ndarray of shape (n, frames, bands), float32
+
+        Returns
+        -------
+        ndarray of shape (n, classes), float32
+        """
+        with torch.inference_mode():
+            logits = [self.network(batch) for batch in _batches(segments)]
+        return torch.cat(logits).numpy() if logits else np.empty((0, len(self.emotions)), np.float32)
+
+    def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
+        """Return Grad-CAM's maps, signed.
+
+        A map's channels are weighted by the mean gradient of the weighted logits. "both" adds the branches' maps on the
+        finer grid, the coarser one divided by how many of the finer cells one of its cells holds: each map then adds up
+        to the same evidence as on its own grid.
+
+        Parameters
+        ----------
+        segments : ndarray of shape (n, frames, bands), float32
+        class_weights : ndarray of shape (classes,)
+            One-hot for an emotion; 1 and -1 for one emotion against another.
+        layer : str
+            One of `layers`.
+
+        Returns
+        -------
+        ndarray of shape (n, h, w), float32
+
+        References
+        ----------
+        Selvaraju et al. 2017, arXiv:1610.02391.
+        """
+        if layer not in self.layers:
+            raise SettingsRefused(f"{self.name} has no layer '{layer}'; choose one of {', '.join(self.layers)}.")
+        names = self._maps if layer == "both" else (layer,)
+        weights = torch.as_tensor(class_weights, dtype=torch.float32)
+        return np.concatenate([self._activation_of(batch, weights, names) for batch in _batches(segments)])
+
+    def _activation_of(self, batch: Tensor, weights: Tensor, names: tuple[str, ...]) -> np.ndarray:
+        with torch.enable_grad():
+            maps = self.network.maps(batch.requires_grad_())
+            wanted = [maps[name] for name in names]
+            gradients = torch.autograd.grad((self.network.classify(maps) @ weights).sum(), wanted)
+        cams = [
+            (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
+            for map_, gradient in zip(wanted, gradients, strict=True)
+        ]
+        finest = max((cam.shape[2:] for cam in cams), key=lambda size: size[0] * size[1])
+        total = sum(_spread(cam, finest) for cam in cams)
+        return total[:, 0].numpy()
+
+    def randomised(self, seed: int) -> "NetworkClassifier":
+        """Return the same architecture with freshly drawn weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = type(self.network)(len(self.emotions))
+        return NetworkClassifier(
+            network,
+            name=f"{self.name}, random weights",
+            sha256=f"{self.sha256}-random-{seed}",
+            emotions=self.emotions,
+            front_end=self.front_end,
+            temperature=self.temperature,
+        )
+
+
+def _batches(segments: np.ndarray) -> list[Tensor]:
+    return [
+        torch.tensor(np.ascontiguousarray(segments[start : start + BATCH]), dtype=torch.float32)
+        .unsqueeze(1)
+        .to(memory_format=torch.channels_last)
+        for start in range(0, len(segments), BATCH)
+    ]
+
+
+def _spread(cam: Tensor, size: torch.Size) -> Tensor:
+    if cam.shape[2:] == size:
+        return cam
+    cells = (size[0] * size[1]) / (cam.shape[2] * cam.shape[3])
+    return F.interpolate(cam, size, mode="bilinear", align_corners=False) / cells

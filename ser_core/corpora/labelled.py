@@ -1,0 +1,53 @@
+"""What a corpus gives: labelled recordings, and a word about every file that was left out."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".mp3"}
+
+
+@dataclass(frozen=True)
+class LabelledRecording:
+    """One recording of a corpus.
+
+    Attributes
+    ----------
+    emotion : str
+        In the words of `ser_core.emotions`.
+    speaker : str
+        Unique within the corpus.
+    text : str
+        Identifies the sentence within the corpus: what two recordings share is the same words.
+    """
+
+    path: Path
+    corpus: str
+    speaker: str
+    emotion: str
+    text: str
+    language: str
+    gender: str | None = None
+
+    @property
+    def speaker_id(self) -> str:
+        """Unique over all corpora."""
+        return f"{self.corpus}:{self.speaker}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Recordings in the order of their paths, and what was left out with the reason for each."""
+
+    name: str
+    recordings: tuple[LabelledRecording, ...]
+    left_out: tuple[tuple[Path, str], ...]
+
+    def reasons(self) -> Counter[str]:
+        """Count what was left out by reason."""
+        return Counter(reason for _, reason in self.left_out)
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Return every audio file under a folder, in a fixed order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)

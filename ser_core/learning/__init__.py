@@ -1,0 +1,1 @@
+"""Training networks on labelled recordings, and measuring what they learnt."""

@@ -1,0 +1,94 @@
+"""Change segments as other speakers, rooms and microphones would, so that a network does not learn them by heart."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ser_core.torchaudio_import import torchaudio
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Ranges are drawn from evenly; 0 turns a change off.
+
+    Attributes
+    ----------
+    gain_db : float
+        Level changes by up to this much either way.
+    tempo, vocal_tract : float
+        Time and band axes are stretched by up to this part either way; the latter as a longer or shorter vocal tract
+        would.
+    time_mask_frames, band_mask : int
+        Longest masks of SpecAugment; two of each.
+    mixup : float
+        Both parameters of the beta distribution that mixing weights are drawn from.
+    """
+
+    gain_db: float = 10.0
+    tempo: float = 0.12
+    vocal_tract: float = 0.10
+    time_mask_frames: int = 20
+    band_mask: int = 10
+    mixup: float = 0.2
+
+
+def augment(segments: Tensor, settings: AugmentationSettings, log_offset: float) -> Tensor:
+    """Return changed copies of segments (n, 1, frames, bands); draws from torch's global generator.
+
+    References
+    ----------
+    Park et al. 2019, arXiv:1904.08779, for the masks; Jaitly and Hinton 2013 for the vocal tract.
+    """
+    segments = _warp(segments, settings)
+    if settings.gain_db:
+        gain = 10 ** (_evenly(len(segments), settings.gain_db).view(-1, 1, 1, 1) / 20)
+        magnitude = (segments.exp() - log_offset).clamp_min(0)
+        segments = (magnitude * gain + log_offset).log()
+    # torchaudio's axes: (n, channel, frequency, time). The mean is what a mask may hide without being heard itself.
+    means = segments.mean(dim=(2, 3), keepdim=True)
+    centred = (segments - means).transpose(2, 3)
+    for _ in range(2):
+        if settings.time_mask_frames:
+            centred = torchaudio.functional.mask_along_axis_iid(centred, settings.time_mask_frames, 0.0, 3)
+        if settings.band_mask:
+            centred = torchaudio.functional.mask_along_axis_iid(centred, settings.band_mask, 0.0, 2)
+    return centred.transpose(2, 3) + means
+
+
+def mixup(segments: Tensor, targets: Tensor, settings: AugmentationSettings) -> tuple[Tensor, Tensor]:
+    """Mix each segment, and its target distribution (n, classes), with another of the batch.
+
+    References
+    ----------
+    Zhang et al. 2018, arXiv:1710.09412.
+    """
+    if not settings.mixup:
+        return segments, targets
+    weight = torch.distributions.Beta(settings.mixup, settings.mixup).sample((len(segments),))
+    weight = torch.maximum(weight, 1 - weight)
+    other = torch.randperm(len(segments))
+    along = weight.view(-1, 1, 1, 1)
+    return (
+        along * segments + (1 - along) * segments[other],
+        weight[:, None] * targets + (1 - weight[:, None]) * targets[other],
+    )
+
+
+def _warp(segments: Tensor, settings: AugmentationSettings) -> Tensor:
+    if not (settings.tempo or settings.vocal_tract):
+        return segments
+    count = len(segments)
+    scale_time = 1 + _evenly(count, settings.tempo)
+    scale_bands = 1 + _evenly(count, settings.vocal_tract)
+    # The affine grid's first axis is the last of the data: bands. The lowest band stays where it is.
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0], matrix[:, 0, 2] = scale_bands, scale_bands - 1
+    matrix[:, 1, 1] = scale_time
+    grid = F.affine_grid(matrix, list(segments.shape), align_corners=False)
+    return F.grid_sample(segments, grid, padding_mode="border", align_corners=False)
+
+
+def _evenly(count: int, most: float) -> Tensor:
+    return (torch.rand(count) * 2 - 1) * most

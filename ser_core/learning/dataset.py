@@ -1,0 +1,97 @@
+"""Labelled recordings as a network learns from them: log-mel spectrograms, segments and classes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ser_core.audio import read_recording
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import AudioRefused
+from ser_core.segments import split_into_segments
+from ser_core.selection import select_segments
+from ser_core.settings import FrontEnd
+from ser_core.spectrogram import spectrogram_of
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSpectrogram:
+    """One recording ready for a network.
+
+    Attributes
+    ----------
+    log_mel : ndarray of shape (frames, bands), float16
+        At least one segment long.
+    start_frames : ndarray of shape (segments,), int
+        Of the segments that data selection kept.
+    label : int
+        Place of its emotion among the model's.
+    """
+
+    item: LabelledRecording
+    sha256: str
+    log_mel: np.ndarray
+    start_frames: np.ndarray
+    segments_before_selection: int
+    label: int
+
+    def segments(self, frames: int) -> np.ndarray:
+        """Return the kept segments, shape (segments, frames, bands), float16."""
+        return np.stack([self.log_mel[start : start + frames] for start in self.start_frames])
+
+
+def load_dataset(
+    items: Sequence[LabelledRecording],
+    emotions: tuple[str, ...],
+    front_end: FrontEnd,
+    cache: Path,
+    progress: Progress,
+) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
+    """Decode recordings, or take them from the cache, and select their segments.
+
+    Returns
+    -------
+    dataset : list of LabelledSpectrogram
+        Of the recordings whose emotion is among `emotions`.
+    left_out : list of (file name, reason)
+        Files that were refused.
+    """
+    dataset, left_out = [], []
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = [item for item in items if item.emotion in emotions]
+    for done, item in enumerate(wanted):
+        if done % 50 == 0:
+            progress(done / len(wanted), f"Reading recording {done} of {len(wanted)}")
+        try:
+            sha256, log_mel = _cached_log_mel(item.path, front_end, cache)
+        except AudioRefused as refusal:
+            left_out.append((item.path.name, str(refusal)))
+            continue
+        segments, starts = split_into_segments(log_mel.astype(np.float32), front_end.segments)
+        kept, _ = select_segments(segments, front_end.selection)
+        if len(log_mel) < segments.shape[1]:
+            log_mel = segments[0].astype(np.float16)
+        dataset.append(
+            LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), emotions.index(item.emotion))
+        )
+    return dataset, left_out
+
+
+def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, np.ndarray]:
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
+    kept = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
+    if kept.exists():
+        return sha256, np.load(kept)
+    log_mel = spectrogram_of(read_recording(data, path.name), front_end.spectrogram).log_mel.astype(np.float16)
+    half_written = kept.with_suffix(".part")
+    with half_written.open("wb") as file:
+        np.save(file, log_mel)
+    half_written.replace(kept)
+    return sha256, log_mel

@@ -1,0 +1,11 @@
+"""The networks, by the names that cards and the command line use."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from ser_core.networks.late_fusion import LateFusion
+from ser_core.networks.vggish import VGGish
+from ser_core.networks.yamnet import YAMNet
+
+NETWORKS: dict[str, Callable[[int], nn.Module]] = {"fusion": LateFusion, "vggish": VGGish, "yamnet": YAMNet}

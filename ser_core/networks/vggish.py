@@ -1,0 +1,73 @@
+"""VGGish with batch norm, whose maps after pools 2, 3 and 4 are added into one: it keeps where in time and frequency."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GROUPS = ((64,), (128,), (256, 256), (512, 512))
+FUSED_CHANNELS = 256
+SQUEEZED_CHANNELS = 64
+FEATURES = 256
+FUSED_SIZE = (12, 8)
+
+
+class PoolFusion(nn.Module):
+    """Bring the maps of three pools to the same channels and size, and add them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_fused = nn.ModuleList(nn.Conv2d(group[-1], FUSED_CHANNELS, 1) for group in GROUPS[1:])
+
+    def forward(self, pools: list[Tensor]) -> Tensor:
+        maps = [to_fused(pool) for to_fused, pool in zip(self.to_fused, pools, strict=True)]
+        return sum(F.interpolate(m, FUSED_SIZE, mode="bilinear", align_corners=False) for m in maps)
+
+
+class VGGish(nn.Module):
+    """Convolutions 64 | 128 | 256 256 | 512 512, pool fusion, and a dense layer of 256 features, without global pooling.
+
+    A 1x1 convolution squeezes the fused map from 256 to 64 channels before it is flattened. Without it the dense layer
+    alone holds 6.3 million weights, more than all convolutions.
+
+    References
+    ----------
+    Hershey et al. 2017, arXiv:1609.09430; Kim and Kwak 2024, section 4.1 and Fig. 8.
+    """
+
+    features_count = FEATURES
+
+    def __init__(self, classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        channels, self.groups = 1, nn.ModuleList()
+        for group in GROUPS:
+            layers: list[nn.Module] = []
+            for out in group:
+                layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+                channels = out
+            self.groups.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+        self.fuse = PoolFusion()
+        self.squeeze = nn.Sequential(nn.ReLU(), nn.Conv2d(FUSED_CHANNELS, SQUEEZED_CHANNELS, 1), nn.ReLU())
+        self.dense = nn.Sequential(
+            nn.Flatten(), nn.Linear(FUSED_SIZE[0] * FUSED_SIZE[1] * SQUEEZED_CHANNELS, FEATURES), nn.ReLU()
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(FEATURES, classes)
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return the maps that Grad-CAM can look at, of segments (n, 1, 96, 64)."""
+        pools = []
+        for group in self.groups:
+            segments = group(segments)
+            pools.append(segments)
+        return {"vggish": self.fuse(pools[1:])}
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the features (n, 256) of the maps."""
+        return self.dense(self.squeeze(maps["vggish"]))
+
+    def classify(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the logits (n, classes) of the maps."""
+        return self.head(self.dropout(self.features(maps)))
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Return the logits (n, classes) of segments (n, 1, 96, 64)."""
+        return self.classify(self.maps(segments))

@@ -1,0 +1,181 @@
+"""Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ser_core.errors import SettingsRefused
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """What is accepted at the gate. Decoding stops at `longest_s`, whatever the file's header promises."""
+
+    shortest_s: float = 0.1
+    longest_s: float = 600.0
+    most_channels: int = 8
+    lowest_rate_hz: int = 4_000
+    highest_rate_hz: int = 192_000
+    largest_file_bytes: int = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class SpectrogramSettings:
+    """Tables 2 and 3 of Kim and Kwak 2024; the band limits are those of AudioSet's front end."""
+
+    sample_rate_hz: int = 48_000
+    window_samples: int = 1_200
+    hop_samples: int = 480
+    fft_samples: int = 1_200
+    bands: int = 64
+    low_hz: float = 125.0
+    high_hz: float = 7_500.0
+    log_offset: float = 0.001
+
+    @property
+    def frame_hop_s(self) -> float:
+        return self.hop_samples / self.sample_rate_hz
+
+    @property
+    def frame_start_s(self) -> float:
+        """Where the time that frame 0 stands for begins: its middle hop, so that frames tile the time axis."""
+        return (self.window_samples - self.hop_samples) / 2 / self.sample_rate_hz
+
+    @property
+    def audioset_scale(self) -> float:
+        """Factor that brings a magnitude here to AudioSet's front end (window 400, FFT bins of 31.25 Hz).
+
+        The magnitude of a steady tone grows with the window's samples; a mel band adds up bins, so it grows with
+        their density too.
+        """
+        return (400 / self.window_samples) * ((self.sample_rate_hz / self.fft_samples) / (16_000 / 512))
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """Segments of 0.96 s that overlap by half. `segment_frames` None: the whole recording is one segment."""
+
+    segment_frames: int | None = 96
+    hop_frames: int = 48
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Gaussian data selection: the rule (`minmax`, `guarded` or `none`) and the score a segment must exceed."""
+
+    rule: str = "guarded"
+    threshold: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("minmax", "guarded", "none"):
+            raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """All that happens to a recording before a network sees it; stored in the model's card."""
+
+    spectrogram: SpectrogramSettings = field(default_factory=SpectrogramSettings)
+    segments: SegmentSettings = field(default_factory=SegmentSettings)
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+
+
+@dataclass(frozen=True)
+class GradCamSettings:
+    """`layer` None: the model's own default."""
+
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class OcclusionSettings:
+    """A box of `window_frames` x `window_bands` that moves by the strides; `fill` is band_mean, noise_floor or random."""
+
+    window_frames: int = 16
+    window_bands: int = 8
+    stride_frames: int = 8
+    stride_bands: int = 4
+    fill: str = "noise_floor"
+
+
+@dataclass(frozen=True)
+class LimeSettings:
+    """Cells of `cell_frames` x `cell_bands`; masks come in pairs, each the complement of the other."""
+
+    cell_frames: int = 16
+    cell_bands: int = 8
+    masks: int = 1_000
+    kernel_width: float = 0.25
+    fill: str = "noise_floor"
+
+
+@dataclass(frozen=True)
+class FocusSettings:
+    """How a map becomes a profile over time and the profile becomes regions."""
+
+    smoothing_s: float = 0.10
+    shortest_region_s: float = 0.10
+    longest_closed_gap_s: float = 0.10
+    fade_s: float = 0.005
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """Below these the app says so instead of naming an emotion.
+
+    With a calibrated temperature a best score below one half means: more likely wrong than right.
+    """
+
+    least_score: float = 0.5
+    least_speech_s: float = 0.25
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """One analysis, whole: the same settings, recording and model give the same result.
+
+    Attributes
+    ----------
+    emotion : str or None
+        The emotion to explain; None: the one with the best score.
+    against : str or None
+        Explain `emotion` rather than this one; None: rather than all others together.
+    stretch_s : (start, end) or None
+        None: the whole recording, or where it is longer than `longest_stretch_s` its best `default_stretch_s`.
+    explain : tuple of str
+        Methods to run, of grad_cam, lime, occlusion. The first gives the profile and the focus.
+    """
+
+    emotion: str | None = None
+    against: str | None = None
+    stretch_s: tuple[float, float] | None = None
+    explain: tuple[str, ...] = ("grad_cam", "lime", "occlusion")
+    seed: int = 0
+    longest_stretch_s: float = 30.0
+    default_stretch_s: float = 15.0
+    grad_cam: GradCamSettings = field(default_factory=GradCamSettings)
+    occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
+    lime: LimeSettings = field(default_factory=LimeSettings)
+    focus: FocusSettings = field(default_factory=FocusSettings)
+    verdict: VerdictSettings = field(default_factory=VerdictSettings)
+
+
+def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
+    """Build settings, nested ones too, from what `dataclasses.asdict` and JSON made of them.
+
+    Raises
+    ------
+    SettingsRefused
+        If a name is not one of this kind's settings, so that a misspelt or newer card never passes in silence.
+    """
+    known = {f.name: f.type for f in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise SettingsRefused(f"{kind.__name__} has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
+    nested = {name: known[name] for name, value in values.items() if isinstance(value, dict)}
+    return kind(
+        **{name: settings_from_dict(nested[name], v) if name in nested else _tupled(v) for name, v in values.items()}
+    )
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,74 @@
+"""From a recording to its log-mel spectrogram."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from ser_core.analysis import Spectrogram
+from ser_core.audio import resample
+from ser_core.recording import Recording
+from ser_core.settings import SpectrogramSettings
+from ser_core.torchaudio_import import torchaudio
+
+
+def spectrogram_of(recording: Recording, settings: SpectrogramSettings) -> Spectrogram:
+    """Return the log-mel spectrogram of a recording, resampled for this only."""
+    samples = resample(recording.samples, recording.sample_rate_hz, settings.sample_rate_hz)
+    return Spectrogram(log_mel(samples, settings), settings)
+
+
+def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
+    """Return log(mel magnitude + offset), on AudioSet's scale.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n,), float32
+        At `settings.sample_rate_hz`, in [-1, 1].
+
+    Returns
+    -------
+    ndarray of shape (frames, bands), float32
+        In neper. Frame i covers the samples [hop i, hop i + window); zeros follow the last sample until it lies in a
+        frame.
+
+    References
+    ----------
+    Kim and Kwak 2024, Tables 2 and 3; Hershey et al. 2017, arXiv:1609.09430, for the band limits and the offset.
+    """
+    beyond = max(len(samples) - settings.window_samples, 0)
+    frames = 1 + -(-beyond // settings.hop_samples)
+    padded = np.zeros((frames - 1) * settings.hop_samples + settings.window_samples, np.float32)
+    padded[: len(samples)] = samples
+    with torch.inference_mode():
+        magnitude = _mel_magnitude(settings)(torch.from_numpy(padded)) * settings.audioset_scale
+        return torch.log(magnitude + settings.log_offset).T.contiguous().numpy()
+
+
+def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:
+    """Return the centre of each mel band in Hz, shape (bands,)."""
+    return band_edges_hz(settings)[1:-1]
+
+
+def band_edges_hz(settings: SpectrogramSettings) -> np.ndarray:
+    """Return the corners of the triangular mel bands in Hz, shape (bands + 2,): band b rises from b to b + 1, falls to b + 2."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (settings.low_hz, settings.high_hz))
+    return 700 * (10 ** (np.linspace(low, high, settings.bands + 2) / 2595) - 1)
+
+
+@lru_cache(maxsize=4)
+def _mel_magnitude(settings: SpectrogramSettings) -> torch.nn.Module:
+    # torchaudio's default of centred frames would shift every frame by half a window.
+    return torchaudio.transforms.MelSpectrogram(
+        sample_rate=settings.sample_rate_hz,
+        n_fft=settings.fft_samples,
+        win_length=settings.window_samples,
+        hop_length=settings.hop_samples,
+        f_min=settings.low_hz,
+        f_max=settings.high_hz,
+        n_mels=settings.bands,
+        power=1.0,
+        center=False,
+        norm=None,
+        mel_scale="htk",
+    )
