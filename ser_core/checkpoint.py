@@ -64,7 +64,9 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
     card = read_card(folder)
     weights = folder / WEIGHTS
     if weights.stat().st_size > LARGEST_BYTES:
-        raise ModelRefused(f"{folder.name}: its weights have {weights.stat().st_size} bytes; at most {LARGEST_BYTES} are read.")
+        raise ModelRefused(
+            f"{folder.name}: its weights have {weights.stat().st_size} bytes; at most {LARGEST_BYTES} are read."
+        )
     data = weights.read_bytes()
     try:
         emotions, architecture = tuple(card["emotions"]), card["architecture"]
@@ -75,7 +77,9 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, SettingsRefused) as reason:
         raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
     if not set(emotions) <= set(COLOURS) or not 0 < temperature < 100:
-        raise ModelRefused(f"{folder.name}: the card names unknown emotions or an impossible temperature. Fetch it again.")
+        raise ModelRefused(
+            f"{folder.name}: the card names unknown emotions or an impossible temperature. Fetch it again."
+        )
     return NetworkClassifier(
         network,
         name=folder.name,

@@ -1,12 +1,24 @@
 """The commands of `python -m ser_core`."""
 
 import argparse
+import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ser_core.errors import SerError
+from ser_core.analysis_folder import folder_name, save_analysis
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model, model_names
+from ser_core.errors import SerError, SettingsRefused
+from ser_core.explanation import EXPLAINERS
+from ser_core.learning.classifier_training import TrainingPlan, train_classifier
+from ser_core.learning.model_evaluation import evaluate_model
+from ser_core.networks import NETWORKS
+from ser_core.pipeline import analyse_recording
+from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings
 
 RUNS = Path("runs")
 
@@ -15,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 2 where something was refused."""
     parser = argparse.ArgumentParser(prog="python -m ser_core", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_analyse(commands)
     _add_train(commands)
+    _add_evaluate(commands)
     asked = parser.parse_args(arguments)
     try:
         return asked.run(asked)
@@ -27,10 +41,91 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _add_analyse(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    analyse = commands.add_parser(
+        "analyse", help="say which emotion is heard in recordings, and where the evidence lies"
+    )
+    analyse.add_argument("files", nargs="+", metavar="FILE")
+    analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    analyse.add_argument("--explain", type=_methods, default=tuple(EXPLAINERS), metavar=",".join(EXPLAINERS))
+    analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
+    analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
+    analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
+    analyse.add_argument("--seed", type=int, default=0)
+    analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
+    analyse.set_defaults(run=_analyse)
+
+
+def _analyse(asked: argparse.Namespace) -> int:
+    classifier = load_model(_model(asked.model))
+    settings = AnalysisSettings(
+        emotion=asked.emotion, against=asked.against, stretch_s=asked.stretch, explain=asked.explain, seed=asked.seed
+    )
+    stems = Counter(folder_name(Path(file).name) for file in asked.files)
+    refused = 0
+    for file in asked.files:
+        try:
+            recording = read_recording(file)
+            analysis = analyse_recording(recording, classifier, settings, _progress())
+        except SerError as refusal:
+            refused += 1
+            named = str(refusal).startswith(f"{Path(file).name}:")
+            print(refusal if named else f"{Path(file).name}: {refusal}", file=sys.stderr)
+            continue
+        stem = folder_name(recording.name)
+        folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
+        save_analysis(analysis, folder, settings.focus)
+        best = max(analysis.scores.recording)
+        print(
+            f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {len(analysis.focus)} focus regions, {folder}"
+        )
+    return 2 if refused else 0
+
+
+def _model(name: str | None) -> str:
+    if name is not None:
+        return name
+    if not model_names():
+        raise SettingsRefused("No model is shipped here. Train one, or give the folder of one with --model.")
+    return model_names()[0]
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    methods = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not methods or not set(methods) <= set(EXPLAINERS):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(EXPLAINERS)}")
+    return methods
+
+
+def _stretch(text: str) -> tuple[float, float]:
+    try:
+        start_s, end_s = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form START:END, in seconds") from None
+    return start_s, end_s
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser("evaluate", help="measure a model on corpora that it was not trained on")
+    evaluate.add_argument("--model", default=None, metavar="NAME|PATH")
+    evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=_corpus)
+    evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(asked: argparse.Namespace) -> int:
+    result = evaluate_model(_model(asked.model), dict(asked.corpus), _progress())
+    _print_figures(result)
+    print(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
 def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=_corpus)
-    train.add_argument("--network", choices=("fusion", "vggish", "yamnet"), default="fusion")
+    train.add_argument("--network", choices=tuple(NETWORKS), default="fusion")
     train.add_argument("--folds", type=int, default=5)
     train.add_argument("--fold", type=int, default=1, help="the fold whose speakers are the test")
     train.add_argument("--epochs", type=int, help="of each branch")
@@ -42,9 +137,6 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _train(asked: argparse.Namespace) -> int:
-    from ser_core.learning.classifier_training import TrainingPlan, train_classifier
-    from ser_core.settings import FrontEnd, SelectionSettings
-
     plan = TrainingPlan(
         corpora=dict(asked.corpus),
         network=asked.network,
@@ -55,12 +147,16 @@ def _train(asked: argparse.Namespace) -> int:
         front_end=FrontEnd(selection=SelectionSettings(asked.select)),
     )
     card = train_classifier(plan, asked.out, RUNS, resume=asked.resume, progress=_progress())
-    for name, f in card["test_figures"]["corpora"].items():
-        low, high = f["interval"]
-        print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
-    print(f"{'mean over corpora':22s} UAR {100 * card['test_figures']['mean_over_corpora_uar']:5.1f} %")
+    _print_figures(card["test_figures"])
     print(f"Split: {card['split']}. Written to {asked.out}.")
     return 0
+
+
+def _print_figures(result: dict[str, Any]) -> None:
+    for name, f in result["corpora"].items():
+        low, high = f["interval"]
+        print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
+    print(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
 
 
 def _corpus(text: str) -> tuple[str, str]:

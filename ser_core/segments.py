@@ -37,5 +37,5 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
 
 
 def noise_floor(log_mel: np.ndarray) -> np.ndarray:
-    """Return the level of each band that 95 % of the frames exceed, shape (bands,): what a pause of this recording holds."""
+    """Return the level of each band that 95 % of the frames exceed, shape (bands,): what its pauses hold."""
     return np.percentile(log_mel, NOISE_FLOOR_PERCENTILE, axis=0).astype(np.float32)

@@ -88,7 +88,7 @@ class GradCamSettings:
 
 @dataclass(frozen=True)
 class OcclusionSettings:
-    """A box of `window_frames` x `window_bands` that moves by the strides; `fill` is band_mean, noise_floor or random."""
+    """A box that moves by the strides; `fill` is band_mean, noise_floor or random."""
 
     window_frames: int = 16
     window_bands: int = 8

@@ -21,6 +21,4 @@ def read(path: Path) -> LabelledRecording | str:
         return f"number {number} is outside 1 to {len(EMOTIONS) * RECORDINGS_PER_EMOTION}"
     # The scripts differ from emotion to emotion, so that a sentence is known by both.
     script = "neutral" if speaker.startswith("em") else EMOTIONS[emotion]
-    return LabelledRecording(
-        path, "korean_emotional_tts", speaker, EMOTIONS[emotion], f"{script}-{sentence}", "Korean"
-    )
+    return LabelledRecording(path, "korean_emotional_tts", speaker, EMOTIONS[emotion], f"{script}-{sentence}", "Korean")

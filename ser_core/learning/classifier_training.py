@@ -22,7 +22,7 @@ from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
 from ser_core.learning.training import TrainingSettings, figures_of, logits_of, train_network
 from ser_core.networks import NETWORKS
 from ser_core.networks.late_fusion import LateFusion
-from ser_core.networks.yamnet import YAMNet, load_audioset_weights
+from ser_core.networks.yamnet import load_audioset_weights
 from ser_core.scores import mean_probabilities
 from ser_core.settings import FrontEnd
 from ser_core.splits import Split, speaker_splits

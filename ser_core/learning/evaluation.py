@@ -33,7 +33,9 @@ def fit_temperature(logits_of_recordings: Sequence[np.ndarray], labels: np.ndarr
     return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
 
 
-def figures(predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], emotions: tuple[str, ...], seed: int) -> dict[str, Any]:
+def figures(
+    predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], emotions: tuple[str, ...], seed: int
+) -> dict[str, Any]:
     """Return accuracy, UAR, macro F1, recalls, the confusion matrix and a 95 % interval of the UAR.
 
     Parameters
@@ -64,7 +66,9 @@ def figures(predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], 
     }
 
 
-def speaker_interval(predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], classes: int, seed: int) -> list[float]:
+def speaker_interval(
+    predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], classes: int, seed: int
+) -> list[float]:
     """Return the 2.5th and 97.5th percentile of the UAR over sets of speakers drawn with replacement."""
     names, speaker_of = np.unique(np.asarray(speakers), return_inverse=True)
     of_speaker = np.zeros((len(names), classes, classes))

@@ -96,9 +96,7 @@ def train_network(
             if cancelled():
                 raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
             losses.append(run.step(segments, F.one_hot(labels, len(emotions)).float(), log_offset))
-            progress(
-                (epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}"
-            )
+            progress((epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}")
         probabilities = np.stack([mean_probabilities(logits, 1.0) for logits in logits_of(run.averaged, validation)])
         uar = mean_uar(probabilities, validation, emotions)
         history.append({"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_uar": uar})
@@ -118,9 +116,7 @@ def features_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> l
     return _in_one_pass(network, lambda x: network.features(network.maps(x)), dataset)
 
 
-def mean_uar(
-    probabilities: np.ndarray, dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]
-) -> float:
+def mean_uar(probabilities: np.ndarray, dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]) -> float:
     """Return the UAR of recordings' probabilities (recordings, classes), mean over the corpora."""
     return figures_of(probabilities, dataset, emotions)["mean_over_corpora_uar"]
 
@@ -142,7 +138,11 @@ class _Run:
     """Network, optimiser, averaged weights and best weights: all that a state file holds."""
 
     def __init__(self, network: nn.Module, settings: TrainingSettings, steps: int) -> None:
-        self.network, self.settings, self.steps_per_epoch = network.to(memory_format=torch.channels_last), settings, steps
+        self.network, self.settings, self.steps_per_epoch = (
+            network.to(memory_format=torch.channels_last),
+            settings,
+            steps,
+        )
         self.averaged = _copy_of(network)
         self.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         head = [p for name, p in network.named_parameters() if name.startswith("head.")]
@@ -153,7 +153,9 @@ class _Run:
         warm_up = max(1, int(settings.warm_up_share * total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser,
-            lambda step: min((step + 1) / warm_up, 0.5 * (1 + np.cos(np.pi * max(0, step - warm_up) / (total - warm_up)))),
+            lambda step: min(
+                (step + 1) / warm_up, 0.5 * (1 + np.cos(np.pi * max(0, step - warm_up) / (total - warm_up)))
+            ),
         )
 
     def step(self, segments: Tensor, targets: Tensor, log_offset: float) -> float:

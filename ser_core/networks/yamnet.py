@@ -85,13 +85,17 @@ def load_audioset_weights(network: YAMNet, path: str | Path) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelRefused(f"{path.name}: YAMNet's AudioSet weights are not there. Set SER_YAMNET_WEIGHTS to their file.")
+        raise ModelRefused(
+            f"{path.name}: YAMNet's AudioSet weights are not there. Set SER_YAMNET_WEIGHTS to their file."
+        )
     published = load_file(path)
     renamed = {_our_name(name): tensor for name, tensor in published.items()}
     if network.head.out_features != AUDIOSET_CLASSES:
         renamed = {name: tensor for name, tensor in renamed.items() if not name.startswith("head.")}
     missing, unexpected = network.load_state_dict(renamed, strict=False)
-    wrong = [name for name in missing if not name.endswith(("bn.weight", "num_batches_tracked", "head.weight", "head.bias"))]
+    wrong = [
+        name for name in missing if not name.endswith(("bn.weight", "num_batches_tracked", "head.weight", "head.bias"))
+    ]
     if wrong or unexpected:
         raise ModelRefused(f"{path.name}: these are not YAMNet's weights ({(wrong + unexpected)[0]} does not fit).")
 

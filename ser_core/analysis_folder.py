@@ -1,0 +1,120 @@
+"""An analysis as a folder: analysis.json, maps.npz, overview.png and the focus regions' sound."""
+
+import json
+import os
+import re
+import shutil
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_core.analysis import Analysis, frame_edge_s
+from ser_core.overview_picture import save_overview
+from ser_core.region_audio import region_samples, wav_bytes
+from ser_core.settings import FocusSettings
+from ser_core.spectrogram import band_centres_hz
+
+
+def save_analysis(analysis: Analysis, folder: Path, focus_settings: FocusSettings) -> None:
+    """Write an analysis' folder, whole or not at all; one that is there already is replaced."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half_written = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(half_written, ignore_errors=True)
+    (half_written / "focus").mkdir(parents=True)
+    files = [
+        f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
+        for number, f in enumerate(analysis.focus, 1)
+    ]
+    for name, focus in zip(files, analysis.focus, strict=True):
+        samples = region_samples(analysis.recording, focus.region, focus_settings.fade_s)
+        (half_written / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
+    text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
+    (half_written / "analysis.json").write_text(text + "\n", encoding="utf-8")
+    np.savez_compressed(half_written / "maps.npz", **_maps(analysis))
+    save_overview(analysis, half_written / "overview.png")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(half_written, folder)
+
+
+def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
+    """Return what analysis.json holds; seconds and probabilities are rounded to six digits."""
+    recording, frames = analysis.recording, analysis.spectrogram.settings
+    return {
+        "recording": {
+            "name": recording.name,
+            "sha256": recording.sha256,
+            "duration_s": _number(recording.duration_s),
+            "sample_rate_hz": recording.sample_rate_hz,
+        },
+        "model": {"name": analysis.model_name, "sha256": analysis.model_sha256},
+        "emotions": list(analysis.emotions),
+        "scores": _named(analysis.emotions, analysis.scores.recording),
+        "emotion": analysis.emotion,
+        "verdict": analysis.verdict,
+        "segments": [
+            {
+                "start_s": _number(frame_edge_s(start, frames)),
+                "end_s": _number(
+                    min(frame_edge_s(start + analysis.segments.segment_frames, frames), recording.duration_s)
+                ),
+                "kept": bool(analysis.segments.kept[place]),
+                "gds_score": None
+                if analysis.segments.gds_score is None
+                else _number(analysis.segments.gds_score[place]),
+                "scores": _named(analysis.emotions, analysis.scores.segments[place]),
+            }
+            for place, start in enumerate(analysis.segments.start_frames)
+        ],
+        "explanations": {
+            method: {
+                "emotion": e.emotion,
+                "against": e.against,
+                "layer": e.layer,
+                "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
+                "seconds": round(e.seconds, 3),
+                "seed": e.seed,
+                "settings": e.settings,
+            }
+            for method, e in analysis.explanations.items()
+        },
+        "focus": [
+            {
+                "start_s": _number(f.region.start_s),
+                "end_s": _number(f.region.end_s),
+                "strength": float(f.strength),
+                "share": _number(f.share),
+                "file": file,
+            }
+            for f, file in zip(analysis.focus, focus_files, strict=True)
+        ],
+        "warnings": list(analysis.warnings),
+    }
+
+
+def folder_name(recording_name: str) -> str:
+    """Return a recording's stem with nothing in it that a file system could take for more than a name."""
+    stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
+    return re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80] or "recording"
+
+
+def _maps(analysis: Analysis) -> dict[str, np.ndarray]:
+    maps = {
+        "log_mel": analysis.spectrogram.log_mel,
+        "frame_times_s": analysis.spectrogram.frame_times_s,
+        "band_hz": band_centres_hz(analysis.spectrogram.settings),
+    }
+    maps |= {method: explanation.relevance for method, explanation in analysis.explanations.items()}
+    if analysis.profile is not None:
+        covered = next(iter(analysis.explanations.values())).covered
+        maps |= {"covered": covered, "profile": analysis.profile}
+    return maps
+
+
+def _named(emotions: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    return {emotion: _number(value) for emotion, value in zip(emotions, values, strict=True)}
+
+
+def _number(value: float) -> float:
+    return round(float(value), 6)

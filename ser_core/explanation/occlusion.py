@@ -1,0 +1,57 @@
+"""Occlusion: how much evidence is lost where a box of the spectrogram is covered."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ser_core.classifier import Classifier
+from ser_core.explanation.relevance import PerturbedEvidence, Progress, Question, fill_values
+from ser_core.settings import OcclusionSettings
+
+
+def occlusion(
+    classifier: Classifier,
+    question: Question,
+    settings: OcclusionSettings,
+    seed: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> np.ndarray:
+    """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes that cover a cell.
+
+    References
+    ----------
+    Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
+    """
+    fill = fill_values(question.log_mel, settings.fill, np.random.default_rng(seed))
+    perturbed = PerturbedEvidence(classifier.score, classifier.temperature, question, fill)
+    boxes = list(_boxes(question, settings))
+
+    def masks() -> Iterator[np.ndarray]:
+        for box in boxes:
+            mask = np.zeros(question.log_mel.shape, bool)
+            mask[box] = True
+            yield mask
+
+    losses = perturbed.original - perturbed.without(masks(), len(boxes), progress, cancelled)
+    total, count = np.zeros(question.log_mel.shape), np.zeros(question.log_mel.shape)
+    for box, loss in zip(boxes, losses, strict=True):
+        total[box] += loss
+        count[box] += 1
+    relevance = (total / np.maximum(count, 1)).astype(np.float32)
+    relevance[~question.covered] = 0
+    return relevance
+
+
+def _boxes(question: Question, settings: OcclusionSettings) -> Iterator[tuple[slice, slice]]:
+    frames, bands = question.end_frame - question.first_frame, question.log_mel.shape[1]
+    for frame in _starts(frames, settings.window_frames, settings.stride_frames):
+        for band in _starts(bands, settings.window_bands, settings.stride_bands):
+            first = question.first_frame + frame
+            end = min(first + settings.window_frames, question.end_frame)
+            yield slice(first, end), slice(band, min(band + settings.window_bands, bands))
+
+
+def _starts(length: int, window: int, stride: int) -> range:
+    """Return where boxes start; the last reaches the end and may be cut by it."""
+    return range(0, max(-(-(length - window) // stride), 0) * stride + 1, stride)

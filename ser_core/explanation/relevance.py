@@ -1,0 +1,170 @@
+"""What every explainer is asked, and how maps of segments become one map of the recording."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ser_core.analysis import Segments
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.scores import evidence, softmax
+from ser_core.segments import noise_floor
+
+Progress = Callable[[float, str], None]
+Predict = Callable[[np.ndarray], np.ndarray]
+
+PASSES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Why this emotion, rather than that one, in this stretch of this recording.
+
+    Attributes
+    ----------
+    log_mel : ndarray of shape (frames, bands), float32
+    emotion, against : int
+        Places among the model's emotions; `against` None: all others together.
+    first_frame, end_frame : int
+        The stretch, its end excluded.
+    """
+
+    log_mel: np.ndarray
+    segments: Segments
+    emotion: int
+    against: int | None
+    first_frame: int
+    end_frame: int
+
+    @property
+    def members(self) -> np.ndarray:
+        """Places of the kept segments whose middle lies in the stretch, or of the one nearest to it; they cover it."""
+        middles = self.segments.start_frames + self.segments.segment_frames / 2
+        kept = np.flatnonzero(self.segments.kept)
+        inside = kept[(middles[kept] >= self.first_frame) & (middles[kept] <= self.end_frame)]
+        if len(inside):
+            return inside
+        return kept[[np.argmin(np.abs(middles[kept] - (self.first_frame + self.end_frame) / 2))]]
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Frames of the stretch that a member covers, shape (frames,), bool."""
+        covered = np.zeros(len(self.log_mel), bool)
+        for start in self.segments.start_frames[self.members]:
+            covered[start : start + self.segments.segment_frames] = True
+        covered[: self.first_frame] = covered[self.end_frame :] = False
+        return covered
+
+
+def stitch(maps: np.ndarray, question: Question) -> np.ndarray:
+    """Join maps of the members into one of the recording: per frame the mean over the members that cover it.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (members, segment_frames, bands)
+
+    Returns
+    -------
+    ndarray of shape (frames, bands), float32
+        0 where `question.covered` is False.
+    """
+    frames = max(len(question.log_mel), maps.shape[1])
+    total, count = np.zeros((frames, maps.shape[2])), np.zeros((frames, 1))
+    for start, map_ in zip(question.segments.start_frames[question.members], maps, strict=True):
+        total[start : start + len(map_)] += map_
+        count[start : start + len(map_)] += 1
+    relevance = (total / np.maximum(count, 1))[: len(question.log_mel)].astype(np.float32)
+    relevance[~question.covered] = 0
+    return relevance
+
+
+def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.ndarray:
+    """Return what stands in the place of what is taken away, shape (frames, bands), float32.
+
+    `band_mean` is each band's mean, `noise_floor` its 5th percentile, `random` its own values in another order.
+    """
+    if fill == "band_mean":
+        return np.broadcast_to(log_mel.mean(axis=0), log_mel.shape)
+    if fill == "noise_floor":
+        return np.broadcast_to(noise_floor(log_mel), log_mel.shape)
+    if fill == "random":
+        return rng.permuted(log_mel, axis=0)
+    raise SettingsRefused(f"There is no fill '{fill}'; choose band_mean, noise_floor or random.")
+
+
+class PerturbedEvidence:
+    """The members' evidence when parts of the recording's log-mel spectrogram are replaced.
+
+    Only segments that a mask touches are computed again.
+
+    Parameters
+    ----------
+    predict : callable
+        Segments (n, segment_frames, bands) to logits (n, classes); all that is known of the model.
+    fill : ndarray of shape (frames, bands)
+    """
+
+    def __init__(self, predict: Predict, temperature: float, question: Question, fill: np.ndarray) -> None:
+        self._predict, self._temperature, self._question = predict, temperature, question
+        self._starts = question.segments.start_frames[question.members]
+        self._length = question.segments.segment_frames
+        self._values = question.segments.values[question.members]
+        self._fill = fill
+        self._whole = softmax(predict(self._values), temperature)
+        self.original = self._evidence(self._whole.mean(axis=0))
+
+    def without(
+        self, masks: Iterable[np.ndarray], count: int, progress: Progress, cancelled: Callable[[], bool]
+    ) -> np.ndarray:
+        """Return the evidence that remains when each mask's cells are filled.
+
+        Parameters
+        ----------
+        masks : iterable of ndarray of shape (frames, bands), bool
+            True is replaced.
+        count : int
+            How many there are, for the progress.
+
+        Returns
+        -------
+        ndarray of shape (count,), float64
+        """
+        changed = np.tile(self._whole.sum(axis=0), (count, 1))
+        waiting: list[np.ndarray] = []
+        places: list[tuple[int, int]] = []
+
+        def compute() -> None:
+            new = softmax(self._predict(np.stack(waiting)), self._temperature)
+            for (mask, member), p in zip(places, new, strict=True):
+                changed[mask] += p - self._whole[member]
+            waiting.clear()
+            places.clear()
+
+        for number, mask in enumerate(masks):
+            for member, segment in self._touched(mask):
+                waiting.append(segment)
+                places.append((number, member))
+                if len(waiting) == PASSES_AT_ONCE:
+                    if cancelled():
+                        raise Cancelled("Stopped.")
+                    compute()
+                    progress(number / count, f"{number} of {count} changed versions heard")
+        if waiting:
+            compute()
+        return self._evidence(changed / len(self._whole))
+
+    def _touched(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(rows):
+            return
+        for member in np.flatnonzero((self._starts <= rows[-1]) & (self._starts + self._length > rows[0])):
+            start = self._starts[member]
+            here = mask[start : start + self._length]
+            if here.any():
+                segment = self._values[member].copy()
+                # A short recording's padding lies behind its last frame and is never replaced.
+                segment[: len(here)][here] = self._fill[start : start + self._length][here]
+                yield int(member), segment
+
+    def _evidence(self, probabilities: np.ndarray) -> np.ndarray:
+        return evidence(probabilities, self._question.emotion, self._question.against)

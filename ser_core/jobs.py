@@ -1,0 +1,171 @@
+"""Work that takes longer than a second: one queue for the machine, which outlives the page that asked.
+
+Work is a function of `progress(fraction, text)` and `cancelled()`. People take turns: who has waited longest since their
+last job began goes first, so that one person's ten jobs do not stand before another's one.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from ser_core.errors import Cancelled, QueueFull, SerError
+
+Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """One piece of work, from the moment it waits until its result is forgotten.
+
+    Attributes
+    ----------
+    state : {"waiting", "running", "done", "failed", "cancelled"}
+    fraction : float
+        Part that is done, 0 to 1.
+    text : str
+        What is being done.
+    result : object
+        What the work returned, once `state` is "done".
+    refusal : str or None
+        Why it failed, in a sentence that may be shown.
+    """
+
+    def __init__(self, owner: str, key: Hashable, title: str, work: Work) -> None:
+        self.owner, self.key, self.title = owner, key, title
+        self.state, self.fraction, self.text = "waiting", 0.0, ""
+        self.result: Any = None
+        self.refusal: str | None = None
+        self._work: Work | None = work
+        self._began: float | None = None
+        self._cancelled = threading.Event()
+        self.ended = threading.Event()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How much longer it will take at the pace so far, or None as long as that is a guess."""
+        if self._began is None or self.fraction < 0.02:
+            return None
+        return (time.monotonic() - self._began) * (1 - self.fraction) / self.fraction
+
+    def _report(self, fraction: float, text: str) -> None:
+        self.fraction, self.text = min(max(fraction, 0.0), 1.0), text
+
+    def _run(self) -> None:
+        self._began, self.state = time.monotonic(), "running"
+        try:
+            self.result, self.state = self._work(self._report, self._cancelled.is_set), "done"
+        except Cancelled:
+            self.state = "cancelled"
+        except SerError as refusal:
+            self.refusal, self.state = str(refusal), "failed"
+        except Exception:  # the queue outlives whatever one job meets; the log holds what it was
+            log.exception("A job failed")
+            self.refusal = "Something went wrong that should not have. The log of the app says what; please report it."
+            self.state = "failed"
+
+    def _end(self) -> None:
+        self._work = None
+        self.ended.set()
+
+
+class Jobs:
+    """The queue. One worker: two threads of torch already fill a small machine.
+
+    Parameters
+    ----------
+    most_waiting, most_waiting_of_one : int
+        More are refused.
+    most_kept : int
+        How many ended jobs are remembered with their results, the longest unused forgotten first.
+    """
+
+    def __init__(self, most_waiting: int = 64, most_waiting_of_one: int = 8, most_kept: int = 48) -> None:
+        self._most_waiting, self._most_waiting_of_one, self._most_kept = most_waiting, most_waiting_of_one, most_kept
+        self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._running: Job | None = None
+        self._changed = threading.Condition()
+        threading.Thread(target=self._work, name="jobs", daemon=True).start()
+
+    def submit(self, owner: str, key: Hashable, title: str, work: Work) -> Job:
+        """Queue work, or return the owner's job of the same key if it waits, runs or is done.
+
+        Raises
+        ------
+        QueueFull
+            If too much is waiting.
+        """
+        with self._changed:
+            known = self.find(owner, key)
+            if known is not None and known.state in ("waiting", "running", "done"):
+                return known
+            if len(self._waiting.get(owner, ())) >= self._most_waiting_of_one:
+                raise QueueFull(
+                    f"{self._most_waiting_of_one} of your jobs are waiting already. Wait for one, or cancel it."
+                )
+            if sum(map(len, self._waiting.values())) >= self._most_waiting:
+                raise QueueFull(f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes.")
+            job = Job(owner, key, title, work)
+            self._jobs[owner, key] = job
+            self._waiting.setdefault(owner, deque()).append(job)
+            self._forget_oldest()
+            self._changed.notify()
+            return job
+
+    def find(self, owner: str, key: Hashable) -> Job | None:
+        """Return the owner's job of this key, whatever its state, or None."""
+        with self._changed:
+            job = self._jobs.get((owner, key))
+            if job is not None:
+                self._jobs.move_to_end((owner, key))
+            return job
+
+    def cancel(self, job: Job) -> None:
+        """Ask a job to stop; one that has not begun never will."""
+        with self._changed:
+            job._cancelled.set()
+            queue = self._waiting.get(job.owner)
+            if queue is not None and job in queue:
+                queue.remove(job)
+                if not queue:
+                    del self._waiting[job.owner]
+                job.state = "cancelled"
+                job._end()
+
+    def place(self, job: Job) -> int:
+        """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
+        with self._changed:
+            queues = [list(queue) for queue in self._waiting.values()]
+            order = [
+                queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)
+            ]
+            return order.index(job) + (self._running is not None) if job in order else 0
+
+    def forget(self, owner: str) -> None:
+        """Cancel an owner's jobs and drop their results."""
+        with self._changed:
+            for job in [job for (whose, _), job in self._jobs.items() if whose == owner]:
+                self.cancel(job)
+                del self._jobs[owner, job.key]
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting))
+                owner, queue = self._waiting.popitem(last=False)
+                job = self._running = queue.popleft()
+                if queue:
+                    self._waiting[owner] = queue  # behind everyone else
+            job._run()
+            with self._changed:
+                self._running = None
+                job._end()
+
+    def _forget_oldest(self) -> None:
+        ended = [place for place, job in self._jobs.items() if job.ended.is_set()]
+        for place in ended[: max(0, len(self._jobs) - self._most_kept)]:
+            del self._jobs[place]

@@ -1,0 +1,201 @@
+"""The way of a recording: spectrogram, segments, scores, verdict, explanations, profile, focus.
+
+The app, the command line and the reports only show what comes out here.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram, frame_at, frame_edge_s
+from ser_core.classifier import Classifier
+from ser_core.emotions import emotion_index
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.explanation import explain
+from ser_core.explanation.relevance import Progress, Question
+from ser_core.focus import focus_regions
+from ser_core.profile import relevance_profile
+from ser_core.recording import Recording
+from ser_core.regions import Region
+from ser_core.scores import softmax
+from ser_core.segments import split_into_segments
+from ser_core.selection import select_segments
+from ser_core.settings import AnalysisSettings, FrontEnd
+from ser_core.spectrogram import spectrogram_of
+from ser_core.verdict import verdict_of
+from ser_core.voice_activity import speech_seconds
+
+SEGMENTS_AT_ONCE = 128
+
+
+def analyse_recording(
+    recording: Recording,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Analysis:
+    """Analyse a recording: what is heard, how surely, and where the evidence lies.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the fraction that is done and what is being done.
+    cancelled : callable
+        Asked often; True stops the work with `Cancelled`.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model does not know an emotion that is asked for, or the stretch is not in the recording.
+    Cancelled
+    """
+    parts = 1 + len(settings.explain)
+    analysis = listen(recording, classifier, settings, _part(progress, 0, parts), cancelled)
+    for done, method in enumerate(settings.explain, start=1):
+        analysis = add_explanation(analysis, method, classifier, settings, _part(progress, done, parts), cancelled)
+    return analysis
+
+
+def listen(
+    recording: Recording,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Analysis:
+    """Return the first half of an analysis: scores and verdict, with nothing explained yet."""
+    progress(0.0, "Computing the spectrogram")
+    spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
+    segments = segments_of(spectrogram, classifier.front_end)
+    scores = score(segments, classifier, progress, cancelled)
+    speech_s = speech_seconds(recording)
+    emotions = classifier.emotions
+    explained = settings.emotion or emotions[int(scores.recording.argmax())]
+    emotion_index(explained, emotions)
+    return Analysis(
+        recording=recording,
+        model_name=classifier.name,
+        model_sha256=classifier.sha256,
+        emotions=emotions,
+        spectrogram=spectrogram,
+        segments=segments,
+        scores=scores,
+        emotion=explained,
+        verdict=verdict_of(scores.recording, emotions, speech_s, settings.verdict),
+        speech_s=speech_s,
+        stretch=_stretch(recording, segments, scores, emotions.index(explained), spectrogram, settings),
+        warnings=(*recording.warnings, *_warnings(spectrogram, segments)),
+    )
+
+
+def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
+    """Cut a spectrogram and select its segments, once; every perturbation of it keeps this selection."""
+    values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)
+    kept, gds_score = select_segments(values, front_end.selection)
+    return Segments(values, starts, kept, gds_score)
+
+
+def score(segments: Segments, classifier: Classifier, progress: Progress, cancelled: Callable[[], bool]) -> Scores:
+    """Return the probabilities of every segment, and their mean over the kept ones."""
+    probabilities = []
+    for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
+        if cancelled():
+            raise Cancelled("Stopped.")
+        logits = classifier.score(segments.values[start : start + SEGMENTS_AT_ONCE])
+        probabilities.append(softmax(logits, classifier.temperature))
+        progress(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
+    each = np.concatenate(probabilities)
+    return Scores(each, each[segments.kept].mean(axis=0))
+
+
+def add_explanation(
+    analysis: Analysis,
+    method: str,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Analysis:
+    """Return the analysis with one more explanation; the first gives the profile and the focus."""
+    question = question_of(analysis, settings)
+    explanation = explain(method, classifier, question, analysis.stretch, settings, progress, cancelled)
+    explained = replace(analysis, explanations=analysis.explanations | {method: explanation})
+    return explained if analysis.explanations else with_focus(explained, explanation, settings)
+
+
+def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with the profile and the focus of one of its explanations."""
+    frames = analysis.spectrogram.settings
+    profile = relevance_profile(
+        explanation.relevance, explanation.covered, round(settings.focus.smoothing_s / frames.frame_hop_s)
+    )
+    focus = focus_regions(profile, explanation.covered, analysis.recording.duration_s, settings.focus, frames)
+    return replace(analysis, profile=profile, focus=focus)
+
+
+def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:
+    """Return what the explainers are asked, in frames and places."""
+    against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
+    emotion = emotion_index(analysis.emotion, analysis.emotions)
+    if against == emotion:
+        raise SettingsRefused(f"{analysis.emotion} cannot be explained against itself. Choose another emotion.")
+    spectrogram = analysis.spectrogram
+    first = max(0, int(round(frame_at(analysis.stretch.start_s, spectrogram.settings))))
+    end = min(len(spectrogram.log_mel), int(round(frame_at(analysis.stretch.end_s, spectrogram.settings))))
+    if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
+        end = len(spectrogram.log_mel)
+    return Question(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
+
+
+def _stretch(
+    recording: Recording,
+    segments: Segments,
+    scores: Scores,
+    emotion: int,
+    spectrogram: Spectrogram,
+    settings: AnalysisSettings,
+) -> Region:
+    """Return what is explained: what was asked for, else all of it, else the best stretch of a long recording."""
+    if settings.stretch_s is not None:
+        return _asked_stretch(*settings.stretch_s, recording, settings)
+    if recording.duration_s <= settings.longest_stretch_s:
+        return Region(0.0, recording.duration_s)
+    frames = spectrogram.settings
+    starts_s = frame_edge_s(segments.start_frames, frames)
+    ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
+    best, best_score = 0.0, -1.0
+    for start_s in starts_s:
+        inside = segments.kept & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
+        mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
+        if mean > best_score:
+            best, best_score = float(start_s), mean
+    start_s = min(best, recording.duration_s - settings.default_stretch_s)
+    return Region(start_s, start_s + settings.default_stretch_s)
+
+
+def _asked_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
+    end_s = min(end_s, recording.duration_s)
+    if not 0 <= start_s < end_s:
+        raise SettingsRefused(
+            f"The stretch from {start_s:g} to {end_s:g} s is not in the recording, which lasts "
+            f"{recording.duration_s:.2f} s. Give a start before the end."
+        )
+    if end_s - start_s > settings.longest_stretch_s + 1e-9:
+        raise SettingsRefused(
+            f"The stretch lasts {end_s - start_s:.1f} s; at most {settings.longest_stretch_s:g} s are explained at once. "
+            "Choose a shorter one."
+        )
+    return Region(start_s, end_s)
+
+
+def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
+    if len(spectrogram.log_mel) >= segments.segment_frames:
+        return ()
+    needed = segments.segment_frames * spectrogram.settings.frame_hop_s
+    return (f"Shorter than the {needed:.2f} s that the model hears at once; its noise floor was put after it.",)
+
+
+def _part(progress: Progress, done: int, parts: int) -> Progress:
+    return lambda fraction, text: progress((done + fraction) / parts, text)
