@@ -17,8 +17,13 @@ from ser_core.settings import FocusSettings
 from ser_core.spectrogram import band_centres_hz
 
 
-def save_analysis(analysis: Analysis, folder: Path, focus_settings: FocusSettings) -> None:
-    """Write an analysis' folder, whole or not at all; one that is there already is replaced."""
+def save_analysis(
+    analysis: Analysis, folder: Path, focus_settings: FocusSettings, more: dict[str, bytes] | None = None
+) -> None:
+    """Write an analysis' folder, whole or not at all; one that is there already is replaced.
+
+    `more` are further files for the folder, by name.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     half_written = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(half_written, ignore_errors=True)
@@ -34,6 +39,8 @@ def save_analysis(analysis: Analysis, folder: Path, focus_settings: FocusSetting
     (half_written / "analysis.json").write_text(text + "\n", encoding="utf-8")
     np.savez_compressed(half_written / "maps.npz", **_maps(analysis))
     save_overview(analysis, half_written / "overview.png")
+    for name, data in (more or {}).items():
+        (half_written / name).write_bytes(data)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(half_written, folder)
 

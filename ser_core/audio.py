@@ -20,8 +20,8 @@ SILENCE_PEAK = 1e-4
 QUIET_RMS = 10 ** (-50 / 20)
 CLIPPED_SHARE = 5e-4
 
-# One second or less of one channel at the highest rate: small enough that a bomb is noticed early.
-_BLOCK_FRAMES = 65_536
+# Small, so that a bomb is noticed early, and since the block in which a damaged file breaks off is lost whole.
+_BLOCK_FRAMES = 4_096
 
 
 def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
@@ -96,7 +96,9 @@ def _decode_with_soundfile(data: bytes, name: str, limits: AudioLimits) -> tuple
         def blocks() -> Iterator[np.ndarray]:
             try:
                 while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                    yield block.mean(axis=1)
+                    with np.errstate(invalid="ignore", over="ignore"):  # what is not a number is refused later
+                        mixed = block.mean(axis=1)
+                    yield mixed
             except soundfile.LibsndfileError:
                 warnings.append("The file is damaged: decoding stopped early, and only what came before was read.")
 
@@ -153,7 +155,8 @@ def _check_format(rate: int, channels: int, name: str, limits: AudioLimits) -> N
         )
     if not 1 <= channels <= limits.most_channels:
         raise AudioRefused(
-            f"{name}: the file has {channels} channels; at most {limits.most_channels} are mixed down. Export one or two."
+            f"{name}: the file has {channels} channels; at most {limits.most_channels} are mixed down. "
+            "Export one or two."
         )
 
 
@@ -189,7 +192,8 @@ def _checked(samples: np.ndarray, rate: int, name: str, limits: AudioLimits) -> 
     clipped = float(np.mean(np.abs(samples) >= FULL_SCALE))
     if clipped > CLIPPED_SHARE:
         warnings.append(
-            f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. Record with less gain for a result to trust."
+            f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. "
+            "Record with less gain for a result to trust."
         )
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     if rms < QUIET_RMS:

@@ -14,11 +14,20 @@ from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model, model_names
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.relevance import FILLS
 from ser_core.learning.classifier_training import TrainingPlan, train_classifier
 from ser_core.learning.model_evaluation import evaluate_model
 from ser_core.networks import NETWORKS
 from ser_core.pipeline import analyse_recording
-from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings
+from ser_core.settings import (
+    AnalysisSettings,
+    FocusSettings,
+    FrontEnd,
+    GradCamSettings,
+    LimeSettings,
+    OcclusionSettings,
+    SelectionSettings,
+)
 
 RUNS = Path("runs")
 
@@ -51,7 +60,13 @@ def _add_analyse(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
     analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
-    analyse.add_argument("--seed", type=int, default=0)
+    analyse.add_argument("--seed", type=int, default=0, help="of LIME's masks and of the random fill")
+    analyse.add_argument("--layer", help="where Grad-CAM looks; default: the model's own")
+    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="how many LIME listens to")
+    analyse.add_argument(
+        "--fill", choices=FILLS, default=LimeSettings().fill, help="what LIME and occlusion put instead"
+    )
+    analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
     analyse.set_defaults(run=_analyse)
 
@@ -59,7 +74,15 @@ def _add_analyse(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _analyse(asked: argparse.Namespace) -> int:
     classifier = load_model(_model(asked.model))
     settings = AnalysisSettings(
-        emotion=asked.emotion, against=asked.against, stretch_s=asked.stretch, explain=asked.explain, seed=asked.seed
+        emotion=asked.emotion,
+        against=asked.against,
+        stretch_s=asked.stretch,
+        explain=asked.explain,
+        seed=asked.seed,
+        grad_cam=GradCamSettings(asked.layer),
+        occlusion=OcclusionSettings(fill=asked.fill),
+        lime=LimeSettings(masks=asked.masks, fill=asked.fill),
+        focus=FocusSettings(smoothing_s=asked.smoothing),
     )
     stems = Counter(folder_name(Path(file).name) for file in asked.files)
     refused = 0
@@ -76,9 +99,8 @@ def _analyse(asked: argparse.Namespace) -> int:
         folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
         save_analysis(analysis, folder, settings.focus)
         best = max(analysis.scores.recording)
-        print(
-            f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {len(analysis.focus)} focus regions, {folder}"
-        )
+        focus = f"{len(analysis.focus)} focus regions"
+        print(f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {focus}, {folder}")
     return 2 if refused else 0
 
 

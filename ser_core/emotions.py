@@ -34,6 +34,6 @@ def emotion_index(emotion: str, emotions: tuple[str, ...]) -> int:
     """
     if emotion not in emotions:
         raise SettingsRefused(
-            f"This model does not know the emotion '{emotion}'; it tells apart {', '.join(emotions)}. Choose one of these."
+            f"This model does not know the emotion '{emotion}'. Choose one that it tells apart: {', '.join(emotions)}."
         )
     return emotions.index(emotion)

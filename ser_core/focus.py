@@ -43,7 +43,7 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
     if not covered.any() or not (profile > 0).any():
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
     if (profile[covered] > 0).all():
-        return f"Everything that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it."
+        return f"All that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it."
     return None
 
 

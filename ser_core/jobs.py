@@ -1,7 +1,7 @@
 """Work that takes longer than a second: one queue for the machine, which outlives the page that asked.
 
-Work is a function of `progress(fraction, text)` and `cancelled()`. People take turns: who has waited longest since their
-last job began goes first, so that one person's ten jobs do not stand before another's one.
+Work is a function of `progress(fraction, text)` and `cancelled()`. People take turns: who has waited longest since
+their last job began goes first, so that one person's ten jobs do not stand before another's one.
 """
 
 import logging
@@ -92,7 +92,7 @@ class Jobs:
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
     def submit(self, owner: str, key: Hashable, title: str, work: Work) -> Job:
-        """Queue work, or return the owner's job of the same key if it waits, runs or is done.
+        """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Jobs:
         """
         with self._changed:
             known = self.find(owner, key)
-            if known is not None and known.state in ("waiting", "running", "done"):
+            if known is not None:
                 return known
             if len(self._waiting.get(owner, ())) >= self._most_waiting_of_one:
                 raise QueueFull(
@@ -136,6 +136,12 @@ class Jobs:
                 job.state = "cancelled"
                 job._end()
 
+    def drop(self, job: Job) -> None:
+        """Forget a job, so that the same key may be submitted anew; one that still runs is cancelled."""
+        with self._changed:
+            self.cancel(job)
+            self._jobs.pop((job.owner, job.key), None)
+
     def place(self, job: Job) -> int:
         """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
         with self._changed:
@@ -149,8 +155,7 @@ class Jobs:
         """Cancel an owner's jobs and drop their results."""
         with self._changed:
             for job in [job for (whose, _), job in self._jobs.items() if whose == owner]:
-                self.cancel(job)
-                del self._jobs[owner, job.key]
+                self.drop(job)
 
     def _work(self) -> None:
         while True:

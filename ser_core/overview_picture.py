@@ -33,7 +33,8 @@ def save_overview(analysis: Analysis, path: Path) -> None:
     axes[-1].set_xlabel("Time (s)")
     axes[-1].set_xlim(0, analysis.recording.duration_s)
     figure.suptitle(
-        f"{_plain(analysis.recording.name)}: {analysis.verdict}. Evidence for {analysis.emotion}, model {analysis.model_name}"
+        f"{_plain(analysis.recording.name)}: {analysis.verdict}. "
+        f"Evidence for {analysis.emotion}, model {analysis.model_name}"
     )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         figure.savefig(path, dpi=130)

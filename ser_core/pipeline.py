@@ -142,8 +142,8 @@ def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:
     if against == emotion:
         raise SettingsRefused(f"{analysis.emotion} cannot be explained against itself. Choose another emotion.")
     spectrogram = analysis.spectrogram
-    first = max(0, int(round(frame_at(analysis.stretch.start_s, spectrogram.settings))))
-    end = min(len(spectrogram.log_mel), int(round(frame_at(analysis.stretch.end_s, spectrogram.settings))))
+    first = max(0, round(frame_at(analysis.stretch.start_s, spectrogram.settings)))
+    end = min(len(spectrogram.log_mel), round(frame_at(analysis.stretch.end_s, spectrogram.settings)))
     if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
         end = len(spectrogram.log_mel)
     return Question(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
@@ -184,8 +184,8 @@ def _asked_stretch(start_s: float, end_s: float, recording: Recording, settings:
         )
     if end_s - start_s > settings.longest_stretch_s + 1e-9:
         raise SettingsRefused(
-            f"The stretch lasts {end_s - start_s:.1f} s; at most {settings.longest_stretch_s:g} s are explained at once. "
-            "Choose a shorter one."
+            f"The stretch lasts {end_s - start_s:.1f} s; at most {settings.longest_stretch_s:g} s are explained "
+            "at once. Choose a shorter one."
         )
     return Region(start_s, end_s)
 

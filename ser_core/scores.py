@@ -13,7 +13,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def mean_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return a recording's probabilities, the mean over its segments' (segments, classes); shape (classes,), float64."""
+    """Return a recording's probabilities (classes,), the mean over its segments' (segments, classes), float64."""
     return softmax(logits, temperature).mean(axis=0)
 
 

@@ -107,6 +107,10 @@ class LimeSettings:
     kernel_width: float = 0.25
     fill: str = "noise_floor"
 
+    def __post_init__(self) -> None:
+        if not 2 <= self.masks <= 20_000:
+            raise SettingsRefused(f"{self.masks} masks are too few or too many for LIME; choose 2 to 20 000.")
+
 
 @dataclass(frozen=True)
 class FocusSettings:
@@ -116,6 +120,10 @@ class FocusSettings:
     shortest_region_s: float = 0.10
     longest_closed_gap_s: float = 0.10
     fade_s: float = 0.005
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing_s <= 2:
+            raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")
 
 
 @dataclass(frozen=True)

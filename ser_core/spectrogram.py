@@ -51,7 +51,7 @@ def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:
 
 
 def band_edges_hz(settings: SpectrogramSettings) -> np.ndarray:
-    """Return the corners of the mel bands in Hz, shape (bands + 2,): band b rises from b to b + 1 and falls to b + 2."""
+    """Return the corners of the mel bands in Hz, shape (bands + 2,): band b rises to b + 1 and falls to b + 2."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (settings.low_hz, settings.high_hz))
     return 700 * (10 ** (np.linspace(low, high, settings.bands + 2) / 2595) - 1)
 

@@ -31,8 +31,12 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
     Raises
     ------
     SettingsRefused
-        If a corpus has fewer speakers than two more than there are folds to fill.
+        If there are fewer than two folds, or a corpus has too few speakers for some to be tested, some to validate and
+        some to learn from in every fold.
     """
+    if folds < 2:
+        raise SettingsRefused(f"{folds} folds leave nobody to learn from; ask for at least 2.")
+    needed = 4 if folds == 2 else folds  # two folds of three speakers would leave one to validate and to learn from
     rng = np.random.default_rng(seed)
     speakers = defaultdict(set)
     for item in recordings:
@@ -40,10 +44,10 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
     fold_of: dict[str, int] = {}
     order: dict[str, list[str]] = {}
     for corpus in sorted(speakers):
-        if len(speakers[corpus]) < max(folds, 3):
+        if len(speakers[corpus]) < needed:
             raise SettingsRefused(
-                f"{corpus} has {len(speakers[corpus])} speakers; {folds} folds need at least {max(folds, 3)}. "
-                "Ask for fewer folds."
+                f"{corpus} has {len(speakers[corpus])} speakers; {folds} folds need at least {needed}. "
+                "Ask for fewer folds, or leave the corpus out."
             )
         order[corpus] = [str(s) for s in rng.permutation(sorted(speakers[corpus]))]
         fold_of |= {speaker: place % folds for place, speaker in enumerate(order[corpus])}

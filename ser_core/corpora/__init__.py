@@ -33,6 +33,7 @@ def read_corpus(name: str, folder: str | Path) -> Corpus:
     left_out = tuple((path, item) for path, item in found if isinstance(item, str))
     if not recordings:
         raise CorpusRefused(
-            f"None of the {len(files)} files under {folder} is named as in {name}: {left_out[0][0].name}: {left_out[0][1]}."
+            f"None of the {len(files)} files under {folder} is named as in {name} "
+            f"({left_out[0][0].name}: {left_out[0][1]}). Give that corpus' folder."
         )
     return Corpus(name, recordings, left_out)

@@ -14,6 +14,7 @@ Progress = Callable[[float, str], None]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 PASSES_AT_ONCE = 256
+FILLS = ("noise_floor", "band_mean", "random")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.
         return np.broadcast_to(noise_floor(log_mel), log_mel.shape)
     if fill == "random":
         return rng.permuted(log_mel, axis=0)
-    raise SettingsRefused(f"There is no fill '{fill}'; choose band_mean, noise_floor or random.")
+    raise SettingsRefused(f"There is no fill '{fill}'; choose one of {', '.join(FILLS)}.")
 
 
 class PerturbedEvidence:

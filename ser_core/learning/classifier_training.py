@@ -1,4 +1,4 @@
-"""From corpora to a model's folder: split, train the branches, fuse them, calibrate, test once, and write it all down."""
+"""From corpora to a model's folder: split, train the branches, fuse them, calibrate, test once, write it down."""
 
 import hashlib
 import os

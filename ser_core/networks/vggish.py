@@ -1,4 +1,4 @@
-"""VGGish with batch norm, whose maps after pools 2, 3 and 4 are added into one: it keeps where in time and frequency."""
+"""VGGish with batch norm: the maps after pools 2, 3 and 4, added into one, keep where in time and frequency."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +23,7 @@ class PoolFusion(nn.Module):
 
 
 class VGGish(nn.Module):
-    """Convolutions 64 | 128 | 256 256 | 512 512, pool fusion, and a dense layer of 256 features, without global pooling.
+    """Convolutions 64 | 128 | 256 256 | 512 512, pool fusion, and a dense layer, without global pooling.
 
     A 1x1 convolution squeezes the fused map from 256 to 64 channels before it is flattened. Without it the dense layer
     alone holds 6.3 million weights, more than all convolutions.

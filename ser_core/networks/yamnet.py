@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -88,10 +89,16 @@ def load_audioset_weights(network: YAMNet, path: str | Path) -> None:
         raise ModelRefused(
             f"{path.name}: YAMNet's AudioSet weights are not there. Set SER_YAMNET_WEIGHTS to their file."
         )
-    published = load_file(path)
-    renamed = {_our_name(name): tensor for name, tensor in published.items()}
+    try:
+        renamed = {_our_name(name): tensor for name, tensor in load_file(path).items()}
+    except (SafetensorError, ValueError) as reason:
+        raise ModelRefused(f"{path.name}: these are not YAMNet's weights ({reason}).") from None
     if network.head.out_features != AUDIOSET_CLASSES:
         renamed = {name: tensor for name, tensor in renamed.items() if not name.startswith("head.")}
+    ours = network.state_dict()
+    reshaped = [name for name, tensor in renamed.items() if name in ours and tensor.shape != ours[name].shape]
+    if reshaped:
+        raise ModelRefused(f"{path.name}: these are not YAMNet's weights ({reshaped[0]} has another shape).")
     missing, unexpected = network.load_state_dict(renamed, strict=False)
     wrong = [
         name for name in missing if not name.endswith(("bn.weight", "num_batches_tracked", "head.weight", "head.bias"))

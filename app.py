@@ -1,0 +1,104 @@
+"""First page: choose a recording, and see what is heard in it."""
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, controls, frame, session, waiting
+from pages.shared.charts.recording import recording_chart
+from pages.shared.charts.scores import scores_html, verdict_html
+from ser_core.analysis import Analysis
+from ser_core.audio import FULL_SCALE, READABLE
+from ser_core.errors import SerError
+from ser_core.recording import Recording
+from ser_core.samples import samples_here
+from ser_core.saved_analyses import data_folder, keep
+
+
+def choose_recording() -> None:
+    """Three ways to a recording; what cannot be read is refused in one sentence."""
+    record, upload, sample = st.tabs(
+        [":material/mic: Record", ":material/upload_file: Upload", ":material/album: Samples"]
+    )
+    with record:
+        spoken = st.audio_input("Speak for at least a second, better three to fifteen", sample_rate=48_000)
+        if spoken is not None:
+            take(spoken.getvalue(), "Recording.wav", f"record-{spoken.file_id}")
+    with upload:
+        given = st.file_uploader(
+            "A recording of speech, at most ten minutes", help=f"Read are {READABLE}; found by content, not by name."
+        )
+        if given is not None:
+            take(given.getvalue(), given.name, f"upload-{given.file_id}")
+    with sample:
+        choose_sample()
+
+
+def choose_sample() -> None:
+    """Offer the samples that were fetched, each by its words."""
+    samples = samples_here()
+    if not samples:
+        st.info("The samples were not fetched. `make samples` fetches them; everything else works without.")
+        return
+    st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
+    for number, one in enumerate(samples, start=1):
+        if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
+            take(one.path.read_bytes(), f"Austen {number}.wav", f"sample-{one.number}-{session.owner()}", again=True)
+
+
+def take(source: bytes, name: str, token: str, *, again: bool = False) -> None:
+    """Read what came in, once; a rerun of the page brings the same file again."""
+    if st.session_state.get("taken") == token and not again:
+        return
+    try:
+        session.hold(source, name)
+    except SerError as refusal:
+        st.error(str(refusal), icon=":material/block:")
+        return
+    st.session_state["taken"] = token
+    st.rerun()
+
+
+def show_sound(recording: Recording) -> None:
+    """Play it, and say how loud it is, before any analysis."""
+    st.audio(cached.sound(recording.sha256, recording))
+    peak = float(np.abs(recording.samples).max())
+    rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
+    clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
+    st.caption(
+        f"{recording.duration_s:.2f} s · {recording.sample_rate_hz:,} Hz · peak {20 * np.log10(peak):.1f} dBFS · "
+        f"average {20 * np.log10(rms):.1f} dBFS · {100 * clipped:.2f} % clipped".replace(",", "\u202f")
+    )
+    for warning in recording.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
+    """Show verdict, scores and all of it over time, with the way to the evidence."""
+    words, actions = st.columns([4, 1], vertical_alignment="bottom")
+    words.html(verdict_html(analysis))
+    if actions.button(
+        "Save", icon=":material/save:", width="stretch", help="Keep recording and analysis on this machine."
+    ):
+        keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
+        st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
+        st.rerun()
+    st.html(scores_html(analysis))
+    for warning in analysis.warnings[len(chosen.recording.warnings) :]:
+        st.warning(warning, icon=":material/warning:")
+    st.plotly_chart(recording_chart(analysis), width="stretch", config={"displaylogo": False})
+    explain, listen = st.columns(2)
+    explain.page_link(
+        "pages/1_Explain.py", label="Why? See the evidence", icon=":material/visibility:", width="stretch"
+    )
+    listen.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:", width="stretch")
+
+
+frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
+choose_recording()
+chosen = controls.sidebar()
+if chosen is not None:
+    st.subheader(chosen.recording.name, divider="gray")
+    show_sound(chosen.recording)
+    heard = waiting.results({"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)})
+    if "listen" in heard:
+        show_result(chosen, heard["listen"])

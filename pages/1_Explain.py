@@ -1,0 +1,51 @@
+"""Three explanations of the same verdict, over the spectrogram, on one axis of time."""
+
+import streamlit as st
+
+from pages.shared import cached, controls, frame, waiting
+from pages.shared.charts.maps import maps_chart
+from pages.shared.charts.scores import verdict_html
+from ser_core.explanation import EXPLAINERS
+from ser_core.focus import focus_in_words
+from ser_core.overview_picture import METHOD_NAMES
+from ser_core.pipeline import with_focus
+
+HOW_TO_READ = """
+Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its
+own strongest point: compare where they are coloured, not how strongly.
+
+- **Grad-CAM** looks into the network: where do its last maps speak for the emotion?
+- **LIME** hides random halves of the spectrogram many times and fits which cells the evidence needs.
+- **Occlusion** covers one box after the other and measures how much evidence is lost.
+
+Where all three agree, believe them more. Hatched stretches were not heard: data selection left them out, or they lie
+outside the stretch that is explained.
+"""
+
+frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
+chosen = controls.sidebar()
+if chosen is None:
+    st.stop()
+
+listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
+heard = waiting.results({"listen": listening}).get("listen")
+if heard is None:
+    st.stop()
+
+st.html(verdict_html(heard))
+against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
+st.markdown(f"What speaks for **{heard.emotion}**{against} in **{heard.recording.name}**", help=HOW_TO_READ)
+explained = waiting.results(
+    {method: cached.explaining(listening, method, chosen.classifier, chosen.settings) for method in EXPLAINERS}
+)
+maps = {method: explained[method].explanations[method] for method in EXPLAINERS if method in explained}
+st.plotly_chart(maps_chart(heard, maps), width="stretch", config={"displaylogo": False})
+for method, explanation in maps.items():
+    focused = with_focus(explained[method], explanation, chosen.settings)
+    if words := focus_in_words(focused.profile, explanation.covered, explanation.emotion):
+        st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
+st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
+if maps:
+    seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
+    st.caption(f"Computed on this machine in: {seconds}. Seed {chosen.settings.seed}.")
+st.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:")

@@ -1,0 +1,67 @@
+"""The evidence over time, and the very stretches that decided, to be heard."""
+
+import streamlit as st
+
+from pages.shared import cached, controls, frame, waiting
+from pages.shared.charts.profile import profile_chart
+from pages.shared.charts.scores import verdict_html
+from ser_core.analysis import Analysis
+from ser_core.explanation import EXPLAINERS
+from ser_core.focus import focus_in_words
+from ser_core.overview_picture import METHOD_NAMES
+from ser_core.pipeline import with_focus
+
+
+def show_regions(analysis: Analysis, fade_s: float) -> None:
+    """List the focus regions, each with what it is worth, its sound and a file to take away."""
+    for number, focus in enumerate(analysis.focus, start=1):
+        region = focus.region
+        sound = cached.region_sound(analysis.recording.sha256, region, fade_s, analysis.recording)
+        what, play, download = st.columns([3, 4, 1], vertical_alignment="center")
+        what.markdown(
+            f"**{number}** · {region.start_s:.2f} to {region.end_s:.2f} s  \n"
+            f"{region.duration_s:.2f} s long, {100 * focus.share:.0f} % of the evidence"
+        )
+        play.audio(sound)
+        download.download_button(
+            "WAV",
+            sound,
+            f"focus-{number}.wav",
+            "audio/wav",
+            key=f"wav_{number}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+frame.begin("Listen", "👂", "Hear the very stretches that decided.")
+chosen = controls.sidebar()
+if chosen is None:
+    st.stop()
+
+method = st.segmented_control(
+    "Evidence by", list(EXPLAINERS), default="grad_cam", format_func=METHOD_NAMES.get, key="listen_method"
+)
+listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
+heard = waiting.results({"listen": listening}).get("listen")
+if heard is None or method is None:
+    st.stop()
+explained = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
+if method not in explained:
+    st.stop()
+
+explanation = explained[method].explanations[method]
+analysis = with_focus(explained[method], explanation, chosen.settings)
+st.html(verdict_html(analysis))
+st.plotly_chart(profile_chart(analysis, explanation), width="stretch", config={"displaylogo": False})
+st.markdown("**The whole recording**")
+st.audio(cached.sound(analysis.recording.sha256, analysis.recording))
+if words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
+    st.info(words, icon=":material/info:")
+if analysis.focus:
+    found = "one focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
+    st.markdown(
+        f"**{found.capitalize()} for {analysis.emotion}**",
+        help="Stretches of at least 0.1 s in which the smoothed evidence is above zero.",
+    )
+    show_regions(analysis, chosen.settings.focus.fade_s)

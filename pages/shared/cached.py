@@ -1,0 +1,60 @@
+"""What is kept between reruns: models, the machine's one queue, and sound ready to play."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.shared import session
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.jobs import Job, Jobs
+from ser_core.pipeline import add_explanation, listen
+from ser_core.recording import Recording
+from ser_core.region_audio import region_samples, wav_bytes
+from ser_core.regions import Region
+from ser_core.settings import AnalysisSettings, FocusSettings
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model")
+def model(name: str) -> Classifier:
+    return load_model(name)
+
+
+@st.cache_resource
+def jobs() -> Jobs:
+    return Jobs()
+
+
+def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job that hears a recording; scores do not depend on what is asked about them."""
+    asked = AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
+    return jobs().submit(
+        session.owner(),
+        ("listen", recording.sha256, classifier.sha256, asked),
+        "Listening",
+        lambda progress, cancelled: listen(recording, classifier, asked, progress, cancelled),
+    )
+
+
+def explaining(heard: Job, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job that explains what was heard by one method; smoothing comes later and changes nothing here."""
+    asked = replace(settings, explain=(method,), focus=FocusSettings())
+    analysis = heard.result
+    return jobs().submit(
+        session.owner(),
+        ("explain", method, analysis.recording.sha256, classifier.sha256, asked),
+        method,
+        lambda progress, cancelled: add_explanation(analysis, method, classifier, asked, progress, cancelled),
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def sound(sha256: str, _recording: Recording) -> bytes:
+    """Return a whole recording as WAV at its own rate; keyed by its SHA-256 alone."""
+    return wav_bytes(_recording.samples, _recording.sample_rate_hz)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recording) -> bytes:
+    """Return one region as WAV, faded."""
+    return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)

@@ -1,0 +1,77 @@
+"""Axes and colours that all charts share: seconds below, Hz (mel-spaced) at the left, light and dark theme."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ser_core.analysis import Spectrogram
+from ser_core.spectrogram import band_centres_hz
+
+TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
+MOST_COLUMNS = 1_600
+GREY = "rgba(127, 127, 127, 0.35)"
+
+#: Blue against, red for, nothing at zero, so that the spectrogram below stays visible.
+FOR_AND_AGAINST = [
+    [0.0, "rgba(5, 72, 143, 0.80)"],
+    [0.25, "rgba(66, 146, 198, 0.60)"],
+    [0.45, "rgba(158, 202, 225, 0.20)"],
+    [0.5, "rgba(127, 127, 127, 0.0)"],
+    [0.55, "rgba(253, 187, 132, 0.20)"],
+    [0.75, "rgba(227, 74, 51, 0.60)"],
+    [1.0, "rgba(153, 0, 13, 0.80)"],
+]
+
+
+def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a map (frames, bands) and its times with at most `MOST_COLUMNS` frames, each the mean of several."""
+    step = -(-len(values) // MOST_COLUMNS)
+    if step == 1:
+        return values, times_s
+    whole = len(values) // step * step
+    return values[:whole].reshape(-1, step, values.shape[1]).mean(axis=1), times_s[:whole].reshape(-1, step).mean(
+        axis=1
+    )
+
+
+def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
+    """Return the settings of an axis over bands, which is mel-spaced, labelled in Hz."""
+    centres = band_centres_hz(spectrogram.settings)
+    ticks = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
+    return {
+        "tickvals": np.interp(ticks, centres, np.arange(len(centres))).tolist(),
+        "ticktext": [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks],
+        "title": "Hz",
+        "range": [-0.5, len(centres) - 0.5],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def spectrogram_trace(spectrogram: Spectrogram, colours: str) -> go.Heatmap:
+    """Return the log-mel spectrogram as a heat map without a bar."""
+    values, times_s = columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
+    return go.Heatmap(
+        x=times_s,
+        y=np.arange(values.shape[1]),
+        z=values.T.round(2),
+        colorscale=colours,
+        showscale=False,
+        customdata=np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], values.T.shape).round(0),
+        hovertemplate="%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.1f} neper<extra></extra>",
+    )
+
+
+def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
+    """Set what all charts share; the lowest axis carries the seconds."""
+    figure.update_xaxes(range=[0, duration_s], showgrid=False, zeroline=False, ticks="outside", minallowed=0)
+    figure.update_xaxes(maxallowed=duration_s)
+    figure.update_layout(
+        height=height,
+        margin={"l": 64, "r": 12, "t": 28, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode="zoom",
+        hovermode="closest",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    return figure

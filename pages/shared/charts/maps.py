@@ -1,0 +1,60 @@
+"""Maps of evidence over the spectrogram, one below the other on one axis of time."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from pages.shared.charts.recording import hatching
+from ser_core.analysis import Analysis, Explanation
+from ser_core.overview_picture import METHOD_NAMES
+from ser_core.spectrogram import band_centres_hz
+
+#: Relevance beyond this quantile has full colour, so that one outlier does not pale the rest of its map.
+FULL_COLOUR_QUANTILE = 0.995
+
+
+def maps_chart(analysis: Analysis, explanations: dict[str, Explanation]) -> go.Figure:
+    """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance."""
+    rows = 1 + len(explanations)
+    titles = ["Log-mel spectrogram", *(METHOD_NAMES[method] for method in explanations)]
+    figure = make_subplots(
+        rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
+    )
+    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, "Magma"), 1, 1)
+    for row, (method, explanation) in enumerate(explanations.items(), start=2):
+        underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
+        underlay.hoverinfo, underlay.hovertemplate = "skip", None
+        figure.add_trace(underlay, row, 1)
+        figure.add_trace(_relevance_trace(analysis, explanation, METHOD_NAMES[method], last=row == rows), row, 1)
+        for box in hatching(~explanation.covered, analysis.spectrogram.settings, -0.5, 63.5):
+            figure.add_trace(box.update(showlegend=False), row, 1)
+    figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
+    figure.update_yaxes(matches="y")
+    figure.update_xaxes(title="Time (s)", row=rows, col=1)
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    return axes.finish(figure, analysis.recording.duration_s, 60 + 175 * rows)
+
+
+def _relevance_trace(analysis: Analysis, explanation: Explanation, name: str, *, last: bool) -> go.Heatmap:
+    relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
+    most = float(np.quantile(np.abs(explanation.relevance[explanation.covered]), FULL_COLOUR_QUANTILE)) or 1.0
+    hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
+    return go.Heatmap(
+        x=times_s,
+        y=np.arange(relevance.shape[1]),
+        z=np.clip(relevance.T / most, -1, 1).round(3),
+        zmin=-1,
+        zmax=1,
+        colorscale=axes.FOR_AND_AGAINST,
+        showscale=last,
+        colorbar={
+            "title": {"text": "evidence, relative to each map's strongest", "side": "right"},
+            "tickvals": [-1, 0, 1],
+            "ticktext": ["against", "0", "for"],
+            "len": 1.0,
+            "thickness": 14,
+        },
+        customdata=np.dstack([hz.round(0), relevance.T]),
+        hovertemplate=name + " %{x:.2f} s, %{customdata[0]:.0f} Hz<br>relevance %{customdata[1]:.2g}<extra></extra>",
+    )

@@ -1,0 +1,110 @@
+"""A recording and what the model hears in it over time: waveform, spectrogram and scores on one time axis."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from ser_core.analysis import Analysis, frame_edge_s
+from ser_core.emotions import COLOURS
+from ser_core.recording import Recording
+
+WAVEFORM_POINTS = 3_000
+
+
+def waveform_trace(recording: Recording) -> go.Scatter:
+    """Return the lowest and highest sample of each of many short stretches, as one filled outline."""
+    step = max(1, len(recording.samples) // WAVEFORM_POINTS)
+    whole = len(recording.samples) // step * step
+    blocks = recording.samples[:whole].reshape(-1, step)
+    times = (np.arange(len(blocks)) + 0.5) * step / recording.sample_rate_hz
+    return go.Scatter(
+        x=np.concatenate([times, times[::-1]]).round(5),
+        y=np.concatenate([blocks.max(axis=1), blocks.min(axis=1)[::-1]]).round(4),
+        fill="toself",
+        fillcolor="#7f8fa6",
+        line={"color": "#7f8fa6", "width": 0.6},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def recording_chart(analysis: Analysis) -> go.Figure:
+    """Draw waveform, log-mel spectrogram and the scores of the segments."""
+    figure = make_subplots(
+        rows=3,
+        shared_xaxes=True,
+        vertical_spacing=0.07,
+        row_heights=[0.2, 0.42, 0.38],
+        subplot_titles=("Waveform", "Log-mel spectrogram", "Emotion over time, by segments of 0.96 s"),
+    )
+    figure.add_trace(waveform_trace(analysis.recording), 1, 1)
+    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, "Magma"), 2, 1)
+    for trace in _scores_over_time(analysis):
+        figure.add_trace(trace, 3, 1)
+    for left_out in _left_out(analysis):
+        figure.add_trace(left_out, 3, 1)
+    figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
+    figure.update_yaxes(axes.hz_axis(analysis.spectrogram), row=2, col=1)
+    figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, row=3, col=1)
+    figure.update_xaxes(title="Time (s)", row=3, col=1)
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    axes.finish(figure, analysis.recording.duration_s, 640)
+    figure.update_layout(legend={"y": -0.11, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
+    return figure
+
+
+def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:
+    settings, segments = analysis.spectrogram.settings, analysis.segments
+    middles = np.minimum(
+        frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings), analysis.recording.duration_s
+    )
+    return [
+        go.Scatter(
+            x=middles.round(3),
+            y=analysis.scores.segments[:, place].round(4),
+            name=emotion,
+            mode="lines+markers",
+            line={"color": COLOURS[emotion], "width": 2.5},
+            marker={
+                "size": 9,
+                "symbol": ["circle" if kept else "circle-open" for kept in segments.kept],
+                "line": {"width": 1.5},
+            },
+            hovertemplate="%{x:.2f} s: " + emotion + " %{y:.2f}<extra></extra>",
+        )
+        for place, emotion in enumerate(analysis.emotions)
+    ]
+
+
+def _left_out(analysis: Analysis) -> list[go.Scatter]:
+    """Hatch the time that no selected segment covers."""
+    settings, segments = analysis.spectrogram.settings, analysis.segments
+    covered = np.zeros(len(analysis.spectrogram.log_mel), bool)
+    for start in segments.start_frames[segments.kept]:
+        covered[start : start + segments.segment_frames] = True
+    return hatching(~covered, settings, 0, 1.02)
+
+
+def hatching(frames: np.ndarray, settings: object, low: float, high: float) -> list[go.Scatter]:
+    """Return hatched boxes over runs of True frames."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]]))).reshape(-1, 2)
+    boxes = []
+    for number, (start, end) in enumerate(edges):
+        left, right = frame_edge_s(start, settings), frame_edge_s(end, settings)
+        boxes.append(
+            go.Scatter(
+                x=[left, right, right, left, left],
+                y=[low, low, high, high, low],
+                fill="toself",
+                fillpattern={"shape": "/", "size": 7, "fgcolor": "rgba(127,127,127,0.8)"},
+                fillcolor="rgba(127,127,127,0.12)",
+                mode="lines",
+                line={"width": 0},
+                name="not selected",
+                legendgroup="not selected",
+                showlegend=number == 0,
+                hoverinfo="skip",
+            )
+        )
+    return boxes

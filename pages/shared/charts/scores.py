@@ -1,0 +1,37 @@
+"""The verdict in words and the scores as bars."""
+
+import html
+
+import numpy as np
+
+from ser_core.analysis import Analysis
+from ser_core.emotions import COLOURS
+from ser_core.verdict import NO_SPEECH, NOT_SURE
+
+
+def verdict_html(analysis: Analysis) -> str:
+    """Return the verdict, underlined in its emotion's colour, with what it rests on."""
+    best = int(np.argmax(analysis.scores.recording))
+    score, emotion = analysis.scores.recording[best], analysis.emotions[best]
+    words = {
+        NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
+        NOT_SURE: f"The best score is {emotion} with {score:.2f}: more likely wrong than right.",
+    }
+    how = words.get(analysis.verdict, f"score {score:.2f} of 1, from {int(analysis.segments.kept.sum())} segments")
+    colour = COLOURS.get(analysis.verdict, "#7F7F7F")
+    return (
+        f'<div class="verdict"><span class="word" style="border-color:{colour}">{html.escape(analysis.verdict)}</span>'
+        f'<span class="how">{html.escape(how)}</span></div>'
+    )
+
+
+def scores_html(analysis: Analysis) -> str:
+    """Return a bar for each emotion, in the model's order."""
+    rows = []
+    for emotion, score in zip(analysis.emotions, analysis.scores.recording, strict=True):
+        rows.append(
+            f'<span>{html.escape(emotion)}</span><div class="track"><div class="bar" '
+            f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'
+            f'<span class="value">{score:.2f}</span>'
+        )
+    return f'<div class="scores" role="img" aria-label="Scores of the emotions">{"".join(rows)}</div>'

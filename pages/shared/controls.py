@@ -1,0 +1,217 @@
+"""The sidebar of every page: recording, model, what is asked, and the settings."""
+
+import shlex
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.shared import cached, session
+from ser_core.checkpoint import model_names
+from ser_core.classifier import Classifier
+from ser_core.errors import SerError
+from ser_core.explanation.relevance import FILLS
+from ser_core.recording import Recording
+from ser_core.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
+from ser_core.settings import AnalysisSettings
+
+FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of the band", "random": "random, from the same band"}
+LAYER_WORDS = {"both": "both branches", "vggish": "VGGish, fused map", "yamnet": "YAMNet, last map"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the sidebar says."""
+
+    recording: Recording
+    classifier: Classifier
+    settings: AnalysisSettings
+
+
+def sidebar() -> Chosen | None:
+    """Draw the sidebar; return what is chosen, or None where there is no recording or no model yet."""
+    with st.sidebar:
+        _recordings()
+        _saved()
+        classifier = _model()
+        recording = session.current()
+        if recording is None or classifier is None:
+            return None
+        _question(recording, classifier)
+        _settings(classifier)
+        settings = session.settings()
+        _command_line(recording, settings)
+        return Chosen(recording, classifier, settings)
+
+
+def _recordings() -> None:
+    held = session.held()
+    if not held:
+        st.info("No recording yet. Record, upload or press a sample on the first page.", icon=":material/mic:")
+        st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
+        return
+    current = session.current()
+    names = {sha256: one.recording.name for sha256, one in held.items()}
+    chosen = st.selectbox(
+        "Recording",
+        list(names),
+        index=list(names).index(current.sha256),
+        format_func=lambda sha256: f"{names[sha256]} ({held[sha256].recording.duration_s:.1f} s)",
+        help="The recordings of this visit. They are gone when you close the page, unless you save an analysis.",
+    )
+    if chosen != current.sha256:
+        session.make_current(chosen)
+        st.rerun()
+
+
+def _saved() -> None:
+    kept = kept_analyses(data_folder())
+    if not kept:
+        return
+    with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):
+        for saved in kept[:50]:
+            name, remove = st.columns([5, 1], vertical_alignment="center")
+            label = f"{saved.recording_name}: {saved.verdict}"
+            if name.button(label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {saved.model_name}"):
+                _reopen(saved)
+            if remove.button(
+                "", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"
+            ):
+                delete(saved, data_folder())
+                st.rerun()
+
+
+def _reopen(saved: SavedAnalysis) -> None:
+    try:
+        session.hold(saved.source(), saved.recording_name)
+    except (SerError, OSError) as refusal:
+        st.error(f"This analysis cannot be opened: {refusal}")
+        return
+    session.take_over(saved.settings, saved.model_name)
+    st.rerun()
+
+
+def _model() -> Classifier | None:
+    names = model_names()
+    if not names:
+        st.error("There is no model here yet. Train one: python -m ser_core train --help", icon=":material/error:")
+        return None
+    shown = session.choice("model") if session.choice("model") in names else names[0]
+    name = st.selectbox("Model", names, **session.widget("model", shown))
+    try:
+        return cached.model(name)
+    except SerError as refusal:
+        st.error(str(refusal), icon=":material/error:")
+        return None
+
+
+def _question(recording: Recording, classifier: Classifier) -> None:
+    emotions = list(classifier.emotions)
+    for name, whatever in (("emotion", session.BEST), ("against", session.ALL_OTHERS)):
+        if session.choice(name) not in (whatever, *emotions):
+            session.choose(name, whatever)
+    st.selectbox(
+        "Explain",
+        [session.BEST, *emotions],
+        help="Which emotion's evidence is shown.",
+        **session.widget("emotion", session.choice("emotion")),
+    )
+    if session.choice("against") == session.choice("emotion"):
+        session.choose("against", session.ALL_OTHERS)
+    st.selectbox(
+        "Rather than",
+        [session.ALL_OTHERS, *(e for e in emotions if e != session.choice("emotion"))],
+        help="Asks what speaks for one emotion against just one other.",
+        **session.widget("against", session.choice("against")),
+    )
+    if recording.duration_s > 1:
+        whole = (0.0, round(recording.duration_s, 2))
+        st.slider(
+            "Stretch (s)",
+            0.0,
+            whole[1],
+            step=0.01,
+            help="Which part is explained, at most 30 s. Untouched: all of it, or of a long recording its best 15 s.",
+            **session.widget("stretch", session.choice("stretch") or whole),
+        )
+        if session.choice("stretch") == whole:
+            session.choose("stretch", None)
+
+
+def _settings(classifier: Classifier) -> None:
+    with st.expander("Settings", icon=":material/tune:"):
+        layers = list(classifier.layers)
+        if len(layers) > 1:
+            if session.choice("layer") not in (None, *layers):
+                session.choose("layer", None)
+            st.selectbox(
+                "Grad-CAM looks at",
+                layers,
+                format_func=lambda layer: LAYER_WORDS.get(layer, layer),
+                help="VGGish keeps where something is. YAMNet's map is coarser: 3 by 2 cells a segment.",
+                **session.widget("layer", session.choice("layer") or layers[0]),
+            )
+        st.selectbox(
+            "Fill",
+            FILLS,
+            format_func=FILL_WORDS.get,
+            help="What LIME and occlusion put in the place of what they take away.",
+            **session.widget("fill", session.choice("fill")),
+        )
+        st.number_input(
+            "LIME masks",
+            50,
+            5_000,
+            step=50,
+            help="More masks repeat better and take longer.",
+            **session.widget("masks", session.choice("masks")),
+        )
+        st.number_input(
+            "Seed",
+            0,
+            99_999,
+            help="Of LIME's masks and the random fill.",
+            **session.widget("seed", session.choice("seed")),
+        )
+        st.slider(
+            "Smoothing of the profile (s)",
+            0.0,
+            0.5,
+            step=0.01,
+            help="A moving average over the profile before focus regions are read from it.",
+            **session.widget("smoothing", session.choice("smoothing")),
+        )
+        st.button(
+            "Back to the defaults",
+            on_click=session.reset(session.SETTINGS),
+            icon=":material/restart_alt:",
+            width="stretch",
+        )
+
+
+def _command_line(recording: Recording, settings: AnalysisSettings) -> None:
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(
+            command_line(recording.name, session.choice("model") or model_names()[0], settings),
+            language="bash",
+            wrap_lines=True,
+        )
+
+
+def command_line(name: str, model: str, settings: AnalysisSettings) -> str:
+    """Return the command that gives the same analysis."""
+    default = AnalysisSettings()
+    words = ["python", "-m", "ser_core", "analyse", name if not name.startswith("-") else f"./{name}", "--model", model]
+    options = {
+        "--emotion": settings.emotion,
+        "--against": settings.against,
+        "--stretch": settings.stretch_s and "{:.2f}:{:.2f}".format(*settings.stretch_s),
+        "--layer": settings.grad_cam.layer,
+        "--fill": settings.lime.fill if settings.lime.fill != default.lime.fill else None,
+        "--masks": settings.lime.masks if settings.lime.masks != default.lime.masks else None,
+        "--seed": settings.seed or None,
+        "--smoothing": settings.focus.smoothing_s if settings.focus != default.focus else None,
+    }
+    for option, value in options.items():
+        if value is not None:
+            words += [option, str(value)]
+    return shlex.join(words)

@@ -1,0 +1,50 @@
+"""The frame of every page: title, style, and at the first visit what this is and is not."""
+
+import streamlit as st
+
+NOTICE = """
+**Before you begin.** This app contains a model that guesses an emotion from speech. It learnt from *acted* speech of a
+few dozen people in four languages. It hears how something is said, not what, and it cannot know what anybody feels.
+
+- **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the models'
+  cards say how often.
+- **What it must not be used for:** judging people. In the European Union inferring the emotions of people at work or in
+  education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
+  (Article 50(3)).
+- **Your sound stays here:** audio is processed on this machine only, and nothing is kept unless you press *Save*.
+"""
+
+STYLE = """
+<style>
+  .block-container { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 76rem; }
+  [data-testid="stSidebarNavItems"] li:first-child p { font-size: 0; }
+  [data-testid="stSidebarNavItems"] li:first-child p::after { content: "Recording"; font-size: 0.875rem; }
+  h1 { font-weight: 650; letter-spacing: -0.02em; padding-bottom: 0.2rem; }
+  .verdict { display: flex; align-items: baseline; gap: 0.8rem; flex-wrap: wrap; margin: 0.1rem 0 0.4rem; }
+  .verdict .word { font-size: 2.3rem; font-weight: 700; line-height: 1.1; border-bottom: 0.28rem solid; }
+  .verdict .how { opacity: 0.8; }
+  .scores { display: grid; grid-template-columns: max-content 1fr max-content; align-items: center; }
+  .scores { gap: 0.35rem 0.8rem; }
+  .scores .track { height: 0.9rem; border-radius: 0.45rem; background: rgba(127, 127, 127, 0.18); overflow: hidden; }
+  .scores .bar { height: 100%; border-radius: 0.45rem; }
+  .scores .value { font-variant-numeric: tabular-nums; }
+</style>
+"""
+
+
+def begin(title: str, icon: str, lead: str) -> None:
+    """Open a page; every page calls this first, because any of them may be the first that is opened."""
+    st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide")
+    st.html(STYLE)
+    st.title(title)
+    st.caption(lead)
+    if not st.session_state.get("notice_read"):
+        _notice()
+
+
+def _notice() -> None:
+    with st.container(border=True):
+        st.markdown(NOTICE)
+        if st.button("I understand", type="primary", key="notice_button"):
+            st.session_state["notice_read"] = True
+            st.rerun()

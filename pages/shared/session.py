@@ -1,0 +1,141 @@
+"""What this visit holds: recordings, the choices made in the sidebar, and who is asking."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from ser_core.audio import read_recording
+from ser_core.recording import Recording
+from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
+
+BEST, ALL_OTHERS = "the best score", "all others"
+
+CHOICES = {
+    "model": None,
+    "emotion": BEST,
+    "against": ALL_OTHERS,
+    "stretch": None,
+    "seed": 0,
+    "layer": None,
+    "masks": LimeSettings().masks,
+    "fill": LimeSettings().fill,
+    "smoothing": FocusSettings().smoothing_s,
+}
+QUESTION = ("emotion", "against", "stretch")
+SETTINGS = ("seed", "layer", "masks", "fill", "smoothing")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A recording of this visit, with the file it was read from."""
+
+    recording: Recording
+    source: bytes
+
+
+def owner() -> str:
+    """Return a name for this visit; work and results of one visit are never shown to another."""
+    return st.session_state.setdefault("owner", uuid.uuid4().hex)
+
+
+def held() -> dict[str, Held]:
+    """Return the recordings of this visit, by SHA-256, in the order they came."""
+    return st.session_state.setdefault("held", {})
+
+
+def hold(source: bytes, name: str) -> Recording:
+    """Read a recording through the gate, hold it and make it the current one."""
+    recording = read_recording(source, name)
+    held()[recording.sha256] = Held(recording, source)
+    make_current(recording.sha256)
+    return recording
+
+
+def current() -> Recording | None:
+    """Return the recording that every page is about."""
+    found = held().get(st.session_state.get("current"))
+    return found.recording if found else None
+
+
+def make_current(sha256: str) -> None:
+    """Turn every page to another recording; what was asked about the last one is asked no more."""
+    if st.session_state.get("current") != sha256:
+        st.session_state["current"] = sha256
+        reset(QUESTION)()
+
+
+def drop(sha256: str) -> None:
+    """Forget a recording of this visit."""
+    held().pop(sha256, None)
+    remaining = list(held())
+    st.session_state["current"] = remaining[-1] if remaining else None
+
+
+def choice(name: str) -> Any:
+    """Return what was chosen in the sidebar; it outlives the page it was chosen on."""
+    return st.session_state.setdefault("choices", dict(CHOICES))[name]
+
+
+def choose(name: str, value: Any) -> None:
+    """Choose, and show it in the widget wherever that stands."""
+    st.session_state.setdefault("choices", dict(CHOICES))[name] = value
+    st.session_state.pop(f"widget_{name}", None)
+
+
+def widget(name: str, shown: Any) -> dict[str, Any]:
+    """Return the key and the callback that tie a widget to a choice.
+
+    Streamlit forgets a widget's value when a page without it is shown; the choice does not.
+    """
+    key = f"widget_{name}"
+    if key not in st.session_state:
+        st.session_state[key] = shown
+    return {"key": key, "on_change": _keep, "args": (name,)}
+
+
+def _keep(name: str) -> None:
+    st.session_state["choices"][name] = st.session_state[f"widget_{name}"]
+
+
+def reset(names: tuple[str, ...]) -> Callable[[], None]:
+    """Return what a button does that gives settings their defaults back."""
+
+    def do() -> None:
+        for name in names:
+            choose(name, CHOICES[name])
+
+    return do
+
+
+def settings() -> AnalysisSettings:
+    """Return the sidebar's choices as settings of an analysis."""
+    return AnalysisSettings(
+        emotion=None if choice("emotion") == BEST else choice("emotion"),
+        against=None if choice("against") == ALL_OTHERS else choice("against"),
+        stretch_s=choice("stretch"),
+        seed=choice("seed"),
+        grad_cam=GradCamSettings(choice("layer")),
+        occlusion=OcclusionSettings(fill=choice("fill")),
+        lime=LimeSettings(masks=choice("masks"), fill=choice("fill")),
+        focus=FocusSettings(smoothing_s=choice("smoothing")),
+    )
+
+
+def take_over(asked: AnalysisSettings, model: str) -> None:
+    """Choose what an earlier analysis had asked."""
+    values = {
+        "model": model,
+        "emotion": asked.emotion or BEST,
+        "against": asked.against or ALL_OTHERS,
+        "stretch": asked.stretch_s,
+        "seed": asked.seed,
+        "layer": asked.grad_cam.layer,
+        "masks": asked.lime.masks,
+        "fill": asked.lime.fill,
+        "smoothing": asked.focus.smoothing_s,
+    }
+    for name, value in values.items():
+        choose(name, value)

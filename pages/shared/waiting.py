@@ -1,0 +1,52 @@
+"""Show work that is going on: how far it is, how long it will take, and a button that stops it."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.shared import cached
+from ser_core.jobs import Job
+
+LABELS = {
+    "listen": "Listening",
+    "grad_cam": "Grad-CAM",
+    "lime": "LIME",
+    "occlusion": "Occlusion",
+}
+
+
+def results(jobs: dict[str, Job]) -> dict[str, Any]:
+    """Return the results that are there, by name, and watch the rest; the page runs again when one more ends."""
+    pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
+    if pending:
+        _watch(pending)
+    for name, job in jobs.items():
+        if job.state == "failed":
+            st.error(job.refusal, icon=":material/error:")
+        if job.state == "cancelled":
+            st.info(f"{LABELS[name]} was stopped.", icon=":material/stop_circle:")
+            if st.button("Start again", key=f"again_{name}"):
+                cached.jobs().drop(job)
+                st.rerun()
+    return {name: job.result for name, job in jobs.items() if job.state == "done"}
+
+
+@st.fragment(run_every=0.5)
+def _watch(pending: dict[str, Job]) -> None:
+    if any(job.ended.is_set() for job in pending.values()):
+        st.rerun()
+    for name, job in pending.items():
+        words, button = st.columns([6, 1], vertical_alignment="center")
+        words.progress(job.fraction, text=f"**{LABELS[name]}** · {_state_in_words(job)}")
+        if button.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch"):
+            cached.jobs().cancel(job)
+
+
+def _state_in_words(job: Job) -> str:
+    if job.state == "waiting":
+        before = cached.jobs().place(job)
+        return "begins next" if before <= 1 else f"waiting, {before} jobs before it"
+    left = job.seconds_left
+    if left is None:
+        return job.text or "beginning"
+    return f"{job.text} · about {left:.0f} s left" if left >= 1 else job.text

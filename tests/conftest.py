@@ -1,0 +1,64 @@
+"""What several tests share: a synthetic voice, and where the corpora are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from ser_core.recording import Recording
+
+# The same examples in every run, and no clock: a busy machine is not a failure.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
+
+
+def voice_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """Return four syllables a second: gliding harmonics below 3.6 kHz with two formants, a little noise; peak 0.5."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(round(seconds * rate)) / rate
+    pitch_hz = 140 + 25 * np.sin(2 * np.pi * 0.7 * time_s + rng.uniform(0, 2 * np.pi))
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / rate
+    formants_hz = rng.uniform(400, 800), rng.uniform(1_200, 2_200)
+    tone = np.zeros(len(time_s))
+    for harmonic in range(1, int(min(3_600, 0.45 * rate) / pitch_hz.max()) + 1):
+        level = sum(1 / (1 + ((harmonic * 140 - formant) / 150) ** 2) for formant in formants_hz)
+        tone += level * np.sin(harmonic * phase)
+    syllables = 0.05 + np.sin(np.pi * 4 * time_s) ** 2
+    samples = tone * syllables
+    samples = samples / np.abs(samples).max() + 0.002 * rng.standard_normal(len(samples))
+    return (0.5 * samples / np.abs(samples).max()).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def make_voice() -> Callable[..., np.ndarray]:
+    """The function `voice_like(seconds, rate, seed)`."""
+    return voice_like
+
+
+@pytest.fixture(scope="session")
+def voice() -> np.ndarray:
+    """2.5 s of a synthetic voice at 16 kHz."""
+    return voice_like(2.5, 16_000)
+
+
+@pytest.fixture
+def recording(voice) -> Recording:
+    """The synthetic voice as a recording."""
+    samples = voice.copy()
+    samples.setflags(write=False)
+    return Recording("voice.wav", "0" * 64, samples, 16_000)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder that holds ravdess, emodb, nemo and korean_emotional_tts."""
+    folder = os.environ.get("SER_CORPORA")
+    if folder and Path(folder).is_dir():
+        return Path(folder)
+    reason = f"SER_CORPORA names no folder ({folder!r}); it should hold ravdess, emodb, nemo and korean_emotional_tts"
+    if "corpora" in os.environ.get("SER_REQUIRE", "").split(","):
+        pytest.fail(reason)
+    pytest.skip(reason)

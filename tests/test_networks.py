@@ -1,0 +1,251 @@
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny_networks import fresh
+from torch.nn import functional as F
+
+from ser_core.audio import read_recording
+from ser_core.corpora import READERS
+from ser_core.corpora.labelled import audio_files
+from ser_core.errors import ModelRefused
+from ser_core.networks import NETWORKS
+from ser_core.networks.late_fusion import LateFusion
+from ser_core.networks.vggish import VGGish
+from ser_core.networks.yamnet import AUDIOSET_CLASSES, SEPARABLE, SamePadConvolution, YAMNet, load_audioset_weights
+from ser_core.segments import split_into_segments
+from ser_core.settings import SegmentSettings, SpectrogramSettings
+from ser_core.spectrogram import spectrogram_of
+
+SEGMENTS = torch.zeros(2, 1, 96, 64)
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_vggish_has_the_parameters_of_its_layers_counted_by_hand():
+    convolutions = 9 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 256 + 256 * 512 + 512 * 512)
+    batch_norms = 2 * (64 + 128 + 256 + 256 + 512 + 512)
+    fusion = (128 + 256 + 512) * 256 + 3 * 256
+    dense = (256 * 64 + 64) + (12 * 8 * 64 * 256 + 256)
+    assert convolutions + batch_norms + fusion + dense == 6_321_152
+    assert parameters(VGGish(4)) == 6_321_152 + 256 * 4 + 4
+
+
+def test_yamnet_has_the_parameters_of_mobilenet_v1_and_a_head():
+    outputs = [32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
+    first = 9 * 32 + 2 * 32
+    pairs = zip(outputs[:-1], outputs[1:], strict=True)
+    separable = sum(9 * before + 2 * before + before * after + 2 * after for before, after in pairs)
+    assert first + separable == 3_206_400
+    assert parameters(YAMNet(AUDIOSET_CLASSES)) == 3_206_400 + 1024 * 521 + 521
+
+
+def test_late_fusion_is_both_branches_without_their_heads_and_a_head_of_its_own():
+    bodies = parameters(VGGish(4)) - (256 * 4 + 4) + parameters(YAMNet(4)) - (1024 * 4 + 4)
+    assert parameters(LateFusion(4)) == bodies + (1280 * 256 + 256) + (256 * 4 + 4)
+
+
+def test_vggish_pools_and_fused_map_have_the_sizes_of_the_paper():
+    network, sizes = VGGish(4).eval(), []
+    with torch.inference_mode():
+        x = SEGMENTS
+        for group in network.groups:
+            x = group(x)
+            sizes.append(tuple(x.shape[1:]))
+        fused = network.maps(SEGMENTS)["vggish"]
+    assert sizes[1:] == [(128, 24, 16), (256, 12, 8), (512, 6, 4)]
+    assert fused.shape == (2, 256, 12, 8)
+
+
+def test_yamnet_last_map_is_3_by_2_and_its_mean_is_the_features():
+    network = fresh(YAMNet)
+    with torch.inference_mode():
+        maps = network.maps(torch.randn(2, 1, 96, 64))
+        features = network.features(maps)
+    assert maps["yamnet"].shape == (2, 1024, 3, 2)
+    np.testing.assert_allclose(features.numpy(), maps["yamnet"].numpy().mean(axis=(2, 3)), rtol=1e-5, atol=1e-6)
+
+
+def test_late_fusion_features_are_those_of_vggish_followed_by_those_of_yamnet():
+    network, segments = fresh(LateFusion), torch.randn(2, 1, 96, 64)
+    with torch.inference_mode():
+        maps = network.maps(segments)
+        features = network.features(maps)
+        vggish = network.vggish.features(network.vggish.maps(segments))
+        yamnet = network.yamnet.features(network.yamnet.maps(segments))
+    assert list(maps) == ["vggish", "yamnet"]
+    assert features.shape == (2, 1280)
+    assert torch.equal(features, torch.cat([vggish, yamnet], dim=1))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("classes", [2, 6])
+def test_every_network_answers_with_a_logit_for_each_class(name, classes):
+    with torch.inference_mode():
+        assert NETWORKS[name](classes).eval()(SEGMENTS).shape == (2, classes)
+
+
+def test_pool_fusion_adds_the_three_maps_after_their_1x1_convolutions():
+    fuse = VGGish(2).fuse
+    pools = [torch.randn(1, 128, 24, 16), torch.randn(1, 256, 12, 8), torch.randn(1, 512, 6, 4)]
+    with torch.inference_mode():
+        fused = fuse(pools)
+        alone = []
+        for place in range(3):
+            others = [pool if place == number else torch.zeros_like(pool) for number, pool in enumerate(pools)]
+            alone.append(fuse(others))
+        nothing = fuse([torch.zeros_like(pool) for pool in pools])
+        middle = F.conv2d(pools[1], fuse.to_fused[1].weight, fuse.to_fused[1].bias)
+        biases = sum(layer.bias for layer in (fuse.to_fused[0], fuse.to_fused[2])).view(1, -1, 1, 1)
+    torch.testing.assert_close(fused, sum(alone) - 2 * nothing, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alone[1], middle + biases, rtol=1e-4, atol=1e-5)  # 12 x 8 already: nothing is resized
+
+
+def same_convolution_slowly(x, weight, stride):
+    """TensorFlow's definition of SAME, point by point: ceil(size / stride) outputs, the odd row of padding behind."""
+    kernel = weight.shape[0]
+    outputs = [-(-size // stride) for size in x.shape]
+    before = [max((o - 1) * stride + kernel - s, 0) // 2 for o, s in zip(outputs, x.shape, strict=True)]
+    result = np.zeros(outputs)
+    for row, column in np.ndindex(*outputs):
+        for i, j in np.ndindex(kernel, kernel):
+            y, z = row * stride - before[0] + i, column * stride - before[1] + j
+            if 0 <= y < x.shape[0] and 0 <= z < x.shape[1]:
+                result[row, column] += weight[i, j] * x[y, z]
+    return result
+
+
+@pytest.mark.parametrize("size", [(6, 4), (7, 5), (6, 5), (96, 64), (1, 2)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_padding_equals_its_definition_point_by_point(size, stride):
+    layer = SamePadConvolution(1, 1, 3, stride).eval()
+    x = torch.rand(1, 1, *size)  # with positive weights the ReLU changes nothing
+    with torch.inference_mode():
+        layer.conv.weight.uniform_(0, 1)
+        layer.bn.eps = 0.0
+        found = layer(x)[0, 0].numpy()
+    np.testing.assert_allclose(found, same_convolution_slowly(x[0, 0].numpy(), layer.conv.weight[0, 0].detach().numpy(), stride), rtol=1e-5)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (4, [1 + 2 + 3, 3 + 4]),  # even: nothing before, one zero after
+        (5, [1 + 2, 2 + 3 + 4, 4 + 5]),  # odd: a zero on either side
+    ],
+)
+def test_stride_2_pads_an_even_size_behind_only_and_an_odd_size_on_both_sides(size, expected):
+    layer = SamePadConvolution(1, 1, 3, stride=2).eval()
+    with torch.inference_mode():
+        layer.conv.weight.zero_()
+        layer.conv.weight[0, 0, :, 1] = 1  # adds three neighbours along the first axis
+        layer.bn.eps = 0.0
+        column = torch.arange(1.0, size + 1).view(1, 1, size, 1).expand(1, 1, size, 3)
+        found = layer(column)[0, 0, :, 0].tolist()
+    assert found == expected
+
+
+def test_published_weights_arrive_in_their_own_layers(tmp_path):
+    weights = published_weights()
+    save_file(weights, tmp_path / "weights.safetensors")
+    network = YAMNet(AUDIOSET_CLASSES)
+    load_audioset_weights(network, tmp_path / "weights.safetensors")
+    assert torch.equal(network.layers[0].conv.weight, weights["layer1.conv.weight"])
+    assert torch.equal(network.layers[1].conv.weight, weights["layer2.depthwise.weight"])
+    assert torch.equal(network.layers[2].bn.running_var, weights["layer2.pointwise.bn.running_var"])
+    assert torch.equal(network.layers[26].conv.weight, weights["layer14.pointwise.weight"])
+    assert torch.equal(network.head.bias, weights["classifier.bias"])
+    assert all((layer.bn.weight == 1).all() for layer in network.layers)
+
+
+def test_published_weights_leave_a_head_for_other_classes_as_it_was(tmp_path):
+    save_file(published_weights(), tmp_path / "weights.safetensors")
+    network = YAMNet(4)
+    head = network.head.weight.detach().clone()
+    load_audioset_weights(network, tmp_path / "weights.safetensors")
+    assert torch.equal(network.head.weight, head)
+
+
+def test_missing_weights_are_refused_with_the_name_of_their_variable(tmp_path):
+    with pytest.raises(ModelRefused, match=r"gone\.safetensors.*SER_YAMNET_WEIGHTS"):
+        load_audioset_weights(YAMNet(4), tmp_path / "gone.safetensors")
+
+
+def foreign_weights():
+    complete = published_weights()
+    short = {name: tensor for name, tensor in complete.items() if name != "layer7.pointwise.weight"}
+    wrong_shape = complete | {"layer7.pointwise.weight": torch.zeros(3, 3, 1, 1)}
+    return {
+        "of another network": {"features.0.weight": torch.zeros(3), "features.0.bias": torch.zeros(3)},
+        "one layer missing": short,
+        "one layer too many": complete | {"layer15.pointwise.weight": torch.zeros(2, 2, 1, 1)},
+        "one of another shape": wrong_shape,
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["of another network", "one layer missing", "one layer too many", "one of another shape"]
+)
+def test_foreign_weights_are_refused(tmp_path, kind):
+    save_file(foreign_weights()[kind], tmp_path / "weights.safetensors")
+    with pytest.raises(ModelRefused, match="not YAMNet's weights"):
+        load_audioset_weights(YAMNet(4), tmp_path / "weights.safetensors")
+
+
+def test_a_file_that_is_not_safetensors_is_refused_as_weights(tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(b"PK\x03\x04 not tensors at all")
+    with pytest.raises(ModelRefused, match="not YAMNet's weights"):
+        load_audioset_weights(YAMNet(4), tmp_path / "weights.safetensors")
+
+
+def published_weights():
+    """Random weights under the published names."""
+    torch.manual_seed(0)
+    tensors = {"layer1.conv.weight": torch.randn(32, 1, 3, 3)} | batch_norm("layer1.conv", 32)
+    tensors = {name.replace("layer1.conv.bn", "layer1.bn"): tensor for name, tensor in tensors.items()}
+    channels = 32
+    for number, (out, _) in enumerate(SEPARABLE, start=2):
+        tensors |= {f"layer{number}.depthwise.weight": torch.randn(channels, 1, 3, 3)}
+        tensors |= {f"layer{number}.pointwise.weight": torch.randn(out, channels, 1, 1)}
+        tensors |= batch_norm(f"layer{number}.depthwise", channels) | batch_norm(f"layer{number}.pointwise", out)
+        channels = out
+    return tensors | {"classifier.weight": torch.randn(521, 1024), "classifier.bias": torch.randn(521)}
+
+
+def batch_norm(layer, channels):
+    return {f"{layer}.bn.{name}": torch.rand(channels) for name in ("bias", "running_mean", "running_var")}
+
+
+@pytest.fixture(scope="module")
+def audioset():
+    """YAMNet as published, and the names of AudioSet's classes."""
+    path = os.environ.get("SER_YAMNET_WEIGHTS")
+    if not path:
+        pytest.skip("SER_YAMNET_WEIGHTS is not set")
+    network = YAMNet(AUDIOSET_CLASSES)
+    load_audioset_weights(network, path)
+    with Path(path).with_name("yamnet_class_map.csv").open(encoding="utf-8") as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    return network.eval(), names
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("corpus", READERS)
+def test_published_yamnet_hears_speech_first_in_recordings_of_every_corpus(corpora, audioset, corpus):
+    network, names = audioset
+    files = audio_files(corpora / corpus)
+    for path in files[:: len(files) // 4][:4]:
+        log_mel = spectrogram_of(read_recording(path), SpectrogramSettings()).log_mel
+        segments, _ = split_into_segments(log_mel, SegmentSettings())
+        # RAVDESS begins and ends with a second of silence, which is heard as such: listen where it is loudest.
+        loudest = np.ascontiguousarray(segments[segments.mean(axis=(1, 2)).argmax()])
+        with torch.inference_mode():
+            scores = torch.sigmoid(network(torch.tensor(loudest)[None, None]))[0]
+        assert names[int(scores.argmax())] == "Speech", path.name
+        assert scores.max() > 0.8, path.name

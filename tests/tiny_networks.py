@@ -1,0 +1,132 @@
+"""Networks, classifiers, recordings and questions that are small enough to know by hand."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ser_core.analysis import Segments
+from ser_core.classifier import NetworkClassifier
+from ser_core.explanation.relevance import Question
+from ser_core.recording import Recording
+from ser_core.segments import split_into_segments
+from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
+
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+
+
+class TinyNetwork(nn.Module):
+    """One convolution whose map (12 x 8) is classified where it stands; with batch norm and dropout, as real ones."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 8, stride=8)
+        self.bn = nn.BatchNorm2d(4)
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(4 * 12 * 8, classes)
+
+    def maps(self, segments):
+        return {"tiny": F.relu(self.bn(self.conv(segments)))}
+
+    def features(self, maps):
+        return maps["tiny"].flatten(1)
+
+    def classify(self, maps):
+        return self.head(self.dropout(self.features(maps)))
+
+    def forward(self, segments):
+        return self.classify(self.maps(segments))
+
+
+class LinearClassifier:
+    """Logits that are a weighted sum of the log-mel values: what any cell is worth can be read off `weights`.
+
+    Remembers the segments of every call of `score`.
+    """
+
+    layers = ()
+    name, sha256, temperature = "linear", "0" * 64, 1.0
+
+    def __init__(self, weights, emotions=EMOTIONS, front_end=None) -> None:
+        self.weights, self.emotions = np.asarray(weights, np.float64), emotions
+        self.front_end = front_end or FrontEnd()
+        self.calls: list[np.ndarray] = []
+
+    def score(self, segments):
+        self.calls.append(np.array(segments))
+        return np.einsum("nfb,cfb->nc", segments, self.weights).astype(np.float32)
+
+    def class_activation(self, segments, class_weights, layer):
+        raise AssertionError("it has no layer")
+
+    def randomised(self, seed):
+        return None
+
+
+def lively(network, seed=0):
+    """Return the network with batch norms that fit its weights: fresh ones let a deep network's signal fade to nothing.
+
+    Channels that hardly ever fire are left quiet, or their rounding errors would be blown up. The dense layers are made
+    stronger, so that gradients are not so small that any two maps agree.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+        if isinstance(module, nn.Linear):
+            module.weight.data *= 3
+    with torch.no_grad():
+        network.train()(torch.tensor(np.stack([random_log_mel(seed=1000 * seed + i) for i in range(12)]))[:, None])
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_var.clamp_(min=0.02)
+    return network.eval()
+
+
+def fresh(kind, classes=4, seed=0):
+    """Return a lively network of a kind, the same for the same seed."""
+    torch.manual_seed(seed)
+    return lively(kind(classes), seed)
+
+
+def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
+    return NetworkClassifier(
+        network,
+        name="small",
+        sha256="1" * 64,
+        emotions=emotions,
+        front_end=front_end or FrontEnd(),
+        temperature=temperature,
+    )
+
+
+def random_log_mel(frames=96, seed=0):
+    return (np.random.default_rng(seed).normal(size=(frames, 64)) * 1.5 - 3).astype(np.float32)
+
+
+def question_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None):
+    values, starts = split_into_segments(log_mel, SegmentSettings())
+    kept = np.ones(len(starts), bool) if kept is None else np.asarray(kept)
+    end = len(log_mel) if end is None else end
+    return Question(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)
+
+
+def noise_recording(seconds=2.0, seed=0, rate=16_000, name="noise.wav"):
+    """Return bursts of noise, three a second: steady enough for data selection, and no speech."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds * rate)) / rate
+    samples = (0.1 * rng.normal(size=len(times)) * (0.2 + np.sin(3 * np.pi * times) ** 2)).astype(np.float32)
+    samples = np.clip(samples, -0.9, 0.9)
+    samples.setflags(write=False)
+    return Recording(name, f"{seed:064x}", samples, rate)
+
+
+def everything_kept():
+    return FrontEnd(selection=SelectionSettings("none"))
+
+
+def silent_progress(fraction, text):
+    """Listen to nothing."""
+
+
+def never():
+    return False
