@@ -44,6 +44,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
         name, source = name or Path(source).name, _read_file(Path(source), limits)
+    name = name or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
     samples, rate, warnings = _decode(source, name, limits)

@@ -69,30 +69,48 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
         )
     data = weights.read_bytes()
     try:
-        emotions, architecture = tuple(card["emotions"]), card["architecture"]
+        emotions, architecture = _emotions_of(card), card["architecture"]
         front_end = settings_from_dict(FrontEnd, card["front_end"])
         network = NETWORKS[architecture](len(emotions))
-        network.load_state_dict(load_tensors(data))
-        temperature = float(card["temperature"])
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, SettingsRefused) as reason:
-        raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
-    if not set(emotions) <= set(COLOURS) or not 0 < temperature < 100:
-        raise ModelRefused(
-            f"{folder.name}: the card names unknown emotions or an impossible temperature. Fetch it again."
+        _fill(network, load_tensors(data), architecture)
+        return NetworkClassifier(
+            network,
+            name=folder.name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            emotions=emotions,
+            front_end=front_end,
+            temperature=_temperature_of(card),
         )
-    return NetworkClassifier(
-        network,
-        name=folder.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        emotions=emotions,
-        front_end=front_end,
-        temperature=temperature,
-    )
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, SettingsRefused) as reason:
+        raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
+
+
+def _emotions_of(card: dict[str, Any]) -> tuple[str, ...]:
+    emotions = tuple(card["emotions"])
+    if len(emotions) < 2 or len(set(emotions)) < len(emotions) or not set(emotions) <= set(COLOURS):
+        raise ValueError("its emotions are not known ones, each named once")
+    return emotions
+
+
+def _temperature_of(card: dict[str, Any]) -> float:
+    temperature = float(card["temperature"])
+    if not 0 < temperature < 100:
+        raise ValueError(f"a temperature of {temperature:g} is impossible")
+    return temperature
+
+
+def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], architecture: str) -> None:
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:  # its text lists every tensor, a line each
+        raise ValueError(f"the weights are not those of {architecture} with these emotions") from None
 
 
 def model_names(models: Path = MODELS) -> list[str]:
     """Return the names of the models that are shipped, fusion first: it is the project's own."""
-    names = [folder.name for folder in models.iterdir() if (folder / WEIGHTS).is_file()] if models.is_dir() else []
+    folders = models.iterdir() if models.is_dir() else ()
+    # A name that begins with a dot is that of a model whose writing broke off.
+    names = [f.name for f in folders if (f / WEIGHTS).is_file() and not f.name.startswith(".")]
     return sorted(names, key=lambda name: (name != "fusion", name))
 
 
@@ -120,9 +138,21 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def training_list(folder: Path) -> dict[str, str]:
-    """Return the recordings that a model was trained on: sha256 to corpus:speaker."""
-    with (folder / TRAINING_LIST).open(newline="", encoding="utf-8") as file:
-        return {row["sha256"]: row["speaker"] for row in csv.DictReader(file)}
+    """Return the recordings that a model was trained on: sha256 to corpus:speaker.
+
+    Raises
+    ------
+    ModelRefused
+        If there is no such list, so that nobody measures a model on what it was trained on.
+    """
+    try:
+        with (folder / TRAINING_LIST).open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        if header == ["sha256", "speaker"]:
+            return dict(rows)
+    except (OSError, ValueError):
+        pass
+    raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
 
 
 def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -140,7 +140,8 @@ class Jobs:
         """Forget a job, so that the same key may be submitted anew; one that still runs is cancelled."""
         with self._changed:
             self.cancel(job)
-            self._jobs.pop((job.owner, job.key), None)
+            if self._jobs.get((job.owner, job.key)) is job:
+                del self._jobs[job.owner, job.key]
 
     def place(self, job: Job) -> int:
         """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
@@ -172,5 +173,5 @@ class Jobs:
 
     def _forget_oldest(self) -> None:
         ended = [place for place, job in self._jobs.items() if job.ended.is_set()]
-        for place in ended[: max(0, len(self._jobs) - self._most_kept)]:
+        for place in ended[: max(0, len(ended) - self._most_kept)]:
             del self._jobs[place]

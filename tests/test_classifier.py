@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
+from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
 from torch import nn
 from torch.nn import functional as F
 

@@ -101,7 +101,7 @@ def test_unknown_corpus_is_refused_and_the_known_ones_are_named(tmp_path):
 
 @pytest.mark.parametrize("inside", [[], ["README.md", "notes.txt"]])
 def test_folder_without_audio_is_refused(tmp_path, inside):
-    with pytest.raises(CorpusRefused, match="No audio was found under .*; give the folder that holds the corpus nemo"):
+    with pytest.raises(CorpusRefused, match=r"No audio was found under .*; give the folder that holds the corpus nemo"):
         read_corpus("nemo", touched(tmp_path, *inside))
 
 
@@ -113,7 +113,7 @@ def test_folder_that_is_not_there_is_refused(tmp_path):
 def test_folder_of_another_corpus_is_refused_with_a_name_and_the_reason(tmp_path):
     touched(tmp_path, "03a01Fa.wav", "03a01Wa.wav")
     with pytest.raises(
-        CorpusRefused, match=r"None of the 2 files .* is named as in nemo: 03a01Fa\.wav: name is not of"
+        CorpusRefused, match=r"None of the 2 files .* is named as in nemo.*03a01Fa\.wav: name is not of"
     ):
         read_corpus("nemo", tmp_path)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_networks import fresh
+from tests.tiny_networks import fresh
 from torch.nn import functional as F
 
 from ser_core.audio import read_recording

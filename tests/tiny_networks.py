@@ -66,7 +66,7 @@ class LinearClassifier:
 def lively(network, seed=0):
     """Return the network with batch norms that fit its weights: fresh ones let a deep network's signal fade to nothing.
 
-    Channels that hardly ever fire are left quiet, or their rounding errors would be blown up. The dense layers are made
+    Channels that hardly vary are left quiet, or a deep network of random weights blows up its own rounding errors. The dense layers are made
     stronger, so that gradients are not so small that any two maps agree.
     """
     for module in network.modules():
@@ -78,7 +78,7 @@ def lively(network, seed=0):
         network.train()(torch.tensor(np.stack([random_log_mel(seed=1000 * seed + i) for i in range(12)]))[:, None])
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.running_var.clamp_(min=0.02)
+                module.running_var.clamp_(min=0.15)
     return network.eval()
 
 

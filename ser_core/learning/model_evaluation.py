@@ -59,11 +59,7 @@ def evaluate_model(model: str | Path, corpora: dict[str, str], progress: Progres
         )
     speakers = [item.speaker_id for item in tested]
     known = len(set(speakers) & set(seen.values()))
-    words = (
-        "no test speaker was trained on"
-        if not known
-        else f"{known} of {len(set(speakers))} test speakers were trained on"
-    )
+    words = f"{known or 'none'} of the {len(set(speakers))} test speakers were trained on"
     return figures_by_corpus(
         np.array(predicted),
         np.array([classifier.emotions.index(item.emotion) for item in tested]),

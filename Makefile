@@ -1,0 +1,54 @@
+# make app    set everything up and open the app
+# make test   set everything up and run all tests
+# make bench  run the benchmarks, quickly
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0 torchaudio==2.11.0
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: app test lint bench samples pictures clean
+
+app: $(VENV)/.installed samples
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/.dev samples lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/.dev
+	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark --quick || exit 1; done
+
+# Public-domain speech to try the app with; the app works without it.
+samples: $(VENV)/.installed
+	@$(BIN)/python -m ser_core.samples || echo "The samples could not be fetched. Everything else works without them."
+
+# The pictures of the README, from the running app in Chromium.
+pictures: $(VENV)/.dev samples
+	$(BIN)/python docs/make_pictures.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Hear Why needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Install it, or name it: make app PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+
+# PyPI's torch for Linux brings several GB of CUDA; PyTorch's own index has the small one for CPUs. It is asked for five
+# seconds, and without an answer PyPI is taken. An extra index that cannot be reached would cost ten minutes instead.
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@if $(BIN)/python -c "import urllib.request as u; u.urlopen('$(CPU_INDEX)/torch/', timeout=5)" 2>/dev/null; \
+	  then $(BIN)/pip install --disable-pip-version-check -q $(TORCH) --index-url $(CPU_INDEX); \
+	  else $(BIN)/pip install --disable-pip-version-check -q $(TORCH); fi
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@

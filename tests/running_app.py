@@ -1,0 +1,86 @@
+"""The app as a process of its own, and Chromium to drive it with; for tests and for the pictures of the README."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, Playwright, expect
+
+ROOT = Path(__file__).parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+).split()
+
+
+def browser_path() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def running_app(data: Path, log: Path) -> Iterator[str]:
+    """Start the app on a free port and yield its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    environment = os.environ | {"SER_DATA": str(data)}
+    with log.open("wb") as output:
+        app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            _wait_until_healthy(port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            app.terminate()
+            app.wait(20)
+
+
+def _wait_until_healthy(port: int) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    raise TimeoutError("the app did not start")
+
+
+def launch(playwright: Playwright, *more: str):
+    """Return a headless Chromium; `more` are further arguments of its command line."""
+    return playwright.chromium.launch(executable_path=browser_path(), args=[*QUIET, *more])
+
+
+def visit(page: Page, address: str) -> None:
+    """Open the first page and accept the notice."""
+    page.goto(address)
+    page.get_by_role("button", name="I understand").click()
+    page.get_by_text("Before you begin").wait_for(state="detached")
+    # For a moment after the notice is gone the page stands there twice.
+    expect(page.get_by_role("tab")).to_have_count(3)
+
+
+def upload(page: Page, file: Path) -> None:
+    """Give the app a file and wait for its verdict."""
+    page.get_by_role("tab", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(file)
+    page.locator(".verdict .word").wait_for()
+
+
+def turn_to(page: Page, name: str) -> None:
+    """Turn to a page by its link in the sidebar and wait until its work is done."""
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+    page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_role("button", name="Stop").last.wait_for(state="detached")
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")

@@ -1,0 +1,140 @@
+"""The app in a real browser: from an upload and from the microphone to a focus region that plays."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import expect, sync_playwright
+
+from ser_core.checkpoint import model_names
+from tests.running_app import browser_path, launch, running_app, turn_to, upload, visit
+
+LONGEST_WAIT_MS = 60_000
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def speech_files(tmp_path_factory, make_voice):
+    """A synthetic voice as a file to upload, and as 48 kHz 16 bit, which Chromium's fake microphone wants."""
+    folder = tmp_path_factory.mktemp("speech")
+    soundfile.write(folder / "voice.flac", make_voice(2.5, 16_000), 16_000)
+    soundfile.write(folder / "microphone.wav", make_voice(4.0, 48_000), 48_000, subtype="PCM_16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    missing = "no Chromium on this machine" if browser_path() is None else None
+    missing = missing or (None if model_names() else "no model is shipped in models/")
+    if missing:
+        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder / "data", folder / "app.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(address, speech_files):
+    with sync_playwright() as playwright:
+        browser = launch(
+            playwright,
+            "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-audio-capture={speech_files / 'microphone.wav'}",
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["microphone"])
+    context.set_default_timeout(LONGEST_WAIT_MS)
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    visit(page, address)
+    yield page
+    context.close()
+    assert not errors
+
+
+def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    expect(page.locator(".scores .value")).to_have_count(4)
+    turn_to(page, "Explain")
+    for name in ("Grad-CAM", "LIME", "Occlusion"):
+        expect(page.locator(".js-plotly-plot .annotation-text", has_text=name)).to_be_visible()
+    turn_to(page, "Listen")
+    # Whichever explainer finds one: all-negative evidence is said in words instead.
+    for explainer in ("Grad-CAM", "LIME", "Occlusion"):
+        page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
+        page.locator(".js-plotly-plot").first.wait_for()
+        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        if page.get_by_test_id("stAudio").count() > 1:
+            break
+    players = page.get_by_test_id("stAudio")
+    players.nth(1).evaluate("audio => audio.play()")
+    page.wait_for_function("document.querySelectorAll('[data-testid=stAudio]')[1].currentTime > 0.02")
+    whole, region = (players.nth(n).evaluate("audio => audio.duration") for n in (0, 1))
+    assert abs(whole - 2.5) < 0.01
+    assert 0.05 < region <= whole
+
+
+def test_from_the_microphone_to_a_verdict(page):
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(2_500)
+    page.get_by_role("button", name="Stop recording").click()
+    page.locator(".verdict .word").wait_for()
+    expect(page.get_by_role("heading", name="Recording.wav")).to_be_visible()
+    length = page.get_by_test_id("stAudio").first.evaluate("audio => audio.duration")
+    assert 1.0 < length < 5.0
+
+
+def test_a_refused_file_is_said_in_one_sentence(page, tmp_path):
+    (tmp_path / "letter.wav").write_text("Dear reader, this is not audio.")
+    page.get_by_role("tab", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "letter.wav")
+    expect(page.get_by_test_id("stAlert").filter(has_text="not audio that can be read")).to_be_visible()
+    expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_a_file_name_is_shown_and_never_run(page, tmp_path, make_voice):
+    name = "<img src=x onerror=alert(1)>$x$.wav"
+    soundfile.write(tmp_path / "speech.wav", make_voice(1.5, 16_000), 16_000)
+    said = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("tab", name="Upload").click()
+    content = (tmp_path / "speech.wav").read_bytes()
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": content})
+    page.locator(".verdict .word").wait_for()
+    turn_to(page, "Explain")
+    assert page.locator("img[src=x]").count() == 0
+    assert said == []
+
+
+def test_the_page_fits_a_narrow_window(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
+    samples = page.get_by_role("tab", name="Samples")
+    samples.focus()
+    page.keyboard.press("Enter")
+    sample = page.get_by_role("button", name="He was not an ill-disposed young man")
+    if not sample.count():
+        pytest.skip("the samples were not fetched")
+    sample.focus()
+    page.keyboard.press("Enter")
+    page.locator(".verdict .word").wait_for()
+    link = page.get_by_role("link", name="Hear the evidence")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()

@@ -1,0 +1,282 @@
+import json
+import os
+import shutil
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
+
+from ser_core.checkpoint import (
+    LARGEST_BYTES,
+    find_model,
+    load_model,
+    model_names,
+    read_card,
+    save_model,
+    training_list,
+)
+from ser_core.classifier import NetworkClassifier
+from ser_core.errors import ModelRefused
+from ser_core.networks import NETWORKS
+from ser_core.networks.yamnet import YAMNet
+from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings
+
+FRONT_END = FrontEnd(SpectrogramSettings(high_hz=7_000.0), selection=SelectionSettings("minmax", 0.25))
+SEEN = [("f" * 64, "nemo:EB"), ("a" * 64, "emodb:03")]
+SHIPPED = model_names()
+
+
+def card_of(architecture="yamnet", **changes):
+    card = {
+        "architecture": architecture,
+        "emotions": list(EMOTIONS),
+        "front_end": asdict(FRONT_END),
+        "temperature": 1.25,
+        "split": "speaker-disjoint",
+    }
+    return card | changes
+
+
+@pytest.fixture(scope="module")
+def network():
+    return fresh(YAMNet)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, network):
+    """A folder of models with one in it, not to be changed."""
+    models = tmp_path_factory.mktemp("models")
+    save_model(models / "small", network, card_of(), SEEN, "# small\n")
+    return models
+
+
+@pytest.fixture
+def models(saved, tmp_path):
+    """The same, to be changed."""
+    return shutil.copytree(saved, tmp_path / "models")
+
+
+def changed_card(models, **changes):
+    (models / "small" / "card.json").write_text(json.dumps(card_of(**changes)), encoding="utf-8")
+    return models
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_a_saved_model_answers_as_it_did_to_half_precision(tmp_path, architecture):
+    network = fresh(NETWORKS[architecture])
+    save_model(tmp_path / "it", network, card_of(architecture), SEEN, "")
+    loaded = load_model("it", tmp_path)
+    original = NetworkClassifier(network, name="it", sha256="", emotions=EMOTIONS, front_end=FRONT_END)
+    segments = np.stack([random_log_mel(seed=seed) for seed in range(3)])
+    np.testing.assert_allclose(loaded.score(segments), original.score(segments), atol=0.02)
+    for name, tensor in original.network.state_dict().items():
+        kept = tensor if "running_" in name or not tensor.is_floating_point() else tensor.half().float()
+        assert torch.equal(loaded.network.state_dict()[name], kept), name
+
+
+def test_a_loaded_model_has_what_its_card_says(saved):
+    loaded = load_model("small", saved)
+    assert loaded.emotions == EMOTIONS
+    assert loaded.front_end == FRONT_END
+    assert loaded.temperature == 1.25
+    assert loaded.name == "small"
+    assert loaded.layers == ("yamnet",)
+    assert len(loaded.sha256) == 64
+
+
+def test_weights_are_half_precision_and_batch_norms_statistics_are_not(saved):
+    tensors = load_file(saved / "small" / "model.safetensors")
+    assert {str(t.dtype) for name, t in tensors.items() if name.endswith("weight")} == {"torch.float16"}
+    assert {str(t.dtype) for name, t in tensors.items() if "running_" in name} == {"torch.float32"}
+
+
+def test_a_model_is_found_by_name_and_by_path(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by_name, by_path = load_model("small", saved), load_model(str(saved / "small"), tmp_path)
+    assert by_name.sha256 == by_path.sha256
+    assert read_card(find_model("small", saved)) == card_of()
+
+
+def test_saving_again_replaces_the_whole_folder(models, network):
+    (models / "small" / "left_over.txt").write_text("old")
+    save_model(models / "small", network, card_of(temperature=2.0), SEEN, "# new\n")
+    names = sorted(path.name for path in (models / "small").iterdir())
+    assert names == ["README.md", "card.json", "model.safetensors", "training.csv"]
+    assert load_model("small", models).temperature == 2.0
+    assert [path.name for path in models.iterdir()] == ["small"]
+
+
+def test_a_model_whose_writing_broke_off_is_neither_listed_nor_loaded_and_the_old_one_stays(models, network):
+    for name in ("small", "another"):
+        with pytest.raises(TypeError):
+            save_model(models / name, network, card_of(temperature=object()), SEEN, "")
+    assert model_names(models) == ["small"]
+    assert load_model("small", models).temperature == 1.25
+    for name in ("another", ".another.part"):
+        with pytest.raises(ModelRefused, match="no model"):
+            load_model(name, models)
+    save_model(models / "another", network, card_of(), SEEN, "")
+    assert model_names(models) == ["another", "small"]
+
+
+def test_fusion_is_named_first_and_a_folder_that_is_not_there_names_nothing(models, tmp_path):
+    for name in ("fusion", "a"):
+        shutil.copytree(models / "small", models / name)
+    assert model_names(models) == ["fusion", "a", "small"]
+    assert model_names(tmp_path / "nowhere") == []
+
+
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(saved):
+    with pytest.raises(ModelRefused, match=r"no model 'large'. Shipped are: small"):
+        load_model("large", saved)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
+def test_a_folder_without_weights_or_card_is_no_model(models, file):
+    (models / "small" / file).unlink()
+    with pytest.raises(ModelRefused, match="no model 'small'"):
+        load_model("small", models)
+
+
+@pytest.mark.parametrize("name", ["../outside", "small/../../outside", "./../outside", "..", "outside\x00", ""])
+def test_a_name_never_leads_out_of_the_folder_of_models(models, tmp_path, monkeypatch, name):
+    shutil.copytree(models / "small", tmp_path / "outside")
+    (tmp_path / "elsewhere" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere" / "deeper")
+    with pytest.raises(ModelRefused):
+        load_model(name, models)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "pickle"])
+def test_damaged_weights_are_refused(models, damage):
+    weights = models / "small" / "model.safetensors"
+    data = weights.read_bytes()
+    broken = {"cut": data[: len(data) // 2], "flipped": b"\xff" * 8 + data[8:], "empty": b"", "pickle": b"\x80\x04."}
+    weights.write_bytes(broken[damage])
+    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+        load_model("small", models)
+
+
+def test_weights_that_are_too_large_are_refused_unread(models):
+    os.truncate(models / "small" / "model.safetensors", LARGEST_BYTES + 1)
+    with pytest.raises(ModelRefused, match=f"{LARGEST_BYTES + 1} bytes; at most {LARGEST_BYTES}"):
+        load_model("small", models)
+
+
+@pytest.mark.parametrize("architecture", ["vggish", "fusion", "resnet", "", None, 3, ["yamnet"]])
+def test_weights_of_another_architecture_are_refused(models, architecture):
+    with pytest.raises(ModelRefused, match="do not make a model") as refusal:
+        load_model("small", changed_card(models, architecture=architecture))
+    assert len(str(refusal.value)) < 300  # and not a line for every tensor
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", '"card"', "[" * 100_000])
+def test_a_card_that_is_not_json_of_a_card_is_refused(models, text):
+    (models / "small" / "card.json").write_text(text)
+    with pytest.raises(ModelRefused, match="small: its card"):
+        load_model("small", models)
+
+
+def test_a_card_that_is_not_even_text_is_refused(models):
+    (models / "small" / "card.json").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ModelRefused, match="small: its card cannot be read"):
+        load_model("small", models)
+
+
+@pytest.mark.parametrize("missing", ["architecture", "emotions", "front_end", "temperature"])
+def test_a_card_without_what_it_must_say_is_refused(models, missing):
+    card = {name: value for name, value in card_of().items() if name != missing}
+    (models / "small" / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelRefused, match=missing):
+        load_model("small", models)
+
+
+def test_a_card_with_unknown_settings_is_refused_and_names_them(models):
+    front_end = asdict(FRONT_END)
+    front_end["spectrogram"]["window_ms"] = 25
+    with pytest.raises(ModelRefused, match="SpectrogramSettings has no setting window_ms"):
+        load_model("small", changed_card(models, front_end=front_end))
+
+
+@pytest.mark.parametrize(
+    "front_end", [None, [], 5, "default", {"spectrogram": 5}, {"selection": {"rule": "best"}}, {"segments": {"hop": 1}}]
+)
+def test_a_card_whose_front_end_is_not_one_is_refused(models, front_end):
+    with pytest.raises(ModelRefused, match="do not make a model"):
+        load_model("small", changed_card(models, front_end=front_end))
+
+
+@pytest.mark.parametrize(
+    "emotions",
+    [
+        ["angry", "happy", "neutral", "bored"],
+        ["angry", "happy", "neutral", "neutral"],
+        [["angry"], ["happy"], ["neutral"], ["sad"]],
+        ["angry", "happy"],
+        "sad!",
+        [],
+        4,
+        None,
+    ],
+)
+def test_a_card_with_unknown_or_wrongly_many_emotions_is_refused(models, emotions):
+    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+        load_model("small", changed_card(models, emotions=emotions))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "warm", None])
+def test_a_card_with_an_impossible_temperature_is_refused(models, temperature):
+    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+        load_model("small", changed_card(models, temperature=temperature))
+
+
+def test_the_training_list_comes_back_as_it_was_given(saved, tmp_path, network):
+    assert training_list(saved / "small") == dict(SEEN)
+    odd = [("b" * 64, 'corpus, with "quotes":speaker é'), ("c" * 64, "two\nlines:1")]
+    save_model(tmp_path / "odd", network, card_of(), odd, "")
+    assert training_list(tmp_path / "odd") == dict(odd)
+
+
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
+def test_a_model_without_a_training_list_is_refused_where_the_list_is_needed(models, content):
+    path = models / "small" / "training.csv"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(ModelRefused, match=r"small: .*training\.csv"):
+        training_list(models / "small")
+
+
+def test_the_models_identity_is_that_of_its_weights(models, network):
+    before = load_model("small", models).sha256
+    save_model(models / "copy", network, card_of(temperature=3.0), SEEN, "")
+    assert load_model("copy", models).sha256 == before
+    save_model(models / "other", fresh(YAMNet, seed=9), card_of(), SEEN, "")
+    assert load_model("other", models).sha256 != before
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_says(name):
+    classifier, folder = load_model(name), find_model(name)
+    card, readme = read_card(folder), (folder / "README.md").read_text(encoding="utf-8")
+    assert (folder / "model.safetensors").stat().st_size <= 20_000_000
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.safetensors", "training.csv"]
+    assert classifier.score(random_log_mel()[None]).shape == (1, len(card["emotions"]))
+    assert np.isfinite(classifier.score(random_log_mel()[None])).all()
+    for words in (card["architecture"], *card["emotions"], card["split"], card["licence"], *card["corpora"]):
+        assert words in readme, words
+    for figures in card["test_figures"]["corpora"].values():
+        assert f"{100 * figures['uar']:.1f} %" in readme
+        assert f"{100 * figures['accuracy']:.1f} %" in readme
+    assert f"{100 * card['test_figures']['mean_over_corpora_uar']:.1f} %" in readme
+    recordings = card["recordings"]
+    assert len(training_list(folder)) <= recordings["train"] + recordings["validation"]
+    assert len(training_list(folder)) > 0
+
+
+def test_settings_of_the_card_are_used_and_not_the_defaults(models):
+    front_end = asdict(replace(FRONT_END, selection=SelectionSettings("none", 0.5)))
+    assert load_model("small", changed_card(models, front_end=front_end)).front_end.selection.rule == "none"

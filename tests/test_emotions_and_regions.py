@@ -1,0 +1,47 @@
+"""The vocabulary: sets of emotions, their colours, and regions that are none."""
+
+import re
+
+import pytest
+
+from ser_core.emotions import COLOURS, EMOTION_SETS, emotion_index
+from ser_core.errors import SettingsRefused
+from ser_core.regions import Region
+
+
+def test_core_is_angry_happy_neutral_sad_and_every_larger_set_begins_with_the_smaller():
+    assert EMOTION_SETS["core4"] == ("angry", "happy", "neutral", "sad")
+    for smaller, larger in [("core4", "six"), ("six", "seven"), ("seven", "eight_calm"), ("seven", "eight_chagrin")]:
+        assert EMOTION_SETS[larger][: len(EMOTION_SETS[smaller])] == EMOTION_SETS[smaller]
+    assert [len(EMOTION_SETS[name]) for name in ("six", "seven", "eight_calm", "eight_chagrin")] == [6, 7, 8, 8]
+
+
+def test_every_emotion_has_a_colour_and_within_a_set_no_two_share_one():
+    for emotions in EMOTION_SETS.values():
+        colours = [COLOURS[emotion] for emotion in emotions]
+        assert len(set(colours)) == len(emotions)
+        assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours)
+
+
+def test_calm_is_not_neutral():
+    assert COLOURS["calm"] != COLOURS["neutral"]
+    assert "calm" not in EMOTION_SETS["seven"]
+
+
+def test_place_of_an_emotion_is_that_in_the_models_order():
+    assert [emotion_index(name, ("sad", "angry")) for name in ("sad", "angry")] == [0, 1]
+
+
+def test_emotion_that_the_model_does_not_know_is_refused_with_those_it_knows():
+    with pytest.raises(SettingsRefused, match=r"does not know the emotion 'bored'.* tells apart:? sad, angry"):
+        emotion_index("bored", ("sad", "angry"))
+
+
+def test_duration_of_a_region_is_its_end_minus_its_start():
+    assert Region(0.25, 1.0).duration_s == 0.75
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(-0.1, 1), (1, 1), (2, 1), (float("nan"), 1), (0, float("nan"))])
+def test_region_that_is_none_is_refused(start_s, end_s):
+    with pytest.raises(SettingsRefused, match=f"A region from {start_s:g} to {end_s:g} s is not one"):
+        Region(start_s, end_s)

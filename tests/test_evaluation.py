@@ -1,0 +1,116 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
+from ser_core.learning.evaluation import figures, figures_by_corpus, fit_temperature, speaker_interval
+
+EMOTIONS = ("angry", "happy", "sad")
+
+# By hand: of 4 angry 3 are found (one taken for sad), of 2 happy 1 (one for angry), of 4 sad all.
+LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
+PREDICTED = np.array([0, 0, 0, 2, 1, 0, 2, 2, 2, 2])
+SPEAKERS = ["a", "b"] * 5
+
+
+def test_figures_of_ten_recordings_are_what_is_worked_out_by_hand():
+    found = figures(PREDICTED, LABELS, SPEAKERS, EMOTIONS, seed=0)
+    assert found["confusion"] == [[3, 0, 1], [1, 1, 0], [0, 0, 4]]
+    assert found["accuracy"] == pytest.approx(8 / 10)
+    assert found["recall"] == pytest.approx({"angry": 3 / 4, "happy": 1 / 2, "sad": 1})
+    assert found["uar"] == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)
+    assert found["macro_f1"] == pytest.approx((6 / 8 + 2 / 3 + 8 / 9) / 3)
+    assert (found["recordings"], found["speakers"]) == (10, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_figures_equal_those_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=60)
+    predicted = np.where(rng.random(60) < 0.6, labels, rng.integers(3, size=60))
+    found = figures(predicted, labels, [f"s{i % 7}" for i in range(60)], EMOTIONS, seed)
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert found["uar"] == pytest.approx(recall_score(labels, predicted, average="macro"))
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert found["confusion"] == confusion_matrix(labels, predicted).tolist()
+    assert found["interval"][0] <= found["uar"] <= found["interval"][1]
+
+
+def test_an_emotion_that_no_recording_has_counts_in_no_mean():
+    here = LABELS != 1
+    found = figures(np.where(PREDICTED[here] == 1, 0, PREDICTED[here]), LABELS[here], ["a"] * 8, EMOTIONS, seed=0)
+    assert found["uar"] == pytest.approx((3 / 4 + 1) / 2)
+    assert found["macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
+
+
+def test_figures_are_json_that_any_program_reads_even_where_an_emotion_is_missing():
+    here = LABELS != 1
+    found = figures(PREDICTED[here], LABELS[here], ["a"] * 8, EMOTIONS, seed=0)
+    assert json.loads(json.dumps(found, allow_nan=False))["recall"] == {"angry": 0.75, "happy": None, "sad": 1.0}
+
+
+def test_interval_of_one_speaker_has_no_width():
+    low, high = speaker_interval(PREDICTED, LABELS, ["a"] * 10, 3, seed=0)
+    assert low == high == pytest.approx(0.75)
+
+
+def test_interval_is_the_same_for_the_same_seed_and_does_not_depend_on_the_order_of_recordings():
+    order = np.random.default_rng(0).permutation(10)
+    speakers = np.array([f"s{i // 2}" for i in range(10)])
+    once = speaker_interval(PREDICTED, LABELS, speakers, 3, seed=4)
+    assert once == speaker_interval(PREDICTED, LABELS, speakers, 3, seed=4)
+    assert once == pytest.approx(speaker_interval(PREDICTED[order], LABELS[order], speakers[order], 3, seed=4))
+    assert once != speaker_interval(PREDICTED, LABELS, speakers, 3, seed=5)
+
+
+def test_interval_resamples_speakers_and_not_recordings():
+    # Ten voices, each always right or always wrong: with whole voices drawn, the mean of ten coins of one half.
+    labels = np.tile([0, 1], 50)
+    speakers = np.repeat([f"s{i}" for i in range(10)], 10)
+    right = np.repeat(np.arange(10) % 2 == 0, 10)
+    low, high = speaker_interval(np.where(right, labels, 1 - labels), labels, speakers, 2, seed=0)
+    assert low == pytest.approx(0.2, abs=0.05)  # 100 independent recordings would give 0.4
+    assert high == pytest.approx(0.8, abs=0.05)
+
+
+def test_interval_survives_draws_in_which_an_emotion_is_missing():
+    low, high = speaker_interval(np.array([0, 1, 1]), np.array([0, 1, 0]), ["a", "b", "c"], 2, seed=0)
+    assert 0 <= low <= high <= 1
+
+
+def calibrated(recordings=4_000, classes=4):
+    """Logits of one segment each, and labels drawn from just the probabilities that they claim."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(recordings, classes)) * 2
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (p.cumsum(axis=1) > rng.random((recordings, 1))).argmax(axis=1)
+    return logits, labels
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_logits_that_are_so_many_times_too_large_give_that_temperature(factor):
+    logits, labels = calibrated()
+    assert fit_temperature(list(factor * logits[:, None, :]), labels) == pytest.approx(factor, rel=0.06)
+
+
+def test_temperature_fits_the_mean_over_segments_and_not_the_segments():
+    # One segment of two says nothing, so a recording never reaches more than 3/4; 3 of 4 are right, so that is right:
+    # the sure segment must be as sure as can be.
+    logits = [np.array([[2.0, 0.0], [0.0, 0.0]])] * 4
+    assert fit_temperature(logits, np.array([0, 0, 0, 1])) < 0.3
+    each = [z[:1] for z in logits]
+    assert fit_temperature(each, np.array([0, 0, 0, 1])) == pytest.approx(2 / np.log(3), rel=0.01)
+
+
+def test_the_headline_is_the_mean_over_corpora_and_not_the_pool():
+    labels = np.array([0, 1] * 10 + [0, 1])
+    predicted = np.array([0, 1] * 10 + [1, 0])  # the large corpus is all right, the small one all wrong
+    corpora = ["large"] * 20 + ["small"] * 2
+    found = figures_by_corpus(predicted, labels, [f"{c}:1" for c in corpora], corpora, ("angry", "sad"))
+    assert found["mean_over_corpora_uar"] == pytest.approx(0.5)
+    assert found["pooled"]["uar"] == pytest.approx(20 / 22)
+    assert {name: f["uar"] for name, f in found["corpora"].items()} == {"large": 1.0, "small": 0.0}
+    assert found["corpora"]["large"] == figures(
+        predicted[:20], labels[:20], ["large:1"] * 20, ("angry", "sad"), seed=0
+    )

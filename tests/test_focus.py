@@ -1,0 +1,263 @@
+"""Profile, focus regions and their audio: worked by hand, against a slow twin, exact to the sample."""
+
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser_core.focus import focus_in_words, focus_regions
+from ser_core.profile import relevance_profile
+from ser_core.recording import Recording
+from ser_core.region_audio import region_samples, wav_bytes
+from ser_core.regions import Region
+from ser_core.settings import FocusSettings, SpectrogramSettings
+
+FRAMES = SpectrogramSettings()
+
+
+def regions_of(profile, covered=None, duration_s=100.0, settings=FocusSettings()):  # noqa: B008
+    covered = np.ones(len(profile), bool) if covered is None else np.asarray(covered, bool)
+    return focus_regions(np.asarray(profile, float), covered, duration_s, settings, FRAMES)
+
+
+def stretches(regions) -> list[tuple[float, float]]:
+    return [(found.region.start_s, found.region.end_s) for found in regions]
+
+
+def runs(*parts: tuple[int, float]) -> np.ndarray:
+    """Return a profile of so many frames of this level, then so many of that."""
+    return np.concatenate([np.full(number, level) for number, level in parts])
+
+
+# --- profile ---
+
+
+def test_profile_is_the_mean_over_bands_smoothed_as_worked_by_hand():
+    relevance = np.array([[0, 0], [2, 4], [0, 0], [0, 0], [-6, 0]], np.float32)
+    found = relevance_profile(relevance, np.ones(5, bool), 3)
+    # Means 0 3 0 0 -3; at the edges over the two frames that there are.
+    np.testing.assert_allclose(found, [1.5, 1, 1, -1, -1.5])
+
+
+def test_frames_that_are_not_covered_neither_count_nor_have_a_profile():
+    relevance = np.array([[3.0], [100.0], [6.0], [6.0]], np.float32)
+    found = relevance_profile(relevance, np.array([True, False, True, True]), 3)
+    np.testing.assert_allclose(found, [3, 0, 6, 6])
+
+
+def slow_profile(relevance, covered, window) -> list[float]:
+    reach = window // 2
+    values = []
+    for middle in range(len(relevance)):
+        around = [
+            relevance[frame].mean()
+            for frame in range(middle - reach, middle + reach + 1)
+            if 0 <= frame < len(relevance) and covered[frame]
+        ]
+        values.append(sum(around) / len(around) if covered[middle] else 0.0)
+    return values
+
+
+@given(
+    frames=st.integers(1, 60),
+    window=st.integers(0, 40),
+    seed=st.integers(0, 1_000),
+    covered_part=st.sampled_from([1, 0.6]),
+)
+def test_profile_agrees_with_a_slow_twin_for_every_length_and_window(frames, window, seed, covered_part):
+    rng = np.random.default_rng(seed)
+    relevance = rng.normal(size=(frames, 3)).astype(np.float32)
+    covered = rng.random(frames) < covered_part
+    odd = window + 1 - window % 2
+    np.testing.assert_allclose(
+        relevance_profile(relevance, covered, window), slow_profile(relevance, covered, odd), atol=1e-6
+    )
+
+
+def test_smoothing_over_one_frame_changes_nothing():
+    relevance = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    np.testing.assert_allclose(relevance_profile(relevance, np.ones(40, bool), 1), relevance.mean(axis=1), atol=1e-7)
+
+
+# --- focus ---
+
+
+def test_focus_is_where_the_profile_is_above_zero_with_its_strength_and_share():
+    (first, second) = regions_of(runs((20, -1.0), (30, 2.0), (20, -1.0), (10, 4.0), (5, 0.0)))
+    # Frame i stands for [0.010 i + 0.0075, + 0.010) s.
+    assert (first.region.start_s, first.region.end_s) == pytest.approx((0.2075, 0.5075))
+    assert (second.region.start_s, second.region.end_s) == pytest.approx((0.7075, 0.8075))
+    assert (first.strength, second.strength) == (2, 4)
+    assert (first.share, second.share) == (0.6, 0.4)
+
+
+def test_region_of_just_the_shortest_length_stays_and_a_shorter_one_is_dropped():
+    assert len(regions_of(runs((5, -1.0), (10, 1.0), (20, -1.0)))) == 1
+    assert regions_of(runs((5, -1.0), (9, 1.0), (20, -1.0))) == ()
+
+
+def test_what_was_dropped_still_counts_in_the_whole_of_the_shares():
+    (found,) = regions_of(runs((5, 3.0), (20, -1.0), (15, 1.0)))
+    assert found.share == 0.5
+
+
+def test_gap_shorter_than_the_limit_is_closed_and_lowers_the_strength_but_not_the_share():
+    (found,) = regions_of(runs((5, -1.0), (10, 2.0), (9, -1.0), (11, 2.0), (5, -1.0)))
+    assert (found.region.start_s, found.region.end_s) == pytest.approx((0.0575, 0.3575))
+    assert found.strength == pytest.approx((21 * 2 - 9) / 30)
+    assert found.share == 1
+
+
+def test_gap_of_the_limit_is_not_closed():
+    assert len(regions_of(runs((10, 2.0), (10, -1.0), (10, 2.0)))) == 2
+
+
+def test_two_halves_that_are_too_short_are_one_region_once_the_gap_between_them_is_closed():
+    (found,) = regions_of(runs((20, -1.0), (6, 1.0), (3, -1.0), (6, 1.0), (20, -1.0)))
+    assert found.region.duration_s == pytest.approx(0.15)
+
+
+def test_stretch_below_zero_at_an_end_of_the_recording_is_no_gap():
+    (found,) = regions_of(runs((4, -1.0), (20, 1.0), (4, -1.0)))
+    assert (found.region.start_s, found.region.end_s) == pytest.approx((0.0475, 0.2475))
+
+
+def test_gap_that_was_not_heard_is_not_closed():
+    profile = runs((15, 1.0), (4, 0.0), (15, 1.0))
+    covered = runs((15, True), (4, False), (15, True))
+    assert len(regions_of(profile, covered)) == 2
+    assert len(regions_of(profile)) == 1
+
+
+def test_end_is_clipped_to_the_end_of_the_recording():
+    (found,) = regions_of(runs((20, 1.0)), duration_s=0.2)
+    assert found.region.end_s == 0.2
+
+
+def test_limits_are_settings():
+    profile = runs((3, 1.0), (20, -1.0), (3, 1.0))
+    settings = FocusSettings(shortest_region_s=0.03, longest_closed_gap_s=0.0)
+    assert len(regions_of(profile, settings=settings)) == 2
+    assert len(regions_of(profile, settings=FocusSettings(longest_closed_gap_s=0.21))) == 1
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(1, 25), st.floats(-2, 2), st.booleans()), min_size=1, max_size=14),
+    cut_s=st.floats(0, 0.004),
+)
+def test_regions_are_apart_in_order_long_enough_never_unheard_and_share_at_most_all(parts, cut_s):
+    covered = np.concatenate([np.full(number, heard) for number, _, heard in parts])
+    profile = np.where(covered, runs(*[(number, level) for number, level, _ in parts]), 0.0)
+    duration_s = 0.010 * len(profile) + 0.0075 - cut_s
+    found = regions_of(profile, covered, duration_s)
+    edges = [edge for stretch in stretches(found) for edge in stretch]
+    assert edges == sorted(edges)
+    assert sum(one.share for one in found) <= 1 + 1e-9
+    for one in found:
+        assert one.share > 0
+        assert one.region.duration_s >= 0.10 - cut_s - 1e-9
+        assert one.region.end_s <= duration_s
+        first, end = round((one.region.start_s - 0.0075) * 100), round((one.region.end_s - 0.0075 + cut_s) * 100)
+        assert covered[first:end].all()
+    # What is above zero and in no region lies in a run that is too short.
+    outside = profile > 0
+    for start_s, end_s in stretches(found):
+        outside[round((start_s - 0.0075) * 100) : round((end_s - 0.0075 + cut_s) * 100)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], outside, [False]])))
+    assert (edges[1::2] - edges[::2] < 10).all()
+
+
+def test_nothing_above_zero_gives_no_focus_and_is_said_in_words():
+    profile, covered = runs((50, -1.0)), np.ones(50, bool)
+    assert regions_of(profile) == ()
+    words = focus_in_words(profile, covered, "sad")
+    assert "for sad" in words
+    assert "nowhere above zero" in words
+
+
+def test_all_above_zero_is_one_region_of_it_all_and_is_said_in_words():
+    profile, covered = runs((50, 1.0)), np.ones(50, bool)
+    (found,) = regions_of(profile)
+    assert found.region.duration_s == pytest.approx(0.5)
+    words = focus_in_words(profile, covered, "sad")
+    assert "for sad" in words
+    assert "above zero throughout" in words
+
+
+def test_what_was_not_heard_does_not_count_in_words():
+    profile, covered = runs((30, 1.0), (20, 0.0)), runs((30, True), (20, False))
+    assert "above zero throughout" in focus_in_words(profile, covered, "sad")
+    assert "nowhere above zero" in focus_in_words(0 * profile, np.zeros(50, bool), "sad")
+
+
+def test_change_of_sign_needs_no_words():
+    assert focus_in_words(runs((30, 1.0), (20, -1.0)), np.ones(50, bool), "sad") is None
+
+
+# --- audio of a region ---
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 1.0), (0.20755, 0.50755), (0.33333, 0.777)])
+def test_region_is_the_recordings_own_samples_between_fades_of_five_milliseconds(rate, start_s, end_s):
+    samples = np.random.default_rng(0).uniform(-1, 1, rate).astype(np.float32)
+    found = region_samples(Recording("noise", "0", samples, rate), Region(start_s, end_s), fade_s=0.005)
+    own = samples[round(start_s * rate) : round(end_s * rate)]
+    assert len(found) == len(own)
+    fade = round(0.005 * rate)
+    np.testing.assert_array_equal(found[fade:-fade], own[fade:-fade])
+    gain = found / own
+    assert (np.diff(gain[:fade]) > 0).all()
+    assert (np.diff(gain[-fade:]) < 0).all()
+    np.testing.assert_allclose(gain[:fade], gain[-fade:][::-1], atol=1e-5)
+    assert gain[0] < 0.01
+    assert gain[fade - 1] > 0.99
+
+
+def test_cutting_leaves_the_recording_as_it_was(recording):
+    before = recording.samples.copy()
+    region_samples(recording, Region(0.0, 0.5), fade_s=0.005)
+    np.testing.assert_array_equal(recording.samples, before)
+
+
+def test_region_shorter_than_two_fades_is_faded_over_its_halves(recording):
+    found = region_samples(recording, Region(1.0, 1.004), fade_s=0.005)
+    assert len(found) == 64
+    assert (np.abs(found) < np.abs(recording.samples[16_000:16_064])).all()
+
+
+def test_without_a_fade_the_samples_are_the_recordings_own(recording):
+    found = region_samples(recording, Region(0.25, 0.75), fade_s=0.0)
+    np.testing.assert_array_equal(found, recording.samples[4_000:12_000])
+
+
+def test_region_that_ends_after_the_recording_ends_with_it(recording):
+    assert len(region_samples(recording, Region(2.0, 9.0), fade_s=0.005)) == 8_000
+
+
+def test_regions_side_by_side_hold_every_sample_once(recording):
+    edges = [0, 0.1001, 0.77777, 1.5, 2.5]
+    parts = [region_samples(recording, Region(start, end), fade_s=0.0) for start, end in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate(parts), recording.samples)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_wav_of_a_recording_of_sixteen_bits_gives_back_every_sample_exactly(rate):
+    samples = np.arange(-32_768, 32_768, dtype=np.float32) / 32_768
+    found, found_rate = soundfile.read(io.BytesIO(wav_bytes(samples, rate)), dtype="float32")
+    assert found_rate == rate
+    np.testing.assert_array_equal(found, samples)
+
+
+def test_wav_of_other_samples_is_within_one_step_of_sixteen_bits(voice):
+    found, _ = soundfile.read(io.BytesIO(wav_bytes(voice, 16_000)), dtype="float32")
+    np.testing.assert_allclose(found, voice, rtol=0, atol=2**-15)
+
+
+def test_wav_cuts_off_what_is_louder_than_full_scale_instead_of_wrapping_round():
+    samples, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([2.0, -2.0, 0.5], np.float32), 8_000)))
+    np.testing.assert_allclose(samples, [1, -1, 0.5], atol=1e-4)

@@ -1,0 +1,310 @@
+"""The queue: order, turns, cancelling, and what is remembered. Events, not clocks, decide what happens when."""
+
+import threading
+
+import pytest
+
+from ser_core.errors import AudioRefused, Cancelled, QueueFull
+from ser_core.jobs import Jobs
+
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+class Gate:
+    """Work that says when it began and ends when it may."""
+
+    def __init__(self, result=None) -> None:
+        self.began, self.may_end, self.result = threading.Event(), threading.Event(), result
+
+    def __call__(self, progress, cancelled):
+        self.began.set()
+        assert self.may_end.wait(PATIENCE_S)
+        if cancelled():
+            raise Cancelled("Stopped.")
+        return self.result
+
+
+def at_work(jobs: Jobs, owner: str = "someone else", result=None):
+    """Return a gate that the worker has entered, and its job; until it opens everything else waits."""
+    gate = Gate(result)
+    job = jobs.submit(owner, "gate", "Gate", gate)
+    assert gate.began.wait(PATIENCE_S)
+    return gate, job
+
+
+def ended(*jobs_to_end) -> None:
+    for job in jobs_to_end:
+        assert job.ended.wait(PATIENCE_S)
+
+
+def submit_noting(jobs: Jobs, order: list, owner: str, *keys):
+    """Submit work that notes its key in `order` and returns it."""
+
+    def noting(key):
+        def work(progress, cancelled):
+            order.append(key)
+            return key
+
+        return work
+
+    return [jobs.submit(owner, key, str(key), noting(key)) for key in keys]
+
+
+def test_result_and_state_are_there_when_the_job_has_ended(jobs):
+    job = jobs.submit("ann", "key", "Adding", lambda progress, cancelled: 1 + 1)
+    ended(job)
+    assert (job.state, job.result, job.refusal) == ("done", 2, None)
+    assert (job.owner, job.key, job.title) == ("ann", "key", "Adding")
+
+
+def test_jobs_of_one_person_run_in_the_order_they_came(jobs):
+    gate, _ = at_work(jobs)
+    order = []
+    waiting = submit_noting(jobs, order, "ann", 1, 2, 3, 4)
+    gate.may_end.set()
+    ended(*waiting)
+    assert order == [1, 2, 3, 4]
+
+
+def test_people_take_turns_so_that_ten_jobs_do_not_stand_before_one(jobs):
+    gate, _ = at_work(jobs)
+    order = []
+    waiting = submit_noting(jobs, order, "ann", "a1", "a2", "a3", "a4")
+    waiting += submit_noting(jobs, order, "bob", "b1", "b2")
+    waiting += submit_noting(jobs, order, "cy", "c1")
+    gate.may_end.set()
+    ended(*waiting)
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
+
+def test_who_comes_while_another_has_a_turn_goes_before_that_persons_next_job(jobs):
+    gate, _ = at_work(jobs, owner="ann")
+    order = []
+    waiting = submit_noting(jobs, order, "bob", "b1")
+    waiting += submit_noting(jobs, order, "ann", "a2")
+    waiting += submit_noting(jobs, order, "bob", "b2")
+    gate.may_end.set()
+    ended(*waiting)
+    assert order == ["b1", "a2", "b2"]
+
+
+def test_one_job_runs_at_a_time(jobs):
+    gate, first = at_work(jobs)
+    (second,) = submit_noting(jobs, [], "ann", 1)
+    assert (first.state, second.state) == ("running", "waiting")
+    gate.may_end.set()
+    ended(second)
+
+
+def test_place_counts_the_jobs_that_end_before_and_keeps_to_the_turns(jobs):
+    gate, running = at_work(jobs)
+    order = []
+    a1, a2, a3 = submit_noting(jobs, order, "ann", "a1", "a2", "a3")
+    b1, b2 = submit_noting(jobs, order, "bob", "b1", "b2")
+    places = {jobs.place(job): job.key for job in (a1, a2, a3, b1, b2)}
+    assert jobs.place(running) == 0
+    assert sorted(places) == [1, 2, 3, 4, 5]
+    gate.may_end.set()
+    ended(a1, a2, a3, b1, b2)
+    assert order == [places[place] for place in range(1, 6)]
+    assert [jobs.place(job) for job in (a1, a2, a3, b1, b2)] == 5 * [0]
+
+
+def test_cancelled_while_waiting_never_begins_and_the_others_move_up(jobs):
+    gate, _ = at_work(jobs)
+    order = []
+    one, two, three = submit_noting(jobs, order, "ann", 1, 2, 3)
+    jobs.cancel(two)
+    assert two.state == "cancelled"
+    assert two.ended.is_set()
+    assert (jobs.place(two), jobs.place(three)) == (0, 2)
+    gate.may_end.set()
+    ended(one, three)
+    assert order == [1, 3]
+
+
+def test_last_waiting_job_of_a_person_can_be_cancelled_without_harm_to_the_queue(jobs):
+    gate, _ = at_work(jobs)
+    order = []
+    (only,) = submit_noting(jobs, order, "ann", "a")
+    (other,) = submit_noting(jobs, order, "bob", "b")
+    jobs.cancel(only)
+    gate.may_end.set()
+    ended(other)
+    assert order == ["b"]
+
+
+def test_running_job_is_told_that_it_is_cancelled_and_the_next_one_runs(jobs):
+    gate, running = at_work(jobs)
+    (following,) = submit_noting(jobs, [], "ann", 1)
+    jobs.cancel(running)
+    gate.may_end.set()
+    ended(running, following)
+    assert (running.state, running.result, running.refusal) == ("cancelled", None, None)
+    assert following.state == "done"
+
+
+def test_cancelling_what_has_ended_leaves_its_result(jobs):
+    (job,) = submit_noting(jobs, [], "ann", 7)
+    ended(job)
+    jobs.cancel(job)
+    assert (job.state, job.result) == ("done", 7)
+
+
+def test_refusal_is_kept_in_its_own_words(jobs):
+    def refuse(progress, cancelled):
+        raise AudioRefused("hum.wav: the recording is silent.")
+
+    job = jobs.submit("ann", "key", "Listening", refuse)
+    ended(job)
+    assert (job.state, job.refusal, job.result) == ("failed", "hum.wav: the recording is silent.", None)
+
+
+def test_unexpected_error_is_logged_shown_as_a_sentence_and_the_queue_goes_on(jobs, caplog):
+    def stumble(progress, cancelled):
+        return 1 / 0
+
+    job = jobs.submit("ann", "key", "Dividing", stumble)
+    (following,) = submit_noting(jobs, [], "ann", 1)
+    ended(job, following)
+    assert job.state == "failed"
+    assert "Something went wrong" in job.refusal
+    assert "ZeroDivisionError" not in job.refusal
+    assert "ZeroDivisionError" in caplog.text
+    assert following.state == "done"
+
+
+def test_progress_is_seen_while_the_work_goes_on_and_stays_within_zero_and_one(jobs):
+    told, go_on = threading.Event(), threading.Event()
+    seen = []
+
+    def work(progress, cancelled):
+        progress(0.25, "Listening")
+        told.set()
+        assert go_on.wait(PATIENCE_S)
+        progress(1.5, "Ending")
+
+    job = jobs.submit("ann", "key", "Working", work)
+    assert told.wait(PATIENCE_S)
+    seen.append((job.state, job.fraction, job.text))
+    assert job.seconds_left >= 0
+    go_on.set()
+    ended(job)
+    assert seen == [("running", 0.25, "Listening")]
+    assert (job.fraction, job.text) == (1.0, "Ending")
+
+
+def test_same_key_of_the_same_person_is_the_same_job_while_it_waits_runs_and_is_done(jobs):
+    gate, running = at_work(jobs, owner="ann", result="first")
+    assert jobs.submit("ann", "gate", "Again", Gate()) is running
+    (waiting,) = submit_noting(jobs, [], "ann", "next")
+    assert submit_noting(jobs, [], "ann", "next") == [waiting]
+    gate.may_end.set()
+    ended(running, waiting)
+    assert jobs.submit("ann", "gate", "Again", Gate()) is running
+    assert running.result == "first"
+
+
+def test_same_key_of_another_person_is_another_job(jobs):
+    gate, running = at_work(jobs, owner="ann")
+    (other,) = submit_noting(jobs, [], "bob", "gate")
+    assert other is not running
+    gate.may_end.set()
+    ended(other)
+    assert other.result == "gate"
+
+
+def test_result_survives_and_is_found_again_by_its_key(jobs):
+    done, *others = submit_noting(jobs, [], "ann", "kept", 1, 2, 3)
+    ended(done, *others)
+    assert jobs.find("ann", "kept") is done
+    assert jobs.find("ann", "kept").result == "kept"
+    assert jobs.find("ann", "never asked for") is None
+    assert jobs.find("bob", "kept") is None
+
+
+def test_dropped_job_may_be_submitted_anew(jobs):
+    (first,) = submit_noting(jobs, [], "ann", "key")
+    ended(first)
+    jobs.drop(first)
+    assert jobs.find("ann", "key") is None
+    (second,) = submit_noting(jobs, [], "ann", "key")
+    assert second is not first
+    ended(second)
+    jobs.drop(first)
+    assert jobs.find("ann", "key") is second
+
+
+def test_job_dropped_while_it_runs_is_cancelled_and_does_not_stand_for_its_successor(jobs):
+    gate, running = at_work(jobs, owner="ann")
+    jobs.drop(running)
+    (second,) = submit_noting(jobs, [], "ann", "gate")
+    assert second is not running
+    gate.may_end.set()
+    ended(running, second)
+    assert (running.state, second.state) == ("cancelled", "done")
+
+
+def test_ninth_waiting_job_of_one_person_is_refused_and_another_persons_is_not(jobs):
+    gate, _ = at_work(jobs)
+    waiting = submit_noting(jobs, [], "ann", *range(8))
+    with pytest.raises(QueueFull, match="8 of your jobs are waiting already"):
+        submit_noting(jobs, [], "ann", "one too many")
+    assert jobs.find("ann", "one too many") is None
+    waiting += submit_noting(jobs, [], "bob", 1)
+    gate.may_end.set()
+    ended(*waiting)
+    ended(*submit_noting(jobs, [], "ann", "now there is room"))
+
+
+def test_queue_of_the_machine_is_limited_too_and_cancelling_makes_room():
+    jobs = Jobs(most_waiting=3)
+    gate, _ = at_work(jobs)
+    waiting = [submit_noting(jobs, [], owner, 1)[0] for owner in ("ann", "bob", "cy")]
+    with pytest.raises(QueueFull, match="3 jobs are waiting on this machine"):
+        submit_noting(jobs, [], "dee", 1)
+    jobs.cancel(waiting[0])
+    waiting += submit_noting(jobs, [], "dee", 1)
+    gate.may_end.set()
+    ended(*waiting)
+
+
+def test_forgetting_a_person_cancels_what_is_theirs_and_drops_their_results_only(jobs):
+    order = []
+    done, bobs = submit_noting(jobs, order, "ann", "done") + submit_noting(jobs, order, "bob", "bobs")
+    ended(done, bobs)
+    gate, running = at_work(jobs, owner="ann")
+    (waiting,) = submit_noting(jobs, order, "ann", "waiting")
+    jobs.forget("ann")
+    assert [jobs.find("ann", key) for key in ("done", "gate", "waiting")] == 3 * [None]
+    assert jobs.find("bob", "bobs") is bobs
+    gate.may_end.set()
+    ended(running, waiting)
+    assert (running.state, waiting.state) == ("cancelled", "cancelled")
+    assert order == ["done", "bobs"]
+
+
+def test_longest_unused_result_is_forgotten_first():
+    jobs = Jobs(most_kept=2)
+    ended(*submit_noting(jobs, [], "ann", "first", "second"))
+    assert jobs.find("ann", "first").result == "first"
+    ended(*submit_noting(jobs, [], "ann", "third"))
+    ended(*submit_noting(jobs, [], "ann", "fourth"))
+    assert jobs.find("ann", "second") is None
+    assert [jobs.find("ann", key).result for key in ("first", "third", "fourth")] == ["first", "third", "fourth"]
+
+
+def test_results_are_not_forgotten_for_jobs_that_only_wait():
+    jobs = Jobs(most_kept=2)
+    done = submit_noting(jobs, [], "ann", "one") + submit_noting(jobs, [], "ann", "two")
+    ended(*done)
+    gate, _ = at_work(jobs)
+    waiting = submit_noting(jobs, [], "bob", 1, 2, 3)
+    assert [jobs.find("ann", key) for key in ("one", "two")] == done
+    gate.may_end.set()
+    ended(*waiting)

@@ -1,0 +1,182 @@
+"""Every page, run without a browser."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from ser_core.checkpoint import model_names
+
+pytestmark = [
+    pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
+    # Streamlit's own test runner, not ours, warns of what Python will change.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py")
+LONGEST_WAIT_S = 120
+
+
+def wav(samples, rate=16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def at(page: str) -> AppTest:
+    """Return a page that was not run yet, as a first visit to its address finds it."""
+    app = AppTest.from_file("../app.py", default_timeout=LONGEST_WAIT_S)
+    return app if page == "app.py" else app.switch_page(page)
+
+
+def opened(page: str) -> AppTest:
+    app = at(page)
+    app.session_state["notice_read"] = True
+    return app.run()
+
+
+def with_recording(page: str, samples) -> AppTest:
+    """Open a page as it is after an upload on the first one."""
+    from pages.shared.session import Held
+    from ser_core.audio import read_recording
+
+    source = wav(samples)
+    recording = read_recording(source, "voice.wav")
+    app = at(page)
+    app.session_state["notice_read"] = True
+    app.session_state["held"] = {recording.sha256: Held(recording, source)}
+    app.session_state["current"] = recording.sha256
+    return finished(app.run())
+
+
+def finished(app: AppTest) -> AppTest:
+    """Run the page again, as its watching fragment does in a browser, until no job is left."""
+    from pages.shared import cached
+
+    for _ in range(60):
+        jobs = [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
+        if jobs and all(job.ended.is_set() for job in jobs):
+            app.run()
+            again = [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
+            if len(again) == len(jobs):
+                return app
+        for job in jobs:
+            assert job.ended.wait(LONGEST_WAIT_S)
+        app.run()
+    raise AssertionError("the page never finished its work")
+
+
+def words(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.title]
+    return " ".join(str(part.value) for part in parts) + " ".join(block.proto.body for block in app.get("html"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opened_first_says_how_to_begin(page):
+    app = opened(page)
+    assert not app.exception
+    assert "No recording yet" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_visit_says_what_the_app_is_not_for_until_it_is_understood(page):
+    app = at(page).run()
+    assert "Article 5(1)(f)" in words(app)
+    app.button(key="notice_button").click().run()
+    assert "Article 5(1)(f)" not in words(app)
+
+
+def test_an_upload_leads_to_scores_of_every_emotion(voice):
+    app = opened("app.py")
+    app.file_uploader[0].upload("voice.wav", wav(voice), "audio/wav").run()
+    app = finished(app)
+    assert not app.exception
+    assert not app.error
+    assert all(emotion in words(app) for emotion in ("angry", "happy", "neutral", "sad"))
+    assert app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not audio at all, only words", "not audio that can be read"),
+        (b"", "empty"),
+        (wav(np.zeros(16_000)), "silent"),
+        (wav(np.full(800, 0.1)), "at least 0.1 s"),
+    ],
+    ids=["words", "empty", "silent", "short"],
+)
+def test_what_cannot_be_read_is_refused_in_one_sentence_and_nothing_is_held(content, said):
+    app = opened("app.py")
+    app.file_uploader[0].upload("speech.wav", content, "audio/wav").run()
+    assert not app.exception
+    assert [said in error.value for error in app.error] == [True]
+    assert "No recording yet" in words(app)
+
+
+def test_noise_is_given_no_emotion():
+    noise = 0.1 * np.random.default_rng(0).standard_normal(32_000)
+    app = with_recording("app.py", noise)
+    assert "no speech heard" in words(app)
+
+
+def test_explain_shows_all_three_maps_on_one_axis(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    assert not app.exception
+    figure = app.get("plotly_chart")[0].proto.spec
+    assert all(name in figure for name in ("Grad-CAM", "LIME", "Occlusion"))
+    assert figure.count('"matches":"x') >= 3
+
+
+def test_listen_gives_every_focus_region_a_player_and_a_file(voice):
+    app = with_recording("pages/2_Listen.py", voice)
+    assert not app.exception
+    regions = words(app).count("% of the evidence")
+    assert len(app.get("audio")) == 1 + regions
+    assert len(app.get("download_button")) == regions
+
+
+def test_choices_outlive_a_rerun_and_can_be_reset(voice):
+    app = with_recording("app.py", voice)
+    app.number_input(key="widget_seed").set_value(7).run()
+    assert app.session_state["choices"]["seed"] == 7
+    assert "--seed 7" in " ".join(code.value for code in app.code)
+    next(button for button in app.button if button.label == "Back to the defaults").click().run()
+    assert app.session_state["choices"]["seed"] == 0
+    assert app.number_input(key="widget_seed").value == 0
+
+
+def test_an_emotion_against_another_is_asked_of_every_explainer(voice):
+    app = with_recording("pages/2_Listen.py", voice)
+    app.selectbox(key="widget_emotion").select("sad").run()
+    app.selectbox(key="widget_against").select("angry").run()
+    app = finished(app)
+    assert not app.exception
+    assert "for sad" in words(app) or "speaks for sad" in words(app)
+    assert "--emotion sad --against angry" in " ".join(code.value for code in app.code)
+
+
+def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    app = with_recording("app.py", voice)
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert len(list((tmp_path / "analyses").iterdir())) == 1
+    other = opened("app.py")
+    next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
+    other = finished(other)
+    assert not other.exception
+    assert "voice.wav" in [header.value for header in other.subheader]
+    next(button for button in other.button if (button.key or "").startswith("delete_")).click().run()
+    assert list((tmp_path / "analyses").iterdir()) == []
+
+
+def test_results_of_one_visit_are_not_found_by_another(voice):
+    from pages.shared import cached
+
+    first, second = with_recording("app.py", voice), with_recording("app.py", voice[:20_000])
+    assert first.session_state["owner"] != second.session_state["owner"]
+    keys = [key for owner, key in cached.jobs()._jobs if owner == first.session_state["owner"]]
+    assert keys
+    assert all(cached.jobs().find(second.session_state["owner"], key) is None for key in keys)

@@ -1,0 +1,67 @@
+"""Speech is told from what is none."""
+
+import numpy as np
+import pytest
+
+from ser_core.audio import read_recording, resample
+from ser_core.corpora import read_corpus
+from ser_core.recording import Recording
+from ser_core.settings import VerdictSettings
+from ser_core.voice_activity import speech_seconds
+
+RATE = 16_000
+LEAST_S = VerdictSettings().least_speech_s
+
+
+def noise() -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal(3 * RATE)
+
+
+def sine() -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)
+
+
+def hum() -> np.ndarray:
+    return 0.3 * np.sign(np.sin(2 * np.pi * 50 * np.arange(3 * RATE) / RATE))
+
+
+@pytest.mark.parametrize("make", [noise, sine, hum])
+def test_noise_and_tones_are_not_speech(make):
+    assert speech_seconds(Recording("none", "0", make().astype(np.float32), RATE)) < LEAST_S
+
+
+def some_of(corpora, name, number=8):
+    recordings = read_corpus(name, corpora / name).recordings
+    return [read_recording(item.path) for item in recordings[:: len(recordings) // number]][:number]
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("name", ["ravdess", "emodb", "nemo", "korean_emotional_tts"])
+def test_speech_of_every_corpus_is_speech(corpora, name):
+    for recording in some_of(corpora, name):
+        heard_s = speech_seconds(recording)
+        assert LEAST_S < heard_s <= recording.duration_s, recording.name
+        assert heard_s > 0.2 * recording.duration_s, recording.name
+
+
+@pytest.mark.corpora
+def test_speech_is_found_as_well_when_it_is_quiet(corpora):
+    for recording in some_of(corpora, "emodb", 3):
+        quiet = Recording("quiet", "0", recording.samples * np.float32(0.003), RATE)
+        assert speech_seconds(quiet) == pytest.approx(speech_seconds(recording), abs=0.1)
+
+
+@pytest.mark.corpora
+def test_speech_is_found_as_well_at_another_rate(corpora):
+    for recording in some_of(corpora, "emodb", 3):
+        faster = Recording("48 kHz", "0", resample(recording.samples, RATE, 48_000), 48_000)
+        assert speech_seconds(faster) == pytest.approx(speech_seconds(recording), abs=0.1)
+
+
+@pytest.mark.corpora
+def test_pauses_around_speech_are_not_counted(corpora):
+    (recording,) = some_of(corpora, "emodb", 1)
+    pause = (1e-4 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    longer = Recording("pauses", "0", np.concatenate([pause, recording.samples, pause]), RATE)
+    assert speech_seconds(longer) < recording.duration_s + 0.3
+    assert speech_seconds(longer) == pytest.approx(speech_seconds(recording), abs=0.3)
