@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 from ser_core.checkpoint import model_names
 from tests.running_app import browser_path, launch, running_app, turn_to, upload, visit
 
-LONGEST_WAIT_MS = 60_000
+LONGEST_WAIT_MS = 180_000
 
 pytestmark = pytest.mark.browser
 

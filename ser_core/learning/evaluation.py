@@ -47,7 +47,8 @@ def figures(
     Returns
     -------
     dict
-        `confusion` has true emotions in rows. An emotion that no recording has is left out of the means.
+        `confusion` has true emotions in rows. An emotion that no recording has has no recall (None) and is left out of
+        the means; the F1 of one that was heard nevertheless is 0 and counts, as in scikit-learn.
     """
     classes = range(len(emotions))
     confusion = confusion_matrix(labels, predicted, labels=list(classes))
@@ -60,7 +61,9 @@ def figures(
         "accuracy": float(np.mean(predicted == labels)),
         "uar": float(np.nanmean(recalls)),
         "macro_f1": float(np.nanmean(f1)),
-        "recall": {emotion: float(recall) for emotion, recall in zip(emotions, recalls, strict=True)},
+        "recall": {
+            emotion: None if np.isnan(recall) else float(recall) for emotion, recall in zip(emotions, recalls, strict=True)
+        },
         "confusion": confusion.tolist(),
         "interval": speaker_interval(predicted, labels, speakers, len(emotions), seed),
     }

@@ -1,0 +1,49 @@
+"""Make the README's pictures: every page of the running app, in Chromium, with a sample.
+
+    make pictures
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.samples import SAMPLES
+from tests.running_app import launch, running_app, turn_to, upload, visit
+
+DOCS = Path(__file__).parent
+WIDTH = 1280
+
+
+def photograph(page: Page, name: str) -> None:
+    """Save the whole page, as tall as it is, with nothing under the pointer."""
+    page.mouse.move(0, 0)
+    page.set_viewport_size({"width": WIDTH, "height": 800})
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.wait_for_timeout(1_500)
+    page.screenshot(path=DOCS / name)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        folder = Path(temporary)
+        with running_app(folder / "data", folder / "app.log") as address:
+            browser = launch(playwright)
+            page = browser.new_context(viewport={"width": WIDTH, "height": 800}).new_page()
+            page.set_default_timeout(180_000)
+            visit(page, address)
+            upload(page, SAMPLES[0].path)
+            photograph(page, "recording.png")
+            turn_to(page, "Explain")
+            photograph(page, "explain.png")
+            turn_to(page, "Listen")
+            photograph(page, "listen.png")
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
