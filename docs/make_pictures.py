@@ -1,6 +1,6 @@
 """Make the README's pictures: every page of the running app, in Chromium, with a sample.
 
-    make pictures
+make pictures
 """
 
 import sys

@@ -16,6 +16,8 @@ from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.settings import FocusSettings
 from ser_core.spectrogram import band_centres_hz
 
+LONGEST_NAME_BYTES = 200
+
 
 def save_analysis(
     analysis: Analysis, folder: Path, focus_settings: FocusSettings, more: dict[str, bytes] | None = None
@@ -27,22 +29,29 @@ def save_analysis(
     folder.parent.mkdir(parents=True, exist_ok=True)
     half_written = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(half_written, ignore_errors=True)
-    (half_written / "focus").mkdir(parents=True)
+    try:
+        _write(analysis, half_written, focus_settings, more or {})
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(half_written, folder)
+    finally:
+        shutil.rmtree(half_written, ignore_errors=True)
+
+
+def _write(analysis: Analysis, folder: Path, focus_settings: FocusSettings, more: dict[str, bytes]) -> None:
+    (folder / "focus").mkdir(parents=True)
     files = [
         f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
         for number, f in enumerate(analysis.focus, 1)
     ]
     for name, focus in zip(files, analysis.focus, strict=True):
         samples = region_samples(analysis.recording, focus.region, focus_settings.fade_s)
-        (half_written / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
+        (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
     text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
-    (half_written / "analysis.json").write_text(text + "\n", encoding="utf-8")
-    np.savez_compressed(half_written / "maps.npz", **_maps(analysis))
-    save_overview(analysis, half_written / "overview.png")
-    for name, data in (more or {}).items():
-        (half_written / name).write_bytes(data)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(half_written, folder)
+    (folder / "analysis.json").write_text(text + "\n", encoding="utf-8")
+    np.savez_compressed(folder / "maps.npz", **_maps(analysis))
+    save_overview(analysis, folder / "overview.png")
+    for name, data in more.items():
+        (folder / name).write_bytes(data)
 
 
 def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
@@ -103,7 +112,9 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
 def folder_name(recording_name: str) -> str:
     """Return a recording's stem with nothing in it that a file system could take for more than a name."""
     stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
-    return re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80] or "recording"
+    safe = re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80]
+    # File systems count bytes, 255 of them, and letters of some scripts take four.
+    return safe.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
 
 
 def _maps(analysis: Analysis) -> dict[str, np.ndarray]:

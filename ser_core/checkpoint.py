@@ -61,35 +61,44 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
         If there is no such model, or its files are damaged, too large or not made for each other.
     """
     folder = find_model(name_or_path, models)
-    card = read_card(folder)
-    weights = folder / WEIGHTS
-    if weights.stat().st_size > LARGEST_BYTES:
-        raise ModelRefused(
-            f"{folder.name}: its weights have {weights.stat().st_size} bytes; at most {LARGEST_BYTES} are read."
-        )
-    data = weights.read_bytes()
+    network, card, sha256 = load_network(folder)
     try:
-        emotions, architecture = _emotions_of(card), card["architecture"]
-        front_end = settings_from_dict(FrontEnd, card["front_end"])
-        network = NETWORKS[architecture](len(emotions))
-        _fill(network, load_tensors(data), architecture)
         return NetworkClassifier(
             network,
             name=folder.name,
-            sha256=hashlib.sha256(data).hexdigest(),
-            emotions=emotions,
-            front_end=front_end,
+            sha256=sha256,
+            emotions=tuple(card["emotions"]),
+            front_end=settings_from_dict(FrontEnd, card["front_end"]),
             temperature=_temperature_of(card),
+            precision=fastest_precision(),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, SettingsRefused) as reason:
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsRefused) as reason:
+        raise ModelRefused(f"{folder.name}: its card does not make a model ({reason}). Fetch it again.") from None
+
+
+def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
+    """Return a model's network as it was trained, its card and its weights' SHA-256.
+
+    Raises
+    ------
+    ModelRefused
+    """
+    card, weights = read_card(folder), folder / WEIGHTS
+    if (size := weights.stat().st_size) > LARGEST_BYTES:
+        raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+    data = weights.read_bytes()
+    try:
+        _check_emotions(card["emotions"])
+        network = NETWORKS[card["architecture"]](len(card["emotions"]))
+        _fill(network, load_tensors(data), card["architecture"])
+    except (KeyError, TypeError, ValueError, SafetensorError) as reason:
         raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
+    return network, card, hashlib.sha256(data).hexdigest()
 
 
-def _emotions_of(card: dict[str, Any]) -> tuple[str, ...]:
-    emotions = tuple(card["emotions"])
+def _check_emotions(emotions: list[str]) -> None:
     if len(emotions) < 2 or len(set(emotions)) < len(emotions) or not set(emotions) <= set(COLOURS):
         raise ValueError("its emotions are not known ones, each named once")
-    return emotions
 
 
 def _temperature_of(card: dict[str, Any]) -> float:
@@ -104,6 +113,12 @@ def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], architecture: st
         network.load_state_dict(tensors)
     except RuntimeError:  # its text lists every tensor, a line each
         raise ValueError(f"the weights are not those of {architecture} with these emotions") from None
+
+
+def fastest_precision() -> torch.dtype:
+    """Return bfloat16 where this processor multiplies matrices of it, else float32."""
+    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def model_names(models: Path = MODELS) -> list[str]:

@@ -1,5 +1,6 @@
 """A trained network as the rest of the project knows it: numpy in, numpy out."""
 
+import copy
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
+from ser_core.networks.folding import folded
 from ser_core.settings import FrontEnd
 
 BATCH = 32
@@ -42,7 +44,16 @@ class Classifier(Protocol):
 
 
 class NetworkClassifier:
-    """A network of `ser_core.networks` behind the interface above; float32, on the processor."""
+    """A network of `ser_core.networks` behind the interface above, on the processor.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Copied; its batch norms are folded into the convolutions before them, which changes nothing but the speed.
+    precision : torch.dtype
+        Of `score`. bfloat16 is three times as fast where the processor computes in it, and changes logits by about
+        0.01; `benchmarks/precision.py` measures what that does to maps. Grad-CAM is always computed in float32.
+    """
 
     def __init__(
         self,
@@ -53,11 +64,14 @@ class NetworkClassifier:
         emotions: tuple[str, ...],
         front_end: FrontEnd,
         temperature: float = 1.0,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
         self.front_end, self.temperature = front_end, temperature
-        self.network = network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self._maps = tuple(network.maps(torch.zeros(1, 1, 96, front_end.spectrogram.bands)))
+        self.network = folded(network).to(memory_format=torch.channels_last)
+        self._precision = precision
+        self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
+        self._maps = tuple(self.network.maps(torch.zeros(1, 1, 96, front_end.spectrogram.bands)))
         self.layers = ("both", *self._maps) if len(self._maps) > 1 else self._maps
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -72,7 +86,7 @@ class NetworkClassifier:
         ndarray of shape (n, classes), float32
         """
         with torch.inference_mode():
-            logits = [self.network(batch) for batch in _batches(segments)]
+            logits = [self._scoring(batch.to(self._precision)).float() for batch in _batches(segments)]
         return torch.cat(logits).numpy() if logits else np.empty((0, len(self.emotions)), np.float32)
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
@@ -129,6 +143,7 @@ class NetworkClassifier:
             emotions=self.emotions,
             front_end=self.front_end,
             temperature=self.temperature,
+            precision=self._precision,
         )
 
 

@@ -60,7 +60,7 @@ def _add_analyse(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
     analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
-    analyse.add_argument("--seed", type=int, default=0, help="of LIME's masks and of the random fill")
+    analyse.add_argument("--seed", type=_seed, default=0, help="of LIME's masks and of the random fill")
     analyse.add_argument("--layer", help="where Grad-CAM looks; default: the model's own")
     analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="how many LIME listens to")
     analyse.add_argument(
@@ -87,13 +87,15 @@ def _analyse(asked: argparse.Namespace) -> int:
     stems = Counter(folder_name(Path(file).name) for file in asked.files)
     refused = 0
     for file in asked.files:
+        # A name of bytes that are no text could be neither printed nor written.
+        name = Path(file).name.encode(errors="replace").decode()
         try:
-            recording = read_recording(file)
+            recording = read_recording(file, name)
             analysis = analyse_recording(recording, classifier, settings, _progress())
         except SerError as refusal:
             refused += 1
-            named = str(refusal).startswith(f"{Path(file).name}:")
-            print(refusal if named else f"{Path(file).name}: {refusal}", file=sys.stderr)
+            named = str(refusal).startswith(f"{name}:")
+            print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
             continue
         stem = folder_name(recording.name)
         folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
@@ -117,6 +119,12 @@ def _methods(text: str) -> tuple[str, ...]:
     if not methods or not set(methods) <= set(EXPLAINERS):
         raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(EXPLAINERS)}")
     return methods
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
+    return int(text)
 
 
 def _stretch(text: str) -> tuple[float, float]:
@@ -152,7 +160,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train.add_argument("--fold", type=int, default=1, help="the fold whose speakers are the test")
     train.add_argument("--epochs", type=int, help="of each branch")
     train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=_seed, default=0)
     train.add_argument("--resume", action="store_true", help=f"go on from the states under {RUNS}/")
     train.add_argument("--out", type=Path, required=True, metavar="DIR")
     train.set_defaults(run=_train)

@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.emotions import COLOURS
@@ -41,8 +42,9 @@ def save_overview(analysis: Analysis, path: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """Return a file's name so that matplotlib does not read dollar signs as formulas."""
-    return name.replace("$", r"\$")
+    """Return a file's name with a box for what the font lacks, and dollar signs that are not read as formulas."""
+    drawable = get_font(findfont("DejaVu Sans")).get_charmap()
+    return "".join(letter if ord(letter) in drawable else "\u25a1" for letter in name).replace("$", r"\$")
 
 
 def _waveform(axis: Axes, analysis: Analysis) -> None:

@@ -142,7 +142,8 @@ def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:
     if against == emotion:
         raise SettingsRefused(f"{analysis.emotion} cannot be explained against itself. Choose another emotion.")
     spectrogram = analysis.spectrogram
-    first = max(0, round(frame_at(analysis.stretch.start_s, spectrogram.settings)))
+    last = len(spectrogram.log_mel) - 1
+    first = min(max(0, round(frame_at(analysis.stretch.start_s, spectrogram.settings))), last)
     end = min(len(spectrogram.log_mel), round(frame_at(analysis.stretch.end_s, spectrogram.settings)))
     if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
         end = len(spectrogram.log_mel)
@@ -165,14 +166,15 @@ def _stretch(
     frames = spectrogram.settings
     starts_s = frame_edge_s(segments.start_frames, frames)
     ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
+    # None begins later than leaves room for all of it: a stretch of one or two segments would win by chance.
+    latest_s = recording.duration_s - settings.default_stretch_s
     best, best_score = 0.0, -1.0
-    for start_s in starts_s:
+    for start_s in np.unique(np.minimum(starts_s, latest_s)):
         inside = segments.kept & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
         mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
         if mean > best_score:
             best, best_score = float(start_s), mean
-    start_s = min(best, recording.duration_s - settings.default_stretch_s)
-    return Region(start_s, start_s + settings.default_stretch_s)
+    return Region(best, best + settings.default_stretch_s)
 
 
 def _asked_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:

@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
 
 from ser_core.checkpoint import (
     LARGEST_BYTES,
     find_model,
     load_model,
+    load_network,
     model_names,
     read_card,
     save_model,
     training_list,
 )
-from ser_core.classifier import NetworkClassifier
 from ser_core.errors import ModelRefused
 from ser_core.networks import NETWORKS
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings
+from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
 
 FRONT_END = FrontEnd(SpectrogramSettings(high_hz=7_000.0), selection=SelectionSettings("minmax", 0.25))
 SEEN = [("f" * 64, "nemo:EB"), ("a" * 64, "emodb:03")]
@@ -65,16 +65,29 @@ def changed_card(models, **changes):
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
-def test_a_saved_model_answers_as_it_did_to_half_precision(tmp_path, architecture):
+def test_a_saved_network_comes_back_with_its_weights_in_half_precision(tmp_path, architecture):
+    network = fresh(NETWORKS[architecture])
+    save_model(tmp_path / "it", network, card_of(architecture), SEEN, "")
+    loaded, card, sha256 = load_network(tmp_path / "it")
+    assert card == card_of(architecture)
+    assert len(sha256) == 64
+    for name, tensor in network.state_dict().items():
+        kept = tensor if "running_" in name or not tensor.is_floating_point() else tensor.half().float()
+        assert torch.equal(loaded.state_dict()[name], kept), name
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_a_loaded_model_answers_as_the_network_that_was_saved(tmp_path, architecture):
     network = fresh(NETWORKS[architecture])
     save_model(tmp_path / "it", network, card_of(architecture), SEEN, "")
     loaded = load_model("it", tmp_path)
-    original = NetworkClassifier(network, name="it", sha256="", emotions=EMOTIONS, front_end=FRONT_END)
-    segments = np.stack([random_log_mel(seed=seed) for seed in range(3)])
-    np.testing.assert_allclose(loaded.score(segments), original.score(segments), atol=0.02)
-    for name, tensor in original.network.state_dict().items():
-        kept = tensor if "running_" in name or not tensor.is_floating_point() else tensor.half().float()
-        assert torch.equal(loaded.network.state_dict()[name], kept), name
+    segments = np.stack([random_log_mel(seed=seed) for seed in range(8)])
+    with torch.inference_mode():
+        original = network(torch.tensor(segments)[:, None]).numpy()
+    # Weights were halved, and are computed with in bfloat16 where the processor has it: 8 bits of a number remain
+    # after each of up to 27 layers. A wrong layer would change everything.
+    assert np.ptp(original, axis=0).max() > 0.1
+    np.testing.assert_allclose(loaded.score(segments), original, atol=0.05 * np.abs(original).max())
 
 
 def test_a_loaded_model_has_what_its_card_says(saved):
@@ -130,7 +143,7 @@ def test_fusion_is_named_first_and_a_folder_that_is_not_there_names_nothing(mode
 
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(saved):
-    with pytest.raises(ModelRefused, match=r"no model 'large'. Shipped are: small"):
+    with pytest.raises(ModelRefused, match=r"no model 'large'\. Shipped are: small"):
         load_model("large", saved)
 
 
@@ -156,7 +169,7 @@ def test_damaged_weights_are_refused(models, damage):
     data = weights.read_bytes()
     broken = {"cut": data[: len(data) // 2], "flipped": b"\xff" * 8 + data[8:], "empty": b"", "pickle": b"\x80\x04."}
     weights.write_bytes(broken[damage])
-    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+    with pytest.raises(ModelRefused, match=r"small: .*Fetch it again"):
         load_model("small", models)
 
 
@@ -206,7 +219,7 @@ def test_a_card_with_unknown_settings_is_refused_and_names_them(models):
     "front_end", [None, [], 5, "default", {"spectrogram": 5}, {"selection": {"rule": "best"}}, {"segments": {"hop": 1}}]
 )
 def test_a_card_whose_front_end_is_not_one_is_refused(models, front_end):
-    with pytest.raises(ModelRefused, match="do not make a model"):
+    with pytest.raises(ModelRefused, match="does not make a model"):
         load_model("small", changed_card(models, front_end=front_end))
 
 
@@ -224,13 +237,13 @@ def test_a_card_whose_front_end_is_not_one_is_refused(models, front_end):
     ],
 )
 def test_a_card_with_unknown_or_wrongly_many_emotions_is_refused(models, emotions):
-    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+    with pytest.raises(ModelRefused, match=r"small: .*Fetch it again"):
         load_model("small", changed_card(models, emotions=emotions))
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "warm", None])
 def test_a_card_with_an_impossible_temperature_is_refused(models, temperature):
-    with pytest.raises(ModelRefused, match="small: .*Fetch it again"):
+    with pytest.raises(ModelRefused, match=r"small: .*Fetch it again"):
         load_model("small", changed_card(models, temperature=temperature))
 
 
@@ -263,7 +276,12 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     classifier, folder = load_model(name), find_model(name)
     card, readme = read_card(folder), (folder / "README.md").read_text(encoding="utf-8")
     assert (folder / "model.safetensors").stat().st_size <= 20_000_000
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.safetensors", "training.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "card.json",
+        "model.safetensors",
+        "training.csv",
+    ]
     assert classifier.score(random_log_mel()[None]).shape == (1, len(card["emotions"]))
     assert np.isfinite(classifier.score(random_log_mel()[None])).all()
     for words in (card["architecture"], *card["emotions"], card["split"], card["licence"], *card["corpora"]):

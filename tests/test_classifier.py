@@ -2,14 +2,16 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
 from torch import nn
 from torch.nn import functional as F
 
+from ser_core.classifier import NetworkClassifier
 from ser_core.errors import SettingsRefused
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.vggish import VGGish
 from ser_core.networks.yamnet import YAMNet
+from ser_core.settings import FrontEnd
+from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
 
 LAYERS = {
     ("vggish", "vggish"): (VGGish, lambda network: network.fuse),
@@ -148,15 +150,14 @@ def test_maps_do_not_depend_on_the_size_of_the_batch():
 
 
 def test_asking_for_maps_leaves_no_gradient_behind_and_changes_neither_input_nor_weights():
-    network = fresh(LateFusion)
-    classifier, segments = classifier_of(network), segments_of(2)
-    before, weights = segments.copy(), {k: v.clone() for k, v in network.state_dict().items()}
+    classifier, segments = classifier_of(fresh(LateFusion)), segments_of(2)
+    before, weights = segments.copy(), {k: v.clone() for k, v in classifier.network.state_dict().items()}
     logits = classifier.score(segments)
     classifier.class_activation(segments, one_hot(0), "both")
-    assert all(p.grad is None and not p.requires_grad for p in network.parameters())
-    assert not any(module._forward_hooks or module._backward_hooks for module in network.modules())
+    assert all(p.grad is None and not p.requires_grad for p in classifier.network.parameters())
+    assert not any(module._forward_hooks or module._backward_hooks for module in classifier.network.modules())
     np.testing.assert_array_equal(segments, before)
-    assert all(torch.equal(v, weights[k]) for k, v in network.state_dict().items())
+    assert all(torch.equal(v, weights[k]) for k, v in classifier.network.state_dict().items())
     np.testing.assert_array_equal(classifier.score(segments), logits)
 
 
@@ -195,3 +196,31 @@ def test_random_weights_do_not_disturb_anyone_elses_random_numbers():
     torch.manual_seed(11)
     classifier.randomised(5)
     assert torch.equal(torch.rand(3), undisturbed)
+
+
+@pytest.mark.parametrize("kind", [TinyNetwork, VGGish, YAMNet, LateFusion])
+def test_folding_the_batch_norms_changes_neither_logits_nor_the_network_that_was_given(kind):
+    network, segments = fresh(kind).train(), segments_of(3)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    logits = classifier_of(network).score(segments)
+    assert network.training
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    with torch.inference_mode():
+        expected = network.eval()(torch.tensor(segments)[:, None]).numpy()
+    np.testing.assert_allclose(logits, expected, atol=2e-5)
+    left = [m for m in classifier_of(network).network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert left == []
+
+
+def test_the_fast_format_changes_logits_little_and_maps_not_at_all():
+    network, segments = fresh(YAMNet), segments_of(8)
+    exact, fast = (
+        NetworkClassifier(network, name="", sha256="", emotions=EMOTIONS, front_end=FrontEnd(), precision=precision)
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    assert fast.score(segments).dtype == np.float32
+    difference = np.abs(fast.score(segments) - exact.score(segments)).max()
+    assert 0 < difference < 0.02 * np.abs(exact.score(segments)).max()
+    np.testing.assert_array_equal(
+        fast.class_activation(segments, one_hot(0), "yamnet"), exact.class_activation(segments, one_hot(0), "yamnet")
+    )

@@ -118,6 +118,4 @@ def test_the_headline_is_the_mean_over_corpora_and_not_the_pool():
     assert found["mean_over_corpora_uar"] == pytest.approx(0.5)
     assert found["pooled"]["uar"] == pytest.approx(20 / 22)
     assert {name: f["uar"] for name, f in found["corpora"].items()} == {"large": 1.0, "small": 0.0}
-    assert found["corpora"]["large"] == figures(
-        predicted[:20], labels[:20], ["large:1"] * 20, ("angry", "sad"), seed=0
-    )
+    assert found["corpora"]["large"] == figures(predicted[:20], labels[:20], ["large:1"] * 20, ("angry", "sad"), seed=0)

@@ -14,7 +14,9 @@ from tests.tiny_networks import TinyNetwork, never, silent_progress
 
 EMOTIONS = ("angry", "sad")
 OFFSET = 0.001
-OFF = AugmentationSettings(gain_db=0, tempo=0, vocal_tract=0, time_mask_frames=0, band_mask=0, mixup=0)
+OFF = AugmentationSettings(
+    gain_db=0, tempo=0, vocal_tract=0, time_mask_frames=0, band_mask=0, equaliser_db=0, noise=0, mixup=0
+)
 SETTINGS = TrainingSettings(epochs=3, batch=8, rate=2e-3, head_rate=5e-3, segments_per_recording=4, averaging=0.9)
 
 
@@ -80,7 +82,9 @@ def test_training_tells_two_separable_classes_apart_and_its_loss_falls(dataset, 
 
 # torch cannot know that a restored optimiser has taken its steps before.
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
-@pytest.mark.parametrize("question", [7, 9, 13])  # 6 batches an epoch: at the start and amid the second, before the third
+@pytest.mark.parametrize(
+    "question", [7, 9, 13]
+)  # 6 batches an epoch: at the start and amid the second, before the third
 def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(dataset, held_out, tmp_path, question):
     straight, resumed = fresh_network(), fresh_network()
     history = train(straight, dataset, held_out, tmp_path / "straight.safetensors")
@@ -212,6 +216,32 @@ def test_gain_multiplies_each_segments_magnitude_by_one_number_of_at_most_so_man
 def test_gain_leaves_digital_silence_silent():
     silence = torch.full((4, 1, 96, 64), OFFSET).log()
     torch.testing.assert_close(augmented(silence, gain_db=10.0), silence, rtol=0, atol=1e-4)
+
+
+def test_another_microphone_colours_all_frames_of_a_segment_alike_and_smoothly_over_the_bands(segments):
+    loud = segments + 5
+    change_db = 20 * torch.log10((augmented(loud, equaliser_db=6.0).exp() - OFFSET) / (loud.exp() - OFFSET))
+    torch.testing.assert_close(change_db, change_db[:, :, :1].expand_as(change_db), rtol=0, atol=1e-2)
+    curves = change_db[:, 0, 0]
+    assert curves.abs().max() <= 6 * (1 + 1 / 2 + 1 / 3) + 0.01
+    assert (curves.max(dim=1).values - curves.min(dim=1).values).min() > 0.5
+    assert curves.diff(dim=1).abs().max() < 1  # three slow cosines: no jump between neighbours
+    assert (curves - curves[:1])[1:].abs().max() > 1  # each segment has its own
+
+
+def test_noise_is_added_to_some_segments_and_never_takes_away():
+    torch.manual_seed(1)
+    many = torch.randn(200, 1, 96, 64) - 1
+    noisy = augmented(many, noise=0.5)
+    louder = noisy.exp() - many.exp()
+    assert louder.min() > -1e-4
+    changed = louder.flatten(1).max(dim=1).values > 1e-3
+    assert 0.35 < changed.float().mean() < 0.65
+    torch.testing.assert_close(noisy[~changed], many[~changed], rtol=0, atol=1e-3)
+    below_db = 20 * torch.log10(louder[changed].mean(dim=(1, 2, 3)) / (many[changed].exp()).mean(dim=(1, 2, 3)))
+    assert below_db.max() < 0
+    assert below_db.min() > -38
+    assert below_db.max() - below_db.min() > 20
 
 
 def test_a_longer_or_shorter_vocal_tract_stretches_the_bands_from_the_lowest_on():

@@ -1,5 +1,10 @@
 """Speech is told from what is none."""
 
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +16,8 @@ from ser_core.voice_activity import speech_seconds
 
 RATE = 16_000
 LEAST_S = VerdictSettings().least_speech_s
+
+ROOT = Path(__file__).parent.parent
 
 
 def noise() -> np.ndarray:
@@ -65,3 +72,36 @@ def test_pauses_around_speech_are_not_counted(corpora):
     longer = Recording("pauses", "0", np.concatenate([pause, recording.samples, pause]), RATE)
     assert speech_seconds(longer) < recording.duration_s + 0.3
     assert speech_seconds(longer) == pytest.approx(speech_seconds(recording), abs=0.3)
+
+
+def test_the_detector_says_what_its_own_package_says(voice):
+    # In a process of its own, because the package's import leaves torch with one thread.
+    script = (
+        "import sys, numpy as np; from silero_vad import load_silero_vad; "
+        "samples = np.load(sys.argv[1]); theirs = load_silero_vad(sequence=True).audio_forward(samples); "
+        "from ser_core.voice_activity import speech_probabilities; "
+        "assert np.array_equal(speech_probabilities(samples), theirs), np.abs(speech_probabilities(samples) - theirs)"
+    )
+    run_with_array(script, voice)
+
+
+def test_importing_the_pipeline_leaves_torch_its_threads(voice):
+    script = (
+        "import torch; before = torch.get_num_threads(); import numpy as np, sys; "
+        "from ser_core.voice_activity import speech_probabilities; speech_probabilities(np.load(sys.argv[1])); "
+        "import ser_core.pipeline; assert torch.get_num_threads() == before"
+    )
+    run_with_array(script, voice)
+
+
+def run_with_array(script, samples):
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/samples.npy", samples)
+        done = subprocess.run(
+            [sys.executable, "-c", script, f"{folder}/samples.npy"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr

@@ -64,10 +64,10 @@ class LinearClassifier:
 
 
 def lively(network, seed=0):
-    """Return the network with batch norms that fit its weights: fresh ones let a deep network's signal fade to nothing.
+    """Return the network with batch norms that fit its weights: with fresh ones a deep network's signal fades away.
 
-    Channels that hardly vary are left quiet, or a deep network of random weights blows up its own rounding errors. The dense layers are made
-    stronger, so that gradients are not so small that any two maps agree.
+    Channels that hardly vary are left quiet, or random weights would blow up their own rounding errors. The dense
+    layers are made stronger, so that gradients are not so small that any two maps agree.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

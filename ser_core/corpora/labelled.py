@@ -18,7 +18,7 @@ class LabelledRecording:
     speaker : str
         Unique within the corpus.
     text : str
-        Identifies the sentence within the corpus: what two recordings share is the same words.
+        Identifies the sentence within the corpus: what two recordings share is the same words. Empty where unknown.
     """
 
     path: Path

@@ -22,6 +22,11 @@ class AugmentationSettings:
         would.
     time_mask_frames, band_mask : int
         Longest masks of SpecAugment; two of each.
+    equaliser_db : float
+        Each band's level changes by up to about this much, smoothly over the bands, as another microphone or room
+        would.
+    noise : float
+        Part of the segments that get noise of a smooth spectrum, 5 to 35 dB below their own level.
     mixup : float
         Both parameters of the beta distribution that mixing weights are drawn from.
     """
@@ -31,6 +36,8 @@ class AugmentationSettings:
     vocal_tract: float = 0.10
     time_mask_frames: int = 20
     band_mask: int = 10
+    equaliser_db: float = 0.0
+    noise: float = 0.0
     mixup: float = 0.2
 
 
@@ -42,10 +49,9 @@ def augment(segments: Tensor, settings: AugmentationSettings, log_offset: float)
     Park et al. 2019, arXiv:1904.08779, for the masks; Jaitly and Hinton 2013 for the vocal tract.
     """
     segments = _warp(segments, settings)
-    if settings.gain_db:
-        gain = 10 ** (_evenly(len(segments), settings.gain_db).view(-1, 1, 1, 1) / 20)
+    if settings.gain_db or settings.equaliser_db or settings.noise:
         magnitude = (segments.exp() - log_offset).clamp_min(0)
-        segments = (magnitude * gain + log_offset).log()
+        segments = (_coloured(_with_noise(magnitude, settings.noise), settings) + log_offset).log()
     # torchaudio's axes: (n, channel, frequency, time). The mean is what a mask may hide without being heard itself.
     means = segments.mean(dim=(2, 3), keepdim=True)
     centred = (segments - means).transpose(2, 3)
@@ -74,6 +80,27 @@ def mixup(segments: Tensor, targets: Tensor, settings: AugmentationSettings) -> 
         along * segments + (1 - along) * segments[other],
         weight[:, None] * targets + (1 - weight[:, None]) * targets[other],
     )
+
+
+def _coloured(magnitude: Tensor, settings: AugmentationSettings) -> Tensor:
+    """Change level and colour: a gain, and a curve over the bands made of the three slowest cosines."""
+    count, bands = len(magnitude), magnitude.shape[3]
+    level_db = _evenly(count, settings.gain_db)[:, None]
+    along = torch.linspace(0, torch.pi, bands)
+    for cosine in (1, 2, 3):
+        level_db = level_db + _evenly(count, settings.equaliser_db / cosine)[:, None] * torch.cos(cosine * along)
+    return magnitude * 10 ** (level_db.view(count, 1, 1, -1) / 20)
+
+
+def _with_noise(magnitude: Tensor, share: float) -> Tensor:
+    if not share:
+        return magnitude
+    count, _, frames, bands = magnitude.shape
+    level = magnitude.mean(dim=(1, 2, 3)) * 10 ** (-(5 + 30 * torch.rand(count)) / 20) * (torch.rand(count) < share)
+    tilt = _evenly(count, 12.0)[:, None] * torch.linspace(-1, 1, bands)
+    # A band's magnitude in steady noise is spread about its mean as the root of a chi-squared variable is.
+    grain = 0.7 + 0.6 * torch.rand(count, 1, frames, bands)
+    return magnitude + grain * (level[:, None] * 10 ** (tilt / 20)).view(count, 1, 1, bands)
 
 
 def _warp(segments: Tensor, settings: AugmentationSettings) -> Tensor:

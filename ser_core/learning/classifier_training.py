@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ser_core.checkpoint import load_model, save_model
+from ser_core.checkpoint import find_model, load_network, save_model
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.emotions import EMOTION_SETS
@@ -161,7 +161,7 @@ def _fresh(branch: str, plan: TrainingPlan) -> nn.Module:
         if published := os.environ.get("SER_YAMNET_WEIGHTS"):
             load_audioset_weights(network, published)
         else:
-            shipped = load_model("yamnet").network.state_dict()
+            shipped = load_network(find_model("yamnet"))[0].state_dict()
             network.load_state_dict({k: v for k, v in shipped.items() if not k.startswith("head.")}, strict=False)
     return network
 

@@ -62,7 +62,8 @@ def figures(
         "uar": float(np.nanmean(recalls)),
         "macro_f1": float(np.nanmean(f1)),
         "recall": {
-            emotion: None if np.isnan(recall) else float(recall) for emotion, recall in zip(emotions, recalls, strict=True)
+            emotion: None if np.isnan(recall) else float(recall)
+            for emotion, recall in zip(emotions, recalls, strict=True)
         },
         "confusion": confusion.tolist(),
         "interval": speaker_interval(predicted, labels, speakers, len(emotions), seed),

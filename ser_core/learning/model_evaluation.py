@@ -55,7 +55,8 @@ def evaluate_model(model: str | Path, corpora: dict[str, str], progress: Progres
         tested.append(item)
     if not tested:
         raise CorpusRefused(
-            f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. Give other corpora."
+            f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. "
+            "Give other corpora."
         )
     speakers = [item.speaker_id for item in tested]
     known = len(set(speakers) & set(seen.values()))

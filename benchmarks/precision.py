@@ -1,0 +1,89 @@
+"""What computing in bfloat16 does to maps: rank correlation and overlap with float32, and the speed of both.
+
+    python benchmarks/precision.py [--quick] [--json FILE]
+
+The recordings are those under SER_CORPORA, evenly taken from its corpora. Without it, the samples.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from ser_core.audio import read_recording
+from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.classifier import NetworkClassifier
+from ser_core.corpora.labelled import audio_files
+from ser_core.pipeline import analyse_recording
+from ser_core.samples import samples_here
+from ser_core.settings import AnalysisSettings, OcclusionSettings
+
+
+def recordings(count: int) -> list[Path]:
+    folder = os.environ.get("SER_CORPORA")
+    if not folder:
+        return [sample.path for sample in samples_here()]
+    corpora = [audio_files(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
+    each = -(-count // len(corpora))
+    return [files[place] for files in corpora for place in np.linspace(0, len(files) - 1, each).astype(int)][:count]
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the intersection over union of the highest tenth of two maps."""
+    tops = [values > np.quantile(values, 0.9) for values in (a, b)]
+    return float((tops[0] & tops[1]).sum() / (tops[0] | tops[1]).sum())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="8 recordings instead of 50")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    network, _, sha256 = load_network(find_model(asked.model))
+    fast = load_model(asked.model)
+    exact = NetworkClassifier(
+        network,
+        name="exact",
+        sha256=sha256,
+        emotions=fast.emotions,
+        front_end=fast.front_end,
+        temperature=fast.temperature,
+    )
+    settings = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(16, 8, 16, 8))
+    rows, seconds = [], {"float32": 0.0, "bfloat16": 0.0}
+    for path in recordings(8 if asked.quick else 50):
+        recording = read_recording(path)
+        maps, verdicts = [], []
+        for name, classifier in (("float32", exact), ("bfloat16", fast)):
+            began = time.perf_counter()
+            analysis = analyse_recording(recording, classifier, settings)
+            seconds[name] += time.perf_counter() - began
+            maps.append(analysis.explanations["occlusion"].relevance.ravel())
+            verdicts.append(analysis.verdict)
+        rows.append((spearmanr(*maps).statistic, overlap(*maps), verdicts[0] == verdicts[1]))
+    correlation, shared, same = (np.array(column, float) for column in zip(*rows, strict=True))
+    result = {
+        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads",
+        "fast_format": str(fastest_precision()).removeprefix("torch."),
+        "recordings": len(rows),
+        "rank_correlation_5th_percentile": round(float(np.percentile(correlation, 5)), 4),
+        "top_tenth_overlap_mean": round(float(shared.mean()), 4),
+        "top_tenth_overlap_5th_percentile": round(float(np.percentile(shared, 5)), 4),
+        "same_verdict": round(float(same.mean()), 4),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "ratio": round(seconds["float32"] / seconds["bfloat16"], 2),
+    }
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""CASIA Chinese emotional corpus: Mandarin, 4 speakers, the same sentences in six emotions (Institute of Automation,
+Chinese Academy of Sciences; distributed by the Chinese Linguistic Data Consortium).
+"""
+
+import re
+from pathlib import Path
+
+from ser_core.corpora.labelled import LabelledRecording
+
+EMOTIONS = {"angry", "fear", "happy", "neutral", "sad", "surprise"}
+#: As their folders are spelt. The part with sentences that differ by emotion calls the same people otherwise.
+SPEAKERS = {"liuchanhg", "wangzhe", "zhaoquanyin", "ZhaoZuoxiang"}
+NUMBER = re.compile(r"[0-9]+")
+
+
+def read(path: Path) -> LabelledRecording | str:
+    """Read `liuchanhg/angry/201.wav`, speaker, emotion and sentence; return a reason where the file does not belong."""
+    speaker, emotion, sentence = path.parent.parent.name, path.parent.name, path.stem
+    if not (speaker and NUMBER.fullmatch(sentence)):
+        return "path is not of the form speaker/emotion/201"
+    if speaker not in SPEAKERS:
+        return f"unknown speaker {speaker}"
+    if emotion not in EMOTIONS:
+        return f"unknown emotion {emotion}"
+    return LabelledRecording(path, "casia", speaker, emotion, sentence, "Chinese")

@@ -1,0 +1,144 @@
+"""Any other data, described by a manifest: a CSV file with one row for each recording.
+
+The file is UTF-8, comma-separated, with a header. It needs the columns
+
+- `path`: of the audio, relative to the folder of the manifest, under which it must lie;
+- `emotion`: a word of `ser_core.emotions`, or a common synonym such as `anger`;
+- `speaker`: a name that is unique within the corpus;
+
+and may have
+
+- `text`: the sentence, or a name for it (without it nothing is known of what two recordings share);
+- `corpus`: lower-case letters, digits and `_`, where one manifest holds several (else the name that is asked for);
+- `language`;
+- `gender`.
+
+Other columns are ignored. For example:
+
+    path,emotion,speaker,text,language
+    anna/001.wav,anger,anna,s1,Korean
+
+The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; who has them describes them so:
+
+- `csu2021`: Korean, 100 people, 4 emotions (angry, happy, neutral, sad) x 10 lines, and one synthetic voice with 80;
+- `csu2022`: Korean, 200 people, 8 emotions (those four, fear, surprise, disgust, chagrin) x 10 lines;
+- `aihub`: Korean, AI-Hub's emotional speech, 10 351 clips, 7 emotions (the same without chagrin).
+"""
+
+import csv
+import re
+from pathlib import Path
+
+from ser_core.corpora.labelled import AUDIO_SUFFIXES, Corpus, LabelledRecording
+from ser_core.emotions import COLOURS
+from ser_core.errors import CorpusRefused
+
+NEEDED = ("path", "emotion", "speaker")
+WITHOUT_READER = ("csu2021", "csu2022", "aihub")
+SIMPLE_WORD = re.compile(r"[a-z0-9_]+")
+SYNONYMS = {
+    "anger": "angry",
+    "happiness": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+    "fearful": "fear",
+    "surprised": "surprise",
+    "disgusted": "disgust",
+}
+GENDERS = {"f": "female", "m": "male"}
+
+
+def read_manifest(name: str, file: Path) -> Corpus:
+    """Read the recordings that a manifest lists.
+
+    What is left out is named with its row, as a spreadsheet counts them: the header is row 1.
+
+    Raises
+    ------
+    CorpusRefused
+        If the name is not a simple word, the file cannot be read as CSV, a needed column is missing, or no row is left.
+    """
+    if not SIMPLE_WORD.fullmatch(name):
+        raise CorpusRefused(f"'{name}' cannot name a corpus; use lower-case letters, digits and _ only.")
+    header, rows = _read_rows(file)
+    recordings: dict[Path, LabelledRecording] = {}
+    row_of: dict[Path, int] = {}
+    left_out = []
+    for number, cells in rows:
+        item = _read_row(name, file.parent, header, cells)
+        if isinstance(item, LabelledRecording) and item.path in recordings:
+            item = f"the same file as row {row_of[item.path]}"
+        if isinstance(item, str):
+            path = cells[header.index("path")] if len(cells) > header.index("path") else ""
+            left_out.append((Path(path), f"row {number}: {item}"))
+        else:
+            recordings[item.path], row_of[item.path] = item, number
+    if not recordings:
+        first = f" ({left_out[0][1]})" if left_out else ""
+        raise CorpusRefused(
+            f"None of the {len(left_out)} rows of {file} gives a recording{first}. Correct the manifest."
+        )
+    return Corpus(name, tuple(recordings[path] for path in sorted(recordings)), tuple(left_out))
+
+
+def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the names of the columns, and the numbered rows that are not blank."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CorpusRefused(f"{file} cannot be read as CSV in UTF-8 ({error}); give such a file.") from error
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    if any(header.count(column) != 1 for column in NEEDED):
+        found = f"the columns {', '.join(header)}" if header else "no header"
+        raise CorpusRefused(
+            f"{file} has {found}; a manifest needs each of {', '.join(NEEDED)} once: "
+            "write them, separated by commas, into its first row."
+        )
+    return header, [(number, cells) for number, cells in enumerate(rows, start=1) if number > 1 and any(cells)]
+
+
+def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> LabelledRecording | str:
+    """Return the recording of a row, or the reason why it is left out."""
+    if len(cells) > len(header):
+        return f"{len(cells)} cells for {len(header)} columns; put quotes around a cell that holds a comma"
+    row = dict(zip(header, cells, strict=False))
+    word = row.get("emotion", "").lower()
+    emotion = SYNONYMS.get(word, word)
+    corpus = row.get("corpus") or name
+    if emotion in ("boredom", "bored"):
+        return "boredom, which no emotion set holds"
+    if emotion not in COLOURS:
+        return f"unknown emotion '{word}'"
+    if not row.get("speaker"):
+        return "no speaker"
+    if not SIMPLE_WORD.fullmatch(corpus):
+        return f"the corpus '{corpus}' is not lower-case letters, digits and _"
+    path = _file_under(folder, row["path"])
+    if isinstance(path, str):
+        return path
+    gender = row.get("gender", "").lower()
+    return LabelledRecording(
+        path,
+        corpus,
+        row["speaker"],
+        emotion,
+        row.get("text", ""),
+        row.get("language") or "unknown",
+        GENDERS.get(gender, gender) or None,
+    )
+
+
+def _file_under(folder: Path, text: str) -> Path | str:
+    """Return the audio file that a cell names, with links and `..` resolved, or the reason why it is not one."""
+    try:
+        path = (folder / text).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            return f"'{text}' is not under the manifest's folder"
+        if not path.is_file():
+            return f"there is no file '{text}'"
+    except (OSError, ValueError, RuntimeError):  # too long, a null byte, a loop of links
+        return f"{text!r} is not a path"
+    if path.suffix.lower() not in AUDIO_SUFFIXES:
+        return f"'{text}' is not audio of the kinds {', '.join(sorted(AUDIO_SUFFIXES))}"
+    return path

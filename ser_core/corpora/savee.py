@@ -1,0 +1,36 @@
+"""SAVEE: English, 4 men, 15 TIMIT sentences an emotion, 30 neutral (Haq and Jackson 2010, "Multimodal Emotion
+Recognition", in Machine Audition, IGI Global, pp. 398-423).
+"""
+
+import re
+from pathlib import Path
+
+from ser_core.corpora.labelled import LabelledRecording
+
+EMOTIONS = {
+    "a": "angry",
+    "d": "disgust",
+    "f": "fear",
+    "h": "happy",
+    "n": "neutral",
+    "sa": "sad",
+    "su": "surprise",
+}
+SPEAKERS = {"DC", "JE", "JK", "KL"}
+NAME = re.compile(r"(?:([A-Z]{2})_)?([a-z]{1,2})(\d\d)")
+
+
+def read(path: Path) -> LabelledRecording | str:
+    """Read `DC/a01.wav`, as first published, or `DC_a01.wav`; return a reason where the file does not belong.
+
+    Three sentences are common to all emotions, but no name says which: a sentence is known by its emotion and number.
+    """
+    match = NAME.fullmatch(path.stem)
+    if not match:
+        return "name is not of the form a01 or DC_a01"
+    speaker, letters, number = match[1] or path.parent.name, match[2], match[3]
+    if speaker not in SPEAKERS:
+        return f"unknown speaker {speaker}"
+    if letters not in EMOTIONS:
+        return f"unknown emotion letter {letters}"
+    return LabelledRecording(path, "savee", speaker, EMOTIONS[letters], letters + number, "English", "male")

@@ -1,0 +1,33 @@
+"""TESS: English, 2 actresses, "Say the word" and 200 words (Pichora-Fuller and Dupuis 2020, doi:10.5683/SP2/E8H2MF)."""
+
+from pathlib import Path
+
+from ser_core.corpora.labelled import LabelledRecording
+
+EMOTIONS = {
+    "angry": "angry",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happy",
+    "neutral": "neutral",
+    "ps": "surprise",  # "pleasant surprise"
+    "sad": "sad",
+}
+#: The older and the younger actress; one file was published as `OA_bite_neutral.wav`.
+SPEAKERS = {"OAF": "OAF", "YAF": "YAF", "OA": "OAF"}
+
+
+def read(path: Path) -> LabelledRecording | str:
+    """Read a name such as `OAF_back_angry.wav`; return a reason where the file does not belong.
+
+    Folders (`OAF_angry`, `YAF_pleasant_surprised`) are spelt differently from release to release and say nothing more.
+    """
+    parts = path.stem.split("_")
+    if len(parts) != 3:
+        return "name is not of the form OAF_word_emotion"
+    speaker, word, emotion = parts[0].upper(), parts[1].lower(), parts[2].lower()
+    if speaker not in SPEAKERS:
+        return f"unknown speaker {parts[0]}"
+    if emotion not in EMOTIONS:
+        return f"unknown emotion {parts[2]}"
+    return LabelledRecording(path, "tess", SPEAKERS[speaker], EMOTIONS[emotion], word, "English", "female")

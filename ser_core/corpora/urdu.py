@@ -1,0 +1,24 @@
+"""URDU: talk shows, 38 speakers, 400 utterances (Latif et al. 2018, arXiv:1812.10411)."""
+
+import re
+from pathlib import Path
+
+from ser_core.corpora.labelled import LabelledRecording
+
+EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
+NAME = re.compile(r"(S([MF])\d+)_F\d+_([A-Z])(\d+)")
+
+
+def read(path: Path) -> LabelledRecording | str:
+    """Read `SM1_F1_A01.wav`: man 1, that person's file 1, angry utterance 1; return a reason where it does not belong.
+
+    What is said is spontaneous, so that every utterance is a sentence of its own.
+    """
+    match = NAME.fullmatch(path.stem)
+    if not match:
+        return "name is not of the form SM1_F1_A01"
+    speaker, gender, letter, number = match.groups()
+    if letter not in EMOTIONS:
+        return f"unknown emotion letter {letter}"
+    gender = "male" if gender == "M" else "female"
+    return LabelledRecording(path, "urdu", speaker, EMOTIONS[letter], letter + number, "Urdu", gender)

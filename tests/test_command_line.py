@@ -1,0 +1,196 @@
+import json
+import os
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_core.checkpoint import save_model
+from ser_core.command_line import main
+from ser_core.networks.yamnet import YAMNet
+from ser_core.settings import FrontEnd
+from tests.tiny_networks import EMOTIONS, fresh, noise_recording
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small model's folder, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    card = {"architecture": "yamnet", "emotions": list(EMOTIONS), "front_end": asdict(FrontEnd()), "temperature": 1.0}
+    save_model(folder, fresh(YAMNet), card, [("0" * 64, "corpus:1")], "# small\n")
+    return folder
+
+
+def write(path, seconds=1.2, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, noise_recording(seconds, seed).samples, 16_000)
+    return path
+
+
+def analyse(model, out, *arguments):
+    """Analyse with Grad-CAM, which takes no time."""
+    return main(["analyse", "--model", str(model), "--explain", "grad_cam", "--out", str(out), *map(str, arguments)])
+
+
+def test_recordings_that_are_refused_cost_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
+    good = write(tmp_path / "good.wav")
+    (tmp_path / "text.wav").write_text("this is not sound")
+    short = write(tmp_path / "short.wav", seconds=0.05)
+    files = [tmp_path / "text.wav", good, tmp_path / "missing.wav", short]
+    assert analyse(model, tmp_path / "out", *files) == 2
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["text.wav", "missing.wav", "short.wav"]
+    assert all(len(line) > 30 and line.endswith(".") for line in lines)
+    assert "Traceback" not in said.err
+    assert said.out.startswith("good.wav: ")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
+    assert (tmp_path / "out" / "good" / "analysis.json").is_file()
+
+
+def test_recordings_that_are_all_accepted_end_with_0_and_a_line_each(model, tmp_path, capsys):
+    files = [write(tmp_path / f"{name}.wav", seed=seed) for seed, name in enumerate("ab")]
+    assert analyse(model, tmp_path / "out", *files) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert [line.split(":")[0] for line in said.out.splitlines()] == ["a.wav", "b.wav"]
+    found = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())
+    assert found["model"]["name"] == "small"
+    assert list(found["explanations"]) == ["grad_cam"]
+
+
+def test_recordings_of_the_same_name_get_folders_of_their_own(model, tmp_path):
+    files = [write(tmp_path / "one" / "take.wav", seed=1), write(tmp_path / "two" / "take.flac", seed=2)]
+    other = write(tmp_path / "other.wav", seed=3)
+    assert analyse(model, tmp_path / "out", *files, other) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names[0] == "other"
+    assert len(names) == 3
+    for name in names[1:]:
+        sha256 = json.loads((tmp_path / "out" / name / "analysis.json").read_text())["recording"]["sha256"]
+        assert name == f"take-{sha256[:8]}"
+
+
+def test_a_file_whose_name_is_no_text_is_analysed_all_the_same(model, tmp_path, capsys):
+    named = os.fsencode(tmp_path / "take") + b"\xff.wav"
+    try:
+        os.rename(write(tmp_path / "a.wav"), named)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    assert analyse(model, tmp_path / "out", os.fsdecode(named)) == 0
+    assert capsys.readouterr().out.startswith("take?.wav: ")
+    found = json.loads((tmp_path / "out" / "take_" / "analysis.json").read_text(encoding="utf-8"))
+    assert found["recording"]["name"] == "take?.wav"
+
+
+def test_what_is_asked_for_is_what_is_explained(model, tmp_path):
+    file = write(tmp_path / "a.wav", seconds=2.0)
+    arguments = ["--emotion", "sad", "--against", "happy", "--stretch", "0.5:1.5", "--seed", "7"]
+    assert analyse(model, tmp_path / "out", file, *arguments) == 0
+    found = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())
+    explanation = found["explanations"]["grad_cam"]
+    assert found["emotion"] == "sad"
+    assert (explanation["emotion"], explanation["against"], explanation["seed"]) == ("sad", "happy", 7)
+    with np.load(tmp_path / "out" / "a" / "maps.npz") as maps:
+        times = maps["frame_times_s"]
+        np.testing.assert_array_equal(maps["covered"], (times > 0.5) & (times < 1.5))
+
+
+def test_the_same_command_writes_the_same_numbers_with_every_explainer(model, tmp_path):
+    file = write(tmp_path / "a.wav")
+    for out in ("one", "two"):
+        arguments = ["--explain", "lime,grad_cam,occlusion", "--masks", "20", "--seed", "5", "--fill", "random"]
+        assert analyse(model, tmp_path / out, file, *arguments) == 0
+    with np.load(tmp_path / "one" / "a" / "maps.npz") as one, np.load(tmp_path / "two" / "a" / "maps.npz") as two:
+        assert {"lime", "grad_cam", "occlusion"} <= set(one) == set(two)
+        for name in one:
+            np.testing.assert_array_equal(one[name], two[name])
+    found = json.loads((tmp_path / "one" / "a" / "analysis.json").read_text())
+    assert list(found["explanations"]) == ["lime", "grad_cam", "occlusion"]
+
+
+@pytest.mark.parametrize("stretch", ["1", "a:b", "1:2:3", ":", "1-2", ""])
+def test_a_stretch_of_another_form_is_refused_before_anything_is_read(model, tmp_path, capsys, stretch):
+    with pytest.raises(SystemExit) as end:
+        analyse(model, tmp_path / "out", tmp_path / "missing.wav", f"--stretch={stretch}")
+    assert end.value.code == 2
+    assert "is not of the form START:END, in seconds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--stretch=5:6", "is not in the recording"),
+        ("--stretch=0.9:0.2", "is not in the recording"),
+        ("--stretch=-1:1", "is not in the recording"),
+        ("--emotion=bored", "does not know the emotion 'bored'"),
+        ("--against=bored", "does not know the emotion 'bored'"),
+        ("--layer=pool9", "no layer 'pool9'"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_recording_is_refused_in_one_line_that_names_it(
+    model, tmp_path, capsys, argument, words
+):
+    assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), argument) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("a.wav: ")
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--explain", "shap"],
+        ["--explain", ""],
+        ["--seed", "x"],
+        ["--seed", "-1"],
+        ["--fill", "zeros"],
+        ["--masks", "many"],
+        ["--unknown"],
+    ],
+)
+def test_an_argument_that_makes_no_sense_ends_with_2_and_a_word(model, tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit) as end:
+        analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), *arguments)
+    assert end.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--masks", "1"], ["--smoothing", "-1"], ["--smoothing", "nan"]])
+def test_a_setting_out_of_its_range_is_refused_in_one_line(model, tmp_path, capsys, arguments):
+    assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), *arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_model_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
+    assert analyse(tmp_path / "no_model", tmp_path / "out", write(tmp_path / "a.wav")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "There is no model 'no_model'" in line
+
+
+@pytest.mark.parametrize("command", [[], ["sing"], ["analyse"], ["evaluate"], ["train"]])
+def test_an_incomplete_command_ends_with_2_and_how_to_use_it(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    assert end.value.code == 2
+    assert "usage: python -m ser_core" in capsys.readouterr().err
+
+
+def test_evaluating_on_a_folder_without_the_corpus_is_refused_in_one_line(model, tmp_path, capsys):
+    assert main(["evaluate", "--model", str(model), "--corpus", f"emodb={tmp_path}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No audio was found" in line
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--model", str(model), "--corpus", "emodb"])
+    assert "not of the form NAME=DIR" in capsys.readouterr().err
+
+
+def test_training_with_a_fold_that_does_not_exist_is_refused_in_one_line(tmp_path, capsys):
+    arguments = ["train", "--corpus", f"emodb={tmp_path}", "--fold", "6", "--out", str(tmp_path / "model")]
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Fold 6 is outside 1 to 5" in line
+    assert not (tmp_path / "model").exists()

@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+from lime.lime_image import LimeImageExplainer
+
+from ser_core.errors import SettingsRefused
+from ser_core.explanation import relevance
+from ser_core.explanation.lime import lime, surrogate
+from ser_core.scores import evidence, softmax
+from ser_core.settings import LimeSettings
+from tests.tiny_networks import (
+    LinearClassifier,
+    TinyNetwork,
+    classifier_of,
+    fresh,
+    never,
+    question_of_log_mel,
+    random_log_mel,
+    silent_progress,
+)
+
+FEW = LimeSettings(cell_frames=24, cell_bands=16, masks=100)
+
+
+def map_of(classifier, question, settings=FEW, seed=0):
+    return lime(classifier, question, settings, seed, silent_progress, never)
+
+
+def masks_heard(classifier, log_mel, cell_frames, cell_bands):
+    """Return which cells each version that the classifier heard still held, (versions, rows, columns)."""
+    intact = np.concatenate(classifier.calls[1:])[:, : len(log_mel)] == log_mel
+    return intact[:, ::cell_frames, ::cell_bands]
+
+
+def ridge_slowly(present, evidences, kernel_width):
+    """Weighted ridge regression in closed form, its intercept free: (X'WX + I) w = X'Wy about the weighted means."""
+    cosine = present.sum(axis=1) / np.sqrt(np.maximum(present.sum(axis=1), 1e-12) * present.shape[1])
+    distance = 1 - cosine
+    trust = np.sqrt(np.exp(-(distance**2) / kernel_width**2))
+    x = present - np.average(present, axis=0, weights=trust)
+    y = evidences - np.average(evidences, weights=trust)
+    return np.linalg.solve(x.T @ (trust[:, None] * x) + np.eye(present.shape[1]), x.T @ (trust * y))
+
+
+@pytest.mark.parametrize("kernel_width", [0.1, 0.25, 2.0])
+def test_surrogate_equals_a_weighted_ridge_regression_in_closed_form(kernel_width):
+    rng = np.random.default_rng(0)
+    present = np.vstack([np.ones(12), rng.random((60, 12)) < 0.5, np.zeros(12)]).astype(float)
+    evidences = present @ rng.normal(size=12) + rng.normal(size=62)
+    expected = ridge_slowly(present, evidences, kernel_width)
+    np.testing.assert_allclose(surrogate(present, evidences, kernel_width), expected, atol=1e-8)
+
+
+def test_surrogate_equals_the_fit_of_limes_own_image_explainer_on_the_same_masks(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    classifier, log_mel = classifier_of(fresh(TinyNetwork), temperature=0.2), random_log_mel().astype(np.float64)
+    cells = (np.arange(96)[:, None] // 24) * 4 + np.arange(64) // 16
+    present, evidences = [], []
+
+    def remaining(images):
+        values = images[..., 0]
+        p = softmax(classifier.score(values.astype(np.float32)), classifier.temperature)
+        present.extend((values == log_mel)[:, ::24, ::16].reshape(len(values), -1))
+        evidences.extend(evidence(p, 1))
+        return evidence(p, 1)[:, None]
+
+    theirs = LimeImageExplainer(kernel_width=0.25, random_state=0).explain_instance(
+        np.repeat(log_mel[..., None], 3, axis=2),
+        remaining,
+        labels=(0,),
+        top_labels=None,
+        hide_color=-9.0,
+        num_samples=150,
+        segmentation_fn=lambda image: cells,
+    )
+    expected = np.zeros(16)
+    for cell, weight in theirs.local_exp[0]:
+        expected[cell] = weight
+    present = np.array(present, float)
+    assert present[0].all()
+    assert np.abs(expected).max() > 0.05
+    np.testing.assert_allclose(surrogate(present, np.array(evidences), 0.25), expected, atol=1e-8)
+
+
+def test_map_is_the_surrogate_of_what_the_classifier_was_asked():
+    weights, log_mel = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003, random_log_mel()
+    classifier = LinearClassifier(weights, emotions=("angry", "sad"))
+    found = map_of(classifier, question_of_log_mel(log_mel))
+    asked = masks_heard(classifier, log_mel, 24, 16).reshape(-1, 16)
+    assert asked.shape == (100, 16)
+    versions = np.concatenate([log_mel[None], np.concatenate(classifier.calls[1:])])
+    logits = np.einsum("nfb,cfb->nc", versions, weights)
+    rows = np.vstack([np.ones(16), asked]).astype(float)
+    expected = ridge_slowly(rows, logits[:, 0] - logits[:, 1], 0.25).reshape(4, 4)
+    np.testing.assert_allclose(found, np.kron(expected, np.ones((24, 16))), atol=1e-4)
+
+
+def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_sign():
+    log_mel, weights = random_log_mel(), np.zeros((2, 96, 64))
+    weights[0, 24:48, 16:32] = 0.01
+    weights[0, 72:96, 48:64] = -0.01
+    log_mel[24:48, 16:32] += 2
+    log_mel[72:96, 48:64] += 2
+    classifier = LinearClassifier(weights, emotions=("angry", "sad"))
+    question = question_of_log_mel(log_mel)
+    found = map_of(classifier, question, LimeSettings(24, 16, masks=2_000, fill="band_mean", kernel_width=1.0))
+    missing = log_mel - log_mel.mean(axis=0)
+    expected = np.zeros((96, 64))
+    expected[24:48, 16:32] = 0.01 * missing[24:48, 16:32].sum()
+    expected[72:96, 48:64] = -0.01 * missing[72:96, 48:64].sum()
+    assert expected.max() > 3
+    assert expected.min() < -3
+    np.testing.assert_allclose(found, expected, atol=0.03)  # the ridge shrinks a little
+    assert np.abs(found[expected == 0]).max() < 0.01
+
+
+def test_each_version_is_followed_by_its_complement():
+    log_mel = random_log_mel()
+    classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
+    map_of(classifier, question_of_log_mel(log_mel))
+    asked = masks_heard(classifier, log_mel, 24, 16).reshape(50, 2, 16)
+    assert (asked[:, 0] != asked[:, 1]).all()
+    assert (asked.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
+    assert len(np.unique(asked[:, 0], axis=0)) > 45
+
+
+def test_an_odd_number_of_masks_is_kept_to():
+    log_mel = random_log_mel()
+    classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
+    map_of(classifier, question_of_log_mel(log_mel), LimeSettings(24, 16, masks=33))
+    assert sum(len(call) for call in classifier.calls[1:]) == 33
+
+
+def test_cells_that_do_not_divide_the_recording_end_with_it():
+    log_mel = random_log_mel(70)
+    classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
+    found = map_of(classifier, question_of_log_mel(log_mel), LimeSettings(cell_frames=30, cell_bands=24, masks=200))
+    assert found.shape == (70, 64)
+    assert len(np.unique(found)) == 9
+    for frames in (slice(0, 30), slice(30, 60), slice(60, 70)):
+        for bands in (slice(0, 24), slice(24, 48), slice(48, 64)):
+            assert np.ptp(found[frames, bands]) == 0
+
+
+def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
+    log_mel = random_log_mel(240)
+    classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
+    found = map_of(classifier, question_of_log_mel(log_mel, first=60, end=120))
+    assert (found[:60] == 0).all()
+    assert (found[120:] == 0).all()
+    assert np.ptp(found[60:84, :16]) == 0
+    assert found[83, 0] != found[84, 0]
+    for call in classifier.calls[1:]:
+        for heard in call:  # members: the segments at 48 (its last 24 frames lie outside) and at 24 .. none
+            np.testing.assert_array_equal(heard[:12], log_mel[48:60])
+            np.testing.assert_array_equal(heard[72:], log_mel[120:144])
+
+
+def test_map_is_the_same_for_the_same_seed_and_another_for_another():
+    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(150))
+    once = map_of(classifier, question, seed=4)
+    np.testing.assert_array_equal(once, map_of(classifier, question, seed=4))
+    assert np.abs(once - map_of(classifier, question, seed=5)).max() > 1e-3
+
+
+def test_map_does_not_depend_on_how_many_versions_are_heard_at_once(monkeypatch):
+    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(150))
+    together = map_of(classifier, question)
+    monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)
+    np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-5)
+
+
+def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits():
+    weights, log_mel = np.random.default_rng(1).normal(size=(3, 96, 64)) * 0.003, random_log_mel()
+    three = LinearClassifier(weights, emotions=("angry", "happy", "sad"))
+    two = LinearClassifier(np.stack([weights[0] - weights[2], 0 * weights[0]]), emotions=("angry", "sad"))
+    against = map_of(three, question_of_log_mel(log_mel, emotion=0, against=2))
+    assert np.abs(against).max() > 0.01
+    np.testing.assert_allclose(against, map_of(two, question_of_log_mel(log_mel)), atol=1e-5)
+    np.testing.assert_allclose(map_of(three, question_of_log_mel(log_mel, emotion=2, against=0)), -against, atol=1e-5)
+
+
+def test_frames_that_no_kept_segment_covers_have_no_relevance():
+    classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
+    found = map_of(classifier, question_of_log_mel(log_mel, kept=[True, False, False, True]))
+    assert (found[96:144] == 0).all()
+    assert (found[:96] != 0).all()
+
+
+@pytest.mark.parametrize("fill", ["zeros", ""])
+def test_an_unknown_fill_is_refused(fill):
+    with pytest.raises(SettingsRefused, match=f"no fill '{fill}'"):
+        map_of(classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel()), LimeSettings(fill=fill))

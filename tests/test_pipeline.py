@@ -1,0 +1,443 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+
+from ser_core.analysis_folder import folder_name, save_analysis
+from ser_core.audio import read_recording
+from ser_core.corpora.labelled import audio_files
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.pipeline import add_explanation, analyse_recording, listen, question_of, segments_of
+from ser_core.recording import Recording
+from ser_core.region_audio import region_samples
+from ser_core.regions import FocusRegion, Region
+from ser_core.scores import softmax
+from ser_core.settings import AnalysisSettings, FocusSettings, LimeSettings, OcclusionSettings, VerdictSettings
+from ser_core.spectrogram import band_centres_hz
+from ser_core.verdict import NO_SPEECH, NOT_SURE
+from tests.tiny_networks import (
+    EMOTIONS,
+    LinearClassifier,
+    TinyNetwork,
+    classifier_of,
+    everything_kept,
+    fresh,
+    noise_recording,
+)
+
+QUICK = AnalysisSettings(
+    lime=LimeSettings(masks=40), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8), seed=3
+)
+NOTHING = replace(QUICK, explain=())
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return classifier_of(fresh(TinyNetwork))
+
+
+@pytest.fixture(scope="module")
+def analysis(classifier):
+    return analyse_recording(noise_recording(), classifier, QUICK)
+
+
+class LevelClassifier(LinearClassifier):
+    """The louder a segment, the surer it is of anger."""
+
+    def score(self, segments):
+        self.calls.append(np.array(segments))
+        level = segments.mean(axis=(1, 2))
+        return np.stack([3 * (level + 4), *[np.zeros(len(level))] * 3], axis=1).astype(np.float32)
+
+
+def with_levels(levels, rate=16_000):
+    """Return a recording of noise whose level follows (seconds, level) pairs."""
+    noise = np.random.default_rng(0).normal(size=round(sum(s for s, _ in levels) * rate))
+    envelope = np.concatenate([np.full(round(s * rate), level) for s, level in levels])
+    return Recording("levels.wav", "2" * 64, np.clip(noise * envelope, -1, 1).astype(np.float32), rate)
+
+
+# --- what an analysis says ---
+
+
+def test_same_recording_model_and_settings_give_the_same_analysis(analysis, classifier):
+    again = analyse_recording(noise_recording(), classifier, QUICK)
+    np.testing.assert_array_equal(again.scores.segments, analysis.scores.segments)
+    np.testing.assert_array_equal(again.profile, analysis.profile)
+    assert again.focus == analysis.focus
+    assert list(again.explanations) == ["grad_cam", "lime", "occlusion"]
+    for method, explanation in analysis.explanations.items():
+        np.testing.assert_array_equal(again.explanations[method].relevance, explanation.relevance)
+
+
+def test_another_seed_changes_lime_and_nothing_that_is_not_random(analysis, classifier):
+    other = analyse_recording(noise_recording(), classifier, replace(QUICK, seed=4))
+    assert (other.explanations["lime"].relevance != analysis.explanations["lime"].relevance).any()
+    for method in ("grad_cam", "occlusion"):
+        np.testing.assert_array_equal(other.explanations[method].relevance, analysis.explanations[method].relevance)
+
+
+def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analysis, classifier):
+    warm = classifier_of(fresh(TinyNetwork), temperature=2.0)
+    found = listen(noise_recording(), warm, NOTHING)
+    logits = classifier.score(analysis.segments.values)
+    np.testing.assert_allclose(found.scores.segments, softmax(logits, 2.0), atol=1e-5)
+    np.testing.assert_allclose(
+        found.scores.recording, found.scores.segments[found.segments.kept].mean(axis=0), atol=1e-12
+    )
+    assert found.scores.recording.sum() == pytest.approx(1)
+    assert found.emotion == EMOTIONS[int(found.scores.recording.argmax())]
+
+
+def test_listening_explains_nothing_and_the_first_explanation_gives_profile_and_focus(analysis, classifier):
+    heard = listen(noise_recording(), classifier, QUICK)
+    assert (heard.explanations, heard.profile, heard.focus) == ({}, None, ())
+    first = add_explanation(heard, "occlusion", classifier, QUICK)
+    both = add_explanation(first, "grad_cam", classifier, QUICK)
+    assert list(both.explanations) == ["occlusion", "grad_cam"]
+    np.testing.assert_array_equal(both.profile, first.profile)
+    assert (both.profile != analysis.profile).any()  # there Grad-CAM was first
+
+
+def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
+    recording = with_levels([(2.4, 0.1), (1.5, 0.0), (2.4, 0.1)])
+    classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
+    heard = listen(recording, classifier, QUICK)
+    dropped = heard.segments.values[~heard.segments.kept]
+    assert len(dropped) > 0
+    np.testing.assert_array_equal(heard.segments.kept, segments_of(heard.spectrogram, classifier.front_end).kept)
+    classifier.calls.clear()
+    explained = add_explanation(heard, "lime", classifier, QUICK)
+    explained = add_explanation(explained, "occlusion", classifier, QUICK)
+    assert explained.segments is heard.segments
+    np.testing.assert_array_equal(classifier.calls[0], heard.segments.values[heard.segments.kept])
+    versions = sum(len(call) for call in classifier.calls[1:])
+    assert versions > 0
+    kept_at = heard.segments.start_frames[heard.segments.kept]
+    reached = np.zeros(len(heard.spectrogram.log_mel), bool)
+    for start in kept_at:
+        reached[start : start + 96] = True
+    for explanation in explained.explanations.values():
+        np.testing.assert_array_equal(explanation.covered, reached)
+        assert (explanation.relevance[~reached] == 0).all()
+    assert not reached.all()
+    assert (explained.profile[~reached] == 0).all()
+
+
+def test_noise_is_given_scores_but_no_emotion(analysis):
+    assert analysis.verdict == NO_SPEECH
+    assert analysis.speech_s < 0.25
+    assert analysis.scores.recording.sum() == pytest.approx(1)
+
+
+@pytest.mark.corpora
+def test_speech_is_given_an_emotion_only_where_the_score_is_high_enough(corpora, classifier):
+    recording = read_recording(audio_files(corpora / "emodb")[0])
+    lenient = replace(NOTHING, verdict=VerdictSettings(least_score=0.0))
+    strict = replace(NOTHING, verdict=VerdictSettings(least_score=1.0))
+    heard = listen(recording, classifier, lenient)
+    assert heard.speech_s > 0.5
+    assert heard.verdict == heard.emotion
+    assert listen(recording, classifier, strict).verdict == NOT_SURE
+
+
+def test_a_recording_shorter_than_a_segment_is_analysed_with_a_warning_and_without_focus_on_the_padding(classifier):
+    recording = noise_recording(0.5)
+    short = analyse_recording(recording, classifier, QUICK)
+    assert any("Shorter than the 0.96 s" in warning for warning in short.warnings)
+    assert short.profile.shape == (len(short.spectrogram.log_mel),)
+    assert all(focus.region.end_s <= recording.duration_s for focus in short.focus)
+    assert short.stretch == Region(0, 0.5)
+
+
+def test_warnings_of_the_recording_come_with_the_analysis(analysis, classifier):
+    warned = replace(noise_recording(), warnings=("Very quiet.",))
+    assert listen(warned, classifier, NOTHING).warnings == ("Very quiet.",)
+    assert analysis.warnings == ()
+
+
+# --- the emotion that is explained ---
+
+
+def test_the_emotion_that_is_asked_for_is_explained_whatever_scores_best(classifier):
+    settings = replace(QUICK, explain=("grad_cam",))
+    best = analyse_recording(noise_recording(), classifier, settings)
+    other = next(emotion for emotion in EMOTIONS if emotion != best.emotion)
+    asked = analyse_recording(noise_recording(), classifier, replace(settings, emotion=other, against=best.emotion))
+    explanation = asked.explanations["grad_cam"]
+    assert (asked.emotion, explanation.emotion, explanation.against) == (other, other, best.emotion)
+    np.testing.assert_array_equal(asked.scores.recording, best.scores.recording)
+
+
+@pytest.mark.parametrize("name", ["emotion", "against"])
+def test_an_emotion_that_the_model_does_not_know_is_refused(classifier, name):
+    with pytest.raises(SettingsRefused, match=r"does not know the emotion 'bored'.*: angry, happy, neutral, sad"):
+        analyse_recording(noise_recording(), classifier, replace(QUICK, explain=("grad_cam",), **{name: "bored"}))
+
+
+def test_an_emotion_against_itself_is_refused(classifier):
+    with pytest.raises(SettingsRefused, match="sad cannot be explained against itself"):
+        analyse_recording(noise_recording(), classifier, replace(QUICK, emotion="sad", against="sad"))
+
+
+# --- the stretch that is explained ---
+
+
+def test_a_recording_of_up_to_30_seconds_is_explained_whole(analysis):
+    assert analysis.stretch == Region(0, 2.0)
+    assert analysis.explanations["lime"].covered.all()
+
+
+def test_a_stretch_that_is_asked_for_is_explained_and_nothing_else(classifier):
+    settings = replace(QUICK, stretch_s=(0.5, 1.5), explain=("grad_cam", "lime"))
+    found = analyse_recording(noise_recording(), classifier, settings)
+    assert found.stretch == Region(0.5, 1.5)
+    times = found.spectrogram.frame_times_s
+    inside = (times > 0.5) & (times < 1.5)
+    for explanation in found.explanations.values():
+        np.testing.assert_array_equal(explanation.covered, inside)
+        assert (explanation.relevance[~inside] == 0).all()
+    assert all(f.region.start_s >= 0.49 and f.region.end_s <= 1.51 for f in found.focus)
+    whole = listen(noise_recording(), classifier, NOTHING)
+    np.testing.assert_array_equal(found.scores.recording, whole.scores.recording)
+
+
+def test_a_stretch_that_ends_behind_the_recording_ends_with_it(classifier):
+    found = listen(noise_recording(), classifier, replace(NOTHING, stretch_s=(1.0, 99.0)))
+    assert found.stretch == Region(1.0, 2.0)
+    question = question_of(found, NOTHING)
+    assert question.end_frame == len(found.spectrogram.log_mel)
+
+
+def test_a_stretch_shorter_than_a_frame_is_the_frame_nearest_to_it(classifier):
+    for stretch in ((0.0, 0.001), (1.234, 1.235), (1.9995, 2.0)):
+        found = listen(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
+        question = question_of(found, NOTHING)
+        assert question.end_frame - question.first_frame == 1
+        assert question.covered.sum() == 1, stretch
+
+
+@pytest.mark.parametrize(
+    "stretch", [(2.5, 3.0), (2.0, 2.5), (-1.0, 1.0), (1.0, 1.0), (1.5, 1.0), (float("nan"), 1.0), (0.5, float("nan"))]
+)
+def test_a_stretch_that_is_not_in_the_recording_is_refused(classifier, stretch):
+    with pytest.raises(SettingsRefused, match=r"is not in the recording, which lasts 2\.00 s"):
+        listen(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
+
+
+def test_a_stretch_of_more_than_30_seconds_is_refused(classifier):
+    with pytest.raises(SettingsRefused, match=r"lasts 31\.0 s; at most 30 s"):
+        listen(noise_recording(40.0), classifier, replace(NOTHING, stretch_s=(1.0, 32.0)))
+
+
+def level_classifier():
+    return LevelClassifier(np.zeros((4, 96, 64)), front_end=everything_kept())
+
+
+def test_of_a_long_recording_the_15_seconds_with_the_best_scores_are_explained():
+    recording = with_levels([(12, 0.001), (13, 0.3), (15, 0.001)])
+    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    assert stretch.duration_s == pytest.approx(15)
+    assert stretch.start_s <= 12
+    assert stretch.end_s >= 25
+
+
+def test_a_single_loud_second_at_the_end_is_no_reason_to_explain_the_end():
+    recording = with_levels([(12, 0.001), (13, 0.05), (14, 0.001), (1.0, 0.9)])
+    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    assert stretch.start_s <= 12
+    assert stretch.end_s >= 25
+
+
+def test_where_the_end_scores_best_the_stretch_ends_with_the_recording():
+    recording = with_levels([(26, 0.001), (14, 0.3)])
+    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    assert stretch.start_s == pytest.approx(25)
+    assert stretch.end_s == pytest.approx(40)
+
+
+def test_the_best_stretch_is_that_of_the_emotion_that_is_asked_for():
+    recording = with_levels([(20, 0.3), (20, 0.001)])
+    settings = replace(NOTHING, emotion="sad")  # the quiet half: loud is angry
+    assert listen(recording, level_classifier(), settings).stretch.start_s >= 19
+
+
+# --- progress and stopping ---
+
+
+def test_progress_grows_from_nothing_to_everything_and_says_what_is_done(classifier):
+    told = []
+    analyse_recording(noise_recording(4.0), classifier, QUICK, lambda fraction, text: told.append((fraction, text)))
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert 0.5 < fractions[-1] <= 1
+    assert all(text for _, text in told)
+
+
+def test_an_analysis_stops_when_cancelled(classifier):
+    with pytest.raises(Cancelled):
+        analyse_recording(noise_recording(), classifier, QUICK, cancelled=lambda: True)
+
+
+# --- the folder ---
+
+
+@pytest.fixture(scope="module")
+def folder(analysis, tmp_path_factory):
+    path = tmp_path_factory.mktemp("analyses") / "noise"
+    save_analysis(analysis, path, QUICK.focus)
+    return path
+
+
+def test_the_folder_holds_the_files_of_the_contract_and_no_others(analysis, folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["analysis.json", "focus", "maps.npz", "overview.png"]
+    assert len(list((folder / "focus").iterdir())) == len(analysis.focus) > 0
+    assert [path.name for path in folder.parent.iterdir()] == ["noise"]
+
+
+def test_analysis_json_holds_the_keys_of_the_contract(analysis, folder):
+    found = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    assert list(found) == [
+        *("recording", "model", "emotions", "scores", "emotion", "verdict"),
+        *("segments", "explanations", "focus", "warnings"),
+    ]
+    assert found["recording"] == {
+        "name": "noise.wav",
+        "sha256": analysis.recording.sha256,
+        "duration_s": 2.0,
+        "sample_rate_hz": 16_000,
+    }
+    assert found["model"] == {"name": "small", "sha256": "1" * 64}
+    assert found["emotions"] == list(EMOTIONS) == list(found["scores"])
+    assert sum(found["scores"].values()) == pytest.approx(1, abs=1e-5)
+    assert (found["emotion"], found["verdict"], found["warnings"]) == (analysis.emotion, NO_SPEECH, [])
+    for segment in found["segments"]:
+        assert list(segment) == ["start_s", "end_s", "kept", "gds_score", "scores"]
+        assert list(segment["scores"]) == list(EMOTIONS)
+        assert 0 <= segment["start_s"] < segment["end_s"] <= 2.0
+    assert found["segments"][1]["start_s"] == pytest.approx(0.48 + 0.0075)
+    assert list(found["explanations"]) == ["grad_cam", "lime", "occlusion"]
+    for method, explanation in found["explanations"].items():
+        assert {"emotion", "against", "seconds", "seed", "settings"} <= set(explanation)
+        assert explanation["seed"] == 3
+        assert explanation["settings"] == asdict(getattr(QUICK, method))
+    for focus in found["focus"]:
+        assert list(focus) == ["start_s", "end_s", "strength", "share", "file"]
+        assert (folder / focus["file"]).is_file()
+
+
+def test_maps_npz_holds_the_arrays_of_the_contract_unscaled(analysis, folder):
+    with np.load(folder / "maps.npz") as maps:
+        assert sorted(maps) == sorted(
+            ["log_mel", "frame_times_s", "band_hz", "covered", "grad_cam", "lime", "occlusion", "profile"]
+        )
+        frames = len(analysis.spectrogram.log_mel)
+        assert {name: maps[name].shape for name in maps} == {
+            **dict.fromkeys(("log_mel", "grad_cam", "lime", "occlusion"), (frames, 64)),
+            **dict.fromkeys(("frame_times_s", "covered", "profile"), (frames,)),
+            "band_hz": (64,),
+        }
+        for method, explanation in analysis.explanations.items():
+            np.testing.assert_array_equal(maps[method], explanation.relevance)
+            assert maps[method].dtype == np.float32
+        np.testing.assert_array_equal(maps["log_mel"], analysis.spectrogram.log_mel)
+        np.testing.assert_array_equal(maps["profile"], analysis.profile)
+        np.testing.assert_array_equal(maps["band_hz"], band_centres_hz(analysis.spectrogram.settings))
+        np.testing.assert_allclose(maps["frame_times_s"][:2], [0.0125, 0.0225])
+        assert maps["covered"].dtype == bool
+
+
+def test_sound_of_each_focus_region_is_the_recordings_own_samples(analysis, folder):
+    files = [f["file"] for f in json.loads((folder / "analysis.json").read_text())["focus"]]
+    for file, focus in zip(files, analysis.focus, strict=True):
+        samples, rate = soundfile.read(folder / file, dtype="float32")
+        expected = region_samples(analysis.recording, focus.region, QUICK.focus.fade_s)
+        assert rate == 16_000
+        assert samples.shape == expected.shape
+        np.testing.assert_allclose(samples, expected, atol=1 / 32_768)
+    first = analysis.focus[0].region
+    own = analysis.recording.samples[round(first.start_s * 16_000) + 80 : round(first.end_s * 16_000) - 80]
+    cut = region_samples(analysis.recording, first, 0.005)
+    np.testing.assert_array_equal(cut[80:-80], own)
+
+
+def test_overview_is_a_picture_that_is_not_blank(folder):
+    assert (folder / "overview.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    picture = imread(folder / "overview.png")
+    assert picture.shape[1] == 1300
+    assert np.std(picture[..., :3]) > 0.05
+
+
+def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
+    save_analysis(listen(noise_recording(), classifier, NOTHING), tmp_path / "bare", FocusSettings())
+    with np.load(tmp_path / "bare" / "maps.npz") as maps:
+        assert sorted(maps) == ["band_hz", "frame_times_s", "log_mel"]
+    found = json.loads((tmp_path / "bare" / "analysis.json").read_text())
+    assert (found["explanations"], found["focus"]) == ({}, [])
+
+
+def test_saving_again_replaces_what_was_there(analysis, tmp_path):
+    (tmp_path / "a" / "focus").mkdir(parents=True)
+    (tmp_path / "a" / "focus" / "09_old.wav").write_bytes(b"old")
+    save_analysis(analysis, tmp_path / "a", QUICK.focus)
+    assert not (tmp_path / "a" / "focus" / "09_old.wav").exists()
+    assert (tmp_path / "a" / "analysis.json").exists()
+
+
+def test_a_writing_that_fails_leaves_nothing_behind_and_the_old_folder_as_it_was(analysis, tmp_path):
+    impossible = replace(analysis, focus=(FocusRegion(Region(0.1, 0.4), float("nan"), 0.5),))
+    with pytest.raises(ValueError, match="JSON"):
+        save_analysis(impossible, tmp_path / "new", QUICK.focus)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "analysis.json").write_text("{}")
+    with pytest.raises(ValueError, match="JSON"):
+        save_analysis(impossible, tmp_path / "old", QUICK.focus)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "old",
+        "old/analysis.json",
+    ]
+
+
+@pytest.mark.parametrize("name", ["화남_03.wav", "Wütend $5 & $6.wav", "怒り.flac"])
+def test_names_in_any_script_are_saved_and_drawn_without_a_word_of_warning(classifier, tmp_path, name):
+    found = analyse_recording(noise_recording(1.0, name=name), classifier, replace(QUICK, explain=("grad_cam",)))
+    save_analysis(found, tmp_path / folder_name(name), QUICK.focus)
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["recording"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("03a01Fa.wav", "03a01Fa"),
+        ("Wütend 1.flac", "Wütend 1"),
+        ("Wu\u0308tend.flac", "Wütend"),  # two code points for one letter
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\windows\\system.wav", "system"),
+        ("/absolute/path.wav", "path"),
+        ("..", "recording"),
+        ("...", "recording"),
+        ("", "recording"),
+        (".hidden.wav", "hidden"),
+        ("a\x00b\n:*?<>|.wav", "a_b_______"),
+        ("~root.wav", "_root"),
+        ("name. .wav", "name"),
+    ],
+)
+def test_folder_names_hold_nothing_but_a_name(name, folder):
+    assert folder_name(name) == folder
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "한", "𝐀", ". ", "../"])
+def test_folder_names_fit_into_any_file_system(tmp_path, letter):
+    name = folder_name(letter * 300 + ".wav")
+    # 255 bytes are what file systems allow; a hash and the mark of a half-written folder come on top.
+    assert 0 < len(name.encode()) <= 200
+    assert name == name.strip(". ")
+    (tmp_path / f".{name}-01234567.part").mkdir()
+    assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]

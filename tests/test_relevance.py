@@ -1,0 +1,300 @@
+import numpy as np
+import pytest
+
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.explanation import explain, relevance
+from ser_core.explanation.relevance import PerturbedEvidence, fill_values, stitch
+from ser_core.regions import Region
+from ser_core.scores import evidence, softmax
+from ser_core.settings import AnalysisSettings
+from tests.tiny_networks import (
+    LinearClassifier,
+    TinyNetwork,
+    classifier_of,
+    fresh,
+    never,
+    question_of_log_mel,
+    random_log_mel,
+    silent_progress,
+)
+
+# 240 frames: segments start at 0, 48, 96, 144; the frames of each are the middle 96 of 192 around it.
+
+
+def small_weights(seed=0, classes=4):
+    return np.random.default_rng(seed).normal(size=(classes, 96, 64)) * 0.005
+
+
+# --- which segments are asked ---
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "members"),
+    [
+        (0, 240, [0, 1, 2, 3]),  # middles 48, 96, 144, 192
+        (48, 144, [0, 1, 2]),  # the ends count
+        (49, 143, [1]),
+        (50, 90, [0]),  # none inside: 70 is nearer to 48 than to 96
+        (80, 90, [1]),
+        (0, 5, [0]),
+        (235, 240, [3]),
+    ],
+)
+def test_members_are_the_segments_whose_middle_lies_in_the_stretch_or_the_nearest_one(first, end, members):
+    question = question_of_log_mel(random_log_mel(240), first=first, end=end)
+    assert question.members.tolist() == members
+
+
+def test_segments_that_were_not_kept_are_never_members():
+    question = question_of_log_mel(random_log_mel(240), kept=[True, False, True, False])
+    assert question.members.tolist() == [0, 2]
+    only_far = question_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    assert only_far.members.tolist() == [0]
+    assert not only_far.covered.any()
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, 240), (10, 60), (100, 101), (90, 239)])
+def test_members_cover_the_whole_stretch_where_everything_is_kept(first, end):
+    question = question_of_log_mel(random_log_mel(240), first=first, end=end)
+    assert np.flatnonzero(question.covered).tolist() == list(range(first, end))
+
+
+def test_frames_that_no_kept_segment_reaches_are_not_covered():
+    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    assert np.flatnonzero(question.covered).tolist() == [*range(20, 96), *range(144, 230)]
+
+
+# --- stitching ---
+
+
+def stitched_slowly(maps, question):
+    """Frame by frame: the mean of the members that cover it, 0 where none does or outside of the stretch."""
+    frames, bands = question.log_mel.shape
+    result = np.zeros((frames, bands))
+    for frame in range(question.first_frame, question.end_frame):
+        rows = [
+            map_[frame - question.segments.start_frames[member]]
+            for member, map_ in zip(question.members, maps, strict=True)
+            if 0 <= frame - question.segments.start_frames[member] < len(map_)
+        ]
+        if rows:
+            result[frame] = np.mean(rows, axis=0)
+    return result
+
+
+@pytest.mark.parametrize("kept", [None, [True, False, True, False, True], [True, False, False, False, True]])
+@pytest.mark.parametrize(("first", "end"), [(0, 271), (30, 200)])
+def test_stitched_map_equals_the_mean_frame_by_frame(kept, first, end):
+    question = question_of_log_mel(random_log_mel(271), kept=kept, first=first, end=end)
+    maps = np.random.default_rng(1).normal(size=(len(question.members), 96, 64))
+    np.testing.assert_allclose(stitch(maps, question), stitched_slowly(maps, question), atol=1e-6)
+
+
+def test_stitching_two_maps_added_is_adding_two_maps_stitched():
+    question = question_of_log_mel(random_log_mel(271), kept=[True, True, False, True, True])
+    one, other = np.random.default_rng(2).normal(size=(2, 4, 96, 64))
+    np.testing.assert_allclose(
+        stitch(one + 2 * other, question), stitch(one, question) + 2 * stitch(other, question), atol=1e-5
+    )
+
+
+def test_stitching_constant_maps_gives_their_constant_wherever_it_is_covered():
+    question = question_of_log_mel(random_log_mel(271), first=20, end=250)
+    found = stitch(np.full((len(question.members), 96, 64), 2.5), question)
+    assert found.dtype == np.float32
+    assert (found[20:250] == 2.5).all()
+    assert (found[:20] == 0).all()
+    assert (found[250:] == 0).all()
+
+
+def test_map_of_a_short_recording_ends_with_the_recording_and_not_with_its_padding():
+    question = question_of_log_mel(random_log_mel(40))
+    maps = np.arange(96.0)[None, :, None] * np.ones((1, 96, 64))
+    np.testing.assert_array_equal(stitch(maps, question)[:, 0], np.arange(40))
+
+
+# --- what stands in the place of what is taken away ---
+
+
+def test_fill_values_are_what_is_worked_out_by_hand():
+    log_mel = np.stack([np.arange(101.0), np.full(101, -2.0)], axis=1).astype(np.float32)
+    rng = np.random.default_rng(0)
+    assert (fill_values(log_mel, "band_mean", rng) == [50, -2]).all()
+    assert (fill_values(log_mel, "noise_floor", rng) == [5, -2]).all()
+    shuffled = fill_values(log_mel, "random", rng)
+    assert sorted(shuffled[:, 0]) == list(range(101))
+    assert (shuffled[:, 0] != log_mel[:, 0]).mean() > 0.8
+    assert (shuffled[:, 1] == -2).all()
+    assert log_mel[7, 0] == 7  # the recording itself is left alone
+
+
+@pytest.mark.parametrize("fill", ["band_mean", "noise_floor", "random"])
+def test_fill_values_have_the_shape_of_the_recording_and_its_type(fill):
+    log_mel = random_log_mel(50)
+    values = fill_values(log_mel, fill, np.random.default_rng(0))
+    assert values.shape == log_mel.shape
+    assert values.dtype == np.float32
+
+
+def test_an_unknown_fill_is_refused():
+    with pytest.raises(SettingsRefused, match="no fill 'zero'; choose one of noise_floor, band_mean, random"):
+        fill_values(random_log_mel(), "zero", np.random.default_rng(0))
+
+
+# --- the evidence that remains ---
+
+
+def evidence_slowly(classifier, question, fill, mask):
+    """Replace in the recording, cut every member anew, ask for all of them."""
+    log_mel = np.where(mask, fill, question.log_mel)
+    starts = question.segments.start_frames[question.members]
+    segments = np.stack([log_mel[start : start + 96] for start in starts])
+    p = softmax(classifier.score(segments), classifier.temperature).mean(axis=0)
+    return evidence(p, question.emotion, question.against)
+
+
+def random_masks(count, shape, seed=0):
+    rng = np.random.default_rng(seed)
+    masks = []
+    for _ in range(count):
+        frame, band = rng.integers(shape[0]), rng.integers(shape[1])
+        mask = np.zeros(shape, bool)
+        mask[frame : frame + rng.integers(1, 60), band : band + rng.integers(1, 30)] = True
+        masks.append(mask)
+    return [*masks, np.zeros(shape, bool), np.ones(shape, bool)]
+
+
+@pytest.mark.parametrize("against", [None, 2])
+@pytest.mark.parametrize("at_once", [1, 7, 256])
+def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once):
+    monkeypatch.setattr(relevance, "PASSES_AT_ONCE", at_once)
+    question = question_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
+    classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
+    fill = fill_values(question.log_mel, "random", np.random.default_rng(3))
+    perturbed = PerturbedEvidence(classifier.score, classifier.temperature, question, fill)
+    masks = random_masks(20, question.log_mel.shape)
+    found = perturbed.without(iter(masks), len(masks), silent_progress, never)
+    expected = [evidence_slowly(classifier, question, fill, mask) for mask in masks]
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    nothing = evidence_slowly(classifier, question, fill, np.zeros_like(masks[0]))
+    assert perturbed.original == pytest.approx(nothing, abs=1e-6)
+
+
+def test_only_segments_that_a_mask_touches_are_computed_again():
+    question = question_of_log_mel(random_log_mel(240), kept=[True, True, False, True])  # at 0, 48 and 144
+    classifier = LinearClassifier(small_weights())
+    fill = fill_values(question.log_mel, "noise_floor", np.random.default_rng(0))
+    perturbed = PerturbedEvidence(classifier.score, 1.0, question, fill)
+    assert [len(call) for call in classifier.calls] == [3]
+
+    def computed(first, end):
+        classifier.calls.clear()
+        mask = np.zeros(question.log_mel.shape, bool)
+        mask[first:end, 10:20] = True
+        perturbed.without([mask], 1, silent_progress, never)
+        return sum(len(call) for call in classifier.calls)
+
+    assert computed(0, 48) == 1
+    assert computed(0, 49) == 2
+    assert computed(143, 144) == 1
+    assert computed(143, 145) == 2
+    assert computed(96, 144) == 1
+    assert computed(200, 240) == 1
+    assert computed(0, 240) == 3
+    assert computed(0, 0) == 0
+
+
+def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
+    question = question_of_log_mel(random_log_mel(336))
+    classifier = LinearClassifier(small_weights())
+    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.zeros((336, 64), np.float32))
+    mask = np.zeros((336, 64), bool)
+    mask[:10] = mask[-10:] = True
+    classifier.calls.clear()
+    perturbed.without([mask], 1, silent_progress, never)
+    assert sum(len(call) for call in classifier.calls) == 2
+
+
+def test_padding_of_a_short_recording_is_never_changed():
+    question = question_of_log_mel(random_log_mel(40))
+    classifier = LinearClassifier(small_weights())
+    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
+    classifier.calls.clear()
+    perturbed.without([np.ones((40, 64), bool)], 1, silent_progress, never)
+    (heard,) = classifier.calls
+    assert (heard[0, :40] == 7).all()
+    np.testing.assert_array_equal(heard[0, 40:], question.segments.values[0, 40:])
+
+
+def test_the_recordings_own_segments_are_not_changed():
+    log_mel = random_log_mel(240)
+    question, before = question_of_log_mel(log_mel), log_mel.copy()
+    perturbed = PerturbedEvidence(LinearClassifier(small_weights()).score, 1.0, question, np.zeros_like(log_mel))
+    perturbed.without([np.ones(log_mel.shape, bool)], 1, silent_progress, never)
+    np.testing.assert_array_equal(log_mel, before)
+
+
+def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
+    monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 4)
+    question, classifier = question_of_log_mel(random_log_mel(96)), LinearClassifier(small_weights())
+    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.zeros((96, 64), np.float32))
+    classifier.calls.clear()
+    masks = [np.ones((96, 64), bool)] * 20
+    with pytest.raises(Cancelled):
+        perturbed.without(masks, 20, silent_progress, lambda: len(classifier.calls) == 2)
+    assert len(classifier.calls) == 2
+
+
+# --- asking one explainer ---
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
+def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(method):
+    question = question_of_log_mel(
+        random_log_mel(240), emotion=1, against=3, kept=[True, False, False, True], first=20, end=230
+    )
+    classifier, stretch = classifier_of(fresh(TinyNetwork)), Region(0.2, 2.3)
+    settings = AnalysisSettings(seed=6)
+    explanation = explain(method, classifier, question, stretch, settings, silent_progress, never)
+    map_ = explanation.relevance
+    assert map_.dtype == np.float32
+    assert map_.shape == (240, 64)
+    assert map_.min() < 0 < map_.max()
+    np.testing.assert_array_equal(explanation.covered, question.covered)
+    assert (map_[~question.covered] == 0).all()
+    assert (map_[question.covered] != 0).mean() > 0.95
+    assert (explanation.emotion, explanation.against, explanation.method) == ("happy", "sad", method)
+    assert (explanation.stretch, explanation.seed) == (stretch, 6)
+    assert explanation.layer == ("tiny" if method == "grad_cam" else None)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
+def test_every_explainer_stops_when_cancelled(method):
+    question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
+    with pytest.raises(Cancelled):
+        explain(method, classifier, question, Region(0, 4), AnalysisSettings(), silent_progress, lambda: True)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
+def test_every_explainer_reports_growing_fractions_up_to_one(method):
+    told = []
+    question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
+    explain(method, classifier, question, Region(0, 4), AnalysisSettings(), lambda f, text: told.append(f), never)
+    assert told == sorted(told)
+    assert told
+    assert 0 <= told[0] <= told[-1] <= 1
+
+
+def test_an_unknown_explainer_is_refused():
+    question = question_of_log_mel(random_log_mel())
+    with pytest.raises(SettingsRefused, match="no explainer 'shap'; choose of grad_cam, lime, occlusion"):
+        explain(
+            "shap",
+            LinearClassifier(small_weights()),
+            question,
+            Region(0, 1),
+            AnalysisSettings(),
+            silent_progress,
+            never,
+        )

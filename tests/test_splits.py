@@ -1,0 +1,277 @@
+"""Laws of the divisions by speakers, by corpora and by chance."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ser_core.corpora import read_corpus
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import SettingsRefused
+from ser_core.splits import corpus_splits, random_splits, shared_texts, speaker_splits
+
+# --- division by speakers ---
+
+
+def spoken_by(speakers_of: dict[str, int], sentences: int = 2) -> list[LabelledRecording]:
+    """Return recordings in which speaker k of a corpus says the sentences k, k + 1, ..."""
+    return [
+        LabelledRecording(
+            Path(f"{corpus}-{speaker}-{text}"), corpus, f"s{speaker}", "sad", f"t{speaker + text}", "German"
+        )
+        for corpus, number in speakers_of.items()
+        for speaker in range(number)
+        for text in range(sentences)
+    ]
+
+
+def hold_the_laws_of_one_split(recordings, split):
+    sides = [split.train, split.validation, split.test]
+    assert sorted(sum(sides, ())) == list(range(len(recordings)))
+    speakers = [{recordings[place].speaker_id for place in side} for side in sides]
+    assert not speakers[0] & speakers[1]
+    assert not speakers[0] & speakers[2]
+    assert not speakers[1] & speakers[2]
+    every_corpus = {item.corpus for item in recordings}
+    for side in sides:
+        assert {recordings[place].corpus for place in side} == every_corpus
+
+
+@given(
+    sizes=st.lists(st.integers(4, 26), min_size=1, max_size=3),
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 2**32),
+)
+def test_nobody_is_on_two_sides_and_everybody_is_tested_exactly_once(sizes, folds, seed):
+    recordings = spoken_by({f"corpus{i}": max(size, folds) for i, size in enumerate(sizes)})
+    splits = speaker_splits(recordings, folds, seed)
+    assert len(splits) == folds
+    for split in splits:
+        hold_the_laws_of_one_split(recordings, split)
+    assert sorted(place for split in splits for place in split.test) == list(range(len(recordings)))
+
+
+def test_three_speakers_in_three_folds_are_tested_validate_and_are_learnt_from_in_turn():
+    recordings = spoken_by({"small": 3}, sentences=1)
+    splits = speaker_splits(recordings, 3, seed=0)
+    for split in splits:
+        hold_the_laws_of_one_split(recordings, split)
+    for side in ("train", "validation", "test"):
+        assert {place for split in splits for place in getattr(split, side)} == {0, 1, 2}
+
+
+def test_folds_of_each_corpus_are_even():
+    recordings = spoken_by({"a": 24, "b": 10}, sentences=1)
+    for split in speaker_splits(recordings, 5, seed=1):
+        tested = Counter(recordings[place].corpus for place in split.test)
+        assert tested["a"] in (4, 5)
+        assert tested["b"] == 2
+
+
+def test_about_fifteen_percent_of_the_other_speakers_validate():
+    recordings = spoken_by({"a": 24, "b": 4}, sentences=1)
+    for split in speaker_splits(recordings, 4, seed=1):
+        validating = Counter(recordings[place].corpus for place in split.validation)
+        assert validating == {"a": 3, "b": 1}  # 0.15 x 18 = 2.7; 0.15 x 3 = 0.45, but at least one
+
+
+def test_same_seed_gives_the_same_division_and_another_seed_another():
+    recordings = spoken_by({"a": 24})
+    assert speaker_splits(recordings, 5, seed=3) == speaker_splits(recordings, 5, seed=3)
+    assert speaker_splits(recordings, 5, seed=3) != speaker_splits(recordings, 5, seed=4)
+
+
+def test_order_of_the_recordings_does_not_change_who_is_tested_when():
+    recordings = spoken_by({"a": 12, "b": 7})
+    turned = recordings[::-1]
+    for one, other in zip(speaker_splits(recordings, 4, 0), speaker_splits(turned, 4, 0), strict=True):
+        tested, tested_turned = ({of[p].speaker_id for p in s.test} for of, s in ((recordings, one), (turned, other)))
+        assert tested == tested_turned
+
+
+def test_words_say_the_fold_and_how_many_sentences_are_known_from_training():
+    recordings = spoken_by({"a": 6}, sentences=1)  # everybody says something else
+    words = [split.words for split in speaker_splits(recordings, 3, seed=0)]
+    assert words == [
+        f"speaker-disjoint, fold {fold} of 3; 0 of 2 test sentences are also spoken in training" for fold in (1, 2, 3)
+    ]
+
+
+def test_sentences_shared_with_training_are_counted_within_a_corpus_only():
+    def item(corpus, text):
+        return LabelledRecording(Path(text), corpus, "s", "sad", text, "German")
+
+    recordings = [item("a", "t1"), item("a", "t2"), item("a", "t1"), item("b", "t2"), item("a", "t3")]
+    sides = {"train": [0, 1, 4], "validation": [], "test": [2, 3]}
+    assert shared_texts(recordings, sides) == "1 of 2 test sentences are also spoken in training"
+
+
+@pytest.mark.parametrize(("speakers", "folds", "needed"), [(2, 3, 3), (3, 5, 5), (9, 10, 10), (3, 2, 4)])
+def test_corpus_with_too_few_speakers_is_refused(speakers, folds, needed):
+    recordings = spoken_by({"large": 40, "small": speakers})
+    with pytest.raises(SettingsRefused, match=f"small has {speakers} speakers; {folds} folds need at least {needed}"):
+        speaker_splits(recordings, folds, seed=0)
+
+
+@pytest.mark.parametrize("folds", [-1, 0, 1])
+def test_fewer_than_two_folds_are_refused(folds):
+    with pytest.raises(SettingsRefused, match="at least 2"):
+        speaker_splits(spoken_by({"a": 10}), folds, seed=0)
+
+
+def test_sentences_that_are_not_known_are_counted_apart():
+    recordings = [LabelledRecording(Path(str(n)), "a", "s", "sad", text, "German") for n, text in enumerate("x x")]
+    recordings[1] = LabelledRecording(Path("1"), "a", "s", "sad", "", "German")
+    words = shared_texts(recordings, {"train": [0], "validation": [], "test": [1, 2]})
+    assert words == "1 of 1 test sentences are also spoken in training; the sentences of 1 test recordings are unknown"
+
+
+# --- division by corpora ---
+
+
+@given(sizes=st.lists(st.integers(2, 26), min_size=2, max_size=4), seed=st.integers(0, 2**32))
+def test_every_corpus_is_tested_once_and_of_all_others_some_speakers_validate_and_some_teach(sizes, seed):
+    recordings = spoken_by({f"corpus{i}": size for i, size in enumerate(sizes)})
+    splits = corpus_splits(recordings, seed)
+    assert len(splits) == len(sizes)
+    for place, split in enumerate(splits):
+        assert sorted(split.train + split.validation + split.test) == list(range(len(recordings)))
+        assert {recordings[i].corpus for i in split.test} == {f"corpus{place}"}
+        speakers = [{recordings[i].speaker_id for i in side} for side in (split.train, split.validation)]
+        assert not speakers[0] & speakers[1]
+        for other, size in enumerate(sizes):
+            if other != place:
+                validating = sum(name.startswith(f"corpus{other}:") for name in speakers[1])
+                assert validating == max(1, round(0.15 * size))
+                assert any(name.startswith(f"corpus{other}:") for name in speakers[0])
+
+
+def test_words_name_the_corpus_and_the_languages_that_are_left_out():
+    recordings = [
+        LabelledRecording(Path(f"{corpus}{n}"), corpus, f"s{n}", "sad", "t", language)
+        for corpus, languages in {"a": ("German", "Dutch"), "b": ("Korean", "Korean")}.items()
+        for n, language in enumerate(languages)
+    ]
+    assert [split.words for split in corpus_splits(recordings, seed=0)] == [
+        "corpus-disjoint, a (Dutch, German) left out of training; 0 of 1 test sentences are also spoken in training",
+        "corpus-disjoint, b (Korean) left out of training; 0 of 1 test sentences are also spoken in training",
+    ]
+
+
+@pytest.mark.parametrize("corpora_in_it", [0, 1])
+def test_fewer_than_two_corpora_are_refused(corpora_in_it):
+    recordings = spoken_by({"a": 9}) if corpora_in_it else []
+    with pytest.raises(SettingsRefused, match=f"at least 2 corpora, and there are {corpora_in_it}; add a corpus"):
+        corpus_splits(recordings, seed=0)
+
+
+def test_corpus_of_one_speaker_is_refused_where_corpora_are_left_out():
+    with pytest.raises(SettingsRefused, match="small has 1 speaker; at least 2 are needed"):
+        corpus_splits(spoken_by({"large": 9, "small": 1}), seed=0)
+
+
+# --- division by chance ---
+
+
+def takes_of(groups: list[tuple[int, int, int, int]], takes: list[int]) -> list[LabelledRecording]:
+    """Return takes[i] recordings of the group i: corpus, emotion, speaker, sentence."""
+    emotions = EMOTION_SETS["core4"]
+    return [
+        LabelledRecording(Path(f"{i}-{take}"), f"c{corpus}", f"s{speaker}", emotions[emotion], f"t{text}", "German")
+        for i, (corpus, emotion, speaker, text) in enumerate(groups)
+        for take in range(takes[i])
+    ]
+
+
+every_group = st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4), st.integers(0, 9))
+
+
+@given(
+    groups=st.lists(every_group, min_size=5, max_size=120, unique=True),
+    takes=st.lists(st.integers(1, 4), min_size=120, max_size=120),
+    seed=st.integers(0, 2**32),
+)
+def test_takes_stay_together_and_every_corpus_and_emotion_is_divided_as_asked(groups, takes, seed):
+    recordings = takes_of(groups, takes)
+    try:
+        (split,) = random_splits(recordings, seed)
+    except SettingsRefused:
+        assume(False)
+    assert sorted(split.train + split.validation + split.test) == list(range(len(recordings)))
+    sides = defaultdict(set)
+    counts = {"train": Counter(), "validation": Counter(), "test": Counter()}
+    for side, count in counts.items():
+        for place in getattr(split, side):
+            item = recordings[place]
+            sides[item.corpus, item.speaker, item.text, item.emotion].add(side)
+            count[item.corpus, item.emotion] += 1
+    assert all(len(found) == 1 for found in sides.values())
+    strata = Counter((item.corpus, item.emotion) for item in recordings)
+    for side, share in {"test": 0.15, "validation": 0.1275, "train": 0.7225}.items():
+        assert abs(counts[side].total() - share * len(recordings)) <= 4  # the longest row of takes
+        for stratum, size in strata.items():
+            assert abs(counts[side][stratum] - share * size) <= 8
+
+
+def test_four_hundred_single_recordings_are_divided_to_the_recording():
+    recordings = takes_of([(0, e, s, t) for e in range(4) for s in range(5) for t in range(20)], [1] * 400)
+    (split,) = random_splits(recordings, seed=0)
+    assert (len(split.test), len(split.validation), len(split.train)) == (60, 51, 289)
+    assert split.words == (
+        "random 85:15; 5 of 5 test speakers are also heard in training; "
+        "20 of 20 test sentences are also spoken in training"
+    )
+
+
+def test_recordings_of_unknown_sentences_are_divided_one_by_one():
+    recordings = [LabelledRecording(Path(str(n)), "a", "s", "sad", "", "German") for n in range(100)]
+    (split,) = random_splits(recordings, seed=0)
+    assert len(split.test) == 15
+    assert split.words.endswith("the sentences of 15 test recordings are unknown")
+
+
+def test_seed_alone_decides_what_is_tested_and_not_the_order_of_the_recordings():
+    recordings = takes_of(
+        [(c, e, s, t) for c in range(2) for e in range(4) for s in range(3) for t in range(5)], [2] * 120
+    )
+    turned = recordings[::-1]
+    (one,), (again,), (other,) = (
+        random_splits(recordings, 3),
+        random_splits(recordings, 3),
+        random_splits(recordings, 4),
+    )
+    assert one == again
+    assert one.test != other.test
+    (same,) = random_splits(turned, 3)
+    assert {recordings[place].path for place in one.test} == {turned[place].path for place in same.test}
+
+
+@pytest.mark.parametrize(
+    "recordings", [[], takes_of([(0, 0, 0, 0)], [50]), takes_of([(0, 0, 0, 0), (0, 1, 0, 0)], [1, 1])]
+)
+def test_too_few_to_fill_all_sides_are_refused(recordings):
+    with pytest.raises(SettingsRefused, match="too few to learn from, to validate and to test; add recordings"):
+        random_splits(recordings, seed=0)
+
+
+# --- the corpora themselves ---
+
+
+@pytest.mark.corpora
+def test_four_emotions_have_4387_recordings_of_58_speakers_of_whom_none_is_on_two_sides(corpora):
+    recordings = [
+        item
+        for name in ("ravdess", "emodb", "nemo", "korean_emotional_tts")
+        for item in read_corpus(name, corpora / name).recordings
+        if item.emotion in EMOTION_SETS["core4"]
+    ]
+    assert len(recordings) == 4_387
+    assert len({item.speaker_id for item in recordings}) == 58
+    for split in speaker_splits(recordings, folds=5, seed=0):
+        hold_the_laws_of_one_split(recordings, split)
+    assert [len(split.test) for split in corpus_splits(recordings, seed=0)] == [339, 300, 3_076, 672]
+    (split,) = random_splits(recordings, seed=0)
+    assert abs(len(split.test) / 4_387 - 0.15) < 0.001
