@@ -65,8 +65,8 @@ def show_sound(recording: Recording) -> None:
     rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
     st.caption(
-        f"{recording.duration_s:.2f} s · {recording.sample_rate_hz / 1000:g} kHz · peak {20 * np.log10(peak):z.1f} dBFS · "
-        f"average {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
+        f"{recording.duration_s:.2f} s · {recording.sample_rate_hz / 1000:g} kHz · "
+        f"peak {20 * np.log10(peak):z.1f} dBFS · average {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
     )
     for warning in recording.warnings:
         st.warning(warning, icon=":material/warning:")

@@ -70,7 +70,7 @@ def main() -> None:
         rows.append((spearmanr(*maps).statistic, overlap(*maps), verdicts[0] == verdicts[1]))
     correlation, shared, same = (np.array(column, float) for column in zip(*rows, strict=True))
     result = {
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "fast_format": str(fastest_precision()).removeprefix("torch."),
         "recordings": len(rows),
         "rank_correlation_5th_percentile": round(float(np.percentile(correlation, 5)), 4),

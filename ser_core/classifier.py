@@ -86,8 +86,13 @@ class NetworkClassifier:
         ndarray of shape (n, classes), float32
         """
         with torch.inference_mode():
-            logits = [self._scoring(batch.to(self._precision)).float() for batch in _batches(segments)]
+            logits = [self._logits(batch) for batch in _batches(segments)]
         return torch.cat(logits).numpy() if logits else np.empty((0, len(self.emotions)), np.float32)
+
+    def _logits(self, batch: Tensor) -> Tensor:
+        # The last layers stay in float32: their results are near 1, where bfloat16 counts in steps of 0.008.
+        maps = self._scoring.maps(batch.to(self._precision))
+        return self.network.classify({name: map_.float() for name, map_ in maps.items()})
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
         """Return Grad-CAM's maps, signed.

@@ -40,7 +40,9 @@ def focus_regions(
 
 def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
     """Say in words what a picture of a profile without a change of sign would hide, or None."""
-    if not covered.any() or not (profile > 0).any():
+    if covered.any() and not profile.any():
+        return f"Nothing that was taken away changed the score for {emotion} enough to be measured."
+    if not (profile > 0).any():
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
     if (profile[covered] > 0).all():
         return f"All that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it."

@@ -96,6 +96,10 @@ class OcclusionSettings:
     stride_bands: int = 4
     fill: str = "noise_floor"
 
+    def __post_init__(self) -> None:
+        if not (1 <= self.stride_frames <= self.window_frames and 1 <= self.stride_bands <= self.window_bands):
+            raise SettingsRefused("Occlusion's strides must be at least 1 and no longer than its box.")
+
 
 @dataclass(frozen=True)
 class LimeSettings:

@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright

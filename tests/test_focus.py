@@ -261,3 +261,8 @@ def test_wav_of_other_samples_is_within_one_step_of_sixteen_bits(voice):
 def test_wav_cuts_off_what_is_louder_than_full_scale_instead_of_wrapping_round():
     samples, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([2.0, -2.0, 0.5], np.float32), 8_000)))
     np.testing.assert_allclose(samples, [1, -1, 0.5], atol=1e-4)
+
+
+def test_evidence_that_nothing_changes_is_said_in_words():
+    profile, covered = np.zeros(50), np.ones(50, bool)
+    assert "enough to be measured" in focus_in_words(profile, covered, "sad")

@@ -123,9 +123,10 @@ def test_fewer_than_two_folds_are_refused(folds):
 
 
 def test_sentences_that_are_not_known_are_counted_apart():
-    recordings = [LabelledRecording(Path(str(n)), "a", "s", "sad", text, "German") for n, text in enumerate("x x")]
-    recordings[1] = LabelledRecording(Path("1"), "a", "s", "sad", "", "German")
-    words = shared_texts(recordings, {"train": [0], "validation": [], "test": [1, 2]})
+    recordings = [
+        LabelledRecording(Path(str(n)), "a", "s", "sad", text, "German") for n, text in enumerate(["x", "", "x", ""])
+    ]
+    words = shared_texts(recordings, {"train": [0, 1], "validation": [], "test": [2, 3]})
     assert words == "1 of 1 test sentences are also spoken in training; the sentences of 1 test recordings are unknown"
 
 
@@ -220,6 +221,8 @@ def test_four_hundred_single_recordings_are_divided_to_the_recording():
     recordings = takes_of([(0, e, s, t) for e in range(4) for s in range(5) for t in range(20)], [1] * 400)
     (split,) = random_splits(recordings, seed=0)
     assert (len(split.test), len(split.validation), len(split.train)) == (60, 51, 289)
+    tested = Counter(recordings[place].emotion for place in split.test)
+    assert all(tested[emotion] in (14, 15, 16) for emotion in EMOTION_SETS["core4"])
     assert split.words == (
         "random 85:15; 5 of 5 test speakers are also heard in training; "
         "20 of 20 test sentences are also spoken in training"

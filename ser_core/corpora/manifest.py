@@ -134,11 +134,12 @@ def _file_under(folder: Path, text: str) -> Path | str:
     try:
         path = (folder / text).resolve()
         if not path.is_relative_to(folder.resolve()):
-            return f"'{text}' is not under the manifest's folder"
-        if not path.is_file():
-            return f"there is no file '{text}'"
+            return f"{text!r} is not under the manifest's folder"
+        there = path.is_file()
     except (OSError, ValueError, RuntimeError):  # too long, a null byte, a loop of links
-        return f"{text!r} is not a path"
+        there = False
+    if not there:
+        return f"there is no file {text!r}"
     if path.suffix.lower() not in AUDIO_SUFFIXES:
-        return f"'{text}' is not audio of the kinds {', '.join(sorted(AUDIO_SUFFIXES))}"
+        return f"{text!r} is not audio of the kinds {', '.join(sorted(AUDIO_SUFFIXES))}"
     return path

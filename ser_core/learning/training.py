@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -149,14 +150,8 @@ class _Run:
         body = [p for name, p in network.named_parameters() if not name.startswith("head.")]
         groups = [{"params": body, "lr": settings.rate}, {"params": head, "lr": settings.head_rate}]
         self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        total = settings.epochs * steps
-        warm_up = max(1, int(settings.warm_up_share * total))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser,
-            lambda step: min(
-                (step + 1) / warm_up, 0.5 * (1 + np.cos(np.pi * max(0, step - warm_up) / (total - warm_up)))
-            ),
-        )
+        self.peak_rates = [group["lr"] for group in groups]
+        self.steps_done = 0
 
     def step(self, segments: Tensor, targets: Tensor, log_offset: float) -> float:
         self.network.train()
@@ -168,14 +163,24 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        for group, peak in zip(self.optimiser.param_groups, self.peak_rates, strict=True):
+            group["lr"] = peak * self._rate_now()
         self.optimiser.step()
-        self.schedule.step()
+        self.steps_done += 1
         self._average()
         return loss.item()
 
+    def _rate_now(self) -> float:
+        """Return the part of the peak rate: up in a line, then down as half a cosine."""
+        total = self.settings.epochs * self.steps_per_epoch
+        warm_up = max(1, int(self.settings.warm_up_share * total))
+        if self.steps_done < warm_up:
+            return (self.steps_done + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * (self.steps_done - warm_up) / max(1, total - warm_up)))
+
     def _average(self) -> None:
         # Early on the average follows closely, or it would remember the start.
-        decay = min(self.settings.averaging, (1 + self.schedule.last_epoch) / (10 + self.schedule.last_epoch))
+        decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
             for kept, now in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
                 if kept.is_floating_point():
@@ -217,8 +222,7 @@ class _Run:
             number, _, moment = name.partition("/")
             optimiser.setdefault(int(number), {})[moment] = tensor
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": optimiser})
-        for _ in range(len(history) * self.steps_per_epoch):
-            self.schedule.step()
+        self.steps_done = len(history) * self.steps_per_epoch
         return history
 
 
