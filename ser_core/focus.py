@@ -45,7 +45,10 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
     if not (profile > 0).any():
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
     if (profile[covered] > 0).all():
-        return f"All that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it."
+        return (
+            f"All that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it. "
+            "Ask against one other emotion, or another explainer, to tell stretches apart."
+        )
     return None
 
 

@@ -107,7 +107,7 @@ class LimeSettings:
 
     cell_frames: int = 16
     cell_bands: int = 8
-    masks: int = 1_000
+    masks: int = 500
     kernel_width: float = 0.25
     fill: str = "noise_floor"
 

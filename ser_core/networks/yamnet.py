@@ -33,7 +33,7 @@ class SamePadConvolution(nn.Module):
             needed = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
             height, width = needed
             x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class YAMNet(nn.Module):
