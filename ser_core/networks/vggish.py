@@ -41,7 +41,8 @@ class VGGish(nn.Module):
         for group in GROUPS:
             layers: list[nn.Module] = []
             for out in group:
-                layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+                layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)]
+                layers.append(nn.ReLU(inplace=True))
                 channels = out
             self.groups.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
         self.fuse = PoolFusion()
