@@ -82,7 +82,7 @@ def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
         keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
         st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
         st.rerun()
-    st.html(scores_html(analysis))
+    st.html(scores_html(analysis.emotions, analysis.scores.recording))
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
     st.plotly_chart(recording_chart(analysis), width="stretch", config={"displaylogo": False})

@@ -40,11 +40,16 @@ if chosen is None:
     st.stop()
 
 method = st.segmented_control(
-    "Evidence by", list(EXPLAINERS), default="grad_cam", format_func=METHOD_NAMES.get, key="listen_method"
+    "Evidence by",
+    list(EXPLAINERS),
+    default="grad_cam",
+    format_func=METHOD_NAMES.get,
+    key="listen_method",
+    required=True,
 )
 listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
 heard = waiting.results({"listen": listening}).get("listen")
-if heard is None or method is None:
+if heard is None:
     st.stop()
 explained = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
 if method not in explained:

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py")
+PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py", "pages/4_Select.py")
 LONGEST_WAIT_S = 120
 
 
@@ -180,3 +180,25 @@ def test_results_of_one_visit_are_not_found_by_another(voice):
     keys = [key for owner, key in cached.jobs()._jobs if owner == first.session_state["owner"]]
     assert keys
     assert all(cached.jobs().find(second.session_state["owner"], key) is None for key in keys)
+
+
+def test_a_pause_is_dropped_and_can_be_heard(voice):
+    with_pause = np.concatenate([voice, 1e-4 * np.random.default_rng(0).standard_normal(20_000), voice])
+    app = with_recording("pages/4_Select.py", with_pause)
+    assert not app.exception
+    dropped = next(int(m.value.strip("*").split()[1]) for m in app.markdown if m.value.startswith("**Dropped"))
+    assert dropped >= 1
+    assert len(app.get("audio")) == dropped
+
+
+def test_the_printed_rule_drops_a_segment_even_where_all_are_alike(voice):
+    app = with_recording("pages/4_Select.py", voice)
+    assert "Nothing is dropped" in words(app)
+    app.get("button_group")[0].set_value("minmax").run()
+    assert not app.exception
+    assert "Dropped: 1" in words(app)
+
+
+def test_two_segments_cannot_be_compared_and_the_page_says_so(voice):
+    app = with_recording("pages/4_Select.py", voice[:20_000])
+    assert "at least 3 are needed" in words(app)

@@ -25,10 +25,10 @@ def verdict_html(analysis: Analysis) -> str:
     )
 
 
-def scores_html(analysis: Analysis) -> str:
+def scores_html(emotions: tuple[str, ...], scores: np.ndarray) -> str:
     """Return a bar for each emotion, in the model's order."""
     rows = []
-    for emotion, score in zip(analysis.emotions, analysis.scores.recording, strict=True):
+    for emotion, score in zip(emotions, scores, strict=True):
         rows.append(
             f'<span>{html.escape(emotion)}</span><div class="track"><div class="bar" '
             f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'

@@ -1,0 +1,55 @@
+"""What data selection keeps and drops, over the waveform."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from pages.shared.charts.recording import waveform_trace
+from ser_core.analysis import Analysis, frame_edge_s
+
+KEPT, DROPPED = "#0072B2", "#D55E00"
+
+
+def selection_chart(analysis: Analysis, scores: np.ndarray, kept: np.ndarray, threshold: float) -> go.Figure:
+    """Draw each segment's likeness to the others as a bar from its start to its end, numbered as in the list below."""
+    figure = make_subplots(
+        rows=2,
+        shared_xaxes=True,
+        vertical_spacing=0.1,
+        row_heights=[0.35, 0.65],
+        subplot_titles=("Waveform", "Likeness of each segment to the others; the dashed line is the threshold"),
+    )
+    figure.add_trace(waveform_trace(analysis.recording), 1, 1)
+    starts, ends = segment_times_s(analysis)
+    for wanted, name, colour in ((True, "kept", KEPT), (False, "dropped", DROPPED)):
+        x, y = [], []
+        for place in np.flatnonzero(kept == wanted):
+            x += [starts[place], ends[place], None]
+            y += [scores[place], scores[place], None]
+        line = {"color": colour, "width": 6, "dash": "solid" if wanted else "dot"}
+        hover = "%{x:.2f} s: %{y:.2f}<extra>" + name + "</extra>"
+        figure.add_trace(go.Scatter(x=x, y=y, name=name, mode="lines", line=line, hovertemplate=hover), 2, 1)
+    for place in range(len(scores)):
+        middle = (starts[place] + ends[place]) / 2
+        figure.add_annotation(
+            x=middle, y=scores[place], yshift=10, text=str(place + 1), showarrow=False, font_size=11, row=2, col=1
+        )
+    figure.add_hline(threshold, line_dash="dash", line_color="#7f7f7f", row=2, col=1)
+    low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
+    figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
+    figure.update_yaxes(title="GDS score", range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)
+    figure.update_xaxes(title="Time (s)", row=2, col=1)
+    for title in figure.layout.annotations[:2]:
+        title.update(x=0, xanchor="left", font_size=13)
+    axes.finish(figure, analysis.recording.duration_s, 460)
+    figure.update_layout(legend={"y": -0.16, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
+    return figure
+
+
+def segment_times_s(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
+    """Return start and end of every segment in seconds."""
+    settings, segments = analysis.spectrogram.settings, analysis.segments
+    starts = frame_edge_s(segments.start_frames, settings)
+    ends = frame_edge_s(segments.start_frames + segments.segment_frames, settings)
+    return starts, np.minimum(ends, analysis.recording.duration_s)
