@@ -22,7 +22,7 @@ from ser_core.networks import NETWORKS
 from ser_core.settings import FrontEnd, settings_from_dict
 
 MODELS = Path(__file__).parent.parent / "models"
-WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
+WEIGHTS, CARD, TRAINING_LIST, TEST_TABLE = "model.safetensors", "card.json", "training.csv", "test.csv"
 LARGEST_BYTES = 20_000_000
 
 

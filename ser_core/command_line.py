@@ -15,7 +15,7 @@ from ser_core.checkpoint import load_model, model_names
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import FILLS
-from ser_core.learning.classifier_training import TrainingPlan, train_classifier
+from ser_core.learning.classifier_training import SPLITS, TrainingPlan, train_classifier
 from ser_core.learning.model_evaluation import evaluate_model
 from ser_core.networks import NETWORKS
 from ser_core.pipeline import analyse_recording
@@ -156,8 +156,11 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=_corpus)
     train.add_argument("--network", choices=tuple(NETWORKS), default="fusion")
-    train.add_argument("--folds", type=int, default=5)
-    train.add_argument("--fold", type=int, default=1, help="the fold whose speakers are the test")
+    train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
+    train.add_argument("--folds", type=int, default=5, help="of the speaker split")
+    train.add_argument(
+        "--fold", type=int, default=1, help="the fold, or the corpus in order of names, that is the test"
+    )
     train.add_argument("--epochs", type=int, help="of each branch")
     train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
     train.add_argument("--seed", type=_seed, default=0)
@@ -170,6 +173,7 @@ def _train(asked: argparse.Namespace) -> int:
     plan = TrainingPlan(
         corpora=dict(asked.corpus),
         network=asked.network,
+        split=asked.split,
         folds=asked.folds,
         fold=asked.fold,
         seed=asked.seed,

@@ -11,6 +11,9 @@ from ser_core.recording import Recording
 from ser_core.settings import SpectrogramSettings
 from ser_core.torchaudio_import import torchaudio
 
+#: 30 s: the spectrum of a long recording would take a gigabyte.
+FRAMES_AT_ONCE = 3_000
+
 
 def spectrogram_of(recording: Recording, settings: SpectrogramSettings) -> Spectrogram:
     """Return the log-mel spectrogram of a recording, resampled for this only."""
@@ -40,9 +43,14 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
     frames = 1 + -(-beyond // settings.hop_samples)
     padded = np.zeros((frames - 1) * settings.hop_samples + settings.window_samples, np.float32)
     padded[: len(samples)] = samples
+    result = np.empty((frames, settings.bands), np.float32)
     with torch.inference_mode():
-        magnitude = _mel_magnitude(settings)(torch.from_numpy(padded)) * settings.audioset_scale
-        return torch.log(magnitude + settings.log_offset).T.contiguous().numpy()
+        for first in range(0, frames, FRAMES_AT_ONCE):
+            end = min(first + FRAMES_AT_ONCE, frames)
+            block = padded[first * settings.hop_samples : (end - 1) * settings.hop_samples + settings.window_samples]
+            magnitude = _mel_magnitude(settings)(torch.from_numpy(block)) * settings.audioset_scale
+            result[first:end] = torch.log(magnitude + settings.log_offset).T
+    return result
 
 
 def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:

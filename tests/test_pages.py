@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py", "pages/4_Select.py")
+PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py", "pages/4_Select.py", "pages/6_Evaluate.py")
 LONGEST_WAIT_S = 120
 
 

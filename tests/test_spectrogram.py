@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.audio import read_recording
+from ser_core.audio import read_recording, resample
 from ser_core.corpora import read_corpus
 from ser_core.recording import Recording
 from ser_core.settings import SpectrogramSettings
@@ -176,3 +176,11 @@ def test_bands_lie_between_the_limits_evenly_in_mel():
 def test_ten_times_the_magnitude_is_the_log_of_ten_above_the_offset(voice):
     once, ten_times = (np.exp(log_mel(k * voice, SETTINGS)) - 0.001 for k in (np.float32(1), np.float32(10)))
     np.testing.assert_allclose(ten_times, 10 * once, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100])
+def test_a_long_recording_computed_in_blocks_is_the_same(voice, monkeypatch, at_once):
+    samples = resample(voice, 16_000, 48_000)[:60_000]
+    whole = log_mel(samples, SpectrogramSettings())
+    monkeypatch.setattr("ser_core.spectrogram.FRAMES_AT_ONCE", at_once)
+    assert np.array_equal(log_mel(samples, SpectrogramSettings()), whole)

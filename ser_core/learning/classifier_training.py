@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ser_core.checkpoint import find_model, load_network, save_model
+from ser_core.checkpoint import TEST_TABLE, find_model, load_network, save_model
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.emotions import EMOTION_SETS
@@ -19,14 +19,17 @@ from ser_core.errors import SettingsRefused
 from ser_core.learning.dataset import LabelledSpectrogram, Progress, load_dataset
 from ser_core.learning.evaluation import fit_temperature
 from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
+from ser_core.learning.model_evaluation import tabulate
+from ser_core.learning.predictions import Predictions, all_figures, write_predictions
 from ser_core.learning.training import TrainingSettings, figures_of, logits_of, train_network
 from ser_core.networks import NETWORKS
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.yamnet import load_audioset_weights
 from ser_core.scores import mean_probabilities
 from ser_core.settings import FrontEnd
-from ser_core.splits import Split, speaker_splits
+from ser_core.splits import Split, corpus_splits, random_splits, speaker_splits
 
+SPLITS = ("speaker", "random", "corpus")
 LICENCE = "CC BY-NC-SA 4.0"
 
 #: YAMNet knows sound from AudioSet and is changed carefully; VGGish starts from nothing and needs longer.
@@ -43,6 +46,7 @@ class TrainingPlan:
     corpora: dict[str, str]
     network: str = "fusion"
     emotion_set: str = "core4"
+    split: str = "speaker"
     folds: int = 5
     fold: int = 1
     seed: int = 0
@@ -52,8 +56,11 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise SettingsRefused(f"There is no network '{self.network}'; choose one of {', '.join(NETWORKS)}.")
-        if not 1 <= self.fold <= self.folds:
-            raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.folds}.")
+        if self.split not in SPLITS:
+            raise SettingsRefused(f"There is no split '{self.split}'; choose one of {', '.join(SPLITS)}.")
+        last = {"speaker": self.folds, "random": 1, "corpus": len(self.corpora)}[self.split]
+        if not 1 <= self.fold <= last:
+            raise SettingsRefused(f"Fold {self.fold} is outside 1 to {last}.")
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -84,15 +91,23 @@ def train_classifier(
     """
     items = _read_corpora(plan)
     dataset, left_out = load_dataset(items, plan.emotions, plan.front_end, runs / "log_mels", progress)
-    split = speaker_splits([entry.item for entry in dataset], plan.folds, plan.seed)[plan.fold - 1]
+    split = _split(plan, dataset)
     train, validation = [dataset[i] for i in split.train], [dataset[i] for i in split.validation]
     network, history = _train(plan, train, validation, runs, resume, progress, cancelled)
     temperature, validated = _calibrate(network, validation, plan.emotions)
-    tested = _figures(network, [dataset[i] for i in split.test], temperature, plan.emotions)
-    card = _card(plan, split, dataset, items, left_out, temperature, validated, tested, history)
+    predictions = _predict(network, [dataset[i] for i in split.test], temperature, plan.emotions)
+    card = _card(plan, split, dataset, items, left_out, temperature, validated, all_figures(predictions), history)
     seen = [(entry.sha256, entry.item.speaker_id) for entry in train + validation]
     save_model(out, network, card, seen, _readme(out.name, card))
+    write_predictions(predictions, out / TEST_TABLE)
     return card
+
+
+def _split(plan: TrainingPlan, dataset: Sequence[LabelledSpectrogram]) -> Split:
+    items = [entry.item for entry in dataset]
+    if plan.split == "speaker":
+        return speaker_splits(items, plan.folds, plan.seed)[plan.fold - 1]
+    return (random_splits if plan.split == "random" else corpus_splits)(items, plan.seed)[plan.fold - 1]
 
 
 def _read_corpora(plan: TrainingPlan) -> list[LabelledRecording]:
@@ -151,7 +166,7 @@ def _train(
 def _state_name(plan: TrainingPlan, branch: str, train: Sequence[LabelledSpectrogram]) -> str:
     """Name a branch's state by what it learns from, so that a fusion finds the branches that are trained already."""
     seen = hashlib.sha256("".join(sorted(entry.sha256 for entry in train)).encode()).hexdigest()[:12]
-    return f"{branch}-{plan.emotion_set}-fold{plan.fold}of{plan.folds}-seed{plan.seed}-{seen}.safetensors"
+    return f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-seed{plan.seed}-{seen}.safetensors"
 
 
 def _fresh(branch: str, plan: TrainingPlan) -> nn.Module:
@@ -179,11 +194,11 @@ def _calibrate(
     return temperature, figures_of(probabilities, validation, emotions)
 
 
-def _figures(
+def _predict(
     network: nn.Module, entries: Sequence[LabelledSpectrogram], temperature: float, emotions: tuple[str, ...]
-) -> dict[str, Any]:
-    probabilities = np.stack([mean_probabilities(z, temperature) for z in logits_of(network, entries)])
-    return figures_of(probabilities, entries, emotions)
+) -> Predictions:
+    probabilities = [mean_probabilities(z, temperature) for z in logits_of(network, entries)]
+    return tabulate(emotions, [(e.sha256, e.item, p) for e, p in zip(entries, probabilities, strict=True)])
 
 
 def _card(

@@ -1,6 +1,7 @@
 """Measure a model on corpora, leaving out what it was trained on."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import numpy as np
 
 from ser_core.audio import read_recording
 from ser_core.checkpoint import find_model, load_model, read_card, training_list
+from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
+from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.learning.dataset import Progress
-from ser_core.learning.evaluation import figures_by_corpus
+from ser_core.learning.predictions import Predictions, all_figures
+from ser_core.recording import Recording
 from ser_core.scores import mean_probabilities
 from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
@@ -24,22 +28,35 @@ def evaluate_model(model: str | Path, corpora: dict[str, str], progress: Progres
     Returns
     -------
     dict
-        `pooled`, `corpora`, `mean_over_corpora_uar`, `split` in words, `excluded` (recordings that the model was
-        trained on), `other_emotions` and `refused`.
+        What `ser_core.learning.predictions.all_figures` returns, and `split` in words, `excluded` (recordings that the
+        model was trained on), `other_emotions` and `refused`.
 
     Raises
     ------
     CorpusRefused
         If nothing is left to measure on.
     """
+    predictions, counted = predict_corpora(model, corpora, progress)
+    seen = set(training_list(find_model(model)).values())
+    speakers = set(predictions.speakers)
+    words = f"{len(speakers & seen) or 'none'} of the {len(speakers)} test speakers were trained on"
+    own = read_card(find_model(model))["split"]
+    return all_figures(predictions) | counted | {"split": f"{words}; the model's own split: {own}"}
+
+
+def predict_corpora(
+    model: str | Path, corpora: dict[str, str], progress: Progress
+) -> tuple[Predictions, dict[str, Any]]:
+    """Return what a model says of every recording that it was not trained on, and what was left out."""
     classifier, seen = load_model(model), training_list(find_model(model))
     items = [item for name, folder in corpora.items() for item in read_corpus(name, folder).recordings]
     wanted = [item for item in items if item.emotion in classifier.emotions]
-    predicted, tested, refused, excluded = [], [], [], 0
+    rows, refused, excluded = [], [], 0
     for done, item in enumerate(wanted):
         progress(done / len(wanted), f"Recording {done} of {len(wanted)}")
         data = item.path.read_bytes()
-        if hashlib.sha256(data).hexdigest() in seen:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 in seen:
             excluded += 1
             continue
         try:
@@ -47,29 +64,31 @@ def evaluate_model(model: str | Path, corpora: dict[str, str], progress: Progres
         except AudioRefused as refusal:
             refused.append(str(refusal))
             continue
-        log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
-        segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
-        kept, _ = select_segments(segments, classifier.front_end.selection)
-        probabilities = mean_probabilities(classifier.score(segments[kept]), classifier.temperature)
-        predicted.append(int(probabilities.argmax()))
-        tested.append(item)
-    if not tested:
+        rows.append((sha256, item, _probabilities(recording, classifier)))
+    if not rows:
         raise CorpusRefused(
             f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    speakers = [item.speaker_id for item in tested]
-    known = len(set(speakers) & set(seen.values()))
-    words = f"{known or 'none'} of the {len(set(speakers))} test speakers were trained on"
-    return figures_by_corpus(
-        np.array(predicted),
-        np.array([classifier.emotions.index(item.emotion) for item in tested]),
-        speakers,
-        [item.corpus for item in tested],
-        classifier.emotions,
-    ) | {
-        "split": f"{words}; the model's own split: {read_card(find_model(model))['split']}",
-        "excluded": excluded,
-        "other_emotions": len(items) - len(wanted),
-        "refused": refused,
-    }
+    predictions = tabulate(classifier.emotions, rows)
+    return predictions, {"excluded": excluded, "other_emotions": len(items) - len(wanted), "refused": refused}
+
+
+def tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
+    """Return the table of (SHA-256, recording, probabilities)."""
+    return Predictions(
+        emotions,
+        tuple(sha256 for sha256, _, _ in rows),
+        tuple(item.corpus for _, item, _ in rows),
+        tuple(item.speaker_id for _, item, _ in rows),
+        tuple(item.gender or "" for _, item, _ in rows),
+        np.array([emotions.index(item.emotion) for _, item, _ in rows]),
+        np.stack([probabilities for _, _, probabilities in rows]),
+    )
+
+
+def _probabilities(recording: Recording, classifier: Classifier) -> np.ndarray:
+    log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
+    segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
+    kept, _ = select_segments(segments, classifier.front_end.selection)
+    return mean_probabilities(classifier.score(segments[kept]), classifier.temperature)

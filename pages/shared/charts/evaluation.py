@@ -1,0 +1,119 @@
+"""Figures of a model: confusion, calibration, abstention and the course of its training."""
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages.shared.charts import axes
+from ser_core.emotions import COLOURS
+
+LINE = "#0072B2"
+
+
+def confusion_chart(confusion: list[list[int]], emotions: tuple[str, ...]) -> go.Figure:
+    """Draw a confusion matrix: true emotions in rows, coloured by the share of the row, labelled with both."""
+    counts = np.array(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    words = [
+        [f"{100 * s:.0f} %<br>{c}" for s, c in zip(*rows, strict=True)] for rows in zip(shares, counts, strict=True)
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=list(emotions),
+            y=list(emotions),
+            text=words,
+            texttemplate="%{text}",
+            colorscale=[[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.95)"]],
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            hovertemplate="%{y}, heard as %{x}: %{text}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(title="Acted", autorange="reversed", showgrid=False)
+    figure.update_xaxes(title="Heard", side="bottom", showgrid=False)
+    return _sized(figure, 360)
+
+
+def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
+    """Draw how often the best score was right against how high it was; on the diagonal scores mean what they say."""
+    bins = calibration["bins"]
+    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": "#7f7f7f"}))
+    figure.add_trace(
+        go.Scatter(
+            x=[b["score"] for b in bins],
+            y=[b["accuracy"] for b in bins],
+            mode="lines+markers",
+            marker={"size": [6 + 22 * (b["recordings"] / max(c["recordings"] for c in bins)) ** 0.5 for b in bins]},
+            line={"color": LINE},
+            customdata=[b["recordings"] for b in bins],
+            hovertemplate="score %{x:.2f}: right %{y:.2f}, %{customdata} recordings<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="Best score", range=[0.2, 1], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Share that is right", range=[0, 1], gridcolor=axes.GREY)
+    return _sized(figure, 360)
+
+
+def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
+    """Draw the accuracy of the answers against the share of recordings that get one."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[point["answered"] for point in curve],
+            y=[point["accuracy"] for point in curve],
+            mode="lines+markers",
+            line={"color": LINE},
+            customdata=[point["least_score"] for point in curve],
+            hovertemplate="least score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%} right<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="Recordings that get an answer", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Answers that are right", tickformat=".0%", gridcolor=axes.GREY)
+    return _sized(figure, 360)
+
+
+def history_chart(history: dict[str, list[dict[str, float]]]) -> go.Figure:
+    """Draw the validated UAR of each branch after each epoch."""
+    figure = go.Figure()
+    for (branch, epochs), colour in zip(history.items(), (LINE, "#D55E00", "#009E73"), strict=False):
+        if len(epochs) > 1:
+            x, y = [e["epoch"] for e in epochs], [e["validation_uar"] for e in epochs]
+            figure.add_trace(go.Scatter(x=x, y=y, name=branch, mode="lines+markers", line={"color": colour}))
+    figure.update_xaxes(title="Epoch", gridcolor=axes.GREY)
+    figure.update_yaxes(title="Validated UAR", tickformat=".0%", gridcolor=axes.GREY)
+    return _sized(figure, 360).update_layout(
+        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
+    )
+
+
+def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) -> go.Figure:
+    """Draw the recall of each emotion in each corpus."""
+    figure = go.Figure()
+    for emotion in emotions:
+        recalls = [f["recall"][emotion] for f in figures.values()]
+        figure.add_trace(
+            go.Bar(
+                x=list(figures),
+                y=recalls,
+                name=emotion,
+                marker_color=COLOURS[emotion],
+                hovertemplate="%{x}, " + emotion + ": %{y:.0%}<extra></extra>",
+            )
+        )
+    figure.add_hline(1 / len(emotions), line_dash="dash", line_color="#7f7f7f")
+    figure.update_yaxes(title="Recall", tickformat=".0%", range=[0, 1], gridcolor=axes.GREY)
+    return _sized(figure, 360).update_layout(
+        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
+    )
+
+
+def _sized(figure: go.Figure, height: int) -> go.Figure:
+    return figure.update_layout(
+        height=height,
+        showlegend=False,
+        margin={"l": 60, "r": 12, "t": 28, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )

@@ -1,0 +1,169 @@
+"""What a model said of recordings whose emotion is known: the table that every figure is read from."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_core.errors import ModelRefused
+from ser_core.learning.evaluation import figures, figures_by_corpus
+
+CALIBRATION_BINS = 10
+FEWEST_OF_A_SPEAKER = 8
+KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One row a recording.
+
+    Attributes
+    ----------
+    speakers : tuple of str
+        As `corpus:speaker`.
+    labels : ndarray of shape (recordings,), int
+    probabilities : ndarray of shape (recordings, classes), float64
+        Calibrated, the mean over the kept segments.
+    """
+
+    emotions: tuple[str, ...]
+    sha256: tuple[str, ...]
+    corpora: tuple[str, ...]
+    speakers: tuple[str, ...]
+    genders: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Place of the best score, shape (recordings,), int."""
+        return self.probabilities.argmax(axis=1)
+
+    def of(self, wanted: np.ndarray) -> "Predictions":
+        """Return some of the rows, by flags or by places."""
+        places = np.arange(len(self.labels))[wanted]
+
+        def pick(column: Sequence[str]) -> tuple[str, ...]:
+            return tuple(column[place] for place in places)
+
+        return Predictions(
+            self.emotions,
+            pick(self.sha256),
+            pick(self.corpora),
+            pick(self.speakers),
+            pick(self.genders),
+            self.labels[places],
+            self.probabilities[places],
+        )
+
+
+def all_figures(predictions: Predictions) -> dict[str, Any]:
+    """Return every figure of a model: by corpus, by gender, the worst speaker, and how its scores can be trusted."""
+    p = predictions
+    by_gender = {
+        gender: figures(p.predicted[here], p.labels[here], np.array(p.speakers)[here], p.emotions, 0)
+        for gender in sorted(set(p.genders) - {""})
+        if (here := np.array(p.genders) == gender).any()
+    }
+    return figures_by_corpus(p.predicted, p.labels, p.speakers, p.corpora, p.emotions) | {
+        "gender": by_gender,
+        "worst_speaker": worst_speaker(p),
+        "calibration": calibration(p),
+        "abstention": abstention(p),
+    }
+
+
+def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
+    """Return the speaker with the lowest accuracy among those with at least eight recordings, or None."""
+    speakers = np.array(predictions.speakers)
+    right = predictions.predicted == predictions.labels
+    accuracy = {
+        str(name): float(right[speakers == name].mean())
+        for name in np.unique(speakers)
+        if (speakers == name).sum() >= FEWEST_OF_A_SPEAKER
+    }
+    if not accuracy:
+        return None
+    worst = min(accuracy, key=accuracy.get)
+    return {"speaker": worst, "accuracy": accuracy[worst], "recordings": int((speakers == worst).sum())}
+
+
+def calibration(predictions: Predictions) -> dict[str, Any]:
+    """Return the expected calibration error of the best score, and what stands in each of its ten bins.
+
+    References
+    ----------
+    Guo et al. 2017, arXiv:1706.04599.
+    """
+    best = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.labels
+    place = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = [
+        {
+            "from": number / CALIBRATION_BINS,
+            "recordings": int(here.sum()),
+            "score": float(best[here].mean()),
+            "accuracy": float(right[here].mean()),
+        }
+        for number in range(CALIBRATION_BINS)
+        if (here := place == number).any()
+    ]
+    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
+    return {"expected_error": float(error), "bins": bins}
+
+
+def abstention(predictions: Predictions) -> list[dict[str, float]]:
+    """Return, for rising least scores, the share of recordings that still get an answer and how many are right."""
+    best = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.labels
+    curve = []
+    for least in np.arange(0, 1, 0.05):
+        answered = best >= least
+        if not answered.any():
+            break
+        accuracy = float(right[answered].mean())
+        curve.append({"least_score": float(least), "answered": float(answered.mean()), "accuracy": accuracy})
+    return curve
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write the table as CSV, probabilities to four digits."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow([*KNOWN, *predictions.emotions])
+    for place in np.argsort(predictions.sha256):
+        rows.writerow(
+            [
+                predictions.sha256[place],
+                predictions.corpora[place],
+                predictions.speakers[place],
+                predictions.genders[place],
+                predictions.emotions[predictions.labels[place]],
+                *(f"{p:.4f}" for p in predictions.probabilities[place]),
+            ]
+        )
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a table that `write_predictions` wrote.
+
+    Raises
+    ------
+    ModelRefused
+        If it is missing or is no such table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file))
+        emotions = tuple(header[len(KNOWN) :])
+        sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
+        labels = np.array([emotions.index(name) for name in named])
+        probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
+    except (OSError, ValueError) as reason:
+        raise ModelRefused(f"{path.parent.name}: its table of tested recordings cannot be read ({reason}).") from None
+    return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)

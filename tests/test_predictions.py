@@ -1,0 +1,100 @@
+"""The table of tested recordings, and the figures that are read from it."""
+
+import numpy as np
+import pytest
+
+from ser_core.errors import ModelRefused
+from ser_core.learning.predictions import (
+    Predictions,
+    abstention,
+    all_figures,
+    calibration,
+    read_predictions,
+    worst_speaker,
+    write_predictions,
+)
+
+
+def table(labels, best, scores, speakers=None, genders=None) -> Predictions:
+    """Two emotions; `best` is what is heard, with its score."""
+    probabilities = np.empty((len(labels), 2))
+    probabilities[np.arange(len(labels)), best] = scores
+    probabilities[np.arange(len(labels)), 1 - np.array(best)] = 1 - np.array(scores)
+    count = len(labels)
+    speakers = tuple(speakers or (f"made:{n % 3}" for n in range(count)))
+    return Predictions(
+        ("angry", "sad"),
+        tuple(f"{n:064x}" for n in range(count)),
+        ("made",) * count,
+        speakers,
+        tuple(genders or ("",) * count),
+        np.array(labels),
+        probabilities,
+    )
+
+
+def test_calibration_worked_by_hand():
+    # Scores of 0.9 of which three in four are right, scores of 0.6 of which one in two is.
+    p = table([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0], [0.9, 0.9, 0.9, 0.9, 0.6, 0.6])
+    result = calibration(p)
+    assert [(b["recordings"], round(b["accuracy"], 3)) for b in result["bins"]] == [(2, 0.5), (4, 0.75)]
+    assert result["expected_error"] == pytest.approx((4 * 0.15 + 2 * 0.1) / 6)
+
+
+def test_scores_that_are_always_right_and_one_have_no_calibration_error():
+    result = calibration(table([0, 1, 1], [0, 1, 1], [1.0, 1.0, 1.0]))
+    assert result["expected_error"] == pytest.approx(0)
+    assert [b["from"] for b in result["bins"]] == [0.9]
+
+
+def test_abstention_answers_fewer_and_fewer_and_begins_with_all():
+    curve = abstention(table([0, 0, 1, 1], [0, 1, 1, 1], [0.92, 0.58, 0.78, 0.68]))
+    assert curve[0] == {"least_score": 0.0, "answered": 1.0, "accuracy": 0.75}
+    answered = [point["answered"] for point in curve]
+    assert answered == sorted(answered, reverse=True)
+    assert next(p for p in curve if p["least_score"] == pytest.approx(0.6)) == pytest.approx(
+        {"least_score": 0.6, "answered": 0.75, "accuracy": 1.0}
+    )
+    assert curve[-1]["answered"] > 0
+
+
+def test_the_worst_speaker_has_enough_recordings_to_be_named():
+    speakers = ["made:few"] * 7 + ["made:good"] * 8 + ["made:poor"] * 8
+    best = [1] * 7 + [0] * 8 + [0] * 5 + [1] * 3
+    p = table([0] * 23, best, [0.8] * 23, speakers)
+    assert worst_speaker(p) == {"speaker": "made:poor", "accuracy": 5 / 8, "recordings": 8}
+    assert worst_speaker(p.of(np.arange(7))) is None
+
+
+def test_figures_by_gender_leave_out_whose_gender_is_not_known():
+    p = table([0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0.7] * 5, genders=["female", "female", "male", "male", ""])
+    by_gender = all_figures(p)["gender"]
+    assert {gender: f["accuracy"] for gender, f in by_gender.items()} == {"female": 1.0, "male": 0.5}
+
+
+def test_rows_are_picked_by_flags_and_by_places_alike():
+    p = table([0, 1, 0], [0, 1, 1], [0.6, 0.7, 0.8])
+    by_flags, by_places = p.of(np.array([True, False, True])), p.of(np.array([0, 2]))
+    assert by_flags.sha256 == by_places.sha256 == (p.sha256[0], p.sha256[2])
+    assert np.array_equal(by_flags.probabilities, p.probabilities[[0, 2]])
+
+
+def test_a_table_comes_back_as_it_was_written_to_four_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    p = table([0, 1, 1, 0], [0, 1, 0, 0], 0.5 + rng.random(4) / 2, genders=["female", "", "male", ""])
+    write_predictions(p, tmp_path / "test.csv")
+    again = read_predictions(tmp_path / "test.csv")
+    for name in ("emotions", "sha256", "corpora", "speakers", "genders"):
+        assert getattr(again, name) == getattr(p, name)
+    assert np.array_equal(again.labels, p.labels)
+    assert np.abs(again.probabilities - p.probabilities).max() <= 0.5e-4
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "sha256,corpus\n", "sha256,corpus,speaker,gender,emotion,sad\na,b,c,d,glad,x\n"]
+)
+def test_a_missing_or_damaged_table_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "test.csv").write_text(content)
+    with pytest.raises(ModelRefused, match="cannot be read"):
+        read_predictions(tmp_path / "test.csv")
