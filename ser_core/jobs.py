@@ -23,6 +23,8 @@ class Job:
 
     Attributes
     ----------
+    queue : Jobs
+        Where it waits, and where it is cancelled.
     state : {"waiting", "running", "done", "failed", "cancelled"}
     fraction : float
         Part that is done, 0 to 1.
@@ -34,8 +36,8 @@ class Job:
         Why it failed, in a sentence that may be shown.
     """
 
-    def __init__(self, owner: str, key: Hashable, title: str, work: Work) -> None:
-        self.owner, self.key, self.title = owner, key, title
+    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, work: Work) -> None:
+        self.queue, self.owner, self.key, self.title = queue, owner, key, title
         self.state, self.fraction, self.text = "waiting", 0.0, ""
         self.result: Any = None
         self.refusal: str | None = None
@@ -109,7 +111,7 @@ class Jobs:
                 )
             if sum(map(len, self._waiting.values())) >= self._most_waiting:
                 raise QueueFull(f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes.")
-            job = Job(owner, key, title, work)
+            job = Job(self, owner, key, title, work)
             self._jobs[owner, key] = job
             self._waiting.setdefault(owner, deque()).append(job)
             self._forget_oldest()

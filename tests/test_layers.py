@@ -18,7 +18,9 @@ STAGES = {
     "learning": "4a",
     "explanation": "4b",
     **dict.fromkeys(("profile", "focus", "region_audio", "verdict"), "5"),
-    **dict.fromkeys(("pipeline", "jobs", "overview_picture", "analysis_folder", "saved_analyses"), "6"),
+    **dict.fromkeys(
+        ("pipeline", "jobs", "overview_picture", "analysis_folder", "saved_analyses", "training_process"), "6"
+    ),
     **dict.fromkeys(("command_line", "__main__"), "7"),
 }
 

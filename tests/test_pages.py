@@ -15,7 +15,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-PAGES = ("app.py", "pages/1_Explain.py", "pages/2_Listen.py", "pages/4_Select.py", "pages/6_Evaluate.py")
+PAGES = (
+    "app.py",
+    "pages/1_Explain.py",
+    "pages/2_Listen.py",
+    "pages/4_Select.py",
+    "pages/5_Train.py",
+    "pages/6_Evaluate.py",
+)
 LONGEST_WAIT_S = 120
 
 
@@ -202,3 +209,28 @@ def test_the_printed_rule_drops_a_segment_even_where_all_are_alike(voice):
 def test_two_segments_cannot_be_compared_and_the_page_says_so(voice):
     app = with_recording("pages/4_Select.py", voice[:20_000])
     assert "at least 3 are needed" in words(app)
+
+
+def test_evaluate_gives_the_figures_of_the_model_that_is_chosen():
+    app = opened("pages/6_Evaluate.py")
+    first = [metric.value for metric in app.metric]
+    app.selectbox(key="widget_model").select(model_names()[-1]).run()
+    assert not app.exception
+    assert [metric.value for metric in app.metric] != first
+    assert "speaker-disjoint" in words(app)
+
+
+def test_training_is_not_offered_without_a_corpus_and_says_what_is_missing(monkeypatch):
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    app = opened("pages/5_Train.py")
+    assert "at least one corpus" in words(app)
+    assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def test_a_shipped_model_is_never_trained_over(tmp_path):
+    app = opened("pages/5_Train.py")
+    app.multiselect(key="train_corpora").set_value(["emodb"]).run()
+    app.text_input(key="train_folder_emodb").set_value(str(tmp_path)).run()
+    app.text_input(key="train_name").set_value("fusion").run()
+    assert "other than those of the shipped models" in words(app)
+    assert next(button for button in app.button if button.label == "Train").disabled

@@ -25,6 +25,12 @@ def jobs() -> Jobs:
     return Jobs()
 
 
+@st.cache_resource
+def trainings() -> Jobs:
+    """Return the queue of trainings: one at a time, beside the short work of everybody."""
+    return Jobs()
+
+
 def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job that hears a recording; scores do not depend on what is asked about them."""
     asked = AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)

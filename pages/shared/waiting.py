@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cached
 from ser_core.jobs import Job
 
 LABELS = {
     "listen": "Listening",
+    "train": "Training",
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
     "occlusion": "Occlusion",
@@ -26,7 +26,7 @@ def results(jobs: dict[str, Job]) -> dict[str, Any]:
         if job.state == "cancelled":
             st.info(f"{LABELS[name]} was stopped.", icon=":material/stop_circle:")
             if st.button("Start again", key=f"again_{name}"):
-                cached.jobs().drop(job)
+                job.queue.drop(job)
                 st.rerun()
     return {name: job.result for name, job in jobs.items() if job.state == "done"}
 
@@ -39,14 +39,16 @@ def _watch(pending: dict[str, Job]) -> None:
         words, button = st.columns([6, 1], vertical_alignment="center")
         words.progress(job.fraction, text=f"**{LABELS[name]}** · {_state_in_words(job)}")
         if button.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch"):
-            cached.jobs().cancel(job)
+            job.queue.cancel(job)
 
 
 def _state_in_words(job: Job) -> str:
     if job.state == "waiting":
-        before = cached.jobs().place(job)
+        before = job.queue.place(job)
         return "begins next" if before <= 1 else f"waiting, {before} jobs before it"
     left = job.seconds_left
     if left is None:
         return job.text or "beginning"
-    return f"{job.text} · about {left:.0f} s left" if left >= 1 else job.text
+    if left < 1:
+        return job.text
+    return f"{job.text} · about {left:.0f} s left" if left < 90 else f"{job.text} · about {left / 60:.0f} min left"

@@ -71,7 +71,8 @@ def train_network(
     Parameters
     ----------
     state_file : Path
-        Written whole after every epoch; where it exists, training goes on from it.
+        Written whole after every epoch; where it exists, training goes on from it. The history stands beside it as
+        JSON, for those who watch.
 
     Returns
     -------
@@ -103,6 +104,7 @@ def train_network(
         history.append({"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_uar": uar})
         run.keep_if_best(history)
         run.save(state_file, identity, history)
+        _write_whole(state_file.with_suffix(".json"), json.dumps(history, indent=1))
     network.load_state_dict(run.best)
     return history
 
@@ -224,6 +226,12 @@ class _Run:
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": optimiser})
         self.steps_done = len(history) * self.steps_per_epoch
         return history
+
+
+def _write_whole(file: Path, text: str) -> None:
+    half_written = file.with_suffix(".part")
+    half_written.write_text(text, encoding="utf-8")
+    half_written.replace(file)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,59 @@
+"""Training as a process of its own, from files to a model that loads."""
+
+import threading
+
+import pytest
+import soundfile
+
+from ser_core.checkpoint import TEST_TABLE, load_model, model_names, training_list
+from ser_core.errors import Cancelled
+from ser_core.learning.predictions import read_predictions
+from ser_core.training_process import TrainingFailed, train_in_process
+
+needs_weights = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
+
+
+@pytest.fixture(scope="module")
+def small_corpus(tmp_path_factory, make_voice):
+    """Five made-up speakers with the names of EMO-DB; two takes of each of four emotions."""
+    folder = tmp_path_factory.mktemp("emodb")
+    for number, speaker in enumerate(("03", "08", "09", "10", "11")):
+        for place, letter in enumerate("WFNT"):
+            for take in "ab":
+                samples = make_voice(1.0 + 0.1 * place, 16_000, seed=100 * number + 10 * place + ord(take))
+                soundfile.write(folder / f"{speaker}a0{place + 1}{letter}{take}.wav", samples, 16_000)
+    return folder
+
+
+def arguments(corpus, out, *more):
+    return ["--corpus", f"emodb={corpus}", "--network", "yamnet", "--epochs", "1", "--out", str(out), *more]
+
+
+@needs_weights
+def test_a_training_in_a_process_of_its_own_ends_with_a_model_that_loads(small_corpus, tmp_path, monkeypatch):
+    monkeypatch.delenv("SER_YAMNET_WEIGHTS", raising=False)
+    printed = train_in_process(arguments(small_corpus, tmp_path / "mine"), lambda *_: None, lambda: False)
+    assert "mean over corpora" in printed
+    assert "speaker-disjoint, fold 1 of 5" in printed
+    model = load_model(tmp_path / "mine")
+    assert model.emotions == ("angry", "happy", "neutral", "sad")
+    tested = read_predictions(tmp_path / "mine" / TEST_TABLE)
+    seen = training_list(tmp_path / "mine")
+    assert len(tested.labels) == 8
+    assert len(seen) == 32
+    assert not set(tested.sha256) & set(seen)
+    assert not set(tested.speakers) & set(seen.values())
+
+
+def test_what_training_refuses_is_said_in_its_own_sentence(tmp_path):
+    with pytest.raises(TrainingFailed, match="No audio was found under"):
+        train_in_process(arguments(tmp_path, tmp_path / "mine"), lambda *_: None, lambda: False)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_training_that_is_stopped_ends_its_process_and_writes_no_model(small_corpus, tmp_path):
+    asked = threading.Event()
+    asked.set()
+    with pytest.raises(Cancelled, match="can be resumed"):
+        train_in_process(arguments(small_corpus, tmp_path / "mine"), lambda *_: None, asked.is_set)
+    assert not (tmp_path / "mine").exists()
