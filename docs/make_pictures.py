@@ -40,8 +40,12 @@ def main() -> None:
             photograph(page, "recording.png")
             turn_to(page, "Explain")
             photograph(page, "explain.png")
-            turn_to(page, "Listen")
-            photograph(page, "listen.png")
+            for name in ("Listen", "Select", "Evaluate"):
+                turn_to(page, name)
+                photograph(page, f"{name.lower()}.png")
+            page.get_by_test_id("stSidebarNavLink").filter(has_text="Train").click()
+            page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
+            photograph(page, "train.png")
             browser.close()
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cached, controls, frame, waiting
+from pages.shared import cached, frame, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
 from ser_core.explanation import EXPLAINERS
@@ -23,14 +23,8 @@ outside the stretch that is explained.
 """
 
 frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
-chosen = controls.sidebar()
-if chosen is None:
-    st.stop()
-
-listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
-heard = waiting.results({"listen": listening}).get("listen")
-if heard is None:
-    st.stop()
+chosen, listening = waiting.heard_recording()
+heard = listening.result
 
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""

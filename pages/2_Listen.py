@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cached, controls, frame, waiting
+from pages.shared import cached, frame, waiting
 from pages.shared.charts.profile import profile_chart
 from pages.shared.charts.scores import verdict_html
 from ser_core.analysis import Analysis
@@ -35,9 +35,7 @@ def show_regions(analysis: Analysis, fade_s: float) -> None:
 
 
 frame.begin("Listen", "👂", "Hear the very stretches that decided.")
-chosen = controls.sidebar()
-if chosen is None:
-    st.stop()
+chosen, listening = waiting.heard_recording()
 
 method = st.segmented_control(
     "Evidence by",
@@ -47,10 +45,6 @@ method = st.segmented_control(
     key="listen_method",
     required=True,
 )
-listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
-heard = waiting.results({"listen": listening}).get("listen")
-if heard is None:
-    st.stop()
 explained = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
 if method not in explained:
     st.stop()

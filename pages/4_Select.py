@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, controls, frame, waiting
+from pages.shared import cached, frame, waiting
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
 from ser_core.analysis import Analysis
@@ -48,13 +48,8 @@ def show_dropped(heard: Analysis, kept: np.ndarray) -> None:
 
 
 frame.begin("Select", "👂", "Which parts of the recording does data selection leave out?")
-chosen = controls.sidebar()
-if chosen is None:
-    st.stop()
-listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
-heard = waiting.results({"listen": listening}).get("listen")
-if heard is None:
-    st.stop()
+chosen, listening = waiting.heard_recording()
+heard = listening.result
 
 card = chosen.classifier.front_end.selection
 rule = st.segmented_control(

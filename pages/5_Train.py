@@ -13,7 +13,7 @@ from ser_core.checkpoint import MODELS
 from ser_core.corpora import READERS
 from ser_core.learning.classifier_training import SPLITS
 from ser_core.networks import NETWORKS
-from ser_core.training_process import ROOT, train_in_process
+from ser_core.training_process import runs_folder, train_in_process
 
 EVERYBODY = "everybody"  # a training belongs to the machine: whoever opens the page sees it
 NETWORK_WORDS = {"fusion": "VGGish and YAMNet, fused", "vggish": "VGGish alone", "yamnet": "YAMNet alone (fastest)"}
@@ -47,7 +47,7 @@ def arguments_of_training() -> list[str] | None:
     split = middle.selectbox("Tested on", SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
     name = right.text_input("Name of the model", "mine", max_chars=40, key="train_name")
     left, middle, right = st.columns(3)
-    epochs = left.number_input("Epochs", 1, 100, 14, key="train_epochs")
+    epochs = left.number_input("Epochs", 1, 200, 40, key="train_epochs")
     fold = middle.number_input("Fold that is the test", 1, 5, 1, key="train_fold", disabled=split == "random")
     resume = right.toggle("Go on where an earlier run stopped", True, key="train_resume")
     missing = [corpus for corpus, folder in folders.items() if not Path(folder).is_dir() or not folder]
@@ -70,7 +70,7 @@ def arguments_of_training() -> list[str] | None:
 @st.fragment(run_every=3)
 def show_history() -> None:
     """Draw how the newest runs on this machine learn or learnt."""
-    files = sorted((ROOT / "runs").glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)[:3]
+    files = sorted(runs_folder().glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)[:3]
     histories = {file.stem.rsplit("-", 1)[0]: json.loads(file.read_text(encoding="utf-8")) for file in files}
     if any(len(history) > 1 for history in histories.values()):
         st.markdown("**How the newest runs learnt** · UAR on validation speakers, mean over corpora")

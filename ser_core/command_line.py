@@ -28,8 +28,7 @@ from ser_core.settings import (
     OcclusionSettings,
     SelectionSettings,
 )
-
-RUNS = Path("runs")
+from ser_core.training_process import runs_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,7 +163,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train.add_argument("--epochs", type=int, help="of each branch")
     train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
     train.add_argument("--seed", type=_seed, default=0)
-    train.add_argument("--resume", action="store_true", help=f"go on from the states under {RUNS}/")
+    train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
     train.add_argument("--out", type=Path, required=True, metavar="DIR")
     train.set_defaults(run=_train)
 
@@ -180,7 +179,7 @@ def _train(asked: argparse.Namespace) -> int:
         epochs=asked.epochs,
         front_end=FrontEnd(selection=SelectionSettings(asked.select)),
     )
-    card = train_classifier(plan, asked.out, RUNS, resume=asked.resume, progress=_progress())
+    card = train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=_progress())
     _print_figures(card["test_figures"])
     print(f"Split: {card['split']}. Written to {asked.out}.")
     return 0

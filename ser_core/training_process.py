@@ -1,5 +1,6 @@
 """Training in a process of its own, which a page starts, watches and stops."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,11 @@ from ser_core.errors import Cancelled, SerError
 POLL_S = 0.3
 ROOT = Path(__file__).parent.parent
 PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
+
+
+def runs_folder() -> Path:
+    """Return where trainings keep their states: `SER_RUNS`, else `runs` beside the app."""
+    return Path(os.environ.get("SER_RUNS") or ROOT / "runs")
 
 
 class TrainingFailed(SerError):

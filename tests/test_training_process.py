@@ -1,5 +1,6 @@
 """Training as a process of its own, from files to a model that loads."""
 
+import json
 import threading
 
 import pytest
@@ -25,6 +26,11 @@ def small_corpus(tmp_path_factory, make_voice):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def states_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
+
+
 def arguments(corpus, out, *more):
     return ["--corpus", f"emodb={corpus}", "--network", "yamnet", "--epochs", "1", "--out", str(out), *more]
 
@@ -43,6 +49,8 @@ def test_a_training_in_a_process_of_its_own_ends_with_a_model_that_loads(small_c
     assert len(seen) == 32
     assert not set(tested.sha256) & set(seen)
     assert not set(tested.speakers) & set(seen.values())
+    (history,) = (tmp_path / "runs").glob("*.json")
+    assert [epoch["epoch"] for epoch in json.loads(history.read_text())] == [1]
 
 
 def test_what_training_refuses_is_said_in_its_own_sentence(tmp_path):

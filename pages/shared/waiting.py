@@ -4,6 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared import cached, controls
+from pages.shared.controls import Chosen
 from ser_core.jobs import Job
 
 LABELS = {
@@ -13,6 +15,17 @@ LABELS = {
     "lime": "LIME",
     "occlusion": "Occlusion",
 }
+
+
+def heard_recording() -> tuple[Chosen, Job]:
+    """Draw the sidebar, hear what it chose, and return both; a page without a recording or its scores ends here."""
+    chosen = controls.sidebar()
+    if chosen is None:
+        st.stop()
+    listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
+    if "listen" not in results({"listen": listening}):
+        st.stop()
+    return chosen, listening
 
 
 def results(jobs: dict[str, Job]) -> dict[str, Any]:

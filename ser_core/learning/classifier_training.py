@@ -34,7 +34,7 @@ LICENCE = "CC BY-NC-SA 4.0"
 
 #: YAMNet knows sound from AudioSet and is changed carefully; VGGish starts from nothing and needs longer.
 BRANCH_SETTINGS = {
-    "yamnet": TrainingSettings(epochs=14, rate=5e-4, head_rate=1e-3),
+    "yamnet": TrainingSettings(epochs=40, rate=5e-4, head_rate=1e-3),
     "vggish": TrainingSettings(epochs=20, rate=1e-3, head_rate=1e-3),
 }
 
