@@ -22,13 +22,13 @@ def choose_recording() -> None:
     with record:
         spoken = st.audio_input("Speak for at least a second, better three to fifteen", sample_rate=48_000)
         if spoken is not None:
-            take(spoken.getvalue(), "Recording.wav", f"record-{spoken.file_id}")
+            take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
             "A recording of speech, at most ten minutes", help=f"Read are {READABLE}; found by content, not by name."
         )
         if given is not None:
-            take(given.getvalue(), given.name, f"upload-{given.file_id}")
+            take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
     with sample:
         choose_sample()
 
@@ -42,20 +42,26 @@ def choose_sample() -> None:
     st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
     for number, one in enumerate(samples, start=1):
         if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
-            take(one.path.read_bytes(), f"Austen {number}.wav", f"sample-{one.number}-{session.owner()}", again=True)
+            take(one.path.read_bytes(), f"Austen {number}.wav")
 
 
-def take(source: bytes, name: str, token: str, *, again: bool = False) -> None:
-    """Read what came in, once; a rerun of the page brings the same file again."""
-    if st.session_state.get("taken") == token and not again:
-        return
+def take_once(source: bytes, name: str, token: str) -> None:
+    """Read what a widget holds when it comes, and not again at every rerun of the page that still holds it."""
+    taken = st.session_state.setdefault("taken", {})
+    if token not in taken:
+        taken[token] = take(source, name)
+    elif taken[token]:
+        st.error(taken[token], icon=":material/block:")
+
+
+def take(source: bytes, name: str) -> str | None:
+    """Read a recording and turn to it; return and show why where it is refused."""
     try:
         session.hold(source, name)
     except SerError as refusal:
         st.error(str(refusal), icon=":material/block:")
-        return
-    st.session_state["taken"] = token
-    st.rerun()
+        return str(refusal)
+    return None
 
 
 def show_sound(recording: Recording) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cached, frame, waiting
+from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.profile import profile_chart
 from pages.shared.charts.scores import verdict_html
 from ser_core.analysis import Analysis
@@ -40,10 +40,9 @@ chosen, listening = waiting.heard_recording()
 method = st.segmented_control(
     "Evidence by",
     list(EXPLAINERS),
-    default="grad_cam",
     format_func=METHOD_NAMES.get,
-    key="listen_method",
     required=True,
+    **session.widget("explainer", session.choice("explainer")),
 )
 explained = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
 if method not in explained:

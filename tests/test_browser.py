@@ -89,7 +89,7 @@ def test_from_the_microphone_to_a_verdict(page):
     page.wait_for_timeout(2_500)
     page.get_by_role("button", name="Stop recording").click()
     page.locator(".verdict .word").wait_for()
-    expect(page.get_by_role("heading", name="Recording.wav")).to_be_visible()
+    expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible()
     length = page.get_by_test_id("stAudio").first.evaluate("audio => audio.duration")
     assert 1.0 < length < 5.0
 

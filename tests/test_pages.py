@@ -8,6 +8,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from ser_core.checkpoint import model_names
+from ser_core.samples import samples_here
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -234,3 +235,22 @@ def test_a_shipped_model_is_never_trained_over(tmp_path):
     app.text_input(key="train_name").set_value("fusion").run()
     assert "other than those of the shipped models" in words(app)
     assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):
+    if not samples_here():
+        pytest.skip("the samples were not fetched")
+    app = opened("app.py")
+    app.file_uploader[0].upload("voice.wav", wav(voice), "audio/wav").run()
+    app = finished(app)
+    app.button(key=f"sample_{samples_here()[1].number}").click().run()
+    app = finished(app)
+    assert [header.value for header in app.subheader] == ["Austen 2.wav"]
+    assert len(app.session_state["held"]) == 2
+
+
+def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
+    app = opened("app.py")
+    app.file_uploader[0].upload("speech.wav", b"only words", "audio/wav").run()
+    app.run()
+    assert ["not audio" in error.value for error in app.error] == [True]

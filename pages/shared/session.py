@@ -18,6 +18,7 @@ CHOICES = {
     "emotion": BEST,
     "against": ALL_OTHERS,
     "stretch": None,
+    "explainer": "grad_cam",
     "seed": 0,
     "layer": None,
     "masks": LimeSettings().masks,
