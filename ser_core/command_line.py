@@ -138,13 +138,16 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate = commands.add_parser("evaluate", help="measure a model on corpora that it was not trained on")
     evaluate.add_argument("--model", default=None, metavar="NAME|PATH")
     evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=_corpus)
+    evaluate.add_argument("--robustness", action="store_true", help="measure on degraded recordings too")
     evaluate.add_argument("--json", type=Path, metavar="FILE")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _evaluate(asked: argparse.Namespace) -> int:
-    result = evaluate_model(_model(asked.model), dict(asked.corpus), _progress())
+    result = evaluate_model(_model(asked.model), dict(asked.corpus), _progress(), robustness=asked.robustness)
     _print_figures(result)
+    for condition, measured in result.get("robustness", {}).items():
+        print(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
     print(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
     if asked.json:
         asked.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

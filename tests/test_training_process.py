@@ -4,7 +4,6 @@ import json
 import threading
 
 import pytest
-import soundfile
 
 from ser_core.checkpoint import TEST_TABLE, load_model, model_names, training_list
 from ser_core.errors import Cancelled
@@ -12,18 +11,6 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.training_process import TrainingFailed, train_in_process
 
 needs_weights = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
-
-
-@pytest.fixture(scope="module")
-def small_corpus(tmp_path_factory, make_voice):
-    """Five made-up speakers with the names of EMO-DB; two takes of each of four emotions."""
-    folder = tmp_path_factory.mktemp("emodb")
-    for number, speaker in enumerate(("03", "08", "09", "10", "11")):
-        for place, letter in enumerate("WFNT"):
-            for take in "ab":
-                samples = make_voice(1.0 + 0.1 * place, 16_000, seed=100 * number + 10 * place + ord(take))
-                soundfile.write(folder / f"{speaker}a0{place + 1}{letter}{take}.wav", samples, 16_000)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.learning.dataset import Progress
+from ser_core.learning.degradation import CONDITIONS, degraded
 from ser_core.learning.predictions import Predictions, all_figures
 from ser_core.recording import Recording
 from ser_core.scores import mean_probabilities
@@ -21,39 +22,63 @@ from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
 from ser_core.spectrogram import spectrogram_of
 
+SEED = 0
 
-def evaluate_model(model: str | Path, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+
+def evaluate_model(
+    model: str | Path, corpora: dict[str, str], progress: Progress, *, robustness: bool = False
+) -> dict[str, Any]:
     """Return the figures of a model on corpora.
+
+    Parameters
+    ----------
+    robustness : bool
+        Measure on degraded recordings too: noise, another level, phone, Opus, a room.
 
     Returns
     -------
     dict
         What `ser_core.learning.predictions.all_figures` returns, and `split` in words, `excluded` (recordings that the
-        model was trained on), `other_emotions` and `refused`.
+        model was trained on), `other_emotions`, `refused`, and where asked `robustness`: of each condition the UAR,
+        mean over corpora and of each.
 
     Raises
     ------
     CorpusRefused
         If nothing is left to measure on.
     """
-    predictions, counted = predict_corpora(model, corpora, progress)
+    rounds = 1 + len(CONDITIONS) * robustness
+    predictions, counted = predict_corpora(model, corpora, _part(progress, 0, rounds))
     seen = set(training_list(find_model(model)).values())
     speakers = set(predictions.speakers)
     words = f"{len(speakers & seen) or 'none'} of the {len(speakers)} test speakers were trained on"
     own = read_card(find_model(model))["split"]
-    return all_figures(predictions) | counted | {"split": f"{words}; the model's own split: {own}"}
+    result = all_figures(predictions) | counted | {"split": f"{words}; the model's own split: {own}"}
+    if robustness:
+        result["robustness"] = {}
+        for done, condition in enumerate(CONDITIONS, start=1):
+            worse, _ = predict_corpora(model, corpora, _part(progress, done, rounds), condition)
+            measured = all_figures(worse)
+            result["robustness"][condition] = {
+                "mean_over_corpora_uar": measured["mean_over_corpora_uar"],
+                "corpora": {name: f["uar"] for name, f in measured["corpora"].items()},
+            }
+    return result
 
 
 def predict_corpora(
-    model: str | Path, corpora: dict[str, str], progress: Progress
+    model: str | Path, corpora: dict[str, str], progress: Progress, condition: str | None = None
 ) -> tuple[Predictions, dict[str, Any]]:
-    """Return what a model says of every recording that it was not trained on, and what was left out."""
+    """Return what a model says of every recording that it was not trained on, and what was left out.
+
+    `condition` is one of `ser_core.learning.degradation.CONDITIONS`, or None for the recordings as they are.
+    """
     classifier, seen = load_model(model), training_list(find_model(model))
     items = [item for name, folder in corpora.items() for item in read_corpus(name, folder).recordings]
     wanted = [item for item in items if item.emotion in classifier.emotions]
     rows, refused, excluded = [], [], 0
     for done, item in enumerate(wanted):
-        progress(done / len(wanted), f"Recording {done} of {len(wanted)}")
+        progress(done / len(wanted), f"{condition or 'as recorded'}: recording {done} of {len(wanted)}")
         data = item.path.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 in seen:
@@ -64,6 +89,8 @@ def predict_corpora(
         except AudioRefused as refusal:
             refused.append(str(refusal))
             continue
+        if condition is not None:
+            recording = degraded(recording, condition, SEED)
         rows.append((sha256, item, _probabilities(recording, classifier)))
     if not rows:
         raise CorpusRefused(
@@ -92,3 +119,7 @@ def _probabilities(recording: Recording, classifier: Classifier) -> np.ndarray:
     segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
     kept, _ = select_segments(segments, classifier.front_end.selection)
     return mean_probabilities(classifier.score(segments[kept]), classifier.temperature)
+
+
+def _part(progress: Progress, done: int, parts: int) -> Progress:
+    return lambda fraction, text: progress((done + fraction) / parts, text)
