@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from ser_core.checkpoint import (
     LARGEST_BYTES,
+    TEST_TABLE,
     find_model,
     load_model,
     load_network,
@@ -19,6 +20,7 @@ from ser_core.checkpoint import (
     training_list,
 )
 from ser_core.errors import ModelRefused
+from ser_core.learning.predictions import all_figures, read_predictions
 from ser_core.networks import NETWORKS
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings
@@ -280,6 +282,7 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
         "README.md",
         "card.json",
         "model.safetensors",
+        "test.csv",
         "training.csv",
     ]
     assert classifier.score(random_log_mel()[None]).shape == (1, len(card["emotions"]))
@@ -293,6 +296,20 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     recordings = card["recordings"]
     assert len(training_list(folder)) <= recordings["train"] + recordings["validation"]
     assert len(training_list(folder)) > 0
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_people_it_never_heard(name):
+    folder = find_model(name)
+    table, card, seen = read_predictions(folder / TEST_TABLE), read_card(folder), training_list(folder)
+    assert not set(table.sha256) & set(seen)
+    assert not set(table.speakers) & set(seen.values())
+    figures = all_figures(table)
+    assert figures["mean_over_corpora_uar"] == pytest.approx(card["test_figures"]["mean_over_corpora_uar"], abs=1e-9)
+    for corpus, its in figures["corpora"].items():
+        assert its["confusion"] == card["test_figures"]["corpora"][corpus]["confusion"]
+        assert its["interval"] == pytest.approx(card["test_figures"]["corpora"][corpus]["interval"])
 
 
 def test_settings_of_the_card_are_used_and_not_the_defaults(models):

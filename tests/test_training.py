@@ -115,7 +115,7 @@ def test_a_run_stopped_in_its_first_epoch_leaves_no_state(dataset, held_out, tmp
 def test_a_finished_run_is_not_trained_again(dataset, held_out, tmp_path):
     first, second = fresh_network(), TinyNetwork(2)
     history = train(first, dataset, held_out, tmp_path / "state.safetensors")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json", "state.safetensors"]
     assert train(second, dataset, held_out, tmp_path / "state.safetensors", cancelled=StopAt(1)) == history
     assert same_weights(first, second)
 
