@@ -22,6 +22,7 @@ def photograph(page: Page, name: str) -> None:
     """Save the whole page, as tall as it is, with nothing under the pointer."""
     page.mouse.move(0, 0)
     page.set_viewport_size({"width": WIDTH, "height": 800})
+    page.wait_for_timeout(2_000)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.wait_for_timeout(1_500)

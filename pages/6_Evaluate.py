@@ -57,7 +57,8 @@ def show_table(figures: dict[str, Any]) -> None:
             for name, f in rows.items()
         ],
         hide_index=True,
-        column_config={
+        column_config={"": st.column_config.TextColumn("", width="medium")}
+        | {
             name: st.column_config.NumberColumn(name, format="%.1f %%")
             for name in ("UAR", "from", "to", "accuracy", "macro F1")
         },

@@ -62,13 +62,8 @@ def page(browser, address):
     assert not errors
 
 
-def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
-    upload(page, speech_files / "voice.flac")
-    expect(page.locator(".scores .value")).to_have_count(4)
-    turn_to(page, "Explain")
-    for name in ("Grad-CAM", "LIME", "Occlusion"):
-        expect(page.locator(".js-plotly-plot .annotation-text", has_text=name)).to_be_visible()
-    turn_to(page, "Listen")
+def playing_focus_region(page):
+    """Play the first focus region of the page Listen; return all players, the whole recording's first."""
     # Whichever explainer finds one: all-negative evidence is said in words instead.
     for explainer in ("Grad-CAM", "LIME", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
@@ -79,12 +74,23 @@ def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
     players = page.get_by_test_id("stAudio")
     players.nth(1).evaluate("audio => audio.play()")
     page.wait_for_function("document.querySelectorAll('[data-testid=stAudio]')[1].currentTime > 0.02")
+    return players
+
+
+def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    expect(page.locator(".scores .value")).to_have_count(4)
+    turn_to(page, "Explain")
+    for name in ("Grad-CAM", "LIME", "Occlusion"):
+        expect(page.locator(".js-plotly-plot .annotation-text", has_text=name)).to_be_visible()
+    turn_to(page, "Listen")
+    players = playing_focus_region(page)
     whole, region = (players.nth(n).evaluate("audio => audio.duration") for n in (0, 1))
     assert abs(whole - 2.5) < 0.01
     assert 0.05 < region <= whole
 
 
-def test_from_the_microphone_to_a_verdict(page):
+def test_from_the_microphone_to_a_playing_focus_region(page):
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(2_500)
     page.get_by_role("button", name="Stop recording").click()
@@ -92,6 +98,9 @@ def test_from_the_microphone_to_a_verdict(page):
     expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible()
     length = page.get_by_test_id("stAudio").first.evaluate("audio => audio.duration")
     assert 1.0 < length < 5.0
+    turn_to(page, "Listen")
+    players = playing_focus_region(page)
+    assert 0.05 < players.nth(1).evaluate("audio => audio.duration") <= length + 0.01
 
 
 def test_a_refused_file_is_said_in_one_sentence(page, tmp_path):

@@ -53,7 +53,7 @@ def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
         )
     )
     figure.update_xaxes(title="Best score", range=[0.2, 1], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Share that is right", range=[0, 1], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Share that is right", range=[0, 1.08], gridcolor=axes.GREY)
     return _sized(figure, 360)
 
 
