@@ -100,7 +100,7 @@ def _analyse(asked: argparse.Namespace) -> int:
         folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
         save_analysis(analysis, folder, settings.focus)
         best = max(analysis.scores.recording)
-        focus = f"{len(analysis.focus)} focus regions"
+        focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         print(f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {focus}, {folder}")
     return 2 if refused else 0
 
