@@ -68,13 +68,6 @@ def make_current(sha256: str) -> None:
         reset(QUESTION)()
 
 
-def drop(sha256: str) -> None:
-    """Forget a recording of this visit."""
-    held().pop(sha256, None)
-    remaining = list(held())
-    st.session_state["current"] = remaining[-1] if remaining else None
-
-
 def choice(name: str) -> Any:
     """Return what was chosen in the sidebar; it outlives the page it was chosen on."""
     return st.session_state.setdefault("choices", dict(CHOICES))[name]

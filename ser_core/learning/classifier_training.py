@@ -249,7 +249,7 @@ def _readme(name: str, card: dict[str, Any]) -> str:
 
 Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.
 
-Figures are of recordings by speakers whom the model never heard ({card["split"]}); the test was looked at once.
+Figures are of recordings by speakers whom the model never heard ({card["split"]}).
 Intervals (95 %) resample speakers; with few speakers they are rough.
 
 | corpus | UAR | accuracy | recordings | speakers |
