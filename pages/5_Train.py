@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from pages.shared import cached, controls, frame, training_form, waiting
+from pages.shared import cached, controls, corpora_section, frame, training_form, waiting
 from pages.shared.charts.evaluation import history_chart
 from ser_core.training_process import runs_folder, train_in_process
 
@@ -21,23 +21,34 @@ def show_history() -> None:
         st.plotly_chart(history_chart(histories), width="stretch")
 
 
+def train(folders: dict[str, str]) -> None:
+    """Ask how to train, train, and show how it goes."""
+    arguments = training_form.arguments_of_training(folders)
+    known = cached.trainings().find(EVERYBODY, "training")
+    busy = known is not None and known.state in ("waiting", "running")
+    if st.button("Train", type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
+        if known is not None:
+            cached.trainings().drop(known)
+        known = cached.trainings().submit(
+            EVERYBODY,
+            "training",
+            "Training",
+            lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
+        )
+    if known is not None:
+        done = waiting.results({"train": known})
+        if "train" in done:
+            st.success("Trained. Choose the model in the sidebar; its figures are on the page Evaluate.")
+            st.code(done["train"], language=None)
+    show_history()
+
+
 frame.begin("Train", "👂", "Teach a model on corpora of this machine. It goes on when you leave the page.")
 controls.sidebar()
-arguments = training_form.arguments_of_training()
-known = cached.trainings().find(EVERYBODY, "training")
-busy = known is not None and known.state in ("waiting", "running")
-if st.button("Train", type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
-    if known is not None:
-        cached.trainings().drop(known)
-    known = cached.trainings().submit(
-        EVERYBODY,
-        "training",
-        "Training",
-        lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
-    )
-if known is not None:
-    done = waiting.results({"train": known})
-    if "train" in done:
-        st.success("Trained. Choose the model in the sidebar; its figures are on the page Evaluate.")
-        st.code(done["train"], language=None)
-show_history()
+folders = training_form.corpus_folders()
+training, corpora = st.tabs(["Train", "Corpora"], key="train_tab", on_change="rerun")
+with training:
+    train(folders)
+if corpora.open:  # reading thousands of headers waits until somebody looks
+    with corpora:
+        corpora_section.show(folders)

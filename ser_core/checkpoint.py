@@ -22,7 +22,8 @@ from ser_core.networks import NETWORKS
 from ser_core.settings import FrontEnd, settings_from_dict
 
 MODELS = Path(__file__).parent.parent / "models"
-WEIGHTS, CARD, TRAINING_LIST, TEST_TABLE = "model.safetensors", "card.json", "training.csv", "test.csv"
+WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
+TEST_TABLE, FOLDS_TABLE = "test.csv", "folds.csv"
 LARGEST_BYTES = 20_000_000
 
 
@@ -47,9 +48,19 @@ def save_model(
     with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
     (half_written / "README.md").write_text(readme, encoding="utf-8")
+    publish(half_written, folder)
+
+
+def draft_of(folder: Path) -> Path:
+    """Return where a model is put together before it takes its place; it is never listed."""
+    return folder.with_name(f".{folder.name}.draft")
+
+
+def publish(draft: Path, folder: Path) -> None:
+    """Put a finished draft in the place of its model."""
     if folder.exists():
         shutil.rmtree(folder)
-    os.replace(half_written, folder)
+    os.replace(draft, folder)
 
 
 def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassifier:

@@ -6,17 +6,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ser_core.analysis_folder import folder_name, save_analysis
 from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model, model_names
+from ser_core.checkpoint import find_model, load_model, model_names
+from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import FILLS
-from ser_core.learning.classifier_training import SPLITS, TrainingPlan, train_classifier
+from ser_core.learning.classifier_training import train_classifier
+from ser_core.learning.comparison import paired_difference
+from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.model_evaluation import evaluate_model
+from ser_core.learning.predictions import all_figures, tested_by
+from ser_core.learning.presets import PRESETS
+from ser_core.learning.training_plan import SPLITS, TrainingPlan
 from ser_core.networks import NETWORKS
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import (
@@ -38,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_analyse(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_compare(commands)
     asked = parser.parse_args(arguments)
     try:
         return asked.run(asked)
@@ -161,8 +169,11 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
     train.add_argument("--folds", type=int, default=5, help="of the speaker split")
     train.add_argument(
-        "--fold", type=int, default=1, help="the fold, or the corpus in order of names, that is the test"
+        "--fold", default="1", metavar="N[,N...]|all", help="the fold, or corpus in order of names, that is the test"
     )
+    train.add_argument("--emotions", choices=tuple(EMOTION_SETS), default="core4", help="what is told apart")
+    train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="how the branches learn")
+    train.add_argument("--warm-start", metavar="MODEL", help="begin as this model, by name or path")
     train.add_argument("--epochs", type=int, help="of each branch")
     train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
     train.add_argument("--seed", type=_seed, default=0)
@@ -177,14 +188,55 @@ def _train(asked: argparse.Namespace) -> int:
         network=asked.network,
         split=asked.split,
         folds=asked.folds,
-        fold=asked.fold,
         seed=asked.seed,
+        emotion_set=asked.emotions,
+        preset=asked.preset,
+        warm_start=asked.warm_start,
         epochs=asked.epochs,
         front_end=FrontEnd(selection=SelectionSettings(asked.select)),
     )
-    card = train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=_progress())
-    _print_figures(card["test_figures"])
-    print(f"Split: {card['split']}. Written to {asked.out}.")
+    folds = _folds(asked.fold, plan.last_fold)
+    if len(folds) > 1:
+        card = cross_validate(plan, folds, asked.out, runs_folder(), resume=asked.resume, progress=_progress())
+    else:
+        plan = replace(plan, fold=folds[0])
+        card = train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=_progress())
+    if card:  # of several processes only the first has it
+        tested = card.get("cross_validation", card["test_figures"])
+        _print_figures(tested)
+        print(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
+    return 0
+
+
+def _folds(text: str, last: int) -> list[int]:
+    if text == "all":
+        return list(range(1, last + 1))
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise SettingsRefused(f"'{text}' names no folds; give a number, several as 1,2,3, or all.")
+    return sorted({int(part) for part in text.split(",")})
+
+
+def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    compare = commands.add_parser(
+        "compare", help="say whether models differ, on the recordings that both were tested on"
+    )
+    compare.add_argument("models", nargs="+", metavar="MODEL", help="the first is what the others are compared with")
+    compare.set_defaults(run=_compare)
+
+
+def _compare(asked: argparse.Namespace) -> int:
+    first, *others = asked.models
+    tables = {name: tested_by(find_model(name)) for name in asked.models}
+    for name in asked.models:
+        figures = all_figures(tables[name])
+        print(f"{name:22s} UAR {100 * figures['mean_over_corpora_uar']:5.1f} %, {len(tables[name].labels)} recordings")
+    for name in others:
+        difference = paired_difference(tables[first], tables[name])
+        low, high = difference.interval
+        print(
+            f"{first} minus {name}: {100 * difference.gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}, "
+            f"{difference.speakers} speakers resampled)"
+        )
     return 0
 
 

@@ -67,9 +67,9 @@ def corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory, make_voice):
-    """Five made-up speakers with the names of EMO-DB; two takes of each of four emotions."""
+    """Five made-up speakers named in the manner of EMO-DB, whom no model has heard; two takes of each of four emotions."""
     folder = tmp_path_factory.mktemp("emodb")
-    for number, speaker in enumerate(("03", "08", "09", "10", "11")):
+    for number, speaker in enumerate(("21", "22", "23", "24", "25")):
         for place, letter in enumerate("WFNT"):
             for take in "ab":
                 samples = make_voice(1.0 + 0.1 * place, 16_000, seed=100 * number + 10 * place + ord(take))

@@ -34,7 +34,7 @@ def test_what_a_model_was_trained_on_is_left_out_and_counted(small_corpus, tmp_p
         (folder / file.name).write_bytes(file.read_bytes())
     every, _ = predict_corpora(folder, {"emodb": small_corpus}, lambda *_: None)
     with (folder / TRAINING_LIST).open("a") as training_list:
-        training_list.writelines(f"{sha256},emodb:03\n" for sha256 in every.sha256[:8])
+        training_list.writelines(f"{sha256},emodb:21\n" for sha256 in every.sha256[:8])
     rest, counted = predict_corpora(folder, {"emodb": small_corpus}, lambda *_: None)
     assert counted["excluded"] == 8
     assert set(rest.sha256) == set(every.sha256[8:])

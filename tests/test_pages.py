@@ -1,6 +1,9 @@
 """Every page, run without a browser."""
 
 import io
+import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from ser_core.checkpoint import model_names
+from ser_core.emotions import COLOURS
 from ser_core.samples import samples_here
 
 pytestmark = [
@@ -235,6 +239,144 @@ def test_a_shipped_model_is_never_trained_over(tmp_path):
     app.text_input(key="train_name").set_value("fusion").run()
     assert "other than those of the shipped models" in words(app)
     assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def corpora_of_train(monkeypatch, **folders) -> AppTest:
+    """Open the page Train at its tab of corpora, with a folder for each."""
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    app = at("pages/5_Train.py")
+    app.session_state["notice_read"] = True
+    app.session_state["train_tab"] = "Corpora"
+    app.session_state["train_corpora"] = list(folders)
+    for name, folder in folders.items():
+        app.session_state[f"train_folder_{name}"] = str(folder)
+    return app.run()
+
+
+def charts_of(app: AppTest) -> list[dict]:
+    """Return the pictures in the tab of corpora: emotions, durations, speakers."""
+    return [json.loads(chart.proto.spec) for chart in app.tabs[1].get("plotly_chart")]
+
+
+def test_train_counts_shows_and_plays_the_recordings_of_a_corpus(small_corpus, monkeypatch):
+    app = corpora_of_train(monkeypatch, emodb=small_corpus)
+    assert not app.exception
+    (row,) = app.dataframe[0].value.to_dict("records")
+    minutes = row.pop("minutes")
+    assert minutes == pytest.approx(5 * 2 * (1.0 + 1.1 + 1.2 + 1.3) / 60)
+    assert row == {
+        "corpus": "emodb",
+        "language": "German",
+        "recordings": 40,
+        "speakers": 5,
+        "emotions": 4,
+        "sentences": 4,
+        "left out": 0,
+        "unreadable": 0,
+    }
+    emotions, durations, speakers = charts_of(app)
+    assert emotions["data"][0]["y"] == ["angry", "happy", "neutral", "sad"]
+    assert emotions["data"][0]["x"] == [10, 10, 10, 10]
+    assert emotions["data"][0]["marker"]["color"] == [COLOURS[name] for name in emotions["data"][0]["y"]]
+    assert durations["layout"]["xaxis"]["title"]["text"] == "Duration (s)"
+    assert [box["marker"]["color"] for box in durations["data"]] == emotions["data"][0]["marker"]["color"]
+    people = sorted({file.name[:2] for file in small_corpus.iterdir()})
+    assert all(bars["x"] == people and bars["y"] == [2] * 5 for bars in speakers["data"])
+    assert speakers["layout"]["xaxis"]["type"] == "category"
+    assert app.selectbox(key="corpora_file").options == [f"{people[0]}a01Wa.wav", f"{people[0]}a01Wb.wav"]
+    app.selectbox(key="corpora_speaker").select(f"emodb:{people[2]}").run()
+    app.selectbox(key="corpora_emotion").select("sad").run()
+    assert not app.exception
+    assert app.selectbox(key="corpora_file").options == [f"{people[2]}a04Ta.wav", f"{people[2]}a04Tb.wav"]
+    assert len(app.get("audio")) == 1
+
+
+def test_train_shows_another_corpus_when_it_is_chosen_and_sums_up_both(small_corpus, tmp_path, monkeypatch):
+    for name in ("SM0_fear_1.wav", "SM0_fear_2.wav", "EB0_anger_1.wav"):
+        (tmp_path / name).write_bytes(wav(np.full(16_000, 0.1)))
+    app = corpora_of_train(monkeypatch, emodb=small_corpus, nemo=tmp_path)
+    assert "Together 43 recordings of 7 speakers" in words(app)
+    app.selectbox(key="corpora_emotion").select("sad").run()
+    app.selectbox(key="corpora_name").select("nemo").run()
+    assert not app.exception
+    assert app.selectbox(key="corpora_emotion").options == ["angry", "fear"]
+    assert app.selectbox(key="corpora_speaker").options == ["EB0"]
+    assert app.selectbox(key="corpora_file").options == ["EB0_anger_1.wav"]
+
+
+def test_train_names_the_first_files_that_are_left_out_and_all_that_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / "03a01Fa.wav").write_bytes(wav(np.full(16_000, 0.1)))
+    (tmp_path / "16b10Wb.wav").write_bytes(b"not audio at all, only words")
+    for number in range(60):
+        (tmp_path / f"03a{number:02}La.wav").touch()
+    app = corpora_of_train(monkeypatch, emodb=tmp_path)
+    assert not app.exception
+    assert app.dataframe[0].value.loc[0, ["recordings", "left out", "unreadable"]].tolist() == [2, 60, 1]
+    assert app.dataframe[1].value.to_numpy().tolist() == [
+        ["cannot be read", 1],
+        ["boredom, which no emotion set holds", 60],
+    ]
+    named = app.dataframe[2].value
+    assert (len(named), named.loc[0, "file"], named.loc[1, "file"]) == (50, "16b10Wb.wav", "03a00La.wav")
+    assert "not audio that can be read" in named.loc[0, "reason"]
+    assert "And 11 more" in words(app)
+    app.selectbox(key="corpora_emotion").select("angry").run()
+    assert ["not audio that can be read" in error.value for error in app.error] == [True]
+    assert not app.get("audio")
+
+
+def test_train_refuses_a_folder_without_the_corpus_and_shows_the_others(small_corpus, tmp_path, monkeypatch):
+    app = corpora_of_train(monkeypatch, emodb=small_corpus, nemo=tmp_path)
+    assert not app.exception
+    assert ["No audio was found under" in error.value for error in app.error] == [True]
+    assert app.dataframe[0].value["corpus"].tolist() == ["emodb"]
+
+
+@pytest.mark.parametrize("folder", ["", "/nowhere/at/all", "n" * 5_000], ids=["none", "gone", "too long"])
+def test_train_asks_for_a_folder_that_is_not_there_above_both_tabs(folder, monkeypatch):
+    app = corpora_of_train(monkeypatch, emodb=folder)
+    assert not app.exception
+    assert not app.error
+    assert "Give the folder of emodb" in words(app)
+    assert not app.dataframe
+    assert next(button for button in app.button if button.label == "Train").disabled
+
+
+def test_train_shows_names_of_files_as_they_are_and_never_as_markup(tmp_path, monkeypatch):
+    sound = wav(np.full(16_000, 0.1))
+    (tmp_path / "<b>A&B_anger_1.wav").write_bytes(sound)
+    (tmp_path / "![x](y)_anger_2.wav").write_bytes(b"not audio at all, only words")
+    for name in (b"B\xff_anger_1.wav", b"\xff.wav"):
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+        Path(path).write_bytes(sound)
+    app = corpora_of_train(monkeypatch, nemo=tmp_path)
+    assert not app.exception
+    assert app.selectbox(key="corpora_speaker").options == ["![x](y)", "<b>A&B", "B\\udcff"]
+    assert app.dataframe[2].value["file"].tolist() == ["![x](y)_anger_2.wav", "\\udcff.wav"]
+    assert charts_of(app)[2]["data"][0]["x"] == ["![x](y)", "&lt;b&gt;A&amp;B", "B\\udcff"]
+    assert [r"\!\[x\]\(y\)" in error.value for error in app.error] == [True]
+    app.selectbox(key="corpora_speaker").select("nemo:B\udcff").run()
+    assert not app.exception
+    assert len(app.get("audio")) == 1
+
+
+def test_train_counts_anew_when_asked_to_read_again(tmp_path, monkeypatch):
+    (tmp_path / "SM0_fear_1.wav").write_bytes(wav(np.full(16_000, 0.1)))
+    app = corpora_of_train(monkeypatch, nemo=tmp_path)
+    (tmp_path / "SM0_fear_2.wav").write_bytes(wav(np.full(16_000, 0.1)))
+    app.run()
+    assert app.dataframe[0].value["recordings"].tolist() == [1]
+    next(button for button in app.button if button.label == "Read again").click().run()
+    assert app.dataframe[0].value["recordings"].tolist() == [2]
+
+
+def test_train_reads_no_corpus_before_its_tab_is_opened(small_corpus, monkeypatch):
+    app = corpora_of_train(monkeypatch, emodb=small_corpus)
+    assert app.dataframe
+    app.session_state["train_tab"] = "Train"
+    app.run()
+    assert not app.dataframe
+    assert not next(button for button in app.button if button.label == "Train").disabled
 
 
 def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):

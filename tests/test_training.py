@@ -7,16 +7,13 @@ import torch
 
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.learning.augmentation import AugmentationSettings, augment, mixup
+from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings, augment, mixup
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.training import TrainingSettings, features_of, logits_of, sampling_weights, train_network
 from tests.tiny_networks import TinyNetwork, never, silent_progress
 
 EMOTIONS = ("angry", "sad")
 OFFSET = 0.001
-OFF = AugmentationSettings(
-    gain_db=0, tempo=0, vocal_tract=0, time_mask_frames=0, band_mask=0, equaliser_db=0, noise=0, mixup=0
-)
 SETTINGS = TrainingSettings(epochs=3, batch=8, rate=2e-3, head_rate=5e-3, segments_per_recording=4, averaging=0.9)
 
 
@@ -125,7 +122,7 @@ def test_a_state_of_another_training_is_refused(dataset, held_out, tmp_path, cha
     settings, state = replace(SETTINGS, epochs=1), tmp_path / "state.safetensors"
     train(fresh_network(), dataset, held_out, state, settings)
     other = {
-        "settings": (dataset, replace(settings, augmentation=OFF), 1),
+        "settings": (dataset, replace(settings, augmentation=UNCHANGED), 1),
         "seed": (dataset, settings, 2),
         "recordings": (dataset[:10], settings, 1),
     }
@@ -174,12 +171,12 @@ def test_sampling_weights_are_what_is_worked_out_by_hand():
 @pytest.fixture
 def segments():
     torch.manual_seed(0)
-    return torch.randn(6, 1, 96, 64) * 1.5 - 3
+    return (torch.randn(6, 1, 96, 64) * 1.5 - 3).clamp_min(float(np.log(OFFSET)))
 
 
 def augmented(segments, **on):
     torch.manual_seed(7)
-    return augment(segments, replace(OFF, **on), OFFSET)
+    return augment(segments, replace(UNCHANGED, **on), OFFSET)
 
 
 def test_augmentation_with_everything_off_changes_nothing(segments):
@@ -242,6 +239,39 @@ def test_noise_is_added_to_some_segments_and_never_takes_away():
     assert below_db.max() - below_db.min() > 20
 
 
+def test_in_a_room_a_click_dies_away_exponentially_within_its_own_band():
+    torch.manual_seed(1)
+    clicks = torch.full((200, 1, 96, 64), 1e-6)
+    clicks[:, :, 10, 20] = 100.0
+    sounded = augmented((clicks + OFFSET).log(), reverberation=0.5).exp() - OFFSET
+    in_a_room = sounded[:, 0, 20, 20] > 0.01
+    assert 0.35 < in_a_room.float().mean() < 0.65
+    torch.testing.assert_close(sounded[~in_a_room], clicks[~in_a_room], rtol=1e-3, atol=1e-3)
+    decay_db = 20 * sounded[in_a_room, 0, 11:31, 20].log10().diff(dim=1)
+    torch.testing.assert_close(decay_db, decay_db[:, :1].expand_as(decay_db), rtol=0, atol=0.05)
+    reverberation_s = 0.010 * 60 / -decay_db[:, 0]
+    assert reverberation_s.min() > 0.19
+    assert reverberation_s.max() < 1.01
+    power = sounded[in_a_room, 0, :, 20] ** 2
+    direct, whole = 100.0**2, power.sum(dim=1)
+    assert (whole > 1.03 * direct).all()
+    assert (whole < 2.01 * direct).all()
+    assert sounded[:, 0, :10].max() < 1e-3  # nothing is heard before the click
+    assert sounded[:, 0, :, 21].max() < 1e-3
+
+
+def test_a_phone_line_takes_the_edges_of_the_spectrum_and_leaves_its_middle():
+    loud = torch.zeros(200, 1, 96, 64)
+    passed = augmented(loud, band_limit=0.5)[:, 0, 0]
+    torch.testing.assert_close(passed[:, 13:37], torch.zeros(200, 24), rtol=0, atol=1e-3)
+    narrowed = passed.abs().max(dim=1).values > 0.01
+    assert 0.35 < narrowed.float().mean() < 0.65
+    lost = (passed < -3).sum(dim=1)
+    assert lost[~narrowed].max() == 0
+    assert lost.max() <= 10 + 24 + 2
+    assert lost.max() - lost[narrowed].min() > 15
+
+
 def test_a_longer_or_shorter_vocal_tract_stretches_the_bands_from_the_lowest_on():
     bands = torch.arange(64.0).expand(20, 1, 96, 64)
     warped = augmented(bands, vocal_tract=0.1)
@@ -296,6 +326,6 @@ def test_mixed_targets_stay_distributions_and_go_with_the_mixed_segments():
 
 def test_without_mixup_segments_and_targets_stay(segments):
     targets = torch.eye(6)
-    mixed, mixed_targets = mixup(segments, targets, OFF)
+    mixed, mixed_targets = mixup(segments, targets, UNCHANGED)
     assert torch.equal(mixed, segments)
     assert torch.equal(mixed_targets, targets)

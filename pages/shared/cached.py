@@ -1,4 +1,4 @@
-"""What is kept between reruns: models, the machine's one queue, and sound ready to play."""
+"""What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora."""
 
 from dataclasses import replace
 
@@ -7,6 +7,8 @@ import streamlit as st
 from pages.shared import session
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
+from ser_core.corpora import read_corpus
+from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.jobs import Job, Jobs
 from ser_core.pipeline import add_explanation, listen
 from ser_core.recording import Recording
@@ -64,3 +66,9 @@ def sound(sha256: str, _recording: Recording) -> bytes:
 def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recording) -> bytes:
     """Return one region as WAV, faded."""
     return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading how long the recordings last")
+def corpus_overview(name: str, folder: str) -> CorpusOverview:
+    """Return a corpus in figures, as its folder was when it was first read."""
+    return overview_of(read_corpus(name, folder))

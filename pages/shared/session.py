@@ -24,6 +24,8 @@ CHOICES = {
     "masks": LimeSettings().masks,
     "fill": LimeSettings().fill,
     "smoothing": FocusSettings().smoothing_s,
+    "acted": None,
+    "heard": None,
 }
 QUESTION = ("emotion", "against", "stretch")
 SETTINGS = ("seed", "layer", "masks", "fill", "smoothing")

@@ -1,5 +1,6 @@
 """What a corpus gives: labelled recordings, and a word about every file that was left out."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,3 +52,18 @@ class Corpus:
 def audio_files(folder: Path) -> list[Path]:
     """Return every audio file under a folder, in a fixed order."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def recordings_by_sha256(folder: Path) -> dict[str, Path]:
+    """Return every audio file under a folder by the SHA-256 of its bytes; of equal files the first.
+
+    What cannot be opened is left out.
+    """
+    found: dict[str, Path] = {}
+    for path in audio_files(folder):
+        try:
+            with path.open("rb") as file:
+                found.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+        except OSError:
+            continue
+    return found

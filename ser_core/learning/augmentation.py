@@ -1,12 +1,16 @@
 """Change segments as other speakers, rooms and microphones would, so that a network does not learn them by heart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ser_core.torchaudio_import import torchaudio
+
+FRAME_S = 0.010
+#: Of a line's edges: 26 dB a band.
+STEEPNESS = 3.0
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class AugmentationSettings:
 
     Attributes
     ----------
+    shift_frames : int
+        A segment starts up to this much earlier or later.
     gain_db : float
         Level changes by up to this much either way.
     tempo, vocal_tract : float
@@ -22,23 +28,33 @@ class AugmentationSettings:
         would.
     time_mask_frames, band_mask : int
         Longest masks of SpecAugment; two of each.
-    equaliser_db : float
-        Each band's level changes by up to about this much, smoothly over the bands, as another microphone or room
-        would.
+    reverberation : float
+        Part of the segments that sound in a room of 0.2 to 1 s reverberation, 0 to 10 dB below the direct sound.
     noise : float
         Part of the segments that get noise of a smooth spectrum, 5 to 35 dB below their own level.
+    equaliser_db : float
+        Each band's level changes by up to about this much, smoothly over the bands, as another microphone would.
+    band_limit : float
+        Part of the segments that lose up to ten of the lowest and up to 24 of the highest bands, as on a phone line.
     mixup : float
         Both parameters of the beta distribution that mixing weights are drawn from.
     """
 
-    gain_db: float = 10.0
+    shift_frames: int = 24
+    gain_db: float = 15.0
     tempo: float = 0.12
     vocal_tract: float = 0.10
     time_mask_frames: int = 20
     band_mask: int = 10
-    equaliser_db: float = 0.0
-    noise: float = 0.0
+    reverberation: float = 0.25
+    noise: float = 0.4
+    equaliser_db: float = 6.0
+    band_limit: float = 0.2
     mixup: float = 0.2
+
+
+#: Segments as they are.
+UNCHANGED = AugmentationSettings(**dict.fromkeys((field.name for field in fields(AugmentationSettings)), 0))
 
 
 def augment(segments: Tensor, settings: AugmentationSettings, log_offset: float) -> Tensor:
@@ -49,9 +65,12 @@ def augment(segments: Tensor, settings: AugmentationSettings, log_offset: float)
     Park et al. 2019, arXiv:1904.08779, for the masks; Jaitly and Hinton 2013 for the vocal tract.
     """
     segments = _warp(segments, settings)
-    if settings.gain_db or settings.equaliser_db or settings.noise:
-        magnitude = (segments.exp() - log_offset).clamp_min(0)
-        segments = (_coloured(_with_noise(magnitude, settings.noise), settings) + log_offset).log()
+    s = settings
+    if s.reverberation or s.noise or s.gain_db or s.equaliser_db or s.band_limit:
+        # In the order of the sound's way: the room, what else sounds in it, the microphone, the line.
+        magnitude = _in_a_room((segments.exp() - log_offset).clamp_min(0), s.reverberation)
+        magnitude = _coloured(_with_noise(magnitude, s.noise), s)
+        segments = (_through_a_line(magnitude, s.band_limit) + log_offset).log()
     # torchaudio's axes: (n, channel, frequency, time). The mean is what a mask may hide without being heard itself.
     means = segments.mean(dim=(2, 3), keepdim=True)
     centred = (segments - means).transpose(2, 3)
@@ -92,6 +111,19 @@ def _coloured(magnitude: Tensor, settings: AugmentationSettings) -> Tensor:
     return magnitude * 10 ** (level_db.view(count, 1, 1, -1) / 20)
 
 
+def _in_a_room(magnitude: Tensor, share: float) -> Tensor:
+    """Let each band's power linger: direct sound, and a tail that falls off exponentially from frame to frame."""
+    if not share:
+        return magnitude
+    count, _, frames, _ = magnitude.shape
+    reverberation_frames = (0.2 + 0.8 * torch.rand(count, 1, 1)) / FRAME_S
+    left_per_frame = 10 ** (-6 / reverberation_frames)
+    tail = 10 ** -torch.rand(count, 1, 1) * (torch.rand(count, 1, 1) < share)
+    after = torch.arange(frames)[:, None] - torch.arange(frames)
+    lingering = torch.where(after >= 0, tail * (1 - left_per_frame) * left_per_frame ** after.clamp_min(0), 0.0)
+    return ((torch.eye(frames) + lingering)[:, None] @ magnitude**2).sqrt()
+
+
 def _with_noise(magnitude: Tensor, share: float) -> Tensor:
     if not share:
         return magnitude
@@ -101,6 +133,17 @@ def _with_noise(magnitude: Tensor, share: float) -> Tensor:
     # A band's magnitude in steady noise is spread about its mean as the root of a chi-squared variable is.
     grain = 0.7 + 0.6 * torch.rand(count, 1, frames, bands)
     return magnitude + grain * (level[:, None] * 10 ** (tilt / 20)).view(count, 1, 1, bands)
+
+
+def _through_a_line(magnitude: Tensor, share: float) -> Tensor:
+    if not share:
+        return magnitude
+    count, bands = len(magnitude), magnitude.shape[3]
+    band = torch.arange(bands).float()
+    lowest, highest = 10 * torch.rand(count, 1), bands - 24 * torch.rand(count, 1)
+    passed = torch.sigmoid(STEEPNESS * (band - lowest)) * torch.sigmoid(STEEPNESS * (highest - band))
+    passed = torch.where(torch.rand(count, 1) < share, passed, 1.0)
+    return magnitude * passed.view(count, 1, 1, bands)
 
 
 def _warp(segments: Tensor, settings: AugmentationSettings) -> Tensor:

@@ -30,7 +30,7 @@ class LabelledSpectrogram:
     start_frames : ndarray of shape (segments,), int
         Of the segments that data selection kept.
     label : int
-        Place of its emotion among the model's.
+        Place of its emotion among the model's; -1 if it is none of them.
     """
 
     item: LabelledRecording
@@ -57,16 +57,15 @@ def load_dataset(
     Returns
     -------
     dataset : list of LabelledSpectrogram
-        Of the recordings whose emotion is among `emotions`.
     left_out : list of (file name, reason)
         Files that were refused.
     """
     dataset, left_out = [], []
     cache.mkdir(parents=True, exist_ok=True)
-    wanted = [item for item in items if item.emotion in emotions]
-    for done, item in enumerate(wanted):
+    places = {emotion: place for place, emotion in enumerate(emotions)}
+    for done, item in enumerate(items):
         if done % 50 == 0:
-            progress(done / len(wanted), f"Reading recording {done} of {len(wanted)}")
+            progress(done / len(items), f"Reading recording {done} of {len(items)}")
         try:
             sha256, log_mel = _cached_log_mel(item.path, front_end, cache)
         except AudioRefused as refusal:
@@ -76,9 +75,8 @@ def load_dataset(
         kept, _ = select_segments(segments, front_end.selection)
         if len(log_mel) < segments.shape[1]:
             log_mel = segments[0].astype(np.float16)
-        dataset.append(
-            LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), emotions.index(item.emotion))
-        )
+        label = places.get(item.emotion, -1)
+        dataset.append(LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), label))
     return dataset, left_out
 
 

@@ -52,18 +52,18 @@ def figures(
     """
     classes = range(len(emotions))
     confusion = confusion_matrix(labels, predicted, labels=list(classes))
-    recalls = _recalls(confusion)
+    of_classes = recalls(confusion)
     with np.errstate(invalid="ignore"):
         f1 = 2 * np.diag(confusion) / (confusion.sum(axis=0) + confusion.sum(axis=1))
     return {
         "recordings": len(labels),
         "speakers": len(set(speakers)),
         "accuracy": float(np.mean(predicted == labels)),
-        "uar": float(np.nanmean(recalls)),
+        "uar": float(np.nanmean(of_classes)),
         "macro_f1": float(np.nanmean(f1)),
         "recall": {
             emotion: None if np.isnan(recall) else float(recall)
-            for emotion, recall in zip(emotions, recalls, strict=True)
+            for emotion, recall in zip(emotions, of_classes, strict=True)
         },
         "confusion": confusion.tolist(),
         "interval": speaker_interval(predicted, labels, speakers, len(emotions), seed),
@@ -78,7 +78,7 @@ def speaker_interval(
     of_speaker = np.zeros((len(names), classes, classes))
     np.add.at(of_speaker, (speaker_of, labels, predicted), 1)
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    uars = np.nanmean(_recalls(of_speaker[drawn].sum(axis=1)), axis=-1)
+    uars = np.nanmean(recalls(of_speaker[drawn].sum(axis=1)), axis=-1)
     return [float(q) for q in np.percentile(uars, [2.5, 97.5])]
 
 
@@ -103,6 +103,7 @@ def figures_by_corpus(
     }
 
 
-def _recalls(confusion: np.ndarray) -> np.ndarray:
+def recalls(confusion: np.ndarray) -> np.ndarray:
+    """Return the recall of each class, NaN where it has no recording, of confusion matrices (..., true, heard)."""
     with np.errstate(invalid="ignore"):
         return np.diagonal(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=-1)

@@ -76,14 +76,31 @@ def predict_corpora(
     classifier, seen = load_model(model), training_list(find_model(model))
     items = [item for name, folder in corpora.items() for item in read_corpus(name, folder).recordings]
     wanted = [item for item in items if item.emotion in classifier.emotions]
-    rows, refused, excluded = [], [], 0
-    for done, item in enumerate(wanted):
-        progress(done / len(wanted), f"{condition or 'as recorded'}: recording {done} of {len(wanted)}")
+    unheard = [item for item in wanted if hashlib.sha256(item.path.read_bytes()).hexdigest() not in seen]
+    excluded = len(wanted) - len(unheard)
+    if not unheard:
+        raise CorpusRefused(
+            f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. "
+            "Give other corpora."
+        )
+    predictions, refused = predict_recordings(classifier, unheard, progress, condition)
+    return predictions, {"excluded": excluded, "other_emotions": len(items) - len(wanted), "refused": refused}
+
+
+def predict_recordings(
+    classifier: Classifier, items: Sequence[LabelledRecording], progress: Progress, condition: str | None = None
+) -> tuple[Predictions, list[str]]:
+    """Return what a classifier says of recordings, and why some were refused.
+
+    Raises
+    ------
+    CorpusRefused
+        If all were.
+    """
+    rows, refused = [], []
+    for done, item in enumerate(items):
+        progress(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
         data = item.path.read_bytes()
-        sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 in seen:
-            excluded += 1
-            continue
         try:
             recording = read_recording(data, item.path.name)
         except AudioRefused as refusal:
@@ -91,17 +108,13 @@ def predict_corpora(
             continue
         if condition is not None:
             recording = degraded(recording, condition, SEED)
-        rows.append((sha256, item, _probabilities(recording, classifier)))
+        rows.append((recording.sha256, item, _probabilities(recording, classifier)))
     if not rows:
-        raise CorpusRefused(
-            f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. "
-            "Give other corpora."
-        )
-    predictions = tabulate(classifier.emotions, rows)
-    return predictions, {"excluded": excluded, "other_emotions": len(items) - len(wanted), "refused": refused}
+        raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
+    return _tabulate(classifier.emotions, rows), refused
 
 
-def tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
+def _tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
     """Return the table of (SHA-256, recording, probabilities)."""
     return Predictions(
         emotions,

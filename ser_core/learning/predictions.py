@@ -4,11 +4,14 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ser_core.checkpoint import FOLDS_TABLE, TEST_TABLE
+from ser_core.emotions import emotion_index
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import figures, figures_by_corpus
 
@@ -59,6 +62,20 @@ class Predictions:
             self.labels[places],
             self.probabilities[places],
         )
+
+
+def pooled(tables: Sequence[Predictions]) -> Predictions:
+    """Return the rows of several tables, which tell the same emotions apart and share no recording."""
+    first = tables[0]
+    return Predictions(
+        first.emotions,
+        *(
+            tuple(chain(*(getattr(table, name) for table in tables)))
+            for name in ("sha256", "corpora", "speakers", "genders")
+        ),
+        np.concatenate([table.labels for table in tables]),
+        np.concatenate([table.probabilities for table in tables]),
+    )
 
 
 def all_figures(predictions: Predictions) -> dict[str, Any]:
@@ -130,6 +147,24 @@ def abstention(predictions: Predictions) -> list[dict[str, float]]:
     return curve
 
 
+def in_cell(predictions: Predictions, acted: str, heard: str) -> np.ndarray:
+    """Return which recordings stand in one cell of the confusion matrix, the most confident answers first.
+
+    Returns
+    -------
+    places : ndarray of shape (recordings in the cell,), int
+        By falling score of the emotion that was heard; equal scores in the order of the table.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model does not know one of the emotions.
+    """
+    row, column = (emotion_index(emotion, predictions.emotions) for emotion in (acted, heard))
+    places = np.flatnonzero((predictions.labels == row) & (predictions.predicted == column))
+    return places[np.argsort(-predictions.probabilities[places, column], kind="stable")]
+
+
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write the table as CSV, probabilities to four digits."""
     text = io.StringIO()
@@ -167,3 +202,9 @@ def read_predictions(path: Path) -> Predictions:
     except (OSError, ValueError) as reason:
         raise ModelRefused(f"{path.parent.name}: its table of tested recordings cannot be read ({reason}).") from None
     return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)
+
+
+def tested_by(folder: Path) -> Predictions:
+    """Return what a model said of the test: of all folds where they were trained, else of its own."""
+    folds = folder / FOLDS_TABLE
+    return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)

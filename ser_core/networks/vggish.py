@@ -1,13 +1,25 @@
 """VGGish with batch norm: the maps after pools 2, 3 and 4, added into one, keep where in time and frequency."""
 
+import hashlib
+import io
+from itertools import pairwise
+from pathlib import Path
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ser_core.errors import ModelRefused
 
 GROUPS = ((64,), (128,), (256, 256), (512, 512))
 FUSED_CHANNELS = 256
 SQUEEZED_CHANNELS = 64
 FEATURES = 256
 FUSED_SIZE = (12, 8)
+#: How the SHA-256 begins of the weights that were ported from TensorFlow's, `vggish-10086976.pth` of
+#: github.com/harritaylor/torchvggish, and where its convolutions stand among its layers.
+PUBLISHED_SHA256 = "10086976"
+PUBLISHED_PLACES = (0, 3, 6, 8, 11, 13)
 
 
 class PoolFusion(nn.Module):
@@ -44,7 +56,8 @@ class VGGish(nn.Module):
                 layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)]
                 layers.append(nn.ReLU(inplace=True))
                 channels = out
-            self.groups.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+            # The largest value stays the largest behind a ReLU, which has a quarter to do after the pool.
+            self.groups.append(nn.Sequential(*layers[:-1], nn.MaxPool2d(2), nn.ReLU(inplace=True)))
         self.fuse = PoolFusion()
         self.squeeze = nn.Sequential(nn.ReLU(), nn.Conv2d(FUSED_CHANNELS, SQUEEZED_CHANNELS, 1), nn.ReLU())
         self.dense = nn.Sequential(
@@ -72,3 +85,29 @@ class VGGish(nn.Module):
     def forward(self, segments: Tensor) -> Tensor:
         """Return the logits (n, classes) of segments (n, 1, 96, 64)."""
         return self.classify(self.maps(segments))
+
+
+def load_published_weights(network: VGGish, path: str | Path) -> None:
+    """Fill the convolutions with the weights published for AudioSet; all after them stays as it is.
+
+    The published network has no batch norms: here they begin as what they are not, with the published biases.
+
+    Raises
+    ------
+    ModelRefused
+        If the file is missing, or is not `vggish-10086976.pth`: no other is opened, because it could hold code.
+    """
+    path = Path(path)
+    data = path.read_bytes() if path.is_file() else b""
+    if not hashlib.sha256(data).hexdigest().startswith(PUBLISHED_SHA256):
+        raise ModelRefused(
+            f"{path.name}: these are not the published weights of VGGish. SER_VGGISH_WEIGHTS must name the file "
+            "vggish-10086976.pth of github.com/harritaylor/torchvggish; or unset it, to begin with none."
+        )
+    published = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    modules = [module for group in network.groups for module in group]
+    pairs = [(a, b) for a, b in pairwise(modules) if isinstance(a, nn.Conv2d)]
+    with torch.no_grad():
+        for (convolution, norm), place in zip(pairs, PUBLISHED_PLACES, strict=True):
+            convolution.weight.copy_(published[f"features.{place}.weight"])
+            norm.bias.copy_(published[f"features.{place}.bias"])

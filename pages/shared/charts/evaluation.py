@@ -9,10 +9,16 @@ from pages.shared.charts import axes
 from ser_core.emotions import COLOURS
 
 LINE = "#0072B2"
+CHOSEN = "#E69F00"
 
 
-def confusion_chart(confusion: list[list[int]], emotions: tuple[str, ...]) -> go.Figure:
-    """Draw a confusion matrix: true emotions in rows, coloured by the share of the row, labelled with both."""
+def confusion_chart(
+    confusion: list[list[int]], emotions: tuple[str, ...], chosen: tuple[str, str] | None = None, dark: bool = False
+) -> go.Figure:
+    """Draw a confusion matrix: true emotions in rows, coloured by the share of the row, labelled with both.
+
+    The cell of what was acted and what was heard, if given, is framed.
+    """
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     words = [
@@ -25,16 +31,37 @@ def confusion_chart(confusion: list[list[int]], emotions: tuple[str, ...]) -> go
             y=list(emotions),
             text=words,
             texttemplate="%{text}",
+            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
             colorscale=[[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.95)"]],
             zmin=0,
             zmax=1,
             showscale=False,
-            hovertemplate="%{y}, heard as %{x}: %{text}<extra></extra>",
+            hoverinfo="skip",
         )
     )
-    figure.update_yaxes(title="Acted", autorange="reversed", showgrid=False)
-    figure.update_xaxes(title="Heard", side="bottom", showgrid=False)
-    return _sized(figure, 360)
+    figure.add_trace(_unseen_markers(words, emotions))
+    if chosen is not None:
+        column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
+        edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
+        figure.add_shape(type="rect", line={"color": CHOSEN, "width": 3}, **edges)
+    figure.update_yaxes(title="Acted", range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
+    figure.update_xaxes(title="Heard", range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
+    return _sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
+
+
+def _unseen_markers(words: list[list[str]], emotions: tuple[str, ...]) -> go.Scatter:
+    """Return an unseen marker in every cell: Streamlit hears clicks on these, and none on a heat map."""
+    unseen = {"marker": {"opacity": 0}}
+    return go.Scatter(
+        x=[heard for _ in emotions for heard in emotions],
+        y=[acted for acted in emotions for _ in emotions],
+        text=sum(words, []),
+        mode="markers",
+        marker={"symbol": "square", "size": 30, "opacity": 0},
+        selected=unseen,
+        unselected=unseen,
+        hovertemplate="%{y}, heard as %{x}: %{text}<extra></extra>",
+    )
 
 
 def calibration_chart(calibration: dict[str, Any]) -> go.Figure:

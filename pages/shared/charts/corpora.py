@@ -1,0 +1,83 @@
+"""What a corpus holds: recordings of each emotion and speaker, and how long they last."""
+
+import plotly.graph_objects as go
+
+from pages.shared.charts import axes
+from pages.shared.names import in_chart
+from ser_core.corpora.overview import CorpusOverview
+from ser_core.emotions import COLOURS
+
+
+def emotions_chart(overview: CorpusOverview) -> go.Figure:
+    """Draw how many recordings each emotion has."""
+    figure = go.Figure(
+        go.Bar(
+            y=list(overview.emotions),
+            x=overview.counts.sum(axis=0).tolist(),
+            orientation="h",
+            marker_color=[COLOURS[emotion] for emotion in overview.emotions],
+            texttemplate="%{x}",
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x} recordings<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="Recordings", showgrid=False)
+    figure.update_yaxes(autorange="reversed")
+    return _sized(figure, _height(overview))
+
+
+def speakers_chart(overview: CorpusOverview) -> go.Figure:
+    """Draw how many recordings each speaker has of each emotion; who has the most stands at the left."""
+    names = [in_chart(name.removeprefix(f"{overview.corpus.name}:")) for name in overview.speakers]
+    figure = go.Figure()
+    for place, emotion in enumerate(overview.emotions):
+        figure.add_trace(
+            go.Bar(
+                x=names,
+                y=overview.counts[:, place].tolist(),
+                name=emotion,
+                marker_color=COLOURS[emotion],
+                hovertemplate="%{x}, " + emotion + ": %{y} recordings<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="Speaker", type="category")  # never numbers, even where all names are
+    figure.update_yaxes(title="Recordings", gridcolor=axes.GREY)
+    return _sized(figure, 360).update_layout(
+        barmode="stack",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+    )
+
+
+def durations_chart(overview: CorpusOverview) -> go.Figure:
+    """Draw how long the recordings of each emotion last: median, quartiles and outliers, in seconds."""
+    figure = go.Figure()
+    recordings = overview.corpus.recordings
+    for emotion in overview.emotions:
+        figure.add_trace(
+            go.Box(
+                x=overview.durations_s[[item.emotion == emotion for item in recordings]].round(3),
+                name=emotion,
+                marker={"color": COLOURS[emotion], "size": 3},
+                line_width=1.5,
+            )
+        )
+    figure.update_xaxes(title="Duration (s)", rangemode="tozero", hoverformat=".2f", gridcolor=axes.GREY)
+    figure.update_yaxes(autorange="reversed")
+    return _sized(figure, _height(overview))
+
+
+def _height(overview: CorpusOverview) -> int:
+    """Return a height in pixels at which the rows of emotions look alike in every corpus."""
+    return 90 + 34 * len(overview.emotions)
+
+
+def _sized(figure: go.Figure, height: int) -> go.Figure:
+    return figure.update_layout(
+        height=height,
+        showlegend=False,
+        margin={"l": 60, "r": 12, "t": 28, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )

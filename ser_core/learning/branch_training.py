@@ -1,0 +1,88 @@
+"""Train the branches of a plan one after the other, and the head that fuses them."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ser_core.learning.dataset import Progress
+from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
+from ser_core.learning.material import Material
+from ser_core.learning.processes import processes
+from ser_core.learning.starting_weights import starting_branch
+from ser_core.learning.training import train_network
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.networks.late_fusion import LateFusion
+
+History = dict[str, list[dict[str, Any]]]
+
+
+def train_stages(
+    plan: TrainingPlan,
+    material: Material,
+    runs: Path,
+    resume: bool,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> tuple[nn.Module, History]:
+    """Return the plan's network, trained, and the history of each stage.
+
+    Parameters
+    ----------
+    runs : Path
+        Holds the states of branches; where one is found and `resume`, its training goes on, or is done already.
+    """
+    branches: dict[str, nn.Module] = {}
+    history: History = {}
+    for done, stage in enumerate(plan.stages):
+
+        def report(fraction: float, text: str, done: int = done, stage: str = stage) -> None:
+            progress((done + fraction) / len(plan.stages), f"{stage}: {text}")
+
+        if stage == "fusion_head":
+            network = _fused(plan, branches)
+            trained = (network, material.train, material.validation, plan.emotions)
+            uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, report, cancelled)
+            history[stage] = [{"epoch": 1, "validation_uar": uar}]
+            continue
+        state = runs / _state_name(plan, stage, material)
+        if not resume and processes().is_global_zero:
+            state.unlink(missing_ok=True)
+        processes().barrier()
+        network = branches[stage] = starting_branch(stage, plan)
+        teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
+        history[stage] = train_network(
+            network,
+            material.train + (material.other_emotions if teacher is not None else []),
+            material.validation,
+            plan.emotions,
+            plan.settings_of(stage),
+            plan.seed,
+            state,
+            plan.front_end.spectrogram.log_offset,
+            report,
+            cancelled,
+            teacher,
+        )
+    return network, history
+
+
+def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
+    torch.manual_seed(plan.seed)
+    fusion = LateFusion(len(plan.emotions))
+    for name, branch in branches.items():
+        body = {key: tensor for key, tensor in branch.state_dict().items() if not key.startswith("head.")}
+        getattr(fusion, name).load_state_dict(body)
+    return fusion
+
+
+def _state_name(plan: TrainingPlan, branch: str, material: Material) -> str:
+    """Name a state by what it follows from, so that a fusion finds the branches that are trained already."""
+    learnt_from = hashlib.sha256(str(plan.warm_start).encode())
+    for entry in sorted(material.train, key=lambda entry: entry.sha256):
+        learnt_from.update(f"{entry.sha256}{entry.start_frames.tolist()}".encode())
+    words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
+    return f"{words}-{learnt_from.hexdigest()[:12]}.safetensors"

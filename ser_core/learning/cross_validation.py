@@ -1,0 +1,81 @@
+"""Train on every fold, and read the figures from everybody together: each speaker as tested by a model new to them."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card
+from ser_core.learning.classifier_training import train_classifier
+from ser_core.learning.dataset import Progress
+from ser_core.learning.model_card import readme_of
+from ser_core.learning.predictions import all_figures, pooled, read_predictions, write_predictions
+from ser_core.learning.processes import processes
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.networks import NETWORKS
+
+#: A finished fold's folder holds the plan that it came of.
+PLAN = "plan.json"
+
+
+def cross_validate(
+    plan: TrainingPlan,
+    folds: Sequence[int],
+    out: Path,
+    runs: Path,
+    *,
+    resume: bool = False,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Train a model on each of some folds, write the first's folder with everybody's figures, and return its card.
+
+    The card's `cross_validation` has the figures over all folds, and the folder's `folds.csv` the table that they are
+    read from.
+
+    Parameters
+    ----------
+    folds : sequence of int
+        From 1.
+    runs : Path
+        Holds the models of the folds too, so that a finished fold is not trained again if `resume`.
+    """
+    models = []
+    for done, fold in enumerate(folds):
+
+        def report(fraction: float, text: str, done: int = done, fold: int = fold) -> None:
+            progress((done + fraction) / len(folds), f"Fold {fold}, {text}")
+
+        models.append(_model_of_fold(replace(plan, fold=fold), runs, resume, report, cancelled))
+    if not processes().is_global_zero:
+        return {}
+    predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
+    tested = f"{plan.split} split, folds {', '.join(map(str, folds))} of {plan.last_fold}"
+    figures = all_figures(predictions) | {"folds": len(folds), "split": tested}
+    card = read_card(models[0]) | {"cross_validation": figures}
+    draft = draft_of(out)
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(models[0], draft, ignore=shutil.ignore_patterns(PLAN))
+    (draft / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (draft / "README.md").write_text(readme_of(out.name, card), encoding="utf-8")
+    write_predictions(predictions, draft / FOLDS_TABLE)
+    publish(draft, out)
+    return card
+
+
+def _model_of_fold(
+    plan: TrainingPlan, runs: Path, resume: bool, progress: Progress, cancelled: Callable[[], bool]
+) -> Path:
+    learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in NETWORKS}
+    words = json.dumps(asdict(plan) | {"training": learning}, indent=1)
+    name = f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-{plan.front_end.selection.rule}"
+    folder = runs / "folds" / name
+    finished = folder / PLAN
+    if resume and finished.is_file() and finished.read_text(encoding="utf-8") == words:
+        return folder
+    train_classifier(plan, folder, runs, resume=resume, progress=progress, cancelled=cancelled)
+    if processes().is_global_zero:
+        finished.write_text(words, encoding="utf-8")
+    return folder

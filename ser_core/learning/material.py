@@ -1,0 +1,92 @@
+"""The recordings that a training learns from, chooses by and is tested on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser_core.corpora import read_corpus
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import SettingsRefused
+from ser_core.learning.dataset import LabelledSpectrogram, Progress, load_dataset
+from ser_core.learning.processes import processes
+from ser_core.learning.starting_weights import heard_before
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.splits import Split, corpus_splits, random_splits, speaker_splits
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Recordings on their sides.
+
+    Attributes
+    ----------
+    other_emotions : list of LabelledSpectrogram
+        By people of the training side alone: a teacher can show them to its pupil.
+    heard : dict of str to str
+        What training, validation and the starting weights have heard: sha256 to corpus:speaker.
+    left_out : list of (file name, reason)
+        Files that were refused.
+    others_count : int
+        Recordings of emotions that are not told apart.
+    words : str
+        How they were divided.
+    """
+
+    train: list[LabelledSpectrogram]
+    validation: list[LabelledSpectrogram]
+    test: list[LabelledSpectrogram]
+    other_emotions: list[LabelledSpectrogram]
+    heard: dict[str, str]
+    left_out: list[tuple[str, str]]
+    others_count: int
+    words: str
+
+
+def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Material:
+    """Read the corpora of a plan and divide them.
+
+    Raises
+    ------
+    SettingsRefused
+        If the starting weights have heard everybody who was to be the test.
+    """
+    items = [item for name, folder in plan.corpora.items() for item in read_corpus(name, folder).recordings]
+    wanted = [item for item in items if item.emotion in plan.emotions]
+    others = [item for item in items if item.emotion not in plan.emotions]
+    with processes().rank_zero_first():
+        dataset, left_out = load_dataset(wanted, plan.emotions, plan.front_end, cache, progress)
+    split = _split(plan, [entry.item for entry in dataset])
+    train, validation, test = ([dataset[i] for i in side] for side in (split.train, split.validation, split.test))
+    speakers, held_out = ({entry.item.speaker_id for entry in side} for side in (train, validation + test))
+    shown: list[LabelledSpectrogram] = []
+    if plan.teaches:
+        of_train = [item for item in others if item.speaker_id in speakers - held_out]
+        with processes().rank_zero_first():
+            shown, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, progress)
+        left_out = left_out + refused
+    before = heard_before(plan)
+    words, test = _unheard(test, before, by_speaker=plan.split != "random", words=split.words)
+    heard = before | {entry.sha256: entry.item.speaker_id for entry in train + validation + shown}
+    return Material(train, validation, test, shown, heard, left_out, len(others), words)
+
+
+def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:
+    if plan.split == "speaker":
+        return speaker_splits(items, plan.folds, plan.seed)[plan.fold - 1]
+    return (random_splits if plan.split == "random" else corpus_splits)(items, plan.seed)[plan.fold - 1]
+
+
+def _unheard(
+    test: list[LabelledSpectrogram], before: dict[str, str], *, by_speaker: bool, words: str
+) -> tuple[str, list[LabelledSpectrogram]]:
+    """Leave out of the test what the starting weights have heard."""
+    speakers = set(before.values()) if by_speaker else set()
+    left = [entry for entry in test if entry.sha256 not in before and entry.item.speaker_id not in speakers]
+    if not left:
+        raise SettingsRefused(
+            f"The weights to begin with have heard all {len(test)} recordings of the test, or their speakers. "
+            "Choose another fold, other recordings, or other weights to begin with."
+        )
+    if len(left) < len(test):
+        words += f"; {len(test) - len(left)} test recordings left out, which the starting weights know"
+    return words, left

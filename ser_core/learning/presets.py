@@ -1,0 +1,29 @@
+"""How each branch learns by default, and how the paper's did."""
+
+from ser_core.learning.augmentation import UNCHANGED
+from ser_core.learning.training import TrainingSettings
+
+#: Kim and Kwak 2024, Table 4: Adam, and nothing else that the paper tells of.
+PAPER = TrainingSettings(
+    epochs=20,
+    batch=128,
+    head_rate=0.01,
+    rate=0.01,
+    weight_decay=0.0,
+    warm_up_share=0.0,
+    final_rate_share=1.0,
+    label_smoothing=0.0,
+    segments_per_recording=None,
+    balance=0.0,
+    averaging=0.0,
+    augmentation=UNCHANGED,
+)
+
+#: YAMNet knows sound from AudioSet and is changed carefully; VGGish begins with nothing and imitates YAMNet.
+PRESETS: dict[str, dict[str, TrainingSettings]] = {
+    "default": {
+        "yamnet": TrainingSettings(epochs=30, rate=5e-4, head_rate=1e-3),
+        "vggish": TrainingSettings(epochs=20, rate=1e-3, head_rate=1e-3, imitation=2.0),
+    },
+    "paper": {"yamnet": PAPER, "vggish": PAPER},
+}

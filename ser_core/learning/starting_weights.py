@@ -1,0 +1,66 @@
+"""What a branch begins with: published weights, those of a model, or chance."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ser_core.checkpoint import find_model, load_network, training_list
+from ser_core.errors import SettingsRefused
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.networks import NETWORKS
+from ser_core.networks.vggish import load_published_weights
+from ser_core.networks.yamnet import load_audioset_weights
+
+YAMNET_WEIGHTS, VGGISH_WEIGHTS = "SER_YAMNET_WEIGHTS", "SER_VGGISH_WEIGHTS"
+
+
+def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
+    """Return a branch before its training.
+
+    The files that `SER_YAMNET_WEIGHTS` and `SER_VGGISH_WEIGHTS` name hold the weights published for AudioSet. Without
+    them YAMNet begins as the shipped model, VGGish with weights drawn by chance. A warm start comes before all.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model to begin with has no such branch.
+    """
+    torch.manual_seed(plan.seed)
+    network = NETWORKS[branch](len(plan.emotions))
+    if model := _model_to_begin_with(branch, plan):
+        _fill(network, branch, model)
+    elif branch == "yamnet":
+        load_audioset_weights(network, os.environ[YAMNET_WEIGHTS])
+    elif published := os.environ.get(VGGISH_WEIGHTS):
+        load_published_weights(network, published)
+    return network
+
+
+def heard_before(plan: TrainingPlan) -> dict[str, str]:
+    """Return the recordings that the starting weights of a plan have heard: sha256 to corpus:speaker."""
+    branches = [stage for stage in plan.stages if stage in NETWORKS]
+    models = {model for branch in branches if (model := _model_to_begin_with(branch, plan))}
+    return {sha256: speaker for model in models for sha256, speaker in training_list(model).items()}
+
+
+def _model_to_begin_with(branch: str, plan: TrainingPlan) -> Path | None:
+    if plan.warm_start is not None:
+        return find_model(plan.warm_start)
+    return find_model("yamnet") if branch == "yamnet" and not os.environ.get(YAMNET_WEIGHTS) else None
+
+
+def _fill(network: nn.Module, branch: str, model: Path) -> None:
+    """Take over all weights of a branch; its last layer where the model has as many classes."""
+    weights = load_network(model)[0].state_dict()
+    if any(name.startswith(f"{branch}.") for name in weights):
+        weights = {n.removeprefix(f"{branch}."): w for n, w in weights.items() if n.startswith(f"{branch}.")}
+    ours = network.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in ours and w.shape == ours[name].shape}
+    if any(name not in fitting for name in ours if not name.startswith("head.")):
+        raise SettingsRefused(
+            f"{model.name} has no {branch} to begin with; give a model of {branch} or of fusion, "
+            "or train without a warm start."
+        )
+    network.load_state_dict(fitting, strict=False)

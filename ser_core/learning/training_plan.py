@@ -1,0 +1,80 @@
+"""What to train on, how it is divided, and what comes of it."""
+
+from dataclasses import dataclass, field, replace
+
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import SettingsRefused
+from ser_core.learning.presets import PRESETS
+from ser_core.learning.training import TrainingSettings
+from ser_core.networks import NETWORKS
+from ser_core.settings import FrontEnd
+
+SPLITS = ("speaker", "random", "corpus")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """All that a training follows from, beside the recordings themselves.
+
+    Attributes
+    ----------
+    corpora : dict of str to str
+        Names and folders.
+    fold : int
+        Which fold of the speakers, or which corpus in the order of their names, is the test; from 1.
+    epochs : int or None
+        Of each branch; None as the preset says.
+    warm_start : str or None
+        A model, by name or path, that the branches begin as.
+    """
+
+    corpora: dict[str, str]
+    network: str = "fusion"
+    emotion_set: str = "core4"
+    split: str = "speaker"
+    folds: int = 5
+    fold: int = 1
+    seed: int = 0
+    preset: str = "default"
+    epochs: int | None = None
+    warm_start: str | None = None
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+
+    def __post_init__(self) -> None:
+        for what, chosen, offered in (
+            ("network", self.network, NETWORKS),
+            ("split", self.split, SPLITS),
+            ("preset", self.preset, PRESETS),
+            ("set of emotions", self.emotion_set, EMOTION_SETS),
+        ):
+            if chosen not in offered:
+                raise SettingsRefused(f"There is no {what} '{chosen}'; choose one of {', '.join(offered)}.")
+        if not 1 <= self.fold <= self.last_fold:
+            raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
+
+    @property
+    def last_fold(self) -> int:
+        """How many ways there are to divide."""
+        return {"speaker": self.folds, "random": 1, "corpus": len(self.corpora)}[self.split]
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """What is told apart."""
+        return EMOTION_SETS[self.emotion_set]
+
+    @property
+    def teaches(self) -> bool:
+        """Whether YAMNet teaches VGGish."""
+        return self.network != "yamnet" and self.settings_of("vggish").imitation > 0
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What is trained, in this order."""
+        if self.network == "fusion":
+            return "yamnet", "vggish", "fusion_head"
+        return ("yamnet", "vggish") if self.teaches else (self.network,)
+
+    def settings_of(self, branch: str) -> TrainingSettings:
+        """Return how a branch learns."""
+        settings = PRESETS[self.preset][branch]
+        return settings if self.epochs is None else replace(settings, epochs=self.epochs)
