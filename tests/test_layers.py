@@ -19,9 +19,18 @@ STAGES = {
     "explanation": "4b",
     **dict.fromkeys(("profile", "focus", "region_audio", "verdict"), "5"),
     **dict.fromkeys(
-        ("pipeline", "jobs", "overview_picture", "analysis_folder", "saved_analyses", "training_process"), "6"
+        (
+            "pipeline",
+            "jobs",
+            "overview_picture",
+            "analysis_folder",
+            "saved_analyses",
+            "training_process",
+            "experiments",
+        ),
+        "6",
     ),
-    **dict.fromkeys(("command_line", "__main__"), "7"),
+    **dict.fromkeys(("commands", "command_line", "__main__"), "7"),
 }
 
 TORCH = {"torch", "torchaudio", "captum"}

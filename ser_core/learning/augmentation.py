@@ -31,7 +31,7 @@ class AugmentationSettings:
     reverberation : float
         Part of the segments that sound in a room of 0.2 to 1 s reverberation, 0 to 10 dB below the direct sound.
     noise : float
-        Part of the segments that get noise of a smooth spectrum, 5 to 35 dB below their own level.
+        Part of the segments that get noise of a smooth spectrum, its magnitude 8 dB above to 30 dB below their own.
     equaliser_db : float
         Each band's level changes by up to about this much, smoothly over the bands, as another microphone would.
     band_limit : float
@@ -128,7 +128,9 @@ def _with_noise(magnitude: Tensor, share: float) -> Tensor:
     if not share:
         return magnitude
     count, _, frames, bands = magnitude.shape
-    level = magnitude.mean(dim=(1, 2, 3)) * 10 ** (-(5 + 30 * torch.rand(count)) / 20) * (torch.rand(count) < share)
+    # White noise whose power is 10 dB below that of speech has a mean magnitude of 2 dB above: it fills every band.
+    level_db = 8 - 38 * torch.rand(count)
+    level = magnitude.mean(dim=(1, 2, 3)) * 10 ** (level_db / 20) * (torch.rand(count) < share)
     tilt = _evenly(count, 12.0)[:, None] * torch.linspace(-1, 1, bands)
     # A band's magnitude in steady noise is spread about its mean as the root of a chi-squared variable is.
     grain = 0.7 + 0.6 * torch.rand(count, 1, frames, bands)

@@ -73,18 +73,31 @@ def predict_corpora(
 
     `condition` is one of `ser_core.learning.degradation.CONDITIONS`, or None for the recordings as they are.
     """
-    classifier, seen = load_model(model), training_list(find_model(model))
-    items = [item for name, folder in corpora.items() for item in read_corpus(name, folder).recordings]
-    wanted = [item for item in items if item.emotion in classifier.emotions]
+    classifier = load_model(model)
+    unheard, excluded, other_emotions = unheard_recordings(model, corpora)
+    predictions, refused = predict_recordings(classifier, unheard, progress, condition)
+    return predictions, {"excluded": excluded, "other_emotions": other_emotions, "refused": refused}
+
+
+def unheard_recordings(model: str | Path, corpora: dict[str, str]) -> tuple[list[LabelledRecording], int, int]:
+    """Return the recordings that a model can be measured on, and how many it was trained on or has no emotion for.
+
+    Raises
+    ------
+    CorpusRefused
+        If none is left.
+    """
+    folder = find_model(model)
+    seen, emotions = training_list(folder), read_card(folder)["emotions"]
+    items = [item for name, place in corpora.items() for item in read_corpus(name, place).recordings]
+    wanted = [item for item in items if item.emotion in emotions]
     unheard = [item for item in wanted if hashlib.sha256(item.path.read_bytes()).hexdigest() not in seen]
-    excluded = len(wanted) - len(unheard)
     if not unheard:
         raise CorpusRefused(
-            f"Nothing is left to measure on: {excluded} of {len(wanted)} recordings were trained on. "
+            f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    predictions, refused = predict_recordings(classifier, unheard, progress, condition)
-    return predictions, {"excluded": excluded, "other_emotions": len(items) - len(wanted), "refused": refused}
+    return unheard, len(wanted) - len(unheard), len(items) - len(wanted)
 
 
 def predict_recordings(
@@ -111,10 +124,10 @@ def predict_recordings(
         rows.append((recording.sha256, item, _probabilities(recording, classifier)))
     if not rows:
         raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
-    return _tabulate(classifier.emotions, rows), refused
+    return tabulate(classifier.emotions, rows), refused
 
 
-def _tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
+def tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
     """Return the table of (SHA-256, recording, probabilities)."""
     return Predictions(
         emotions,

@@ -1,0 +1,1 @@
+"""The commands of `python -m ser_core`, a file each."""

@@ -1,0 +1,88 @@
+"""`analyse`: what is heard in recordings, and where the evidence lies."""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from ser_core.analysis_folder import folder_name, save_analysis
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.commands.arguments import Commands, model_or_default, printed_progress, whole_number
+from ser_core.errors import SerError
+from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.relevance import FILLS
+from ser_core.pipeline import analyse_recording
+from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    analyse = commands.add_parser(
+        "analyse", help="say which emotion is heard in recordings, and where the evidence lies"
+    )
+    analyse.add_argument("files", nargs="+", metavar="FILE")
+    analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    analyse.add_argument("--explain", type=_methods, default=tuple(EXPLAINERS), metavar=",".join(EXPLAINERS))
+    analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
+    analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
+    analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
+    analyse.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks and of the random fill")
+    analyse.add_argument("--layer", help="where Grad-CAM looks; default: the model's own")
+    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="how many LIME listens to")
+    analyse.add_argument(
+        "--fill", choices=FILLS, default=LimeSettings().fill, help="what LIME and occlusion put instead"
+    )
+    analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
+    analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
+    analyse.set_defaults(run=_analyse)
+
+
+def _analyse(asked: argparse.Namespace) -> int:
+    classifier = load_model(model_or_default(asked.model))
+    settings = AnalysisSettings(
+        emotion=asked.emotion,
+        against=asked.against,
+        stretch_s=asked.stretch,
+        explain=asked.explain,
+        seed=asked.seed,
+        grad_cam=GradCamSettings(asked.layer),
+        occlusion=OcclusionSettings(fill=asked.fill),
+        lime=LimeSettings(masks=asked.masks, fill=asked.fill),
+        focus=FocusSettings(smoothing_s=asked.smoothing),
+    )
+    stems = Counter(folder_name(Path(file).name) for file in asked.files)
+    refused = 0
+    for file in asked.files:
+        # A name of bytes that are no text could be neither printed nor written.
+        name = Path(file).name.encode(errors="replace").decode()
+        try:
+            recording = read_recording(file, name)
+            analysis = analyse_recording(recording, classifier, settings, printed_progress())
+        except SerError as refusal:
+            refused += 1
+            named = str(refusal).startswith(f"{name}:")
+            print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
+            continue
+        stem = folder_name(recording.name)
+        folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
+        save_analysis(analysis, folder, settings.focus)
+        best = max(analysis.scores.recording)
+        focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
+        print(f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {focus}, {folder}")
+    return 2 if refused else 0
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    methods = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not methods or not set(methods) <= set(EXPLAINERS):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(EXPLAINERS)}")
+    return methods
+
+
+def _stretch(text: str) -> tuple[float, float]:
+    try:
+        start_s, end_s = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form START:END, in seconds") from None
+    return start_s, end_s

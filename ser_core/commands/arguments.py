@@ -1,0 +1,70 @@
+"""What several commands ask for and print in the same way."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ser_core.checkpoint import model_names
+from ser_core.errors import SettingsRefused
+
+#: argparse has no public name for it.
+Commands = argparse._SubParsersAction
+
+
+def model_or_default(name: str | None) -> str:
+    """Return the model that was asked for, else the first that is shipped."""
+    if name is not None:
+        return name
+    if not model_names():
+        raise SettingsRefused("No model is shipped here. Train one, or give the folder of one with --model.")
+    return model_names()[0]
+
+
+def whole_number(text: str) -> int:
+    """Read a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
+    return int(text)
+
+
+def corpus_at(text: str) -> tuple[str, str]:
+    """Read NAME=DIR."""
+    name, separator, folder = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form NAME=DIR")
+    return name, folder
+
+
+def fold_numbers(text: str, last: int) -> list[int]:
+    """Read the numbers of folds: one, several with commas, or all."""
+    if text == "all":
+        return list(range(1, last + 1))
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise SettingsRefused(f"'{text}' names no folds; give a number, several as 1,2,3, or all.")
+    return sorted({int(part) for part in text.split(",")})
+
+
+def print_figures(result: dict[str, Any]) -> None:
+    """Print the UAR of each corpus and their mean."""
+    for name, f in result["corpora"].items():
+        low, high = f["interval"]
+        print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
+    print(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
+
+
+def printed_progress() -> Callable[[float, str], None]:
+    """Print what is being done and about how long it will take, at most every ten seconds."""
+    started = printed = time.monotonic()
+
+    def show(fraction: float, text: str) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if now - printed < 10:
+            return
+        printed = now
+        left = (now - started) * (1 - fraction) / max(fraction, 1e-3)
+        print(f"{100 * fraction:3.0f} %  {text}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,31 @@
+"""`evaluate`: a model on corpora that it was not trained on."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ser_core.commands.arguments import Commands, corpus_at, model_or_default, print_figures, printed_progress
+from ser_core.learning.model_evaluation import evaluate_model
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    evaluate = commands.add_parser("evaluate", help="measure a model on corpora that it was not trained on")
+    evaluate.add_argument("--model", default=None, metavar="NAME|PATH")
+    evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
+    evaluate.add_argument("--robustness", action="store_true", help="measure on degraded recordings too")
+    evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(asked: argparse.Namespace) -> int:
+    result = evaluate_model(
+        model_or_default(asked.model), dict(asked.corpus), printed_progress(), robustness=asked.robustness
+    )
+    print_figures(result)
+    for condition, measured in result.get("robustness", {}).items():
+        print(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
+    print(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0

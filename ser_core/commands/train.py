@@ -1,0 +1,62 @@
+"""`train`: a classifier from corpora, on one fold or on several."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, print_figures, printed_progress, whole_number
+from ser_core.emotions import EMOTION_SETS
+from ser_core.learning.classifier_training import train_classifier
+from ser_core.learning.cross_validation import cross_validate
+from ser_core.learning.presets import PRESETS
+from ser_core.learning.training_plan import SPLITS, TrainingPlan
+from ser_core.networks import NETWORKS
+from ser_core.settings import FrontEnd, SelectionSettings
+from ser_core.training_process import runs_folder
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
+    train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
+    train.add_argument("--network", choices=tuple(NETWORKS), default="fusion")
+    train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
+    train.add_argument("--folds", type=int, default=5, help="of the speaker split")
+    train.add_argument(
+        "--fold", default="1", metavar="N[,N...]|all", help="the fold, or corpus in order of names, that is the test"
+    )
+    train.add_argument("--emotions", choices=tuple(EMOTION_SETS), default="core4", help="what is told apart")
+    train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="how the branches learn")
+    train.add_argument("--warm-start", metavar="MODEL", help="begin as this model, by name or path")
+    train.add_argument("--epochs", type=int, help="of each branch")
+    train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
+    train.add_argument("--seed", type=whole_number, default=0)
+    train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR")
+    train.set_defaults(run=_train)
+
+
+def _train(asked: argparse.Namespace) -> int:
+    plan = TrainingPlan(
+        corpora=dict(asked.corpus),
+        network=asked.network,
+        split=asked.split,
+        folds=asked.folds,
+        seed=asked.seed,
+        emotion_set=asked.emotions,
+        preset=asked.preset,
+        warm_start=asked.warm_start,
+        epochs=asked.epochs,
+        front_end=FrontEnd(selection=SelectionSettings(asked.select)),
+    )
+    folds = fold_numbers(asked.fold, plan.last_fold)
+    if len(folds) > 1:
+        card = cross_validate(plan, folds, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+    else:
+        plan = replace(plan, fold=folds[0])
+        card = train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+    if card:  # of several processes only the first has it
+        tested = card.get("cross_validation", card["test_figures"])
+        print_figures(tested)
+        print(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
+    return 0

@@ -1,0 +1,43 @@
+"""The paper's experiments, each a function that returns its figures; `write_result` keeps them beside the models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ser_core.checkpoint import MODELS
+from ser_core.errors import SettingsRefused
+
+#: The names that the command line uses, and what each measures.
+EXPERIMENTS = {
+    "selection": "what data selection saves and costs (Figs. 20 to 23, Table 5)",
+    "bands": "which frequencies speak for which emotion (Fig. 24)",
+    "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
+}
+FOLDER = "experiments"
+
+
+def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Path:
+    """Write an experiment's figures, whole or not at all, and return their file."""
+    file = models / FOLDER / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half_written = file.with_suffix(".part")
+    half_written.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    half_written.replace(file)
+    return file
+
+
+def read_result(name: str, models: Path = MODELS) -> dict[str, Any] | None:
+    """Return an experiment's figures, or None where it was not run yet.
+
+    Raises
+    ------
+    SettingsRefused
+        If they are damaged.
+    """
+    file = models / FOLDER / f"{name}.json"
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise SettingsRefused(f"{file.name} is damaged. Run `python -m ser_core experiment {name}` again.") from None

@@ -1,0 +1,87 @@
+"""Where VGGish and YAMNet look in the same segment (the paper's Fig. 7)."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import AudioRefused, SettingsRefused
+from ser_core.explanation.grad_cam import resize
+from ser_core.explanation.relevance import Progress
+from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.pipeline import segments_of
+from ser_core.scores import softmax
+from ser_core.spectrogram import spectrogram_of
+
+BRANCHES = ("vggish", "yamnet")
+
+
+def branch_maps(model: str, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+    """Return how alike the branches' Grad-CAM maps are, and both maps of one segment.
+
+    Of each recording one segment counts: the kept one that scores highest for the emotion that was acted.
+
+    Returns
+    -------
+    dict
+        `rank_correlation` of the two maps, the median over recordings and their `quartiles`; `cells` of each branch's
+        own map; `example`, the segment with the highest score of all: its `log_mel` (frames, bands), `maps` of each
+        branch on its own grid, `emotion`, `corpus`, `score`.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model has not both branches.
+    """
+    classifier = load_model(model)
+    if not set(BRANCHES) <= set(classifier.layers):
+        raise SettingsRefused(
+            f"{model} has the layers {', '.join(classifier.layers)}; choose a fusion of both branches."
+        )
+    items, *_ = unheard_recordings(model, corpora)
+    correlations, example = [], {"score": -1.0}
+    for done, item in enumerate(items):
+        progress(done / len(items), f"Explaining recording {done} of {len(items)}")
+        found = _best_segment(item, classifier)
+        if found is None:
+            continue
+        values, score = found
+        maps = _maps(values, item.emotion, classifier)
+        correlations.append(spearmanr(*(resize(map_[None], values.shape).ravel() for map_ in maps.values())).statistic)
+        if score > example["score"]:
+            example = {
+                "score": round(score, 4),
+                "emotion": item.emotion,
+                "corpus": item.corpus,
+                "log_mel": np.round(values.astype(float), 1).tolist(),
+                "maps": {name: np.round(map_.astype(float), 5).tolist() for name, map_ in maps.items()},
+            }
+    return {
+        "model": model,
+        "corpora": sorted({item.corpus for item in items}),
+        "recordings": len(correlations),
+        "rank_correlation": round(float(np.nanmedian(correlations)), 3),
+        "quartiles": np.round(np.nanpercentile(correlations, [25, 75]), 3).tolist(),
+        "cells": {name: [len(map_), len(map_[0])] for name, map_ in example["maps"].items()},
+        "example": example,
+    }
+
+
+def _best_segment(item: LabelledRecording, classifier: Classifier) -> tuple[np.ndarray, float] | None:
+    try:
+        recording = read_recording(item.path)
+    except AudioRefused:
+        return None
+    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
+    values = segments.values[segments.kept]
+    scores = softmax(classifier.score(values), classifier.temperature)[:, classifier.emotions.index(item.emotion)]
+    return values[scores.argmax()], float(scores.max())
+
+
+def _maps(values: np.ndarray, emotion: str, classifier: Classifier) -> dict[str, np.ndarray]:
+    weights = np.array([name == emotion for name in classifier.emotions], np.float32)
+    return {branch: classifier.class_activation(values[None], weights, branch)[0] for branch in BRANCHES}

@@ -1,0 +1,101 @@
+"""Which frequencies speak for which emotion: Grad-CAM's mean over the recordings of corpora (the paper's Fig. 24)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import AudioRefused
+from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.relevance import Progress, Question
+from ser_core.learning.evaluation import RESAMPLES
+from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.pipeline import segments_of
+from ser_core.settings import AnalysisSettings
+from ser_core.spectrogram import band_centres_hz, spectrogram_of
+
+METHOD = "grad_cam"
+SEED = 0
+
+
+def relevance_by_band(model: str, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+    """Return the mean relevance of each band for each emotion, for the emotion that was acted.
+
+    A recording's map counts by the share that a band has of all its relevance, whatever its sign, so that strong maps
+    do not outvote weak ones; a speaker counts once, and a corpus once.
+
+    Returns
+    -------
+    dict
+        `band_hz` (bands,), and of each emotion: `share` (bands,), signed, its absolute values adding up to at most 1;
+        `centre_hz`, where the positive evidence lies on average, and its 95 % `interval` over speakers drawn within
+        their corpora; `recordings`.
+    """
+    classifier = load_model(model)
+    items, *_ = unheard_recordings(model, corpora)
+    band_hz = band_centres_hz(classifier.front_end.spectrogram)
+    shares = defaultdict(list)
+    for done, item in enumerate(items):
+        progress(done / len(items), f"Explaining recording {done} of {len(items)}")
+        share = _band_shares(item, classifier)
+        if share is not None:
+            shares[item.emotion, item.corpus, item.speaker].append(share)
+    return {
+        "model": model,
+        "method": METHOD,
+        "corpora": sorted({item.corpus for item in items}),
+        "band_hz": np.round(band_hz, 1).tolist(),
+        "emotions": {emotion: _over_speakers(emotion, shares, band_hz) for emotion in classifier.emotions},
+    }
+
+
+def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray | None:
+    """Return each band's share (bands,) of a recording's relevance, or None where there is none."""
+    try:
+        recording = read_recording(item.path)
+    except AudioRefused:
+        return None
+    spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
+    segments = segments_of(spectrogram, classifier.front_end)
+    frames = len(spectrogram.log_mel)
+    question = Question(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
+    settings = AnalysisSettings()
+    own = getattr(settings, METHOD)
+    relevance = EXPLAINERS[METHOD](classifier, question, own, settings.seed, lambda *_: None, lambda: False)
+    whole = np.abs(relevance).sum()
+    return relevance.sum(axis=0) / whole if whole > 0 else None
+
+
+def _over_speakers(
+    emotion: str, shares: dict[tuple[str, str, str], list[np.ndarray]], band_hz: np.ndarray
+) -> dict[str, Any]:
+    of_corpora = defaultdict(list)
+    for (named, corpus, _), each in shares.items():
+        if named == emotion:
+            of_corpora[corpus].append(np.mean(each, axis=0))
+    share = np.mean([np.mean(speakers, axis=0) for speakers in of_corpora.values()], axis=0)
+    rng = np.random.default_rng(SEED)
+    drawn = np.mean([_drawn(speakers, rng) for speakers in of_corpora.values()], axis=0)
+    return {
+        "share": np.round(share, 5).tolist(),
+        "centre_hz": round(float(_centres(share[None], band_hz)[0]), 1),
+        "interval": np.round(np.percentile(_centres(drawn, band_hz), [2.5, 97.5]), 1).tolist(),
+        "recordings": sum(len(each) for (named, *_), each in shares.items() if named == emotion),
+    }
+
+
+def _drawn(speakers: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Return the mean shares (RESAMPLES, bands) of speakers drawn with replacement."""
+    return np.stack(speakers)[rng.integers(len(speakers), size=(RESAMPLES, len(speakers)))].mean(axis=1)
+
+
+def _centres(shares: np.ndarray, band_hz: np.ndarray) -> np.ndarray:
+    """Return the mean frequency of the positive part of shares (n, bands), on the mel scale's own average of bands."""
+    positive = np.clip(shares, 0, None)
+    places = positive @ np.arange(len(band_hz)) / np.maximum(positive.sum(axis=1), 1e-12)
+    return np.interp(places, np.arange(len(band_hz)), band_hz)

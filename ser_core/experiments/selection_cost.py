@@ -1,0 +1,158 @@
+"""What data selection saves and what it costs, beside dropping as much in other ways (Figs. 20 to 23, Table 5)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_core.learning.branch_training import train_stages
+from ser_core.learning.comparison import paired_difference
+from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.material import Material, read_material
+from ser_core.learning.model_evaluation import tabulate
+from ser_core.learning.predictions import Predictions, all_figures, pooled
+from ser_core.learning.training import SEGMENT_FRAMES, logits_of
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.scores import mean_probabilities
+from ser_core.selection import select_segments
+from ser_core.settings import FrontEnd, SelectionSettings
+
+#: Rules to learn by: `minmax` is the paper's; the last two drop as many segments of each recording as it does.
+RULES = ("none", "minmax", "random", "quietest")
+THRESHOLDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+#: The validated UAR that a threshold may cost.
+ADMISSIBLE_LOSS = 0.005
+
+
+def selection_cost(
+    corpora: dict[str, str], network: str, folds: Sequence[int], runs: Path, progress: Progress
+) -> dict[str, Any]:
+    """Train with all segments and with fewer, and compare what is heard.
+
+    Each epoch goes through every segment that is left, so that fewer segments are less time. The threshold is the
+    highest that costs at most half a point of UAR on the validation speakers of the folds, when it is applied to what
+    was learnt from all segments. Tests hear every segment, so that rules differ in training alone; the paper selects
+    in the test too, which `selected_test` measures.
+
+    Parameters
+    ----------
+    runs : Path
+        Keeps the trainings, which go on from there.
+
+    Returns
+    -------
+    dict
+        `threshold`, and of each of `rules`: `segments` learnt from and `seconds` of training, summed over the folds;
+        `figures` of all tested recordings; `gain` and `interval`, the paired difference to learning from all.
+    """
+    plan = TrainingPlan(
+        corpora, network=network, preset="every_segment", front_end=FrontEnd(selection=SelectionSettings("none"))
+    )
+    rules = RULES if network == "yamnet" else RULES[:2]
+    steps = len(rules) * len(folds)
+
+    def part(done: int, words: str) -> Progress:
+        return lambda fraction, text: progress((done + fraction) / steps, f"{words}, {text}")
+
+    materials = {f: read_material(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
+    learnt, validated = {}, []
+    for done, fold in enumerate(folds):
+        trained = _learn(replace(plan, fold=fold), materials[fold], runs, part(done, f"none, fold {fold}"))
+        learnt["none", fold] = trained
+        validation = materials[fold].validation
+        validated.append(_with_thresholds(validation, logits_of(trained["network"], validation), plan.emotions))
+    uars = np.mean([[all_figures(table)["mean_over_corpora_uar"] for table in row] for row in validated], axis=0)
+    admissible = [t for t, uar in zip(THRESHOLDS, uars[1:], strict=True) if uar >= uars[0] - ADMISSIBLE_LOSS]
+    threshold = max(admissible, default=THRESHOLDS[0])
+    for place, rule in enumerate(rules[1:], start=1):
+        for done, fold in enumerate(folds):
+            fewer = [_selected(entry, rule, threshold) for entry in materials[fold].train]
+            words = part(place * len(folds) + done, f"{rule}, fold {fold}")
+            material = replace(materials[fold], train=fewer)
+            learnt[rule, fold] = _learn(replace(plan, fold=fold), material, runs, words)
+    return {
+        "network": network,
+        "folds": list(folds),
+        "threshold": threshold,
+        "validated": dict(zip(("all", *map(str, THRESHOLDS)), np.round(uars, 4).tolist(), strict=True)),
+        **_compared(rules, learnt, materials, plan, threshold),
+    }
+
+
+def _learn(plan: TrainingPlan, material: Material, runs: Path, progress: Progress) -> dict[str, Any]:
+    network, history = train_stages(plan, material, runs, True, progress, lambda: False)
+    return {
+        "network": network,
+        "segments": sum(len(entry.start_frames) for entry in material.train),
+        "seconds": sum(epoch["seconds"] for stage in history.values() for epoch in stage),
+    }
+
+
+def _with_thresholds(
+    entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
+) -> list[Predictions]:
+    """Return what is heard in all segments, then in those that each threshold keeps."""
+    kept = [[np.ones(len(z), bool) for z in logits]]
+    kept += [[_kept(entry, threshold) for entry in entries] for threshold in THRESHOLDS]
+    return [_heard(entries, [z[k] for z, k in zip(logits, each, strict=True)], emotions) for each in kept]
+
+
+def _heard(
+    entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
+) -> Predictions:
+    return tabulate(
+        emotions, [(e.sha256, e.item, mean_probabilities(z, 1.0)) for e, z in zip(entries, logits, strict=True)]
+    )
+
+
+def _kept(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:
+    segments = entry.segments(SEGMENT_FRAMES).astype(np.float32)
+    return select_segments(segments, SelectionSettings("minmax", threshold))[0]
+
+
+def _selected(entry: LabelledSpectrogram, rule: str, threshold: float) -> LabelledSpectrogram:
+    """Return a recording with the segments that a rule leaves; all rules leave as many as `minmax`."""
+    kept = np.flatnonzero(_kept(entry, threshold))
+    if rule == "random":
+        rng = np.random.default_rng(int(entry.sha256[:8], 16))
+        kept = np.sort(rng.permutation(len(entry.start_frames))[: len(kept)])
+    elif rule == "quietest":
+        power = np.exp(2 * entry.segments(SEGMENT_FRAMES).astype(np.float32)).mean(axis=(1, 2))
+        kept = np.sort(np.argsort(power)[len(power) - len(kept) :])
+    return replace(entry, start_frames=entry.start_frames[kept])
+
+
+def _compared(
+    rules: Sequence[str],
+    learnt: dict[tuple[str, int], dict[str, Any]],
+    materials: dict[int, Material],
+    plan: TrainingPlan,
+    threshold: float,
+) -> dict[str, Any]:
+    tables, result = {}, {}
+    for rule in rules:
+        tests = {fold: logits_of(learnt[rule, fold]["network"], m.test) for fold, m in materials.items()}
+        tables[rule] = pooled([_heard(m.test, tests[fold], plan.emotions) for fold, m in materials.items()])
+        difference = paired_difference(tables[rule], tables["none"])
+        result[rule] = {
+            "segments": sum(learnt[rule, fold]["segments"] for fold in materials),
+            "seconds": round(sum(learnt[rule, fold]["seconds"] for fold in materials), 1),
+            "figures": all_figures(tables[rule]),
+            "gain": difference.gain,
+            "interval": list(difference.interval),
+        }
+        if rule == "minmax":
+            chosen = [
+                _heard(
+                    m.test, [z[_kept(e, threshold)] for e, z in zip(m.test, tests[fold], strict=True)], plan.emotions
+                )
+                for fold, m in materials.items()
+            ]
+            result[rule]["selected_test"] = all_figures(pooled(chosen))
+    beside = {}
+    for rule in rules[2:]:
+        difference = paired_difference(tables["minmax"], tables[rule])
+        beside[rule] = {"gain": difference.gain, "interval": list(difference.interval)}
+    return {"rules": result, "minmax_minus": beside}
