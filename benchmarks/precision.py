@@ -9,12 +9,15 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.audio import read_recording
 from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network

@@ -30,7 +30,13 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
         st.plotly_chart(evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch")
     with right:
         st.markdown("**What is taken for what**")
-        corpus = st.selectbox("Corpus", [ALL, *figures["corpora"]], key="evaluate_corpus", label_visibility="collapsed")
+        corpus = st.selectbox(
+            "Corpus",
+            [ALL, *figures["corpora"]],
+            key="evaluate_corpus",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
         shown = figures["pooled"] if corpus == ALL else figures["corpora"][corpus]
         confusion_cell.show_matrix(shown["confusion"], predictions.emotions)
     here = np.array([corpus in (ALL, its) for its in predictions.corpora])

@@ -103,6 +103,24 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
     assert 0.05 < players.nth(1).evaluate("audio => audio.duration") <= length + 0.01
 
 
+@pytest.mark.corpora
+def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_plays(page, corpora):
+    turn_to(page, "Evaluate")
+    matrix = page.locator(".js-plotly-plot", has=page.locator(".ytitle", has_text="Acted")).locator(".nsewdrag")
+    corner = matrix.bounding_box()
+    # happy, heard as angry: the second row, the first column.
+    matrix.click(position={"x": corner["width"] / 8, "y": corner["height"] * 3 / 8})
+    expect(page.get_by_role("combobox", name="Acted")).to_have_value("happy")
+    expect(page.get_by_role("combobox", name="Heard as")).to_have_value("angry")
+    expect(page.get_by_text("the most confident answers first")).to_be_visible()
+    players = page.get_by_test_id("stAudio")
+    expect(players).to_have_count(10)
+    players.first.evaluate("audio => audio.play()")
+    page.wait_for_function("document.querySelector('[data-testid=stAudio]').currentTime > 0.02")
+    page.get_by_role("button", name="Page 2").click()
+    expect(page.get_by_text("11 · ")).to_be_visible()
+
+
 def test_a_refused_file_is_said_in_one_sentence(page, tmp_path):
     (tmp_path / "letter.wav").write_text("Dear reader, this is not audio.")
     page.get_by_role("tab", name="Upload").click()

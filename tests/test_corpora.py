@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.corpora import READERS, read_corpus
-from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.labelled import LabelledRecording, recordings_by_sha256
 from ser_core.emotions import COLOURS
 from ser_core.errors import CorpusRefused
 
@@ -189,6 +189,18 @@ def test_folder_of_another_corpus_is_refused_with_a_name_and_the_reason(tmp_path
         CorpusRefused, match=r"None of the 2 files .* is named as in nemo.*03a01Fa\.wav: name is not of"
     ):
         read_corpus("nemo", tmp_path)
+
+
+def test_recordings_are_found_by_what_is_in_them_and_of_equal_ones_the_first(tmp_path):
+    touched(tmp_path, "b/empty.wav", "a/abc.FLAC", "c/the same.mp3", "notes.txt")
+    for name in ("a/abc.FLAC", "c/the same.mp3", "notes.txt"):
+        (tmp_path / name).write_bytes(b"abc")
+    (tmp_path / "folder.wav").mkdir()
+    assert recordings_by_sha256(tmp_path) == {  # FIPS 180-2: the digests of "abc" and of nothing
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad": tmp_path / "a/abc.FLAC",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": tmp_path / "b/empty.wav",
+    }
+    assert recordings_by_sha256(tmp_path / "gone") == {}
 
 
 # --- the corpora themselves ---

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from ser_core.checkpoint import model_names
+from ser_core.checkpoint import TEST_TABLE, find_model, model_names
 from ser_core.emotions import COLOURS
+from ser_core.learning.predictions import Predictions, in_cell, read_predictions
 from ser_core.samples import samples_here
 
 pytestmark = [
@@ -223,6 +224,88 @@ def test_evaluate_gives_the_figures_of_the_model_that_is_chosen():
     assert not app.exception
     assert [metric.value for metric in app.metric] != first
     assert "speaker-disjoint" in words(app)
+
+
+def cell_of_confusion(acted: str, heard: str) -> AppTest:
+    """Open the page Evaluate and choose a cell of the shown model by its two lists."""
+    app = opened("pages/6_Evaluate.py")
+    app.selectbox(key="widget_acted").select(acted).run()
+    app.selectbox(key="widget_heard").select(heard).run()
+    assert not app.exception
+    return app
+
+
+def recordings_in_cell(acted: str, heard: str) -> Predictions:
+    predictions = read_predictions(find_model(model_names()[0]) / TEST_TABLE)
+    return predictions.of(in_cell(predictions, acted, heard))
+
+
+def test_no_cell_is_chosen_at_first_and_the_page_says_how():
+    app = opened("pages/6_Evaluate.py")
+    assert "Click a cell" in words(app)
+    app.selectbox(key="widget_acted").select("sad").run()
+    assert "Click a cell" in words(app)
+    assert not app.get("audio")
+
+
+def test_recordings_of_a_cell_are_listed_without_their_corpora_and_the_page_says_what_is_missing(monkeypatch):
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    app = cell_of_confusion("happy", "angry")
+    cell = recordings_in_cell("happy", "angry")
+    assert f"**{len(cell.labels)} recordings**" in words(app)
+    listed = [m.value for m in app.markdown if "· speaker" in m.value]
+    assert len(listed) == 10
+    assert listed[0].endswith(f"angry {cell.probabilities[0, 0]:.2f}, happy {cell.probabilities[0, 1]:.2f}")
+    assert "set SER_CORPORA to the folder that holds" in words(app)
+    assert not app.get("audio")
+
+
+def test_a_recording_that_its_corpus_lacks_is_said_to_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path))
+    for corpus in set(recordings_in_cell("happy", "angry").corpora):
+        (tmp_path / corpus).mkdir()
+    app = cell_of_confusion("happy", "angry")
+    assert words(app).count("Not among the files of") == 10
+    assert "set SER_CORPORA" not in words(app)
+
+
+def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    app = cell_of_confusion("happy", "angry")
+    count = recordings_in_cell("happy", "angry").corpora.count("nemo")
+    app.selectbox(key="evaluate_corpus").select("nemo").run()
+    assert f"**{count} recordings**" in words(app)
+    assert all("· nemo ·" in m.value for m in app.markdown if "· speaker" in m.value)
+    app.selectbox(key="widget_heard").select("happy").run()
+    found = [m.value for m in app.markdown if "· speaker" in m.value]
+    assert found
+    assert all("angry" not in one for one in found)
+
+
+@pytest.mark.corpora
+def test_a_recording_of_a_cell_is_heard_and_leads_to_its_evidence_and_back(corpora):
+    app = cell_of_confusion("happy", "angry")
+    cell = recordings_in_cell("happy", "angry")
+    assert len(app.get("audio")) == 10
+    app.button(key=f"why_0_{cell.sha256[0]}").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Explain"
+    assert app.session_state["current"] == cell.sha256[0]
+    asked = app.session_state["choices"]
+    assert (asked["emotion"], asked["against"]) == ("angry", "happy")
+    app.switch_page("pages/6_Evaluate.py").run()
+    assert f"**{len(cell.labels)} recordings**" in words(app)
+
+
+def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
+    from pages.shared import confusion_cell, corpus_recordings
+
+    assert confusion_cell._plain("![x](y) <b>\n# é_1") == r"\!\[x\]\(y\) \<b\> \# é\_1"
+    (tmp_path / "corpora/own").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
+    assert corpus_recordings.folder_of("own") == tmp_path / "corpora/own"
+    assert [corpus_recordings.folder_of(name) for name in ("../secret", str(tmp_path), "", ".")] == [None] * 4
 
 
 def test_training_is_not_offered_without_a_corpus_and_says_what_is_missing(monkeypatch):

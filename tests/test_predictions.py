@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from ser_core.errors import ModelRefused
+from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.learning.predictions import (
     Predictions,
     abstention,
     all_figures,
     calibration,
+    in_cell,
     read_predictions,
     worst_speaker,
     write_predictions,
@@ -70,6 +71,26 @@ def test_figures_by_gender_leave_out_whose_gender_is_not_known():
     p = table([0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0.7] * 5, genders=["female", "female", "male", "male", ""])
     by_gender = all_figures(p)["gender"]
     assert {gender: f["accuracy"] for gender, f in by_gender.items()} == {"female": 1.0, "male": 0.5}
+
+
+def test_a_cell_holds_what_was_acted_and_heard_so_the_most_confident_first():
+    p = table([0, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, 1], [0.6, 0.9, 0.8, 0.7, 0.95, 0.8])
+    assert in_cell(p, "angry", "sad").tolist() == [4, 2, 5, 0]
+    assert in_cell(p, "angry", "angry").tolist() == [1]
+    assert in_cell(p, "sad", "angry").tolist() == []
+
+
+def test_every_recording_stands_in_one_cell_as_the_confusion_matrix_counts():
+    rng = np.random.default_rng(0)
+    p = table(rng.integers(0, 2, 50), rng.integers(0, 2, 50), 0.5 + rng.random(50) / 2)
+    cells = [[in_cell(p, acted, heard) for heard in p.emotions] for acted in p.emotions]
+    assert [[len(cell) for cell in row] for row in cells] == all_figures(p)["pooled"]["confusion"]
+    assert sorted(place for row in cells for cell in row for place in cell) == list(range(50))
+
+
+def test_a_cell_of_an_emotion_that_the_model_does_not_know_is_refused():
+    with pytest.raises(SettingsRefused, match="'calm'"):
+        in_cell(table([0], [0], [0.9]), "angry", "calm")
 
 
 def test_rows_are_picked_by_flags_and_by_places_alike():

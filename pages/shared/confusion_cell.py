@@ -72,7 +72,7 @@ def _page_of(cell: Predictions) -> range:
             f"**{count} recording{'s' if count > 1 else ''}**, the most confident answers first", width="content"
         )
         pages = -(-count // ON_A_PAGE)
-        page = st.pagination(pages, key=f"page_{cell.sha256[0]}_{count}") if pages > 1 else 1
+        page = st.pagination(pages, key=f"page_{cell.sha256[0]}_{count}", persist_state="session") if pages > 1 else 1
     return range(count)[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
 
 
@@ -103,14 +103,15 @@ def _show_recording(cell: Predictions, place: int) -> None:
         if corpus_recordings.folder_of(corpus):
             play.caption(f"Not among the files of {_plain(corpus)} on this machine.")
         return
+    evidence = "See the evidence on the page Explain."
     try:
         play.audio(corpus_recordings.sound(sha256, file))
-    except SerError as refusal:
-        play.error(str(refusal))
-        return
-    evidence = "See the evidence on the page Explain."
-    if why.button("Why?", key=f"why_{sha256}", icon=":material/visibility:", help=evidence, width="stretch"):
-        _explain(file, *scores)
+        if why.button(
+            "Why?", key=f"why_{place}_{sha256}", icon=":material/visibility:", help=evidence, width="stretch"
+        ):
+            _explain(file, *scores)
+    except (SerError, OSError) as refusal:
+        play.error(str(refusal), icon=":material/error:")
 
 
 def _explain(file: Path, heard: str, acted: str | None = None) -> None:

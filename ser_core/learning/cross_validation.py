@@ -41,14 +41,19 @@ def cross_validate(
         From 1.
     runs : Path
         Holds the models of the folds too, so that a finished fold is not trained again if `resume`.
+
+    Raises
+    ------
+    SettingsRefused
+        If there is no such fold, before any is trained.
     """
     models = []
-    for done, fold in enumerate(folds):
+    for done, of_fold in enumerate([replace(plan, fold=fold) for fold in folds]):
 
-        def report(fraction: float, text: str, done: int = done, fold: int = fold) -> None:
+        def report(fraction: float, text: str, done: int = done, fold: int = of_fold.fold) -> None:
             progress((done + fraction) / len(folds), f"Fold {fold}, {text}")
 
-        models.append(_model_of_fold(replace(plan, fold=fold), runs, resume, report, cancelled))
+        models.append(_model_of_fold(of_fold, runs, resume, report, cancelled))
     if not processes().is_global_zero:
         return {}
     predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])

@@ -109,7 +109,7 @@ def train_network(
     showing both the same changed and mixed input.
     """
     fabric = processes()
-    run = _Run(network, teacher, settings, _steps(dataset, settings), fabric)
+    run = Run(network, teacher, settings, _steps(dataset, settings), fabric)
     identity = {"settings": asdict(settings), "seed": seed, "recordings": len(dataset), "emotions": list(emotions)}
     history = run.restore(state_file, identity) if state_file.exists() else []
     weights = sampling_weights(dataset, settings.balance)
@@ -176,7 +176,7 @@ class _Learner(nn.Module):
         return logits, None if self.imitator is None else self.imitator(self.network.features(maps))
 
 
-class _Run:
+class Run:
     """Network, optimiser, averaged weights and best weights: all that a state file holds."""
 
     def __init__(

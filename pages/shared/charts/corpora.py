@@ -63,7 +63,7 @@ def durations_chart(overview: CorpusOverview) -> go.Figure:
                 line_width=1.5,
             )
         )
-    figure.update_xaxes(title="Duration (s)", rangemode="tozero", hoverformat=".2f", gridcolor=axes.GREY)
+    figure.update_xaxes(title="Duration (s)", rangemode="tozero", hoverformat=".2f", showgrid=True, gridcolor=axes.GREY)
     figure.update_yaxes(autorange="reversed")
     return _sized(figure, _height(overview))
 

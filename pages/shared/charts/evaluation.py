@@ -39,7 +39,7 @@ def confusion_chart(
             hoverinfo="skip",
         )
     )
-    figure.add_trace(_unseen_markers(words, emotions))
+    figure.add_trace(_unseen_markers(emotions))
     if chosen is not None:
         column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
         edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
@@ -49,18 +49,17 @@ def confusion_chart(
     return _sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
-def _unseen_markers(words: list[list[str]], emotions: tuple[str, ...]) -> go.Scatter:
+def _unseen_markers(emotions: tuple[str, ...]) -> go.Scatter:
     """Return an unseen marker in every cell: Streamlit hears clicks on these, and none on a heat map."""
     unseen = {"marker": {"opacity": 0}}
     return go.Scatter(
         x=[heard for _ in emotions for heard in emotions],
         y=[acted for acted in emotions for _ in emotions],
-        text=sum(words, []),
         mode="markers",
         marker={"symbol": "square", "size": 30, "opacity": 0},
         selected=unseen,
         unselected=unseen,
-        hovertemplate="%{y}, heard as %{x}: %{text}<extra></extra>",
+        hovertemplate="%{y}, heard as %{x}<br>Click to hear<extra></extra>",
     )
 
 

@@ -1,0 +1,95 @@
+"""Segments a second in training: ours, with augmentation and averaged weights, beside a plain float32 loop without.
+
+    python benchmarks/training_speed.py [--quick] [--json FILE]
+
+The plain loop computes each layer as it is written: convolution, batch norm, ReLU. Both see the same random segments
+in batches of 64, in turns, so that what else the machine does hits both alike.
+`limit` is the part of the arithmetic alone that ours reaches: its forward and backward pass, repeated on one batch.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.learning.presets import PRESETS
+from ser_core.learning.processes import processes
+from ser_core.learning.training import Run
+from ser_core.networks import NETWORKS
+from ser_core.networks.yamnet import SamePadConvolution
+
+BATCH, CLASSES = 64, 4
+
+
+def plain_step(network: torch.nn.Module) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    for module in network.modules():
+        if isinstance(module, SamePadConvolution):
+            module.convolved = module.conv.forward
+    optimiser = torch.optim.AdamW(network.parameters())
+    network.train()
+
+    def step(segments: torch.Tensor, labels: torch.Tensor) -> None:
+        loss = F.cross_entropy(network(segments), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def our_step(name: str) -> tuple[Callable[[torch.Tensor, torch.Tensor], None], Run]:
+    run = Run(NETWORKS[name](CLASSES), None, PRESETS["default"][name], 1_000, processes())
+    return lambda segments, labels: run.step(segments, F.one_hot(labels, CLASSES).float(), 0.001), run
+
+
+def arithmetic_alone(run: Run) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    def passes(segments: torch.Tensor, labels: torch.Tensor) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, _ = run.learner(segments.contiguous(memory_format=torch.channels_last))
+        F.cross_entropy(logits.float(), labels).backward()
+
+    return passes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="2 turns of 4 steps instead of 5 of 10")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    turns, steps = (2, 4) if asked.quick else (5, 10)
+    torch.manual_seed(0)
+    segments = torch.randn(BATCH, 1, 96, 64) - 3
+    labels = torch.randint(0, CLASSES, (BATCH,))
+    result = {"machine": f"{platform.machine()}, {torch.get_num_threads()} threads", "batch": BATCH}
+    for name in ("yamnet", "vggish"):
+        ours, run = our_step(name)
+        contenders = {"plain": plain_step(NETWORKS[name](CLASSES)), "ours": ours, "arithmetic": arithmetic_alone(run)}
+        seconds = dict.fromkeys(contenders, 0.0)
+        for turn in range(turns + 1):  # the first warms up
+            for contender, step in contenders.items():
+                began = time.perf_counter()
+                for _ in range(steps):
+                    step(segments, labels)
+                seconds[contender] += (time.perf_counter() - began) * (turn > 0)
+        rates = {contender: BATCH * steps * turns / spent for contender, spent in seconds.items()}
+        result[name] = {
+            "plain_segments_per_s": round(rates["plain"], 1),
+            "our_segments_per_s": round(rates["ours"], 1),
+            "ratio": round(rates["ours"] / rates["plain"], 2),
+            "limit": round(rates["ours"] / rates["arithmetic"], 2),
+        }
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
