@@ -2,11 +2,13 @@
 
 import argparse
 
+from ser_core.checkpoint import find_model
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, printed_progress
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
 from ser_core.experiments.relevance_by_band import relevance_by_band
 from ser_core.experiments.results_page import write_results_page
+from ser_core.experiments.robustness import robustness
 from ser_core.experiments.selection_cost import selection_cost
 from ser_core.networks import NETWORKS
 from ser_core.training_process import runs_folder
@@ -21,7 +23,9 @@ def add(commands: Commands) -> None:
         "name", choices=tuple(EXPERIMENTS), help="; ".join(f"{n}: {w}" for n, w in EXPERIMENTS.items())
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    experiment.add_argument("--model", default="fusion", metavar="NAME|PATH", help="whose maps: bands and branches")
+    experiment.add_argument(
+        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: all but selection"
+    )
     experiment.add_argument("--network", choices=tuple(NETWORKS), default="yamnet", help="what is trained: selection")
     experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five: selection")
     experiment.set_defaults(run=_experiment)
@@ -34,6 +38,9 @@ def _experiment(asked: argparse.Namespace) -> int:
         result = selection_cost(corpora, asked.network, fold_numbers(asked.fold, 5), runs_folder(), printed_progress())
     elif name == "bands":
         result = relevance_by_band(asked.model, corpora, printed_progress())
+    elif name == "robustness":
+        name = f"robustness-{find_model(asked.model).name}"
+        result = robustness(asked.model, corpora, printed_progress())
     else:
         result = branch_maps(asked.model, corpora, printed_progress())
     print(f"Written: {write_result(name, result)} and {write_results_page()}.")

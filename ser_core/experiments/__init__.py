@@ -11,6 +11,7 @@ from ser_core.errors import SettingsRefused
 EXPERIMENTS = {
     "selection": "what data selection saves and costs (Figs. 20 to 23, Table 5)",
     "bands": "which frequencies speak for which emotion (Fig. 24)",
+    "robustness": "how a model stands noise, another level, lines and rooms",
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
 }
 FOLDER = "experiments"

@@ -26,8 +26,11 @@ def write_results_page(models: Path = MODELS) -> Path:
         "cards in this folder. UAR is the mean of the emotions' recalls. Intervals (95 %) resample speakers.",
         _recognition(models),
     ]
-    for name in ("selection-yamnet", "selection-fusion"):
-        if result := read_result(name, models):
+    stood = [result for name in model_names(models) if (result := read_result(f"robustness-{name}", models))]
+    if stood:
+        parts.append(_robustness(stood))
+    for network in ("yamnet", "vggish", "fusion"):
+        if result := read_result(f"selection-{network}", models):
             parts.append(_selection(result))
     if result := read_result("bands", models):
         parts.append(_bands(result))
@@ -70,6 +73,22 @@ def _differences(models: Path, names: Sequence[str]) -> list[str]:
             gain = _difference(d.gain, d.interval)
             lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
     return lines
+
+
+def _robustness(results: list[dict[str, Any]]) -> str:
+    conditions = list(results[0]["conditions"])
+    rows = [
+        [condition, *(_percent(r["conditions"][condition]["mean_over_corpora_uar"]) for r in results)]
+        for condition in conditions
+    ]
+    splits = "\n".join(f"- {r['model']}: {r['split']}." for r in results)
+    return f"""## How the models stand worse sound
+
+UAR, mean over corpora, on recordings that the model never heard.
+
+{splits}
+
+{_table(["condition", *(r["model"] for r in results)], rows)}"""
 
 
 def _selection(result: dict[str, Any]) -> str:
