@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from ser_core.corpora.labelled import audio_files
 from ser_core.errors import ModelRefused
 from ser_core.networks import NETWORKS
 from ser_core.networks.late_fusion import LateFusion
-from ser_core.networks.vggish import VGGish
+from ser_core.networks.vggish import GROUPS, PUBLISHED_PLACES, VGGish, load_published_weights
 from ser_core.networks.yamnet import AUDIOSET_CLASSES, SEPARABLE, SamePadConvolution, YAMNet, load_audioset_weights
 from ser_core.segments import split_into_segments
 from ser_core.settings import SegmentSettings, SpectrogramSettings
@@ -89,6 +90,79 @@ def test_late_fusion_features_are_those_of_vggish_followed_by_those_of_yamnet():
 def test_every_network_answers_with_a_logit_for_each_class(name, classes):
     with torch.inference_mode():
         assert NETWORKS[name](classes).eval()(SEGMENTS).shape == (2, classes)
+
+
+def pools_of_relus(network, segments):
+    """The maps after the four pools, each of which comes after a ReLU, as VGG is drawn."""
+    pools = []
+    for group in network.groups:
+        for layer in group:
+            if isinstance(layer, torch.nn.Conv2d):
+                segments = layer(segments)
+            elif isinstance(layer, torch.nn.BatchNorm2d):
+                segments = F.relu(layer(segments))
+        segments = F.max_pool2d(segments, 2)
+        pools.append(segments)
+    return pools
+
+
+def test_vggish_pools_before_its_relus_and_gives_the_very_maps_and_gradients_of_pools_behind_them():
+    network, results = fresh(VGGish), []
+    segments = torch.randn(2, 1, 96, 64)
+    for maps in (lambda: network.maps(segments)["vggish"], lambda: network.fuse(pools_of_relus(network, segments)[1:])):
+        network.zero_grad()
+        fused = maps()
+        fused.square().mean().backward()
+        gradients = {name: p.grad for name, p in network.groups.named_parameters()}
+        results.append((fused, gradients))
+    (found, gradients), (expected, wanted) = results
+    assert torch.equal(found, expected)
+    assert all(torch.equal(gradients[name], wanted[name]) for name in wanted)
+    assert all(gradient.abs().max() > 0 for gradient in wanted.values())
+
+
+KINDS = {
+    "depthwise": {"kernel": 3, "groups": 8},
+    "strided depthwise": {"kernel": 3, "stride": 2, "groups": 8},
+    "1x1": {"kernel": 1},
+    "first": {"kernel": 3, "stride": 2},
+}
+
+
+def bent(out):
+    """A loss to which every cell counts differently, so that each gradient is tested."""
+    return (out.float() * torch.arange(out.numel()).view(out.shape).cos()).sum()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(12, 8), (7, 5)])
+def test_convolutions_give_and_learn_in_bfloat16_what_torchs_own_do_in_single_precision(kind, size):
+    torch.manual_seed(0)
+    layer = SamePadConvolution(8, 8, **KINDS[kind]).train()
+    x = torch.rand(4, 8, *size).bfloat16()
+    lower, single = x.clone().requires_grad_(), x.float().requires_grad_()
+    expected = F.conv2d(single, layer.conv.weight, None, layer.conv.stride, layer.conv.padding, 1, layer.conv.groups)
+    bent(expected).backward()
+    wanted, layer.conv.weight.grad = layer.conv.weight.grad, None
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer.convolved(lower)
+    bent(found).backward()
+    pairs = (found.detach(), expected.detach()), (lower.grad, single.grad), (layer.conv.weight.grad, wanted)
+    for ours, theirs in pairs:
+        assert theirs.abs().max() > 0.1
+        torch.testing.assert_close(ours.float(), theirs, rtol=0, atol=float(0.02 * theirs.abs().max()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_convolution_answers_alike_whether_it_is_to_learn_or_not(kind):
+    layer = SamePadConvolution(8, 8, **KINDS[kind])
+    x = torch.randn(2, 8, 12, 8)
+    with torch.inference_mode():
+        learning = layer.train().convolved(x)
+        answering = layer.eval().convolved(x)
+    assert learning.shape == answering.shape
+    assert answering.abs().max() > 0.1
+    torch.testing.assert_close(learning, answering, rtol=1e-4, atol=1e-5)
 
 
 def test_pool_fusion_adds_the_three_maps_after_their_1x1_convolutions():
@@ -221,6 +295,75 @@ def published_weights():
 
 def batch_norm(layer, channels):
     return {f"{layer}.bn.{name}": torch.rand(channels) for name in ("bias", "running_mean", "running_var")}
+
+
+@pytest.fixture
+def published_vggish(tmp_path, monkeypatch):
+    """Random weights under the published names, in a file that is taken for the published one."""
+    torch.manual_seed(0)
+    counts = [count for group in GROUPS for count in group]
+    tensors = {"embeddings.0.weight": torch.randn(3, 3)}
+    for place, channels, out in zip(PUBLISHED_PLACES, [1, *counts], counts, strict=False):
+        tensors |= {f"features.{place}.weight": torch.randn(out, channels, 3, 3)}
+        tensors |= {f"features.{place}.bias": torch.randn(out)}
+    file = tmp_path / "vggish-made-up.pth"
+    torch.save(tensors, file)
+    digits = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr("ser_core.networks.vggish.PUBLISHED_SHA256", digits)
+    return file, tensors
+
+
+def test_every_convolution_of_vggish_gets_its_published_weights_and_all_after_them_stays(published_vggish):
+    file, published = published_vggish
+    network = VGGish(4)
+    after = {name: tensor.clone() for name, tensor in network.state_dict().items() if not name.startswith("groups.")}
+    load_published_weights(network, file)
+    layers = [layer for group in network.groups for layer in group]
+    convolutions = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
+    norms = [layer for layer in layers if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert len(convolutions) == len(norms) == 6
+    for convolution, norm, place in zip(convolutions, norms, PUBLISHED_PLACES, strict=True):
+        assert torch.equal(convolution.weight, published[f"features.{place}.weight"])
+        assert torch.equal(norm.bias, published[f"features.{place}.bias"])
+    assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in after.items())
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_vggish_with_published_weights_answers_as_the_published_layers_do(published_vggish, number):
+    file, published = published_vggish
+    network = VGGish(4)
+    load_published_weights(network, file)
+    places = [PUBLISHED_PLACES[:1], PUBLISHED_PLACES[1:2], PUBLISHED_PLACES[2:4], PUBLISHED_PLACES[4:]][number]
+    before = 1 if number == 0 else GROUPS[number - 1][-1]
+    expected = maps = torch.randn(2, before, 12, 8)
+    with torch.inference_mode():
+        for place in places:
+            expected = F.conv2d(
+                expected, published[f"features.{place}.weight"], published[f"features.{place}.bias"], padding=1
+            ).relu()
+        expected = F.max_pool2d(expected, 2)
+        found = network.groups[number].eval()(maps)
+    # The batch norms divide by the root of 1 + 1e-5.
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.max()))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 another file"])
+def test_a_file_that_is_not_the_published_vggish_is_refused_and_the_right_one_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(ModelRefused, match=r"weights\.pth.*SER_VGGISH_WEIGHTS.*vggish-10086976\.pth") as refusal:
+        load_published_weights(VGGish(4), tmp_path / "weights.pth")
+    assert str(tmp_path) not in str(refusal.value)
+
+
+def test_weights_of_another_network_are_refused_by_their_hash_even_if_they_would_fit(published_vggish, monkeypatch):
+    file, _ = published_vggish
+    monkeypatch.setattr("ser_core.networks.vggish.PUBLISHED_SHA256", "10086976")
+    network = VGGish(4)
+    before = network.groups[0][0].weight.detach().clone()
+    with pytest.raises(ModelRefused, match=r"vggish-made-up\.pth: these are not the published weights"):
+        load_published_weights(network, file)
+    assert torch.equal(network.groups[0][0].weight, before)
 
 
 @pytest.fixture(scope="module")

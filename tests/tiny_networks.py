@@ -18,12 +18,14 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 class TinyNetwork(nn.Module):
     """One convolution whose map (12 x 8) is classified where it stands; with batch norm and dropout, as real ones."""
 
-    def __init__(self, classes: int) -> None:
+    features_count = 4 * 12 * 8
+
+    def __init__(self, classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.conv = nn.Conv2d(1, 4, 8, stride=8)
         self.bn = nn.BatchNorm2d(4)
-        self.dropout = nn.Dropout(0.2)
-        self.head = nn.Linear(4 * 12 * 8, classes)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.features_count, classes)
 
     def maps(self, segments):
         return {"tiny": F.relu(self.bn(self.conv(segments)))}

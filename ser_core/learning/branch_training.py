@@ -15,6 +15,7 @@ from ser_core.learning.processes import processes
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training import train_network
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.networks import NETWORKS
 from ser_core.networks.late_fusion import LateFusion
 
 History = dict[str, list[dict[str, Any]]]
@@ -34,7 +35,14 @@ def train_stages(
     ----------
     runs : Path
         Holds the states of branches; where one is found and `resume`, its training goes on, or is done already.
+
+    Raises
+    ------
+    SettingsRefused
+        If a branch cannot begin as it should, before any is trained.
     """
+    for branch in [stage for stage in plan.stages if stage in NETWORKS]:
+        starting_branch(branch, plan)
     branches: dict[str, nn.Module] = {}
     history: History = {}
     for done, stage in enumerate(plan.stages):

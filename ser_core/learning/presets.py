@@ -24,7 +24,7 @@ PAPER = TrainingSettings(
 PRESETS: dict[str, dict[str, TrainingSettings]] = {
     "default": {
         "yamnet": TrainingSettings(epochs=30, rate=5e-4, head_rate=1e-3),
-        "vggish": TrainingSettings(epochs=20, rate=1e-3, head_rate=1e-3, imitation=2.0),
+        "vggish": TrainingSettings(epochs=14, rate=1e-3, head_rate=1e-3, imitation=2.0),
     },
     "paper": {"yamnet": PAPER, "vggish": PAPER},
     "every_segment": {

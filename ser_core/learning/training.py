@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,7 +95,7 @@ def train_network(
     Returns
     -------
     list of dict
-        Of each epoch: `epoch`, `loss`, `validation_uar` (mean over corpora).
+        Of each epoch: `epoch`, `loss`, `validation_uar` (mean over corpora), `seconds` of training without validation.
 
     Raises
     ------
@@ -116,16 +117,18 @@ def train_network(
     for epoch in range(len(history), settings.epochs):
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(int(rng.integers(2**31)) + fabric.global_rank)
-        losses = []
+        losses, began = [], time.perf_counter()
         for done, (segments, labels) in enumerate(_batches_of_an_epoch(dataset, weights, settings, rng)):
             if cancelled():
                 raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
             own = slice(fabric.global_rank, None, fabric.world_size)
             losses.append(run.step(segments[own], _targets(labels[own], len(emotions)), log_offset))
             progress((epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}")
+        seconds = round(time.perf_counter() - began, 2)
         probabilities = np.stack([mean_probabilities(logits, 1.0) for logits in logits_of(run.averaged, validation)])
         uar = mean_uar(probabilities, validation, emotions)
-        history.append({"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_uar": uar})
+        loss = float(np.mean(losses))
+        history.append({"epoch": epoch + 1, "loss": loss, "validation_uar": uar, "seconds": seconds})
         run.keep_if_best(history)
         if fabric.is_global_zero:
             run.save(state_file, identity, history)

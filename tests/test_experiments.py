@@ -1,0 +1,197 @@
+"""The paper's experiments: what they compute, and the page that tells of it."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_core.checkpoint import model_names
+from ser_core.command_line import main
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import SettingsRefused
+from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
+from ser_core.learning.dataset import LabelledSpectrogram
+from tests.tiny_networks import LinearClassifier, silent_progress
+
+needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to explain")
+
+
+# --- which frequencies speak for which emotion ---
+
+
+def test_the_centre_is_the_mean_place_of_the_positive_evidence_on_the_scale_of_the_bands():
+    band_hz = np.array([100.0, 200.0, 400.0, 800.0])
+    shares = np.array([[0, 0, 1, 0], [0.5, 0, 0.5, -0.9], [1, 0, 0, 1]])
+    # Between the first and the third band lies the second; between the first and the last, half way from 200 to 400 Hz.
+    np.testing.assert_allclose(relevance_by_band._centres(shares, band_hz), [400, 200, 300])
+
+
+def test_every_speaker_counts_once_and_every_corpus_once():
+    shares = defaultdict(list)
+    shares["sad", "a", "1"] = [np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.0, 1.0])]
+    shares["sad", "a", "2"] = [np.array([1.0, 0.0])]
+    shares["sad", "b", "1"] = [np.array([0.0, -1.0])]
+    shares["angry", "b", "1"] = [np.array([9.0, 9.0])]
+    result = relevance_by_band._over_speakers("sad", shares, np.array([100.0, 200.0]))
+    of_a = (np.array([1 / 3, 2 / 3]) + np.array([1.0, 0.0])) / 2
+    np.testing.assert_allclose(result["share"], (of_a + np.array([0.0, -1.0])) / 2, atol=1e-5)
+    assert result["recordings"] == 5
+
+
+class OneBandClassifier(LinearClassifier):
+    """Finds all its evidence in the uppermost eighth of the bands, for whatever it is asked."""
+
+    layers = ("map",)
+
+    def class_activation(self, segments, class_weights, layer):
+        map_ = np.zeros((len(segments), 12, 8), np.float32)
+        map_[:, :, -1] = 2.0
+        return map_
+
+
+def test_a_model_that_looks_at_high_bands_alone_has_its_centre_there(small_corpus, monkeypatch):
+    classifier = OneBandClassifier(np.zeros((4, 96, 64)))
+    monkeypatch.setattr(relevance_by_band, "load_model", lambda _: classifier)
+    items = [
+        LabelledRecording(path, "toy", path.stem[:2], "sad", "", "none") for path in sorted(small_corpus.iterdir())[:6]
+    ]
+    monkeypatch.setattr(relevance_by_band, "unheard_recordings", lambda *_: (items, 0, 0))
+    classifier.emotions = ("sad",)
+    result = relevance_by_band.relevance_by_band("any", {}, silent_progress)
+    sad = result["emotions"]["sad"]
+    assert sum(sad["share"]) == pytest.approx(1, abs=1e-3)
+    assert sum(sad["share"][-12:]) == pytest.approx(1, abs=1e-3)
+    assert result["band_hz"][-12] < sad["centre_hz"] < result["band_hz"][-1]
+    assert sad["interval"][0] == pytest.approx(sad["interval"][1], abs=0.2)  # all speakers are alike here
+    assert sad["recordings"] == 6
+
+
+# --- what data selection costs ---
+
+
+def labelled(levels):
+    """A recording of non-overlapping segments, each of its own level in neper."""
+    rng = np.random.default_rng(len(levels))
+    log_mel = np.concatenate([rng.normal(level, 0.5, size=(96, 64)) for level in levels]).astype(np.float16)
+    item = LabelledRecording(Path("x.wav"), "toy", "1", "sad", "", "none")
+    return LabelledSpectrogram(item, "ab" * 32, log_mel, 96 * np.arange(len(levels)), len(levels), 3)
+
+
+def test_every_rule_leaves_as_many_segments_as_the_printed_one_and_the_quietest_go_first():
+    entry = labelled([-3.0, -3.1, -6.5, -2.9, 1.0])
+    kept = {rule: selection_cost._selected(entry, rule, 0.3).start_frames for rule in selection_cost.RULES[1:]}
+    assert kept["minmax"].tolist() == [0, 96, 288]  # what is unlike the rest goes, loud or quiet
+    assert kept["quietest"].tolist() == [0, 288, 384]
+    assert len(kept["random"]) == 3
+    assert set(kept["random"]) <= set(entry.start_frames)
+    again = selection_cost._selected(entry, "random", 0.3).start_frames
+    assert np.array_equal(kept["random"], again)
+
+
+@needs_yamnet
+def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice, tmp_path, monkeypatch):
+    monkeypatch.delenv("SER_YAMNET_WEIGHTS", raising=False)
+    corpora = {"emodb": str(tmp_path)}
+    for number, speaker in enumerate(("21", "22", "23", "24", "25")):
+        for place, letter in enumerate("WFNT"):
+            samples = make_voice(2.2, 16_000, seed=10 * number + place)
+            soundfile.write(tmp_path / f"{speaker}a0{place + 1}{letter}a.wav", samples, 16_000)
+    result = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", silent_progress)
+    assert list(result["rules"]) == list(selection_cost.RULES)
+    assert list(result["validated"]) == ["all", *(str(t) for t in selection_cost.THRESHOLDS)]
+    segments = {rule: figures["segments"] for rule, figures in result["rules"].items()}
+    assert segments["none"] > segments["minmax"] == segments["random"] == segments["quietest"]
+    assert all(figures["figures"]["pooled"]["recordings"] == 4 for figures in result["rules"].values())
+    assert result["rules"]["none"]["gain"] == 0
+    assert result["rules"]["none"]["interval"] == [0, 0]
+    assert set(result["minmax_minus"]) == {"random", "quietest"}
+    again = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", silent_progress)
+    assert again == result  # the trainings are found, their seconds too
+
+
+# --- the commands and the page of results ---
+
+
+@needs_yamnet
+def test_bands_and_robustness_are_commands_that_write_their_figures_and_the_page(small_corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("ser_core.commands.experiment.write_result", lambda n, r: write_result(n, r, tmp_path))
+    monkeypatch.setattr("ser_core.commands.experiment.write_results_page", lambda: tmp_path / "RESULTS.md")
+    few = tmp_path / "few"
+    few.mkdir()
+    for file in sorted(small_corpus.iterdir())[:8]:
+        (few / file.name).symlink_to(file)
+    for name in ("bands", "robustness"):
+        assert main(["experiment", name, "--model", "yamnet", "--corpus", f"emodb={few}"]) == 0
+    bands = read_result("bands", tmp_path)
+    assert set(bands["emotions"]) == {"angry", "happy", "neutral", "sad"}
+    assert all(len(emotion["share"]) == 64 for emotion in bands["emotions"].values())
+    assert all(np.abs(emotion["share"]).sum() <= 1 + 1e-3 for emotion in bands["emotions"].values())
+    conditions = read_result("robustness-yamnet", tmp_path)["conditions"]
+    assert next(iter(conditions)) == "as recorded"
+    assert conditions["noise, 0 dB"]["mean_over_corpora_uar"] == conditions["noise, 0 dB"]["corpora"]["emodb"]
+
+
+@needs_yamnet
+def test_maps_of_both_branches_are_refused_of_a_model_that_has_one(small_corpus, capsys):
+    assert main(["experiment", "branches", "--model", "yamnet", "--corpus", f"emodb={small_corpus}"]) == 2
+    assert "choose a fusion of both branches" in capsys.readouterr().err
+
+
+def test_results_that_are_not_there_are_none_and_damaged_ones_are_refused(tmp_path):
+    assert read_result("bands", tmp_path) is None
+    file = write_result("bands", {"a": 1}, tmp_path)
+    assert read_result("bands", tmp_path) == {"a": 1}
+    assert [path.name for path in file.parent.iterdir()] == ["bands.json"]
+    file.write_text('{"a": ')
+    with pytest.raises(SettingsRefused, match=r"bands\.json is damaged"):
+        read_result("bands", tmp_path)
+
+
+def emotions_at(**intervals):
+    return {name: {"interval": list(interval)} for name, interval in intervals.items()}
+
+
+def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
+    says = results_page._verdict_on_bands
+    holds = emotions_at(angry=(3, 4), happy=(5, 6), neutral=(1, 2), sad=(0, 1))
+    assert says(holds) == "That holds here: all intervals are apart."
+    none = emotions_at(angry=(1, 4), happy=(1, 4), neutral=(1, 4), sad=(1, 4))
+    assert says(none) == "That does not hold here, and not for other pairs."
+    some = emotions_at(angry=(5, 6), happy=(1, 2), neutral=(3, 4), sad=(3, 5.5))
+    assert says(some) == (
+        "That holds here for angry against neutral, whose intervals are apart; "
+        "the other way round are happy against neutral, happy against sad."
+    )
+
+
+@needs_yamnet
+def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
+    from ser_core.checkpoint import MODELS, read_card
+    from ser_core.learning.predictions import all_figures, tested_by
+
+    (tmp_path / "yamnet").symlink_to(MODELS / "yamnet")
+    rules = {
+        rule: {
+            "segments": segments,
+            "seconds": seconds,
+            "gain": gain,
+            "interval": [gain - 0.01, gain + 0.01],
+            "figures": all_figures(tested_by(MODELS / "yamnet")),
+            "selected_test": {"mean_over_corpora_uar": 0.712},
+        }
+        for rule, segments, seconds, gain in (("none", 1000, 600.0, 0.0), ("minmax", 800, 450.0, -0.004))
+    }
+    result = {"network": "yamnet", "folds": [1, 2], "threshold": 0.1, "rules": rules, "minmax_minus": {}}
+    write_result("selection-yamnet", result, tmp_path)
+    text = results_page.write_results_page(tmp_path).read_text()
+    uar = all_figures(tested_by(MODELS / "yamnet"))["mean_over_corpora_uar"]
+    assert f"| yamnet | {100 * uar:.1f} % |" in text
+    assert read_card(MODELS / "yamnet")["split"].split(",")[0] in text
+    assert "800 (20.0 % fewer)" in text
+    assert "7.5 min (25 % less)" in text
+    assert "-0.4 points (-1.4 to +0.6)" in text
+    assert "UAR 71.2 %" in text
+    assert json.loads((tmp_path / "experiments" / "selection-yamnet.json").read_text()) == result
