@@ -67,7 +67,7 @@ def corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory, make_voice):
-    """Five made-up speakers named in the manner of EMO-DB, whom no model has heard; two takes of each of four emotions."""
+    """Five made-up speakers named as in EMO-DB, whom no model has heard; two takes of each of four emotions."""
     folder = tmp_path_factory.mktemp("emodb")
     for number, speaker in enumerate(("21", "22", "23", "24", "25")):
         for place, letter in enumerate("WFNT"):

@@ -1,13 +1,15 @@
 import json
 import os
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import save_model
+from ser_core.checkpoint import TEST_TABLE, find_model, model_names, read_card, save_model
 from ser_core.command_line import main
+from ser_core.learning.predictions import all_figures, read_predictions, write_predictions
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
@@ -194,3 +196,97 @@ def test_training_with_a_fold_that_does_not_exist_is_refused_in_one_line(tmp_pat
     (line,) = capsys.readouterr().err.splitlines()
     assert "Fold 6 is outside 1 to 5" in line
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("fold", "words"),
+    [
+        ("x", "'x' names no folds; give a number, several as 1,2,3, or all."),
+        ("1,", "'1,' names no folds"),
+        ("-1", "'-1' names no folds"),
+        ("1.5", "'1.5' names no folds"),
+        ("9", "Fold 9 is outside 1 to 5."),
+        ("0", "Fold 0 is outside 1 to 5."),
+        ("1,9", "Fold 9 is outside 1 to 5."),
+        ("0,all", "'0,all' names no folds"),
+    ],
+)
+def test_folds_that_make_no_sense_are_refused_in_one_line_before_anything_is_read(tmp_path, capsys, fold, words):
+    arguments = ["train", "--corpus", f"emodb={tmp_path}", f"--fold={fold}", "--out", str(tmp_path / "model")]
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """What is trained, instead of training it: the folds of each training."""
+    asked = []
+    figures = {"corpora": {}, "mean_over_corpora_uar": 0.5}
+    card = {"test_figures": figures, "split": "of one fold"}
+
+    def one(plan, *_, **__):
+        asked.append([plan.fold])
+        return card
+
+    def several(plan, folds, *_, **__):
+        asked.append(list(folds))
+        return card | {"cross_validation": figures | {"split": "of several folds"}}
+
+    monkeypatch.setattr("ser_core.commands.train.train_classifier", one)
+    monkeypatch.setattr("ser_core.commands.train.cross_validate", several)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folds"),
+    [
+        ([], [1]),
+        (["--fold=3"], [3]),
+        (["--fold=4,2,4"], [2, 4]),
+        (["--fold=2,2"], [2]),
+        (["--fold=all"], [1, 2, 3, 4, 5]),
+        (["--fold=all", "--folds=3"], [1, 2, 3]),
+        (["--fold=all", "--split=random"], [1]),
+        (["--fold=all", "--split=corpus"], [1, 2]),
+    ],
+)
+def test_the_folds_that_are_asked_for_are_trained_and_several_are_cross_validated(
+    trainings, tmp_path, capsys, arguments, folds
+):
+    corpora = ["--corpus", "emodb=here", "--corpus", "ravdess=there"]
+    assert main(["train", *corpora, "--out", str(tmp_path / "model"), *arguments]) == 0
+    assert trainings == [folds]
+    split = "of one fold" if len(folds) == 1 else "of several folds"
+    assert f"Split: {split}. Written to {tmp_path / 'model'}." in capsys.readouterr().out
+
+
+@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")
+def test_two_copies_of_a_model_are_compared_without_a_difference(tmp_path, capsys):
+    copies = [str(shutil.copytree(find_model("yamnet"), tmp_path / name)) for name in ("one", "two")]
+    assert main(["compare", *copies]) == 0
+    *measured, difference = capsys.readouterr().out.splitlines()
+    card = read_card(find_model("yamnet"))
+    uar = 100 * card["test_figures"]["mean_over_corpora_uar"]
+    for line, copy in zip(measured, copies, strict=True):
+        assert line == f"{copy} UAR {uar:5.1f} %, {card['recordings']['test']} recordings"
+    assert difference.startswith(f"{copies[0]} minus {copies[1]}: +0.0 points (+0.0 to +0.0, ")
+    assert difference.endswith(" speakers resampled)")
+
+
+@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")
+def test_a_model_that_hears_every_recording_right_is_so_many_points_better(tmp_path, capsys):
+    right = shutil.copytree(find_model("yamnet"), tmp_path / "right")
+    table = read_predictions(right / TEST_TABLE)
+    sure = np.eye(len(table.emotions))[table.labels]
+    write_predictions(replace(table, probabilities=sure), right / TEST_TABLE)
+    assert main(["compare", str(right), "yamnet"]) == 0
+    better = 100 * (1 - all_figures(table)["mean_over_corpora_uar"])
+    assert f"right minus yamnet: {better:+.1f} points (+" in capsys.readouterr().out
+
+
+def test_comparing_with_a_model_without_a_table_of_tested_recordings_is_refused_in_one_line(model, capsys):
+    assert main(["compare", str(model), str(model)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("small: its table of tested recordings cannot be read")

@@ -41,15 +41,15 @@ class AugmentationSettings:
     """
 
     shift_frames: int = 24
-    gain_db: float = 15.0
+    gain_db: float = 12.0
     tempo: float = 0.12
     vocal_tract: float = 0.10
-    time_mask_frames: int = 20
-    band_mask: int = 10
-    reverberation: float = 0.25
-    noise: float = 0.4
-    equaliser_db: float = 6.0
-    band_limit: float = 0.2
+    time_mask_frames: int = 12
+    band_mask: int = 6
+    reverberation: float = 0.15
+    noise: float = 0.25
+    equaliser_db: float = 4.0
+    band_limit: float = 0.15
     mixup: float = 0.2
 
 

@@ -56,11 +56,11 @@ def train_stages(
             uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, report, cancelled)
             history[stage] = [{"epoch": 1, "validation_uar": uar}]
             continue
-        state = runs / _state_name(plan, stage, material)
+        network = branches[stage] = starting_branch(stage, plan)
+        state = runs / _state_name(plan, stage, material, network)
         if not resume and processes().is_global_zero:
             state.unlink(missing_ok=True)
         processes().barrier()
-        network = branches[stage] = starting_branch(stage, plan)
         teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
         history[stage] = train_network(
             network,
@@ -87,10 +87,12 @@ def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
     return fusion
 
 
-def _state_name(plan: TrainingPlan, branch: str, material: Material) -> str:
+def _state_name(plan: TrainingPlan, branch: str, material: Material, begins_as: nn.Module) -> str:
     """Name a state by what it follows from, so that a fusion finds the branches that are trained already."""
-    learnt_from = hashlib.sha256(str(plan.warm_start).encode())
+    learnt_from = hashlib.sha256()
     for entry in sorted(material.train, key=lambda entry: entry.sha256):
         learnt_from.update(f"{entry.sha256}{entry.start_frames.tolist()}".encode())
+    for tensor in begins_as.state_dict().values():
+        learnt_from.update(tensor.numpy().tobytes())
     words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
     return f"{words}-{learnt_from.hexdigest()[:12]}.safetensors"

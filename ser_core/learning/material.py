@@ -73,7 +73,10 @@ def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Materi
 def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:
     if plan.split == "speaker":
         return speaker_splits(items, plan.folds, plan.seed)[plan.fold - 1]
-    return (random_splits if plan.split == "random" else corpus_splits)(items, plan.seed)[plan.fold - 1]
+    splits = (random_splits if plan.split == "random" else corpus_splits)(items, plan.seed)
+    if plan.fold > len(splits):
+        raise SettingsRefused(f"Fold {plan.fold} is outside 1 to {len(splits)}, the corpora that were found.")
+    return splits[plan.fold - 1]
 
 
 def _unheard(

@@ -52,7 +52,7 @@ def readme_of(name: str, card: dict[str, Any]) -> str:
 
 Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.
 
-Figures are of recordings by speakers whom the model never heard ({card["split"]}).
+Figures are of recordings that the model never heard ({card["split"]}).
 Intervals (95 %) resample speakers; with few speakers they are rough.
 
 {_table(card["test_figures"])}

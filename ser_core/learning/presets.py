@@ -13,6 +13,7 @@ PAPER = TrainingSettings(
     warm_up_share=0.0,
     final_rate_share=1.0,
     label_smoothing=0.0,
+    longest_gradient=0.0,
     segments_per_recording=None,
     balance=0.0,
     averaging=0.0,
@@ -23,12 +24,12 @@ PAPER = TrainingSettings(
 #: `every_segment` goes through all kept segments in each of a few epochs, so that fewer segments take less time.
 PRESETS: dict[str, dict[str, TrainingSettings]] = {
     "default": {
-        "yamnet": TrainingSettings(epochs=30, rate=5e-4, head_rate=1e-3),
-        "vggish": TrainingSettings(epochs=14, rate=1e-3, head_rate=1e-3, imitation=2.0),
+        "yamnet": TrainingSettings(),
+        "vggish": TrainingSettings(epochs=14, imitation=2.0),
     },
     "paper": {"yamnet": PAPER, "vggish": PAPER},
     "every_segment": {
         "yamnet": TrainingSettings(epochs=4, segments_per_recording=None),
-        "vggish": TrainingSettings(epochs=4, segments_per_recording=None, rate=1e-3, imitation=2.0),
+        "vggish": TrainingSettings(epochs=4, segments_per_recording=None, imitation=2.0),
     },
 }

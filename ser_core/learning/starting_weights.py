@@ -30,7 +30,7 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
     torch.manual_seed(plan.seed)
     network = NETWORKS[branch](len(plan.emotions))
     if model := _model_to_begin_with(branch, plan):
-        _fill(network, branch, model)
+        _fill(network, branch, model, plan.emotions)
     elif branch == "yamnet":
         load_audioset_weights(network, os.environ[YAMNET_WEIGHTS])
     elif published := os.environ.get(VGGISH_WEIGHTS):
@@ -51,13 +51,16 @@ def _model_to_begin_with(branch: str, plan: TrainingPlan) -> Path | None:
     return find_model("yamnet") if branch == "yamnet" and not os.environ.get(YAMNET_WEIGHTS) else None
 
 
-def _fill(network: nn.Module, branch: str, model: Path) -> None:
-    """Take over all weights of a branch; its last layer where the model has as many classes."""
-    weights = load_network(model)[0].state_dict()
+def _fill(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...]) -> None:
+    """Take over all weights of a branch; its last layer where the model tells the same emotions apart."""
+    donor, card, _ = load_network(model)
+    weights = donor.state_dict()
     if any(name.startswith(f"{branch}.") for name in weights):
         weights = {n.removeprefix(f"{branch}."): w for n, w in weights.items() if n.startswith(f"{branch}.")}
     ours = network.state_dict()
     fitting = {name: w for name, w in weights.items() if name in ours and w.shape == ours[name].shape}
+    if tuple(card["emotions"]) != emotions:
+        fitting = {name: w for name, w in fitting.items() if not name.startswith("head.")}
     if any(name not in fitting for name in ours if not name.startswith("head.")):
         raise SettingsRefused(
             f"{model.name} has no {branch} to begin with; give a model of {branch} or of fusion, "

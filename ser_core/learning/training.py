@@ -37,8 +37,11 @@ class TrainingSettings:
         Peak learning rates of the last layers and of all before them; they warm up and then follow a cosine.
     final_rate_share : float
         Part of the peak that the cosine ends at; 1 keeps the rates as they are.
+    longest_gradient : float
+        Longer ones are shortened to this norm; 0 leaves them.
     segments_per_recording : int or None
-        Drawn by chance in an epoch, on average; None goes through every kept segment once.
+        Drawn by chance in an epoch, on average; None goes through all kept segments, but for those that would not fill
+        the last batch.
     balance : float
         0 takes every recording equally often, 1 every corpus and emotion; without effect where all segments are taken.
     averaging : float
@@ -50,11 +53,12 @@ class TrainingSettings:
     epochs: int = 30
     batch: int = 64
     head_rate: float = 1e-3
-    rate: float = 5e-4
+    rate: float = 1e-3
     weight_decay: float = 0.05
     warm_up_share: float = 0.1
     final_rate_share: float = 0.0
     label_smoothing: float = 0.1
+    longest_gradient: float = 5.0
     segments_per_recording: int | None = 2
     balance: float = 0.5
     averaging: float = 0.995
@@ -214,7 +218,8 @@ class Run:
                 loss = loss + self.settings.imitation * distance.mean()
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        nn.utils.clip_grad_norm_(self.learner.parameters(), 5.0)
+        if self.settings.longest_gradient:
+            nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.longest_gradient)
         for group, peak in zip(self.optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * self._rate_now()
         self.optimiser.step()

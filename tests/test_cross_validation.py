@@ -1,0 +1,212 @@
+"""Every speaker tested by a model new to them: the folds' tables together, and what is not trained again."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.learning.cross_validation import cross_validate
+from ser_core.learning.predictions import Predictions, all_figures, read_predictions, write_predictions
+from ser_core.learning.predictions import tested_by as table_of_model
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.settings import FrontEnd, SelectionSettings
+
+PLAN = TrainingPlan({"toy": "nowhere"}, network="yamnet", folds=3)
+SPEAKERS_A_FOLD = 2
+
+
+def table_of(plan):
+    """What a fold's model said of its two speakers, eight recordings each: the first fold's is right, others less."""
+    count = 8 * SPEAKERS_A_FOLD
+    labels = np.arange(count) % 4
+    wrong = np.arange(count) < 4 * (plan.fold - 1)
+    probabilities = np.full((count, 4), 0.1)
+    probabilities[np.arange(count), np.where(wrong, (labels + 1) % 4, labels)] = 0.7
+    return Predictions(
+        plan.emotions,
+        tuple(f"{1000 * plan.fold + number:064x}" for number in range(count)),
+        ("toy",) * count,
+        tuple(f"toy:{SPEAKERS_A_FOLD * (plan.fold - 1) + number // 8}" for number in range(count)),
+        ("",) * count,
+        labels,
+        probabilities,
+    )
+
+
+class FakeTraining:
+    """Writes a fold's folder in no time and remembers what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+        self.stop_at = None
+
+    def __call__(self, plan, out, runs, *, resume, progress, cancelled):
+        self.asked.append((plan, resume))
+        if plan.fold == self.stop_at:
+            raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
+        table = table_of(plan)
+        card = {
+            "architecture": plan.network,
+            "emotions": list(plan.emotions),
+            "split": f"speaker-disjoint, fold {plan.fold} of {plan.last_fold}",
+            "licence": "none",
+            "test_figures": all_figures(table),
+        }
+        out.mkdir(parents=True, exist_ok=True)
+        (out / CARD).write_text(json.dumps(card))
+        (out / WEIGHTS).write_bytes(f"weights of fold {plan.fold}, seed {plan.seed}".encode())
+        (out / TRAINING_LIST).write_text("sha256,speaker\n")
+        (out / "README.md").write_text("# a fold\n")
+        write_predictions(table, out / TEST_TABLE)
+        progress(0.5, "half way")
+        return card
+
+    @property
+    def folds(self):
+        return [plan.fold for plan, _ in self.asked]
+
+
+@pytest.fixture
+def training(monkeypatch):
+    fake = FakeTraining()
+    monkeypatch.setattr("ser_core.learning.cross_validation.train_classifier", fake)
+    return fake
+
+
+@pytest.fixture
+def validate(training, tmp_path):
+    def validating(plan=PLAN, folds=(1, 2, 3), **how):
+        return cross_validate(plan, folds, tmp_path / "models" / "mine", tmp_path / "runs", **how)
+
+    return validating
+
+
+def test_the_pooled_table_holds_every_recording_and_every_speaker_of_all_folds_once(validate, tmp_path):
+    validate()
+    pooled = read_predictions(tmp_path / "models" / "mine" / FOLDS_TABLE)
+    tables = [table_of(replace(PLAN, fold=fold)) for fold in (1, 2, 3)]
+    assert sorted(pooled.sha256) == sorted(sha256 for table in tables for sha256 in table.sha256)
+    assert sorted(set(pooled.speakers)) == [f"toy:{number}" for number in range(3 * SPEAKERS_A_FOLD)]
+    said = {sha256: row for table in tables for sha256, row in zip(table.sha256, table.probabilities, strict=True)}
+    np.testing.assert_allclose(pooled.probabilities, [said[sha256] for sha256 in pooled.sha256], atol=1e-4)
+    assert table_of_model(tmp_path / "models" / "mine").sha256 == pooled.sha256
+
+
+def test_the_card_has_the_figures_over_all_folds_beside_those_of_the_first(validate, tmp_path):
+    card = validate()
+    across = card["cross_validation"]
+    # By hand: 16 recordings a fold, of which none, 4 and 8 are wrong.
+    assert across["pooled"]["accuracy"] == pytest.approx(1 - 12 / 48)
+    assert (across["pooled"]["recordings"], across["pooled"]["speakers"], across["folds"]) == (48, 6, 3)
+    assert across["split"] == "speaker split, folds 1, 2, 3 of 3"
+    assert card["test_figures"]["pooled"]["accuracy"] == 1.0
+    assert card["split"] == "speaker-disjoint, fold 1 of 3"
+    assert json.loads((tmp_path / "models" / "mine" / CARD).read_text()) == card
+
+
+def test_the_folder_is_the_first_folds_model_with_the_folds_table_and_a_readme_of_both(validate, tmp_path):
+    validate(folds=(2, 3))
+    folder = tmp_path / "models" / "mine"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(["README.md", CARD, FOLDS_TABLE, WEIGHTS, TEST_TABLE, TRAINING_LIST])
+    assert (folder / WEIGHTS).read_bytes() == b"weights of fold 2, seed 0"
+    readme = (folder / "README.md").read_text()
+    assert readme.startswith("# mine\n")
+    assert "| toy | 75.0 % " in readme  # fold 2 alone
+    assert "The same training on 2 folds" in readme
+    assert "| toy | 62.5 % " in readme  # 12 of 32 wrong
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["mine"]
+
+
+def test_a_finished_fold_is_not_trained_again_with_resume_and_is_without(validate, training):
+    first = validate()
+    assert training.folds == [1, 2, 3]
+    assert validate(resume=True) == first
+    assert training.folds == [1, 2, 3]
+    validate(resume=False)
+    assert training.folds == [1, 2, 3] * 2
+
+
+def test_resume_trains_the_folds_that_are_not_finished_and_lets_them_go_on(validate, training):
+    validate(folds=(1, 3))
+    validate(resume=True)
+    assert [(plan.fold, resume) for plan, resume in training.asked] == [(1, False), (3, False), (2, True)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"epochs": 2},
+        {"preset": "paper"},
+        {"emotion_set": "six"},
+        {"warm_start": "yamnet"},
+        {"corpora": {"toy": "elsewhere"}},
+        {"front_end": FrontEnd(selection=SelectionSettings("none"))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_with_resume_a_fold_of_another_plan_is_trained_anew(validate, training, change):
+    validate()
+    changed = replace(PLAN, **change)
+    validate(changed, resume=True)
+    assert training.folds == [1, 2, 3] * 2
+    assert [plan for plan, _ in training.asked[3:]] == [replace(changed, fold=fold) for fold in (1, 2, 3)]
+    validate(changed, resume=True)
+    assert len(training.asked) == 6
+
+
+def test_a_fold_whose_preset_learns_otherwise_than_it_did_is_trained_anew(validate, training, monkeypatch):
+    validate()
+    settings = PLAN.settings_of("yamnet")
+    other = {"default": {"yamnet": replace(settings, rate=settings.rate / 2)}}
+    monkeypatch.setattr("ser_core.learning.training_plan.PRESETS", other)
+    validate(resume=True)
+    assert training.folds == [1, 2, 3] * 2
+
+
+def test_nothing_is_written_where_the_second_fold_is_stopped_and_the_first_is_kept(validate, training, tmp_path):
+    training.stop_at = 2
+    with pytest.raises(Cancelled):
+        validate()
+    assert training.folds == [1, 2]
+    assert not (tmp_path / "models").exists()
+    assert not list(tmp_path.rglob("*.draft")) + list(tmp_path.rglob("*.part"))
+    training.stop_at = None
+    assert validate(resume=True)["cross_validation"]["folds"] == 3
+    assert training.folds == [1, 2, 2, 3]
+
+
+def test_a_stopped_second_fold_leaves_the_model_of_before_as_it_was(validate, training, tmp_path):
+    validate()
+    folder = tmp_path / "models" / "mine"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    training.stop_at = 2
+    with pytest.raises(Cancelled):
+        validate(replace(PLAN, seed=1), resume=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    training.stop_at = None
+    validate(replace(PLAN, seed=1), resume=True)
+    assert (folder / WEIGHTS).read_bytes() == b"weights of fold 1, seed 1"
+
+
+def test_a_fold_that_does_not_exist_is_refused_before_any_is_trained(validate, training):
+    with pytest.raises(SettingsRefused, match="Fold 9 is outside 1 to 3"):
+        validate(folds=(1, 9))
+    assert training.asked == []
+
+
+def test_progress_rises_over_the_folds_and_names_them(validate):
+    said = []
+    validate(progress=lambda fraction, text: said.append((fraction, text)))
+    assert [text for _, text in said] == [f"Fold {fold}, half way" for fold in (1, 2, 3)]
+    assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
+
+
+def test_a_finished_fold_says_which_plan_it_came_of(validate, tmp_path):
+    validate()
+    (kept,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
+    assert json.loads(kept.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()

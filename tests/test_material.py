@@ -1,0 +1,180 @@
+"""Who is on which side of a training, and what the weights to begin with have heard already."""
+
+from dataclasses import replace
+
+import pytest
+import soundfile
+
+from ser_core.checkpoint import find_model, model_names, save_model, training_list
+from ser_core.errors import SettingsRefused
+from ser_core.learning.material import read_material
+from ser_core.learning.starting_weights import heard_before
+from ser_core.learning.training_plan import TrainingPlan
+from tests.tiny_networks import TinyNetwork, silent_progress
+
+SPEAKERS = ("ada", "ben", "cleo", "dan", "eve", "fay")
+OTHERS = ("fear", "disgust")
+#: A recording of each of four emotions by each speaker, and of two others.
+WANTED, OTHER = 4 * len(SPEAKERS), len(OTHERS) * len(SPEAKERS)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where a manifest and the spectrograms lie."""
+    return tmp_path_factory.mktemp("material")
+
+
+@pytest.fixture(scope="module")
+def manifest(home, make_voice):
+    """Six people in two corpora, whom no model has heard."""
+    rows = ["path,emotion,speaker,text,corpus"]
+    for number, speaker in enumerate(SPEAKERS):
+        for place, emotion in enumerate(("angry", "happy", "neutral", "sad", *OTHERS)):
+            name = f"{speaker}-{emotion}.wav"
+            soundfile.write(home / name, make_voice(1.0, 16_000, seed=10 * number + place), 16_000)
+            rows.append(f"{name},{emotion},{speaker},s{place},{'left' if number < 3 else 'right'}")
+    file = home / "list.csv"
+    file.write_text("\n".join(rows))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def begins_with_audioset(monkeypatch):
+    """YAMNet's weights are those of AudioSet, which have heard nobody; reading does not open them."""
+    monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
+
+
+@pytest.fixture
+def read(manifest, home):
+    """Read the material of a plan that is as said."""
+
+    def reading(**said):
+        plan = TrainingPlan(**{"corpora": {"made": str(manifest)}, "network": "vggish", "folds": 3} | said)
+        return read_material(plan, home / "log_mels", silent_progress)
+
+    return reading
+
+
+@pytest.fixture
+def heard(home, tmp_path):
+    """Write a model that has heard these: sha256 to corpus:speaker. Its name."""
+
+    def writing(before):
+        card = {"architecture": "tiny", "emotions": ["angry", "sad"]}
+        save_model(tmp_path / "model", TinyNetwork(2), card, list(before.items()), "")
+        return str(tmp_path / "model")
+
+    return writing
+
+
+def speakers(entries):
+    return {entry.item.speaker_id for entry in entries}
+
+
+def sha256s(entries):
+    return {entry.sha256 for entry in entries}
+
+
+@pytest.mark.parametrize(("split", "fold"), [("speaker", 1), ("speaker", 2), ("speaker", 3), ("corpus", 1)])
+def test_a_teacher_shows_other_emotions_of_the_people_of_the_training_side_alone(read, split, fold):
+    material = read(split=split, fold=fold)
+    assert speakers(material.other_emotions) == speakers(material.train)
+    assert not speakers(material.other_emotions) & speakers(material.validation + material.test)
+    assert {entry.item.emotion for entry in material.other_emotions} == set(OTHERS)
+    assert {entry.label for entry in material.other_emotions} == {-1}
+    assert len(material.other_emotions) == len(OTHERS) * len(speakers(material.train))
+    assert len(material.train + material.validation + material.test) == WANTED
+    assert material.others_count == OTHER
+
+
+def test_where_everybody_is_on_every_side_no_other_emotions_are_shown(read):
+    material = read(split="random", seed=1)
+    on_training_side_alone = speakers(material.train) - speakers(material.validation + material.test)
+    assert len(speakers(material.train) - on_training_side_alone) >= 4
+    assert speakers(material.other_emotions) == on_training_side_alone
+
+
+def test_without_a_teacher_no_other_emotions_are_read(read):
+    material = read(network="yamnet")
+    assert material.other_emotions == []
+    assert material.others_count == OTHER
+
+
+def test_what_was_heard_is_all_but_the_test(read):
+    material = read()
+    kept = material.train + material.validation + material.other_emotions
+    assert material.heard == {entry.sha256: entry.item.speaker_id for entry in kept}
+    assert not sha256s(material.test) & set(material.heard)
+    assert "left out" not in material.words
+
+
+def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_is_said(read, heard):
+    fresh = read()
+    known, other = sorted(speakers(fresh.test))
+    before = {"f" * 64: known, "e" * 64: "elsewhere:zoe"}  # by a recording that is not among these
+    material = read(warm_start=heard(before))
+    assert speakers(fresh.test) == {known, other}
+    assert speakers(material.test) == {other}
+    assert sha256s(material.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
+    assert material.words == f"{fresh.words}; 4 test recordings left out, which the starting weights know"
+    assert sha256s(material.train) == sha256s(fresh.train)
+    assert material.heard == before | fresh.heard
+
+
+def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_out_of_the_test(read, heard):
+    fresh = read()
+    known = fresh.test[1]
+    material = read(warm_start=heard({known.sha256: "elsewhere:zoe"}))
+    assert sha256s(material.test) == sha256s(fresh.test) - {known.sha256}
+    assert "; 1 test recordings left out, which" in material.words
+
+
+def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(read, heard):
+    fresh = read(split="random")
+    known, *unknown = fresh.test
+    before = {known.sha256: known.item.speaker_id}
+    before |= {f"{number:064x}": entry.item.speaker_id for number, entry in enumerate(unknown)}
+    material = read(split="random", warm_start=heard(before))
+    assert sha256s(material.test) == sha256s(unknown)
+    assert unknown
+
+
+@pytest.mark.parametrize("split", ["speaker", "random"])
+def test_weights_that_know_the_whole_test_are_refused(read, heard, split):
+    fresh = read(split=split)
+    before = {entry.sha256: "elsewhere:zoe" for entry in fresh.test}
+    with pytest.raises(SettingsRefused, match=f"have heard all {len(fresh.test)} recordings of the test.*another fold"):
+        read(split=split, warm_start=heard(before))
+
+
+def test_a_file_that_is_no_audio_is_left_out_and_named(read, home, manifest, tmp_path):
+    (home / "broken.wav").write_text("this is not sound")
+    file = manifest.with_name("longer.csv")
+    file.write_text(manifest.read_text() + "\nbroken.wav,sad,ada,s9,left\n")
+    material = read(corpora={"made": str(file)})
+    assert [name for name, _ in material.left_out] == ["broken.wav"]
+    assert len(material.train + material.validation + material.test) == WANTED
+
+
+# --- what starting weights have heard ---
+
+PLAN = TrainingPlan({"emodb": "nowhere"})
+
+
+@pytest.mark.parametrize("network", ["yamnet", "vggish", "fusion"])
+def test_audiosets_weights_have_heard_none_of_the_recordings(network):
+    assert heard_before(replace(PLAN, network=network)) == {}
+
+
+@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
+def test_without_audiosets_weights_whoever_learns_from_yamnet_has_heard_what_the_shipped_model_has(monkeypatch):
+    monkeypatch.delenv("SER_YAMNET_WEIGHTS")
+    shipped = training_list(find_model("yamnet"))
+    for network in ("yamnet", "vggish", "fusion"):
+        assert heard_before(replace(PLAN, network=network)) == shipped
+    assert heard_before(replace(PLAN, network="vggish", preset="paper")) == {}  # nobody teaches it
+
+
+def test_a_warm_start_has_heard_what_its_model_has(heard):
+    before = {"a" * 64: "left:ada", "b" * 64: "right:eve"}
+    assert heard_before(replace(PLAN, warm_start=heard(before))) == before

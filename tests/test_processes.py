@@ -1,0 +1,166 @@
+"""Two processes learn together what one learns alone.
+
+As a script it is what each process of the first tests runs: `python -m tests.test_processes FOLDER`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ser_core.checkpoint import TEST_TABLE, load_model, model_names, training_list
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.learning.augmentation import UNCHANGED
+from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.predictions import read_predictions
+from ser_core.learning.processes import processes
+from ser_core.learning.training import TrainingSettings, train_network
+from tests.tiny_networks import never, silent_progress
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = TrainingSettings(epochs=2, batch=8, rate=1e-2, head_rate=1e-2, augmentation=UNCHANGED, averaging=0.5)
+
+
+class LinearNetwork(nn.Module):
+    """A linear layer on the means over time, in single precision: nothing by chance, nothing rounded coarsely."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, classes)
+        self.learnt_from = 0
+
+    def maps(self, segments):
+        self.learnt_from += len(segments) * self.training
+        return {"means": segments.mean(dim=(1, 2))}
+
+    def classify(self, maps):
+        with torch.autocast("cpu", enabled=False):
+            return self.head(maps["means"].float())
+
+    def forward(self, segments):
+        return self.classify(self.maps(segments))
+
+
+def recordings(count, seed):
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        log_mel = rng.normal(size=(144, 64)) + rng.normal(size=64)
+        log_mel[:, 32 * (number % 2) :] += 0.3
+        item = LabelledRecording(Path(f"{number}.wav"), "toy", f"s{number % 3}", "sad", "text", "en")
+        made.append(
+            LabelledSpectrogram(item, f"{number:064x}", log_mel.astype(np.float16), np.array([0, 48]), 2, number % 2)
+        )
+    return made
+
+
+def train_linear_network(folder: Path, settings=SETTINGS):
+    """Train, and write what came of it under the number of this process; its state stands in a folder of its own."""
+    rank = processes().global_rank
+    torch.manual_seed(5)
+    network = LinearNetwork(2)
+    state = folder / f"state{rank}" / "state.safetensors"
+    data = recordings(16, 0), recordings(6, 1), ("angry", "sad")
+    history = train_network(network, *data, settings, 1, state, 0.001, silent_progress, never)
+    folder.mkdir(exist_ok=True)
+    save_file(network.state_dict(), folder / f"weights{rank}.safetensors")
+    (folder / f"history{rank}.json").write_text(json.dumps(history))
+    (folder / f"segments{rank}.txt").write_text(str(network.learnt_from))
+
+
+def started_together(*arguments, **environment):
+    """Run a module in two processes; return what they printed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", *arguments]
+    surrounding = {name: value for name, value in os.environ.items() if name != "SER_YAMNET_WEIGHTS"}
+    run = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        env=surrounding | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What two processes wrote."""
+    folder = tmp_path_factory.mktemp("together")
+    started_together("tests.test_processes", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process wrote."""
+    folder = tmp_path_factory.mktemp("alone")
+    train_linear_network(folder)
+    return folder
+
+
+def test_without_torchrun_there_is_one_process():
+    assert (processes().world_size, processes().global_rank, processes().is_global_zero) == (1, 0, True)
+
+
+def test_two_processes_end_with_the_very_same_weights_and_history(together):
+    first, second = (load_file(together / f"weights{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert (together / "history0.json").read_text() == (together / "history1.json").read_text()
+
+
+def test_each_of_two_processes_learns_from_half_of_the_segments(together, alone):
+    # 2 segments of each of 16 recordings, in 2 epochs.
+    assert (alone / "segments0.txt").read_text() == "64"
+    assert [(together / f"segments{rank}.txt").read_text() for rank in (0, 1)] == ["32", "32"]
+
+
+def test_two_processes_learn_from_halves_of_the_batches_what_one_learns_from_the_whole(together, alone):
+    # The mean of the gradients of two halves is the gradient of the whole.
+    found, expected = (load_file(folder / "weights0.safetensors") for folder in (together, alone))
+    torch.manual_seed(5)
+    before = LinearNetwork(2).state_dict()
+    for name, tensor in expected.items():
+        assert (tensor - before[name]).abs().max() > 0.01
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-5)
+
+
+def test_the_same_batches_of_half_the_size_would_have_taught_something_else(alone, tmp_path):
+    train_linear_network(tmp_path, replace(SETTINGS, batch=4))
+    other, expected = (load_file(folder / "weights0.safetensors") for folder in (tmp_path, alone))
+    assert (other["head.weight"] - expected["head.weight"]).abs().max() > 1e-3
+
+
+def test_only_the_first_process_writes_the_state(together):
+    states = [path.relative_to(together).as_posix() for path in together.glob("state*/*")]
+    assert sorted(states) == ["state0/state.json", "state0/state.safetensors"]
+    assert not (together / "state1").exists()
+
+
+@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
+def test_two_processes_train_one_model_from_files_and_write_it_once(small_corpus, tmp_path):
+    asked = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
+    printed = started_together("ser_core", *asked, "--out", tmp_path / "mine", SER_RUNS=str(tmp_path / "runs"))
+    assert printed.count("Written to") == 1
+    assert printed.count("mean over corpora") == 1
+    assert load_model(tmp_path / "mine").emotions == ("angry", "happy", "neutral", "sad")
+    tested, seen = read_predictions(tmp_path / "mine" / TEST_TABLE), training_list(tmp_path / "mine")
+    assert len(tested.labels) == 8
+    assert not set(tested.speakers) & set(seen.values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "runs"]
+    (history,) = (tmp_path / "runs").glob("*.json")
+    assert [epoch["epoch"] for epoch in json.loads(history.read_text())] == [1]
+    assert not list((tmp_path / "runs").rglob("*.part"))
+
+
+if __name__ == "__main__":
+    train_linear_network(Path(sys.argv[1]))
