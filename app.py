@@ -6,6 +6,7 @@ import streamlit as st
 from pages.shared import cached, controls, frame, session, waiting
 from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html, verdict_html
+from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.audio import FULL_SCALE, READABLE
 from ser_core.errors import SerError
@@ -51,7 +52,7 @@ def take_once(source: bytes, name: str, token: str) -> None:
     if token not in taken:
         taken[token] = take(source, name)
     elif taken[token]:
-        st.error(taken[token], icon=":material/block:")
+        st.error(in_markdown(taken[token]), icon=":material/block:")
 
 
 def take(source: bytes, name: str) -> str | None:
@@ -59,7 +60,7 @@ def take(source: bytes, name: str) -> str | None:
     try:
         session.hold(source, name)
     except SerError as refusal:
-        st.error(str(refusal), icon=":material/block:")
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
         return str(refusal)
     return None
 

@@ -1,8 +1,11 @@
 """Every page, run without a browser."""
 
+import argparse
+import base64
 import io
 import json
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +13,17 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from ser_core.checkpoint import TEST_TABLE, find_model, model_names
-from ser_core.emotions import COLOURS
-from ser_core.learning.predictions import Predictions, in_cell, read_predictions
+from pages.shared.names import in_markdown
+from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
+from ser_core.commands import experiment as experiment_command
+from ser_core.commands import train as train_command
+from ser_core.emotions import COLOURS, EMOTION_SETS
+from ser_core.experiments import read_result, write_result
+from ser_core.learning import predictions as tables
+from ser_core.learning.predictions import Predictions, all_figures, in_cell, write_predictions
 from ser_core.samples import samples_here
+from ser_core.settings import SpectrogramSettings
+from ser_core.spectrogram import band_centres_hz
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -125,7 +135,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence_and_nothing_is_held(cont
     app = opened("app.py")
     app.file_uploader[0].upload("speech.wav", content, "audio/wav").run()
     assert not app.exception
-    assert [said in error.value for error in app.error] == [True]
+    assert [in_markdown(said) in error.value for error in app.error] == [True]
     assert "No recording yet" in words(app)
 
 
@@ -223,7 +233,8 @@ def test_evaluate_gives_the_figures_of_the_model_that_is_chosen():
     app.selectbox(key="widget_model").select(model_names()[-1]).run()
     assert not app.exception
     assert [metric.value for metric in app.metric] != first
-    assert "speaker-disjoint" in words(app)
+    card = read_card(find_model(model_names()[-1]))
+    assert in_markdown(card.get("cross_validation", card)["split"]) in words(app)
 
 
 def cell_of_confusion(acted: str, heard: str) -> AppTest:
@@ -236,7 +247,7 @@ def cell_of_confusion(acted: str, heard: str) -> AppTest:
 
 
 def recordings_in_cell(acted: str, heard: str) -> Predictions:
-    predictions = read_predictions(find_model(model_names()[0]) / TEST_TABLE)
+    predictions = tables.tested_by(find_model(model_names()[0]))
     return predictions.of(in_cell(predictions, acted, heard))
 
 
@@ -298,14 +309,335 @@ def test_a_recording_of_a_cell_is_heard_and_leads_to_its_evidence_and_back(corpo
 
 
 def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
-    from pages.shared import confusion_cell, corpus_recordings
+    from pages.shared import corpus_recordings
 
-    assert confusion_cell._plain("![x](y) <b>\n# é_1") == r"\!\[x\]\(y\) \<b\> \# é\_1"
+    assert in_markdown("![x](y) <b>\n# é_1") == r"\!\[x\]\(y\) \<b\> \# é\_1"
     (tmp_path / "corpora/own").mkdir(parents=True)
     (tmp_path / "secret").mkdir()
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "corpora"))
     assert corpus_recordings.folder_of("own") == tmp_path / "corpora/own"
     assert [corpus_recordings.folder_of(name) for name in ("../secret", str(tmp_path), "", ".")] == [None] * 4
+
+
+def made_up_table(emotions, wrong=(), speakers=4) -> Predictions:
+    """A model in two corpora of so many speakers, who act each emotion twice; some emotions are always mistaken."""
+    rows = [
+        (corpus, f"{corpus}:{speaker}", label)
+        for corpus in ("large", "small")
+        for speaker in range(speakers)
+        for label in range(len(emotions))
+        for _ in range(2)
+    ]
+    heard = [(label + 1) % len(emotions) if emotions[label] in wrong else label for *_, label in rows]
+    probabilities = np.full((len(rows), len(emotions)), 0.05)
+    probabilities[np.arange(len(rows)), heard] = 0.85
+    return Predictions(
+        emotions,
+        tuple(f"{number:064x}" for number in range(len(rows))),
+        *(tuple(row[column] for row in rows) for column in (0, 1)),
+        ("",) * len(rows),
+        np.array([label for *_, label in rows]),
+        probabilities,
+    )
+
+
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    """Another folder of models in the place of the shipped one; return it and what adds a made-up model to it."""
+    shipped, folder = find_model(model_names()[0]), tmp_path / "models"
+    for function in (model_names, find_model, load_model, read_result):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
+
+    def add(name, tables, **card) -> None:
+        own = folder / name
+        own.mkdir(parents=True)
+        (own / WEIGHTS).symlink_to(shipped / WEIGHTS)
+        without = {key: value for key, value in read_card(shipped).items() if key != "cross_validation"}
+        (own / CARD).write_text(json.dumps(without | card))
+        for file, table in tables.items():
+            write_predictions(table, own / file)
+
+    return folder, add
+
+
+CORE4 = EMOTION_SETS["core4"]
+
+
+def choice_of_tests(app: AppTest) -> list:
+    return [group for group in app.get("button_group") if group.key == "evaluate_tested"]
+
+
+def metrics(app: AppTest) -> list[str]:
+    """Return UAR, recordings and speakers of the page's headline."""
+    return [metric.value for metric in app.metric[:3]]
+
+
+def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_when_asked(own_models):
+    _, add = own_models
+    tables = {TEST_TABLE: made_up_table(CORE4, speakers=1), FOLDS_TABLE: made_up_table(CORE4, wrong=["sad"])}
+    add("several", tables, split="own split", cross_validation={"split": "speaker split, folds 1, 2 of 5"})
+    app = opened("pages/6_Evaluate.py")
+    assert metrics(app) == ["75.0 %", "64", "8"]
+    assert in_markdown("speaker split, folds 1, 2 of 5: each speaker was tested by the model that never") in words(app)
+    choice_of_tests(app)[0].set_value("this model's own test").run()
+    assert not app.exception
+    assert metrics(app) == ["100.0 %", "16", "2"]
+    assert "Split: own split." in words(app)
+    assert "folds 1" not in words(app)
+
+
+def test_a_model_of_one_fold_offers_no_choice_of_tests(own_models):
+    _, add = own_models
+    add("single", {TEST_TABLE: made_up_table(CORE4)}, split="own split")
+    app = opened("pages/6_Evaluate.py")
+    assert not app.exception
+    assert not choice_of_tests(app)
+    assert metrics(app) == ["100.0 %", "64", "8"]
+    assert "Split: own split." in words(app)
+
+
+def test_two_models_are_compared_in_a_sentence_that_says_whether_they_differ(own_models):
+    _, add = own_models
+    poor = made_up_table(CORE4, wrong=["sad"])
+    for name, table in (("poor", poor), ("sure_1_", made_up_table(CORE4)), ("too", poor)):
+        add(name, {TEST_TABLE: table})
+    add("six", {TEST_TABLE: made_up_table(EMOTION_SETS["six"])}, emotions=EMOTION_SETS["six"])
+    app = opened("pages/6_Evaluate.py")
+    assert "No model is chosen" in words(app)
+    assert app.selectbox(key="evaluate_compared").value is None
+    assert app.selectbox(key="evaluate_compared").options == ["sure_1_", "too"]
+    app.selectbox(key="evaluate_compared").select("sure_1_").run()
+    assert "No model is chosen" not in words(app)
+    assert (
+        r"poor minus sure\_1\_: **−25.0 points** of UAR, mean over corpora (95 % interval −25.0 to −25.0), on 64 "
+        r"recordings of 8 speakers that both were tested on. **sure\_1\_ is better:** the interval excludes zero."
+    ) in words(app)
+    app.selectbox(key="evaluate_compared").select("too").run()
+    assert "poor minus too: **+0.0 points**" in words(app)
+    assert "**No difference is shown:** the interval includes zero." in words(app)
+    app.selectbox(key="widget_model").select("too").run()
+    assert app.selectbox(key="evaluate_compared").value is None
+
+
+def test_models_that_were_tested_on_nobody_in_common_are_not_compared_and_the_page_says_so(own_models):
+    _, add = own_models
+    table = made_up_table(CORE4)
+    add("a", {TEST_TABLE: table.of(np.arange(64) < 32)})
+    add("b", {TEST_TABLE: table.of(np.arange(64) >= 32)})
+    app = opened("pages/6_Evaluate.py")
+    app.selectbox(key="evaluate_compared").select("b").run()
+    assert not app.exception
+    assert ["No recording was tested with both models" in error.value for error in app.error] == [True]
+
+
+def selection_result(threshold, **recalls) -> dict:
+    """What the experiment on selection returns, with made-up figures."""
+    figures = all_figures(made_up_table(CORE4))
+
+    def of(segments, seconds, uar, gain, interval, recall=None) -> dict:
+        own = json.loads(json.dumps(figures)) | {"mean_over_corpora_uar": uar}
+        own["pooled"] |= {"recall": recall or dict.fromkeys(CORE4, 0.5), "accuracy": uar + 0.01, "macro_f1": uar - 0.01}
+        return {"segments": segments, "seconds": seconds, "figures": own, "gain": gain, "interval": interval}
+
+    rules = {
+        "none": of(1_000, 600, 0.70, 0.0, [0, 0]),
+        "minmax": of(800, 450, 0.66, -0.04, [-0.06, -0.02], dict.fromkeys(CORE4, 0.4) | recalls),
+        "random": of(800, 450, 0.69, -0.01, [-0.03, 0.01]),
+    }
+    rules["minmax"]["selected_test"] = figures | {"mean_over_corpora_uar": 0.651}
+    beside = {"random": {"gain": -0.03, "interval": [-0.05, -0.01]}}
+    return {"network": "yamnet", "folds": [1, 3], "threshold": threshold, "rules": rules, "minmax_minus": beside}
+
+
+BANDS = {
+    "model": "fusion",
+    "corpora": ["emodb"],
+    "band_hz": band_centres_hz(SpectrogramSettings()).round(1).tolist(),
+    "emotions": {
+        emotion: {
+            "share": [0.01 * (place + 1)] * 32 + [-0.005] * 32,
+            "centre_hz": 1_000.0 + 100 * place,
+            "interval": [900.0, 2_000.0],
+            "recordings": 10,
+        }
+        for place, emotion in enumerate(CORE4)
+    },
+}
+BRANCHES = {
+    "model": "fusion",
+    "recordings": 12,
+    "rank_correlation": -0.31,
+    "quartiles": [-0.5, 0.1],
+    "cells": {"vggish": [12, 8], "yamnet": [3, 2]},
+    "example": {
+        "score": 0.97,
+        "emotion": "sad",
+        "corpus": "emodb",
+        "log_mel": [[float(band) for band in range(64)]] * 96,
+        "maps": {"vggish": [[0.5] * 8] * 12, "yamnet": [[1.0, -4.0], [2.0, 0.0], [0.0, 0.0]]},
+    },
+}
+
+
+def robustness_result(uar) -> dict:
+    conditions = ("as recorded", "noise, 20 dB", "phone band")
+    return {
+        "split": "none of the 8 test speakers were trained on",
+        "conditions": {
+            condition: {"mean_over_corpora_uar": uar - 0.1 * place, "corpora": {"emodb": uar}}
+            for place, condition in enumerate(conditions)
+        },
+    }
+
+
+def experiments_of(results, own_models) -> AppTest:
+    """Open the page Evaluate at its tab of experiments, where these have been run."""
+    folder, add = own_models
+    for name in ("fusion-made-up", "other"):
+        add(name, {TEST_TABLE: made_up_table(CORE4)})
+    for name, result in results.items():
+        write_result(name, result, folder)
+    app = at("pages/6_Evaluate.py")
+    app.session_state["notice_read"] = True
+    app.session_state["evaluate_tab"] = "Experiments"
+    app.run()
+    assert not app.exception
+    return app
+
+
+def numbers(values) -> list[float]:
+    """Return numbers of a figure, which plotly may have packed, rounded."""
+    if isinstance(values, dict):
+        values = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return [round(float(value), 3) for value in values]
+
+
+def figures_of(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.tabs[1].get("plotly_chart")]
+
+
+def test_selection_is_shown_by_what_it_saves_costs_and_does_to_each_emotion(own_models):
+    results = {"selection-yamnet": selection_result(0.15, sad=0.3), "selection-fusion": selection_result(0.2)}
+    del results["selection-fusion"]["rules"]["random"]
+    app = experiments_of(results, own_models)
+    saving, cost, recalls, networks = figures_of(app)
+    names = ["all segments", "data selection", "dropped at random"]
+    segments, minutes = saving["data"]
+    assert (segments["y"], numbers(segments["x"])) == (names, [1_000, 800, 800])
+    assert (minutes["y"], numbers(minutes["x"])) == (names, [10, 7.5, 7.5])
+    assert segments["text"] == ["1,000", "800 (−20 %)", "800 (−20 %)"]
+    uar, difference = cost["data"]
+    assert numbers(uar["x"]) == [70, 66, 69]
+    assert (difference["y"], numbers(difference["x"])) == (names[1:], [-4, -1])
+    assert numbers(difference["error_x"]["array"]) == numbers(difference["error_x"]["arrayminus"]) == [2, 2]
+    of_emotions = {trace["y"][0]: trace for trace in recalls["data"] if "y" in trace and trace["y"][0]}
+    assert {name: numbers(trace["x"]) for name, trace in of_emotions.items()} == {
+        "angry": [50, 40],
+        "happy": [50, 40],
+        "neutral": [50, 40],
+        "sad": [50, 30],
+    }
+    assert all(trace["line"]["color"] == COLOURS[name] for name, trace in of_emotions.items())
+    measured = [(t["y"][0], numbers(t["x"])) for t in networks["data"] if "y" in t and t["y"][0]]
+    assert sorted(measured) == sorted([(n, x) for n in ("YAMNet", "fusion") for x in ([71, 67], [70, 66], [69, 65])])
+    assert "the UAR changes by −4.0 points (−6.0 to −2.0)." in words(app)
+    assert "*at random* it is −3.0 points (−5.0 to −1.0)." in words(app)
+    assert "threshold is 0.15" in words(app)
+    assert "Tested on folds 1, 3 of 5" in words(app)
+    assert "the UAR is 65.1 %" in words(app)
+    next(group for group in app.get("button_group") if group.key == "evaluate_selection").set_value("fusion").run()
+    assert not app.exception
+    assert "threshold is 0.2," in words(app)
+
+
+def test_bands_are_shown_signed_over_hz_with_the_centre_of_what_speaks_for_each_emotion(own_models):
+    app = experiments_of({"bands": BANDS}, own_models)
+    (figure,) = figures_of(app)
+    for place, emotion in enumerate(CORE4):
+        line, centre = (trace for trace in figure["data"] if trace.get("name") == emotion or trace["y"] == [emotion])
+        assert numbers(line["y"]) == [place + 1] * 32 + [-0.5] * 32
+        assert line["line"]["color"] == centre["marker"]["color"] == COLOURS[emotion]
+        assert centre["customdata"][0] == [1_000 + 100 * place, 900, 2_000]
+        hz = np.interp(numbers(centre["x"]), np.arange(64), BANDS["band_hz"])
+        assert hz == pytest.approx([1_000 + 100 * place], abs=1)
+    assert figure["layout"]["xaxis"]["ticktext"] == ["250", "500", "1k", "2k", "4k", "7k"]
+    assert figure["layout"]["xaxis2"]["title"]["text"] == "Hz"
+    assert "on 40 recordings of emodb that the model never heard" in words(app)
+
+
+def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(own_models):
+    app = experiments_of({"branches": BRANCHES}, own_models)
+    segment, vggish, yamnet = figures_of(app)
+    assert [len(figure["data"][0]["x"]["bdata"]) > 0 for figure in (segment, vggish, yamnet)] == [True] * 3
+    for figure, cells in ((vggish, (12, 8)), (yamnet, (3, 2))):
+        (heat,) = figure["data"]
+        assert numbers(heat["x"]) == numbers(np.linspace(0, 0.96, cells[0] + 1))
+        assert numbers(heat["y"]) == numbers(np.linspace(-0.5, 63.5, cells[1] + 1))
+        assert (heat["zmin"], heat["zmax"]) == (-1, 1)
+        for axis in ("xaxis", "yaxis"):
+            assert figure["layout"][axis]["range"] == segment["layout"][axis]["range"]
+    z = yamnet["data"][0]["z"]
+    assert numbers(z) == [0.25, 0.5, 0, -1, 0, 0]
+    said = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches look at opposite things."
+    assert said in words(app)
+    assert "fusion is surest of: sad, score 0.97, from emodb." in words(app)
+
+
+def test_worse_sound_is_shown_for_each_model_that_was_measured_as_recorded_first(own_models):
+    results = {"robustness-fusion-made-up": robustness_result(0.8), "robustness-other": robustness_result(0.6)}
+    app = experiments_of(results, own_models)
+    (figure,) = figures_of(app)
+    assert [trace["name"] for trace in figure["data"]] == ["fusion-made-up", "other"]
+    assert [numbers(trace["x"]) for trace in figure["data"]] == [[80, 70, 60], [60, 50, 40]]
+    assert [trace["y"] for trace in figure["data"]] == [["as recorded", "noise, 20 dB", "phone band"]] * 2
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low > high
+    assert words(app).count("none of the 8 test speakers were trained on") == 2
+
+
+def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that_can_be_run(own_models, monkeypatch):
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    app = experiments_of({"robustness-other": robustness_result(0.6)}, own_models)
+    assert len(figures_of(app)) == 1
+    assert words(app).count("No figures yet") == 3
+    assert ["No figures yet" in expander.label for expander in app.tabs[1].expander] == [True]
+    lines = [line for code in app.tabs[1].code for line in code.value.splitlines()]
+    assert [line.partition("python -m ser_core experiment ")[2].partition(" --corpus")[0] for line in lines] == [
+        "selection --network vggish",
+        "selection --network yamnet",
+        "selection --network fusion",
+        "bands",
+        "branches",
+        "robustness --model fusion-made-up",
+    ]
+    parser = argparse.ArgumentParser()
+    experiment_command.add(parser.add_subparsers())
+    for line in lines:
+        assert parser.parse_args(shlex.split(line)[3:]).corpus == [("NAME", "FOLDER")]
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"emotions": {"furious": 1}}', '"words"'])
+def test_a_damaged_experiment_is_refused_in_one_sentence_and_the_others_are_shown(content, own_models):
+    results = {name: {} for name in ("bands", "branches", "selection-yamnet", "robustness-other")}
+    folder, _ = own_models
+    app = experiments_of(results | {"robustness-fusion-made-up": robustness_result(0.6)}, own_models)
+    for name in results:
+        (folder / "experiments" / f"{name}.json").write_text(content)
+    app.run()
+    assert not app.exception
+    assert [error.value.partition(r"\.json is damaged")[0] for error in app.error] == [
+        in_markdown(name) for name in ("selection-yamnet", "bands", "branches", "robustness-other")
+    ]
+    assert len(figures_of(app)) == 1
+
+
+def test_only_the_tab_that_is_open_is_drawn(own_models):
+    app = experiments_of({"bands": BANDS}, own_models)
+    assert not app.metric
+    app.session_state["evaluate_tab"] = "Figures"
+    app.run()
+    assert app.metric
+    assert not figures_of(app)
 
 
 def test_training_is_not_offered_without_a_corpus_and_says_what_is_missing(monkeypatch):
@@ -322,6 +654,101 @@ def test_a_shipped_model_is_never_trained_over(tmp_path):
     app.text_input(key="train_name").set_value("fusion").run()
     assert "other than those of the shipped models" in words(app)
     assert next(button for button in app.button if button.label == "Train").disabled
+
+
+@pytest.fixture
+def form_of_training(tmp_path, monkeypatch):
+    """The page Train with two corpora, and the list of what its form has returned."""
+    from pages.shared import training_form
+
+    returned, ask = [], training_form.arguments_of_training
+    monkeypatch.setattr(
+        training_form, "arguments_of_training", lambda folders: returned.append(ask(folders)) or returned[-1]
+    )
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    monkeypatch.setenv("SER_YAMNET_WEIGHTS", "weights")
+    app = at("pages/5_Train.py")
+    app.session_state["notice_read"] = True
+    app.session_state["train_corpora"] = ["nemo", "emodb"]
+    for name in ("nemo", "emodb"):
+        app.session_state[f"train_folder_{name}"] = str(tmp_path)
+    return app.run(), returned
+
+
+def parsed(arguments):
+    """Return what the command line makes of the arguments."""
+    parser = argparse.ArgumentParser()
+    train_command.add(parser.add_subparsers())
+    return parser.parse_args(["train", *arguments])
+
+
+def test_train_asks_for_the_first_fold_of_four_emotions_by_default(form_of_training, tmp_path):
+    app, returned = form_of_training
+    assert not app.exception
+    asked = parsed(returned[-1])
+    assert asked.corpus == [("nemo", str(tmp_path)), ("emodb", str(tmp_path))]
+    assert (asked.network, asked.emotions, asked.preset, asked.split, asked.fold) == (
+        "yamnet",
+        "core4",
+        "default",
+        "speaker",
+        "1",
+    )
+    assert (asked.warm_start, asked.epochs, asked.resume, asked.out.name) == (None, None, True, "mine")
+
+
+def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
+    app, returned = form_of_training
+    app.selectbox(key="train_network").select("fusion").run()
+    app.selectbox(key="train_emotions").select("six").run()
+    app.selectbox(key="train_preset").select("paper").run()
+    app.selectbox(key="train_fold_speaker").select("all").run()
+    app.selectbox(key="train_begin").select("fusion").run()
+    app.number_input(key="train_epochs").set_value(7).run()
+    app.toggle(key="train_resume").set_value(False).run()
+    assert not app.exception
+    asked = parsed(returned[-1])
+    assert (asked.network, asked.emotions, asked.preset, asked.fold) == ("fusion", "six", "paper", "all")
+    assert (asked.warm_start, asked.epochs, asked.resume) == ("fusion", 7, False)
+    assert ["Whom fusion has heard is left out of every test" in warning.value for warning in app.warning] == [True]
+
+
+def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_command(form_of_training):
+    app, returned = form_of_training
+    app.selectbox(key="train_split").select("corpus").run()
+    assert app.selectbox(key="train_fold_corpus").options == ["emodb", "nemo", "all 2 in turn"]
+    app.selectbox(key="train_fold_corpus").select("2").run()
+    asked = parsed(returned[-1])
+    assert (asked.split, asked.fold) == ("corpus", "2")
+    app.selectbox(key="train_split").select("random").run()
+    assert app.selectbox(key="train_fold_random").disabled
+    asked = parsed(returned[-1])
+    assert (asked.split, asked.fold) == ("random", "1")
+
+
+def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_training, monkeypatch):
+    app, returned = form_of_training
+    begin = app.selectbox(key="train_begin")
+    assert begin.options[0] == "AudioSet's weights"
+    assert {"fusion", "yamnet"} <= set(begin.options)
+    begin.select("yamnet").run()
+    assert parsed(returned[-1]).warm_start == "yamnet"
+    app.selectbox(key="train_network").select("vggish").run()
+    assert not app.exception
+    assert "yamnet" not in app.selectbox(key="train_begin").options
+    assert parsed(returned[-1]).warm_start is None
+    monkeypatch.delenv("SER_YAMNET_WEIGHTS")
+    app.run()
+    assert app.selectbox(key="train_begin").options[0] == "the shipped YAMNet"
+
+
+def test_all_folds_from_a_model_that_has_heard_them_are_warned_of(form_of_training, monkeypatch):
+    app, _ = form_of_training
+    app.selectbox(key="train_fold_speaker").select("all").run()
+    assert not app.warning
+    monkeypatch.delenv("SER_YAMNET_WEIGHTS")
+    app.run()
+    assert ["SER_YAMNET_WEIGHTS" in warning.value.replace("\\", "") for warning in app.warning] == [True]
 
 
 def corpora_of_train(monkeypatch, **folders) -> AppTest:

@@ -1,12 +1,12 @@
 """A cell of the confusion matrix, chosen by a click or in two lists, and its recordings, to be heard."""
 
-import re
 from pathlib import Path
 
 import streamlit as st
 
 from pages.shared import corpus_recordings, session
 from pages.shared.charts.evaluation import confusion_chart
+from pages.shared.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.predictions import Predictions, in_cell
 
@@ -56,7 +56,7 @@ def show_recordings(predictions: Predictions) -> None:
             return
         cell = predictions.of(in_cell(predictions, acted, heard))
         if not len(cell.labels):
-            st.caption(f"No recording of {_plain(acted)} was heard as {_plain(heard)}.")
+            st.caption(f"No recording of {in_markdown(acted)} was heard as {in_markdown(heard)}.")
             return
         shown = _page_of(cell)
         _say_what_is_missing(cell)
@@ -79,7 +79,7 @@ def _page_of(cell: Predictions) -> range:
 def _say_what_is_missing(cell: Predictions) -> None:
     missing = [name for name in sorted(set(cell.corpora)) if corpus_recordings.folder_of(name) is None]
     if missing:
-        names = " and ".join(_plain(name) for name in missing)
+        names = " and ".join(in_markdown(name) for name in missing)
         st.info(
             f"The audio of {names} is not on this machine. To hear it, set SER_CORPORA to the folder that holds "
             f"{names}, and start the app again.",
@@ -95,13 +95,13 @@ def _show_recording(cell: Predictions, place: int) -> None:
     scores = {cell.emotions[emotion]: cell.probabilities[place, emotion] for emotion in (heard, acted)}
     what, play, why = st.columns([3, 4, 1], vertical_alignment="center")
     what.markdown(
-        f"**{place + 1}** · {' · '.join(_plain(word) for word in who if word)}  \n"
-        + ", ".join(f"{_plain(emotion)} {score:.2f}" for emotion, score in scores.items())
+        f"**{place + 1}** · {' · '.join(in_markdown(word) for word in who if word)}  \n"
+        + ", ".join(f"{in_markdown(emotion)} {score:.2f}" for emotion, score in scores.items())
     )
     file = corpus_recordings.file_of(corpus, sha256)
     if file is None:
         if corpus_recordings.folder_of(corpus):
-            play.caption(f"Not among the files of {_plain(corpus)} on this machine.")
+            play.caption(f"Not among the files of {in_markdown(corpus)} on this machine.")
         return
     evidence = "See the evidence on the page Explain."
     try:
@@ -111,7 +111,7 @@ def _show_recording(cell: Predictions, place: int) -> None:
         ):
             _explain(file, *scores)
     except (SerError, OSError) as refusal:
-        play.error(str(refusal), icon=":material/error:")
+        play.error(in_markdown(str(refusal)), icon=":material/error:")
 
 
 def _explain(file: Path, heard: str, acted: str | None = None) -> None:
@@ -120,8 +120,3 @@ def _explain(file: Path, heard: str, acted: str | None = None) -> None:
     session.choose("emotion", heard)
     session.choose("against", acted or session.ALL_OTHERS)
     st.switch_page("pages/1_Explain.py")
-
-
-def _plain(name: str) -> str:
-    """Return a name so that markdown shows it as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(name.split()))

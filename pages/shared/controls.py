@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.names import in_markdown
 from ser_core.checkpoint import model_names
 from ser_core.classifier import Classifier
 from ser_core.errors import SerError
@@ -84,7 +85,7 @@ def _reopen(saved: SavedAnalysis) -> None:
     try:
         session.hold(saved.source(), saved.recording_name)
     except (SerError, OSError) as refusal:
-        st.error(f"This analysis cannot be opened: {refusal}")
+        st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
     session.take_over(saved.settings, saved.model_name)
     st.rerun()
@@ -100,7 +101,7 @@ def _model() -> Classifier | None:
     try:
         return cached.model(name)
     except SerError as refusal:
-        st.error(str(refusal), icon=":material/error:")
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
         return None
 
 

@@ -1,11 +1,19 @@
-"""The figures of a model: the one that counts, and all of them by corpus and by gender."""
+"""The figures of a model: the one that counts, all by corpus and gender, by emotion, and how far to trust them."""
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
+from pages.shared import confusion_cell
+from pages.shared.charts import evaluation
+from pages.shared.names import in_markdown
+from ser_core.learning.predictions import Predictions
 
-def show_headline(card: dict[str, Any], figures: dict[str, Any]) -> None:
+ALL = "all corpora"
+
+
+def show_headline(split: str, figures: dict[str, Any]) -> None:
     """Say the figure that counts, and how it came about."""
     pooled, worst = figures["pooled"], figures["worst_speaker"]
     one, two, three, four = st.columns(4)
@@ -14,12 +22,12 @@ def show_headline(card: dict[str, Any], figures: dict[str, Any]) -> None:
     three.metric("Speakers", pooled["speakers"])
     four.metric("Calibration error", f"{100 * figures['calibration']['expected_error']:.1f} %")
     st.caption(
-        f"Split: {card['split']}. UAR is the mean of the emotions' recalls, by chance "
-        f"{100 / len(card['emotions']):.0f} %. Intervals (95 %) resample speakers and are rough where there are few."
+        f"Split: {in_markdown(split)}. UAR is the mean of the emotions' recalls, by chance "
+        f"{100 / len(pooled['recall']):.0f} %. Intervals (95 %) resample speakers and are rough where there are few."
     )
     if worst:
         st.caption(
-            f"The speaker heard worst is {worst['speaker']}: {100 * worst['accuracy']:.0f} % of "
+            f"The speaker heard worst is {in_markdown(worst['speaker'])}: {100 * worst['accuracy']:.0f} % of "
             f"{worst['recordings']} recordings."
         )
 
@@ -48,3 +56,37 @@ def show_table(figures: dict[str, Any]) -> None:
             for name in ("UAR", "from", "to", "accuracy", "macro F1")
         },
     )
+
+
+def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
+    """Draw how often each emotion is found and what is taken for what; let the recordings of a cell be heard."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**How often each emotion is found** · the dashed line is chance")
+        st.plotly_chart(evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch")
+    with right:
+        st.markdown("**What is taken for what**")
+        corpus = st.selectbox(
+            "Corpus",
+            [ALL, *figures["corpora"]],
+            key="evaluate_corpus",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        shown = figures["pooled"] if corpus == ALL else figures["corpora"][corpus]
+        confusion_cell.show_matrix(shown["confusion"], predictions.emotions)
+    here = np.array([corpus in (ALL, its) for its in predictions.corpora])
+    confusion_cell.show_recordings(predictions.of(here))
+
+
+def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
+    """Draw how far scores can be trusted, and how the model learnt."""
+    left, right = st.columns(2, gap="large")
+    left.markdown(
+        "**Do scores mean what they say?**", help="On the diagonal, of all scores of 0.7 seven in ten are right."
+    )
+    left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
+    right.markdown("**If it may stay silent**", help="From right to left only higher scores are given as an answer.")
+    right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
+    st.markdown("**How it learnt** · UAR on validation speakers, mean over corpora")
+    st.plotly_chart(evaluation.history_chart(history), width="stretch")

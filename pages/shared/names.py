@@ -12,8 +12,8 @@ def printable(text: str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    """Return a text for `st.markdown`, `st.error` and their like."""
-    return PUNCTUATION.sub(r"\\\g<0>", printable(text))
+    """Return a text for `st.markdown`, `st.error` and their like, on one line."""
+    return PUNCTUATION.sub(r"\\\g<0>", " ".join(printable(text).split()))
 
 
 def in_chart(text: str) -> str:

@@ -1,17 +1,32 @@
-"""Ask what to train on, which network, and how it is tested."""
+"""Ask what to train on, what is told apart, by which network, how it learns, and how it is tested."""
 
 import os
 import re
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from ser_core.checkpoint import MODELS
+from pages.shared.names import in_markdown
+from ser_core.checkpoint import MODELS, find_model, model_names, read_card
 from ser_core.corpora import READERS
-from ser_core.learning.training_plan import SPLITS
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import SerError
+from ser_core.learning.starting_weights import YAMNET_WEIGHTS
+from ser_core.learning.training_plan import SPLITS, TrainingPlan
 from ser_core.networks import NETWORKS
 
+FOLDS = 5
+ALL_FOLDS = "all"
 NETWORK_WORDS = {"fusion": "VGGish and YAMNet, fused", "vggish": "VGGish alone", "yamnet": "YAMNet alone (fastest)"}
+EMOTION_WORDS = {
+    "core4": "4: angry, happy, neutral, sad",
+    "six": "6: with fear and surprise",
+    "seven": "7: with disgust as well",
+    "eight_calm": "8: with calm as well",
+    "eight_chagrin": "8: with chagrin as well",
+}
+PRESET_WORDS = {"default": "the default", "paper": "as the paper's Table 4"}
 SPLIT_WORDS = {
     "speaker": "other people (speaker-disjoint)",
     "random": "other recordings of the same people (random)",
@@ -48,22 +63,94 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
     """Ask what to train on these corpora; return the command's arguments, or None where something is missing."""
     left, middle, right = st.columns(3)
     network = left.selectbox("Network", list(NETWORKS), format_func=NETWORK_WORDS.get, index=2, key="train_network")
-    split = middle.selectbox("Tested on", SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
+    emotions = middle.selectbox(
+        "What is told apart", list(EMOTION_SETS), format_func=EMOTION_WORDS.get, key="train_emotions"
+    )
     name = right.text_input("Name of the model", "mine", max_chars=40, key="train_name")
     left, middle, right = st.columns(3)
-    epochs = left.number_input("Epochs", 1, 200, 40, key="train_epochs")
-    fold = middle.number_input("Fold that is the test", 1, 5, 1, key="train_fold", disabled=split == "random")
-    resume = right.toggle("Go on where an earlier run stopped", True, key="train_resume")
+    split = left.selectbox("Tested on", SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
+    fold = _fold(middle, split, sorted(folders))
+    preset = right.selectbox(
+        "How it learns",
+        list(PRESET_WORDS),
+        format_func=PRESET_WORDS.get,
+        key="train_preset",
+        help="The paper's: Adam at a rate of 0.01 for 20 epochs, and nothing else.",
+    )
+    more = _more(network, preset, fold)
     if not folders or not all(folders.values()):
         return None
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in NETWORKS:
         st.info("Give the model a name of letters, digits, - and _, other than those of the shipped models.")
         return None
     corpora = [word for corpus, folder in folders.items() for word in ("--corpus", f"{corpus}={folder}")]
-    options = ["--network", network, "--split", split, "--fold", str(fold if split != "random" else 1)]
+    options = ["--network", network, "--emotions", emotions, "--split", split, "--fold", fold, "--preset", preset]
+    return [*corpora, *options, *more, "--out", str(MODELS / name)]
+
+
+def _fold(place: DeltaGenerator, split: str, corpora: list[str]) -> str:
+    """Ask which part is the test: a fold of the speakers, or a corpus; or each in turn."""
+    numbers = {"speaker": range(1, FOLDS + 1), "random": (1,), "corpus": range(1, len(corpora) + 1)}[split]
+    folds = [str(number) for number in numbers]
+    words = {fold: f"{fold} of {FOLDS}" for fold in folds} | {ALL_FOLDS: f"all {len(folds)} in turn"}
+    if split == "random":
+        words = {"1": "a part by chance"}
+    if split == "corpus":
+        words |= dict(zip(folds, corpora, strict=True))
+    return place.selectbox(
+        "Fold that is the test" if split != "corpus" else "Corpus that is the test",
+        [*folds, ALL_FOLDS] if len(folds) > 1 else folds or ["1"],
+        format_func=lambda fold: words.get(fold, fold),
+        key=f"train_fold_{split}",
+        disabled=len(folds) < 2,
+        help="All in turn: everybody is tested once, by a model that never heard them. It takes that many times as "
+        "long; the first of the models is kept.",
+    )
+
+
+def _more(network: str, preset: str, fold: str) -> list[str]:
+    """Ask what is rarely changed; return the arguments."""
+    plan = TrainingPlan({}, network=network, preset=preset)
+    branches = [stage for stage in plan.stages if stage in NETWORKS]
+    audioset = bool(os.environ.get(YAMNET_WEIGHTS))
+    nothing = "AudioSet's weights" if audioset else "the shipped YAMNet"
+    with st.expander("More", icon=":material/tune:"):
+        left, middle, right = st.columns(3, vertical_alignment="bottom")
+        begin = left.selectbox(
+            "Begin as",
+            [None, *(model for model in model_names() if set(branches) <= _branches_of(model))],
+            format_func=lambda model: model or nothing,
+            key="train_begin",
+            help="A model that has these branches, to go on from; whom it has heard is left out of the test. Otherwise "
+            f"YAMNet begins as {nothing}, and VGGish by chance unless SER_VGGISH_WEIGHTS names its weights.",
+        )
+        epochs = middle.number_input(
+            "Epochs",
+            1,
+            200,
+            value=None,
+            placeholder=", ".join(f"{plan.settings_of(branch).epochs} of {branch}" for branch in branches),
+            key="train_epochs",
+            help="Of each branch. Empty: as *How it learns* says.",
+        )
+        resume = right.toggle("Go on where an earlier run stopped", True, key="train_resume")
+    if fold == ALL_FOLDS and (begin or ("yamnet" in branches and not audioset)):
+        st.warning(
+            f"Whom {in_markdown(begin or nothing)} has heard is left out of every test, and training ends at a fold "
+            "that has nobody else. To train on all folds of the same corpora, begin as AudioSet's weights"
+            f"{'' if audioset else ', in the file that SER_YAMNET_WEIGHTS names'}.",
+            icon=":material/warning:",
+        )
     return [
-        *corpora,
-        *options,
-        *("--epochs", str(epochs), "--out", str(MODELS / name)),
+        *(["--warm-start", begin] if begin else []),
+        *(["--epochs", str(epochs)] if epochs else []),
         *(["--resume"] if resume else []),
     ]
+
+
+def _branches_of(model: str) -> set[str]:
+    try:
+        architecture = read_card(find_model(model)).get("architecture")
+    except SerError:
+        return set()
+    return {"vggish", "yamnet"} if architecture == "fusion" else {architecture}

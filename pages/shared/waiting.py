@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared import cached, controls
 from pages.shared.controls import Chosen
+from pages.shared.names import in_markdown
 from ser_core.jobs import Job
 
 LABELS = {
@@ -35,7 +36,7 @@ def results(jobs: dict[str, Job]) -> dict[str, Any]:
         _watch(pending)
     for name, job in jobs.items():
         if job.state == "failed":
-            st.error(job.refusal, icon=":material/error:")
+            st.error(in_markdown(job.refusal), icon=":material/error:")
         if job.state == "cancelled":
             st.info(f"{LABELS[name]} was stopped.", icon=":material/stop_circle:")
             if st.button("Start again", key=f"again_{name}"):

@@ -1,6 +1,7 @@
 """Axes and colours that all charts share: seconds below, Hz (mel-spaced) at the left, light and dark theme."""
 
 import numpy as np
+import plotly.colors
 import plotly.graph_objects as go
 
 from ser_core.analysis import Spectrogram
@@ -9,6 +10,9 @@ from ser_core.spectrogram import band_centres_hz
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600
 GREY = "rgba(127, 127, 127, 0.35)"
+
+#: Streamlit takes Magma's own darkest colour, #000004, for a placeholder of one of its theme.
+MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 
 #: Blue against, red for, nothing at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = [
@@ -34,8 +38,12 @@ def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.nda
 
 
 def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
-    """Return the settings of an axis over bands, which is mel-spaced, labelled in Hz."""
-    centres = band_centres_hz(spectrogram.settings)
+    """Return the settings of an axis over a spectrogram's bands, which is mel-spaced, labelled in Hz."""
+    return bands_axis(band_centres_hz(spectrogram.settings))
+
+
+def bands_axis(centres: np.ndarray) -> dict[str, object]:
+    """Return the settings of an axis over bands with these centres in Hz; a band is one step."""
     ticks = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
     return {
         "tickvals": np.interp(ticks, centres, np.arange(len(centres))).tolist(),
@@ -47,7 +55,7 @@ def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
     }
 
 
-def spectrogram_trace(spectrogram: Spectrogram, colours: str) -> go.Heatmap:
+def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.Heatmap:
     """Return the log-mel spectrogram as a heat map without a bar."""
     values, times_s = columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
     return go.Heatmap(
@@ -75,3 +83,14 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure
+
+
+def sized(figure: go.Figure, height: int) -> go.Figure:
+    """Set what charts without an axis of time share."""
+    return figure.update_layout(
+        height=height,
+        showlegend=False,
+        margin={"l": 60, "r": 12, "t": 28, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )

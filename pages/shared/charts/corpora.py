@@ -24,7 +24,7 @@ def emotions_chart(overview: CorpusOverview) -> go.Figure:
     )
     figure.update_xaxes(title="Recordings", showgrid=False)
     figure.update_yaxes(autorange="reversed")
-    return _sized(figure, _height(overview))
+    return axes.sized(figure, _height(overview))
 
 
 def speakers_chart(overview: CorpusOverview) -> go.Figure:
@@ -43,7 +43,7 @@ def speakers_chart(overview: CorpusOverview) -> go.Figure:
         )
     figure.update_xaxes(title="Speaker", type="category")  # never numbers, even where all names are
     figure.update_yaxes(title="Recordings", gridcolor=axes.GREY)
-    return _sized(figure, 360).update_layout(
+    return axes.sized(figure, 360).update_layout(
         barmode="stack",
         showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
@@ -65,19 +65,9 @@ def durations_chart(overview: CorpusOverview) -> go.Figure:
         )
     figure.update_xaxes(title="Duration (s)", rangemode="tozero", hoverformat=".2f", showgrid=True, gridcolor=axes.GREY)
     figure.update_yaxes(autorange="reversed")
-    return _sized(figure, _height(overview))
+    return axes.sized(figure, _height(overview))
 
 
 def _height(overview: CorpusOverview) -> int:
     """Return a height in pixels at which the rows of emotions look alike in every corpus."""
     return 90 + 34 * len(overview.emotions)
-
-
-def _sized(figure: go.Figure, height: int) -> go.Figure:
-    return figure.update_layout(
-        height=height,
-        showlegend=False,
-        margin={"l": 60, "r": 12, "t": 28, "b": 44},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.names import in_chart
 from ser_core.emotions import COLOURS
 
 LINE = "#0072B2"
@@ -46,7 +47,7 @@ def confusion_chart(
         figure.add_shape(type="rect", line={"color": CHOSEN, "width": 3}, **edges)
     figure.update_yaxes(title="Acted", range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
     figure.update_xaxes(title="Heard", range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
-    return _sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
+    return axes.sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
 def _unseen_markers(emotions: tuple[str, ...]) -> go.Scatter:
@@ -80,7 +81,7 @@ def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
     )
     figure.update_xaxes(title="Best score", range=[0.2, 1], gridcolor=axes.GREY)
     figure.update_yaxes(title="Share that is right", range=[0, 1.08], gridcolor=axes.GREY)
-    return _sized(figure, 360)
+    return axes.sized(figure, 360)
 
 
 def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
@@ -97,7 +98,7 @@ def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
     )
     figure.update_xaxes(title="Recordings that get an answer", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
     figure.update_yaxes(title="Answers that are right", tickformat=".0%", gridcolor=axes.GREY)
-    return _sized(figure, 360)
+    return axes.sized(figure, 360)
 
 
 def history_chart(history: dict[str, list[dict[str, float]]]) -> go.Figure:
@@ -109,7 +110,7 @@ def history_chart(history: dict[str, list[dict[str, float]]]) -> go.Figure:
             figure.add_trace(go.Scatter(x=x, y=y, name=branch, mode="lines+markers", line={"color": colour}))
     figure.update_xaxes(title="Epoch", gridcolor=axes.GREY)
     figure.update_yaxes(title="Validated UAR", tickformat=".0%", gridcolor=axes.GREY)
-    return _sized(figure, 360).update_layout(
+    return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     )
 
@@ -121,7 +122,7 @@ def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) 
         recalls = [f["recall"][emotion] for f in figures.values()]
         figure.add_trace(
             go.Bar(
-                x=list(figures),
+                x=[in_chart(name) for name in figures],
                 y=recalls,
                 name=emotion,
                 marker_color=COLOURS[emotion],
@@ -130,16 +131,6 @@ def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) 
         )
     figure.add_hline(1 / len(emotions), line_dash="dash", line_color="#7f7f7f")
     figure.update_yaxes(title="Recall", tickformat=".0%", range=[0, 1], gridcolor=axes.GREY)
-    return _sized(figure, 360).update_layout(
+    return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-    )
-
-
-def _sized(figure: go.Figure, height: int) -> go.Figure:
-    return figure.update_layout(
-        height=height,
-        showlegend=False,
-        margin={"l": 60, "r": 12, "t": 28, "b": 44},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
     )

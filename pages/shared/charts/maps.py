@@ -21,7 +21,7 @@ def maps_chart(analysis: Analysis, explanations: dict[str, Explanation]) -> go.F
     figure = make_subplots(
         rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
     )
-    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, "Magma"), 1, 1)
+    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
         underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
         underlay.hoverinfo, underlay.hovertemplate = "skip", None

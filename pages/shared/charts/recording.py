@@ -39,7 +39,7 @@ def recording_chart(analysis: Analysis) -> go.Figure:
         subplot_titles=("Waveform", "Log-mel spectrogram", "Emotion over time, by segments of 0.96 s"),
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
-    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, "Magma"), 2, 1)
+    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 2, 1)
     for trace in _scores_over_time(analysis):
         figure.add_trace(trace, 3, 1)
     for left_out in _left_out(analysis):

@@ -1,0 +1,295 @@
+"""Figures of the paper's experiments: what selection saves and costs, bands, branches, and worse sound."""
+
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from pages.shared.names import in_chart
+from ser_core.emotions import COLOURS
+from ser_core.settings import SpectrogramSettings
+from ser_core.spectrogram import band_centres_hz
+
+ALL, FEWER = "#7F7F7F", "#0072B2"
+RULES = {
+    "none": "all segments",
+    "minmax": "data selection",
+    "random": "dropped at random",
+    "quietest": "quietest dropped",
+}
+BESIDE = {"random": "at random", "quietest": "for being the quietest"}
+NETWORKS = {"vggish": "VGGish", "yamnet": "YAMNet", "fusion": "fusion"}
+MODELS = (("#0072B2", "circle"), ("#D55E00", "square"), ("#009E73", "diamond"), ("#CC79A7", "cross"), ("#B7A800", "x"))
+#: An axis of figures reaches at least so many points to either side, so that nothing seems more than it is.
+LEAST_REACH = 5
+GRID = {"showgrid": True, "gridcolor": axes.GREY, "zeroline": False}
+
+
+def saving_chart(rules: dict[str, Any]) -> go.Figure:
+    """Draw how many segments each rule leaves to learn from, and how many minutes that takes."""
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
+    columns = (("Segments", "segments", 1, ",.0f"), ("Training (min)", "seconds", 1 / 60, ".1f"))
+    for column, (title, key, unit, digits) in enumerate(columns, start=1):
+        amounts = [unit * rule[key] for rule in rules.values()]
+        figure.add_trace(
+            go.Bar(
+                y=[RULES[rule] for rule in rules],
+                x=amounts,
+                orientation="h",
+                marker_color=[ALL if rule == "none" else FEWER for rule in rules],
+                text=[f"{amount:{digits}}{_change(amount, amounts[0])}" for amount in amounts],
+                textposition="inside",
+                insidetextanchor="end",
+                insidetextfont_color="white",
+                textangle=0,
+                hovertemplate="%{y}: %{x:" + digits + "}<extra></extra>",
+            ),
+            1,
+            column,
+        )
+        figure.update_xaxes(title=title, rangemode="tozero", nticks=3, row=1, col=column)
+    figure.update_xaxes(GRID)
+    figure.update_yaxes(autorange="reversed")
+    return axes.sized(figure, 70 + 44 * len(rules)).update_layout(margin_t=8)
+
+
+def _change(amount: float, whole: float) -> str:
+    change = 100 * (amount / whole - 1) if whole else 0
+    return f" ({change:+.0f} %)".replace("-", "\N{MINUS SIGN}") if amount != whole else ""
+
+
+def cost_chart(rules: dict[str, Any]) -> go.Figure:
+    """Draw the UAR after each rule, and the paired difference to all segments with its interval, in points."""
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
+    fewer = {name: rule for name, rule in rules.items() if name != "none"}
+    gains = np.array([100 * rule["gain"] for rule in fewer.values()])
+    intervals = 100 * np.array([rule["interval"] for rule in fewer.values()], float).reshape(-1, 2)
+    figure.add_trace(
+        go.Scatter(
+            y=[RULES[rule] for rule in rules],
+            x=[100 * rule["figures"]["mean_over_corpora_uar"] for rule in rules.values()],
+            mode="markers+text",
+            marker={"size": 11, "color": [ALL if rule == "none" else FEWER for rule in rules]},
+            texttemplate="%{x:.1f}",
+            textposition="top center",
+            cliponaxis=False,
+            hovertemplate="%{y}: UAR %{x:.1f} %<extra></extra>",
+        ),
+        1,
+        1,
+    )
+    figure.add_trace(
+        go.Scatter(
+            y=[RULES[rule] for rule in fewer],
+            x=gains,
+            mode="markers",
+            marker={"size": 11, "color": FEWER},
+            error_x={"array": intervals[:, 1] - gains, "arrayminus": gains - intervals[:, 0], "thickness": 2},
+            customdata=intervals,
+            hovertemplate="%{y}: %{x:+.1f} points (%{customdata[0]:+.1f} to %{customdata[1]:+.1f})<extra></extra>",
+        ),
+        1,
+        2,
+    )
+    figure.add_vline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=2)
+    figure.update_xaxes(GRID | {"nticks": 4})
+    figure.update_xaxes(title="UAR (%)", row=1, col=1)
+    figure.update_xaxes(title="Difference (points)", row=1, col=2)
+    figure.update_yaxes(range=[len(rules) - 0.5, -0.5], categoryarray=[RULES[rule] for rule in rules], showgrid=False)
+    return axes.sized(figure, 70 + 44 * len(rules)).update_layout(margin_t=8)
+
+
+def recalls_chart(before: dict[str, float], after: dict[str, float]) -> go.Figure:
+    """Draw the recall of each emotion learnt from all segments and from those that selection leaves."""
+    figure = make_subplots()
+    for emotion, recall in before.items():
+        if recall is not None and after[emotion] is not None:
+            _add_change(figure, emotion, 100 * recall, 100 * after[emotion], COLOURS[emotion])
+    _add_legend_of_change(figure)
+    figure.update_xaxes(GRID | {"title": "Recall (%)", "range": [0, 100]})
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return _with_legend(axes.sized(figure, 90 + 40 * len(before)))
+
+
+def networks_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
+    """Draw accuracy, UAR and macro F1 of each network before and after selection."""
+    names = [network for network in NETWORKS if network in results]
+    measured = np.array(
+        [
+            [_three_figures(results[network]["rules"][rule]["figures"]) for rule in ("none", "minmax")]
+            for network in names
+        ]
+    )
+    figure = make_subplots(cols=3, shared_yaxes=True, horizontal_spacing=0.05)
+    for column, title in enumerate(("Accuracy (%)", "UAR (%)", "Macro F1 (%)"), start=1):
+        values = measured[:, :, column - 1]
+        for network, (before, after) in zip(names, values, strict=True):
+            _add_change(figure, NETWORKS[network], before, after, FEWER, column)
+        middle, reach = (values.max() + values.min()) / 2, max(LEAST_REACH, np.ptp(values) / 2 + 1)
+        shown = [middle - reach, middle + reach]
+        figure.update_xaxes(GRID | {"title": title, "range": shown, "nticks": 4}, row=1, col=column)
+    _add_legend_of_change(figure)
+    figure.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False)
+    return _with_legend(axes.sized(figure, 94 + 52 * len(names)))
+
+
+def _three_figures(figures: dict[str, Any]) -> tuple[float, float, float]:
+    pooled = figures["pooled"]
+    return 100 * pooled["accuracy"], 100 * figures["mean_over_corpora_uar"], 100 * pooled["macro_f1"]
+
+
+def _add_change(figure: go.Figure, name: str, before: float, after: float, colour: str, column: int = 1) -> None:
+    """Add a line from an open circle, before, to a full one, after."""
+    figure.add_trace(
+        go.Scatter(
+            x=[before, after],
+            y=[name, name],
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 12, "symbol": ["circle-open", "circle"], "line": {"width": 2, "color": colour}},
+            cliponaxis=False,
+            customdata=["before", "after selection"],
+            hovertemplate="%{y}, %{customdata}: %{x:.1f} %<extra></extra>",
+            showlegend=False,
+        ),
+        1,
+        column,
+    )
+
+
+def _add_legend_of_change(figure: go.Figure) -> None:
+    for symbol, words in (("circle-open", "before"), ("circle", "after selection")):
+        marker = {"size": 12, "symbol": symbol, "color": ALL, "line": {"width": 2, "color": ALL}}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=words))
+
+
+def _with_legend(figure: go.Figure) -> go.Figure:
+    return figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+    )
+
+
+def bands_chart(result: dict[str, Any]) -> go.Figure:
+    """Draw each band's share of the relevance for each emotion, and the centre of what speaks for it."""
+    centres = np.array(result["band_hz"], float)
+    places, emotions = np.arange(len(centres)), result["emotions"]
+    figure = make_subplots(
+        rows=2,
+        shared_xaxes=True,
+        vertical_spacing=0.12,
+        row_heights=[0.68, 0.32],
+        subplot_titles=("", "Centre of what speaks for it"),
+    )
+    for emotion, found in emotions.items():
+        low, centre, high = np.interp([found["interval"][0], found["centre_hz"], found["interval"][1]], centres, places)
+        colour = {"color": COLOURS[emotion]}
+        figure.add_trace(
+            go.Scatter(
+                x=places,
+                y=100 * np.array(found["share"], float),
+                name=emotion,
+                line=colour | {"width": 2.5},
+                customdata=centres,
+                hovertemplate=emotion + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
+            ),
+            1,
+            1,
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[centre],
+                y=[emotion],
+                marker=colour | {"size": 11},
+                error_x={"array": [high - centre], "arrayminus": [centre - low], "thickness": 2},
+                customdata=[[found["centre_hz"], *found["interval"]]],
+                hovertemplate="%{y}: %{customdata[0]:.0f} Hz (%{customdata[1]:.0f} to %{customdata[2]:.0f} Hz)"
+                "<extra></extra>",
+                showlegend=False,
+            ),
+            2,
+            1,
+        )
+    figure.add_hline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=1)
+    figure.update_xaxes(axes.bands_axis(centres) | GRID | {"title": None})
+    figure.update_xaxes(title="Hz", row=2, col=1)
+    figure.update_yaxes(GRID | {"title": "Share of the relevance (%)"}, row=1, col=1)
+    figure.update_yaxes(range=[len(emotions) - 0.5, -0.5], showgrid=False, row=2, col=1)
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    return _with_legend(axes.sized(figure, 400 + 22 * len(emotions)))
+
+
+def segment_chart(log_mel: list[list[float]]) -> go.Figure:
+    """Draw a segment's log-mel spectrogram."""
+    return _patch(log_mel, log_mel, axes.MAGMA, "log-mel (neper)", "%{z:.1f} neper")
+
+
+def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figure:
+    """Draw a branch's Grad-CAM map in its own cells, scaled by its strongest, over the grid of the segment."""
+    cells = np.array(map_, float)
+    scaled = cells / (np.abs(cells).max() or 1.0)
+    figure = _patch(log_mel, scaled, axes.FOR_AND_AGAINST, "evidence, relative to its strongest", "relevance %{z:+.2f}")
+    bar = {"tickvals": [-1, 0, 1], "ticktext": ["against", "0", "for"]}
+    return figure.update_traces(zmin=-1, zmax=1, xgap=1, ygap=1, colorbar=bar)
+
+
+def _patch(log_mel: list[list[float]], cells: Any, colours: Any, title: str, hover: str) -> go.Figure:
+    """Draw cells (time, frequency), whatever their number, over the time and the bands of one segment."""
+    settings = SpectrogramSettings()
+    frames, bands = np.array(log_mel, float).shape
+    cells = np.array(cells, float)
+    seconds = frames * settings.hop_samples / settings.sample_rate_hz
+    figure = go.Figure(
+        go.Heatmap(
+            x=np.linspace(0, seconds, len(cells) + 1),
+            y=np.linspace(-0.5, bands - 0.5, cells.shape[1] + 1),
+            z=cells.T,
+            colorscale=colours,
+            colorbar={
+                "orientation": "h",
+                "y": -0.28,
+                "yanchor": "top",
+                "thickness": 12,
+                "title": {"text": title, "side": "bottom"},
+            },
+            hovertemplate="%{x:.2f} s<br>" + hover + "<extra></extra>",
+        )
+    )
+    centres = band_centres_hz(settings)
+    figure.update_xaxes(title="Time (s)", range=[0, seconds], dtick=0.24, showgrid=False, zeroline=False)
+    figure.update_yaxes(axes.bands_axis(centres) | {"range": [-0.5, bands - 0.5]})
+    return axes.sized(figure, 380).update_layout(margin={"t": 8, "b": 110})
+
+
+def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
+    """Draw the UAR of each model, mean over corpora, as recorded and under each condition below."""
+    conditions = list(dict.fromkeys(name for result in results.values() for name in result["conditions"]))
+    figure = go.Figure()
+    for (model, result), (colour, symbol) in zip(results.items(), cycle(MODELS), strict=False):
+        measured = result["conditions"]
+        figure.add_trace(
+            go.Scatter(
+                y=[in_chart(condition) for condition in measured],
+                x=[100 * found["mean_over_corpora_uar"] for found in measured.values()],
+                name=in_chart(model),
+                mode="markers",
+                marker={"size": 12, "color": colour, "symbol": symbol},
+                customdata=[_corpora_in_words(found["corpora"]) for found in measured.values()],
+                hovertemplate="%{y}: UAR %{x:.1f} %<br>%{customdata}<extra>" + in_chart(model) + "</extra>",
+            )
+        )
+    figure.update_xaxes(GRID | {"title": "UAR, mean over corpora (%)"})
+    figure.update_yaxes(
+        range=[len(conditions) - 0.5, -0.5],
+        categoryorder="array",
+        categoryarray=[in_chart(condition) for condition in conditions],
+        gridcolor=axes.GREY,
+    )
+    return _with_legend(axes.sized(figure, 90 + 34 * len(conditions)))
+
+
+def _corpora_in_words(uars: dict[str, float]) -> str:
+    return "<br>".join(f"{in_chart(corpus)} {100 * uar:.1f} %" for corpus, uar in uars.items())
