@@ -8,7 +8,7 @@ from pages.shared.charts.scores import verdict_html
 from ser_core.explanation import EXPLAINERS
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
-from ser_core.pipeline import with_focus
+from ser_core.pipeline import with_hearing
 
 HOW_TO_READ = """
 Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its
@@ -29,17 +29,23 @@ heard = listening.result
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
 st.markdown(f"What speaks for **{heard.emotion}**{against} in **{heard.recording.name}**", help=HOW_TO_READ)
-explained = waiting.results(
+hearings = waiting.results(
     {method: cached.explaining(listening, method, chosen.classifier, chosen.settings) for method in EXPLAINERS}
 )
-maps = {method: explained[method].explanations[method] for method in EXPLAINERS if method in explained}
+explained = {method: with_hearing(heard, hearing, chosen.settings) for method, hearing in hearings.items()}
+maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
 st.plotly_chart(maps_chart(heard, maps), width="stretch", config={"displaylogo": False})
 for method, explanation in maps.items():
-    focused = with_focus(explained[method], explanation, chosen.settings)
-    if words := focus_in_words(focused.profile, explanation.covered, explanation.emotion):
+    if words := focus_in_words(explained[method].profile, explanation.covered, explanation.emotion):
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
 st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 if maps:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
     st.caption(f"Computed on this machine in: {seconds}. Seed {chosen.settings.seed}.")
+for method, explanation in maps.items():
+    if explanation.stability is not None:
+        st.caption(
+            f"With another seed {METHOD_NAMES[method]}'s map would have a rank correlation of about "
+            f"{explanation.stability:.2f} with this one, as its two halves tell."
+        )
 st.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:")

@@ -9,7 +9,7 @@ from ser_core.analysis import Analysis
 from ser_core.explanation import EXPLAINERS
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
-from ser_core.pipeline import with_focus
+from ser_core.pipeline import with_hearing
 
 
 def show_regions(analysis: Analysis, fade_s: float) -> None:
@@ -44,12 +44,12 @@ method = st.segmented_control(
     required=True,
     **session.widget("explainer", session.choice("explainer")),
 )
-explained = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
-if method not in explained:
+hearings = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
+if method not in hearings:
     st.stop()
 
-explanation = explained[method].explanations[method]
-analysis = with_focus(explained[method], explanation, chosen.settings)
+analysis = with_hearing(listening.result, hearings[method], chosen.settings)
+explanation = analysis.explanations[method]
 st.html(verdict_html(analysis))
 st.plotly_chart(profile_chart(analysis, explanation), width="stretch", config={"displaylogo": False})
 st.markdown("**The whole recording**")

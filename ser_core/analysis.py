@@ -93,6 +93,8 @@ class Explanation:
         What was explained.
     seconds : float
         How long it took.
+    stability : float or None
+        Where chance plays a part: the rank correlation that another seed's map is expected to have with this one.
     """
 
     method: str
@@ -105,6 +107,7 @@ class Explanation:
     settings: dict[str, Any]
     seed: int
     seconds: float
+    stability: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,6 +90,7 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
                 "layer": e.layer,
                 "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
                 "seconds": round(e.seconds, 3),
+                "stability": None if e.stability is None else round(e.stability, 3),
                 "seed": e.seed,
                 "settings": e.settings,
             }

@@ -37,7 +37,10 @@ class Classifier(Protocol):
         """Return float32 logits (n, classes) of segments (n, frames, bands)."""
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
-        """Return signed Grad-CAM maps (n, h, w) for the logits weighted by `class_weights` (classes,)."""
+        """Return signed Grad-CAM maps (n, h, w) for the logits weighted by `class_weights` (classes,).
+
+        Several rows of weights (k, classes) give as many maps (k, n, h, w).
+        """
 
     def randomised(self, seed: int) -> "Classifier | None":
         """Return the same architecture with random weights, or None where there is no such thing."""
@@ -104,14 +107,14 @@ class NetworkClassifier:
         Parameters
         ----------
         segments : ndarray of shape (n, frames, bands), float32
-        class_weights : ndarray of shape (classes,)
-            One-hot for an emotion; 1 and -1 for one emotion against another.
+        class_weights : ndarray of shape (classes,) or (k, classes)
+            One-hot for an emotion; 1 and -1 for one emotion against another. Several rows share one forward pass.
         layer : str
             One of `layers`.
 
         Returns
         -------
-        ndarray of shape (n, h, w), float32
+        ndarray of shape (n, h, w) or (k, n, h, w), float32
 
         References
         ----------
@@ -120,21 +123,19 @@ class NetworkClassifier:
         if layer not in self.layers:
             raise SettingsRefused(f"{self.name} has no layer '{layer}'; choose one of {', '.join(self.layers)}.")
         names = self._maps if layer == "both" else (layer,)
-        weights = torch.as_tensor(class_weights, dtype=torch.float32)
-        return np.concatenate([self._activation_of(batch, weights, names) for batch in _batches(segments)])
+        rows = torch.as_tensor(np.atleast_2d(class_weights), dtype=torch.float32)
+        maps = np.concatenate([self._activations(batch, rows, names) for batch in _batches(segments)], axis=1)
+        return maps if np.ndim(class_weights) == 2 else maps[0]
 
-    def _activation_of(self, batch: Tensor, weights: Tensor, names: tuple[str, ...]) -> np.ndarray:
-        with torch.enable_grad():
-            maps = self.network.maps(batch.requires_grad_())
+    def _activations(self, batch: Tensor, rows: Tensor, names: tuple[str, ...]) -> np.ndarray:
+        with torch.no_grad():
+            maps = self.network.maps(batch)
+        with torch.enable_grad():  # only from the maps on
+            maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
             wanted = [maps[name] for name in names]
-            gradients = torch.autograd.grad((self.network.classify(maps) @ weights).sum(), wanted)
-        cams = [
-            (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
-            for map_, gradient in zip(wanted, gradients, strict=True)
-        ]
-        finest = max((cam.shape[2:] for cam in cams), key=lambda size: size[0] * size[1])
-        total = sum(_spread(cam, finest) for cam in cams)
-        return total[:, 0].numpy()
+            logits = self.network.classify(maps)
+            gradients = [torch.autograd.grad((logits @ row).sum(), wanted, retain_graph=True) for row in rows]
+        return np.stack([_weighted(wanted, of_row) for of_row in gradients])
 
     def randomised(self, seed: int) -> "NetworkClassifier":
         """Return the same architecture with freshly drawn weights."""
@@ -159,6 +160,16 @@ def _batches(segments: np.ndarray) -> list[Tensor]:
         .to(memory_format=torch.channels_last)
         for start in range(0, len(segments), BATCH)
     ]
+
+
+def _weighted(maps: list[Tensor], gradients: tuple[Tensor, ...]) -> np.ndarray:
+    """Return the maps (n, h, w), their channels weighted by the mean gradients, added on the finest grid."""
+    cams = [
+        (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
+        for map_, gradient in zip(maps, gradients, strict=True)
+    ]
+    finest = max((cam.shape[2:] for cam in cams), key=lambda size: size[0] * size[1])
+    return sum(_spread(cam, finest) for cam in cams)[:, 0].numpy()
 
 
 def _spread(cam: Tensor, size: torch.Size) -> Tensor:

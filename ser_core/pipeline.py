@@ -12,7 +12,7 @@ from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogr
 from ser_core.classifier import Classifier
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.explanation import explain
+from ser_core.explanation import Hearing, hear
 from ser_core.explanation.relevance import Progress, Question
 from ser_core.focus import focus_regions
 from ser_core.profile import relevance_profile
@@ -119,9 +119,26 @@ def add_explanation(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Analysis:
     """Return the analysis with one more explanation; the first gives the profile and the focus."""
-    question = question_of(analysis, settings)
-    explanation = explain(method, classifier, question, analysis.stretch, settings, progress, cancelled)
-    explained = replace(analysis, explanations=analysis.explanations | {method: explanation})
+    return with_hearing(analysis, hear_with(analysis, method, classifier, settings, progress, cancelled), settings)
+
+
+def hear_with(
+    analysis: Analysis,
+    method: str,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Hearing:
+    """Return what an explainer hears of the analysed stretch, which serves every emotion."""
+    question = question_of(analysis, replace(settings, against=None))
+    return hear(method, classifier, question, analysis.stretch, settings, progress, cancelled)
+
+
+def with_hearing(analysis: Analysis, hearing: Hearing, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with the explanation that a hearing gives of its emotion; the first gives the focus."""
+    explanation = hearing.explain(question_of(analysis, settings), analysis.emotions)
+    explained = replace(analysis, explanations=analysis.explanations | {hearing.method: explanation})
     return explained if analysis.explanations else with_focus(explained, explanation, settings)
 
 

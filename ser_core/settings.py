@@ -103,17 +103,23 @@ class OcclusionSettings:
 
 @dataclass(frozen=True)
 class LimeSettings:
-    """Cells of `cell_frames` x `cell_bands`; masks come in pairs, each the complement of the other."""
+    """Cells of `cell_frames` x `cell_bands`, taken away within `window_frames` by so many masks for each window.
+
+    Masks come in pairs, each the complement of the other, so that an odd number is one less.
+    """
 
     cell_frames: int = 16
     cell_bands: int = 8
-    masks: int = 500
+    window_frames: int = 48
+    masks: int = 128
     kernel_width: float = 0.25
     fill: str = "noise_floor"
 
     def __post_init__(self) -> None:
         if not 2 <= self.masks <= 20_000:
             raise SettingsRefused(f"{self.masks} masks are too few or too many for LIME; choose 2 to 20 000.")
+        if min(self.cell_frames, self.cell_bands, self.window_frames) < 1:
+            raise SettingsRefused("LIME's cells and windows must have at least one frame and one band.")
 
 
 @dataclass(frozen=True)

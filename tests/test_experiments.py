@@ -47,8 +47,8 @@ class OneBandClassifier(LinearClassifier):
     layers = ("map",)
 
     def class_activation(self, segments, class_weights, layer):
-        map_ = np.zeros((len(segments), 12, 8), np.float32)
-        map_[:, :, -1] = 2.0
+        map_ = np.zeros((len(class_weights), len(segments), 12, 8), np.float32)
+        map_[..., -1] = 2.0
         return map_
 
 

@@ -29,7 +29,7 @@ LAYERS = {
 
 
 def map_of(classifier, question, layer=None):
-    return grad_cam(classifier, question, GradCamSettings(layer), 0, silent_progress, never)
+    return grad_cam(classifier, question, GradCamSettings(layer), 0, silent_progress, never).relevance(question)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from lime.lime_image import LimeImageExplainer
+from scipy.stats import spearmanr
 
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
-from ser_core.explanation.lime import lime, surrogate
+from ser_core.explanation.lime import _balanced_masks, lime, surrogate
 from ser_core.scores import evidence, softmax
 from ser_core.settings import LimeSettings
 from tests.tiny_networks import (
@@ -18,11 +19,11 @@ from tests.tiny_networks import (
     silent_progress,
 )
 
-FEW = LimeSettings(cell_frames=24, cell_bands=16, masks=100)
+FEW = LimeSettings(cell_frames=24, cell_bands=16, window_frames=96, masks=100)
 
 
 def map_of(classifier, question, settings=FEW, seed=0):
-    return lime(classifier, question, settings, seed, silent_progress, never)
+    return lime(classifier, question, settings, seed, silent_progress, never).relevance(question)
 
 
 def masks_heard(classifier, log_mel, cell_frames, cell_bands):
@@ -102,7 +103,7 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
     log_mel[72:96, 48:64] += 2
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
     question = question_of_log_mel(log_mel)
-    found = map_of(classifier, question, LimeSettings(24, 16, masks=2_000, fill="band_mean", kernel_width=1.0))
+    found = map_of(classifier, question, LimeSettings(24, 16, 96, masks=2_000, fill="band_mean", kernel_width=1.0))
     missing = log_mel - log_mel.mean(axis=0)
     expected = np.zeros((96, 64))
     expected[24:48, 16:32] = 0.01 * missing[24:48, 16:32].sum()
@@ -123,11 +124,11 @@ def test_each_version_is_followed_by_its_complement():
     assert len(np.unique(asked[:, 0], axis=0)) > 45
 
 
-def test_an_odd_number_of_masks_is_kept_to():
+def test_an_odd_number_of_masks_is_one_less():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
-    map_of(classifier, question_of_log_mel(log_mel), LimeSettings(24, 16, masks=33))
-    assert sum(len(call) for call in classifier.calls[1:]) == 33
+    map_of(classifier, question_of_log_mel(log_mel), LimeSettings(24, 16, 96, masks=33))
+    assert sum(len(call) for call in classifier.calls[1:]) == 32
 
 
 def test_cells_that_do_not_divide_the_recording_end_with_it():
@@ -190,3 +191,81 @@ def test_frames_that_no_kept_segment_covers_have_no_relevance():
 def test_an_unknown_fill_is_refused(fill):
     with pytest.raises(SettingsRefused, match=f"no fill '{fill}'"):
         map_of(classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel()), LimeSettings(fill=fill))
+
+
+# --- windows, the design of the masks, and how well a map repeats ---
+
+
+def heard_by(classifier, question, settings, seed=0):
+    return lime(classifier, question, settings, seed, silent_progress, never)
+
+
+def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone():
+    log_mel = random_log_mel(240)
+    classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
+    question = question_of_log_mel(log_mel, first=20, end=220)
+    heard = heard_by(classifier, question, LimeSettings(16, 8, 48, masks=16))
+    inside = [np.flatnonzero((w.cell_of < w.present.shape[1]).all(axis=1)) for w in heard.windows]
+    assert np.concatenate(inside).tolist() == list(range(20, 220))
+    assert [len(frames) for frames in inside] == [64, 48, 48, 40]  # 13 rows of cells: 4, 3, 3 and 3, the last cut
+    for window, frames in zip(heard.windows, inside, strict=True):
+        assert np.flatnonzero((window.cell_of < window.present.shape[1]).any(axis=1)).tolist() == frames.tolist()
+    assert [w.present.shape for w in heard.windows] == [(16, 32), (16, 24), (16, 24), (16, 24)]
+
+
+@pytest.mark.parametrize("cells", [1, 5, 24, 31, 32])
+def test_a_whole_block_of_masks_holds_every_cell_and_every_pair_of_cells_equally_often(cells):
+    order = 1 << cells.bit_length()
+    masks = _balanced_masks(cells, 2 * order, np.random.default_rng(3))
+    assert masks.shape == (2 * order, cells)
+    assert (masks[::2] != masks[1::2]).all()
+    signs = np.where(masks, 1, -1)
+    np.testing.assert_array_equal(signs.sum(axis=0), 0)
+    np.testing.assert_array_equal(signs.T @ signs, 2 * order * np.eye(cells))
+    if cells > 1:
+        assert (masks != _balanced_masks(cells, 2 * order, np.random.default_rng(4))).any()
+
+
+def test_one_block_of_masks_finds_evidence_that_adds_up_exactly_and_pairs_of_cells_do_not_disturb_it():
+    rng = np.random.default_rng(0)
+    masks = _balanced_masks(24, 64, rng)
+    wanted, together = rng.normal(size=24), np.triu(rng.normal(size=(24, 24)), 1)
+    signs = np.where(masks, 1.0, -1.0)
+    evidences = signs @ wanted / 2 + np.einsum("mi,ij,mj->m", signs, together, signs)
+    # By hand: over all masks a product of two cells' signs is as often +1 as -1 whatever a third cell's sign is.
+    np.testing.assert_allclose(2 * signs.T @ evidences / len(signs), wanted, atol=1e-12)
+
+
+class Jumpy:
+    """Evidence that is new noise for every version: nothing about it repeats."""
+
+    layers, name, sha256, temperature, emotions = (), "jumpy", "0" * 64, 1.0, ("angry", "sad")
+
+    def __init__(self):
+        self.rng = np.random.default_rng(1)
+
+    def score(self, segments):
+        return self.rng.normal(size=(len(segments), 2)).astype(np.float32)
+
+
+def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_noise():
+    question = question_of_log_mel(random_log_mel(240))
+    weights = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003
+    adds_up = heard_by(LinearClassifier(weights, emotions=("angry", "sad")), question, LimeSettings())
+    assert adds_up.stability(question) > 0.97
+    assert abs(heard_by(Jumpy(), question, LimeSettings()).stability(question)) < 0.5
+
+
+def test_a_map_that_is_the_same_everywhere_has_no_stability():
+    question = question_of_log_mel(random_log_mel(240))
+    heard = heard_by(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), question, LimeSettings())
+    assert heard.stability(question) is None
+
+
+def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
+    question, classifier = question_of_log_mel(random_log_mel(336)), classifier_of(fresh(TinyNetwork))
+    settings = LimeSettings(masks=128)
+    heard = [heard_by(classifier, question, settings, seed) for seed in range(4)]
+    cells = [h.relevance(question)[8::16, 4::8].ravel() for h in heard]
+    between = np.mean([spearmanr(cells[i], cells[j]).statistic for i in range(4) for j in range(i)])
+    assert np.mean([h.stability(question) for h in heard]) == pytest.approx(between, abs=0.05)

@@ -24,7 +24,9 @@ TILES = OcclusionSettings(16, 8, 16, 8, "band_mean")
 
 
 def map_of(classifier, question, settings=None, seed=0):
-    return occlusion(classifier, question, settings or OcclusionSettings(), seed, silent_progress, never)
+    return occlusion(classifier, question, settings or OcclusionSettings(), seed, silent_progress, never).relevance(
+        question
+    )
 
 
 def two_cells():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.explanation import explain, relevance
-from ser_core.explanation.relevance import PerturbedEvidence, fill_values, stitch
+from ser_core.explanation import hear, relevance
+from ser_core.explanation.relevance import Perturbed, fill_values, stitch
 from ser_core.regions import Region
 from ser_core.scores import evidence, softmax
 from ser_core.settings import AnalysisSettings
@@ -171,21 +171,22 @@ def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch
     question = question_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     fill = fill_values(question.log_mel, "random", np.random.default_rng(3))
-    perturbed = PerturbedEvidence(classifier.score, classifier.temperature, question, fill)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
     masks = random_masks(20, question.log_mel.shape)
     found = perturbed.without(iter(masks), len(masks), silent_progress, never)
     expected = [evidence_slowly(classifier, question, fill, mask) for mask in masks]
     assert np.ptp(expected) > 0.05
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert found.shape == (len(masks), 4)
+    np.testing.assert_allclose(question.evidence(found), expected, atol=1e-5)
     nothing = evidence_slowly(classifier, question, fill, np.zeros_like(masks[0]))
-    assert perturbed.original == pytest.approx(nothing, abs=1e-6)
+    assert question.evidence(perturbed.original) == pytest.approx(nothing, abs=1e-6)
 
 
 def test_only_segments_that_a_mask_touches_are_computed_again():
     question = question_of_log_mel(random_log_mel(240), kept=[True, True, False, True])  # at 0, 48 and 144
     classifier = LinearClassifier(small_weights())
     fill = fill_values(question.log_mel, "noise_floor", np.random.default_rng(0))
-    perturbed = PerturbedEvidence(classifier.score, 1.0, question, fill)
+    perturbed = Perturbed(classifier.score, 1.0, question, fill)
     assert [len(call) for call in classifier.calls] == [3]
 
     def computed(first, end):
@@ -208,7 +209,7 @@ def test_only_segments_that_a_mask_touches_are_computed_again():
 def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
     question = question_of_log_mel(random_log_mel(336))
     classifier = LinearClassifier(small_weights())
-    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.zeros((336, 64), np.float32))
+    perturbed = Perturbed(classifier.score, 1.0, question, np.zeros((336, 64), np.float32))
     mask = np.zeros((336, 64), bool)
     mask[:10] = mask[-10:] = True
     classifier.calls.clear()
@@ -219,7 +220,7 @@ def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
 def test_padding_of_a_short_recording_is_never_changed():
     question = question_of_log_mel(random_log_mel(40))
     classifier = LinearClassifier(small_weights())
-    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
+    perturbed = Perturbed(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
     classifier.calls.clear()
     perturbed.without([np.ones((40, 64), bool)], 1, silent_progress, never)
     (heard,) = classifier.calls
@@ -230,7 +231,7 @@ def test_padding_of_a_short_recording_is_never_changed():
 def test_the_recordings_own_segments_are_not_changed():
     log_mel = random_log_mel(240)
     question, before = question_of_log_mel(log_mel), log_mel.copy()
-    perturbed = PerturbedEvidence(LinearClassifier(small_weights()).score, 1.0, question, np.zeros_like(log_mel))
+    perturbed = Perturbed(LinearClassifier(small_weights()).score, 1.0, question, np.zeros_like(log_mel))
     perturbed.without([np.ones(log_mel.shape, bool)], 1, silent_progress, never)
     np.testing.assert_array_equal(log_mel, before)
 
@@ -238,7 +239,7 @@ def test_the_recordings_own_segments_are_not_changed():
 def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 4)
     question, classifier = question_of_log_mel(random_log_mel(96)), LinearClassifier(small_weights())
-    perturbed = PerturbedEvidence(classifier.score, 1.0, question, np.zeros((96, 64), np.float32))
+    perturbed = Perturbed(classifier.score, 1.0, question, np.zeros((96, 64), np.float32))
     classifier.calls.clear()
     masks = [np.ones((96, 64), bool)] * 20
     with pytest.raises(Cancelled):
@@ -256,7 +257,8 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
     )
     classifier, stretch = classifier_of(fresh(TinyNetwork)), Region(0.2, 2.3)
     settings = AnalysisSettings(seed=6)
-    explanation = explain(method, classifier, question, stretch, settings, silent_progress, never)
+    hearing = hear(method, classifier, question, stretch, settings, silent_progress, never)
+    explanation = hearing.explain(question, classifier.emotions)
     map_ = explanation.relevance
     assert map_.dtype == np.float32
     assert map_.shape == (240, 64)
@@ -270,17 +272,32 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
+def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method):
+    log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
+    first = question_of_log_mel(log_mel, emotion=1, first=20, end=230)
+    hearing = hear(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), silent_progress, never)
+    for emotion, against in ((0, None), (3, 1), (2, 0)):
+        question = question_of_log_mel(log_mel, emotion, against, first=20, end=230)
+        asked = hear(method, classifier, question, Region(0.2, 2.3), AnalysisSettings(), silent_progress, never)
+        expected = asked.explain(question, classifier.emotions).relevance
+        found = hearing.explain(question, classifier.emotions)
+        np.testing.assert_array_equal(found.relevance, expected)
+        assert np.ptp(expected) > 0
+        assert found.emotion == classifier.emotions[emotion]
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_stops_when_cancelled(method):
     question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
     with pytest.raises(Cancelled):
-        explain(method, classifier, question, Region(0, 4), AnalysisSettings(), silent_progress, lambda: True)
+        hear(method, classifier, question, Region(0, 4), AnalysisSettings(), silent_progress, lambda: True)
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_reports_growing_fractions_up_to_one(method):
     told = []
     question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
-    explain(method, classifier, question, Region(0, 4), AnalysisSettings(), lambda f, text: told.append(f), never)
+    hear(method, classifier, question, Region(0, 4), AnalysisSettings(), lambda f, text: told.append(f), never)
     assert told == sorted(told)
     assert told
     assert 0 <= told[0] <= told[-1] <= 1
@@ -289,7 +306,7 @@ def test_every_explainer_reports_growing_fractions_up_to_one(method):
 def test_an_unknown_explainer_is_refused():
     question = question_of_log_mel(random_log_mel())
     with pytest.raises(SettingsRefused, match="no explainer 'shap'; choose of grad_cam, lime, occlusion"):
-        explain(
+        hear(
             "shap",
             LinearClassifier(small_weights()),
             question,

@@ -1,7 +1,5 @@
 """What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from pages.shared import session
@@ -10,11 +8,11 @@ from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.jobs import Job, Jobs
-from ser_core.pipeline import add_explanation, listen
+from ser_core.pipeline import hear_with, listen
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
-from ser_core.settings import AnalysisSettings, FocusSettings
+from ser_core.settings import AnalysisSettings
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
@@ -45,14 +43,14 @@ def listening(recording: Recording, classifier: Classifier, settings: AnalysisSe
 
 
 def explaining(heard: Job, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job that explains what was heard by one method; smoothing comes later and changes nothing here."""
-    asked = replace(settings, explain=(method,), focus=FocusSettings())
+    """Return the job in which a method hears what it needs of a recording; what is asked of it comes later."""
     analysis = heard.result
+    key = (method, analysis.recording.sha256, classifier.sha256, analysis.stretch)
     return jobs().submit(
         session.owner(),
-        ("explain", method, analysis.recording.sha256, classifier.sha256, asked),
+        ("explain", *key, getattr(settings, method), settings.seed),
         method,
-        lambda progress, cancelled: add_explanation(analysis, method, classifier, asked, progress, cancelled),
+        lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
     )
 
 

@@ -159,11 +159,11 @@ def _settings(classifier: Classifier) -> None:
             **session.widget("fill", session.choice("fill")),
         )
         st.number_input(
-            "LIME masks",
-            50,
-            5_000,
-            step=50,
-            help="More masks repeat better and take longer.",
+            "LIME masks in a window",
+            32,
+            1_024,
+            step=32,
+            help="LIME takes half of the cells of half a second away at a time. More masks repeat better, take longer.",
             **session.widget("masks", session.choice("masks")),
         )
         st.number_input(

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
     analyse.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks and of the random fill")
     analyse.add_argument("--layer", help="where Grad-CAM looks; default: the model's own")
-    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="how many LIME listens to")
+    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="of each of LIME's windows")
     analyse.add_argument(
         "--fill", choices=FILLS, default=LimeSettings().fill, help="what LIME and occlusion put instead"
     )

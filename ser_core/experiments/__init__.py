@@ -41,4 +41,4 @@ def read_result(name: str, models: Path = MODELS) -> dict[str, Any] | None:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise SettingsRefused(f"{file.name} is damaged. Run `python -m ser_core experiment {name}` again.") from None
+        raise SettingsRefused(f"{file.name} is damaged. Run the experiment again.") from None

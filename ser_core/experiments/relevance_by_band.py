@@ -66,7 +66,8 @@ def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray 
     question = Question(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
     settings = AnalysisSettings()
     own = getattr(settings, METHOD)
-    relevance = EXPLAINERS[METHOD](classifier, question, own, settings.seed, lambda *_: None, lambda: False)
+    heard = EXPLAINERS[METHOD](classifier, question, own, settings.seed, lambda *_: None, lambda: False)
+    relevance = heard.relevance(question)
     whole = np.abs(relevance).sum()
     return relevance.sum(axis=0) / whole if whole > 0 else None
 

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-
-import numpy as np
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ser_core.analysis import Explanation
 from ser_core.classifier import Classifier
@@ -12,14 +11,49 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.explanation.relevance import Progress, Question
+from ser_core.explanation.relevance import Heard, Progress, Question
 from ser_core.regions import Region
 from ser_core.settings import AnalysisSettings
 
-EXPLAINERS: dict[str, Callable[..., np.ndarray]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
+EXPLAINERS: dict[str, Callable[..., Heard]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
 
 
-def explain(
+@dataclass(frozen=True, eq=False)
+class Hearing:
+    """What one explainer heard of a stretch of a recording; it answers for every emotion.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it took.
+    """
+
+    method: str
+    heard: Heard
+    stretch: Region
+    layer: str | None
+    settings: dict[str, Any]
+    seed: int
+    seconds: float
+
+    def explain(self, question: Question, emotions: tuple[str, ...]) -> Explanation:
+        """Return the explanation of one emotion, against another or all others."""
+        return Explanation(
+            method=self.method,
+            emotion=emotions[question.emotion],
+            against=None if question.against is None else emotions[question.against],
+            relevance=self.heard.relevance(question),
+            covered=question.covered,
+            stretch=self.stretch,
+            layer=self.layer,
+            settings=self.settings,
+            seed=self.seed,
+            seconds=self.seconds,
+            stability=self.heard.stability(question),
+        )
+
+
+def hear(
     method: str,
     classifier: Classifier,
     question: Question,
@@ -27,8 +61,8 @@ def explain(
     settings: AnalysisSettings,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> Explanation:
-    """Ask one explainer one question.
+) -> Hearing:
+    """Let one explainer hear what it needs; the question's emotions play no part yet.
 
     Raises
     ------
@@ -41,16 +75,6 @@ def explain(
         raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(EXPLAINERS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    relevance = EXPLAINERS[method](classifier, question, own, settings.seed, progress, cancelled)
-    return Explanation(
-        method=method,
-        emotion=classifier.emotions[question.emotion],
-        against=None if question.against is None else classifier.emotions[question.against],
-        relevance=relevance,
-        covered=question.covered,
-        stretch=stretch,
-        layer=(own.layer or classifier.layers[0]) if method == "grad_cam" else None,
-        settings=asdict(own),
-        seed=settings.seed,
-        seconds=time.perf_counter() - began,
-    )
+    heard = EXPLAINERS[method](classifier, question, own, settings.seed, progress, cancelled)
+    layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
+    return Hearing(method, heard, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

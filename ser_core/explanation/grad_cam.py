@@ -1,6 +1,7 @@
 """Grad-CAM: where the network's last maps speak for an emotion."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,20 @@ from ser_core.settings import GradCamSettings
 SEGMENTS_AT_ONCE = 32
 
 
+@dataclass(frozen=True, eq=False)
+class GradCamHeard:
+    """The map of each class, (classes, frames, bands); one class against another is the difference of theirs."""
+
+    maps: np.ndarray
+
+    def relevance(self, question: Question) -> np.ndarray:
+        """Return the relevance (frames, bands), signed, in logits per cell of the layer's map."""
+        return self.maps[question.emotion] - (0 if question.against is None else self.maps[question.against])
+
+    def stability(self, question: Question) -> None:
+        """Return None: nothing here is left to chance."""
+
+
 def grad_cam(
     classifier: Classifier,
     question: Question,
@@ -21,31 +36,29 @@ def grad_cam(
     seed: int,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> np.ndarray:
-    """Return the relevance (frames, bands), signed, in logits per cell of the layer's map.
+) -> GradCamHeard:
+    """Look at a layer's maps and at what each class makes of them.
 
-    `seed` plays no part: nothing here is random.
+    Without the final ReLU the map is linear in the logits that are asked for, and what speaks against an emotion stays
+    visible. `seed` plays no part: nothing here is random.
 
     References
     ----------
-    Selvaraju et al. 2017, arXiv:1610.02391, without its final ReLU: what speaks against the emotion stays visible.
+    Selvaraju et al. 2017, arXiv:1610.02391.
     """
     if not classifier.layers:
         raise SettingsRefused(f"{classifier.name} has no feature map for Grad-CAM. Use LIME or occlusion.")
-    weights = np.zeros(len(classifier.emotions), np.float32)
-    weights[question.emotion] = 1
-    if question.against is not None:
-        weights[question.against] = -1
     values = question.segments.values[question.members]
+    every_class = np.eye(len(classifier.emotions), dtype=np.float32)
     maps = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
         if cancelled():
             raise Cancelled("Stopped.")
         part = values[start : start + SEGMENTS_AT_ONCE]
-        cams = classifier.class_activation(part, weights, settings.layer or classifier.layers[0])
-        maps.append(resize(cams, part.shape[1:]))
+        cams = classifier.class_activation(part, every_class, settings.layer or classifier.layers[0])
+        maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
         progress(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
-    return stitch(np.concatenate(maps), question)
+    return GradCamHeard(np.stack([stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]))
 
 
 def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,13 +1,77 @@
 """LIME: a linear model of which cells of the spectrogram the evidence needs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from lime.lime_base import LimeBase
+from scipy.linalg import hadamard
+from scipy.stats import spearmanr
 
 from ser_core.classifier import Classifier
-from ser_core.explanation.relevance import PerturbedEvidence, Progress, Question, fill_values
+from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
 from ser_core.settings import LimeSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of the spectrogram whose cells are taken away by halves while all else stays.
+
+    Attributes
+    ----------
+    cell_of : ndarray of shape (frames, bands), int
+        The cell of every point; `present.shape[1]` outside of the window.
+    present : ndarray of shape (masks, cells), bool
+        Which cells each mask leaves in.
+    remaining : ndarray of shape (masks, classes)
+        The recording's probabilities under each mask.
+    """
+
+    cell_of: np.ndarray
+    present: np.ndarray
+    remaining: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LimeHeard:
+    """The recording's probabilities, (classes,), and what was heard under the masks of each window."""
+
+    windows: list[Window]
+    original: np.ndarray
+    kernel_width: float
+
+    def relevance(self, question: Question) -> np.ndarray:
+        """Return the relevance (frames, bands), in log-odds: the weight of the cell that each point lies in."""
+        relevance = np.zeros(question.log_mel.shape, np.float32)
+        for window in self.windows:
+            weights = self._weights(window, question, np.arange(len(window.present)))
+            relevance += np.append(weights, 0.0)[window.cell_of].astype(np.float32)
+        relevance[~question.covered] = 0
+        return relevance
+
+    def stability(self, question: Question) -> float | None:
+        """Return the rank correlation that another seed's cells would have with these, estimated from two halves.
+
+        The first and the second half of the masks each give cells of their own; twice as many masks repeat better, by
+        the formula of Spearman and Brown. None where a half gives all cells the same weight.
+        """
+        halves = [[], []]
+        for window in self.windows:
+            middle = len(window.present) // 4 * 2  # a mask and its complement stay together
+            for half, masks in zip(halves, np.split(np.arange(len(window.present)), [middle]), strict=True):
+                half.append(self._weights(window, question, masks))
+        one, other = (np.concatenate(half) for half in halves)
+        if np.ptp(one) == 0 or np.ptp(other) == 0:
+            return None
+        of_halves = float(spearmanr(one, other).statistic)
+        return 2 * of_halves / (1 + of_halves) if of_halves > 0 else of_halves
+
+    def _weights(self, window: Window, question: Question, masks: np.ndarray) -> np.ndarray:
+        present = window.present[masks].astype(float)
+        # The first row is the recording itself, as lime's surrogate expects.
+        rows = np.concatenate([np.ones((1, present.shape[1])), present])
+        evidences = question.evidence(np.concatenate([self.original[None], window.remaining[masks]]))
+        return surrogate(rows, evidences, self.kernel_width)
 
 
 def lime(
@@ -17,33 +81,35 @@ def lime(
     seed: int,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> np.ndarray:
-    """Return the relevance (frames, bands), in log-odds: the weight of the cell that each point lies in.
+) -> LimeHeard:
+    """Hear the recording with the cells of one window after the other taken away by halves.
 
-    Cells are a grid of time and band. Masks come in pairs, each the complement of the other, so that every cell is
-    taken away as often as it is left in.
+    Cells are a grid of time and band. A window is short, so that a mask changes few segments and few cells share what
+    it changes. Half of a window's masks are the rows of a Hadamard matrix, in which each cell, and each pair of cells,
+    is present equally often; the other half are their complements, which cancel what any two cells do together.
 
     References
     ----------
     Ribeiro et al. 2016, arXiv:1602.04938; distances, kernel and ridge regression are those of the package `lime`.
+    Plackett and Burman 1946, doi:10.1093/biomet/33.4.305, for the design.
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(question.log_mel, settings.fill, rng)
-    perturbed = PerturbedEvidence(classifier.score, classifier.temperature, question, fill)
-    cell_of, cells = _grid(question, settings)
-    present = _paired_masks(cells, settings.masks, rng)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
+    grids = list(_windows(question, settings))
+    windows = []
+    for done, (cell_of, cells) in enumerate(grids):
+        present = _balanced_masks(cells, settings.masks, rng)
 
-    def masks() -> Iterator[np.ndarray]:
-        for row in present:
-            yield np.append(~row, False)[cell_of]  # what lies outside of the stretch stays
+        def masks(cell_of: np.ndarray = cell_of, present: np.ndarray = present) -> Iterator[np.ndarray]:
+            for row in present:
+                yield np.append(~row, False)[cell_of]  # what lies outside of the window stays
 
-    remaining = perturbed.without(masks(), len(present), progress, cancelled)
-    # The first row is the recording itself, as lime's surrogate expects.
-    rows = np.concatenate([np.ones((1, cells)), present.astype(float)])
-    weights = surrogate(rows, np.append(perturbed.original, remaining), settings.kernel_width)
-    relevance = np.append(weights, 0.0)[cell_of].astype(np.float32)
-    relevance[~question.covered] = 0
-    return relevance
+        def part(fraction: float, text: str, done: int = done) -> None:
+            progress((done + fraction) / len(grids), f"Window {done + 1} of {len(grids)}")
+
+        windows.append(Window(cell_of, present, perturbed.without(masks(), len(present), part, cancelled)))
+    return LimeHeard(windows, perturbed.original, settings.kernel_width)
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
@@ -71,18 +137,31 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     return ordered
 
 
-def _grid(question: Question, settings: LimeSettings) -> tuple[np.ndarray, int]:
-    """Return the cell of every point, shape (frames, bands), and how many cells there are; that many means outside."""
+def _windows(question: Question, settings: LimeSettings) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield, for each window, the cell of every point (frames, bands) and how many cells there are: that is outside."""
     frames, bands = question.log_mel.shape
     columns = -(-bands // settings.cell_bands)
     rows = np.arange(question.end_frame - question.first_frame) // settings.cell_frames
-    cells = int(rows[-1] + 1) * columns
-    cell_of = np.full((frames, bands), cells)
-    inside = slice(question.first_frame, question.end_frame)
-    cell_of[inside] = rows[:, None] * columns + np.arange(bands) // settings.cell_bands
-    return cell_of, cells
+    windows = max(1, round((rows[-1] + 1) * settings.cell_frames / settings.window_frames))
+    for of_window in np.array_split(np.arange(rows[-1] + 1), windows):
+        inside = np.flatnonzero(np.isin(rows, of_window))
+        cells = len(of_window) * columns
+        cell_of = np.full((frames, bands), cells)
+        within = rows[inside, None] - of_window[0]
+        cell_of[question.first_frame + inside] = within * columns + np.arange(bands) // settings.cell_bands
+        yield cell_of, cells
 
 
-def _paired_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
-    half = rng.random((-(-masks // 2), cells)) < 0.5
-    return np.stack([half, ~half], axis=1).reshape(-1, cells)[:masks]
+def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
+    """Return masks (masks, cells), each followed by its complement.
+
+    They come in blocks of a Hadamard matrix, whose columns and signs are dealt to the cells by chance.
+    """
+    order = 1 << cells.bit_length()  # the least power of two above the cells: the first column is constant
+    half: list[np.ndarray] = []
+    while len(half) < masks // 2:
+        columns = 1 + rng.permutation(order - 1)[:cells]
+        rows = hadamard(order)[np.ix_(rng.permutation(order), columns)] * rng.choice([-1, 1], size=cells)
+        half.extend(rows > 0)
+    chosen = np.array(half[: masks // 2])
+    return np.stack([chosen, ~chosen], axis=1).reshape(-1, cells)

@@ -1,12 +1,36 @@
 """Occlusion: how much evidence is lost where a box of the spectrogram is covered."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from ser_core.classifier import Classifier
-from ser_core.explanation.relevance import PerturbedEvidence, Progress, Question, fill_values
+from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
 from ser_core.settings import OcclusionSettings
+
+
+@dataclass(frozen=True, eq=False)
+class OcclusionHeard:
+    """The probabilities of the recording, (classes,), and of what remains without each box, (boxes, classes)."""
+
+    boxes: list[tuple[slice, slice]]
+    original: np.ndarray
+    remaining: np.ndarray
+
+    def relevance(self, question: Question) -> np.ndarray:
+        """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes on a cell."""
+        losses = question.evidence(self.original) - question.evidence(self.remaining)
+        total, count = np.zeros(question.log_mel.shape), np.zeros(question.log_mel.shape)
+        for box, loss in zip(self.boxes, losses, strict=True):
+            total[box] += loss
+            count[box] += 1
+        relevance = (total / np.maximum(count, 1)).astype(np.float32)
+        relevance[~question.covered] = 0
+        return relevance
+
+    def stability(self, question: Question) -> None:
+        """Return None: where the boxes lie is not left to chance."""
 
 
 def occlusion(
@@ -16,15 +40,15 @@ def occlusion(
     seed: int,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> np.ndarray:
-    """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes that cover a cell.
+) -> OcclusionHeard:
+    """Hear the recording with every box covered in turn.
 
     References
     ----------
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
     fill = fill_values(question.log_mel, settings.fill, np.random.default_rng(seed))
-    perturbed = PerturbedEvidence(classifier.score, classifier.temperature, question, fill)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
     boxes = list(_boxes(question, settings))
 
     def masks() -> Iterator[np.ndarray]:
@@ -33,14 +57,7 @@ def occlusion(
             mask[box] = True
             yield mask
 
-    losses = perturbed.original - perturbed.without(masks(), len(boxes), progress, cancelled)
-    total, count = np.zeros(question.log_mel.shape), np.zeros(question.log_mel.shape)
-    for box, loss in zip(boxes, losses, strict=True):
-        total[box] += loss
-        count[box] += 1
-    relevance = (total / np.maximum(count, 1)).astype(np.float32)
-    relevance[~question.covered] = 0
-    return relevance
+    return OcclusionHeard(boxes, perturbed.original, perturbed.without(masks(), len(boxes), progress, cancelled))
 
 
 def _boxes(question: Question, settings: OcclusionSettings) -> Iterator[tuple[slice, slice]]:

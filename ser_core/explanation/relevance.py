@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -56,6 +57,20 @@ class Question:
         covered[: self.first_frame] = covered[self.end_frame :] = False
         return covered
 
+    def evidence(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the evidence (...) of probabilities (..., classes)."""
+        return evidence(probabilities, self.emotion, self.against)
+
+
+class Heard(Protocol):
+    """What an explainer heard of a recording: from it comes the map of any emotion, against any other."""
+
+    def relevance(self, question: Question) -> np.ndarray:
+        """Return the map (frames, bands), float32, of a question about the stretch that was heard."""
+
+    def stability(self, question: Question) -> float | None:
+        """Return how well the map repeats with another seed, -1 to 1; None where nothing is left to chance."""
+
 
 def stitch(maps: np.ndarray, question: Question) -> np.ndarray:
     """Join maps of the members into one of the recording: per frame the mean over the members that cover it.
@@ -93,16 +108,21 @@ def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.
     raise SettingsRefused(f"There is no fill '{fill}'; choose one of {', '.join(FILLS)}.")
 
 
-class PerturbedEvidence:
-    """The members' evidence when parts of the recording's log-mel spectrogram are replaced.
+class Perturbed:
+    """A recording's probabilities when parts of its log-mel spectrogram are replaced.
 
-    Only segments that a mask touches are computed again.
+    Only segments that a mask touches are computed again. What is heard serves every emotion.
 
     Parameters
     ----------
     predict : callable
         Segments (n, segment_frames, bands) to logits (n, classes); all that is known of the model.
     fill : ndarray of shape (frames, bands)
+
+    Attributes
+    ----------
+    original : ndarray of shape (classes,), float64
+        The mean over the members as they are.
     """
 
     def __init__(self, predict: Predict, temperature: float, question: Question, fill: np.ndarray) -> None:
@@ -112,12 +132,12 @@ class PerturbedEvidence:
         self._values = question.segments.values[question.members]
         self._fill = fill
         self._whole = softmax(predict(self._values), temperature)
-        self.original = self._evidence(self._whole.mean(axis=0))
+        self.original = self._whole.mean(axis=0)
 
     def without(
         self, masks: Iterable[np.ndarray], count: int, progress: Progress, cancelled: Callable[[], bool]
     ) -> np.ndarray:
-        """Return the evidence that remains when each mask's cells are filled.
+        """Return the probabilities that remain when each mask's cells are filled.
 
         Parameters
         ----------
@@ -128,7 +148,7 @@ class PerturbedEvidence:
 
         Returns
         -------
-        ndarray of shape (count,), float64
+        ndarray of shape (count, classes), float64
         """
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         waiting: list[np.ndarray] = []
@@ -152,7 +172,7 @@ class PerturbedEvidence:
                     progress(number / count, f"{number} of {count} changed versions heard")
         if waiting:
             compute()
-        return self._evidence(changed / len(self._whole))
+        return changed / len(self._whole)
 
     def _touched(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         rows = np.flatnonzero(mask.any(axis=1))
@@ -166,6 +186,3 @@ class PerturbedEvidence:
                 # A short recording's padding lies behind its last frame and is never replaced.
                 segment[: len(here)][here] = self._fill[start : start + self._length][here]
                 yield int(member), segment
-
-    def _evidence(self, probabilities: np.ndarray) -> np.ndarray:
-        return evidence(probabilities, self._question.emotion, self._question.against)
