@@ -174,6 +174,15 @@ class Perturbed:
             compute()
         return changed / len(self._whole)
 
+    def faded(self, share: np.ndarray) -> np.ndarray:
+        """Return the probabilities (classes,) when each point is replaced by its share (frames, bands), 0 to 1."""
+        segments = self._values.copy()
+        for segment, start in zip(segments, self._starts, strict=True):
+            here = share[start : start + self._length]
+            fill = self._fill[start : start + self._length]
+            segment[: len(here)] += here * (fill - segment[: len(here)])
+        return softmax(self._predict(segments), self._temperature).mean(axis=0)
+
     def _touched(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):

@@ -1,0 +1,209 @@
+"""Our explainers beside captum's and lime's: same model, recording and number of perturbations, in one run.
+
+    python benchmarks/explainers.py [--quick] [--model NAME] [--seconds 3] [--json FILE]
+
+Theirs are used in two ways: as their documentation does, and with 64 perturbations a call. They know the recording as
+one picture, so that each perturbation costs all of its segments; they ask the network as it was trained, in float32.
+`reach` is how much of the machine's own rate of forward passes, in our format, an explainer reaches.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from operator import itemgetter
+from pathlib import Path
+
+os.environ["TQDM_DISABLE"] = "1"  # lime_image draws bars; tqdm reads this once
+
+import numpy as np
+import torch
+from captum.attr import Lime, Occlusion
+from lime.lime_image import LimeImageExplainer
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.analysis import Analysis
+from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.classifier import BATCH, NetworkClassifier
+from ser_core.explanation import hear
+from ser_core.explanation.relevance import Heard, Question, fill_values
+from ser_core.pipeline import listen, question_of
+from ser_core.recording import Recording
+from ser_core.scores import evidence, softmax
+from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
+
+RATE = 16_000
+
+
+def syllables(seconds: float) -> Recording:
+    """Return bursts of noise, three a second: what is timed does not depend on what is said."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    samples = np.random.default_rng(0).normal(size=len(times)) * 0.1 * (0.2 + np.sin(3 * np.pi * times) ** 2)
+    samples = np.clip(samples, -0.9, 0.9).astype(np.float32)
+    samples.setflags(write=False)
+    return Recording("bursts.wav", "0" * 64, samples, RATE)
+
+
+class Counting:
+    """A classifier that counts the segments it scores."""
+
+    def __init__(self, classifier: NetworkClassifier) -> None:
+        self.classifier, self.passes = classifier, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.classifier, name)
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        self.passes += len(segments)
+        return self.classifier.score(segments)
+
+
+def evidence_of_pictures(network: torch.nn.Module, question: Question, temperature: float) -> Callable:
+    """Return the function of spectrograms (n, frames, bands) that captum and lime are given."""
+    starts = question.segments.start_frames[question.members]
+    length = question.segments.segment_frames
+
+    def function(pictures: torch.Tensor) -> torch.Tensor:
+        segments = torch.stack([pictures[:, start : start + length] for start in starts], dim=1)
+        with torch.inference_mode():
+            logits = network(segments.reshape(-1, 1, length, pictures.shape[2]).float())
+        p = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1).mean(axis=1)
+        return torch.from_numpy(evidence(p, question.emotion))
+
+    return function
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
+    """Return the segments a second of the network alone, in our format and batches."""
+    repeated = torch.tensor(np.resize(segments, (BATCH, *segments.shape[1:])))[:, None]
+    batch = repeated.to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        classifier._logits(batch)
+        seconds = min(timed(lambda: [classifier._logits(batch) for _ in range(4)]) for _ in range(3))
+    return 4 * BATCH / seconds
+
+
+def ours_timed(
+    method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings, rate: float
+) -> tuple[dict[str, float], Heard]:
+    """Return the seconds and forward passes of one of our explainers, and what it heard."""
+    counting, question = Counting(classifier), question_of(analysis, settings)
+    began = time.perf_counter()
+    heard = hear(method, counting, question, analysis.stretch, settings, lambda *_: None, lambda: False).heard
+    seconds = time.perf_counter() - began
+    return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, heard
+
+
+def occlusion_by_captum(function: Callable, question: Question, settings: OcclusionSettings, at_once: int) -> float:
+    return timed(
+        lambda: Occlusion(function).attribute(
+            torch.tensor(question.log_mel)[None],
+            sliding_window_shapes=(settings.window_frames, settings.window_bands),
+            strides=(settings.stride_frames, settings.stride_bands),
+            baselines=filled(question)[None],
+            perturbations_per_eval=at_once,
+        )
+    )
+
+
+def lime_by_captum(function: Callable, question: Question, cells: np.ndarray, count: int, at_once: int) -> float:
+    return timed(
+        lambda: Lime(function).attribute(
+            torch.tensor(question.log_mel)[None],
+            baselines=filled(question)[None],
+            feature_mask=torch.tensor(cells)[None],
+            n_samples=count,
+            perturbations_per_eval=at_once,
+        )
+    )
+
+
+def lime_by_lime_image(function: Callable, question: Question, cells: np.ndarray, count: int, at_once: int) -> float:
+    return timed(
+        lambda: LimeImageExplainer(random_state=0).explain_instance(
+            np.repeat(question.log_mel[..., None].astype(np.float64), 3, axis=2),
+            lambda pictures: function(torch.tensor(pictures[..., 0])).numpy()[:, None],
+            labels=(0,),
+            top_labels=None,
+            hide_color=float(filled(question).mean()),
+            num_samples=count,
+            batch_size=at_once,
+            segmentation_fn=lambda _: cells,
+        )
+    )
+
+
+def filled(question: Question) -> torch.Tensor:
+    return torch.tensor(np.ascontiguousarray(fill_values(question.log_mel, "noise_floor", np.random.default_rng(0))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer perturbations")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    network, card, _ = load_network(find_model(asked.model))
+    network.eval()
+    classifier = load_model(asked.model)
+    boxes = OcclusionSettings(32, 16, 32, 16) if asked.quick else OcclusionSettings(16, 8, 16, 8)
+    settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if asked.quick else 32))
+    analysis = listen(syllables(asked.seconds), classifier, settings)
+    question = question_of(analysis, settings)
+    rate = forward_rate(classifier, analysis.segments.values)
+    grad_cam = min(
+        (ours_timed("grad_cam", classifier, analysis, settings, rate)[0] for _ in range(3)), key=itemgetter("seconds")
+    )
+    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings, rate)
+    lime, masked = ours_timed("lime", classifier, analysis, settings, rate)
+    count = sum(len(window.present) for window in masked.windows)
+    rows, columns = np.indices(question.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
+    cells = rows * (columns.max() + 1) + columns
+    function = evidence_of_pictures(network, question, float(card["temperature"]))
+    theirs = {
+        "occlusion": {
+            "captum, as documented": occlusion_by_captum(function, question, boxes, 1),
+            "captum, 64 a call": occlusion_by_captum(function, question, boxes, 64),
+        },
+        "lime": {
+            "captum, as documented": lime_by_captum(function, question, cells, count, 1),
+            "captum, 64 a call": lime_by_captum(function, question, cells, count, 64),
+            "lime_image, as documented": lime_by_lime_image(function, question, cells, count, 10),
+            "lime_image, 64 a call": lime_by_lime_image(function, question, cells, count, 64),
+        },
+    }
+    result = {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "model": asked.model,
+        "recording_s": asked.seconds,
+        "format": str(fastest_precision()).removeprefix("torch."),
+        "forward_passes_a_second": round(rate, 1),
+        "grad_cam_s": round(grad_cam["seconds"], 3),
+    }
+    for method, own, perturbations in (("occlusion", occlusion, len(boxed.boxes)), ("lime", lime, count)):
+        result[method] = {
+            "perturbations": perturbations,
+            "our_passes": own["passes"],
+            "our_s": round(own["seconds"], 2),
+            "reach": round(own["reach"], 2),
+            "their_s": {name: round(seconds, 2) for name, seconds in theirs[method].items()},
+            "ratio": {name: round(seconds / own["seconds"], 1) for name, seconds in theirs[method].items()},
+        }
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

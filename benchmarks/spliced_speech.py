@@ -1,0 +1,228 @@
+"""Do explainers find the second that was spliced in? Emotional speech within neutral speech of the same person.
+
+    python benchmarks/spliced_speech.py [--quick] [--model NAME] [--clips N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA. Of people whom the model never heard, one second of an emotion takes the place of a second of neutral
+speech, at the neutral speech's level, with cross-fades of 20 ms. Only clips count whose evidence for the emotion rises
+by at least 1 (log-odds) through the splice: of those we know where it comes from. An explainer hits where the highest
+point of its profile over time lies within the second; the area under the ROC curve asks how well the profile tells the
+frames inside from those outside. Control: a second of other neutral speech, asked for the same emotions; nothing should
+point to it more often than by chance.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.analysis import frame_at
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.corpora import READERS
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.agreement import consensus
+from ser_core.explanation.faithfulness import reference_maps
+from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.pipeline import hear_with, listen, question_of, with_hearing
+from ser_core.profile import relevance_profile
+from ser_core.recording import Recording
+from ser_core.settings import AnalysisSettings
+
+SPLICE_S, FADE_S = 1.0, 0.020
+SHORTEST_S, LONGEST_S = 3.0, 5.0
+EDGE_S = 0.25
+LEAST_RISE = 1.0
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Neutral speech with another second from `start_s` on, and the emotion that is asked for."""
+
+    recording: Recording
+    neutral: Recording
+    start_s: float
+    emotion: str
+    speaker: str
+
+
+def loudest_second(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Return the second with the most energy, so that it holds speech and not a pause."""
+    length = round(SPLICE_S * rate)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    first = int(np.argmax(energy[length:] - energy[:-length]))
+    return samples[first : first + length]
+
+
+def spliced(neutral: np.ndarray, second: np.ndarray, first: int, rate: int) -> np.ndarray:
+    """Return neutral speech in which a second takes the place of its own from sample `first` on.
+
+    The second gets the level of what it replaces; for `FADE_S` at either end both sound, their powers adding up to 1.
+    """
+    length, fade = len(second), round(FADE_S * rate)
+    replaced = neutral[first : first + length]
+    level = np.sqrt(np.mean(np.square(replaced, dtype=np.float64)) / np.mean(np.square(second, dtype=np.float64)))
+    rising = np.sin(np.pi / 2 * (np.arange(fade) + 0.5) / fade)
+    gain = np.concatenate([rising, np.ones(length - 2 * fade), rising[::-1]])
+    result = neutral.copy()
+    result[first : first + length] = np.sqrt(1 - gain**2) * replaced + gain * level * second
+    return np.clip(result, -1, 1).astype(np.float32)
+
+
+def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, *, control: bool) -> Iterator[Clip]:
+    """Yield clips of chance speakers, sentences and places, without end."""
+    rng = np.random.default_rng(seed)
+    of = defaultdict(list)
+    for item in items:
+        of[item.speaker_id, item.emotion].append(item)
+    speakers = sorted({speaker for speaker, emotion in of if emotion == "neutral" and len(of[speaker, emotion]) > 1})
+    others = [name for name in emotions if name != "neutral"]
+    while True:
+        speaker, emotion = str(rng.choice(speakers)), str(rng.choice(others))
+        donors = of[speaker, "neutral" if control else emotion]
+        if not donors:
+            continue
+        carrier, rate = _carrier(of[speaker, "neutral"], rng)
+        donor = read_recording(donors[rng.integers(len(donors))].path)
+        edge, length = round(EDGE_S * rate), round(SPLICE_S * rate)
+        if donor.sample_rate_hz != rate or len(donor.samples) < length or len(carrier) < 2 * edge + length:
+            continue
+        second = loudest_second(donor.samples, rate)
+        first = _where_speech_is(carrier, length, edge, rng)
+        if not second.any() or not carrier[first : first + length].any():
+            continue
+        whole = spliced(carrier, second, first, rate)
+        yield Clip(_recording(whole, rate), _recording(carrier, rate), first / rate, emotion, speaker)
+
+
+def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Return 3 to 5 s of neutral speech, several sentences one after the other where one is too short."""
+    parts, rate = [], 0
+    for place in rng.permutation(len(neutral)):
+        recording = read_recording(neutral[place].path)
+        rate = rate or recording.sample_rate_hz
+        if recording.sample_rate_hz == rate:
+            parts.append(recording.samples)
+        if sum(map(len, parts)) >= SHORTEST_S * rate:
+            break
+    return np.concatenate(parts)[: round(LONGEST_S * rate)], rate
+
+
+def _where_speech_is(carrier: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
+    """Return a chance place away from the edges; one of the louder half, so that not a pause is replaced."""
+    starts = np.arange(edge, len(carrier) - edge - length + 1, max(1, length // 20))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(carrier, dtype=np.float64))])
+    energies = energy[starts + length] - energy[starts]
+    return int(rng.choice(starts[energies >= np.median(energies)]))
+
+
+def _recording(samples: np.ndarray, rate: int) -> Recording:
+    samples = np.ascontiguousarray(samples, dtype=np.float32)
+    samples.setflags(write=False)
+    return Recording("spliced.wav", "0" * 64, samples, rate)
+
+
+def profiles_of(
+    clip: Clip, classifier: Classifier, seed: int, least_rise: float
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return each explainer's profile over the frames, none where the evidence rises too little, and what is inside."""
+    settings = AnalysisSettings(emotion=clip.emotion, seed=seed)
+    before, heard = (listen(recording, classifier, settings) for recording in (clip.neutral, clip.recording))
+    question = question_of(heard, settings)
+    rise = float(question.evidence(heard.scores.recording) - question.evidence(before.scores.recording))
+    frames = heard.spectrogram.settings
+    edges = [round(frame_at(clip.start_s + offset, frames)) for offset in (0.0, SPLICE_S)]
+    inside = np.zeros(len(question.log_mel), bool)
+    inside[max(edges[0], 0) : edges[1]] = True
+    if rise < least_rise:
+        return {}, inside
+    for method in EXPLAINERS:
+        heard = with_hearing(heard, hear_with(heard, method, classifier, settings), settings)
+    maps = {method: explanation.relevance for method, explanation in heard.explanations.items()}
+    maps["consensus"] = consensus(maps, question.covered)
+    maps |= reference_maps(question, seed)
+    smoothing = round(settings.focus.smoothing_s / frames.frame_hop_s)
+    return {name: relevance_profile(map_, question.covered, smoothing) for name, map_ in maps.items()}, inside
+
+
+def measure(
+    items: list[LabelledRecording], classifier: Classifier, wanted: int, seed: int, *, control: bool
+) -> dict[str, object]:
+    """Return hits and ROC areas of each explainer, with intervals over speakers, and what chance would hit."""
+    hits, areas, speakers, chances, tried = defaultdict(list), defaultdict(list), [], [], 0
+    for clip in clips(items, classifier.emotions, seed, control=control):
+        tried += 1
+        profiles, inside = profiles_of(clip, classifier, seed + tried, -np.inf if control else LEAST_RISE)
+        if profiles:
+            for name, profile in profiles.items():
+                hits[name].append(bool(inside[int(np.argmax(profile))]))
+                areas[name].append(float(roc_auc_score(inside, profile)))
+            speakers.append(clip.speaker)
+            chances.append(inside.mean())
+        if len(speakers) == wanted or tried == 20 * wanted:
+            break
+    result: dict[str, object] = {
+        "clips": len(speakers),
+        "speakers": len(set(speakers)),
+        "share_whose_evidence_rises": round(len(speakers) / tried, 3),
+        "chance": round(float(np.mean(chances)), 3),
+    }
+    names, of_clip = np.unique(speakers, return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
+    for name in hits:
+        result[name] = {
+            "hits": _with_interval(np.array(hits[name], float), of_clip, drawn),
+            "roc_area": _with_interval(np.array(areas[name]), of_clip, drawn),
+            "hits_above_energy": _with_interval(np.subtract(hits[name], hits["energy"], dtype=float), of_clip, drawn),
+        }
+    return result
+
+
+def _with_interval(values: np.ndarray, of_clip: np.ndarray, drawn: np.ndarray) -> list[float]:
+    """Return the mean and its 95 % interval over speakers drawn with replacement."""
+    sums, counts = np.bincount(of_clip, values), np.bincount(of_clip)
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return [round(float(v), 3) for v in (values.mean(), *np.percentile(means, [2.5, 97.5]))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="6 clips")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--clips", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    folder = os.environ.get("SER_CORPORA")
+    if not folder:
+        print("SER_CORPORA is not set; spliced speech needs the corpora.")
+        return
+    corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
+    items, *_ = unheard_recordings(asked.model, corpora)
+    classifier, count = load_model(asked.model), 6 if asked.quick else asked.clips
+    result = {
+        "machine": platform.machine(),
+        "model": asked.model,
+        "seed": asked.seed,
+        "spliced": measure(items, classifier, count, asked.seed, control=False),
+        "control": measure(items, classifier, max(2, count // 2), asked.seed, control=True),
+    }
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

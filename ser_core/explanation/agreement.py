@@ -1,0 +1,87 @@
+"""How far explainers agree on the same question, and the map that they share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+TOP_SHARE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Pairwise agreement of maps.
+
+    Attributes
+    ----------
+    methods : tuple of str
+    rank_correlation, top_overlap : ndarray of shape (methods, methods), float64
+        1 on the diagonal; NaN where a map is the same everywhere, so that it says nothing.
+    """
+
+    methods: tuple[str, ...]
+    rank_correlation: np.ndarray
+    top_overlap: np.ndarray
+
+
+def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
+    """Compare maps (frames, bands) on the frames that are covered.
+
+    Raises
+    ------
+    ValueError
+        If no frame is covered.
+    """
+    if not covered.any():
+        raise ValueError("No frame is covered, so that there is nothing to compare.")
+    values = [map_[covered].ravel() for map_ in maps.values()]
+    correlations, overlaps = np.eye(len(values)), np.eye(len(values))
+    for i, one in enumerate(values):
+        for j, other in enumerate(values[:i]):
+            correlations[i, j] = correlations[j, i] = rank_correlation(one, other)
+            overlaps[i, j] = overlaps[j, i] = top_overlap(one, other)
+    return Agreement(tuple(maps), correlations, overlaps)
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation, NaN where one of them is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+
+
+def top_overlap(one: np.ndarray, other: np.ndarray, share: float = TOP_SHARE) -> float:
+    """Return the intersection over union of the cells with the highest values, ties at the edge among them.
+
+    NaN where one of them is constant: all its cells are highest.
+    """
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    tops = [
+        values >= np.partition(values, -count)[-count]
+        for values, count in ((one, _top(one, share)), (other, _top(other, share)))
+    ]
+    return float((tops[0] & tops[1]).sum() / (tops[0] | tops[1]).sum())
+
+
+def _top(values: np.ndarray, share: float) -> int:
+    return max(1, round(share * values.size))
+
+
+def consensus(
+    maps: Mapping[str, np.ndarray], covered: np.ndarray, weights: Mapping[str, float] | None = None
+) -> np.ndarray:
+    """Return the weighted mean of maps (frames, bands), float32, each divided by its root mean square first.
+
+    Maps have units of their own; so divided they have none, and their signs stay. A map that is zero everywhere counts
+    as such. `weights` default to 1 each.
+    """
+    weights = weights or dict.fromkeys(maps, 1.0)
+    total = np.zeros(next(iter(maps.values())).shape)
+    for method, map_ in maps.items():
+        spread = np.sqrt(np.mean(np.square(map_[covered], dtype=np.float64))) if covered.any() else 0.0
+        if spread > 0:
+            total += weights[method] * map_ / spread
+    total[~covered] = 0
+    return (total / sum(weights[method] for method in maps)).astype(np.float32)

@@ -1,0 +1,218 @@
+"""Does the model need what a map marks? Its evidence when cells are taken away, or put in, in the map's order."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ser_core.explanation.relevance import Perturbed, Progress, Question
+from ser_core.segments import noise_floor
+
+#: Parts of the cells that are taken away or put in.
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)
+CELL_FRAMES, CELL_BANDS = 8, 4
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The evidence for the emotion, in log-odds, over the share of cells; both run from 0 to 1.
+
+    Attributes
+    ----------
+    deletion : ndarray of shape (shares,)
+        What remains without the cells that the map marks most: a faithful map's falls fast.
+    insertion : ndarray of shape (shares,)
+        What those cells alone give: a faithful map's rises fast.
+    """
+
+    shares: np.ndarray
+    deletion: np.ndarray
+    insertion: np.ndarray
+
+    @property
+    def area(self) -> float:
+        """The mean of insertion minus deletion over the shares, in log-odds: the higher, the more faithful."""
+        return float(np.trapezoid(self.insertion - self.deletion, self.shares))
+
+
+def curves_of(
+    maps: Mapping[str, np.ndarray],
+    perturbed: Perturbed,
+    question: Question,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> dict[str, Curves]:
+    """Return the curves of each map (frames, bands).
+
+    Cells of 8 frames and 4 bands go together, so that what is measured is where the evidence lies and not the pattern
+    of holes that a map of points would tear. They hold the covered frames alone: the others are heard by nobody, and
+    their relevance of 0 would have a place in the order.
+
+    Raises
+    ------
+    ValueError
+        If no frame is covered.
+
+    References
+    ----------
+    Petsiuk et al. 2018, arXiv:1806.07421, there in probabilities of pictures.
+    """
+    masks = {method: _masks(map_, question) for method, map_ in maps.items()}
+    everything = np.broadcast_to(question.covered[:, None], question.log_mel.shape)
+    asked = [everything, *(mask for each in masks.values() for mask in each)]
+    evidences = question.evidence(perturbed.without(asked, len(asked), progress, cancelled))
+    whole, nothing, rest = (
+        float(question.evidence(perturbed.original)),
+        evidences[0],
+        evidences[1:].reshape(len(maps), -1),
+    )
+    shares = np.array([0.0, *SHARES, 1.0])
+    return {
+        method: Curves(
+            shares,
+            np.array([whole, *of_map[: len(SHARES)], nothing]),
+            np.array([nothing, *of_map[len(SHARES) :], whole]),
+        )
+        for method, of_map in zip(maps, rest, strict=True)
+    }
+
+
+def _masks(relevance: np.ndarray, question: Question) -> list[np.ndarray]:
+    """Return what is taken away for each share: for deletion the cells marked most, for insertion all others."""
+    cell_of, means = _cells(relevance, question)
+    place = np.empty(len(means), int)
+    place[np.argsort(-means, kind="stable")] = np.arange(len(means))
+    inside = cell_of >= 0
+    most = [inside & (place[cell_of] < round(share * len(means))) for share in SHARES]
+    return [*most, *(inside & ~mask for mask in most)]
+
+
+def _cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of each point (frames, bands), -1 where no frame is covered, and each cell's mean relevance."""
+    frames, bands = relevance.shape
+    covered = np.flatnonzero(_covered(question))
+    rows = (covered - question.first_frame) // CELL_FRAMES
+    grid = rows[:, None] * bands + np.arange(bands) // CELL_BANDS
+    cell_of = np.full((frames, bands), -1)
+    cell_of[covered] = np.unique(grid, return_inverse=True)[1]
+    inside = cell_of >= 0
+    return cell_of, np.bincount(cell_of[inside], relevance[inside]) / np.bincount(cell_of[inside])
+
+
+def _covered(question: Question) -> np.ndarray:
+    covered = question.covered
+    if not covered.any():
+        raise ValueError("No frame is covered, so that there is nothing to measure.")
+    return covered
+
+
+def reference_maps(question: Question, seed: int) -> dict[str, np.ndarray]:
+    """Return maps that know nothing of the model: `random`, new for every seed, and `energy`.
+
+    The energy is the level above the noise floor, so that 0 is nothing there as in every map.
+    """
+    rng = np.random.default_rng(seed)
+    cell_of, means = _cells(question.log_mel, question)
+    maps = {
+        "random": rng.random(len(means))[cell_of],
+        "energy": question.log_mel - noise_floor(question.log_mel),
+    }
+    return {name: np.where(cell_of >= 0, map_, 0).astype(np.float32) for name, map_ in maps.items()}
+
+
+@dataclass(frozen=True)
+class MaskMetrics:
+    """What a map's mask does to the score of the class it explains, as the literature on audio defines it.
+
+    The mask is the map's positive part divided by its highest value; with it each point is put in by that share, and
+    the fill by the rest. What lies outside of the stretch stays as it is, as it does for the explainers.
+
+    Attributes
+    ----------
+    increase : bool
+        AI over recordings: whether the score rises with the mask alone.
+    drop : float
+        AD: by what part of itself the score falls, 0 where it rises.
+    gain : float
+        AG: by what part of what was missing to 1 it rises, 0 where it falls.
+    faithfulness : float
+        FF: by how much the score falls when the mask is taken out.
+    fidelity : bool
+        Fid-In: whether the mask alone is heard as the same class.
+    """
+
+    increase: bool
+    drop: float
+    gain: float
+    faithfulness: float
+    fidelity: bool
+
+
+def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, question: Question) -> MaskMetrics:
+    """Measure a map (frames, bands) by the scores under its mask and without it.
+
+    Raises
+    ------
+    ValueError
+        If no frame is covered.
+
+    References
+    ----------
+    Paissan et al. 2024, arXiv:2403.13086, for AI, AD, AG, FF and Fid-In; Parekh et al. 2022, arXiv:2202.11479, for FF.
+    """
+    covered = _covered(question)[:, None]
+    mask = np.where(covered, np.clip(relevance, 0, None), 0)
+    mask /= mask.max() or 1  # where nothing is positive, nothing is put in
+    only, without = perturbed.faded(covered * (1 - mask)), perturbed.faded(mask)
+    before, with_mask, without_mask = (float(p[question.emotion]) for p in (perturbed.original, only, without))
+    return MaskMetrics(
+        increase=with_mask > before,
+        drop=max(0.0, before - with_mask) / max(before, 1e-12),
+        gain=max(0.0, with_mask - before) / max(1 - before, 1e-12),
+        faithfulness=before - without_mask,
+        fidelity=bool(only.argmax() == perturbed.original.argmax()),
+    )
+
+
+def infidelity(
+    relevance: np.ndarray,
+    perturbed: Perturbed,
+    question: Question,
+    boxes: int,
+    seed: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> float:
+    """Return the mean squared difference between what a map foretells and what happens when random boxes are filled.
+
+    The map is first scaled by the factor that foretells best, because maps have units of their own; a map and its
+    negative fare alike.
+
+    Raises
+    ------
+    ValueError
+        If no frame is covered.
+
+    References
+    ----------
+    Yeh et al. 2019, arXiv:1901.09392, equation 1, with its optimal scaling.
+    """
+    rng = np.random.default_rng(seed)
+    masks = list(_random_boxes(question, boxes, rng))
+    lost = question.evidence(perturbed.original) - question.evidence(
+        perturbed.without(masks, boxes, progress, cancelled)
+    )
+    foretold = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
+    scale = foretold @ lost / (foretold @ foretold) if foretold.any() else 0.0
+    return float(np.mean((scale * foretold - lost) ** 2))
+
+
+def _random_boxes(question: Question, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    bands = question.log_mel.shape[1]
+    covered = np.flatnonzero(_covered(question))
+    for _ in range(count):
+        first, end = np.sort(rng.choice(np.arange(covered[0], covered[-1] + 2), 2, replace=False))
+        low, high = np.sort(rng.choice(bands + 1, 2, replace=False))
+        mask = np.zeros(question.log_mel.shape, bool)
+        mask[first:end, low:high] = True
+        yield mask
