@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from pages.shared import cached, frame, waiting
+from pages.shared import agreement_section, cached, frame, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
 from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.agreement import with_consensus
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
 from ser_core.pipeline import with_hearing
@@ -18,8 +19,8 @@ own strongest point: compare where they are coloured, not how strongly.
 - **LIME** hides random halves of the spectrogram many times and fits which cells the evidence needs.
 - **Occlusion** covers one box after the other and measures how much evidence is lost.
 
-Where all three agree, believe them more. Hatched stretches were not heard: data selection left them out, or they lie
-outside the stretch that is explained.
+The **consensus** is their mean, each map divided by its own strength. Where all three agree, believe them more. Hatched
+stretches were not heard: data selection left them out, or they lie outside the stretch that is explained.
 """
 
 frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
@@ -34,7 +35,9 @@ hearings = waiting.results(
 )
 explained = {method: with_hearing(heard, hearing, chosen.settings) for method, hearing in hearings.items()}
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
-st.plotly_chart(maps_chart(heard, maps), width="stretch", config={"displaylogo": False})
+shown = with_consensus(maps) if len(maps) == len(EXPLAINERS) else maps
+st.plotly_chart(maps_chart(heard, shown), width="stretch", config={"displaylogo": False})
+agreement_section.show(maps)
 for method, explanation in maps.items():
     if words := focus_in_words(explained[method].profile, explanation.covered, explanation.emotion):
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")

@@ -12,7 +12,7 @@ from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.emotions import COLOURS
 from ser_core.spectrogram import band_edges_hz
 
-METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion"}
+METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
+from torch import nn
 
 from ser_core.errors import SettingsRefused
-from ser_core.explanation.grad_cam import grad_cam, resize
+from ser_core.explanation.grad_cam import GradCamHeard, grad_cam, resize
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.vggish import VGGish
 from ser_core.networks.yamnet import YAMNet
@@ -40,26 +41,66 @@ def test_map_of_one_segment_equals_captums_interpolated_layer_grad_cam(name):
     captum = LayerGradCam(classifier.network, layer_of(classifier.network))
     cam = captum.attribute(inputs, target=2, relu_attributions=False).detach()
     theirs = LayerAttribution.interpolate(cam, (96, 64), "bilinear")[0, 0].numpy()
-    ours = map_of(classifier, question_of_log_mel(log_mel, emotion=2))
+    heard = grad_cam(classifier, question_of_log_mel(log_mel), GradCamSettings(), 0, silent_progress, never)
     assert np.abs(theirs).max() > 1e-3
+    np.testing.assert_allclose(heard.maps[2], theirs, atol=1e-5)
+
+
+class Evidence(nn.Module):
+    """The log-odds of one emotion: a network's softmax at a temperature, read as LIME and occlusion read it."""
+
+    def __init__(self, network, emotion, temperature):
+        super().__init__()
+        self.network, self.emotion, self.temperature = network, emotion, temperature
+
+    def forward(self, segments):
+        p = torch.softmax(self.network(segments) / self.temperature, dim=1)[:, self.emotion]
+        return (torch.log(p) - torch.log1p(-p))[:, None]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_map_is_that_of_the_evidence_itself_as_captum_differentiates_it(name):
+    kind, layer_of = LAYERS[name]
+    classifier, log_mel = classifier_of(fresh(kind), temperature=1.7), random_log_mel()
+    wrapped = Evidence(classifier.network, 1, 1.7)
+    inputs = torch.tensor(log_mel)[None, None].requires_grad_()
+    cam = LayerGradCam(wrapped, layer_of(classifier.network)).attribute(inputs, target=0, relu_attributions=False)
+    theirs = LayerAttribution.interpolate(cam.detach(), (96, 64), "bilinear")[0, 0].numpy()
+    assert np.abs(theirs).max() > 1e-3
+    # In log-odds of tempered logits the map is smaller by the temperature alone.
+    ours = map_of(classifier, question_of_log_mel(log_mel, emotion=1)) / 1.7
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def map_against(classifier, log_mel, **asked):
+    return map_of(classifier, question_of_log_mel(log_mel, against=3, **asked))
 
 
 def test_map_of_a_recording_is_the_mean_of_its_segments_maps_where_they_overlap():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(144)
-    first, second = (map_of(classifier, question_of_log_mel(log_mel[start : start + 96])) for start in (0, 48))
-    whole = map_of(classifier, question_of_log_mel(log_mel))
+    first, second = (map_against(classifier, log_mel[start : start + 96]) for start in (0, 48))
+    whole = map_against(classifier, log_mel)
     np.testing.assert_allclose(whole[:48], first[:48], atol=1e-6)
     np.testing.assert_allclose(whole[48:96], (first[48:] + second[:48]) / 2, atol=1e-6)
     np.testing.assert_allclose(whole[96:], second[48:], atol=1e-6)
 
 
 def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
-    classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
-    one, other = (map_of(classifier, question_of_log_mel(log_mel, emotion=place)) for place in (0, 3))
-    against = map_of(classifier, question_of_log_mel(log_mel, emotion=0, against=3))
+    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(240), against=3)
+    maps = grad_cam(classifier, question, GradCamSettings(), 0, silent_progress, never).maps
+    against = map_of(classifier, question)
     assert np.abs(against).max() > 1e-3
-    np.testing.assert_allclose(against, one - other, atol=1e-6)
+    np.testing.assert_array_equal(against, maps[0] - maps[3])
+
+
+def test_what_speaks_for_all_emotions_alike_speaks_for_none():
+    maps = np.random.default_rng(0).normal(size=(4, 96, 64)).astype(np.float32)
+    common = np.random.default_rng(1).normal(size=(96, 64)).astype(np.float32)
+    heard = [GradCamHeard(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
+    alone, with_common = (h.relevance(question_of_log_mel(random_log_mel())) for h in heard)
+    np.testing.assert_allclose(with_common, alone, atol=1e-5)
+    # By hand: of the other 0.4, happy and neutral have a quarter each and sad a half.
+    np.testing.assert_allclose(alone, maps[0] - 0.25 * maps[1] - 0.25 * maps[2] - 0.5 * maps[3], atol=1e-6)
 
 
 def test_the_default_layer_is_the_models_first_and_any_other_can_be_asked_for():

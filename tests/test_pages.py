@@ -149,8 +149,20 @@ def test_explain_shows_all_three_maps_on_one_axis(voice):
     app = with_recording("pages/1_Explain.py", voice[:24_000])
     assert not app.exception
     figure = app.get("plotly_chart")[0].proto.spec
-    assert all(name in figure for name in ("Grad-CAM", "LIME", "Occlusion"))
-    assert figure.count('"matches":"x') >= 3
+    assert all(name in figure for name in ("Grad-CAM", "LIME", "Occlusion", "Consensus"))
+    assert figure.count('"matches":"x') >= 4
+
+
+def test_explain_says_of_each_pair_of_explainers_how_far_it_agrees(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    pairs = {metric.label: float(metric.value) for metric in app.metric}
+    assert list(pairs) == ["Grad-CAM and LIME", "Grad-CAM and Occlusion", "LIME and Occlusion"]
+    assert all(-1 <= correlation <= 1 for correlation in pairs.values())
+    said = [caption.value for caption in app.caption if "overlap" in caption.value]
+    for correlation, words_ in zip(pairs.values(), said, strict=True):
+        expected = "agree well" if correlation >= 0.6 else "agree in part" if correlation >= 0.3 else "hardly agree"
+        assert words_.startswith(expected if correlation >= -0.2 else "contradict each other")
+    assert any("With another seed LIME's map would have a rank correlation" in caption.value for caption in app.caption)
 
 
 def test_listen_gives_every_focus_region_a_player_and_a_file(voice):

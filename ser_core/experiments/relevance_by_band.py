@@ -50,7 +50,11 @@ def relevance_by_band(model: str, corpora: dict[str, str], progress: Progress) -
         "method": METHOD,
         "corpora": sorted({item.corpus for item in items}),
         "band_hz": np.round(band_hz, 1).tolist(),
-        "emotions": {emotion: _over_speakers(emotion, shares, band_hz) for emotion in classifier.emotions},
+        "emotions": {
+            emotion: _over_speakers(emotion, shares, band_hz)
+            for emotion in classifier.emotions
+            if any(acted == emotion for acted, *_ in shares)
+        },
     }
 
 

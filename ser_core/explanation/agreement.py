@@ -1,10 +1,12 @@
 """How far explainers agree on the same question, and the map that they share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import rankdata
+
+from ser_core.analysis import Explanation
 
 TOP_SHARE = 0.1
 
@@ -42,6 +44,23 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
             correlations[i, j] = correlations[j, i] = rank_correlation(one, other)
             overlaps[i, j] = overlaps[j, i] = top_overlap(one, other)
     return Agreement(tuple(maps), correlations, overlaps)
+
+
+def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
+    """Return explanations of one question and, where there are several, their consensus after them."""
+    if len(explanations) < 2:
+        return dict(explanations)
+    first = next(iter(explanations.values()))
+    shared = replace(
+        first,
+        method="consensus",
+        relevance=consensus({name: e.relevance for name, e in explanations.items()}, first.covered),
+        layer=None,
+        settings={"of": tuple(explanations)},
+        seconds=sum(e.seconds for e in explanations.values()),
+        stability=None,
+    )
+    return {**explanations, "consensus": shared}
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ser_core.classifier import Classifier
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation.relevance import Progress, Question, stitch
+from ser_core.scores import mean_probabilities
 from ser_core.settings import GradCamSettings
 
 SEGMENTS_AT_ONCE = 32
@@ -17,13 +18,32 @@ SEGMENTS_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class GradCamHeard:
-    """The map of each class, (classes, frames, bands); one class against another is the difference of theirs."""
+    """What the layer's maps say for each class.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (classes, frames, bands)
+        Of each class' logit.
+    original : ndarray of shape (classes,)
+        The recording's probabilities.
+    """
 
     maps: np.ndarray
+    original: np.ndarray
 
     def relevance(self, question: Question) -> np.ndarray:
-        """Return the relevance (frames, bands), signed, in logits per cell of the layer's map."""
-        return self.maps[question.emotion] - (0 if question.against is None else self.maps[question.against])
+        """Return the relevance (frames, bands), signed, in logits per cell of the layer's map.
+
+        It is the map of the evidence that LIME and occlusion read: of the difference of two logits, or of one less the
+        mean of all others, each weighed by its probability, which is how log-odds change with the logits. What speaks
+        for all emotions alike speaks for none.
+        """
+        if question.against is not None:
+            return self.maps[question.emotion] - self.maps[question.against]
+        others = self.original.copy()
+        others[question.emotion] = 0
+        others /= max(others.sum(), 1e-12)
+        return (self.maps[question.emotion] - np.tensordot(others, self.maps, 1)).astype(np.float32)
 
     def stability(self, question: Question) -> None:
         """Return None: nothing here is left to chance."""
@@ -39,7 +59,7 @@ def grad_cam(
 ) -> GradCamHeard:
     """Look at a layer's maps and at what each class makes of them.
 
-    Without the final ReLU the map is linear in the logits that are asked for, and what speaks against an emotion stays
+    Without the final ReLU a map is linear in the logits that are asked for, and what speaks against an emotion stays
     visible. `seed` plays no part: nothing here is random.
 
     References
@@ -58,7 +78,8 @@ def grad_cam(
         cams = classifier.class_activation(part, every_class, settings.layer or classifier.layers[0])
         maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
         progress(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
-    return GradCamHeard(np.stack([stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]))
+    stitched = [stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]
+    return GradCamHeard(np.stack(stitched), mean_probabilities(classifier.score(values), classifier.temperature))
 
 
 def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
