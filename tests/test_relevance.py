@@ -13,6 +13,7 @@ from tests.tiny_networks import (
     classifier_of,
     fresh,
     never,
+    probabilities_anew,
     question_of_log_mel,
     random_log_mel,
     silent_progress,
@@ -245,6 +246,63 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     with pytest.raises(Cancelled):
         perturbed.without(masks, 20, silent_progress, lambda: len(classifier.calls) == 2)
     assert len(classifier.calls) == 2
+
+
+# --- what is heard when points are replaced by a share ---
+
+
+def random_fill(question):
+    return fill_values(question.log_mel, "random", np.random.default_rng(3))
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)])
+def test_faded_recording_is_heard_as_if_it_were_mixed_with_the_fill_and_cut_anew(frames, kept):
+    question, classifier = (
+        question_of_log_mel(random_log_mel(frames), kept=kept),
+        classifier_of(fresh(TinyNetwork), temperature=1.3),
+    )
+    fill, share = random_fill(question), np.random.default_rng(1).random((frames, 64))
+    found = Perturbed(classifier.score, 1.3, question, fill).faded(share)
+    expected = probabilities_anew(classifier, question, fill, share)
+    unchanged = probabilities_anew(classifier, question, fill, np.zeros_like(share))
+    assert np.abs(expected - unchanged).max() > 0.005
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_log_odds_of_a_linear_classifier_move_from_the_recording_to_the_fill_in_proportion_to_the_share():
+    log_mel, weights = random_log_mel(), small_weights(classes=2)
+    question = question_of_log_mel(log_mel)
+    perturbed = Perturbed(LinearClassifier(weights).score, 1.0, question, np.full((96, 64), -6, np.float32))
+    # By hand: z_0 - z_1 is a weighted sum, here of log_mel + share * (-6 - log_mel).
+    whole, moved = (((weights[0] - weights[1]) * values).sum() for values in (log_mel, -6 - log_mel))
+    assert abs(moved) > 0.3
+    for share in (0.0, 0.25, 0.5, 1.0):
+        p = perturbed.faded(np.full((96, 64), share))
+        assert np.log(p[0] / p[1]) == pytest.approx(whole + share * moved, abs=1e-5)
+
+
+def test_fading_by_shares_of_one_and_none_is_replacing_by_a_mask():
+    question, classifier = question_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
+    perturbed = Perturbed(classifier.score, 1.0, question, random_fill(question))
+    masks = random_masks(6, (240, 64))
+    expected = perturbed.without(masks, len(masks), silent_progress, never)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    for mask, p in zip(masks, expected, strict=True):
+        np.testing.assert_allclose(perturbed.faded(mask), p, atol=1e-6)
+        np.testing.assert_allclose(perturbed.faded(mask.astype(np.float32)), p, atol=1e-6)
+    np.testing.assert_allclose(perturbed.faded(np.zeros((240, 64))), perturbed.original, atol=1e-7)
+
+
+def test_fading_changes_neither_the_recording_nor_its_padding_nor_what_is_heard_later():
+    log_mel = random_log_mel(40)
+    question, classifier, before = question_of_log_mel(log_mel), LinearClassifier(small_weights()), log_mel.copy()
+    perturbed = Perturbed(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
+    first = perturbed.faded(np.full((40, 64), 0.5))
+    (heard,) = classifier.calls[-1]
+    np.testing.assert_allclose(heard[:40], (log_mel + 7) / 2, atol=1e-6)
+    np.testing.assert_array_equal(heard[40:], question.segments.values[0, 40:])
+    np.testing.assert_array_equal(log_mel, before)
+    np.testing.assert_array_equal(perturbed.faded(np.full((40, 64), 0.5)), first)
 
 
 # --- asking one explainer ---

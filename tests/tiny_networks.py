@@ -9,6 +9,7 @@ from ser_core.analysis import Segments
 from ser_core.classifier import NetworkClassifier
 from ser_core.explanation.relevance import Question
 from ser_core.recording import Recording
+from ser_core.scores import softmax
 from ser_core.segments import split_into_segments
 from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
 
@@ -110,6 +111,18 @@ def question_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kep
     kept = np.ones(len(starts), bool) if kept is None else np.asarray(kept)
     end = len(log_mel) if end is None else end
     return Question(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)
+
+
+def probabilities_anew(classifier, question, fill, share):
+    """Return the probabilities of the recording mixed with a fill, every member cut and asked anew.
+
+    What was put after a short recording is put back.
+    """
+    mixed = (1 - share) * question.log_mel + share * fill
+    padded = np.concatenate([mixed, question.segments.values[-1][len(mixed) :]]).astype(np.float32)
+    starts = question.segments.start_frames[question.members]
+    segments = np.stack([padded[start : start + question.segments.segment_frames] for start in starts])
+    return softmax(classifier.score(segments), classifier.temperature).mean(axis=0)
 
 
 def noise_recording(seconds=2.0, seed=0, rate=16_000, name="noise.wav"):
