@@ -43,7 +43,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     """
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
-        name, source = name or Path(source).name, _read_file(Path(source), limits)
+        name, source = name or Path(source).name, file_bytes(Path(source), limits)
     name = name or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
@@ -64,7 +64,15 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(samples, from_hz, to_hz, quality="VHQ").astype(np.float32, copy=False)
 
 
-def _read_file(path: Path, limits: AudioLimits) -> bytes:
+def file_bytes(path: Path, limits: AudioLimits | None = None) -> bytes:
+    """Return a file as it is.
+
+    Raises
+    ------
+    AudioRefused
+        If it is not there, may not be read or is too large; nothing of a file that is too large is read.
+    """
+    limits = limits or AudioLimits()
     if not path.is_file():
         raise AudioRefused(f"{path.name}: there is no such file. Check the path.")
     if path.stat().st_size > limits.largest_file_bytes:
@@ -72,7 +80,12 @@ def _read_file(path: Path, limits: AudioLimits) -> bytes:
             f"{path.name}: the file has {path.stat().st_size / 2**20:.0f} MiB; "
             f"at most {limits.largest_file_bytes / 2**20:.0f} MiB are read. Cut it, or save it as FLAC."
         )
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise AudioRefused(
+            f"{path.name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
+        ) from None
 
 
 def _decode(data: bytes, name: str, limits: AudioLimits) -> tuple[np.ndarray, int, list[str]]:

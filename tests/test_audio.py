@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tracemalloc
+from pathlib import Path
 
 import av
 import numpy as np
@@ -364,3 +365,15 @@ def test_tone_below_the_cut_off_survives_resampling_in_place(from_hz, to_hz, sha
 def test_tone_above_the_cut_off_is_gone_after_resampling():
     found = resample(tone(10_000, 48_000), 48_000, 16_000)
     assert np.abs(found[1_600:-1_600]).max() < 1e-4
+
+
+def test_a_file_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monkeypatch):
+    path = tmp_path / "secret.wav"
+    path.write_bytes(b"RIFF")
+
+    def forbidden(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(AudioRefused, match=r"secret\.wav: the file cannot be read \(Permission denied\)\. Check who"):
+        read_recording(path)

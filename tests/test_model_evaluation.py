@@ -46,3 +46,15 @@ def test_strong_noise_changes_what_a_model_says(small_corpus):
     noisy, _ = predict_corpora("yamnet", {"emodb": small_corpus}, lambda *_: None, "noise, 0 dB")
     assert clean.sha256 == noisy.sha256
     assert np.abs(clean.probabilities - noisy.probabilities).max() > 0.05
+
+
+def test_a_file_that_cannot_be_read_is_refused_and_the_others_are_measured(small_corpus, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for file in sorted(small_corpus.iterdir())[:4]:
+        (few / file.name).symlink_to(file)
+    (few / "21a01Wc.wav").symlink_to(tmp_path / "gone.wav")
+    found, counted = predict_corpora("yamnet", {"emodb": str(few)}, lambda *_: None)
+    assert len(found.labels) == 4
+    (refused,) = counted["refused"]
+    assert refused.startswith("21a01Wc.wav: there is no such file")

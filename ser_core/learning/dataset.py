@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_core.audio import read_recording
+from ser_core.audio import file_bytes, read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.segments import split_into_segments
@@ -81,7 +81,7 @@ def load_dataset(
 
 
 def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, np.ndarray]:
-    data = path.read_bytes()
+    data = file_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
     kept = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.audio import read_recording
+from ser_core.audio import file_bytes, read_recording
 from ser_core.checkpoint import find_model, load_model, read_card, training_list
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
@@ -91,13 +91,21 @@ def unheard_recordings(model: str | Path, corpora: dict[str, str]) -> tuple[list
     seen, emotions = training_list(folder), read_card(folder)["emotions"]
     items = [item for name, place in corpora.items() for item in read_corpus(name, place).recordings]
     wanted = [item for item in items if item.emotion in emotions]
-    unheard = [item for item in wanted if hashlib.sha256(item.path.read_bytes()).hexdigest() not in seen]
+    unheard = [item for item in wanted if _sha256(item.path) not in seen]
     if not unheard:
         raise CorpusRefused(
             f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
     return unheard, len(wanted) - len(unheard), len(items) - len(wanted)
+
+
+def _sha256(path: Path) -> str | None:
+    """Return a file's SHA-256, None where it cannot be read: it is refused later, and counted."""
+    try:
+        return hashlib.sha256(file_bytes(path)).hexdigest()
+    except AudioRefused:
+        return None
 
 
 def predict_recordings(
@@ -113,9 +121,8 @@ def predict_recordings(
     rows, refused = [], []
     for done, item in enumerate(items):
         progress(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
-        data = item.path.read_bytes()
         try:
-            recording = read_recording(data, item.path.name)
+            recording = read_recording(item.path)
         except AudioRefused as refusal:
             refused.append(str(refusal))
             continue
