@@ -22,7 +22,8 @@ from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.predictions import read_predictions
 from ser_core.learning.processes import processes
-from ser_core.learning.training import TrainingSettings, train_network
+from ser_core.learning.training import train_network
+from ser_core.learning.training_settings import TrainingSettings
 from tests.tiny_networks import never, silent_progress
 
 ROOT = Path(__file__).parent.parent

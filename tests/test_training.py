@@ -10,17 +10,13 @@ from torch.nn import functional as F
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings, augment, mixup
+from ser_core.learning.batches import sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.network_outputs import features_of, logits_of
 from ser_core.learning.presets import PAPER
-from ser_core.learning.training import (
-    TrainingSettings,
-    _label_loss,
-    _targets,
-    features_of,
-    logits_of,
-    sampling_weights,
-    train_network,
-)
+from ser_core.learning.training import _targets, train_network
+from ser_core.learning.training_run import label_loss
+from ser_core.learning.training_settings import TrainingSettings
 from tests.tiny_networks import TinyNetwork, never, silent_progress
 
 EMOTIONS = ("angry", "sad")
@@ -195,7 +191,7 @@ def batches(monkeypatch):
         seen.append((segments.clone(), targets.clone()))
         return segments, targets
 
-    monkeypatch.setattr("ser_core.learning.training.mixup", remember)
+    monkeypatch.setattr("ser_core.learning.training_run.mixup", remember)
     return seen
 
 
@@ -278,19 +274,19 @@ def test_with_default_settings_the_rate_ends_near_zero(dataset, held_out, tmp_pa
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-def test_the_label_loss_is_torchs_own_where_all_segments_are_labelled(smoothing):
+def test_thelabel_loss_is_torchs_own_where_all_segments_are_labelled(smoothing):
     torch.manual_seed(0)
     logits, labels = torch.randn(10, 4) * 3, torch.arange(10) % 4
     expected = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    torch.testing.assert_close(_label_loss(logits, _targets(labels, 4), smoothing), expected)
+    torch.testing.assert_close(label_loss(logits, _targets(labels, 4), smoothing), expected)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_label_loss_is_that_of_the_labelled_segments_alone_and_its_gradient_too(smoothing):
+def test_thelabel_loss_is_that_of_the_labelled_segments_alone_and_its_gradient_too(smoothing):
     torch.manual_seed(0)
     logits, labels = (torch.randn(10, 4) * 3).requires_grad_(), torch.arange(10) % 4
     labels[[1, 4, 5]] = -1
-    loss = _label_loss(logits, _targets(labels, 4), smoothing)
+    loss = label_loss(logits, _targets(labels, 4), smoothing)
     expected = F.cross_entropy(logits, labels, label_smoothing=smoothing, ignore_index=-1)
     torch.testing.assert_close(loss, expected)
     (gradient,), (wanted,) = torch.autograd.grad(loss, logits), torch.autograd.grad(expected, logits)
@@ -298,8 +294,8 @@ def test_the_label_loss_is_that_of_the_labelled_segments_alone_and_its_gradient_
     assert torch.equal(gradient[[1, 4, 5]], torch.zeros(3, 4))
 
 
-def test_a_batch_in_which_nothing_is_labelled_has_no_label_loss():
-    assert _label_loss(torch.randn(5, 4), _targets(torch.full((5,), -1), 4), 0.1) == 0
+def test_a_batch_in_which_nothing_is_labelled_has_nolabel_loss():
+    assert label_loss(torch.randn(5, 4), _targets(torch.full((5,), -1), 4), 0.1) == 0
 
 
 def test_a_segment_that_is_half_mixed_with_an_unlabelled_one_counts_half():
@@ -307,7 +303,7 @@ def test_a_segment_that_is_half_mixed_with_an_unlabelled_one_counts_half():
     targets = torch.tensor([[0.5, 0.0], [0.0, 1.0]])
     # By hand: -0.5 log softmax(2, 0)[0] - log 0.5, over one and a half segments.
     expected = (0.5 * np.log(1 + np.exp(-2)) + np.log(2)) / 1.5
-    assert _label_loss(logits, targets, 0.0).item() == pytest.approx(expected)
+    assert label_loss(logits, targets, 0.0).item() == pytest.approx(expected)
 
 
 def test_with_the_papers_settings_a_network_learns_as_with_torchs_adam_alone(dataset, held_out, tmp_path, batches):

@@ -9,11 +9,11 @@ import numpy as np
 
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.comparison import paired_difference
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import SEGMENT_FRAMES, LabelledSpectrogram, Progress
 from ser_core.learning.material import Material, read_material
 from ser_core.learning.model_evaluation import tabulate
+from ser_core.learning.network_outputs import logits_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled
-from ser_core.learning.training import SEGMENT_FRAMES, logits_of
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.scores import mean_probabilities
 from ser_core.selection import select_segments

@@ -14,9 +14,9 @@ from ser_core.learning.evaluation import fit_temperature
 from ser_core.learning.material import read_material
 from ser_core.learning.model_card import card_of, readme_of
 from ser_core.learning.model_evaluation import predict_recordings
+from ser_core.learning.network_outputs import figures_of, logits_of
 from ser_core.learning.predictions import all_figures, write_predictions
 from ser_core.learning.processes import processes
-from ser_core.learning.training import figures_of, logits_of
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.scores import mean_probabilities
 

@@ -17,6 +17,8 @@ from ser_core.settings import FrontEnd
 from ser_core.spectrogram import spectrogram_of
 
 Progress = Callable[[float, str], None]
+#: What the networks here take in.
+SEGMENT_FRAMES = 96
 
 
 @dataclass(frozen=True, eq=False)

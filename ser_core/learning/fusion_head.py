@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from ser_core.errors import Cancelled
+from ser_core.learning.batches import sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
-from ser_core.learning.training import features_of, mean_uar, sampling_weights
+from ser_core.learning.network_outputs import features_of, mean_uar
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.scores import mean_probabilities
 

@@ -1,7 +1,7 @@
 """How each branch learns by default, and how the paper's did."""
 
 from ser_core.learning.augmentation import UNCHANGED
-from ser_core.learning.training import TrainingSettings
+from ser_core.learning.training_settings import TrainingSettings
 
 #: Kim and Kwak 2024, Table 4: Adam, and nothing else that the paper tells of.
 PAPER = TrainingSettings(

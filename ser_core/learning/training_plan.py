@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 from ser_core.learning.presets import PRESETS
-from ser_core.learning.training import TrainingSettings
+from ser_core.learning.training_settings import TrainingSettings
 from ser_core.networks import NETWORKS
 from ser_core.settings import FrontEnd
 
