@@ -74,8 +74,11 @@ class NetworkClassifier:
         self.network = folded(network).to(memory_format=torch.channels_last)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
-        self._maps = tuple(self.network.maps(torch.zeros(1, 1, 96, front_end.spectrogram.bands)))
-        self.layers = ("both", *self._maps) if len(self._maps) > 1 else self._maps
+        silence = torch.zeros(1, 1, 96, front_end.spectrogram.bands)
+        self._maps = tuple(self.network.maps(silence))
+        #: Maps before the last, where a network gives them.
+        self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
+        self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
 
     def score(self, segments: np.ndarray) -> np.ndarray:
         """Return the logits of segments.
@@ -128,12 +131,16 @@ class NetworkClassifier:
         return maps if np.ndim(class_weights) == 2 else maps[0]
 
     def _activations(self, batch: Tensor, rows: Tensor, names: tuple[str, ...]) -> np.ndarray:
-        with torch.no_grad():
-            maps = self.network.maps(batch)
-        with torch.enable_grad():  # only from the maps on
-            maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
+        with torch.enable_grad():
+            if names[0] in self._inner:  # each bears on the maps in several ways: through all that follows
+                maps = self.network.inner(batch.requires_grad_())
+                logits = self.network.classify(self.network.outer(maps))
+            else:  # only from the maps on
+                with torch.no_grad():
+                    maps = self.network.maps(batch)
+                maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
+                logits = self.network.classify(maps)
             wanted = [maps[name] for name in names]
-            logits = self.network.classify(maps)
             gradients = [torch.autograd.grad((logits @ row).sum(), wanted, retain_graph=True) for row in rows]
         return np.stack([_weighted(wanted, of_row) for of_row in gradients])
 

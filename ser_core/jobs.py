@@ -6,12 +6,12 @@ their last job began goes first, so that one person's ten jobs do not stand befo
 
 import logging
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from ser_core.errors import Cancelled, QueueFull, SerError
+from ser_core.pace import Pace
 
 Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
 
@@ -42,22 +42,20 @@ class Job:
         self.result: Any = None
         self.refusal: str | None = None
         self._work: Work | None = work
-        self._began: float | None = None
+        self._pace: Pace | None = None
         self._cancelled = threading.Event()
         self.ended = threading.Event()
 
     @property
     def seconds_left(self) -> float | None:
         """How much longer it will take at the pace so far, or None as long as that is a guess."""
-        if self._began is None or self.fraction < 0.02:
-            return None
-        return (time.monotonic() - self._began) * (1 - self.fraction) / self.fraction
+        return self._pace.seconds_left(self.fraction) if self._pace else None
 
     def _report(self, fraction: float, text: str) -> None:
         self.fraction, self.text = min(max(fraction, 0.0), 1.0), text
 
     def _run(self) -> None:
-        self._began, self.state = time.monotonic(), "running"
+        self._pace, self.state = Pace(), "running"
         try:
             self.result, self.state = self._work(self._report, self._cancelled.is_set), "done"
         except Cancelled:

@@ -98,7 +98,7 @@ def test_a_loaded_model_has_what_its_card_says(saved):
     assert loaded.front_end == FRONT_END
     assert loaded.temperature == 1.25
     assert loaded.name == "small"
-    assert loaded.layers == ("yamnet",)
+    assert loaded.layers == ("yamnet", "yamnet_layer12")
     assert len(loaded.sha256) == 64
 
 

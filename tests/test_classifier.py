@@ -15,9 +15,14 @@ from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, ran
 
 LAYERS = {
     ("vggish", "vggish"): (VGGish, lambda network: network.fuse),
-    ("yamnet", "yamnet"): (YAMNet, lambda network: network.layers),
+    ("vggish", "vggish_pool2"): (VGGish, lambda network: network.groups[1]),
+    ("vggish", "vggish_pool4"): (VGGish, lambda network: network.groups[3]),
+    ("yamnet", "yamnet"): (YAMNet, lambda network: network.layers[-1]),
+    ("yamnet", "yamnet_layer12"): (YAMNet, lambda network: network.layers[22]),
     ("fusion", "vggish"): (LateFusion, lambda network: network.vggish.fuse),
-    ("fusion", "yamnet"): (LateFusion, lambda network: network.yamnet.layers),
+    ("fusion", "vggish_pool3"): (LateFusion, lambda network: network.vggish.groups[2]),
+    ("fusion", "yamnet"): (LateFusion, lambda network: network.yamnet.layers[-1]),
+    ("fusion", "yamnet_layer12"): (LateFusion, lambda network: network.yamnet.layers[22]),
 }
 
 
@@ -103,8 +108,10 @@ def test_map_of_both_is_the_finer_one_and_the_coarser_one_spread_over_its_cells(
 
 def test_the_branches_have_the_same_maps_alone_and_together():
     classifier = classifier_of(fresh(LateFusion))
-    assert classifier.layers == ("both", "vggish", "yamnet")
-    assert classifier_of(fresh(YAMNet)).layers == ("yamnet",)
+    pools = ("vggish_pool2", "vggish_pool3", "vggish_pool4")
+    assert classifier.layers == ("both", "vggish", "yamnet", *pools, "yamnet_layer12")
+    assert classifier_of(fresh(YAMNet)).layers == ("yamnet", "yamnet_layer12")
+    assert classifier_of(fresh(TinyNetwork)).layers == ("tiny",)
 
 
 def test_map_of_four_cells_is_what_is_worked_out_by_hand():

@@ -25,7 +25,7 @@ from tests.tiny_networks import (
 
 LAYERS = {
     "vggish": (VGGish, lambda network: network.fuse),
-    "yamnet": (YAMNet, lambda network: network.layers),
+    "yamnet": (YAMNet, lambda network: network.layers[-1]),
 }
 
 

@@ -22,6 +22,7 @@ STAGES = {
         (
             "pipeline",
             "jobs",
+            "pace",
             "overview_picture",
             "analysis_folder",
             "saved_analyses",

@@ -16,7 +16,15 @@ from ser_core.saved_analyses import SavedAnalysis, data_folder, delete, kept_ana
 from ser_core.settings import AnalysisSettings
 
 FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of the band", "random": "random, from the same band"}
-LAYER_WORDS = {"both": "both branches", "vggish": "VGGish, fused map", "yamnet": "YAMNet, last map"}
+LAYER_WORDS = {
+    "both": "both branches",
+    "vggish": "VGGish, fused map (12 x 8)",
+    "yamnet": "YAMNet, last map (3 x 2)",
+    "vggish_pool2": "VGGish, pool 2 (24 x 16)",
+    "vggish_pool3": "VGGish, pool 3 (12 x 8)",
+    "vggish_pool4": "VGGish, pool 4 (6 x 4)",
+    "yamnet_layer12": "YAMNet, layer 12 (6 x 4)",
+}
 
 
 @dataclass(frozen=True)

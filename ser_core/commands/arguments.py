@@ -8,6 +8,7 @@ from typing import Any
 
 from ser_core.checkpoint import model_names
 from ser_core.errors import SettingsRefused
+from ser_core.pace import Pace
 
 #: argparse has no public name for it.
 Commands = argparse._SubParsersAction
@@ -56,7 +57,7 @@ def print_figures(result: dict[str, Any]) -> None:
 
 def printed_progress() -> Callable[[float, str], None]:
     """Print what is being done and about how long it will take, at most every ten seconds."""
-    started = printed = time.monotonic()
+    pace, printed = Pace(), time.monotonic()
 
     def show(fraction: float, text: str) -> None:
         nonlocal printed
@@ -64,7 +65,8 @@ def printed_progress() -> Callable[[float, str], None]:
         if now - printed < 10:
             return
         printed = now
-        left = (now - started) * (1 - fraction) / max(fraction, 1e-3)
-        print(f"{100 * fraction:3.0f} %  {text}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+        left = pace.seconds_left(fraction)
+        words = "" if left is None else f", about {left / 60:.0f} min left"
+        print(f"{100 * fraction:3.0f} %  {text}{words}", file=sys.stderr, flush=True)
 
     return show

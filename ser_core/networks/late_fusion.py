@@ -31,7 +31,15 @@ class LateFusion(nn.Module):
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         """Return the maps of both branches, of segments (n, 1, 96, 64)."""
-        return self.vggish.maps(segments) | self.yamnet.maps(segments)
+        return self.outer(self.inner(segments))
+
+    def inner(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return the maps before those of both branches, of segments (n, 1, 96, 64)."""
+        return self.vggish.inner(segments) | self.yamnet.inner(segments)
+
+    def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the maps of both branches that follow from the inner ones."""
+        return self.vggish.outer(inner) | self.yamnet.outer(inner)
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         """Return the features (n, 1280) of the maps: VGGish's, then YAMNet's."""

@@ -16,6 +16,8 @@ FUSED_CHANNELS = 256
 SQUEEZED_CHANNELS = 64
 FEATURES = 256
 FUSED_SIZE = (12, 8)
+#: What is fused: the maps after these pools, 24 x 16, 12 x 8 and 6 x 4.
+POOLS = ("vggish_pool2", "vggish_pool3", "vggish_pool4")
 #: How the SHA-256 begins of the weights that were ported from TensorFlow's, `vggish-10086976.pth` of
 #: github.com/harritaylor/torchvggish, and where its convolutions stand among its layers.
 PUBLISHED_SHA256 = "10086976"
@@ -68,11 +70,19 @@ class VGGish(nn.Module):
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         """Return the maps that Grad-CAM can look at, of segments (n, 1, 96, 64)."""
+        return self.outer(self.inner(segments))
+
+    def inner(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return the maps before those, of segments (n, 1, 96, 64): after pools 2, 3 and 4."""
         pools = []
         for group in self.groups:
             segments = group(segments)
             pools.append(segments)
-        return {"vggish": self.fuse(pools[1:])}
+        return dict(zip(POOLS, pools[1:], strict=True))
+
+    def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the maps that follow from the inner ones."""
+        return {"vggish": self.fuse([inner[name] for name in POOLS])}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         """Return the features (n, 256) of the maps."""

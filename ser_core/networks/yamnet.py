@@ -15,6 +15,8 @@ SEPARABLE = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1),
     (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 )  # fmt: skip
+#: The last map of 6 x 4 is that of layer 12, the separable one before the last stride.
+INNER, INNER_END = "yamnet_layer12", 23
 FEATURES = 1024
 AUDIOSET_CLASSES = 521
 BATCH_NORM_EPSILON = 1e-4
@@ -70,7 +72,15 @@ class YAMNet(nn.Module):
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         """Return the maps that Grad-CAM can look at, of segments (n, 1, frames, bands)."""
-        return {"yamnet": self.layers(segments)}
+        return self.outer(self.inner(segments))
+
+    def inner(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return the map before that, of segments (n, 1, frames, bands): twice as fine."""
+        return {INNER: self.layers[:INNER_END](segments)}
+
+    def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the map that follows from the inner one."""
+        return {"yamnet": self.layers[INNER_END:](inner[INNER])}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         """Return the features (n, 1024) of the maps."""

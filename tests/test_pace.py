@@ -1,0 +1,45 @@
+import pytest
+
+from ser_core import pace
+from ser_core.pace import Pace
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+    monkeypatch.setattr(pace.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def test_the_rest_takes_as_long_as_the_part_before_it_did(clock):
+    work = Pace()
+    clock.now += 30
+    assert work.seconds_left(0.25) == pytest.approx(90)
+
+
+def test_hardly_begun_work_is_not_guessed_at(clock):
+    work = Pace()
+    clock.now += 5
+    assert work.seconds_left(0.0) is None
+    assert work.seconds_left(0.019) is None
+
+
+def test_what_was_done_before_a_resumed_work_began_is_soon_forgotten(clock):
+    work = Pace()
+    clock.now += 1
+    work.seconds_left(0.7)  # found finished
+    for step in range(1, 41):
+        clock.now += 10
+        left = work.seconds_left(0.7 + 0.001 * step)
+    # 0.001 in 10 s: 0.26 is left.
+    assert left == pytest.approx(2600)
+
+
+def test_reports_closer_than_ten_seconds_do_not_shorten_what_is_remembered(clock):
+    work = Pace()
+    for step in range(1, 1001):
+        clock.now += 0.1
+        left = work.seconds_left(step / 2000)
+    assert left == pytest.approx(100)
