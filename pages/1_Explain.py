@@ -1,15 +1,16 @@
 """Three explanations of the same verdict, over the spectrogram, on one axis of time."""
 
+from dataclasses import replace
+
 import streamlit as st
 
-from pages.shared import agreement_section, cached, frame, waiting
+from pages.shared import agreement_section, cached, downloads, frame, judgement_section, session, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import with_consensus
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
-from ser_core.pipeline import with_hearing
 
 HOW_TO_READ = """
 Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its
@@ -19,9 +20,11 @@ own strongest point: compare where they are coloured, not how strongly.
 - **LIME** hides random halves of the spectrogram many times and fits which cells the evidence needs.
 - **Occlusion** covers one box after the other and measures how much evidence is lost.
 
-The **consensus** is their mean, each map divided by its own strength. Where all three agree, believe them more. Hatched
-stretches were not heard: data selection left them out, or they lie outside the stretch that is explained.
+The **consensus** is their mean, each map divided by its own strength. Hatched stretches were not heard: data selection
+left them out, or they lie outside the stretch that is explained. Drag over the picture to look closer in all maps at
+once, and double-click to see all again.
 """
+SIGNS = {"both": "for and against", "for": "only for"}
 
 frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
 chosen, listening = waiting.heard_recording()
@@ -30,25 +33,31 @@ heard = listening.result
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
 st.markdown(f"What speaks for **{heard.emotion}**{against} in **{heard.recording.name}**", help=HOW_TO_READ)
-hearings = waiting.results(
-    {method: cached.explaining(listening, method, chosen.classifier, chosen.settings) for method in EXPLAINERS}
-)
-explained = {method: with_hearing(heard, hearing, chosen.settings) for method, hearing in hearings.items()}
+explained, drafts = waiting.explanations(chosen, listening)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
-shown = with_consensus(maps) if len(maps) == len(EXPLAINERS) else maps
-st.plotly_chart(maps_chart(heard, shown), width="stretch", config={"displaylogo": False})
-agreement_section.show(maps)
+complete = len(maps) == len(EXPLAINERS)
+shown = with_consensus(maps) if complete else maps
+
+signs, strength = st.columns([2, 3], vertical_alignment="center", gap="large")
+sign = signs.segmented_control(
+    "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
+)
+opacity = strength.slider(
+    "Strength of the colours (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
+)
+drafted = drafts | ({"consensus"} if drafts else set())
+chart = maps_chart(heard, shown, drafted, opacity=opacity / 100, only_for=sign == "for")
+st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
+st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 for method, explanation in maps.items():
     if words := focus_in_words(explained[method].profile, explanation.covered, explanation.emotion):
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
-st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
-if maps:
+
+if complete and not drafts:
+    judgement_section.show(listening, shown, chosen)
+    agreement_section.show(maps)
+    downloads.show(replace(next(iter(explained.values())), explanations=maps))
+if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
     st.caption(f"Computed on this machine in: {seconds}. Seed {chosen.settings.seed}.")
-for method, explanation in maps.items():
-    if explanation.stability is not None:
-        st.caption(
-            f"With another seed {METHOD_NAMES[method]}'s map would have a rank correlation of about "
-            f"{explanation.stability:.2f} with this one, as its two halves tell."
-        )
 st.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:")

@@ -9,7 +9,6 @@ from ser_core.analysis import Analysis
 from ser_core.explanation import EXPLAINERS
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
-from ser_core.pipeline import with_hearing
 
 
 def show_regions(analysis: Analysis, fade_s: float) -> None:
@@ -39,17 +38,12 @@ chosen, listening = waiting.heard_recording()
 
 method = st.segmented_control(
     "Evidence by",
-    list(EXPLAINERS),
+    [*EXPLAINERS, "consensus"],
     format_func=METHOD_NAMES.get,
     required=True,
     **session.widget("explainer", session.choice("explainer")),
 )
-hearings = waiting.results({method: cached.explaining(listening, method, chosen.classifier, chosen.settings)})
-if method not in hearings:
-    st.stop()
-
-analysis = with_hearing(listening.result, hearings[method], chosen.settings)
-explanation = analysis.explanations[method]
+analysis, explanation = waiting.explained_by(method, chosen, listening)
 st.html(verdict_html(analysis))
 st.plotly_chart(profile_chart(analysis, explanation), width="stretch", config={"displaylogo": False})
 st.markdown("**The whole recording**")

@@ -5,6 +5,8 @@ Follow a recording through :mod:`ser_core.pipeline`.
 
 import os
 
+__version__ = "0.1.0.dev0"
+
 # Two threads that spin while they wait for each other are forty times slower beside any other busy process;
 # the setting only counts when it is made before torch starts its threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -48,7 +48,7 @@ def _write(analysis: Analysis, folder: Path, focus_settings: FocusSettings, more
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
     text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "analysis.json").write_text(text + "\n", encoding="utf-8")
-    np.savez_compressed(folder / "maps.npz", **_maps(analysis))
+    np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
     save_overview(analysis, folder / "overview.png")
     for name, data in more.items():
         (folder / name).write_bytes(data)
@@ -118,7 +118,8 @@ def folder_name(recording_name: str) -> str:
     return safe.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
 
 
-def _maps(analysis: Analysis) -> dict[str, np.ndarray]:
+def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Return what maps.npz holds: log-mel, its axes, one map (frames, bands) for each explanation, and the profile."""
     maps = {
         "log_mel": analysis.spectrogram.log_mel,
         "frame_times_s": analysis.spectrogram.frame_times_s,

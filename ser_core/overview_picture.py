@@ -1,15 +1,18 @@
 """One picture of an analysis for print: waveform, spectrogram, maps with their profile, and emotion over time."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.emotions import COLOURS
+from ser_core.settings import SpectrogramSettings
 from ser_core.spectrogram import band_edges_hz
 
 METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
@@ -61,26 +64,38 @@ def _waveform(axis: Axes, analysis: Analysis) -> None:
 def _map(
     axis: Axes, analysis: Analysis, values: np.ndarray, title: str, colours: str, most: float | None, unit: str
 ) -> None:
-    settings = analysis.spectrogram.settings
-    edges_s = frame_edge_s(np.arange(len(values) + 1), settings)
-    edges = band_edges_hz(settings)
-    edges_hz = (edges[:-1] + edges[1:]) / 2
     limits = {} if most is None else {"vmin": -most, "vmax": most}
-    mesh = axis.pcolormesh(edges_s, edges_hz, values.T, cmap=colours, rasterized=True, **limits)
+    mesh = mel_mesh(axis, values, analysis.spectrogram.settings, cmap=colours, **limits)
     axis.set_facecolor("#dddddd")
-    axis.set_yscale("function", functions=(lambda hz: np.log1p(hz / 700), lambda mel: 700 * np.expm1(mel)))
-    axis.set_yticks(TICKS_HZ, [f"{hz}" for hz in TICKS_HZ])
-    axis.set_ylabel("Hz")
     axis.set_title(title, loc="left", fontsize=9)
     axis.figure.colorbar(mesh, ax=axis, pad=0.01, label=unit)
 
 
+def mel_mesh(
+    axis: Axes, values: np.ndarray, settings: SpectrogramSettings, first_frame: int = 0, **look: Any
+) -> QuadMesh:
+    """Draw values (frames, bands) over seconds and mel-spaced Hz; `look` goes to `pcolormesh`."""
+    edges_s = frame_edge_s(first_frame + np.arange(len(values) + 1), settings)
+    edges = band_edges_hz(settings)
+    edges_hz = (edges[:-1] + edges[1:]) / 2
+    mesh = axis.pcolormesh(edges_s, edges_hz, values.T, rasterized=True, **look)
+    axis.set_yscale("function", functions=(lambda hz: np.log1p(hz / 700), lambda mel: 700 * np.expm1(mel)))
+    axis.set_yticks(TICKS_HZ, [f"{hz}" for hz in TICKS_HZ])
+    axis.set_ylabel("Hz")
+    return mesh
+
+
 def _profile(axis: Axes, analysis: Analysis) -> None:
-    times, profile = analysis.spectrogram.frame_times_s, analysis.profile
     axis.axhline(0, color="#444444", linewidth=0.6)
-    axis.plot(times, profile, color="black", linewidth=1)
-    axis.fill_between(times, 0, profile, where=profile > 0, color=COLOURS[analysis.emotion], alpha=0.5, linewidth=0)
+    profile_curve(axis, analysis)
     axis.set_ylabel("Profile")
+
+
+def profile_curve(axis: Axes, analysis: Analysis) -> None:
+    """Draw the relevance profile over seconds, what is above zero in its emotion's colour."""
+    times, profile = analysis.spectrogram.frame_times_s, analysis.profile
+    axis.plot(times, profile, color=matplotlib.rcParams["text.color"], linewidth=1)
+    axis.fill_between(times, 0, profile, where=profile > 0, color=COLOURS[analysis.emotion], alpha=0.5, linewidth=0)
 
 
 def _emotion_over_time(axis: Axes, analysis: Analysis) -> None:

@@ -3,7 +3,7 @@
 The app, the command line and the reports only show what comes out here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from ser_core.classifier import Classifier
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation import Hearing, hear
+from ser_core.explanation.judgement import Judgement, judge
 from ser_core.explanation.relevance import Progress, Question
 from ser_core.focus import focus_regions
 from ser_core.profile import relevance_profile
@@ -140,6 +141,20 @@ def with_hearing(analysis: Analysis, hearing: Hearing, settings: AnalysisSetting
     explanation = hearing.explain(question_of(analysis, settings), analysis.emotions)
     explained = replace(analysis, explanations=analysis.explanations | {hearing.method: explanation})
     return explained if analysis.explanations else with_focus(explained, explanation, settings)
+
+
+def judge_maps(
+    analysis: Analysis,
+    explanations: Mapping[str, Explanation],
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Judgement:
+    """Return which of some explanations of the same question to believe; LIME's fill stands for what is taken away."""
+    maps = {method: explanation.relevance for method, explanation in explanations.items()}
+    question = question_of(analysis, settings)
+    return judge(maps, classifier, question, settings.lime.fill, settings.seed, progress, cancelled)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:

@@ -24,6 +24,8 @@ STAGES = {
             "jobs",
             "pace",
             "overview_picture",
+            "report_picture",
+            "report",
             "analysis_folder",
             "saved_analyses",
             "training_process",

@@ -5,7 +5,9 @@ import base64
 import io
 import json
 import os
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +15,21 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import downloads
+from pages.shared.judgement_section import BADGES
 from pages.shared.names import in_markdown
+from ser_core.audio import read_recording
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
 from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.experiments import read_result, write_result
+from ser_core.explanation.agreement import with_consensus
 from ser_core.learning import predictions as tables
 from ser_core.learning.predictions import Predictions, all_figures, in_cell, write_predictions
+from ser_core.pipeline import analyse_recording
 from ser_core.samples import samples_here
-from ser_core.settings import SpectrogramSettings
+from ser_core.settings import AnalysisSettings, SpectrogramSettings
 from ser_core.spectrogram import band_centres_hz
 
 pytestmark = [
@@ -62,28 +69,36 @@ def opened(page: str) -> AppTest:
 
 def with_recording(page: str, samples) -> AppTest:
     """Open a page as it is after an upload on the first one."""
+    app = at(page)
+    hold(app, samples)
+    return finished(app.run())
+
+
+def hold(app: AppTest, samples) -> None:
+    """Let a page that was not run yet have a recording."""
     from pages.shared.session import Held
-    from ser_core.audio import read_recording
 
     source = wav(samples)
     recording = read_recording(source, "voice.wav")
-    app = at(page)
     app.session_state["notice_read"] = True
     app.session_state["held"] = {recording.sha256: Held(recording, source)}
     app.session_state["current"] = recording.sha256
-    return finished(app.run())
+
+
+def all_jobs(app: AppTest) -> list:
+    """Return the visit's jobs, in the order they were asked for."""
+    from pages.shared import cached
+
+    return [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
 
 
 def finished(app: AppTest) -> AppTest:
     """Run the page again, as its watching fragment does in a browser, until no job is left."""
-    from pages.shared import cached
-
     for _ in range(60):
-        jobs = [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
+        jobs = all_jobs(app)
         if jobs and all(job.ended.is_set() for job in jobs):
             app.run()
-            again = [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
-            if len(again) == len(jobs):
+            if len(all_jobs(app)) == len(jobs):
                 return app
         for job in jobs:
             assert job.ended.wait(LONGEST_WAIT_S)
@@ -162,7 +177,62 @@ def test_explain_says_of_each_pair_of_explainers_how_far_it_agrees(voice):
     for correlation, words_ in zip(pairs.values(), said, strict=True):
         expected = "agree well" if correlation >= 0.6 else "agree in part" if correlation >= 0.3 else "hardly agree"
         assert words_.startswith(expected if correlation >= -0.2 else "contradict each other")
-    assert any("With another seed LIME's map would have a rank correlation" in caption.value for caption in app.caption)
+
+
+def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without_its_fifth(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    badges = [badge for badge in app.markdown if re.search(rf"-badge\[.*({'|'.join(BADGES)})\]", badge.value)]
+    said = [caption.value for caption in app.caption if "without a chance fifth" in caption.value]
+    assert len(badges) == len(said) == 4
+    assert ["another seed's map" in words_ for words_ in said] == [False, True, False, False]
+    assert len(app.get("plotly_chart")) == 2
+    assert "taken away" in app.get("plotly_chart")[1].proto.spec
+
+
+def test_what_speaks_against_an_emotion_can_be_left_out_of_all_maps(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    assert min(lowest_relevance(app)) < 0
+    app.segmented_control(key="widget_sign").set_value("for").run()
+    assert min(lowest_relevance(app)) >= 0
+
+
+def lowest_relevance(app):
+    """Return the least value of each map that is drawn over the spectrogram."""
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    return [min(numbers(trace["z"])) for trace in figure["data"] if "colorbar" in trace]
+
+
+def test_maps_picture_and_report_can_be_taken_away(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    assert [button.proto.label for button in app.get("download_button")] == [
+        "Maps (npz)",
+        "Picture (PNG)",
+        "Report (HTML)",
+    ]
+
+
+def test_what_is_taken_away_is_what_is_shown(voice):
+    classifier = load_model(model_names()[0])
+    recording = read_recording(wav(voice[:24_000]), "voice.wav")
+    analysis = analyse_recording(recording, classifier, AnalysisSettings().drafted())
+    whole = replace(analysis, explanations=with_consensus(analysis.explanations))
+    maps = np.load(io.BytesIO(downloads._npz(whole)))
+    for method, explanation in whole.explanations.items():
+        np.testing.assert_array_equal(maps[method], explanation.relevance)
+    assert downloads._png(whole).startswith(b"\x89PNG")
+
+
+def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
+    app = at("pages/1_Explain.py")
+    hold(app, voice[:24_000])
+    jobs = all_jobs(app.run())
+    assert jobs[0].key[0] == "listen"
+    assert jobs[0].ended.wait(LONGEST_WAIT_S)
+    order = [job.key for job in all_jobs(app.run()) if job.key[0] == "explain"]
+    fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
+    assert [key[5] for key in order if key[1] == "lime"] == [draft.lime, fine.lime]
+    assert [key[5] for key in order if key[1] == "occlusion"] == [draft.occlusion, fine.occlusion]
+    assert [key[1] for key in order].count("grad_cam") == 1
 
 
 def test_listen_gives_every_focus_region_a_player_and_a_file(voice):
@@ -171,6 +241,16 @@ def test_listen_gives_every_focus_region_a_player_and_a_file(voice):
     regions = words(app).count("% of the evidence")
     assert len(app.get("audio")) == 1 + regions
     assert len(app.get("download_button")) == regions
+
+
+def test_listen_gives_the_focus_of_the_consensus_too(voice):
+    app = with_recording("pages/2_Listen.py", voice[:24_000])
+    by_grad_cam = app.get("plotly_chart")[0].proto.spec
+    app.segmented_control(key="widget_explainer").set_value("consensus").run()
+    app = finished(app)
+    assert not app.exception
+    assert app.get("plotly_chart")[0].proto.spec != by_grad_cam
+    assert len(app.get("download_button")) == words(app).count("% of the evidence")
 
 
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):

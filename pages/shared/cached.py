@@ -1,18 +1,22 @@
 """What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora."""
 
+from collections.abc import Hashable
+from dataclasses import replace
+
 import streamlit as st
 
 from pages.shared import session
+from ser_core.analysis import Analysis, Explanation
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.jobs import Job, Jobs
-from ser_core.pipeline import hear_with, listen
+from ser_core.pipeline import hear_with, judge_maps, listen
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
-from ser_core.settings import AnalysisSettings
+from ser_core.settings import AnalysisSettings, FocusSettings
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
@@ -45,12 +49,36 @@ def listening(recording: Recording, classifier: Classifier, settings: AnalysisSe
 def explaining(heard: Job, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job in which a method hears what it needs of a recording; what is asked of it comes later."""
     analysis = heard.result
-    key = (method, analysis.recording.sha256, classifier.sha256, analysis.stretch)
     return jobs().submit(
         session.owner(),
-        ("explain", *key, getattr(settings, method), settings.seed),
+        _explaining_key(analysis, method, settings),
         method,
         lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
+    )
+
+
+def is_explained(heard: Job, method: str, settings: AnalysisSettings) -> bool:
+    """Whether the job of that has ended; none is begun."""
+    job = jobs().find(session.owner(), _explaining_key(heard.result, method, settings))
+    return job is not None and job.ended.is_set()
+
+
+def _explaining_key(analysis: Analysis, method: str, settings: AnalysisSettings) -> tuple[Hashable, ...]:
+    key = (method, analysis.recording.sha256, analysis.model_sha256, analysis.stretch)
+    return ("explain", *key, getattr(settings, method), settings.seed)
+
+
+def judging(
+    heard: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
+) -> Job:
+    """Return the job that finds out which of the explanations to believe; all are of one question."""
+    analysis = heard.result
+    asked = replace(settings, focus=FocusSettings(), explain=tuple(explanations))
+    return jobs().submit(
+        session.owner(),
+        ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, asked),
+        "Which map to believe",
+        lambda progress, cancelled: judge_maps(analysis, explanations, classifier, asked, progress, cancelled),
     )
 
 

@@ -24,6 +24,8 @@ CHOICES = {
     "masks": LimeSettings().masks,
     "fill": LimeSettings().fill,
     "smoothing": FocusSettings().smoothing_s,
+    "sign": "both",
+    "opacity": 100,
     "acted": None,
     "heard": None,
 }

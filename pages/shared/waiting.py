@@ -1,5 +1,6 @@
 """Show work that is going on: how far it is, how long it will take, and a button that stops it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -7,7 +8,11 @@ import streamlit as st
 from pages.shared import cached, controls
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
+from ser_core.analysis import Analysis, Explanation
+from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.agreement import with_consensus
 from ser_core.jobs import Job
+from ser_core.pipeline import with_focus, with_hearing
 
 LABELS = {
     "listen": "Listening",
@@ -15,6 +20,7 @@ LABELS = {
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
     "occlusion": "Occlusion",
+    "judge": "Which map to believe",
 }
 
 
@@ -29,11 +35,45 @@ def heard_recording() -> tuple[Chosen, Job]:
     return chosen, listening
 
 
-def results(jobs: dict[str, Job]) -> dict[str, Any]:
-    """Return the results that are there, by name, and watch the rest; the page runs again when one more ends."""
+def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], set[str]]:
+    """Return the analysis as each explainer explains it, and the names of those that are drafts so far.
+
+    Drafts are heard first, so that all maps are there soon; the fine ones take their places as they come.
+    """
+    settings, coarse = chosen.settings, chosen.settings.drafted()
+    still = [method for method in EXPLAINERS if not cached.is_explained(listening, method, settings)]
+    drafts = {method: cached.explaining(listening, method, chosen.classifier, coarse) for method in still}
+    hearings = {method: job.result for method, job in drafts.items() if job.state == "done"}
+    fine = {m: cached.explaining(listening, m, chosen.classifier, settings) for m in EXPLAINERS}
+    hearings |= results(fine, list(drafts.values()))
+    explained = {m: with_hearing(listening.result, hearings[m], settings) for m in EXPLAINERS if m in hearings}
+    return explained, {method for method in explained if fine[method].state != "done"}
+
+
+def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis, Explanation]:
+    """Return the analysis with the profile and focus of one explainer or of the consensus, and that explanation.
+
+    A page ends here as long as it is not computed.
+    """
+    methods = EXPLAINERS if method == "consensus" else (method,)
+    hearings = results({m: cached.explaining(listening, m, chosen.classifier, chosen.settings) for m in methods})
+    if len(hearings) < len(methods):
+        st.stop()
+    analysis = listening.result
+    for hearing in hearings.values():
+        analysis = with_hearing(analysis, hearing, chosen.settings)
+    explanation = with_consensus(analysis.explanations)[method]
+    return with_focus(analysis, explanation, chosen.settings), explanation
+
+
+def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
+    """Return the results that are there, by name, and watch the rest; the page runs again when one more ends.
+
+    It does so too when one of `drafts` ends, of which nothing else is shown.
+    """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
-        _watch(pending)
+        _watch(pending, [job for job in drafts if not job.ended.is_set()])
     for name, job in jobs.items():
         if job.state == "failed":
             st.error(in_markdown(job.refusal), icon=":material/error:")
@@ -46,8 +86,8 @@ def results(jobs: dict[str, Job]) -> dict[str, Any]:
 
 
 @st.fragment(run_every=0.5)
-def _watch(pending: dict[str, Job]) -> None:
-    if any(job.ended.is_set() for job in pending.values()):
+def _watch(pending: dict[str, Job], drafts: list[Job]) -> None:
+    if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
     for name, job in pending.items():
         words, button = st.columns([6, 1], vertical_alignment="center")

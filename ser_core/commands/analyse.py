@@ -13,6 +13,7 @@ from ser_core.errors import SerError
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import FILLS
 from ser_core.pipeline import analyse_recording
+from ser_core.report import report_html
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 
 
@@ -35,6 +36,9 @@ def add(commands: Commands) -> None:
     )
     analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
+    analyse.add_argument(
+        "--report", action="store_true", help="also write report.html: all of it on one page, with sound, to pass on"
+    )
     analyse.set_defaults(run=_analyse)
 
 
@@ -66,7 +70,8 @@ def _analyse(asked: argparse.Namespace) -> int:
             continue
         stem = folder_name(recording.name)
         folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
-        save_analysis(analysis, folder, settings.focus)
+        report = {"report.html": report_html(analysis).encode()} if asked.report else None
+        save_analysis(analysis, folder, settings.focus, report)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         print(f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {focus}, {folder}")

@@ -1,5 +1,7 @@
 """Maps of evidence over the spectrogram, one below the other on one axis of time."""
 
+from collections.abc import Collection
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -14,10 +16,21 @@ from ser_core.spectrogram import band_centres_hz
 FULL_COLOUR_QUANTILE = 0.995
 
 
-def maps_chart(analysis: Analysis, explanations: dict[str, Explanation]) -> go.Figure:
-    """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance."""
+def maps_chart(
+    analysis: Analysis,
+    explanations: dict[str, Explanation],
+    drafts: Collection[str] = (),
+    *,
+    opacity: float = 1.0,
+    only_for: bool = False,
+) -> go.Figure:
+    """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
+
+    `opacity` is that of the maps, and `only_for` leaves out what speaks against the emotion.
+    """
     rows = 1 + len(explanations)
-    titles = ["Log-mel spectrogram", *(METHOD_NAMES[method] for method in explanations)]
+    names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
+    titles = ["Log-mel spectrogram", *names]
     figure = make_subplots(
         rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
     )
@@ -26,7 +39,8 @@ def maps_chart(analysis: Analysis, explanations: dict[str, Explanation]) -> go.F
         underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
         underlay.hoverinfo, underlay.hovertemplate = "skip", None
         figure.add_trace(underlay, row, 1)
-        figure.add_trace(_relevance_trace(analysis, explanation, METHOD_NAMES[method], last=row == rows), row, 1)
+        trace = _relevance_trace(analysis, explanation, METHOD_NAMES[method], only_for=only_for, last=row == rows)
+        figure.add_trace(trace.update(opacity=opacity), row, 1)
         for box in hatching(~explanation.covered, analysis.spectrogram.settings, -0.5, 63.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
@@ -36,14 +50,16 @@ def maps_chart(analysis: Analysis, explanations: dict[str, Explanation]) -> go.F
     return axes.finish(figure, analysis.recording.duration_s, 60 + 175 * rows)
 
 
-def _relevance_trace(analysis: Analysis, explanation: Explanation, name: str, *, last: bool) -> go.Heatmap:
+def _relevance_trace(
+    analysis: Analysis, explanation: Explanation, name: str, *, only_for: bool, last: bool
+) -> go.Heatmap:
     relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
     most = float(np.quantile(np.abs(explanation.relevance[explanation.covered]), FULL_COLOUR_QUANTILE)) or 1.0
     hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
     return go.Heatmap(
         x=times_s,
         y=np.arange(relevance.shape[1]),
-        z=np.clip(relevance.T / most, -1, 1).round(3),
+        z=np.clip(relevance.T / most, 0 if only_for else -1, 1).round(3),
         zmin=-1,
         zmax=1,
         colorscale=axes.FOR_AND_AGAINST,

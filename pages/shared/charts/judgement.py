@@ -1,0 +1,51 @@
+"""Deletion and insertion curves of the maps, beside those of maps that know nothing of the model."""
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from ser_core.explanation.faithfulness import Curves
+from ser_core.explanation.judgement import Judgement
+from ser_core.overview_picture import METHOD_NAMES
+
+#: Okabe and Ito's colours, which the colour-blind tell apart; not those of emotions on the same page.
+LINES = {
+    "grad_cam": ("#0072B2", "solid"),
+    "lime": ("#E69F00", "solid"),
+    "occlusion": ("#009E73", "solid"),
+    "consensus": ("#CC79A7", "solid"),
+}
+
+
+def curves_chart(judged: Judgement) -> go.Figure:
+    """Draw the evidence over the share of cells that is taken away (left) and put in (right)."""
+    figure = make_subplots(
+        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=("taken away", "put in")
+    )
+    for number, curves in enumerate(judged.random):
+        _add(figure, curves, "by chance", axes.GREY, "solid", shown=number == 0)
+    _add(figure, judged.energy, "what is loud", "#8a8a8a", "dash", shown=True)
+    for method, curves in judged.curves.items():
+        _add(figure, curves, METHOD_NAMES[method], *LINES[method], shown=True)
+    figure.update_xaxes(title="share of the cells (%)", range=[0, 100], showgrid=False, zeroline=False, ticks="outside")
+    figure.update_yaxes(gridcolor=axes.GREY, zerolinecolor=axes.GREY)
+    figure.update_yaxes(title="evidence (log-odds)", col=1)
+    axes.sized(figure, 340)
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25, "x": 0}, margin={"b": 90})
+
+
+def _add(figure: go.Figure, curves: Curves, name: str, colour: str, dash: str, *, shown: bool) -> None:
+    for column, values in ((1, curves.deletion), (2, curves.insertion)):
+        figure.add_trace(
+            go.Scatter(
+                x=100 * curves.shares,
+                y=values,
+                name=name,
+                legendgroup=name,
+                showlegend=shown and column == 1,
+                line={"color": colour, "dash": dash, "width": 2},
+                hovertemplate="%{x:.0f} %: %{y:.2f}<extra>" + name + "</extra>",
+            ),
+            1,
+            column,
+        )

@@ -1,0 +1,74 @@
+"""Which map to believe: for each a word, what happens without what it marks, and the curves behind that."""
+
+import numpy as np
+import streamlit as st
+from scipy.special import expit
+
+from pages.shared import cached, waiting
+from pages.shared.charts.judgement import curves_chart
+from pages.shared.controls import Chosen
+from ser_core.analysis import Explanation
+from ser_core.explanation.faithfulness import SHARES
+from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, Judgement
+from ser_core.jobs import Job
+from ser_core.overview_picture import METHOD_NAMES
+
+HELP = """
+The model is asked again without the parts that a map marks most, and with those parts alone. If a map tells the truth
+about the model, the evidence falls fast in the first case and rises fast in the second. Each map is held against five
+maps drawn by chance and against one that marks what is loud, which know nothing of the model.
+
+- **holds**: better than chance, and better than pointing at what is loud;
+- **holds in part**: better than chance, but what is loud would have done as well;
+- **does not hold**: no better than chance. Do not read this map.
+
+This asks whether a map tells how *this model* decides, not whether the model is right.
+"""
+BADGES = {
+    HOLDS: ("green", ":material/check_circle:"),
+    IN_PART: ("orange", ":material/contrast:"),
+    FAILS: ("red", ":material/cancel:"),
+}
+SHARE = 0.2
+
+
+def show(listening: Job, explanations: dict[str, Explanation], chosen: Chosen) -> None:
+    """Show what is known of each explanation, once that is computed."""
+    if not next(iter(explanations.values())).covered.any():
+        return
+    st.markdown("**Which map to believe**", help=HELP)
+    job = cached.judging(listening, explanations, chosen.classifier, chosen.settings)
+    judged = waiting.results({"judge": job}).get("judge")
+    if judged is None:
+        return
+    for column, (method, explanation) in zip(st.columns(len(explanations)), explanations.items(), strict=True):
+        word = judged.of(method)
+        colour, icon = BADGES[word]
+        column.markdown(METHOD_NAMES[method])
+        column.badge(word, color=colour, icon=icon)
+        column.caption(in_words(judged, method, explanation))
+    with st.expander("The evidence without, and with, what each map marks", icon=":material/show_chart:"):
+        st.plotly_chart(curves_chart(judged), width="stretch", config={"displaylogo": False})
+        st.caption(
+            "Left: what is marked most is taken away first, and the evidence should fall fast. Right: it is put into "
+            "the empty recording first, and the evidence should rise fast. Grey: five maps drawn by chance."
+        )
+
+
+def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
+    """Say what the score is without the fifth that a map marks most, and with that alone, beside fifths by chance."""
+    own, place = judged.curves[method], 1 + SHARES.index(SHARE)
+    without, by_chance_without = _scores(own.deletion[place], [curves.deletion[place] for curves in judged.random])
+    alone, by_chance_alone = _scores(own.insertion[place], [curves.insertion[place] for curves in judged.random])
+    words = (
+        f"Score without the fifth that it marks most: {without:.2f} (without a chance fifth {by_chance_without:.2f}). "
+        f"With that fifth alone: {alone:.2f} (with a chance fifth {by_chance_alone:.2f})."
+    )
+    if explanation.stability is not None:
+        words += f" Rank correlation with another seed's map: about {explanation.stability:.2f}."
+    return words
+
+
+def _scores(evidence: float, by_chance: list[float]) -> tuple[float, float]:
+    """Return scores instead of log-odds, of one map and the mean of others; against one emotion, of the two alone."""
+    return float(expit(evidence)), float(np.mean(expit(by_chance)))

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, RANDOM_MAPS, judge
+from tests.tiny_networks import LinearClassifier, never, question_of_log_mel, random_log_mel, silent_progress
+
+
+def judged(maps, weights, log_mel, seed=0):
+    classifier = LinearClassifier(np.stack([weights, 0 * weights, 0 * weights, 0 * weights]))
+    question = question_of_log_mel(log_mel)
+    return judge(maps, classifier, question, "noise_floor", seed, silent_progress, never)
+
+
+def speech_like(seed=0):
+    """Return a log-mel that is quiet but for a loud patch, above a floor that no patch touches."""
+    log_mel = np.full((96, 64), -6.0, np.float32)
+    log_mel[16:48, 8:24] = -2
+    return log_mel + 0.1 * random_log_mel(seed=seed)
+
+
+def test_the_map_of_what_a_linear_model_weighs_holds_and_its_negative_does_not():
+    log_mel = speech_like()
+    weights = np.zeros((96, 64))
+    weights[16:48, 8:16] = 0.01  # the lower half of what is loud speaks for it
+    weights[16:48, 16:24] = -0.01  # the upper half against it
+    truth = (weights * (log_mel + 6)).astype(np.float32)
+    found = judged({"truth": truth, "lie": -truth, "loud": log_mel + 6}, weights, log_mel)
+    assert found.of("truth") == HOLDS
+    assert found.of("lie") == FAILS
+    assert found.curves["truth"].area > found.energy.area > found.curves["lie"].area
+
+
+def test_a_map_that_only_marks_what_is_loud_holds_in_part_where_that_is_what_the_model_hears():
+    log_mel = speech_like()
+    weights = np.full((96, 64), 1e-4)
+    energy = log_mel - np.percentile(log_mel, 5, axis=0)
+    found = judged({"loud": energy.astype(np.float32)}, weights, log_mel)
+    # It is the energy's own map: no better than that, and much better than chance.
+    assert found.curves["loud"].area == pytest.approx(found.energy.area, abs=1e-9)
+    assert found.of("loud") == IN_PART
+
+
+def test_a_map_is_held_against_the_best_of_several_maps_drawn_by_chance():
+    log_mel, weights = speech_like(), np.random.default_rng(3).normal(size=(96, 64)) * 0.002
+    found = judged({"nothing": np.zeros((96, 64), np.float32)}, weights, log_mel)
+    assert len(found.random) == RANDOM_MAPS
+    assert len({curves.area for curves in found.random}) == RANDOM_MAPS
+    best = max(curves.area for curves in found.random)
+    assert (found.of("nothing") == FAILS) == (found.curves["nothing"].area <= best)
+
+
+def test_a_map_may_have_the_name_of_a_reference():
+    log_mel, weights = speech_like(), np.full((96, 64), 1e-4)
+    truth = (weights * (log_mel + 6)).astype(np.float32)
+    found = judged({"energy": -truth, "random 0": truth}, weights, log_mel)
+    assert found.curves["energy"].area < 0 < found.energy.area
+    assert set(found.metrics) == {"energy", "random 0"}
+
+
+def test_the_same_seed_gives_the_same_judgement():
+    log_mel, weights = speech_like(), np.full((96, 64), 1e-4)
+    maps = {"loud": log_mel}
+    one, same, other = (judged(maps, weights, log_mel, seed) for seed in (0, 0, 1))
+    assert [c.area for c in one.random] == [c.area for c in same.random]
+    assert [c.area for c in one.random] != [c.area for c in other.random]

@@ -1,0 +1,471 @@
+import io
+import os
+from base64 import b64decode
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.metadata import version
+from itertools import combinations
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+from playwright.sync_api import sync_playwright
+
+import ser_core
+from ser_core import report
+from ser_core.command_line import main
+from ser_core.commands import analyse
+from ser_core.emotions import COLOURS
+from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
+from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.region_audio import region_samples
+from ser_core.regions import FocusRegion, Region
+from ser_core.report import report_html
+from ser_core.report_picture import report_picture
+from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
+from ser_core.verdict import NO_SPEECH, NOT_SURE
+from tests.running_app import browser_path, launch
+from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> & {{ 7 * 7 }} 화남.wav"
+NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion"}
+QUICK = AnalysisSettings(
+    explain=("occlusion", "grad_cam", "lime"),
+    lime=LimeSettings(masks=40),
+    occlusion=OcclusionSettings(stride_frames=16, stride_bands=8),
+    seed=3,
+)
+
+
+class Page(HTMLParser):
+    """A page's elements as (tag, attributes, text) and its tables' rows; whatever is not closed in turn fails."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.html, self.elements, self.rows, self.open = html, [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append((tag, dict(attrs), []))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("meta", "img", "source", "br"):
+            self.handle_endtag(tag)
+
+    def handle_data(self, data):
+        for _, _, text in self.open:
+            text.append(data)
+
+    def handle_endtag(self, tag):
+        opened, attrs, text = self.open.pop()
+        assert opened == tag
+        words = " ".join("".join(text).split())
+        self.elements.append((tag, attrs, words))
+        if tag in ("td", "th"):
+            self.rows[-1].append(words)
+
+    def all(self, tag):
+        return [(attrs, text) for opened, attrs, text in self.elements if opened == tag]
+
+    def text(self):
+        return self.all("body")[0][1]
+
+    def row(self, first):
+        (found,) = [row for row in self.rows if row and row[0] == first]
+        return found
+
+    def sounds(self):
+        return {attrs["aria-label"]: _decoded(attrs["src"], "audio/wav") for attrs, _ in self.all("audio")}
+
+    def pictures(self):
+        return [attrs["src"] for attrs, _ in self.all("img")] + [attrs["srcset"] for attrs, _ in self.all("source")]
+
+
+def _decoded(uri, kind):
+    head, data = uri.split(",", 1)
+    assert head == f"data:{kind};base64"
+    return b64decode(data, validate=True)
+
+
+def pixels(png):
+    return imread(io.BytesIO(png))
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    settings = replace(QUICK, emotion="sad", against="happy")
+    found = analyse_recording(noise_recording(), classifier_of(fresh(TinyNetwork)), settings)
+    assert len(found.focus) > 1
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(analysis):
+    return Page(report_html(analysis))
+
+
+@pytest.fixture
+def page_of(monkeypatch):
+    """The function from an analysis to its page, with a dot instead of the picture, which takes time."""
+    monkeypatch.setattr(report, "report_picture", lambda analysis, explanations, theme: b"dot")
+    return lambda analysis, **how: Page(report_html(analysis, **how))
+
+
+def with_maps(analysis, **changes):
+    """Return the analysis with every explanation changed, and the profile and focus that follow."""
+    maps = {method: replace(e, **changes) for method, e in analysis.explanations.items()}
+    return with_focus(replace(analysis, explanations=maps), maps["occlusion"], QUICK)
+
+
+# --- figures ---
+
+
+def test_the_page_says_whose_verdict_it_is_and_how_sure(analysis, page, page_of):
+    assert page.html.startswith("<!DOCTYPE html>")
+    assert page.all("h1")[0][1] == analysis.recording.name
+    assert page.all("strong")[0][1] == analysis.verdict == NO_SPEECH
+    assert "Hardly any speech was detected" in page.text()
+    best = max(analysis.scores.recording)
+    angry = page_of(replace(analysis, verdict="angry"))
+    assert angry.all("strong")[0] == ({"style": f"border-color: {COLOURS['angry']}"}, "angry")
+    assert (
+        f"Score {best:.2f} of 1, from {analysis.segments.kept.sum()} of {len(analysis.segments.kept)}" in angry.text()
+    )
+    name = EMOTIONS[int(analysis.scores.recording.argmax())]
+    not_sure = page_of(replace(analysis, verdict=NOT_SURE))
+    assert f"The best score is {name} with {best:.2f}" in not_sure.text()
+
+
+def test_every_score_is_there_with_a_bar_as_long_in_the_emotions_colour(analysis, page):
+    bars = [attrs["style"] for attrs, _ in page.all("span") if attrs.get("class") == "bar"]
+    spans = [text for attrs, text in page.all("span") if attrs.get("class") in (None, "number")]
+    scores = [float(score) for score in analysis.scores.recording]
+    assert bars == [f"width: {100 * s:.1f}%; background: {COLOURS[e]}" for e, s in zip(EMOTIONS, scores, strict=True)]
+    labels = [text for e, s in zip(EMOTIONS, scores, strict=True) for text in (e, f"{s:.2f}")]
+    assert spans[-len(labels) :] == labels
+
+
+def test_the_table_of_focus_regions_holds_those_of_the_analysis(analysis, page):
+    for number, focus in enumerate(analysis.focus, start=1):
+        where = [f"{focus.region.start_s:.2f}", f"{focus.region.end_s:.2f}"]
+        worth = [f"{focus.strength:.2g}", f"{100 * focus.share:.1f} %"]
+        assert page.row(str(number)) == [str(number), *where, *worth, ""]
+    assert sum(row[0].isdigit() for row in page.rows) == len(analysis.focus)
+
+
+def test_agreement_is_that_of_each_pair_of_maps(analysis, page):
+    assert sum(" and " in row[0] for row in page.rows) == 3
+    for one, other in combinations(analysis.explanations, 2):
+        maps = [analysis.explanations[name].relevance for name in (one, other)]
+        values = [map_[analysis.explanations[one].covered].ravel() for map_ in maps]
+        figures = [f"{rank_correlation(*values) + 0.0:.2f}", f"{top_overlap(*values):.2f}"]
+        assert page.row(f"{NAMES[one]} and {NAMES[other]}")[1:] == figures
+
+
+def test_a_correlation_of_nearly_nothing_has_no_sign_and_one_with_a_flat_map_no_figure(analysis, page_of):
+    maps = dict(analysis.explanations)
+    one, other = np.random.default_rng(0).normal(size=(2, *maps["lime"].relevance.shape))
+    assert -0.005 < rank_correlation(one.ravel(), other.ravel()) < 0
+    for method, relevance in (("lime", one), ("occlusion", other), ("grad_cam", 0 * one)):
+        maps[method] = replace(maps[method], relevance=relevance)
+    page = page_of(replace(analysis, explanations=maps))
+    assert page.row("Occlusion and LIME")[1] == "0.00"
+    assert page.row("Occlusion and Grad-CAM")[1:] == ["–", "–"]
+
+
+def test_where_it_comes_from_is_said_whole(analysis, page):
+    recording = analysis.recording
+    assert page.row("Recording")[1] == f"2.00 s at 16000 HzSHA-256 {recording.sha256}"
+    assert page.row("Model")[1] == f"smallSHA-256 {analysis.model_sha256}"
+    assert page.row("Emotion explained")[1] == "sad, against happy"
+    assert page.row("Stretch")[1] == "0.00 to 2.00 s"
+    assert page.row("Segments")[1].startswith(f"{analysis.segments.kept.sum()} of {len(analysis.segments.kept)} ")
+    assert page.row("Versions")[1] == " · ".join(
+        (f"ser_core {ser_core.__version__}", f"torch {version('torch')}", f"numpy {np.__version__}")
+    )
+    for method, explanation in analysis.explanations.items():
+        said = page.row(NAMES[method])[1]
+        for name, value in explanation.settings.items():
+            assert name == "layer" or f"{name.replace('_', ' ')} {value} ·" in said
+        assert f"seed 3 · took {explanation.seconds:.2f} s" in said
+    assert "layer tiny" in page.row("Grad-CAM")[1]
+    assert f"about {analysis.explanations['lime'].stability:.2f} with this one" in page.row("LIME")[1]
+
+
+def test_what_it_cannot_say_stands_on_the_page_with_the_warnings(analysis, page, page_of):
+    assert "learnt from acted speech" in page.text()
+    assert "warning" not in page.text().lower()
+    warned = page_of(replace(analysis, warnings=("Very quiet.", "5 samples < 6.")))
+    assert "2 warnings below" in warned.text()
+    assert [text for _, text in warned.all("li")][-2:] == ["Very quiet.", "5 samples < 6."]
+    assert ({"id": "warnings"}, "Warnings Very quiet. 5 samples < 6.") in warned.all("section")
+
+
+# --- nothing from elsewhere, nothing that runs ---
+
+
+def test_nothing_is_fetched_and_nothing_runs(page):
+    tags = {tag for tag, _, _ in page.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    for _, attrs, _ in page.elements:
+        assert not [name for name in attrs if name.startswith("on")]
+        for name in ("src", "srcset", "href"):
+            assert attrs.get(name, "#").startswith(("data:", "#"))
+    own = page.html
+    for uri in (*page.pictures(), *(attrs["src"] for attrs, _ in page.all("audio"))):
+        own = own.replace(uri, "")
+    for foreign in ("//", "url(", "@import", "javascript:", "http:", "https:"):
+        assert foreign not in own
+
+
+def test_hostile_names_are_text_wherever_they_stand(analysis, page_of):
+    maps = {
+        method: replace(e, layer=HOSTILE, settings={HOSTILE: HOSTILE}) for method, e in analysis.explanations.items()
+    }
+    recording = replace(analysis.recording, name=HOSTILE)
+    hostile = replace(analysis, recording=recording, model_name=HOSTILE, explanations=maps, warnings=(HOSTILE,))
+    page = page_of(hostile)
+    assert not page.all("script")
+    assert len(page.all("img")) == 1
+    assert page.all("h1")[0][1] == HOSTILE
+    assert page.all("title")[0][1] == f"{HOSTILE} · Hear Why"
+    assert page.row("Model")[1] == f"{HOSTILE}SHA-256 {analysis.model_sha256}"
+    assert page.row("LIME")[1].startswith(f"layer {HOSTILE} · {HOSTILE.replace('_', ' ')} {HOSTILE} ·")
+    assert page.all("li")[-1][1] == HOSTILE
+
+
+def test_equal_analyses_give_the_equal_page(analysis, page):
+    again = analyse_recording(
+        noise_recording(), classifier_of(fresh(TinyNetwork)), replace(QUICK, emotion="sad", against="happy")
+    )
+    took = {m: replace(e, seconds=analysis.explanations[m].seconds) for m, e in again.explanations.items()}
+    assert report_html(replace(again, explanations=took)) == page.html
+
+
+# --- sound ---
+
+
+def test_each_region_and_the_whole_are_there_as_the_recordings_own_samples(analysis, page):
+    sounds = page.sounds()
+    labels = [f"Focus region {number}" for number in range(1, len(analysis.focus) + 1)]
+    assert list(sounds) == [*labels, "The whole recording"]
+    cuts = [region_samples(analysis.recording, focus.region, 0.005) for focus in analysis.focus]
+    for label, expected in zip(sounds, [*cuts, analysis.recording.samples], strict=True):
+        samples, rate = soundfile.read(io.BytesIO(sounds[label]), dtype="float32")
+        assert rate == 16_000
+        assert samples.shape == expected.shape
+        np.testing.assert_allclose(samples, expected, atol=1 / 32_768)
+
+
+def test_without_sound_there_is_none_and_the_page_says_so(analysis, page_of):
+    page = page_of(analysis, sound=False)
+    assert not page.all("audio")
+    assert "audio/wav" not in page.html
+    assert "Sound is left out" in page.text()
+    assert page.row("1")[1] == f"{analysis.focus[0].region.start_s:.2f}"
+    assert len(page.row("1")) == 5
+
+
+@pytest.mark.parametrize(("seconds", "whole"), [(59.9, True), (60.0, False), (75.0, False)])
+def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, whole, page_of):
+    recording = replace(analysis.recording, samples=np.resize(analysis.recording.samples, round(seconds * 16_000)))
+    page = page_of(replace(analysis, recording=recording, explanations={}, profile=None))
+    assert ("The whole recording" in page.sounds()) == whole
+    assert (f"It lasts {seconds:.2f} s and is left out" in page.text()) != whole
+
+
+# --- more and fewer explanations ---
+
+
+def test_without_explanations_there_is_the_spectrogram_and_no_word_of_evidence(analysis):
+    page = Page(report_html(replace(analysis, explanations={}, profile=None, focus=())))
+    assert [text for _, text in page.all("h2")] == ["Spectrogram", "The whole recording", "Where this comes from"]
+    assert "Nothing was explained." in page.text()
+    assert [row[0] for row in page.rows] == ["Recording", "Model", "Segments", "Versions"]
+
+
+def test_a_single_explanation_agrees_with_nobody_and_has_no_consensus(analysis, page_of):
+    page = page_of(replace(analysis, explanations={"lime": analysis.explanations["lime"]}))
+    assert "Consensus" not in page.html
+    assert not [row for row in page.rows if " and " in row[0]]
+    assert [text.split()[0] for _, text in page.all("li")] == ["LIME"]
+
+
+def test_several_come_with_their_consensus_and_a_sentence_each(page):
+    assert [text.split()[0] for _, text in page.all("li")] == ["Occlusion", "Grad-CAM", "LIME", "Consensus"]
+    (picture,) = page.all("img")
+    assert "Occlusion, Grad-CAM, LIME, Consensus; below, the relevance profile" in picture[0]["alt"]
+
+
+def test_where_nothing_speaks_for_the_emotion_the_page_says_so_in_words(analysis, page_of):
+    negative = with_maps(analysis, relevance=-np.abs(analysis.explanations["lime"].relevance))
+    assert negative.focus == ()
+    page = page_of(negative)
+    assert "No stretch of this recording speaks for sad" in page.text()
+    assert list(page.sounds()) == ["The whole recording"]
+
+
+def test_evidence_too_short_for_a_region_is_said_too(analysis, page_of):
+    page = page_of(replace(analysis, focus=()))
+    assert "No stretch speaks for sad for long enough" in page.text()
+
+
+def test_where_nothing_was_heard_there_is_nothing_to_compare(analysis):
+    nothing = np.zeros_like(analysis.explanations["lime"].relevance)
+    page = Page(report_html(with_maps(analysis, relevance=nothing, covered=np.zeros(len(nothing), bool))))
+    assert "No frame was heard" in page.text()
+    assert not [row for row in page.rows if " and " in row[0]]
+
+
+# --- the picture ---
+
+
+def test_the_page_holds_a_picture_for_each_theme(analysis, page):
+    light, dark = (_decoded(uri, "image/png") for uri in page.pictures())
+    shown = with_consensus(analysis.explanations)
+    assert light == report_picture(analysis, shown, "light")
+    assert dark == report_picture(analysis, shown, "dark") != light
+    (attrs, _), *_ = page.all("source")
+    assert attrs["media"] == "screen and (prefers-color-scheme: dark)"
+
+
+def one_map(analysis, relevance, covered=None):
+    """Return the pixels of spectrogram and one map."""
+    explanation = replace(analysis.explanations["occlusion"], relevance=relevance)
+    if covered is not None:
+        explanation = replace(explanation, covered=covered)
+    return pixels(report_picture(replace(analysis, profile=None), {"occlusion": explanation}, "light"))
+
+
+def test_what_speaks_for_is_red_against_blue_and_zero_has_no_colour(analysis):
+    sign = np.ones_like(analysis.explanations["lime"].relevance)
+    sign[len(sign) // 2 :] = -1
+    turned, zero = one_map(analysis, -sign), one_map(analysis, 0 * sign)
+    redder = one_map(analysis, sign) - turned
+    columns = (redder[..., 0] - redder[..., 2]).sum(axis=0)
+    changed = np.flatnonzero(columns)
+    middle = changed.mean()
+    assert (columns[changed[changed < middle - 5]] > 0).all()
+    assert (columns[changed[changed > middle + 5]] < 0).all()
+    inside = np.abs(redder).sum(axis=2) > 0
+    np.testing.assert_allclose(zero[inside][:, 0], zero[inside][:, 2], atol=0.01)
+
+
+def test_maps_are_drawn_alike_whatever_their_unit(analysis):
+    relevance = analysis.explanations["lime"].relevance
+    np.testing.assert_array_equal(one_map(analysis, relevance), one_map(analysis, 1024 * relevance))
+
+
+def test_what_was_not_heard_is_hatched_and_nothing_else(analysis):
+    relevance = np.zeros_like(analysis.explanations["lime"].relevance)
+    covered = np.arange(len(relevance)) >= len(relevance) // 4
+    hatched = one_map(analysis, relevance, covered) != one_map(analysis, relevance)
+    columns = np.flatnonzero(hatched.any(axis=(0, 2)))
+    width = hatched.shape[1]
+    assert 0.15 * width < np.ptp(columns) < 0.3 * width
+    assert columns.max() < width / 2
+    everywhere = one_map(analysis, relevance, ~np.ones(len(relevance), bool)) != one_map(analysis, relevance)
+    assert np.ptp(np.flatnonzero(everywhere.any(axis=(0, 2)))) > 3 * np.ptp(columns)
+
+
+def test_of_a_long_recording_only_the_stretch_is_drawn(analysis):
+    rate, long_s = 16_000, 90
+    samples = np.zeros(long_s * rate, np.float32)
+    spectrogram = replace(analysis.spectrogram, log_mel=np.tile(analysis.spectrogram.log_mel, (46, 1)))
+    long = replace(
+        analysis,
+        recording=replace(analysis.recording, samples=samples),
+        spectrogram=spectrogram,
+        stretch=Region(30.0, 45.0),
+        explanations={},
+        profile=None,
+        focus=(FocusRegion(Region(31.0, 31.5), 0.1, 1.0),),
+    )
+    assert "The picture shows 30.00 to 45.00 s of 90.00 s." in Page(report_html(long)).text()
+    # What lies outside changes no pixel, what lies inside does.
+    first = report_picture(long, {}, "light")
+    for second, same in ((20, True), (40, False)):
+        log_mel = spectrogram.log_mel.copy()
+        log_mel[100 * second : 100 * second + 50] = log_mel.mean()
+        other = report_picture(replace(long, spectrogram=replace(spectrogram, log_mel=log_mel)), {}, "light")
+        assert (other == first) == same
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def command(analysis, monkeypatch, tmp_path):
+    """Run `analyse` on a recording with a small model in memory; return its exit code and the files written."""
+    soundfile.write(tmp_path / "a.wav", analysis.recording.samples, 16_000)
+    monkeypatch.setattr(analyse, "load_model", lambda name: classifier_of(fresh(TinyNetwork)))
+    out = tmp_path / "out"
+
+    def run(*arguments):
+        files = ["--model", "small", "--explain", "grad_cam", "--out", str(out), str(tmp_path / "a.wav")]
+        code = main(["analyse", *files, *arguments])
+        return code, {path.name: path for path in (out / "a").iterdir()} if out.exists() else {}
+
+    return run
+
+
+def test_the_command_writes_the_report_beside_the_other_files_where_it_is_asked_for(command):
+    usual = {"analysis.json", "focus", "maps.npz", "overview.png"}
+    code, files = command()
+    assert (code, set(files)) == (0, usual)
+    code, files = command("--report")
+    assert (code, set(files)) == (0, usual | {"report.html"})
+    page = Page(files["report.html"].read_text(encoding="utf-8"))
+    assert page.all("h1")[0][1] == "a.wav"
+    assert len(page.sounds()) == len(list(files["focus"].iterdir())) + 1
+
+
+def test_a_report_that_cannot_be_made_leaves_nothing_half_written(command, monkeypatch, tmp_path):
+    def impossible(analysis):
+        raise OSError("no room")
+
+    monkeypatch.setattr(analyse, "report_html", impossible)
+    with pytest.raises(OSError, match="no room"):
+        command("--report")
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_names_the_report(capsys):
+    with pytest.raises(SystemExit):
+        main(["analyse", "--help"])
+    assert "--report" in capsys.readouterr().out
+
+
+# --- in a browser ---
+
+
+@pytest.mark.browser
+def test_the_page_opens_offline_with_its_pictures_and_sound_and_fits_a_narrow_window(analysis, tmp_path):
+    if browser_path() is None:
+        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
+            pytest.fail("no Chromium on this machine")
+        pytest.skip("no Chromium on this machine")
+    hostile = replace(analysis, recording=replace(analysis.recording, name=HOSTILE), warnings=(HOSTILE,))
+    (tmp_path / "report.html").write_text(report_html(hostile), encoding="utf-8")
+    said = []
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme=scheme)
+            page.context.set_offline(True)
+            for event in ("console", "pageerror", "dialog", "requestfailed"):
+                page.on(event, lambda what: said.append(what))
+            page.goto((tmp_path / "report.html").as_uri())
+            page.wait_for_function("[...document.querySelectorAll('audio')].every(audio => audio.duration > 0)")
+            assert page.locator("img").evaluate_all("images => images.map(i => i.naturalWidth > 0)") == [True]
+            shown = page.locator("img").evaluate("image => image.currentSrc")
+            assert _decoded(shown, "image/png") == report_picture(hostile, with_consensus(hostile.explanations), scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+            durations = page.locator("audio").evaluate_all("all => all.map(audio => audio.duration)")
+            lengths = [focus.region.duration_s for focus in analysis.focus]
+            assert durations == pytest.approx([*lengths, 2.0], abs=0.001)
+        browser.close()
+    assert said == []
