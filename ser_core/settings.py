@@ -110,8 +110,8 @@ class LimeSettings:
 
     cell_frames: int = 16
     cell_bands: int = 8
-    window_frames: int = 48
-    masks: int = 128
+    window_frames: int = 16
+    masks: int = 96
     kernel_width: float = 0.25
     fill: str = "noise_floor"
 
@@ -179,7 +179,7 @@ class AnalysisSettings:
     def drafted(self) -> "AnalysisSettings":
         """Return the same analysis with cells and boxes so coarse that their maps are there in a fifth of the time."""
         boxes = replace(self.occlusion, window_frames=32, window_bands=16, stride_frames=16, stride_bands=8)
-        cells = replace(self.lime, cell_frames=32, cell_bands=16, window_frames=96, masks=24)
+        cells = replace(self.lime, cell_frames=32, cell_bands=16, window_frames=32, masks=16)
         return replace(self, occlusion=boxes, lime=cells)
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ser_core.checkpoint import (
+    FOLDS_TABLE,
     LARGEST_BYTES,
     TEST_TABLE,
     find_model,
@@ -278,13 +279,11 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     classifier, folder = load_model(name), find_model(name)
     card, readme = read_card(folder), (folder / "README.md").read_text(encoding="utf-8")
     assert (folder / "model.safetensors").stat().st_size <= 20_000_000
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md",
-        "card.json",
-        "model.safetensors",
-        "test.csv",
-        "training.csv",
-    ]
+    files = {"README.md", "card.json", "model.safetensors", "test.csv", "training.csv"}
+    if "cross_validation" in card:
+        files.add("folds.csv")
+        assert f"{100 * card['cross_validation']['mean_over_corpora_uar']:.1f} %" in readme
+    assert {path.name for path in folder.iterdir()} == files
     assert classifier.score(random_log_mel()[None]).shape == (1, len(card["emotions"]))
     assert np.isfinite(classifier.score(random_log_mel()[None])).all()
     for words in (card["architecture"], *card["emotions"], card["split"], card["licence"], *card["corpora"]):
@@ -305,11 +304,21 @@ def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_people_it_neve
     table, card, seen = read_predictions(folder / TEST_TABLE), read_card(folder), training_list(folder)
     assert not set(table.sha256) & set(seen)
     assert not set(table.speakers) & set(seen.values())
+    assert_follow(card["test_figures"], table)
+    if "cross_validation" in card:
+        of_folds = read_predictions(folder / FOLDS_TABLE)
+        assert set(table.sha256) <= set(of_folds.sha256)
+        assert len(set(of_folds.sha256)) == len(of_folds.sha256)  # everybody is tested once
+        assert_follow(card["cross_validation"], of_folds)
+
+
+def assert_follow(written, table):
+    """Assert that a card's figures are those of a table."""
     figures = all_figures(table)
-    assert figures["mean_over_corpora_uar"] == pytest.approx(card["test_figures"]["mean_over_corpora_uar"], abs=1e-9)
+    assert figures["mean_over_corpora_uar"] == pytest.approx(written["mean_over_corpora_uar"], abs=1e-9)
     for corpus, its in figures["corpora"].items():
-        assert its["confusion"] == card["test_figures"]["corpora"][corpus]["confusion"]
-        assert its["interval"] == pytest.approx(card["test_figures"]["corpora"][corpus]["interval"])
+        assert its["confusion"] == written["corpora"][corpus]["confusion"]
+        assert its["interval"] == pytest.approx(written["corpora"][corpus]["interval"])
 
 
 def test_settings_of_the_card_are_used_and_not_the_defaults(models):

@@ -171,7 +171,7 @@ def _settings(classifier: Classifier) -> None:
             32,
             1_024,
             step=32,
-            help="LIME takes half of the cells of half a second away at a time. More masks repeat better, take longer.",
+            help="LIME takes half of the cells of 0.16 s away at a time. More masks repeat better and take longer.",
             **session.widget("masks", session.choice("masks")),
         )
         st.number_input(

@@ -84,9 +84,10 @@ def lime(
 ) -> LimeHeard:
     """Hear the recording with the cells of one window after the other taken away by halves.
 
-    Cells are a grid of time and band. A window is short, so that a mask changes few segments and few cells share what
-    it changes. Half of a window's masks are the rows of a Hadamard matrix, in which each cell, and each pair of cells,
-    is present equally often; the other half are their complements, which cancel what any two cells do together.
+    Cells are a grid of time and band. A window is short, so that a mask changes few segments, and few cells share what
+    it changes: with as many segments heard, maps by windows of 0.16 s repeat better than by windows of 0.48 s. Half of
+    a window's masks are the rows of a Hadamard matrix, in which each cell, and each pair of cells, is present equally
+    often; the other half are their complements, which cancel what any two cells do together.
 
     References
     ----------
@@ -142,8 +143,9 @@ def _windows(question: Question, settings: LimeSettings) -> Iterator[tuple[np.nd
     frames, bands = question.log_mel.shape
     columns = -(-bands // settings.cell_bands)
     rows = np.arange(question.end_frame - question.first_frame) // settings.cell_frames
-    windows = max(1, round((rows[-1] + 1) * settings.cell_frames / settings.window_frames))
-    for of_window in np.array_split(np.arange(rows[-1] + 1), windows):
+    count = rows[-1] + 1
+    windows = max(1, round(count * settings.cell_frames / settings.window_frames))
+    for of_window in np.array_split(np.arange(count), min(windows, count)):  # a cell at least in each
         inside = np.flatnonzero(np.isin(rows, of_window))
         cells = len(of_window) * columns
         cell_of = np.full((frames, bands), cells)
