@@ -46,7 +46,11 @@ opacity = strength.slider(
     "Strength of the colours (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
 )
 drafted = drafts | ({"consensus"} if drafts else set())
-chart = maps_chart(heard, shown, drafted, opacity=opacity / 100, only_for=sign == "for")
+judging = None
+if complete and not drafts and next(iter(maps.values())).covered.any():
+    judging = cached.judging(listening, shown, chosen.classifier, chosen.settings)
+flip = judging.result.flip if judging and judging.state == "done" else None
+chart = maps_chart(heard, shown, drafted, flip, opacity=opacity / 100, only_for=sign == "for")
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 for method, explanation in maps.items():
@@ -54,7 +58,8 @@ for method, explanation in maps.items():
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
 
 if complete and not drafts:
-    judgement_section.show(listening, shown, chosen)
+    if judging:
+        judgement_section.show(judging, heard, shown, chosen.settings)
     agreement_section.show(maps)
     downloads.show(replace(next(iter(explained.values())), explanations=maps))
 if maps and not drafts:

@@ -63,3 +63,26 @@ def test_the_same_seed_gives_the_same_judgement():
     one, same, other = (judged(maps, weights, log_mel, seed) for seed in (0, 0, 1))
     assert [c.area for c in one.random] == [c.area for c in same.random]
     assert [c.area for c in one.random] != [c.area for c in other.random]
+
+
+def test_what_would_have_to_go_is_read_from_the_map_with_the_largest_area():
+    log_mel = np.zeros((96, 64), np.float32)
+    log_mel[16:48, 8:16] = 4  # 8 cells of 8 frames and 4 bands, each worth 1.25 to the first emotion
+    log_mel[64:72, 40:48] = 1
+    weights = np.zeros((4, 96, 64))
+    weights[0, 16:48, 8:16] = 10 / 1024
+    weights[1, 64:72, 40:48] = 3 / 64
+    truth = (weights[0] * log_mel).astype(np.float32)
+    maps = {"nothing": np.zeros_like(truth), "truth": truth}
+    question = question_of_log_mel(log_mel)
+    found = judge(maps, LinearClassifier(weights), question, "noise_floor", 0, silent_progress, never)
+    # Logits 10 and 3: with six of the eight cells gone 2.5 is left, and the second emotion is heard.
+    assert found.flip.share == 6 / 192
+    assert found.flip.emotion == 1
+    assert not found.flip.mask[:, 16:].any()
+    assert (
+        judge(
+            {"nothing": maps["nothing"]}, LinearClassifier(weights), question, "noise_floor", 0, silent_progress, never
+        ).flip
+        is None
+    )

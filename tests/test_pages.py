@@ -189,6 +189,15 @@ def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without
     assert "taken away" in app.get("plotly_chart")[1].proto.spec
 
 
+def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    spectrogram = json.loads(app.get("plotly_chart")[0].proto.spec)
+    outlined = any(trace["type"] == "contour" for trace in spectrogram["data"])
+    said = [text.value for text in app.markdown if "Without the outlined" in text.value]
+    assert len(said) == outlined
+    assert outlined or any("Nothing that the maps mark turns the verdict" in text.value for text in app.markdown)
+
+
 def test_what_speaks_against_an_emotion_can_be_left_out_of_all_maps(voice):
     app = with_recording("pages/1_Explain.py", voice[:24_000])
     assert min(lowest_relevance(app)) < 0

@@ -4,14 +4,16 @@ import numpy as np
 import streamlit as st
 from scipy.special import expit
 
-from pages.shared import cached, waiting
+from pages.shared import waiting
 from pages.shared.charts.judgement import curves_chart
-from pages.shared.controls import Chosen
-from ser_core.analysis import Explanation
+from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation.faithfulness import SHARES
+from ser_core.explanation.flip import flip_in_words
 from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, Judgement
 from ser_core.jobs import Job
 from ser_core.overview_picture import METHOD_NAMES
+from ser_core.pipeline import question_of
+from ser_core.settings import AnalysisSettings
 
 HELP = """
 The model is asked again without the parts that a map marks most, and with those parts alone. If a map tells the truth
@@ -29,15 +31,16 @@ BADGES = {
     IN_PART: ("orange", ":material/contrast:"),
     FAILS: ("red", ":material/cancel:"),
 }
+FLIP_HELP = """
+The cells that the map with the largest area marks are taken away, the strongest first, until another emotion is heard.
+They are outlined in the spectrogram above. A small part means a verdict that hangs on little.
+"""
 SHARE = 0.2
 
 
-def show(listening: Job, explanations: dict[str, Explanation], chosen: Chosen) -> None:
-    """Show what is known of each explanation, once that is computed."""
-    if not next(iter(explanations.values())).covered.any():
-        return
+def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], settings: AnalysisSettings) -> None:
+    """Show what is known of each explanation, once that is computed, and what would have to go for another verdict."""
     st.markdown("**Which map to believe**", help=HELP)
-    job = cached.judging(listening, explanations, chosen.classifier, chosen.settings)
     judged = waiting.results({"judge": job}).get("judge")
     if judged is None:
         return
@@ -53,6 +56,19 @@ def show(listening: Job, explanations: dict[str, Explanation], chosen: Chosen) -
             "Left: what is marked most is taken away first, and the evidence should fall fast. Right: it is put into "
             "the empty recording first, and the evidence should rise fast. Grey: five maps drawn by chance."
         )
+
+    st.markdown("**What would have to go**", help=FLIP_HELP)
+    st.markdown(_flip_words(judged, analysis, settings))
+
+
+def _flip_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
+    question = question_of(analysis, settings)
+    if judged.flip is not None:
+        return flip_in_words(judged.flip, question, analysis.emotions, analysis.spectrogram.settings)
+    rival = "another emotion" if settings.against is None else settings.against
+    if int(analysis.scores.recording.argmax()) != question.emotion and settings.against is None:
+        return f"The model does not hear {analysis.emotion} to begin with, so that there is nothing to turn."
+    return f"Nothing that the maps mark turns the verdict from {analysis.emotion} to {rival}."
 
 
 def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:

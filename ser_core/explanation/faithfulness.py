@@ -79,12 +79,32 @@ def curves_of(
 
 def _masks(relevance: np.ndarray, question: Question) -> list[np.ndarray]:
     """Return what is taken away for each share: for deletion the cells marked most, for insertion all others."""
-    cell_of, means = _cells(relevance, question)
-    place = np.empty(len(means), int)
-    place[np.argsort(-means, kind="stable")] = np.arange(len(means))
-    inside = cell_of >= 0
-    most = [inside & (place[cell_of] < round(share * len(means))) for share in SHARES]
+    place, means = ranked_cells(relevance, question)
+    inside = place >= 0
+    most = [inside & (place < round(share * len(means))) for share in SHARES]
     return [*most, *(inside & ~mask for mask in most)]
+
+
+def ranked_cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells of a map (frames, bands) in its order, the highest mean relevance first.
+
+    Returns
+    -------
+    place : ndarray of shape (frames, bands), int
+        Of the cell that each point lies in; -1 where no frame is covered.
+    means : ndarray of shape (cells,), float64
+        The cells' mean relevance, falling.
+
+    Raises
+    ------
+    ValueError
+        If no frame is covered.
+    """
+    cell_of, means = _cells(relevance, question)
+    order = np.argsort(-means, kind="stable")
+    place = np.empty(len(means), int)
+    place[order] = np.arange(len(means))
+    return np.where(cell_of >= 0, place[cell_of], -1), means[order]
 
 
 def _cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ser_core.classifier import Classifier
 from ser_core.explanation.faithfulness import Curves, MaskMetrics, curves_of, mask_metrics, reference_maps
+from ser_core.explanation.flip import Flip, flip_of
 from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
 
 RANDOM_MAPS = 5
@@ -27,12 +28,16 @@ class Judgement:
         Of the map that marks what is loud.
     random : list of Curves
         Of maps drawn by chance.
+    flip : Flip or None
+        What would have to go for another emotion to be heard, by the map with the largest area; None where nothing
+        that it marks does that.
     """
 
     curves: dict[str, Curves]
     metrics: dict[str, MaskMetrics]
     energy: Curves
     random: list[Curves]
+    flip: Flip | None
 
     def of(self, method: str) -> str:
         """Return the word for a map: whether its area is above every random map's, and above that of the energy."""
@@ -65,10 +70,12 @@ def judge(
     strangers = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
     known = {f"map {method}": map_ for method, map_ in maps.items()}
     asked = known | strangers | {"energy": references[0]["energy"]}
-    curves = curves_of(asked, perturbed, question, progress, cancelled)
+    curves = curves_of(asked, perturbed, question, lambda done, text: progress(0.8 * done, text), cancelled)
+    best = max(maps, key=lambda method: curves[f"map {method}"].area)
     return Judgement(
         curves={method: curves[f"map {method}"] for method in maps},
         metrics={method: mask_metrics(map_, perturbed, question) for method, map_ in maps.items()},
         energy=curves["energy"],
         random=[curves[name] for name in strangers],
+        flip=flip_of(maps[best], perturbed, question, lambda done, text: progress(0.8 + 0.2 * done, text), cancelled),
     )

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
 from ser_core.analysis import Analysis, Explanation
+from ser_core.explanation.flip import Flip
 from ser_core.overview_picture import METHOD_NAMES
 from ser_core.spectrogram import band_centres_hz
 
@@ -20,13 +21,15 @@ def maps_chart(
     analysis: Analysis,
     explanations: dict[str, Explanation],
     drafts: Collection[str] = (),
+    flip: Flip | None = None,
     *,
     opacity: float = 1.0,
     only_for: bool = False,
 ) -> go.Figure:
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
-    `opacity` is that of the maps, and `only_for` leaves out what speaks against the emotion.
+    A `flip` is outlined in the spectrogram. `opacity` is that of the maps, and `only_for` leaves out what speaks
+    against the emotion.
     """
     rows = 1 + len(explanations)
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
@@ -35,6 +38,8 @@ def maps_chart(
         rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
     )
     figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 1, 1)
+    if flip is not None:
+        figure.add_trace(_outline(analysis, flip), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
         underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
         underlay.hoverinfo, underlay.hovertemplate = "skip", None
@@ -48,6 +53,19 @@ def maps_chart(
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     return axes.finish(figure, analysis.recording.duration_s, 60 + 175 * rows)
+
+
+def _outline(analysis: Analysis, flip: Flip) -> go.Contour:
+    mask, times_s = axes.columns_for_display(flip.mask.astype(float), analysis.spectrogram.frame_times_s)
+    return go.Contour(
+        x=times_s,
+        y=np.arange(mask.shape[1]),
+        z=mask.T,
+        contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
+        line={"color": "#5ef2ff", "width": 2, "smoothing": 0},
+        showscale=False,
+        hoverinfo="skip",
+    )
 
 
 def _relevance_trace(

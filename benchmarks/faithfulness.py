@@ -1,0 +1,231 @@
+"""Which maps can be believed? Every measure of every map, beside two maps that know nothing of the model.
+
+    python benchmarks/faithfulness.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA. Recordings are of people whom the model never heard, evenly over the corpora and their speakers; each
+is asked for the emotion that is heard. Means with their 95 % interval, recordings resampled by speaker; differences
+are of the same recordings. What is taken away is filled with the noise floor, as LIME and occlusion do; the area is
+also measured with each band's mean, which none of them uses. `random` has new cells for every recording; its last two
+figures are those of a map that depends on neither the input nor the model.
+
+All maps are made once as they are, once with random weights and once for each changed input, so that a recording costs
+four times what its explanations do, and a little more.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.corpora import READERS
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.explanation import EXPLAINERS
+from ser_core.explanation.agreement import consensus
+from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
+from ser_core.explanation.relevance import Perturbed, Question, fill_values
+from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
+from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.pipeline import listen, question_of
+from ser_core.recording import Recording
+from ser_core.settings import AnalysisSettings
+
+FILLS = ("noise_floor", "band_mean")
+REFERENCES = ("energy", "random")
+BOXES = 100
+#: In neper: as far as AudioSet's own front end is from ours.
+RADIUS = 0.1
+CHANGED_INPUTS = 2
+RESAMPLES = 2_000
+
+#: What the table calls each measure, and which way is better.
+MEASURES = {
+    "area_noise_floor": "area, noise floor (log-odds), high",
+    "area_noise_floor_above_energy": "  above energy's, high",
+    "area_noise_floor_above_random": "  above random's, high",
+    "area_band_mean": "area, band mean (log-odds), high",
+    "area_band_mean_above_energy": "  above energy's, high",
+    "area_band_mean_above_random": "  above random's, high",
+    "increase": "AI: score rises with mask, high",
+    "drop": "AD: score falls by, low",
+    "gain": "AG: score rises by, high",
+    "faithfulness": "FF: falls without mask, high",
+    "fidelity": "Fid-In: same verdict, high",
+    "infidelity": "infidelity (log-odds^2), low",
+    "max_sensitivity": "max-sensitivity, low",
+    "weight_randomisation": "rank corr. random weights, 0",
+}
+
+Figures = dict[str, dict[str, float]]
+
+
+def drawn_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
+    """Return so many recordings, drawn by chance in turn from the corpora, and in each in turn from its speakers."""
+    places = np.random.default_rng(seed).permutation(len(items))
+    by_speaker = _in_turn([items[place] for place in places], "speaker_id")
+    return _in_turn(by_speaker, "corpus")[:count]
+
+
+def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
+    seen, turns = Counter(), []
+    for item in items:
+        turns.append((seen[getattr(item, attribute)], item))
+        seen[getattr(item, attribute)] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
+
+
+def maps_of(classifier: Classifier, question: Question, settings: AnalysisSettings) -> dict[str, np.ndarray]:
+    maps = {}
+    for method, explain in EXPLAINERS.items():
+        heard = explain(classifier, question, getattr(settings, method), settings.seed, _quietly, _never)
+        maps[method] = heard.relevance(question)
+    return {**maps, "consensus": consensus(maps, question.covered), **reference_maps(question, settings.seed)}
+
+
+def figures_of(
+    recording: Recording, classifier: Classifier, settings: AnalysisSettings, changed_inputs: int
+) -> Figures:
+    """Return every measure of every map of one recording."""
+    question = question_of(listen(recording, classifier, settings), settings)
+    maps = maps_of(classifier, question, settings)
+    figures: Figures = {name: {} for name in maps}
+    for fill in FILLS:
+        perturbed = _perturbed(classifier, question, fill)
+        for name, curves in curves_of(maps, perturbed, question, _quietly, _never).items():
+            figures[name][f"area_{fill}"] = curves.area
+    perturbed = _perturbed(classifier, question, "noise_floor")
+    for name, map_ in maps.items():
+        figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, question)).items()}
+        figures[name]["infidelity"] = infidelity(map_, perturbed, question, BOXES, settings.seed, _quietly, _never)
+
+    def of_question(changed: Question) -> dict[str, np.ndarray]:
+        return maps_of(classifier, changed, settings)
+
+    def of_classifier(other: Classifier) -> dict[str, np.ndarray]:
+        return maps_of(other, question, settings)
+
+    moved = max_sensitivity(maps, of_question, question, RADIUS, changed_inputs, settings.seed, _quietly, _never)
+    stays = weight_randomisation(maps, of_classifier, classifier, question.covered, settings.seed)
+    for name in maps:
+        figures[name]["max_sensitivity"] = moved[name]
+        figures[name]["weight_randomisation"] = float("nan") if stays is None else stays[name]
+    return figures
+
+
+def _perturbed(classifier: Classifier, question: Question, fill: str) -> Perturbed:
+    values = fill_values(question.log_mel, fill, np.random.default_rng(0))
+    return Perturbed(classifier.score, classifier.temperature, question, values)
+
+
+def _quietly(fraction: float, text: str) -> None:
+    """Say nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def with_differences(figures: Figures) -> Figures:
+    """Add by how much each map's areas exceed those of the maps that know nothing of the model."""
+    return {
+        name: own
+        | {
+            f"area_{fill}_above_{reference}": own[f"area_{fill}"] - figures[reference][f"area_{fill}"]
+            for fill in FILLS
+            for reference in REFERENCES
+        }
+        for name, own in figures.items()
+    }
+
+
+def summary(measured: list[Figures], speakers: list[str], seed: int) -> dict[str, dict[str, list[float]]]:
+    """Return of each measure and map the mean and its 95 % interval, speakers drawn with replacement."""
+    names, of_recording = np.unique(speakers, return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
+    return {
+        measure: {
+            name: _with_interval(np.array([figures[name][measure] for figures in measured]), of_recording, drawn)
+            for name in measured[0]
+        }
+        for measure in MEASURES
+    }
+
+
+def _with_interval(values: np.ndarray, of_recording: np.ndarray, drawn: np.ndarray) -> list[float]:
+    """Return mean, low and high; a value that is NaN does not count."""
+    there = ~np.isnan(values)
+    if not there.any():
+        return [float("nan")] * 3
+    sums = np.bincount(of_recording[there], values[there], minlength=drawn.shape[1])[drawn].sum(axis=1)
+    counts = np.bincount(of_recording[there], minlength=drawn.shape[1])[drawn].sum(axis=1)
+    low, high = np.percentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
+    return [round(float(value), 4) for value in (values[there].mean(), low, high)]
+
+
+def table(result: dict[str, dict[str, list[float]]]) -> str:
+    """Return the summary as lines of text, a column a map."""
+    names = list(next(iter(result.values())))
+    lines = ["".join([" " * 34, *(f"{name:>21}" for name in names)])]
+    for measure, words in MEASURES.items():
+        cells = (f"{mean:6.2f} [{low:5.2f},{high:5.2f}]" for mean, low, high in result[measure].values())
+        lines.append("".join([f"{words:34}", *(f"{cell:>21}" for cell in cells)]))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="3 recordings, drafts of the maps, one changed input")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--recordings", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    folder = os.environ.get("SER_CORPORA")
+    if not folder:
+        print("SER_CORPORA is not set; measures of faithfulness need the corpora.")
+        return
+    corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
+    items = drawn_evenly(
+        unheard_recordings(asked.model, corpora)[0], 3 if asked.quick else asked.recordings, asked.seed
+    )
+    classifier, settings = load_model(asked.model), AnalysisSettings()
+    settings = settings.drafted() if asked.quick else settings
+    began, measured = time.perf_counter(), []
+    for done, item in enumerate(items):
+        print(f"Recording {done + 1} of {len(items)}: {item.corpus}, {item.path.name}", file=sys.stderr)
+        own = replace(settings, seed=asked.seed + done)
+        figures = figures_of(read_recording(item.path), classifier, own, 1 if asked.quick else CHANGED_INPUTS)
+        measured.append(with_differences(figures))
+    speakers = [item.speaker_id for item in items]
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "model": asked.model,
+        "seed": asked.seed,
+        "maps": "drafts" if asked.quick else "as by default",
+        "recordings": len(items),
+        "speakers": len(set(speakers)),
+        "corpora": dict(Counter(item.corpus for item in items)),
+        "seconds_a_recording": round((time.perf_counter() - began) / len(items), 1),
+    }
+    for key, value in result.items():
+        print(f"{key.replace('_', ' ')}: {value}")
+    result["measures"] = summary(measured, speakers, asked.seed)
+    print(table(result["measures"]))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

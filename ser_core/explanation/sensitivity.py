@@ -1,0 +1,103 @@
+"""Does a map hold still where it should, and change where it must? Another input, and another model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ser_core.classifier import Classifier
+from ser_core.errors import Cancelled
+from ser_core.explanation.agreement import rank_correlation
+from ser_core.explanation.relevance import Progress, Question
+
+Maps = Mapping[str, np.ndarray]
+
+
+def max_sensitivity(
+    maps: Maps,
+    explain: Callable[[Question], Maps],
+    question: Question,
+    radius: float,
+    samples: int,
+    seed: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> dict[str, float]:
+    """Return how far each map moves at most, as part of its own length, when the input changes a little.
+
+    Each point of the log-mel spectrogram changes by itself, evenly within the radius; data selection stays as it was.
+    A map that is zero everywhere counts as of length 1.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of shape (frames, bands)
+        Of the question as it is.
+    explain : callable
+        Makes the same maps of the changed question.
+    radius : float
+        In neper.
+    samples : int
+        How many changed inputs are tried; each costs as much as the maps did.
+
+    Raises
+    ------
+    Cancelled
+
+    References
+    ----------
+    Yeh et al. 2019, arXiv:1901.09392, as `captum.metrics.sensitivity_max`.
+    """
+    rng = np.random.default_rng(seed)
+    furthest = dict.fromkeys(maps, 0.0)
+    for done in range(samples):
+        if cancelled():
+            raise Cancelled("Stopped.")
+        progress(done / samples, f"{done} of {samples} changed inputs explained")
+        change = rng.uniform(-radius, radius, question.log_mel.shape).astype(np.float32)
+        moved = explain(_with_log_mel(question, question.log_mel + change))
+        for name, map_ in maps.items():
+            distance = float(np.linalg.norm(map_ - moved[name]) / (np.linalg.norm(map_) or 1))
+            furthest[name] = max(furthest[name], distance)
+    return furthest
+
+
+def _with_log_mel(question: Question, log_mel: np.ndarray) -> Question:
+    length = question.segments.segment_frames
+    padding = question.segments.values[-1][len(log_mel) :]  # what was put after a short recording
+    windows = sliding_window_view(np.concatenate([log_mel, padding]), length, axis=0)
+    values = windows[question.segments.start_frames].swapaxes(1, 2)
+    return replace(question, log_mel=log_mel, segments=replace(question.segments, values=values))
+
+
+def weight_randomisation(
+    maps: Maps, explain: Callable[[Classifier], Maps], classifier: Classifier, covered: np.ndarray, seed: int
+) -> dict[str, float] | None:
+    """Return the rank correlation of each map with that of the same architecture with random weights.
+
+    Near 0 the map tells what the model learnt; near 1 it tells of the recording alone. NaN where a map is the same
+    everywhere.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of shape (frames, bands)
+        Of the classifier.
+    explain : callable
+        Makes the same maps of another classifier.
+    covered : ndarray of shape (frames,), bool
+        Frames that count.
+
+    Returns
+    -------
+    dict or None
+        None where the classifier cannot be had with random weights.
+
+    References
+    ----------
+    Adebayo et al. 2018, arXiv:1810.03292: all weights at once, signs kept.
+    """
+    randomised = classifier.randomised(seed)
+    if randomised is None:
+        return None
+    other = explain(randomised)
+    return {name: rank_correlation(map_[covered].ravel(), other[name][covered].ravel()) for name, map_ in maps.items()}
