@@ -17,7 +17,7 @@ STAGES = {
     **dict.fromkeys(("networks", "scores", "classifier", "checkpoint"), "3"),
     "learning": "4a",
     "explanation": "4b",
-    **dict.fromkeys(("profile", "focus", "region_audio", "verdict"), "5"),
+    **dict.fromkeys(("profile", "focus", "region_audio", "audible_focus", "verdict"), "5"),
     **dict.fromkeys(
         (
             "pipeline",
