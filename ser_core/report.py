@@ -22,7 +22,7 @@ from ser_core.verdict import NO_SPEECH, NOT_SURE
 
 METHODS_IN_WORDS = {
     "grad_cam": "looks into the network: where do its last maps speak for the emotion?",
-    "lime": "hides random halves of the spectrogram many times and fits which cells the evidence needs.",
+    "lime": "hides random halves of one short stretch after the other and fits which cells the evidence needs.",
     "occlusion": "covers one box of the spectrogram after the other and measures how much evidence is lost.",
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }
