@@ -48,6 +48,13 @@ def test_rank_correlation_equals_scipys(steps):
     assert rank_correlation(one, other) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("measured", [rank_correlation, top_overlap])
+def test_values_that_are_all_the_same_agree_with_none_on_either_side(measured):
+    same, other = np.full(20, 0.3), np.arange(20.0)
+    assert np.isnan(measured(same, other))
+    assert np.isnan(measured(other, same))
+
+
 # --- overlap of the highest cells ---
 
 
@@ -269,3 +276,9 @@ def test_explanations_of_several_methods_come_with_the_consensus_of_their_maps_a
 def test_a_single_explanation_has_no_consensus(names):
     given = {name: explanation_of(name, related_maps()[name]) for name in names}
     assert with_consensus(given) == given
+
+
+def test_two_explanations_are_several():
+    maps = random_maps("one", "two")
+    found = with_consensus({name: explanation_of(name, map_) for name, map_ in maps.items()})
+    np.testing.assert_array_equal(found["consensus"].relevance, consensus(maps, EVERYWHERE))

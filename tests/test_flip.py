@@ -270,6 +270,16 @@ def test_a_flip_in_words_names_its_share_place_and_emotion():
     )
 
 
+def test_the_words_place_a_flip_where_most_of_its_points_are():
+    mask = masked(slice(80, 90), slice(8, 18))  # 100 points, and 10 further ones in a row and in a column
+    mask[90:100, 8] = mask[80, 18:28] = True
+    words = flip_in_words(
+        Flip(mask, 0.5, 1), question_of_log_mel(random_log_mel(200), 3), EMOTIONS, SpectrogramSettings()
+    )
+    # Of 120 points 96 are wanted. Frame 80 holds 20, the nine after it 10 each: eight of these will do; so with bands.
+    assert "mostly 0.81 to 0.90 s, 390 to 860 Hz" in words
+
+
 def test_a_flip_against_another_emotion_says_which_of_the_two_is_likelier():
     question = question_of_log_mel(random_log_mel(200), emotion=3, against=2)
     words = flip_in_words(Flip(masked(slice(80, 128), slice(8, 20)), 0.2, 2), question, EMOTIONS, SpectrogramSettings())

@@ -105,7 +105,7 @@ def flip_in_words(flip: Flip, question: Question, emotions: tuple[str, ...], set
 def _shortest(counts: np.ndarray) -> tuple[int, int]:
     """Return the first and the end (excluded) of the shortest range that holds most of what is counted."""
     up_to = np.concatenate([[0], np.cumsum(counts)])
-    wanted = up_to[:-1] + MOSTLY * up_to[-1] - 1e-9
+    wanted = up_to[:-1] + MOSTLY * up_to[-1]
     starts = np.flatnonzero(wanted <= up_to[-1])
     ends = np.searchsorted(up_to, wanted[starts])
     best = int(np.argmin(ends - starts))
