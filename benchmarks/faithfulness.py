@@ -19,7 +19,6 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,17 +26,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
-from ser_core.corpora import READERS
-from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
 from ser_core.explanation.relevance import Perturbed, Question, fill_values
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
-from ser_core.learning.model_evaluation import unheard_recordings
 from ser_core.pipeline import listen, question_of
 from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings
@@ -48,7 +45,6 @@ BOXES = 100
 #: In neper: as far as AudioSet's own front end is from ours.
 RADIUS = 0.1
 CHANGED_INPUTS = 2
-RESAMPLES = 2_000
 
 #: What the table calls each measure, and which way is better.
 MEASURES = {
@@ -69,21 +65,6 @@ MEASURES = {
 }
 
 Figures = dict[str, dict[str, float]]
-
-
-def drawn_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
-    """Return so many recordings, drawn by chance in turn from the corpora, and in each in turn from its speakers."""
-    places = np.random.default_rng(seed).permutation(len(items))
-    by_speaker = _in_turn([items[place] for place in places], "speaker_id")
-    return _in_turn(by_speaker, "corpus")[:count]
-
-
-def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
-    seen, turns = Counter(), []
-    for item in items:
-        turns.append((seen[getattr(item, attribute)], item))
-        seen[getattr(item, attribute)] += 1
-    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
 
 
 def maps_of(classifier: Classifier, question: Question, settings: AnalysisSettings) -> dict[str, np.ndarray]:
@@ -152,26 +133,13 @@ def with_differences(figures: Figures) -> Figures:
 
 def summary(measured: list[Figures], speakers: list[str], seed: int) -> dict[str, dict[str, list[float]]]:
     """Return of each measure and map the mean and its 95 % interval, speakers drawn with replacement."""
-    names, of_recording = np.unique(speakers, return_inverse=True)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
     return {
         measure: {
-            name: _with_interval(np.array([figures[name][measure] for figures in measured]), of_recording, drawn)
+            name: mean_with_interval(np.array([figures[name][measure] for figures in measured]), speakers, seed)
             for name in measured[0]
         }
         for measure in MEASURES
     }
-
-
-def _with_interval(values: np.ndarray, of_recording: np.ndarray, drawn: np.ndarray) -> list[float]:
-    """Return mean, low and high; a value that is NaN does not count."""
-    there = ~np.isnan(values)
-    if not there.any():
-        return [float("nan")] * 3
-    sums = np.bincount(of_recording[there], values[there], minlength=drawn.shape[1])[drawn].sum(axis=1)
-    counts = np.bincount(of_recording[there], minlength=drawn.shape[1])[drawn].sum(axis=1)
-    low, high = np.percentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
-    return [round(float(value), 4) for value in (values[there].mean(), low, high)]
 
 
 def table(result: dict[str, dict[str, list[float]]]) -> str:
@@ -192,14 +160,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    folder = os.environ.get("SER_CORPORA")
-    if not folder:
-        print("SER_CORPORA is not set; measures of faithfulness need the corpora.")
+    items = drawn_evenly(unheard(asked.model), 3 if asked.quick else asked.recordings, asked.seed)
+    if not items:
         return
-    corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
-    items = drawn_evenly(
-        unheard_recordings(asked.model, corpora)[0], 3 if asked.quick else asked.recordings, asked.seed
-    )
     classifier, settings = load_model(asked.model), AnalysisSettings()
     settings = settings.drafted() if asked.quick else settings
     began, measured = time.perf_counter(), []

@@ -12,7 +12,6 @@ point to it more often than by chance.
 
 import argparse
 import json
-import os
 import platform
 import sys
 from collections import defaultdict
@@ -25,16 +24,15 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._recordings import mean_with_interval, unheard
 from ser_core.analysis import frame_at
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
-from ser_core.corpora import READERS
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
-from ser_core.learning.model_evaluation import unheard_recordings
 from ser_core.pipeline import hear_with, listen, question_of, with_hearing
 from ser_core.profile import relevance_profile
 from ser_core.recording import Recording
@@ -44,7 +42,6 @@ SPLICE_S, FADE_S = 1.0, 0.020
 SHORTEST_S, LONGEST_S = 3.0, 5.0
 EDGE_S = 0.25
 LEAST_RISE = 1.0
-RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
@@ -179,22 +176,16 @@ def measure(
         "share_whose_evidence_rises": round(len(speakers) / tried, 3),
         "chance": round(float(np.mean(chances)), 3),
     }
-    names, of_clip = np.unique(speakers, return_inverse=True)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
     for name in hits:
+        of_map = {
+            "hits": hits[name],
+            "roc_area": areas[name],
+            "hits_above_energy": np.subtract(hits[name], hits["energy"], dtype=float),
+        }
         result[name] = {
-            "hits": _with_interval(np.array(hits[name], float), of_clip, drawn),
-            "roc_area": _with_interval(np.array(areas[name]), of_clip, drawn),
-            "hits_above_energy": _with_interval(np.subtract(hits[name], hits["energy"], dtype=float), of_clip, drawn),
+            measure: mean_with_interval(np.array(values, float), speakers, seed) for measure, values in of_map.items()
         }
     return result
-
-
-def _with_interval(values: np.ndarray, of_clip: np.ndarray, drawn: np.ndarray) -> list[float]:
-    """Return the mean and its 95 % interval over speakers drawn with replacement."""
-    sums, counts = np.bincount(of_clip, values), np.bincount(of_clip)
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return [round(float(v), 3) for v in (values.mean(), *np.percentile(means, [2.5, 97.5]))]
 
 
 def main() -> None:
@@ -205,12 +196,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    folder = os.environ.get("SER_CORPORA")
-    if not folder:
-        print("SER_CORPORA is not set; spliced speech needs the corpora.")
+    items = unheard(asked.model)
+    if not items:
         return
-    corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
-    items, *_ = unheard_recordings(asked.model, corpora)
     classifier, count = load_model(asked.model), 6 if asked.quick else asked.clips
     result = {
         "machine": platform.machine(),

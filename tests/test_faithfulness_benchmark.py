@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks._recordings import drawn_evenly
 from benchmarks.faithfulness import (
     FILLS,
     MEASURES,
     REFERENCES,
-    drawn_evenly,
     figures_of,
     maps_of,
     summary,

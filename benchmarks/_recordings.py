@@ -1,0 +1,52 @@
+"""Which recordings benchmarks measure on, and how far chance could have moved their means."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ser_core.corpora import READERS
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.learning.model_evaluation import unheard_recordings
+
+RESAMPLES = 2_000
+
+
+def unheard(model: str) -> list[LabelledRecording]:
+    """Return the recordings under SER_CORPORA that a model was not trained on; none where that is not set."""
+    folder = os.environ.get("SER_CORPORA")
+    if not folder:
+        print("SER_CORPORA is not set; this benchmark needs the corpora.")
+        return []
+    corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
+    return unheard_recordings(model, corpora)[0]
+
+
+def drawn_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
+    """Return so many recordings, drawn by chance in turn from the corpora, and in each in turn from its speakers."""
+    places = np.random.default_rng(seed).permutation(len(items))
+    by_speaker = _in_turn([items[place] for place in places], "speaker_id")
+    return _in_turn(by_speaker, "corpus")[:count]
+
+
+def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
+    seen, turns = Counter(), []
+    for item in items:
+        turns.append((seen[getattr(item, attribute)], item))
+        seen[getattr(item, attribute)] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
+
+
+def mean_with_interval(values: np.ndarray, speakers: list[str], seed: int) -> list[float]:
+    """Return mean, low and high: the 95 % interval over speakers drawn with replacement; NaN does not count."""
+    there = ~np.isnan(values)
+    if not there.any():
+        return [float("nan")] * 3
+    names, of_value = np.unique(speakers, return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
+    sums = np.bincount(of_value[there], values[there], minlength=len(names))[drawn].sum(axis=1)
+    counts = np.bincount(of_value[there], minlength=len(names))[drawn].sum(axis=1)
+    low, high = np.percentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
+    return [round(float(value), 4) for value in (values[there].mean(), low, high)]
