@@ -3,9 +3,9 @@
     python benchmarks/audible_focus.py [--quick] [--model NAME] [--recordings N] [--share S] [--seed N] [--json FILE]
 
 Needs SER_CORPORA. Of people whom the model never heard, recordings whose emotion it names. Each map marks the same
-share of the area in time and frequency, its strongest points; all else goes to the recording's noise floor, the sound is
-made anew, and the model listens to it from the beginning. `survives` is how often the verdict is the same with what is
-marked alone, `falls` how often it is another without it. `energy` marks what is loud, `random` cells by chance.
+share of the area in time and frequency, its strongest points; all else goes to the recording's noise floor, the sound
+is made anew, and the model listens to it from the beginning. `survives` is how often the verdict is the same with what
+is marked alone, `falls` how often it is another without it. `energy` marks what is loud, `random` cells by chance.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
 from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
-from ser_core.audible_focus import focus_mask, sound_without
+from ser_core.audible_focus import focus_mask
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
-from ser_core.pipeline import listen, question_of
+from ser_core.pipeline import listen, listen_to_focus, question_of
 from ser_core.settings import AnalysisSettings
 
 REFERENCES = ("energy", "random")
@@ -41,17 +40,10 @@ def outcomes(
     found = {}
     for name, map_ in maps_of(classifier, question, settings).items():
         # Random cells have no sign, and what is loud is marked from the loudest down.
-        mask = focus_mask(map_, question.covered, share)
-        alone, without = (_best(analysis, out, classifier, settings) for out in (~mask, mask))
+        heard = listen_to_focus(analysis, focus_mask(map_, question.covered, share), classifier)
+        alone, without = (int(sound.scores.argmax()) for sound in (heard.alone, heard.without))
         found[name] = (alone == question.emotion, without != question.emotion)
     return found
-
-
-def _best(analysis: Analysis, taken_out: np.ndarray, classifier: Classifier, settings: AnalysisSettings) -> int:
-    spectrogram = analysis.spectrogram
-    samples = sound_without(analysis.recording, taken_out, spectrogram.frame_times_s, spectrogram.settings)
-    changed = replace(analysis.recording, samples=samples)
-    return int(listen(changed, classifier, settings).scores.recording.argmax())
 
 
 def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], seed: int) -> dict[str, dict]:

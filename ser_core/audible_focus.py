@@ -1,5 +1,7 @@
 """Hear what a map marks: the recording with parts of its spectrogram turned down to its own noise floor."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
@@ -11,6 +13,29 @@ from ser_core.spectrogram import band_centres_hz
 
 WINDOW_S, HOP_S = 0.025, 0.005
 LOUDEST_PEAK = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedSound:
+    """Sound that was made anew, and what the model says of it.
+
+    Attributes
+    ----------
+    samples : ndarray of shape (n,), float32
+        At the recording's own rate.
+    scores : ndarray of shape (classes,), float64
+    """
+
+    samples: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FocusHeard:
+    """The focus alone, and the recording without it."""
+
+    alone: ChangedSound
+    without: ChangedSound
 
 
 def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram, frame_at, frame_edge_s
+from ser_core.audible_focus import ChangedSound, FocusHeard, sound_without
 from ser_core.classifier import Classifier
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
@@ -155,6 +156,26 @@ def judge_maps(
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     question = question_of(analysis, settings)
     return judge(maps, classifier, question, settings.lime.fill, settings.seed, progress, cancelled)
+
+
+def listen_to_focus(
+    analysis: Analysis,
+    mask: np.ndarray,
+    classifier: Classifier,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> FocusHeard:
+    """Make sound of what a mask (frames, bands), bool, marks, and of all else, and listen to both anew."""
+    recording, spectrogram = analysis.recording, analysis.spectrogram
+    heard = []
+    for done, (taken_out, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
+        progress(done / 2, f"Listening to {words}")
+        samples = sound_without(recording, taken_out, spectrogram.frame_times_s, spectrogram.settings)
+        changed = spectrogram_of(replace(recording, samples=samples), spectrogram.settings)
+        segments = segments_of(changed, classifier.front_end)
+        scores = score(segments, classifier, lambda fraction, text: None, cancelled)
+        heard.append(ChangedSound(samples, scores.recording))
+    return FocusHeard(*heard)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:

@@ -7,15 +7,23 @@ import soundfile
 from matplotlib.image import imread
 
 from ser_core.analysis_folder import folder_name, save_analysis
+from ser_core.audible_focus import sound_without
 from ser_core.audio import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.pipeline import add_explanation, analyse_recording, listen, question_of, segments_of
+from ser_core.pipeline import add_explanation, analyse_recording, listen, listen_to_focus, question_of, segments_of
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples
 from ser_core.regions import FocusRegion, Region
 from ser_core.scores import softmax
-from ser_core.settings import AnalysisSettings, FocusSettings, LimeSettings, OcclusionSettings, VerdictSettings
+from ser_core.settings import (
+    AnalysisSettings,
+    FocusSettings,
+    LimeSettings,
+    OcclusionSettings,
+    SpectrogramSettings,
+    VerdictSettings,
+)
 from ser_core.spectrogram import band_centres_hz
 from ser_core.verdict import NO_SPEECH, NOT_SURE
 from tests.tiny_networks import (
@@ -441,3 +449,36 @@ def test_folder_names_fit_into_any_file_system(tmp_path, letter):
     assert name == name.strip(". ")
     (tmp_path / f".{name}-01234567.part").mkdir()
     assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]
+
+
+def test_the_focus_is_heard_as_a_recording_of_what_is_marked_would_be_and_so_is_all_else():
+    classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
+    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
+    mask = np.zeros(analysis.spectrogram.log_mel.shape, bool)
+    mask[40:120, 10:40] = True
+    heard = listen_to_focus(analysis, mask, classifier)
+    for sound, taken_out in ((heard.alone, ~mask), (heard.without, mask)):
+        samples = sound_without(
+            analysis.recording, taken_out, analysis.spectrogram.frame_times_s, SpectrogramSettings()
+        )
+        np.testing.assert_array_equal(sound.samples, samples)
+        changed = replace(analysis.recording, samples=samples)
+        np.testing.assert_allclose(sound.scores, listen(changed, classifier, AnalysisSettings()).scores.recording)
+
+
+def test_with_everything_marked_the_focus_alone_is_the_recording():
+    classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
+    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
+    heard = listen_to_focus(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
+    np.testing.assert_allclose(heard.alone.samples, analysis.recording.samples, atol=1e-6)
+    np.testing.assert_allclose(heard.alone.scores, analysis.scores.recording, atol=1e-4)
+    assert np.abs(heard.without.scores - analysis.scores.recording).max() > 1e-3
+
+
+def test_listening_to_the_focus_can_be_stopped():
+    classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
+    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
+    with pytest.raises(Cancelled):
+        listen_to_focus(
+            analysis, np.zeros(analysis.spectrogram.log_mel.shape, bool), classifier, cancelled=lambda: True
+        )

@@ -7,12 +7,13 @@ import streamlit as st
 
 from pages.shared import session
 from ser_core.analysis import Analysis, Explanation
+from ser_core.audible_focus import focus_mask
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.jobs import Job, Jobs
-from ser_core.pipeline import hear_with, judge_maps, listen
+from ser_core.pipeline import hear_with, judge_maps, listen, listen_to_focus
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
@@ -79,6 +80,19 @@ def judging(
         ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, asked),
         "Which map to believe",
         lambda progress, cancelled: judge_maps(analysis, explanations, classifier, asked, progress, cancelled),
+    )
+
+
+def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, classifier: Classifier) -> Job:
+    """Return the job that makes sound of what an explanation marks most, and lets the model listen to it."""
+    asked = (explanation.method, explanation.emotion, explanation.against, explanation.seed, explanation.layer)
+    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, *asked, repr(explanation.settings), share)
+    mask = focus_mask(explanation.relevance, explanation.covered, share)
+    return jobs().submit(
+        session.owner(),
+        ("hear focus", *key),
+        "Listening to the focus",
+        lambda progress, cancelled: listen_to_focus(analysis, mask, classifier, progress, cancelled),
     )
 
 

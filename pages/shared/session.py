@@ -26,6 +26,7 @@ CHOICES = {
     "smoothing": FocusSettings().smoothing_s,
     "sign": "both",
     "opacity": 100,
+    "share": 30,
     "acted": None,
     "heard": None,
 }

@@ -21,6 +21,7 @@ LABELS = {
     "lime": "LIME",
     "occlusion": "Occlusion",
     "judge": "Which map to believe",
+    "focus": "Listening to the focus",
 }
 
 
