@@ -40,6 +40,7 @@ def main() -> None:
             upload(page, SAMPLES[0].path)
             photograph(page, "recording.png")
             turn_to(page, "Explain")
+            page.get_by_text("What would have to go").wait_for()
             photograph(page, "explain.png")
             for name in ("Listen", "Select", "Evaluate"):
                 turn_to(page, name)
