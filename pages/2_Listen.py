@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.shared import cached, frame, session, waiting
-from pages.shared.charts.profile import profile_chart
+from pages.shared import audible_section, cached, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
+from pages.shared.player import player
 from ser_core.analysis import Analysis
 from ser_core.explanation import EXPLAINERS
 from ser_core.focus import focus_in_words
@@ -45,9 +45,17 @@ method = st.segmented_control(
 )
 analysis, explanation = waiting.explained_by(method, chosen, listening)
 st.html(verdict_html(analysis))
-st.plotly_chart(profile_chart(analysis, explanation), width="stretch", config={"displaylogo": False})
-st.markdown("**The whole recording**")
-st.audio(cached.sound(analysis.recording.sha256, analysis.recording))
+player(
+    analysis.recording,
+    key="player",
+    spectrogram=analysis.spectrogram,
+    overlays={METHOD_NAMES[method]: explanation},
+    profile=analysis.profile,
+    threshold=0.0,
+    analysis=analysis,
+    regions=[focus.region for focus in analysis.focus],
+    regions_title="Focus regions",
+)
 if words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
     st.info(words, icon=":material/info:")
 if analysis.focus:
@@ -57,3 +65,5 @@ if analysis.focus:
         help="Stretches of at least 0.1 s in which the smoothed evidence is above zero.",
     )
     show_regions(analysis, chosen.settings.focus.fade_s)
+if explanation.covered.any():
+    audible_section.show(analysis, explanation, chosen.classifier)

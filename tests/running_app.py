@@ -33,12 +33,12 @@ def browser_path() -> str | None:
 
 
 @contextmanager
-def running_app(data: Path, log: Path) -> Iterator[str]:
-    """Start the app on a free port and yield its address."""
+def running_app(data: Path, log: Path, script: str = "app.py") -> Iterator[str]:
+    """Start the app, or another script, on a free port and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     environment = os.environ | {"SER_DATA": str(data)}
     with log.open("wb") as output:
@@ -87,6 +87,6 @@ def turn_to(page: Page, name: str) -> None:
     """Turn to a page by its link in the sidebar and wait until its work is done."""
     page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
     page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.locator(".js-plotly-plot, .player .lanes").first.wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")

@@ -244,22 +244,51 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
     assert [key[1] for key in order].count("grad_cam") == 1
 
 
+def shown_by_player(app: AppTest) -> dict:
+    """Return what the player of a page is given."""
+    return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itself(voice):
+    app = with_recording("pages/2_Listen.py", voice)
+    shown = shown_by_player(app)
+    assert len(json.dumps(shown)) < 12_000
+    assert shown["recording"]["url"].endswith(".wav")
+    assert len(shown["regions"]) == words(app).count("% of the evidence")
+    assert [one["name"] for one in shown["scores"]["emotions"]] == list(EMOTION_SETS["core4"])
+
+
 def test_listen_gives_every_focus_region_a_player_and_a_file(voice):
     app = with_recording("pages/2_Listen.py", voice)
     assert not app.exception
     regions = words(app).count("% of the evidence")
-    assert len(app.get("audio")) == 1 + regions
+    assert len(app.get("audio")) == regions + 3  # the recording, the focus alone, all but the focus
     assert len(app.get("download_button")) == regions
 
 
 def test_listen_gives_the_focus_of_the_consensus_too(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
-    by_grad_cam = app.get("plotly_chart")[0].proto.spec
+    by_grad_cam = shown_by_player(app)
     app.segmented_control(key="widget_explainer").set_value("consensus").run()
     app = finished(app)
     assert not app.exception
-    assert app.get("plotly_chart")[0].proto.spec != by_grad_cam
+    by_all = shown_by_player(app)
+    assert [by_grad_cam["overlays"][0]["name"], by_all["overlays"][0]["name"]] == ["Grad-CAM", "Consensus"]
+    assert by_all["profile"]["levels"][0]["url"] != by_grad_cam["profile"]["levels"][0]["url"]
+    assert by_all["recording"] == by_grad_cam["recording"]
     assert len(app.get("download_button")) == words(app).count("% of the evidence")
+
+
+def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
+    app = with_recording("pages/2_Listen.py", voice[:24_000])
+    said = [caption.value for caption in app.caption if "with the focus alone" in caption.value]
+    assert len(said) == 1
+    assert words(app).count('class="scores"') == 3
+    sounds = len(app.get("audio"))
+    app.slider(key="widget_share").set_value(60).run()
+    app = finished(app)
+    assert not app.exception
+    assert len(app.get("audio")) == sounds
 
 
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):

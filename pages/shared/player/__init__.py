@@ -1,0 +1,156 @@
+"""The player: a recording to be heard and seen on one axis of time, with the evidence over it and regions to mark.
+
+    heard = player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
+
+Lanes are there for what is given. Everything large (sound, spectrogram, maps, profile, scores) is served over HTTP in
+pieces; what goes through Streamlit is addresses, a few numbers and the regions.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.player import contents
+from ser_core.analysis import Analysis, Explanation, Spectrogram
+from ser_core.recording import Recording
+from ser_core.regions import Region
+
+#: One script without a build step: the files in the order in which they use each other.
+SCRIPTS = (
+    "time_axis.js",
+    "wav.js",
+    "tiles.js",
+    "sound.js",
+    "colours.js",
+    "lanes.js",
+    "lane_marks.js",
+    "pictures.js",
+    "regions.js",
+    "gestures.js",
+    "player.js",
+    "deeds.js",
+    "bar.js",
+    "mount.js",
+)
+HERE = Path(__file__).parent
+CALLBACKS = ("on_seek_change", "on_selection_change", "on_edited_change")
+JAVASCRIPT = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+
+_mount = st.components.v2.component(
+    "hear_why_player",
+    html=(HERE / "player.html").read_text("utf-8"),
+    css=(HERE / "player.css").read_text("utf-8"),
+    js=JAVASCRIPT,
+)
+
+
+@dataclass(frozen=True)
+class PlayerEvents:
+    """What a person did in the player.
+
+    Attributes
+    ----------
+    seek_s : float or None
+        Where they moved to last; told only where `tells` names "seek".
+    selection : Region or None
+        What is selected; told only where `tells` names "selection".
+    edited : tuple of Region, or None
+        In the run after they drew, moved, named or deleted a region: all regions as they are now, in order of time.
+        Keep them and pass them in the next run; regions that are passed and were not edited last are shown as passed.
+    """
+
+    seek_s: float | None = None
+    selection: Region | None = None
+    edited: tuple[Region, ...] | None = None
+
+
+def player(
+    recording: Recording,
+    *,
+    key: str,
+    spectrogram: Spectrogram | None = None,
+    overlays: Mapping[str, Explanation] | None = None,
+    profile: np.ndarray | None = None,
+    threshold: float | None = None,
+    analysis: Analysis | None = None,
+    regions: Sequence[Region] = (),
+    regions_title: str = "Regions",
+    editable: bool = False,
+    tells: Collection[str] = (),
+) -> PlayerEvents:
+    """Show a recording as stacked lanes that are heard and seen together.
+
+    Parameters
+    ----------
+    key : str
+        The player's own. Under the same key it plays on while the page runs again.
+    spectrogram : Spectrogram, optional
+        Needed for `overlays`, `profile` and `analysis`, which are on its frames.
+    overlays : mapping of str to Explanation, optional
+        Maps to lay over the spectrogram, by the name to show; a person picks one of them or none. The emotion of the
+        first one gives profile and regions their colour.
+    profile : ndarray of shape (frames,), optional
+    threshold : float, optional
+        Drawn as a line across the profile.
+    analysis : Analysis, optional
+        Its segments' scores are drawn over time.
+    regions : sequence of Region
+        Shown by their labels, else by their numbers in this order. A click plays one.
+    editable : bool
+        Whether regions can be drawn, moved, resized, named and deleted. A click then only selects one.
+    tells : collection of str
+        Which of "seek" and "selection" the page wants to be told of; each of them makes the page run again.
+    """
+    sound = contents.of_recording(recording, key)
+    edit, seen = (st.session_state.get(key) or {}).get("edited"), f"{key} edit seen"
+    if edit and edit["recording"] != sound["recording"]["url"]:
+        edit = None
+    edited = None
+    if edit and edit["revision"] != st.session_state.get(seen):
+        edited = tuple(_region_from(one) for one in edit["regions"])
+    emotion = next(iter(overlays.values())).emotion if overlays else None
+    data = {
+        **sound,
+        "spectrogram": contents.of_spectrogram(recording, spectrogram, key),
+        "overlays": [contents.of_overlay(name, map_, spectrogram, key) for name, map_ in (overlays or {}).items()],
+        "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key),
+        "scores": contents.of_scores(analysis, key),
+        "regions": [_region_to(one) for one in (regions if edited is None else edited)],
+        "regionsTitle": regions_title,
+        "revision": edit["revision"] if edit else 0,
+        "editable": editable,
+        "accent": contents.colour_of(emotion),
+        "tells": sorted(tells),
+        **contents.SCALES,
+    }
+    told = _mount(key=key, data=data, **dict.fromkeys(CALLBACKS, _run_again))
+    if edit:
+        st.session_state[seen] = edit["revision"]  # only now: a rerun may have ended this run in the line above
+    seek, selection = told.get("seek"), told.get("selection")
+    return PlayerEvents(
+        None if seek is None else float(seek),
+        Region(float(selection["start"]), float(selection["end"])) if selection else None,
+        edited,
+    )
+
+
+def _run_again() -> None:
+    """Streamlit knows a component's values by their callbacks; running the page again is all that is wanted."""
+
+
+def _region_to(region: Region) -> dict[str, Any]:
+    return {
+        "start": region.start_s,
+        "end": region.end_s,
+        "low": region.low_hz,
+        "high": region.high_hz,
+        "label": region.label,
+    }
+
+
+def _region_from(region: dict[str, Any]) -> Region:
+    return Region(float(region["start"]), float(region["end"]), region["low"], region["high"], region["label"])

@@ -1,0 +1,156 @@
+"""What the player is given of each thing it shows: addresses of files, and the numbers that say how to read them."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.charts import axes
+from pages.shared.charts.maps import FULL_COLOUR_QUANTILE
+from pages.shared.names import printable
+from pages.shared.player.media import served
+from pages.shared.player.tiles import (
+    LINE_TILE,
+    Level,
+    profile_levels,
+    relevance_levels,
+    sample_levels,
+    spectrogram_levels,
+)
+from ser_core.analysis import Analysis, Explanation, Spectrogram, frame_edge_s
+from ser_core.emotions import COLOURS
+from ser_core.recording import Recording
+from ser_core.region_audio import wav_bytes
+from ser_core.settings import SpectrogramSettings
+from ser_core.spectrogram import band_centres_hz
+
+BYTES = "application/octet-stream"
+SCALES = {
+    "scale": axes.FOR_AND_AGAINST,
+    "magma": [[place / (len(axes.MAGMA) - 1), _rgb] for place, _rgb in enumerate(axes.MAGMA)],
+}
+
+
+def of_recording(recording: Recording, key: str) -> dict[str, Any]:
+    """Return the sound, and its waveform: the samples themselves are the finest level."""
+    wav, levels, peak = _sound(recording.sha256, recording)
+    rate, count = recording.sample_rate_hz, len(recording.samples)
+    url = served(wav, "audio/wav", recording.sha256, f"{key} sound")
+    samples = {"url": url, "type": "i2", "step": 1, "columns": count, "rows": 1, "tile": 4 * LINE_TILE}
+    coarser = _levels(levels, f"{key} waveform")
+    return {
+        "recording": {"name": printable(recording.name), "url": url, "duration": recording.duration_s},
+        "waveform": {"start": 0.0, "column": 1 / rate, "levels": [samples, *coarser], "peak": peak},
+    }
+
+
+def of_spectrogram(recording: Recording, spectrogram: Spectrogram | None, key: str) -> dict[str, Any] | None:
+    if spectrogram is None:
+        return None
+    levels, low, high = _spectrogram(recording.sha256, spectrogram.settings, spectrogram)
+    centres = band_centres_hz(spectrogram.settings)
+    ticks = axes.bands_axis(centres)
+    return {
+        **_frames(0, spectrogram.settings),
+        "levels": _levels(levels, f"{key} spectrogram"),
+        "low": low,
+        "high": high,
+        "hz": centres.round(1).tolist(),
+        "ticks": [
+            {"row": row, "label": label} for row, label in zip(ticks["tickvals"], ticks["ticktext"], strict=True)
+        ],
+    }
+
+
+def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, key: str) -> dict[str, Any]:
+    """Return the part of a map that says something; elsewhere it is hatched."""
+    covered, settings = explanation.covered, spectrogram.settings
+    first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
+    relevance = explanation.relevance[first : last + 1]
+    levels, most = relevance_levels(relevance)
+    strength = np.abs(explanation.relevance[covered])
+    return {
+        **_frames(int(first), settings),
+        "levels": _levels(levels, f"{key} overlay {name}"),
+        "name": name,
+        "emotion": explanation.emotion,
+        "against": explanation.against,
+        "most": most,
+        "full": (float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0) or most,
+        "uncovered": [[float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
+    }
+
+
+def of_profile(
+    profile: np.ndarray | None,
+    threshold: float | None,
+    spectrogram: Spectrogram | None,
+    emotion: str | None,
+    key: str,
+) -> dict[str, Any] | None:
+    if profile is None:
+        return None
+    return {
+        **_frames(0, spectrogram.settings),
+        "levels": _levels(profile_levels(profile), f"{key} profile"),
+        "reach": 1.15 * float(np.abs(profile).max(initial=0.0)) or 1.0,
+        "threshold": threshold,
+        "title": f"Evidence for {emotion} over time" if emotion else "Evidence over time",
+        "note": "mean over frequency",
+    }
+
+
+def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
+    """Return a row for each segment: its middle, whether it was kept, and a score for each emotion."""
+    if analysis is None:
+        return None
+    segments, settings = analysis.segments, analysis.spectrogram.settings
+    middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings)
+    middles = np.minimum(middles, analysis.recording.duration_s)
+    rows = np.column_stack([middles, segments.kept, analysis.scores.segments]).astype("<f4")
+    return {
+        "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
+        "segments": len(rows),
+        "emotions": [{"name": emotion, "colour": COLOURS[emotion]} for emotion in analysis.emotions],
+    }
+
+
+def colour_of(emotion: str | None) -> str | None:
+    return COLOURS.get(emotion)
+
+
+def _frames(first: int, settings: SpectrogramSettings) -> dict[str, float]:
+    return {"start": float(frame_edge_s(first, settings)), "column": settings.frame_hop_s}
+
+
+def _levels(levels: list[Level], place: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "url": served(level.content, BYTES, level.identity, f"{place} {level.step}"),
+            "type": level.type,
+            "step": level.step,
+            "columns": level.columns,
+            "rows": level.rows,
+            "tile": level.tile,
+        }
+        for level in levels
+    ]
+
+
+def _runs(flags: np.ndarray) -> np.ndarray:
+    """Return the first and the end (excluded) of each run of True, shape (runs, 2)."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).reshape(-1, 2)
+
+
+# Resources, not data: of data every rerun would get a copy.
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _sound(sha256: str, _recording: Recording) -> tuple[bytes, list[Level], float]:
+    samples = _recording.samples
+    return wav_bytes(samples, _recording.sample_rate_hz), sample_levels(samples), min(1.0, float(np.abs(samples).max()))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _spectrogram(
+    sha256: str, settings: SpectrogramSettings, _spectrogram: Spectrogram
+) -> tuple[list[Level], float, float]:
+    return spectrogram_levels(_spectrogram.log_mel)

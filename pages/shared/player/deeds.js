@@ -1,0 +1,181 @@
+// What a person does with the player, by whatever means.
+
+Object.assign(Player.prototype, {
+  // --- the view ---
+
+  show(start, end) {
+    this.axis.show(start, end);
+    this.redraw();
+  },
+
+  pan(seconds) {
+    this.axis.pan(seconds);
+    this.redraw();
+  },
+
+  // About the playhead where it is seen, else about the middle.
+  zoom(factor, about = null) {
+    const { axis } = this;
+    const { position } = this.sound;
+    const seen = position >= axis.start && position <= axis.end;
+    axis.zoom(factor, about ?? (seen ? position : (axis.start + axis.end) / 2));
+    this.redraw();
+  },
+
+  showAll() {
+    this.axis.showAll();
+    this.redraw();
+  },
+
+  // --- time ---
+
+  toggle() {
+    if (this.sound.run) return this.sound.stop();
+    const { selection } = this;
+    const at = this.sound.position;
+    const within = selection && at >= selection.start - 1e-3 && at <= selection.end + 1e-3;
+    this.sound.play(within ? selection : null);
+  },
+
+  seek(time) {
+    this.sound.seek(time);
+    if (this.axis.follow(time)) this.redraw();
+    this.tell("seek", time);
+  },
+
+  step(way) {
+    this.seek(clamp(this.sound.position + (way * this.axis.span) / 50, 0, this.axis.duration));
+  },
+
+  scrub(time) {
+    this.scrubbed = time;
+    this.wake();
+  },
+
+  endScrub(time) {
+    this.scrubbed = null;
+    this.seek(time);
+  },
+
+  click(time) {
+    const { selection } = this;
+    if (selection && (time < selection.start || time > selection.end)) this.setSelection(null, true);
+    this.seek(time);
+  },
+
+  toggleLoop() {
+    this.sound.setLoop(!this.sound.loop);
+    this.find(".loop").setAttribute("aria-pressed", this.sound.loop);
+    this.say(this.sound.loop ? "Loop on" : "Loop off");
+  },
+
+  // --- the selection ---
+
+  setSelection(selection, done = false) {
+    this.selection = selection;
+    this.placeSelection();
+    if (!done) return;
+    this.tell("selection", selection);
+    if (!selection) return this.say("Selection cleared");
+    this.sound.prepare(selection);
+    const { start, end } = selection;
+    this.say(`Selected ${start.toFixed(3)} to ${end.toFixed(3)} seconds, ${(end - start).toFixed(3)} seconds long`);
+    this.read(`Selected ${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+  },
+
+  // From one time to another, in either order; once `done`, what plays turns to it.
+  select(from, to, done = false) {
+    const selection = { start: Math.min(from, to), end: Math.max(from, to) };
+    if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);
+    this.setSelection(selection, done);
+    if (!done) return;
+    const playing = this.sound.run;
+    this.sound.stop(selection.start);
+    if (playing) this.sound.play(selection);
+    else this.sound.seek(selection.start);
+  },
+
+  // One end is held: the playhead where nothing is selected, and then the end that was not moved last.
+  extend(way) {
+    const { selection, axis } = this;
+    if (!selection) this.held = this.sound.position;
+    else if (this.held !== selection.end) this.held = selection.start;
+    const other = !selection ? this.held : this.held === selection.start ? selection.end : selection.start;
+    const to = clamp(other + (way * axis.span) / 50, 0, axis.duration);
+    const [start, end] = [Math.min(this.held, to), Math.max(this.held, to)];
+    this.setSelection(end > start ? { start, end } : null, true);
+    if (axis.follow(to)) this.redraw();
+  },
+
+  escape() {
+    if (!this.find(".help").hidden) return this.help();
+    this.setSelection(null, true);
+    this.read("");
+  },
+
+  // --- regions ---
+
+  chooseRegion({ start, end }, name) {
+    const stretch = { start, end };
+    this.setSelection(stretch, true);
+    this.say(`Region ${name}`);
+    if (this.axis.follow(start)) this.redraw();
+    this.sound.stop();
+    this.sound.seek(start);
+    if (!this.regions.editable) this.sound.play(stretch);
+  },
+
+  selectionToRegion() {
+    if (this.selection) this.regions.add(this.selection);
+  },
+
+  regionsChanged(words) {
+    this.say(words);
+    this.redraw(true);
+    this.revision = Math.max(Date.now(), this.revision + 1);
+    const recording = this.data.recording.url;
+    this.tellPython("edited", { recording, revision: this.revision, regions: this.regions.list });
+  },
+
+  // --- what is said ---
+
+  // Python runs its page again for each word, so that it hears only what it asked for, and only what stands.
+  tell(name, value) {
+    if (!this.data.tells.includes(name)) return;
+    this.told ??= {};
+    clearTimeout(this.told[name]);
+    this.told[name] = setTimeout(() => this.root.isConnected && this.tellPython(name, value), TELL_AFTER_MS);
+  },
+
+  say(words) {
+    this.find(".said").textContent = words;
+  },
+
+  read(words) {
+    this.find(".readout").textContent = words;
+  },
+
+  point(at) {
+    const pointer = this.find(".pointer");
+    const inside = at && at.x >= 0 && at.x <= this.axis.width && this.picture;
+    pointer.hidden = !inside;
+    if (!inside) return;
+    pointer.style.transform = `translateX(${at.x}px)`;
+    if (!this.gestures.drag?.moved) this.read(readoutAt(this.picture, this.lanes, this.axis, at));
+    else if (this.selection) {
+      const { start, end } = this.selection;
+      this.read(`${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+    }
+  },
+
+  soundChanged(why) {
+    const playing = Boolean(this.sound.run);
+    const button = this.find(".play");
+    if (why !== "seek") {
+      button.innerHTML = icon(playing ? "pause" : "play");
+      button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
+      this.say(playing ? "Playing" : `Paused at ${this.sound.position.toFixed(2)} seconds`);
+    }
+    this.wake();
+  },
+});

@@ -1,0 +1,168 @@
+// Pointer, wheel and keys, turned into what the player does.
+
+const SLACK = 4;
+const SELECTION_EDGE = 6;
+const WHEEL_ZOOM = 0.0022;
+
+class TimelineGestures {
+  constructor(player, element) {
+    Object.assign(this, { player, element, pointers: new Map(), drag: null });
+    element.addEventListener("pointerdown", (event) => this.down(event));
+    element.addEventListener("pointermove", (event) => this.move(event));
+    element.addEventListener("pointerup", (event) => this.up(event));
+    element.addEventListener("pointercancel", (event) => this.cancel(event));
+    element.addEventListener("pointerleave", () => player.point(null));
+    element.addEventListener("wheel", (event) => wheel(player, event, this.at(event).x), { passive: false });
+  }
+
+  at(event) {
+    const { left, top } = this.element.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
+  }
+
+  down(event) {
+    if (event.button) return;
+    this.element.setPointerCapture(event.pointerId);
+    const at = this.at(event);
+    this.pointers.set(event.pointerId, at);
+    if (this.pointers.size === 2) return this.beginPinch();
+    const { selection, axis } = this.player;
+    const time = axis.time(at.x);
+    const scrubbing = this.player.lanes.laneAt(at.y) === "ruler";
+    this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
+    if (scrubbing) this.player.scrub(time);
+  }
+
+  // Where a selection is held while its other end is dragged: near an edge, or with Shift, it is the one that stands.
+  anchor(event, x, time) {
+    const { selection, axis } = this.player;
+    if (!selection) return event.shiftKey ? this.player.sound.position : time;
+    const [left, right] = [axis.x(selection.start), axis.x(selection.end)];
+    if (event.shiftKey) return Math.abs(x - left) < Math.abs(x - right) ? selection.end : selection.start;
+    if (Math.abs(x - left) < SELECTION_EDGE) return selection.end;
+    return Math.abs(x - right) < SELECTION_EDGE ? selection.start : time;
+  }
+
+  move(event) {
+    const at = this.at(event);
+    if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, at);
+    if (this.pinch) return this.pinched();
+    const { player, drag } = this;
+    player.point(at);
+    if (!drag) return;
+    if (at.x < 0 || at.x > player.axis.width) player.pan(Math.sign(at.x) * 0.03 * player.axis.span);
+    const time = player.axis.time(at.x);
+    drag.moved ||= Math.abs(at.x - drag.at.x) > SLACK;
+    if (drag.scrubbing) player.scrub(time);
+    else if (drag.moved) player.select(drag.anchor, time);
+  }
+
+  up(event) {
+    this.pointers.delete(event.pointerId);
+    if (this.pinch) return void (this.pinch = this.pointers.size ? this.pinch : null);
+    const { player, drag } = this;
+    this.drag = null;
+    if (!drag) return;
+    const time = player.axis.time(this.at(event).x);
+    if (drag.scrubbing) player.endScrub(time);
+    else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
+    else player.click(time);
+  }
+
+  cancel(event) {
+    this.pointers.delete(event.pointerId);
+    if (!this.pointers.size) this.pinch = null;
+    this.giveUp();
+  }
+
+  giveUp() {
+    const { drag } = this;
+    this.drag = null;
+    if (drag?.scrubbing) this.player.scrub(null);
+    else if (drag?.moved) this.player.setSelection(drag.before);
+  }
+
+  beginPinch() {
+    this.giveUp();
+    const { axis } = this.player;
+    this.pinch = [...this.pointers].map(([id, { x }]) => ({ id, time: axis.time(x) }));
+  }
+
+  // The two times stay under the two fingers.
+  pinched() {
+    const [one, other] = this.pinch;
+    const [x1, x2] = [this.pointers.get(one.id)?.x, this.pointers.get(other.id)?.x];
+    if (x1 === undefined || x2 === undefined || Math.abs(x1 - x2) < 8) return;
+    const perPixel = (other.time - one.time) / (x2 - x1);
+    if (perPixel <= 0) return;
+    const start = one.time - x1 * perPixel;
+    this.player.show(start, start + perPixel * this.player.axis.width);
+  }
+}
+
+// With Ctrl, as pinches on touchpads come, it zooms; sideways or with Shift it pans; else the page scrolls.
+function wheel(player, event, x) {
+  const scale = event.deltaMode ? 16 : 1;
+  const sideways = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
+  if (event.ctrlKey || event.metaKey) player.zoom(Math.exp(-event.deltaY * scale * WHEEL_ZOOM), player.axis.time(x));
+  else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+    player.pan((sideways * scale * player.axis.span) / player.axis.width);
+  } else return;
+  event.preventDefault();
+}
+
+class MinimapGestures {
+  constructor(player, element) {
+    const center = (event) => {
+      const { left, width } = element.getBoundingClientRect();
+      const { axis } = player;
+      const middle = ((event.clientX - left) / width) * axis.duration;
+      player.show(middle - axis.span / 2, middle + axis.span / 2);
+    };
+    element.addEventListener("pointerdown", (event) => {
+      element.setPointerCapture(event.pointerId);
+      center(event);
+    });
+    element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && center(event));
+    element.addEventListener(
+      "wheel",
+      (event) => wheel(player, event, player.axis.x((event.offsetX / element.clientWidth) * player.axis.duration)),
+      { passive: false },
+    );
+  }
+}
+
+// [keys as they are shown, keys as the browser names them, what they do, the deed]
+const KEYS = [
+  ["Space", [" "], "play or pause; a selection where there is one", (player) => player.toggle()],
+  ["← →", ["ArrowLeft", "ArrowRight"], "move by a fiftieth of the view", (player, way) => player.step(way)],
+  ["Shift ← →", [], "extend the selection", (player, way) => player.extend(way)],
+  ["Home, End", ["Home", "End"], "to the beginning, to the end", (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
+  ["L", ["l", "L"], "loop on or off", (player) => player.toggleLoop()],
+  ["+ −", ["+", "=", "-", "_"], "zoom in, zoom out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
+  ["0", ["0"], "show all", (player) => player.showAll()],
+  ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
+  ["?", ["?"], "these keys", (player) => player.help()],
+];
+const BACKWARD = ["ArrowLeft", "Home", "-", "_"];
+const EDITING_KEYS = [
+  ["R", ["r", "R"], "make the selection a region", (player) => player.selectionToRegion()],
+  ["F2, Delete", [], "rename or delete the region that has the focus"],
+];
+const POINTER = [
+  ["Click, drag", [], "move to, select"],
+  ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
+];
+
+function pressKey(player, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const inControl = event.target.closest("select, input, .bar button");
+  if (inControl && !["Escape", "?"].includes(event.key)) return;
+  const keys = player.regions.editable ? [...KEYS, ...EDITING_KEYS] : KEYS;
+  const found = keys.find(([, names]) => names.includes(event.key));
+  if (!found) return;
+  const deed = event.shiftKey && event.key.startsWith("Arrow") ? KEYS[2][3] : found[3];
+  event.preventDefault();
+  event.stopPropagation();
+  deed(player, BACKWARD.includes(event.key) ? -1 : 1);
+}

@@ -1,0 +1,209 @@
+// What is heard. A media element plays on and at any speed; a short stretch at normal speed plays from its own samples,
+// which begin and end exactly. Of all sounds of the page one plays at a time.
+
+const LONGEST_STRETCH = 60;
+const sounds = new Set();
+let context = null;
+
+function pauseOtherSounds(mine) {
+  for (const sound of sounds) if (sound !== mine) sound.pause();
+  if (mine) for (const other of document.querySelectorAll("audio, video")) other.pause();
+}
+
+// Media elements of others: their events do not bubble, but pass through the document on the way down.
+document.addEventListener("play", () => pauseOtherSounds(null), true);
+
+// At the recording's own rate nothing is resampled before the sound leaves the page.
+function contextAt(rate) {
+  if (context?.sampleRate === rate) return context;
+  context?.close();
+  context = new AudioContext({ sampleRate: rate });
+  return context;
+}
+
+class Sound {
+  // `changed(why)` is called when it begins, stops, ends or is moved.
+  constructor(element, changed) {
+    this.element = element;
+    this.changed = changed;
+    this.rate = 1;
+    this.loop = false;
+    this.run = null; // what is playing: { stretch or null, voice or null while the element plays }
+    this.ticket = 0; // of the newest wish; an older one that was waiting for bytes gives up
+    element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
+    element.addEventListener("pause", () => this.pausedByOthers());
+    element.addEventListener("error", () => this.loadAgain());
+    element.addEventListener("loadedmetadata", () => (this.patience = TRY_AGAIN_MS));
+    sounds.add(this);
+  }
+
+  load(url, duration) {
+    this.stop();
+    Object.assign(this, { url, duration, at: 0, cut: null, patience: TRY_AGAIN_MS });
+    this.element.src = url;
+    this.header = readHeader(url);
+    this.header.catch(() => {}); // whoever needs it hears of it
+  }
+
+  get position() {
+    if (!this.run) return this.at;
+    const { stretch, voice } = this.run;
+    if (!voice) return this.run.begun ? this.element.currentTime : this.at;
+    const heard = context.currentTime - (context.outputLatency || 0) - voice.startedAt;
+    const passed = Math.max(0, heard) + voice.offset;
+    const length = stretch.end - stretch.start;
+    return stretch.start + (voice.cyclic ? passed % length : Math.min(passed, length));
+  }
+
+  // Play on from where it stands; with a stretch from its start, or from within it, to its end.
+  async play(stretch = null) {
+    this.silence();
+    const ticket = ++this.ticket;
+    pauseOtherSounds(this);
+    const [start, end] = stretch ? [stretch.start, stretch.end] : [0, this.duration];
+    if (this.at < start || this.at >= end - 0.001) this.at = start;
+    this.run = { stretch, voice: null, begun: false };
+    this.changed("play");
+    const fromSamples = stretch && this.rate === 1 && end - start <= LONGEST_STRETCH;
+    try {
+      if (!(fromSamples && (await this.playFromSamples(stretch, ticket)))) await this.playElement(stretch, ticket);
+    } catch (error) {
+      // Refused, as browsers do without a gesture, or not to be had.
+      if (ticket === this.ticket) this.stop();
+    }
+  }
+
+  async playFromSamples(stretch, ticket) {
+    const header = await this.header;
+    const samples = await this.samplesOf(stretch, header);
+    if (ticket !== this.ticket) return true;
+    let voice;
+    try {
+      await contextAt(header.rate).resume();
+      if (ticket !== this.ticket) return true;
+      voice = playSamples(context, samples, header.rate, this.at - stretch.start, this.loop);
+    } catch (error) {
+      return false; // a rate that this browser has no clock for
+    }
+    voice.source.onended = () => this.run?.voice === voice && this.ended();
+    this.run.voice = voice;
+    return true;
+  }
+
+  // The newest stretch is kept: it is fetched when it is selected and played when that is wished.
+  samplesOf(stretch, header) {
+    if (this.cut?.start !== stretch.start || this.cut?.end !== stretch.end) {
+      const samples = fetchStretch(this.url, header, stretch).then((all) => withFades(all, header.rate));
+      const cut = { start: stretch.start, end: stretch.end, samples };
+      this.cut = cut;
+      samples.catch(() => this.cut === cut && (this.cut = null));
+    }
+    return this.cut.samples;
+  }
+
+  prepare(stretch) {
+    if (stretch.end - stretch.start > LONGEST_STRETCH) return;
+    this.header.then((header) => this.samplesOf(stretch, header)).catch(() => {});
+  }
+
+  async playElement(stretch, ticket) {
+    if (ticket !== this.ticket) return;
+    this.element.playbackRate = this.rate;
+    this.element.preservesPitch = true;
+    if (Math.abs(this.element.currentTime - this.at) > 1e-4) this.element.currentTime = this.at;
+    this.run.begun = true;
+    await this.element.play();
+    if (stretch) this.watchEnd(ticket);
+  }
+
+  // Timers, not frames: they go on where nothing is drawn.
+  watchEnd(ticket) {
+    if (ticket !== this.ticket || !this.run?.stretch) return;
+    const { start, end } = this.run.stretch;
+    const left = (end - this.element.currentTime) / this.rate;
+    if (left <= 0.002 && !this.loop) return this.ended();
+    if (left <= 0.002) this.element.currentTime = start;
+    setTimeout(() => this.watchEnd(ticket), clamp(1000 * left, 1, 100));
+  }
+
+  ended() {
+    const { stretch } = this.run;
+    if (this.loop && !this.run.voice) {
+      this.at = stretch ? stretch.start : 0;
+      return void this.play(stretch);
+    }
+    this.stop(stretch ? stretch.end : this.duration);
+  }
+
+  // End all sound of this player, without a word.
+  silence() {
+    this.at = this.position;
+    const voice = this.run?.voice;
+    this.run = null;
+    this.ticket++;
+    if (voice) fadeOut(context, voice);
+    this.element.pause();
+  }
+
+  stop(at = null) {
+    if (!this.run) return;
+    this.silence();
+    if (at !== null) this.element.currentTime = this.at = at;
+    this.changed("pause");
+  }
+
+  pause() {
+    this.stop();
+  }
+
+  pausedByOthers() {
+    if (this.run?.begun && !this.run.voice && !this.element.ended && this.element.paused) this.stop();
+  }
+
+  // The server forgets files for a moment when a rerun is overtaken by another.
+  loadAgain() {
+    const { url, run, position } = this;
+    setTimeout(() => {
+      if (!url || this.url !== url) return;
+      this.element.load();
+      this.element.currentTime = position;
+      if (run && this.run === run && !run.voice) this.element.play().catch(() => this.stop());
+    }, this.patience);
+    this.patience = Math.min(2 * this.patience, LONGEST_PAUSE_MS);
+  }
+
+  seek(time) {
+    const run = this.run;
+    if (!run) this.element.currentTime = this.at = time;
+    else if (run.begun && !run.stretch) this.element.currentTime = time;
+    else {
+      const { stretch } = run;
+      this.silence();
+      this.at = time;
+      this.play(stretch && time >= stretch.start && time < stretch.end ? stretch : null);
+    }
+    this.changed("seek");
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.element.playbackRate = rate;
+    if (this.run?.stretch) this.play(this.run.stretch);
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    const voice = this.run?.voice;
+    if (!voice) return;
+    voice.source.loop = loop;
+    voice.cyclic ||= loop;
+  }
+
+  destroy() {
+    this.stop();
+    sounds.delete(this);
+    this.url = null;
+    this.element.removeAttribute("src");
+    this.element.load();
+  }
+}

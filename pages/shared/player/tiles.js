@@ -1,0 +1,119 @@
+// Values over time as Python wrote them: files of columns at several zoom levels, of which only the tiles that are
+// looked at are fetched. A column holds one value, a lowest and a highest one, or one for each band.
+
+const TYPES = { u1: Uint8Array, i2: Int16Array, f4: Float32Array };
+const MOST_TILES = 64;
+const TRY_AGAIN_MS = 500;
+const LONGEST_PAUSE_MS = 60000;
+
+class Values {
+  // `arrived` is called when a tile has come and there is more to draw.
+  constructor({ start, column, levels }, arrived) {
+    Object.assign(this, { start, column, levels, arrived, patience: TRY_AGAIN_MS });
+    this.tiles = new Map(); // "level/tile" -> { data, and what is drawn from it }, or null while it is on its way
+  }
+
+  // The coarsest level that still has a column for every pixel.
+  levelFor(secondsPerPixel) {
+    const steps = this.levels.map(({ step }) => step * this.column);
+    return Math.max(0, steps.findLastIndex((seconds) => seconds <= secondsPerPixel));
+  }
+
+  // Columns of a level, as real numbers, at a time.
+  columnAt(time, level) {
+    return (time - this.start) / (this.levels[level].step * this.column);
+  }
+
+  timeAt(column, level) {
+    return this.start + column * this.levels[level].step * this.column;
+  }
+
+  tile(level, place, fetching = true) {
+    const key = `${level}/${place}`;
+    const found = this.tiles.get(key);
+    if (found === undefined && fetching) this.fetch(key, this.levels[level], place);
+    if (found) {
+      this.tiles.delete(key); // the one used last goes last
+      this.tiles.set(key, found);
+    }
+    return found ?? null;
+  }
+
+  async fetch(key, { url, type, rows, columns, tile, offset }, place) {
+    this.tiles.set(key, null);
+    const bytes = rows * TYPES[type].BYTES_PER_ELEMENT;
+    const last = Math.min((place + 1) * tile, columns);
+    try {
+      const from = await offset;
+      const data = new TYPES[type](await fetchBytes(url, from + place * tile * bytes, from + last * bytes));
+      this.tiles.set(key, { data, first: place * tile, columns: data.length / rows });
+      for (const oldest of this.tiles.keys()) if (this.tiles.size > MOST_TILES) this.tiles.delete(oldest);
+      this.patience = TRY_AGAIN_MS;
+      this.arrived();
+    } catch (error) {
+      // The server forgets files for a moment when a rerun is overtaken by another; what is gone is asked for less and less.
+      setTimeout(() => this.tiles.delete(key) && this.arrived(), this.patience);
+      this.patience = Math.min(2 * this.patience, LONGEST_PAUSE_MS);
+    }
+  }
+
+  // The tiles between two times; those that are not there yet are null, and on their way.
+  *between(from, to, level, fetching = true) {
+    const { columns, tile } = this.levels[level];
+    const first = Math.floor(Math.max(0, this.columnAt(from, level)) / tile);
+    const end = Math.min(Math.ceil(this.columnAt(to, level)), columns);
+    for (let place = first; place * tile < end; place++) {
+      const span = { from: this.timeAt(place * tile, level), to: this.timeAt(Math.min((place + 1) * tile, columns), level) };
+      yield { tile: this.tile(level, place, fetching), ...span };
+    }
+  }
+
+  // The finest value that has been fetched, or null.
+  valueAt(time, row) {
+    for (let level = 0; level < this.levels.length; level++) {
+      const { columns, tile, rows } = this.levels[level];
+      const column = Math.floor(this.columnAt(time, level));
+      if (column < 0 || column >= columns) continue;
+      const found = this.tiles.get(`${level}/${Math.floor(column / tile)}`);
+      if (found) return found.data[(column - found.first) * rows + Math.min(row, rows - 1)];
+    }
+    return null;
+  }
+
+  // Lowest and highest value of each pixel; of fewer columns than pixels each column's own, at its middle.
+  outline(axis) {
+    const secondsPerPixel = axis.span / axis.width;
+    const level = this.levelFor(secondsPerPixel);
+    const { step, rows } = this.levels[level];
+    const sparse = step * this.column > secondsPerPixel;
+    const points = { x: [], low: [], high: [], sparse };
+    // One column more on each side, so that lines run out of the view.
+    const margin = sparse ? 1.5 * step * this.column : 0;
+    for (const { tile } of this.between(axis.start - margin, axis.end + margin, level)) {
+      if (tile) this.addPoints(points, tile, rows, level, axis, margin);
+    }
+    return points;
+  }
+
+  addPoints({ x, low, high, sparse }, { data, first, columns }, rows, level, axis, margin) {
+    const begin = Math.max(0, Math.floor(this.columnAt(axis.start - margin, level)) - first);
+    const end = Math.min(columns, Math.ceil(this.columnAt(axis.end + margin, level)) - first);
+    const scale = axis.x(this.timeAt(1, level)) - axis.x(this.timeAt(0, level));
+    const zero = axis.x(this.timeAt(first, level));
+    let pixel = null;
+    for (let column = begin; column < end; column++) {
+      const [least, most] = [data[column * rows], data[column * rows + rows - 1]];
+      const at = zero + (column + 0.5) * scale;
+      if (sparse || Math.floor(at) !== pixel) {
+        pixel = Math.floor(at);
+        x.push(sparse ? at : pixel + 0.5);
+        low.push(least);
+        high.push(most);
+      } else {
+        const place = x.length - 1;
+        if (least < low[place]) low[place] = least;
+        if (most > high[place]) high[place] = most;
+      }
+    }
+  }
+}

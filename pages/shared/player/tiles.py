@@ -1,0 +1,105 @@
+"""Values over time as files of columns at several zoom levels, of which a browser fetches the piece it looks at."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+#: How many of the finest columns one column of each level stands for.
+MAP_STEPS = (1, 8, 64)
+SAMPLE_STEPS = (256, 16_384)
+PROFILE_STEPS = (1, 16, 256)
+
+#: Columns that are fetched at once: 30 s of a spectrogram at its finest level.
+MAP_TILE = 3_000
+LINE_TILE = 16_384
+
+#: The darkest and the brightest of a spectrogram: what lies beyond is as dark or as bright.
+DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE = 2.0, 99.8
+MOST_VALUES_RANKED = 500_000
+SHORT = 32_767
+
+Reduction = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One file of columns, one after the other, without a header.
+
+    Attributes
+    ----------
+    content : bytes
+        Little-endian, of shape (columns, rows).
+    type : str
+        u1, i2 or f4, as NumPy names them.
+    step : int
+        How many of the finest columns a column stands for.
+    tile : int
+        How many columns a browser should fetch at once.
+    """
+
+    content: bytes
+    type: str
+    step: int
+    columns: int
+    rows: int
+    tile: int
+
+    @cached_property
+    def identity(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def spectrogram_levels(log_mel: np.ndarray) -> tuple[list[Level], float, float]:
+    """Return a log-mel spectrogram (frames, bands) in bytes, and the neper that 0 and 255 stand for."""
+    ranked = log_mel[:: 1 + log_mel.size // MOST_VALUES_RANKED]
+    low, high = np.percentile(ranked, (DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE)).astype(float)
+    high = max(high, low + 1.0)
+    scaled = np.clip((log_mel - low) * (255 / (high - low)), 0, 255)
+    return [_level(_blocks(scaled, step, _mean).round(), "u1", step, MAP_TILE) for step in MAP_STEPS], low, high
+
+
+def relevance_levels(relevance: np.ndarray) -> tuple[list[Level], float]:
+    """Return a map (frames, bands) in 16 bits, and the relevance that the highest number stands for."""
+    most = float(np.abs(relevance).max(initial=0.0)) or 1.0
+    scaled = relevance * (SHORT / most)
+    return [_level(_blocks(scaled, step, _mean).round(), "i2", step, MAP_TILE) for step in MAP_STEPS], most
+
+
+def profile_levels(profile: np.ndarray) -> list[Level]:
+    """Return a profile (frames,): its values, then the lowest and highest of ever longer stretches."""
+    finest = _level(profile[:, None], "f4", 1, LINE_TILE)
+    return [finest, *(_level(_blocks(profile, step, _extremes), "f4", step, LINE_TILE) for step in PROFILE_STEPS[1:])]
+
+
+def sample_levels(samples: np.ndarray) -> list[Level]:
+    """Return the lowest and highest of ever longer stretches of samples (n,) in [-1, 1], as 16 bits."""
+    finest = _blocks(samples, SAMPLE_STEPS[0], _extremes)
+    shorts = (np.clip(finest, -1, 1) * SHORT).round()
+    coarser = _blocks(shorts, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
+    return [_level(values, "i2", step, LINE_TILE) for values, step in zip((shorts, coarser), SAMPLE_STEPS, strict=True)]
+
+
+def _level(columns: np.ndarray, kind: str, step: int, tile: int) -> Level:
+    return Level(columns.astype(f"<{kind}").tobytes(), kind, step, len(columns), columns.shape[1], tile)
+
+
+def _blocks(values: np.ndarray, step: int, reduction: Reduction) -> np.ndarray:
+    """Return one column for each `step` values; the last one is of those that are left."""
+    whole = len(values) // step * step
+    reduced = reduction(values[:whole].reshape(-1, step, *values.shape[1:]))
+    if whole == len(values):
+        return reduced
+    return np.concatenate([reduced, reduction(values[None, whole:])])
+
+
+def _mean(blocks: np.ndarray) -> np.ndarray:
+    return blocks.mean(axis=1) if blocks.shape[1] > 1 else blocks[:, 0]
+
+
+def _extremes(blocks: np.ndarray) -> np.ndarray:
+    """Return lowest and highest of each block, of values or of such pairs, as shape (blocks, 2)."""
+    within = tuple(range(1, blocks.ndim))
+    return np.stack([blocks.min(axis=within), blocks.max(axis=within)], axis=1)

@@ -1,0 +1,80 @@
+// The time axis: which stretch of the recording is visible, and where a time lies in it.
+// Throughout the player times are in seconds and lengths in CSS pixels.
+
+const SHORTEST_VIEW = 0.005;
+const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
+const TICK_APART = 70;
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+class TimeAxis {
+  constructor(duration) {
+    this.duration = duration;
+    this.width = 1;
+    this.start = 0;
+    this.end = duration;
+  }
+
+  get span() {
+    return this.end - this.start;
+  }
+
+  x(time) {
+    return ((time - this.start) / this.span) * this.width;
+  }
+
+  time(x) {
+    return clamp(this.start + (x / this.width) * this.span, 0, this.duration);
+  }
+
+  // Show a stretch, moved and cut so that it lies within the recording.
+  show(start, end) {
+    const span = clamp(end - start, Math.min(SHORTEST_VIEW, this.duration), this.duration);
+    this.start = clamp(start, 0, this.duration - span);
+    this.end = this.start + span;
+  }
+
+  showAll() {
+    this.show(0, this.duration);
+  }
+
+  // A factor above 1 looks closer; `about` stays where it is.
+  zoom(factor, about) {
+    const span = clamp(this.span / factor, Math.min(SHORTEST_VIEW, this.duration), this.duration);
+    const start = about - ((about - this.start) / this.span) * span;
+    this.show(start, start + span);
+  }
+
+  pan(seconds) {
+    this.show(this.start + seconds, this.end + seconds);
+  }
+
+  // Bring a time that has left the view back into it: a page further, as one turns a leaf.
+  follow(time) {
+    if (time >= this.start && time <= this.end) return false;
+    this.show(time - 0.02 * this.span, time + 0.98 * this.span);
+    return true;
+  }
+
+  ticks() {
+    const least = (TICK_APART / this.width) * this.span;
+    const step = TICK_STEPS.find((candidate) => candidate >= least) ?? 3600;
+    const first = Math.ceil(this.start / step - 1e-9);
+    const count = Math.floor(this.end / step + 1e-9) - first + 1;
+    return Array.from({ length: count }, (_, place) => (first + place) * step).map((time) => ({
+      time,
+      label: clock(time, decimalsOf(step)),
+    }));
+  }
+}
+
+function decimalsOf(step) {
+  return step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);
+}
+
+// Seconds; from a minute on, minutes and seconds.
+function clock(time, decimals) {
+  if (time < 60) return time.toFixed(decimals);
+  const minutes = Math.floor(Number(time.toFixed(decimals)) / 60);
+  return `${minutes}:${(time - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
+}

@@ -1,0 +1,76 @@
+// Bytes of a file on the server, and samples of a stretch of a WAV file (mono, 16 bits) without the rest of it.
+
+const FADE = 0.005;
+const FULL_SCALE = 32768;
+
+// From the first byte up to the one before `end`.
+async function fetchBytes(url, first, end) {
+  const answer = await fetch(url, { headers: { Range: `bytes=${first}-${end - 1}` } });
+  if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
+  const bytes = await answer.arrayBuffer();
+  return answer.status === 206 ? bytes : bytes.slice(first, end);
+}
+
+async function readHeader(url) {
+  return parseHeader(new DataView(await fetchBytes(url, 0, 4096)));
+}
+
+// Walk over the chunks up to the samples: others may stand before them.
+function parseHeader(view) {
+  const name = (at) => String.fromCharCode(...new Uint8Array(view.buffer, at, 4));
+  if (name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
+  let format = null;
+  for (let at = 12; at + 8 <= view.byteLength; at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) % 2)) {
+    if (name(at) === "fmt ") {
+      format = { channels: view.getUint16(at + 10, true), rate: view.getUint32(at + 12, true), bits: view.getUint16(at + 22, true) };
+    }
+    if (name(at) === "data") {
+      if (format?.channels !== 1 || format.bits !== 16) throw new Error("not a WAV file of one channel and 16 bits");
+      return { rate: format.rate, offset: at + 8, samples: view.getUint32(at + 4, true) / 2 };
+    }
+  }
+  throw new Error("a WAV file without samples");
+}
+
+async function fetchStretch(url, header, { start, end }) {
+  const first = Math.round(start * header.rate);
+  const last = Math.min(Math.round(end * header.rate), header.samples);
+  const bytes = await fetchBytes(url, header.offset + 2 * first, header.offset + 2 * last);
+  return Float32Array.from(new Int16Array(bytes), (sample) => sample / FULL_SCALE);
+}
+
+// Half a cosine at each end, as the files of focus regions have it.
+function withFades(samples, rate) {
+  const faded = samples.slice();
+  const length = Math.min(Math.round(FADE * rate), Math.floor(faded.length / 2));
+  for (let place = 0; place < length; place++) {
+    const gain = 0.5 - 0.5 * Math.cos((Math.PI * (place + 0.5)) / length);
+    faded[place] *= gain;
+    faded[faded.length - 1 - place] *= gain;
+  }
+  return faded;
+}
+
+// Begin to play samples: now, from `offset` on.
+function playSamples(context, samples, rate, offset, loop) {
+  const buffer = context.createBuffer(1, samples.length, rate);
+  buffer.copyToChannel(samples, 0);
+  const source = new AudioBufferSourceNode(context, { buffer, loop });
+  const gain = new GainNode(context);
+  source.connect(gain).connect(context.destination);
+  const startedAt = context.currentTime;
+  if (offset > 0) {
+    gain.gain.setValueAtTime(0, startedAt);
+    gain.gain.linearRampToValueAtTime(1, startedAt + FADE);
+  }
+  source.start(startedAt, offset);
+  return { source, gain, startedAt, offset, cyclic: loop };
+}
+
+function fadeOut(context, { source, gain }) {
+  const now = context.currentTime;
+  gain.gain.cancelScheduledValues(now);
+  gain.gain.setValueAtTime(gain.gain.value, now);
+  gain.gain.linearRampToValueAtTime(0, now + FADE);
+  source.stop(now + FADE);
+}

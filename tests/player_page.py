@@ -1,0 +1,151 @@
+"""Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from pages.shared.player import PlayerEvents, player
+from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
+from ser_core.profile import relevance_profile
+from ser_core.recording import Recording
+from ser_core.regions import FocusRegion, Region
+from ser_core.settings import SpectrogramSettings
+from tests.conftest import voice_like
+
+SETTINGS = SpectrogramSettings()
+TONE_BAND = 40
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+
+
+@st.cache_resource
+def recording(seconds: float, rate: int, seed: int) -> Recording:
+    """A synthetic voice; of more than ten minutes noise, which is there sooner."""
+    if seconds <= 600:
+        samples = voice_like(seconds, rate, seed)
+    else:
+        samples = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * rate)).astype(np.float32)
+    return Recording(f"voice {seed}.wav", f"{seed} {seconds} {rate}", samples, rate)
+
+
+@st.cache_resource
+def spectrogram(seconds: float) -> Spectrogram:
+    """No real one, but as large and as bright."""
+    rng = np.random.default_rng(0)
+    log_mel = rng.normal(-3, 1, (round(seconds * 100), SETTINGS.bands)).astype(np.float32)
+    log_mel += 2 * np.sin(np.linspace(0, 30 * seconds, len(log_mel)))[:, None].astype(np.float32)
+    return Spectrogram(log_mel, SETTINGS)
+
+
+@st.cache_resource
+def explanation(seconds: float, emotion: str, seed: int) -> Explanation:
+    """Waves for and against; the last tenth was not heard."""
+    frames = len(spectrogram(seconds).log_mel)
+    time, band = np.arange(frames)[:, None] / 37 + seed, np.arange(SETTINGS.bands)[None] / 11
+    covered = np.arange(frames) < 0.9 * frames
+    relevance = (np.sin(time) * np.cos(band) + 0.2 * np.sin(time)) * covered[:, None] * 0.03
+    whole = Region(0.0, seconds)
+    return Explanation("lime", emotion, None, relevance.astype(np.float32), covered, whole, None, {}, 0, 0.0)
+
+
+@st.cache_resource
+def analysis(seconds: float, seed: int) -> Analysis:
+    """An analysis without a model."""
+    heard, spectrum, map_ = recording(seconds, 16_000, seed), spectrogram(seconds), explanation(seconds, "angry", 0)
+    starts = np.arange(0, len(spectrum.log_mel) - 96, 48)
+    scores = np.random.default_rng(0).dirichlet(np.ones(4), len(starts))
+    segments = Segments(np.zeros((len(starts), 96, 64), np.float32), starts, np.arange(len(starts)) % 5 > 0, None)
+    profile = relevance_profile(map_.relevance, map_.covered, 11)
+    focus = [FocusRegion(Region(s, s + 0.6), 0.1, 0.1) for s in np.arange(0.3, seconds - 1, 2.3)]
+    return Analysis(
+        heard, "none", "", EMOTIONS, spectrum, segments, Scores(scores, scores.mean(axis=0)), "angry", "angry",
+        seconds, Region(0.0, seconds), profile=profile, focus=tuple(focus),
+    )  # fmt: skip
+
+
+def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> PlayerEvents:
+    """A player with every lane."""
+    heard = analysis(seconds, seed)
+    return player(
+        heard.recording,
+        key=key,
+        spectrogram=heard.spectrogram,
+        overlays={"LIME": explanation(seconds, "angry", 0), "Occlusion": explanation(seconds, "angry", 2)},
+        profile=heard.profile,
+        threshold=0.002,
+        analysis=heard,
+        regions=[focus.region for focus in heard.focus],
+        regions_title="Focus regions",
+        tells=("seek", "selection"),
+    )
+
+
+def show_whole() -> None:
+    events = whole_player(float(st.query_params.get("seconds", 12)))
+    sought = "" if events.seek_s is None else f"{events.seek_s:.3f}"
+    st.markdown(f"seek {sought} selection {events.selection}")
+    if st.button("Run again"):
+        st.markdown("ran again")
+
+
+def show_editable() -> None:
+    """What is edited is kept, and can be undone by the page."""
+    kept = st.session_state.setdefault("kept", [(Region(0.5, 1.0, label="first"),)])
+    events = player(
+        recording(4.0, 16_000, 1), key="edit", spectrogram=spectrogram(4.0), regions=kept[-1], editable=True
+    )
+    if events.edited is not None:
+        kept.append(events.edited)
+    if len(kept) > 1 and st.button("Undo"):
+        kept.pop()
+        st.rerun()
+    for region in kept[-1]:
+        st.markdown(f"region {region.start_s:.3f} {region.end_s:.3f} {region.label}")
+
+
+def show_two() -> None:
+    player(recording(6.0, 16_000, 1), key="one")
+    player(recording(6.0, 44_100, 2), key="two", regions=[Region(1.0, 2.0)])
+    st.audio(voice_like(3.0, 16_000, 5), sample_rate=16_000)
+
+
+def show_tone() -> None:
+    """A band that is loud in the second half, and is all the evidence there is."""
+    log_mel = np.full((400, SETTINGS.bands), -6, np.float32)
+    log_mel[200:, TONE_BAND] = 2
+    covered = np.ones(400, bool)
+    map_ = Explanation("lime", "sad", None, np.where(log_mel > 0, 0.5, 0), covered, Region(0, 4), None, {}, 0, 0.0)
+    player(
+        recording(4.0, 16_000, 4),
+        key="tone",
+        spectrogram=Spectrogram(log_mel, SETTINGS),
+        overlays={"LIME": map_},
+        profile=map_.relevance.mean(axis=1),
+    )
+
+
+def show_hour() -> None:
+    player(recording(3_600.0, 8_000, 3), key="hour", spectrogram=spectrogram(3_600.0))
+
+
+def show_going() -> None:
+    """A player that goes when a box is ticked, and words that come above it."""
+    if st.checkbox("Words above"):
+        st.markdown("words above")
+    if not st.checkbox("Without player"):
+        player(recording(6.0, 16_000, 1), key="going", regions=[Region(0.2, 5.8)])
+
+
+st.set_page_config(layout="wide")
+SHOWN = {
+    "whole": show_whole,
+    "editable": show_editable,
+    "two": show_two,
+    "tone": show_tone,
+    "hour": show_hour,
+    "going": show_going,
+}
+SHOWN[st.query_params.get("show", "whole")]()

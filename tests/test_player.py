@@ -1,0 +1,635 @@
+"""The player: its files by hand, and the player itself in a real browser."""
+
+import io
+import math
+import os
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import expect, sync_playwright
+
+from pages.shared.player import JAVASCRIPT
+from pages.shared.player.tiles import (
+    MAP_STEPS,
+    profile_levels,
+    relevance_levels,
+    sample_levels,
+    spectrogram_levels,
+)
+from ser_core.region_audio import region_samples, wav_bytes
+from ser_core.regions import Region
+from ser_core.settings import FocusSettings, SpectrogramSettings
+from ser_core.spectrogram import band_centres_hz
+from tests.player_page import TONE_BAND, recording
+from tests.running_app import browser_path, launch, running_app
+
+LONGEST_WAIT_MS = 120_000
+
+#: Notes every sound that is begun, and lets tests read the clocks.
+SPY = """
+window.sounds = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (when = 0, offset = 0, ...rest) {
+  const sound = { when, offset, context: this.context, ended: false, length: this.buffer.duration };
+  window.sounds.push(sound);
+  this.addEventListener("ended", () => (sound.ended = true));
+  return start.call(this, when, offset, ...rest);
+};
+const stop = AudioBufferSourceNode.prototype.stop;
+AudioBufferSourceNode.prototype.stop = function (when = 0) {
+  window.sounds.at(-1).stop = when;
+  window.sounds.at(-1).stopIn = when - this.context.currentTime;
+  return stop.call(this, when);
+};
+window.all = (what) => [...document.querySelectorAll(what)];
+window.roots = () => all("[data-testid=stBidiComponentIsolated]").map((host) => host.shadowRoot);
+window.media = () => [...roots().map((root) => root.querySelector("audio")), ...all("audio")];
+window.playheadTime = (root, duration) => {
+  const line = root.querySelector(".timeline").getBoundingClientRect();
+  return ((root.querySelector(".playhead").getBoundingClientRect().left + 1 - line.left) / line.width) * duration;
+};
+"""
+
+
+# --- files of columns ---
+
+
+def values_of(level):
+    return np.frombuffer(level.content, f"<{level.type}").reshape(level.columns, level.rows)
+
+
+def test_a_spectrogram_has_three_levels_of_means_and_the_last_column_is_of_what_is_left():
+    log_mel = np.random.default_rng(0).normal(-3, 2, (1_000, 4)).astype(np.float32)
+    levels, low, high = spectrogram_levels(log_mel)
+    assert [(level.step, level.columns, level.rows) for level in levels] == [(1, 1_000, 4), (8, 125, 4), (64, 16, 4)]
+    shown = np.clip(log_mel, low, high)
+    for level in levels:
+        means = [shown[start : start + level.step].mean(axis=0) for start in range(0, 1_000, level.step)]
+        np.testing.assert_allclose(values_of(level) / 255 * (high - low) + low, means, atol=0.51 * (high - low) / 255)
+
+
+def test_a_silent_spectrogram_is_dark_and_not_a_division_by_zero():
+    levels, low, high = spectrogram_levels(np.full((10, 64), -6.9, np.float32))
+    assert high > low
+    assert not values_of(levels[0]).any()
+
+
+def test_relevance_keeps_sign_and_scale_in_sixteen_bits():
+    relevance = np.random.default_rng(1).normal(0, 0.01, (200, 8)).astype(np.float32)
+    levels, most = relevance_levels(relevance)
+    assert [level.step for level in levels] == list(MAP_STEPS)
+    np.testing.assert_allclose(values_of(levels[0]) / 32_767 * most, relevance, atol=most / 32_767)
+    assert relevance_levels(np.zeros((3, 2), np.float32))[1] > 0
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 100_000])
+def test_every_level_of_samples_holds_the_lowest_and_the_highest_of_each_stretch(count):
+    samples = np.random.default_rng(count).uniform(-1.2, 1.2, count).astype(np.float32)
+    for level in sample_levels(samples):
+        slow = [
+            (samples[start : start + level.step].min(), samples[start : start + level.step].max())
+            for start in range(0, count, level.step)
+        ]
+        np.testing.assert_allclose(values_of(level) / 32_767, np.clip(slow, -1, 1), atol=1 / 32_767)
+
+
+def test_a_profile_is_there_as_it_is_and_by_its_extremes():
+    profile = np.sin(np.arange(100) / 7)
+    finest, coarser, coarsest = profile_levels(profile)
+    np.testing.assert_array_equal(values_of(finest)[:, 0], profile.astype(np.float32))
+    assert values_of(coarser)[1].tolist() == pytest.approx([profile[16:32].min(), profile[16:32].max()])
+    assert values_of(coarsest).tolist() == [pytest.approx([profile.min(), profile.max()])]
+
+
+# --- in the browser ---
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    if browser_path() is None:
+        missing = "no Chromium on this machine"
+        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("player")
+    with running_app(folder / "data", folder / "app.log", "tests/player_page.py") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, address):
+    """A function that opens a page of players; no script error may come until the test ends."""
+    errors, contexts = [], []
+
+    def open_page(show, before=None, **context):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **context))
+        contexts[-1].set_default_timeout(LONGEST_WAIT_MS)
+        page = contexts[-1].new_page()
+        page.add_init_script(SPY)
+        page.on("pageerror", lambda error: errors.append(error))
+        if before:
+            before(page)
+        page.goto(f"{address}/?show={show}")
+        page.locator(".timeline[aria-valuenow]").first.wait_for()
+        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def time_at(page, x, duration):
+    return x / page.locator(".timeline").first.bounding_box()["width"] * duration
+
+
+def click_at(page, share, y=100, **how):
+    """Click on the time line of the first player; return the share of its width that was really hit."""
+    line = page.locator(".timeline").first
+    width = line.bounding_box()["width"]
+    x = round(share * width)
+    line.click(position={"x": x, "y": y}, **how)
+    return x / width
+
+
+def drag(page, locator, start, end, y=15):
+    """Drag from one share of an element's width to another."""
+    box = locator.bounding_box()
+    page.mouse.move(box["x"] + start * box["width"], box["y"] + y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + (start + end) / 2 * box["width"], box["y"] + y)
+    page.mouse.move(box["x"] + end * box["width"], box["y"] + y)
+    page.mouse.up()
+
+
+def clock(page):
+    return float(page.locator(".clock .now").first.inner_text())
+
+
+def position(page):
+    return page.locator("audio").first.evaluate("audio => audio.currentTime")
+
+
+@pytest.mark.browser
+def test_the_playhead_moves_in_step_with_the_media_element(opened):
+    page = opened("whole")
+    page.get_by_role("button", name="Play (Space)").click()
+    page.wait_for_function("media()[0].currentTime > 0.1")
+    apart = page.evaluate(
+        """() => new Promise((done) => {
+          const apart = [];
+          const look = () => {
+            apart.push(playheadTime(roots()[0], 12) - media()[0].currentTime);
+            apart.length < 40 ? requestAnimationFrame(look) : done(apart);
+          };
+          requestAnimationFrame(look);
+        })"""
+    )
+    # A frame is drawn before or after it is looked at here.
+    assert np.median(np.abs(apart)) < 0.03
+    page.get_by_role("button", name="Pause (Space)").click()
+    assert page.evaluate("media()[0].paused")
+    assert clock(page) == pytest.approx(position(page), abs=0.002)
+
+
+@pytest.mark.browser
+def test_a_focus_region_plays_by_the_clock_of_web_audio_and_ends_at_its_end(opened):
+    page = opened("whole")
+    page.locator(".region").nth(1).click()
+    page.wait_for_function("sounds.length && sounds[0].context.currentTime > sounds[0].when + 0.1")
+    apart = page.evaluate(
+        """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+          const { when, context } = sounds[0];
+          done(playheadTime(roots()[0], 12) - 2.6 - (context.currentTime - (context.outputLatency || 0) - when));
+        })))"""
+    )
+    assert abs(apart) < 0.05
+    page.wait_for_function("sounds[0].ended")
+    assert page.evaluate("sounds[0].length") == pytest.approx(0.6, abs=1e-6)
+    assert page.evaluate("sounds[0].context.sampleRate") == 16_000
+    expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
+    assert clock(page) == pytest.approx(3.2, abs=0.001)
+    assert page.evaluate("media().every((one) => one.paused)")
+
+
+@pytest.mark.browser
+def test_a_pause_within_a_stretch_fades_for_five_milliseconds(opened):
+    page = opened("whole")
+    page.locator(".region").first.click()
+    page.wait_for_function("sounds.length && sounds[0].context.currentTime > sounds[0].when + 0.05")
+    page.keyboard.press("Space")
+    assert page.evaluate("sounds[0].stopIn") == pytest.approx(0.005, abs=1e-4)
+    at = clock(page)
+    assert 0.3 < at < 0.9
+    page.keyboard.press("Space")
+    page.wait_for_function("sounds.length === 2")
+    assert page.evaluate("sounds[1].offset") == pytest.approx(at - 0.3, abs=0.02)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("playing", [False, True])
+def test_a_seek_lands_within_twenty_milliseconds(opened, playing):
+    page = opened("whole")
+    if playing:
+        page.evaluate("media()[0].muted = true")
+        page.get_by_role("button", name="Play (Space)").click()
+        page.wait_for_function("media()[0].currentTime > 0.05")
+    # The element's own word for where it was told to go, noted before it has gone on.
+    page.evaluate("media()[0].addEventListener('seeking', (event) => (window.sought = event.target.currentTime))")
+    for share in (0.1, 0.73, 0.41):
+        page.evaluate("window.sought = null")
+        wished = 12 * click_at(page, share)
+        page.wait_for_function("window.sought !== null")
+        # One pixel is 11 ms here.
+        assert abs(page.evaluate("window.sought") - wished) < (0.3 if playing else 0.02)
+        if not playing:
+            assert clock(page) == pytest.approx(wished, abs=0.02)
+
+
+@pytest.mark.browser
+def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fades(opened):
+    page = opened("whole")
+    rendered = page.evaluate(
+        """async (script) => {
+          const player = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+          const url = media()[0].src;
+          const header = await player.readHeader(url);
+          const stretch = await player.fetchStretch(url, header, { start: 1.2345, end: 2.1 });
+          const samples = player.withFades(stretch, header.rate);
+          const context = new OfflineAudioContext(1, samples.length, header.rate);
+          player.playSamples(context, samples, header.rate, 0, false);
+          return [...(await context.startRendering()).getChannelData(0)];
+        }""",
+        JAVASCRIPT,
+    )
+    heard = recording(12.0, 16_000, 0)
+    decoded, _ = soundfile.read(io.BytesIO(wav_bytes(heard.samples, 16_000)), dtype="float32")
+    region, fade = Region(1.2345, 2.1), FocusSettings().fade_s
+    expected = region_samples(replace(heard, samples=decoded), region, fade)
+    inner = slice(round(fade * 16_000), -round(fade * 16_000))
+    assert len(rendered) == len(expected)
+    np.testing.assert_array_equal(np.float32(rendered)[inner], expected[inner])
+    np.testing.assert_allclose(rendered, expected, atol=1e-7)
+    assert abs(rendered[0]) < 1e-4
+    assert abs(rendered[-1]) < 1e-4
+
+
+@pytest.mark.browser
+def test_chunks_before_the_samples_are_stepped_over_and_other_formats_refused(opened):
+    page = opened("going")
+    headers = page.evaluate(
+        """async (script) => {
+          const player = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+          const wav = (channels) => {
+            const view = new DataView(new ArrayBuffer(70));
+            const text = (at, name) => [...name].forEach((_, n) => view.setUint8(at + n, name.charCodeAt(n)));
+            text(0, "RIFF"); text(8, "WAVE"); text(12, "LIST"); view.setUint32(16, 3, true);
+            text(24, "fmt "); view.setUint32(28, 16, true); view.setUint16(34, channels, true);
+            view.setUint32(36, 22050, true); view.setUint16(46, 16, true);
+            text(48, "data"); view.setUint32(52, 14, true);
+            return URL.createObjectURL(new Blob([view]));
+          };
+          const read = (url) => player.readHeader(url).catch((error) => error.message);
+          return [await read(wav(1)), await read(wav(2)), await read(URL.createObjectURL(new Blob(["no"])))];
+        }""",
+        JAVASCRIPT,
+    )
+    assert headers[0] == {"rate": 22_050, "offset": 56, "samples": 7}
+    assert "one channel" in headers[1]
+    assert isinstance(headers[2], str)
+
+
+@pytest.mark.browser
+def test_the_keys_do_what_the_list_of_keys_says(opened):
+    page = opened("whole")
+    line = page.locator(".timeline")
+    page.keyboard.press("Space")
+    page.wait_for_timeout(100)
+    assert page.evaluate("media()[0].paused")
+    line.focus()
+    page.keyboard.press("End")
+    assert clock(page) == 12
+    page.keyboard.press("ArrowLeft")
+    assert clock(page) == pytest.approx(12 - 12 / 50, abs=0.001)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert clock(page) == pytest.approx(0.48, abs=0.001)
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator(".said")).to_contain_text("Selected 0.480 to 1.200 seconds")
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.locator(".said")).to_contain_text("Selected 0.480 to 0.960 seconds")
+    page.keyboard.press("l")
+    expect(page.locator(".loop")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Space")
+    page.wait_for_function("sounds.length && sounds[0].context.currentTime > sounds[0].when + 0.7")
+    assert 0.48 <= clock(page) <= 0.96
+    page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+    expect(page.locator(".selection")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("extend the selection")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    before = page.locator(".minimap .seen").bounding_box()["width"]
+    page.keyboard.press("+")
+    expect(page.locator(".minimap .seen")).not_to_have_attribute("style", f"width: {before}px")
+    page.wait_for_timeout(100)
+    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(before / 1.5, abs=3)
+    page.keyboard.press("-")
+    page.wait_for_timeout(100)
+    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(before, abs=3)
+
+
+@pytest.mark.browser
+def test_python_hears_of_a_seek_and_of_a_selection_and_of_its_end(opened):
+    page = opened("whole")
+    at = 12 * click_at(page, 0.5)
+    expect(page.get_by_text(f"seek {at:.3f}")).to_be_visible()
+    drag(page, page.locator(".timeline"), 0.25, 0.5, y=100)
+    expect(page.get_by_text("selection Region(start_s=3")).to_be_visible()
+    page.locator(".timeline").focus()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("selection None")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_selection_at_half_speed_ends_within_thirty_milliseconds(opened):
+    page = opened("whole")
+    drag(page, page.locator(".timeline"), 0.25, 0.30, y=100)
+    page.get_by_label("Speed").select_option("0.5")
+    page.locator(".timeline").focus()
+    late = []
+    for _ in range(3):
+        end = page.evaluate(
+            """() => new Promise((done) => {
+              const audio = media()[0], pause = audio.pause.bind(audio);
+              audio.pause = () => { if (!audio.paused) done(audio.currentTime); pause(); };
+              roots()[0].querySelector(".play").click();
+            })"""
+        )
+        late.append((end - 12 * 0.30) / 0.5)
+        page.wait_for_timeout(100)
+    assert page.evaluate("sounds.length") == 0
+    assert page.evaluate("media()[0].preservesPitch")
+    # Another program may take the machine in one of three runs.
+    assert min(np.abs(late)) < 0.03
+
+
+@pytest.mark.browser
+def test_a_made_region_comes_to_python_and_stays_and_what_python_undoes_is_undone(opened):
+    page = opened("editable")
+    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    drag(page, lane, 0.5, 0.75)
+    expect(said).to_have_text(["region 0.500 1.000 first", "region 2.000 3.000 None"])
+    drag(page, lane, 0.6, 0.7)
+    expect(said).to_have_text(["region 0.500 1.000 first", "region 2.400 3.400 None"])
+    drag(page, lane, 0.8495, 0.95)
+    expect(said).to_have_text(["region 0.500 1.000 first", re.compile(r"region 2\.400 3\.80")])
+    page.locator(".region").nth(1).dblclick()
+    page.keyboard.type("second")
+    page.keyboard.press("Enter")
+    expect(said.nth(1)).to_contain_text("second")
+    page.keyboard.press("Delete")
+    expect(said).to_have_text(["region 0.500 1.000 first"])
+    expect(page.locator(".region")).to_have_text(["first"])
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".region")).to_have_text(["first", "second"])
+    page.locator(".timeline").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Home")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("r")
+    expect(said).to_have_text(["region 0.000 0.240 None", "region 0.500 1.000 first", re.compile(r"region 2\.4")])
+    expect(page.locator(".region")).to_have_text(["1", "first", "second"])
+
+
+@pytest.mark.browser
+def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
+    page = opened("editable")
+    box = page.locator(".regions").bounding_box()
+    y = box["y"] + 15
+    for place in range(4):
+        page.mouse.move(box["x"] + (0.3 + 0.15 * place) * box["width"], y)
+        page.mouse.down()
+        # While one is drawn Python answers to the one before.
+        page.wait_for_timeout(150 * place)
+        page.mouse.move(box["x"] + (0.4 + 0.15 * place) * box["width"], y)
+        page.mouse.up()
+    expect(page.get_by_test_id("stMarkdown")).to_have_count(5)
+    page.wait_for_timeout(500)
+    expect(page.locator(".region")).to_have_count(5)
+
+
+@pytest.mark.browser
+def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
+    page = opened("two")
+    playing = "media().map((one) => !one.paused)"
+    page.wait_for_function("media().length === 3")
+    play = page.get_by_role("button", name="Play (Space)")
+    play.first.click()
+    page.wait_for_function("!media()[0].paused")
+    play.last.click()
+    page.wait_for_function("!media()[1].paused")
+    assert page.evaluate(playing) == [False, True, False]
+    page.evaluate("media()[2].play()")
+    page.wait_for_function("media()[1].paused")
+    assert page.evaluate(playing) == [False, False, True]
+    page.locator(".region").click()
+    page.wait_for_function("sounds.length === 1")
+    assert page.evaluate(playing) == [False, False, False]
+    play.first.click()
+    page.wait_for_function("!media()[0].paused")
+    assert page.evaluate(playing) == [True, False, False]
+    assert page.evaluate("sounds[0].ended || sounds[0].stop > 0")
+
+
+@pytest.mark.browser
+def test_it_plays_on_while_the_page_runs_again_and_ends_when_it_is_taken_away(opened):
+    page = opened("going")
+    page.evaluate("window.mine = media()[0]")
+    page.get_by_role("button", name="Play (Space)").click()
+    page.wait_for_function("mine.currentTime > 0.1")
+    page.evaluate("mine.addEventListener('pause', () => (window.interrupted = true))")
+    page.get_by_text("Words above").click()
+    page.get_by_text("words above", exact=True).wait_for()
+    assert page.evaluate("!mine.paused && mine.isConnected && !window.interrupted")
+    page.get_by_text("Without player").click()
+    page.wait_for_function("mine.paused && !mine.isConnected")
+
+
+@pytest.mark.browser
+def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
+    page = opened("going")
+    page.locator(".region").click()
+    page.wait_for_function("sounds.length === 1")
+    page.get_by_text("Without player").click()
+    page.wait_for_function("sounds[0].stop > 0")
+    assert not page.evaluate("sounds[0].ended && sounds[0].context.currentTime > sounds[0].when + 5")
+
+
+@pytest.mark.browser
+def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
+    asked = []
+
+    def note(page):
+        page.on("response", lambda answer: asked.append(answer) if "/media/" in answer.url else None)
+
+    page = opened("hour", before=note)
+    page.wait_for_timeout(1_500)
+    tiles = [answer for answer in asked if "range" in answer.request.headers and not answer.url.endswith(".wav")]
+    sound = [answer for answer in asked if answer.url.endswith(".wav")]
+    assert 2 <= len(tiles) <= 6
+    assert len(sound) <= 6
+    assert all(answer.status == 206 for answer in tiles)
+    assert sum(int(answer.headers["content-length"]) for answer in tiles) < 1_000_000
+    del asked[:]
+    line = page.locator(".timeline")
+    line.focus()
+    for _ in range(12):
+        page.keyboard.press("+")
+    page.wait_for_timeout(1_500)
+    assert 1 <= len(asked) <= 24
+    assert sum(int(answer.headers["content-length"]) for answer in asked if answer.ok) < 8_000_000
+
+
+@pytest.mark.browser
+def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_picture(opened):
+    page = opened("tone")
+    lane_top, lane_height = 24 + 64 + 24, 192
+    y = lane_top + lane_height * (1 - (TONE_BAND + 0.5) / 64)
+    line = page.locator(".timeline")
+    box = line.bounding_box()
+    hz = round(float(band_centres_hz(SpectrogramSettings())[TONE_BAND]))
+    page.wait_for_timeout(500)
+    for share, level, relevance in ((0.75, 2.0, "0.5"), (0.25, -6.0, "0")):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + y)
+        expect(page.locator(".readout")).to_contain_text(f"{hz} Hz")
+        text = page.locator(".readout").inner_text()
+        shown = text.replace("−", "-").split(" · ")
+        assert float(shown[0].split()[0]) == pytest.approx(4 * share, abs=0.005)
+        assert float(shown[2].split()[0]) == pytest.approx(20 * math.log10(math.e) * level, abs=1)
+        assert shown[3] == f"relevance {relevance}"
+    page.mouse.move(0, 0)
+    page.locator(".overlay select").select_option("")
+    page.get_by_label("Colours of the spectrogram").select_option("grey")
+    page.wait_for_timeout(300)
+    brightness = page.evaluate(
+        """([y, shares]) => shares.map((share) => {
+          const canvas = roots()[0].querySelector("canvas.lanes");
+          const ratio = canvas.width / canvas.clientWidth;
+          const x = 58 + share * (canvas.clientWidth - 58);
+          return canvas.getContext("2d").getImageData(Math.round(x * ratio), Math.round(y * ratio), 1, 1).data[0];
+        })""",
+        [y, [0.25, 0.75]],
+    )
+    # Loud is dark on light paper.
+    assert brightness[0] > 200
+    assert brightness[1] < 60
+
+
+@pytest.mark.browser
+def test_the_wheel_zooms_about_the_pointer_with_control_pans_with_shift_and_else_scrolls_the_page(opened):
+    page = opened("whole")
+    box = page.locator(".timeline").bounding_box()
+    seen = page.locator(".minimap .seen")
+    whole = seen.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 100)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -315)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(200)
+    closer = seen.bounding_box()
+    assert closer["width"] == pytest.approx(whole["width"] / 2, rel=0.03)
+    assert closer["x"] + closer["width"] / 2 == pytest.approx(whole["x"] + whole["width"] / 2, abs=4)
+    page.keyboard.down("Shift")
+    page.mouse.wheel(0, 200)
+    page.keyboard.up("Shift")
+    page.wait_for_timeout(200)
+    assert seen.bounding_box()["x"] > closer["x"] + 20
+    before = seen.bounding_box()
+    page.mouse.wheel(0, 100)
+    page.wait_for_timeout(200)
+    assert seen.bounding_box()["width"] == before["width"]
+
+
+@pytest.mark.browser
+def test_two_fingers_zoom_and_one_selects(opened):
+    page = opened("whole", has_touch=True)
+    box = page.locator(".timeline").bounding_box()
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind, *shares):
+        points = [
+            {"x": box["x"] + share * box["width"], "y": box["y"] + 100, "id": number}
+            for number, share in enumerate(shares)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    whole = page.locator(".minimap .seen").bounding_box()["width"]
+    touch("touchStart", 0.4, 0.6)
+    touch("touchMove", 0.35, 0.65)
+    touch("touchMove", 0.3, 0.7)
+    touch("touchEnd")
+    page.wait_for_timeout(200)
+    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(whole / 2, rel=0.05)
+    expect(page.locator(".selection")).to_be_hidden()
+    touch("touchStart", 0.25)
+    touch("touchMove", 0.3)
+    touch("touchMove", 0.5)
+    touch("touchEnd")
+    expect(page.locator(".selection")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_tile_that_did_not_come_is_asked_for_again(opened):
+    failed = []
+
+    def fail_once(route):
+        if len(failed) < 3 and not route.request.url.endswith(".wav"):
+            failed.append(route.request.url)
+            route.fulfill(status=404, body="")
+        else:
+            route.continue_()
+
+    page = opened("tone", before=lambda page: page.route("**/media/**", fail_once))
+    page.wait_for_timeout(2_000)
+    assert len(failed) == 3
+    box = page.locator(".timeline").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 200)
+    expect(page.locator(".readout")).to_contain_text("dB")
+    expect(page.locator(".readout")).to_contain_text("relevance")
+
+
+@pytest.mark.browser
+def test_the_player_fits_a_narrow_window_and_speaks_to_screen_readers(opened):
+    page = opened("whole")
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    player = page.locator(".player").bounding_box()
+    for part in ("canvas.lanes", ".bar", ".minimap", ".regions"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= player["x"] - 1
+        assert box["x"] + box["width"] <= player["x"] + player["width"] + 1
+    slider = page.get_by_role("slider", name="Position in voice 0.wav")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(slider).to_have_attribute("aria-valuenow", "12.00")
+    expect(slider).to_have_attribute("aria-valuetext", "12.00 of 12.00 seconds")
+    expect(page.get_by_role("button", name="Region 2, 2.60 to 3.20 seconds")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_count(1)
