@@ -46,7 +46,8 @@ AudioBufferSourceNode.prototype.stop = function (when = 0) {
 };
 window.all = (what) => [...document.querySelectorAll(what)];
 window.roots = () => all("[data-testid=stBidiComponentIsolated]").map((host) => host.shadowRoot);
-window.media = () => [...roots().map((root) => root.querySelector("audio")), ...all("audio")];
+window.media = () => [...roots().map((root) => root?.querySelector("audio")), ...all("audio")].filter(Boolean);
+window.drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 window.playheadTime = (root, duration) => {
   const line = root.querySelector(".timeline").getBoundingClientRect();
   return ((root.querySelector(".playhead").getBoundingClientRect().left + 1 - line.left) / line.width) * duration;
@@ -151,10 +152,6 @@ def opened(browser, address):
     assert not errors
 
 
-def time_at(page, x, duration):
-    return x / page.locator(".timeline").first.bounding_box()["width"] * duration
-
-
 def click_at(page, share, y=100, **how):
     """Click on the time line of the first player; return the share of its width that was really hit."""
     line = page.locator(".timeline").first
@@ -175,6 +172,8 @@ def drag(page, locator, start, end, y=15):
 
 
 def clock(page):
+    """Return the time that is shown, once what was done last is drawn."""
+    page.evaluate("drawn()")
     return float(page.locator(".clock .now").first.inner_text())
 
 

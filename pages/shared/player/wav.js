@@ -3,9 +3,10 @@
 const FADE = 0.005;
 const FULL_SCALE = 32768;
 
-// From the first byte up to the one before `end`.
+// From the first byte up to the one before `end`. Not through the browser's cache: there a request waits for any other one
+// of the same file, and the media element's may take its time.
 async function fetchBytes(url, first, end) {
-  const answer = await fetch(url, { headers: { Range: `bytes=${first}-${end - 1}` } });
+  const answer = await fetch(url, { headers: { Range: `bytes=${first}-${end - 1}` }, cache: "no-store" });
   if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
   const bytes = await answer.arrayBuffer();
   return answer.status === 206 ? bytes : bytes.slice(first, end);
