@@ -3,13 +3,14 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, controls, frame, session, waiting
+from pages.shared import cached, controls, frame, session, timeline_section, waiting
 from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html, verdict_html
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
-from ser_core.audio import FULL_SCALE, READABLE
-from ser_core.errors import SerError
+from ser_core.audio import FULL_SCALE
+from ser_core.decoding import READABLE
+from ser_core.errors import RecordingTooLong, SerError
 from ser_core.recording import Recording
 from ser_core.samples import samples_here
 from ser_core.saved_analyses import data_folder, keep
@@ -26,7 +27,9 @@ def choose_recording() -> None:
             take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
-            "A recording of speech, at most ten minutes", help=f"Read are {READABLE}; found by content, not by name."
+            "A recording of speech, at most two hours",
+            help="More than ten minutes are shown as a timeline, from which any stretch can be opened. "
+            f"Read are {READABLE}; found by content, not by name.",
         )
         if given is not None:
             take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
@@ -56,9 +59,11 @@ def take_once(source: bytes, name: str, token: str) -> None:
 
 
 def take(source: bytes, name: str) -> str | None:
-    """Read a recording and turn to it; return and show why where it is refused."""
+    """Read a recording and turn to it, or to its timeline; return and show why where it is refused."""
     try:
         session.hold(source, name)
+    except RecordingTooLong:
+        session.hold_long(source, name)
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return str(refusal)
@@ -103,6 +108,8 @@ def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
 frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
 choose_recording()
 chosen = controls.sidebar()
+if (long := session.held_long()) is not None:
+    timeline_section.show(long)
 if chosen is not None:
     st.subheader(chosen.recording.name, divider="gray")
     show_sound(chosen.recording)

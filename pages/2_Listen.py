@@ -2,36 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import audible_section, cached, frame, session, waiting
+from pages.shared import audible_section, cached, focus_section, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
 from pages.shared.player import player
-from ser_core.analysis import Analysis
 from ser_core.explanation import EXPLAINERS
-from ser_core.focus import focus_in_words
+from ser_core.focus import focus_in_words, focus_level
 from ser_core.overview_picture import METHOD_NAMES
-
-
-def show_regions(analysis: Analysis, fade_s: float) -> None:
-    """List the focus regions, each with what it is worth, its sound and a file to take away."""
-    for number, focus in enumerate(analysis.focus, start=1):
-        region = focus.region
-        sound = cached.region_sound(analysis.recording.sha256, region, fade_s, analysis.recording)
-        what, play, download = st.columns([3, 4, 1], vertical_alignment="center")
-        what.markdown(
-            f"**{number}** · {region.start_s:.2f} to {region.end_s:.2f} s  \n"
-            f"{region.duration_s:.2f} s long, {100 * focus.share:.0f} % of the evidence"
-        )
-        play.audio(sound)
-        download.download_button(
-            "WAV",
-            sound,
-            f"focus-{number}.wav",
-            "audio/wav",
-            key=f"wav_{number}",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-
 
 frame.begin("Listen", "👂", "Hear the very stretches that decided.")
 chosen, listening = waiting.heard_recording()
@@ -45,25 +21,28 @@ method = st.segmented_control(
 )
 analysis, explanation = waiting.explained_by(method, chosen, listening)
 st.html(verdict_html(analysis))
+focus_section.sliders()
+words = focus_section.words_of(analysis.recording)
+rows = focus_section.rows(analysis, words)
+hearing = audible_section.hearing(analysis, explanation, chosen.classifier)
+heard = hearing.result if hearing and hearing.state == "done" else None
 player(
     analysis.recording,
     key="player",
     spectrogram=analysis.spectrogram,
     overlays={METHOD_NAMES[method]: explanation},
     profile=analysis.profile,
-    threshold=0.0,
+    threshold=focus_level(analysis.profile, chosen.settings.focus),
     analysis=analysis,
     regions=[focus.region for focus in analysis.focus],
     regions_title="Focus regions",
+    region_table=focus_section.table(analysis, rows),
+    words=words,
+    other_sounds=heard and cached.changed_sounds(hearing.key, heard, analysis.recording),
 )
-if words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
-    st.info(words, icon=":material/info:")
-if analysis.focus:
-    found = "one focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
-    st.markdown(
-        f"**{found.capitalize()} for {analysis.emotion}**",
-        help="Stretches of at least 0.1 s in which the smoothed evidence is above zero.",
-    )
-    show_regions(analysis, chosen.settings.focus.fade_s)
-if explanation.covered.any():
-    audible_section.show(analysis, explanation, chosen.classifier)
+if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
+    st.info(in_words, icon=":material/info:")
+focus_section.show_words(analysis, words)
+focus_section.downloads(analysis, rows)
+if hearing:
+    audible_section.show(analysis, hearing)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ser_core.recording import Recording
 from ser_core.regions import FocusRegion, Region
-from ser_core.settings import SpectrogramSettings
+from ser_core.settings import FocusSettings, SpectrogramSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,15 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Everything that is known about one recording with one model; `profile` is None where nothing was explained."""
+    """Everything that is known about one recording with one model.
+
+    Attributes
+    ----------
+    profile : ndarray of shape (frames,) or None
+        None where nothing was explained.
+    focus_settings : FocusSettings
+        What `profile` and `focus` were read with.
+    """
 
     recording: Recording
     model_name: str
@@ -128,4 +136,5 @@ class Analysis:
     explanations: dict[str, Explanation] = field(default_factory=dict)
     profile: np.ndarray | None = None
     focus: tuple[FocusRegion, ...] = ()
+    focus_settings: FocusSettings = field(default_factory=FocusSettings)
     warnings: tuple[str, ...] = ()

@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +16,43 @@ import numpy as np
 from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.overview_picture import save_overview
 from ser_core.region_audio import region_samples, wav_bytes
-from ser_core.settings import FocusSettings
 from ser_core.spectrogram import band_centres_hz
 
 LONGEST_NAME_BYTES = 200
 
 
-def save_analysis(
-    analysis: Analysis, folder: Path, focus_settings: FocusSettings, more: dict[str, bytes] | None = None
-) -> None:
+def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
     """Write an analysis' folder, whole or not at all; one that is there already is replaced.
 
     `more` are further files for the folder, by name.
     """
+    with written_whole(folder) as half_written:
+        _write(analysis, half_written, more or {})
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     half_written = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(half_written, ignore_errors=True)
+    half_written.mkdir()
     try:
-        _write(analysis, half_written, focus_settings, more or {})
+        yield half_written
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(half_written, folder)
     finally:
         shutil.rmtree(half_written, ignore_errors=True)
 
 
-def _write(analysis: Analysis, folder: Path, focus_settings: FocusSettings, more: dict[str, bytes]) -> None:
-    (folder / "focus").mkdir(parents=True)
+def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
+    (folder / "focus").mkdir()
     files = [
         f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
         for number, f in enumerate(analysis.focus, 1)
     ]
     for name, focus in zip(files, analysis.focus, strict=True):
-        samples = region_samples(analysis.recording, focus.region, focus_settings.fade_s)
+        samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
     text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "analysis.json").write_text(text + "\n", encoding="utf-8")
@@ -106,6 +114,7 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
             }
             for f, file in zip(analysis.focus, focus_files, strict=True)
         ],
+        "focus_settings": asdict(analysis.focus_settings),
         "warnings": list(analysis.warnings),
     }
 

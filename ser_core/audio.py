@@ -3,25 +3,21 @@
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import av
 import numpy as np
-import soundfile
 import soxr
 
+from ser_core.decoding import decoded
 from ser_core.errors import AudioRefused
 from ser_core.recording import Recording
 from ser_core.settings import AudioLimits
 
-READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, M4A (AAC) and WebM"
 FULL_SCALE = 0.999
 SILENCE_PEAK = 1e-4
 QUIET_RMS = 10 ** (-50 / 20)
 CLIPPED_SHARE = 5e-4
-
-# Small, so that a bomb is noticed early, and since the block in which a damaged file breaks off is lost whole.
-_BLOCK_FRAMES = 4_096
 
 
 def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
@@ -38,8 +34,10 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
 
     Raises
     ------
+    RecordingTooLong
+        If it is longer than the limits allow.
     AudioRefused
-        If it is missing, empty, not audio, outside the limits, silent, or holds samples that are not numbers.
+        If it is missing, empty, not audio, outside the other limits, silent, or holds samples that are not numbers.
     """
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
@@ -47,10 +45,87 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     name = name or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
-    samples, rate, warnings = _decode(source, name, limits)
-    samples, more = _checked(samples, rate, name, limits)
+    with decoded(io.BytesIO(source), name, limits) as sound:
+        samples = np.concatenate([np.empty(0, np.float32), *sound.blocks])
+    check = SoundCheck(sound.sample_rate_hz)
+    check.add(samples)
+    check.refuse(name, limits)
+    samples = check.scaled(samples)
     samples.setflags(write=False)
-    return Recording(name, hashlib.sha256(source).hexdigest(), samples, rate, (*warnings, *more))
+    warnings = (*sound.warnings, *check.warnings())
+    return Recording(name, hashlib.sha256(source).hexdigest(), samples, sound.sample_rate_hz, warnings)
+
+
+class SoundCheck:
+    """What the gate asks of samples, which may come in blocks; they are silent, loud or clipped only as a whole.
+
+    Attributes
+    ----------
+    count : int
+        Samples so far.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.count = 0
+        self._rate = sample_rate_hz
+        self._wrong, self._first_wrong = 0, 0
+        self._peak, self._clipped, self._squares = 0.0, 0, 0.0
+
+    @property
+    def full_scale(self) -> float:
+        """What the samples are divided by, so that none is louder than full scale."""
+        return self._peak if self._peak > 1.001 else 1.0
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take note of samples of shape (n,), float32, that follow those before."""
+        numbers = np.isfinite(samples)
+        if not numbers.all():
+            self._first_wrong = self._first_wrong if self._wrong else self.count + int(numbers.argmin())
+            self._wrong += int(np.count_nonzero(~numbers))
+        elif len(samples):
+            loudness, before = np.abs(samples), self.full_scale
+            self._peak = max(self._peak, float(loudness.max()))
+            if self.full_scale * FULL_SCALE > before:
+                self._clipped = 0  # what seemed to be full scale is not
+            self._clipped += int(np.count_nonzero(loudness >= np.float32(FULL_SCALE * self.full_scale)))
+            self._squares += float(np.square(samples, dtype=np.float64).sum())
+        self.count += len(samples)
+
+    def refuse(self, name: str, limits: AudioLimits) -> None:
+        """Raise AudioRefused if the samples are too few, not numbers, or silent."""
+        if self.count < limits.shortest_s * self._rate:
+            raise AudioRefused(
+                f"{name}: the recording lasts {self.count / self._rate:.3f} s; at least {limits.shortest_s:g} s are "
+                "needed. Record it again, a little longer."
+            )
+        if self._wrong:
+            raise AudioRefused(
+                f"{name}: {self._wrong} of {self.count} samples are not numbers (NaN or infinity), "
+                f"the first at {self._first_wrong / self._rate:.3f} s. Export it again."
+            )
+        if self._peak < SILENCE_PEAK:
+            raise AudioRefused(f"{name}: the recording is silent. Check the microphone and record it again.")
+
+    def scaled(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as they are analysed, float32: none is louder than full scale."""
+        return samples if self.full_scale == 1 else samples / np.float32(self.full_scale)
+
+    def warnings(self) -> list[str]:
+        """Return what a person should know before they trust the result."""
+        warnings = []
+        if self.full_scale > 1:
+            loud = 20 * np.log10(self.full_scale)
+            warnings.append(f"Louder than full scale by {loud:.1f} dB; it was scaled down to full scale.")
+        clipped = self._clipped / self.count
+        if clipped > CLIPPED_SHARE:
+            warnings.append(
+                f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. "
+                "Record with less gain for a result to trust."
+            )
+        rms = np.sqrt(self._squares / self.count) / self.full_scale
+        if rms < QUIET_RMS:
+            warnings.append(f"Very quiet: {20 * np.log10(rms):.0f} dBFS on average. Move closer to the microphone.")
+        return warnings
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -64,6 +139,17 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(samples, from_hz, to_hz, quality="VHQ").astype(np.float32, copy=False)
 
 
+def resample_blocks(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """Yield samples at another rate in blocks of shape (n,), float32; together they are what `resample` returns."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32", quality="VHQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
 def file_bytes(path: Path, limits: AudioLimits | None = None) -> bytes:
     """Return a file as it is.
 
@@ -72,144 +158,30 @@ def file_bytes(path: Path, limits: AudioLimits | None = None) -> bytes:
     AudioRefused
         If it is not there, may not be read or is too large; nothing of a file that is too large is read.
     """
-    limits = limits or AudioLimits()
+    with readable(path, limits or AudioLimits()):
+        return path.read_bytes()
+
+
+@contextmanager
+def readable(path: Path, limits: AudioLimits) -> Iterator[None]:
+    """Refuse a file that is not there or too large, and what goes wrong while it is read, each with AudioRefused."""
     if not path.is_file():
         raise AudioRefused(f"{path.name}: there is no such file. Check the path.")
-    if path.stat().st_size > limits.largest_file_bytes:
-        raise AudioRefused(
-            f"{path.name}: the file has {path.stat().st_size / 2**20:.0f} MiB; "
-            f"at most {limits.largest_file_bytes / 2**20:.0f} MiB are read. Cut it, or save it as FLAC."
-        )
+    check_size(path.stat().st_size, path.name, limits)
     try:
-        return path.read_bytes()
+        yield
     except OSError as reason:
         raise AudioRefused(
             f"{path.name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
         ) from None
 
 
-def _decode(data: bytes, name: str, limits: AudioLimits) -> tuple[np.ndarray, int, list[str]]:
-    try:
-        return _decode_with_soundfile(data, name, limits)
-    except soundfile.LibsndfileError:
-        pass
-    try:
-        return _decode_with_av(data, name, limits)
-    except (av.FFmpegError, UnicodeDecodeError, ValueError):
+def check_size(size_bytes: int, name: str, limits: AudioLimits) -> None:
+    """Raise AudioRefused if a file is empty or too large."""
+    if not size_bytes:
+        raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
+    if size_bytes > limits.largest_file_bytes:
         raise AudioRefused(
-            f"{name}: this is not audio that can be read, or it is damaged at its start. "
-            f"Readable are {READABLE}; export it as one of these."
-        ) from None
-
-
-def _decode_with_soundfile(data: bytes, name: str, limits: AudioLimits) -> tuple[np.ndarray, int, list[str]]:
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
-        _check_format(file.samplerate, file.channels, name, limits)
-        promised, warnings = file.frames, []
-
-        def blocks() -> Iterator[np.ndarray]:
-            try:
-                while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                    with np.errstate(invalid="ignore", over="ignore"):  # what is not a number is refused later
-                        mixed = block.mean(axis=1)
-                    yield mixed
-            except soundfile.LibsndfileError:
-                warnings.append("The file is damaged: decoding stopped early, and only what came before was read.")
-
-        samples = _collect(blocks(), file.samplerate, name, limits)
-        cut = 0 < promised < 2**62 and len(samples) < 0.99 * promised
-        if not warnings and (cut or _ends_early(data)):
-            warnings.append("The file is truncated: it promises more sound than it holds.")
-        return samples, file.samplerate, warnings
-
-
-def _ends_early(data: bytes) -> bool:
-    """Whether a RIFF or Ogg container says that more should have followed; libsndfile reads on without a word."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        promised = int.from_bytes(data[4:8], "little") + 8
-        return len(data) < promised < 0xFFFFFFF0  # a stream of unknown length writes the largest size
-    if data[:4] == b"OggS":
-        last_page = data.rfind(b"OggS")
-        return not data[last_page + 5 : last_page + 6] or not data[last_page + 5] & 0x04
-    return False
-
-
-def _decode_with_av(data: bytes, name: str, limits: AudioLimits) -> tuple[np.ndarray, int, list[str]]:
-    warnings: list[str] = []
-    with av.open(io.BytesIO(data)) as container:
-        if not container.streams.audio:
-            raise AudioRefused(f"{name}: the file holds no sound. Choose a recording of speech.")
-        frames = container.decode(container.streams.audio[0])
-        first = next(frames, None)
-        if first is None:
-            raise AudioRefused(f"{name}: the file holds no sound. Record or export it again.")
-        rate = first.sample_rate
-        _check_format(rate, first.layout.nb_channels, name, limits)
-        to_float = av.AudioResampler(format="fltp")
-
-        def blocks() -> Iterator[np.ndarray]:
-            yield from (part.to_ndarray().mean(axis=0) for part in to_float.resample(first))
-            try:
-                for frame in frames:
-                    yield from (part.to_ndarray().mean(axis=0) for part in to_float.resample(frame))
-            except av.FFmpegError:
-                warnings.append("The file is damaged: decoding stopped early, and only what came before was read.")
-
-        samples = _collect(blocks(), rate, name, limits)
-        if container.duration and len(samples) / rate < container.duration / av.time_base * 0.9 - 0.5:
-            warnings.append("The file is truncated: it promises more sound than it holds.")
-        return samples, rate, warnings
-
-
-def _check_format(rate: int, channels: int, name: str, limits: AudioLimits) -> None:
-    if not limits.lowest_rate_hz <= rate <= limits.highest_rate_hz:
-        raise AudioRefused(
-            f"{name}: the sample rate is {rate} Hz; needed are {limits.lowest_rate_hz} to {limits.highest_rate_hz} Hz. "
-            "Export it at 16 000 or 48 000 Hz."
+            f"{name}: the file has {size_bytes / 2**20:.0f} MiB; "
+            f"at most {limits.largest_file_bytes / 2**20:.0f} MiB are read. Cut it, or save it as FLAC."
         )
-    if not 1 <= channels <= limits.most_channels:
-        raise AudioRefused(
-            f"{name}: the file has {channels} channels; at most {limits.most_channels} are mixed down. "
-            "Export one or two."
-        )
-
-
-def _collect(blocks: Iterator[np.ndarray], rate: int, name: str, limits: AudioLimits) -> np.ndarray:
-    kept, total = [], 0
-    for block in blocks:
-        kept.append(block)
-        total += len(block)
-        if total > limits.longest_s * rate:
-            raise AudioRefused(
-                f"{name}: the recording is longer than {limits.longest_s / 60:g} minutes. Cut it into shorter pieces."
-            )
-    return np.concatenate(kept).astype(np.float32, copy=False) if kept else np.empty(0, np.float32)
-
-
-def _checked(samples: np.ndarray, rate: int, name: str, limits: AudioLimits) -> tuple[np.ndarray, list[str]]:
-    if len(samples) < limits.shortest_s * rate:
-        raise AudioRefused(
-            f"{name}: the recording lasts {len(samples) / rate:.3f} s; at least {limits.shortest_s:g} s are needed. "
-            "Record it again, a little longer."
-        )
-    if wrong := int(np.count_nonzero(~np.isfinite(samples))):
-        raise AudioRefused(
-            f"{name}: {wrong} of {len(samples)} samples are not numbers (NaN or infinity). Export it again."
-        )
-    warnings = []
-    peak = float(np.abs(samples).max())
-    if peak < SILENCE_PEAK:
-        raise AudioRefused(f"{name}: the recording is silent. Check the microphone and record it again.")
-    if peak > 1.001:
-        warnings.append(f"Louder than full scale by {20 * np.log10(peak):.1f} dB; it was scaled down to full scale.")
-        samples = samples / np.float32(peak)
-    clipped = float(np.mean(np.abs(samples) >= FULL_SCALE))
-    if clipped > CLIPPED_SHARE:
-        warnings.append(
-            f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. "
-            "Record with less gain for a result to trust."
-        )
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    if rms < QUIET_RMS:
-        warnings.append(f"Very quiet: {20 * np.log10(rms):.0f} dBFS on average. Move closer to the microphone.")
-    return np.ascontiguousarray(samples, dtype=np.float32), warnings

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ser_core.commands import analyse, compare, evaluate, experiment, train
+from ser_core.commands import analyse, compare, evaluate, experiment, timeline, train
 from ser_core.errors import SerError
 
 
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m ser_core", description="Which emotion is heard in speech, and where the evidence lies."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (analyse, train, evaluate, compare, experiment):
+    for command in (analyse, timeline, train, evaluate, compare, experiment):
         command.add(commands)
     asked = parser.parse_args(arguments)
     try:

@@ -9,8 +9,24 @@ class AudioRefused(SerError):
     """A file that is not audio, or audio outside the limits."""
 
 
+class RecordingTooLong(AudioRefused):
+    """Audio that is longer than what was asked of it allows."""
+
+
 class SettingsRefused(SerError):
     """A setting or an argument outside its range."""
+
+
+class WordsRefused(SerError):
+    """A file of words and their times that cannot be read."""
+
+
+class AnnotationsRefused(SerError):
+    """Marks that cannot be, or a file of them that cannot be read."""
+
+
+class AnnotationsOutdated(AnnotationsRefused):
+    """A change to a mark that somebody else has changed meanwhile."""
 
 
 class CorpusRefused(SerError):

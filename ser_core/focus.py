@@ -10,7 +10,7 @@ from ser_core.settings import FocusSettings, SpectrogramSettings
 def focus_regions(
     profile: np.ndarray, covered: np.ndarray, duration_s: float, settings: FocusSettings, frames: SpectrogramSettings
 ) -> tuple[FocusRegion, ...]:
-    """Return where the profile is above zero for long enough, in order of time.
+    """Return where the profile is above the threshold for long enough, in order of time.
 
     Gaps shorter than `longest_closed_gap_s` are closed first, unless a frame in them is not covered; then what is
     shorter than `shortest_region_s` is dropped.
@@ -27,8 +27,9 @@ def focus_regions(
     Kim and Kwak 2024, Figs 30 and 31.
     """
     positive = float(profile[profile > 0].sum())
+    above = profile > focus_level(profile, settings)
     found = []
-    for start, end in _runs(_gaps_closed(profile > 0, covered, settings.longest_closed_gap_s / frames.frame_hop_s)):
+    for start, end in _runs(_gaps_closed(above, covered, settings.longest_closed_gap_s / frames.frame_hop_s)):
         if (end - start) * frames.frame_hop_s < settings.shortest_region_s - 1e-9:
             continue
         start_s, end_s = frame_edge_s(start, frames), min(frame_edge_s(end, frames), duration_s)
@@ -36,6 +37,11 @@ def focus_regions(
         share = float(inside[inside > 0].sum()) / positive
         found.append(FocusRegion(Region(float(start_s), float(end_s)), float(inside.mean()), share))
     return tuple(found)
+
+
+def focus_level(profile: np.ndarray, settings: FocusSettings) -> float:
+    """Return the level of a profile (frames,) above which focus lies; never below zero."""
+    return settings.threshold * max(float(profile.max(initial=0.0)), 0.0)
 
 
 def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
@@ -46,16 +52,16 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
     if (profile[covered] > 0).all():
         return (
-            f"All that was heard speaks for {emotion}: the evidence is above zero throughout, so focus is all of it. "
-            "Ask against one other emotion, or another explainer, to tell stretches apart."
+            f"All that was heard speaks for {emotion}: the evidence is above zero throughout. A higher threshold, "
+            "a question against one other emotion, or another explainer tells stretches apart."
         )
     return None
 
 
-def _gaps_closed(positive: np.ndarray, covered: np.ndarray, shorter_than: float) -> np.ndarray:
-    closed = positive.copy()
-    for start, end in _runs(~positive):
-        between = start > 0 and end < len(positive)
+def _gaps_closed(above: np.ndarray, covered: np.ndarray, shorter_than: float) -> np.ndarray:
+    closed = above.copy()
+    for start, end in _runs(~above):
+        between = start > 0 and end < len(above)
         if between and end - start < shorter_than - 1e-9 and covered[start:end].all():
             closed[start:end] = True
     return closed

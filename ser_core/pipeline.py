@@ -138,9 +138,13 @@ def hear_with(
 
 
 def with_hearing(analysis: Analysis, hearing: Hearing, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the explanation that a hearing gives of its emotion; the first gives the focus."""
-    explanation = hearing.explain(question_of(analysis, settings), analysis.emotions)
-    explained = replace(analysis, explanations=analysis.explanations | {hearing.method: explanation})
+    """Return the analysis with the explanation that a hearing gives of its emotion."""
+    return with_explanation(analysis, hearing.explain(question_of(analysis, settings), analysis.emotions), settings)
+
+
+def with_explanation(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with one more explanation; the first gives the profile and the focus."""
+    explained = replace(analysis, explanations=analysis.explanations | {explanation.method: explanation})
     return explained if analysis.explanations else with_focus(explained, explanation, settings)
 
 
@@ -185,7 +189,7 @@ def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisS
         explanation.relevance, explanation.covered, round(settings.focus.smoothing_s / frames.frame_hop_s)
     )
     focus = focus_regions(profile, explanation.covered, analysis.recording.duration_s, settings.focus, frames)
-    return replace(analysis, profile=profile, focus=focus)
+    return replace(analysis, profile=profile, focus=focus, focus_settings=settings.focus)
 
 
 def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:

@@ -1,6 +1,7 @@
 """Cut a region's sound from the recording's own samples."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import soundfile
@@ -30,6 +31,13 @@ def region_samples(recording: Recording, region: Region, fade_s: float) -> np.nd
         cut[:fade] *= ramp
         cut[-fade:] *= ramp[::-1]
     return cut
+
+
+def in_a_row(recording: Recording, regions: Sequence[Region], fade_s: float, gap_s: float = 0.4) -> np.ndarray:
+    """Return regions one after the other, each faded, with silence between; shape (n,), float32."""
+    gap = np.zeros(round(gap_s * recording.sample_rate_hz), np.float32)
+    pieces = [piece for region in regions for piece in (gap, region_samples(recording, region, fade_s))]
+    return np.concatenate(pieces[1:]) if pieces else np.empty(0, np.float32)
 
 
 def wav_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:

@@ -42,3 +42,14 @@ class FocusRegion:
     region: Region
     strength: float
     share: float
+
+
+def clock(seconds: float) -> str:
+    """Return a time in a recording as a clock shows it, in whole seconds: 2:03, or 1:02:03 after an hour.
+
+    >>> clock(123.9), clock(3723)
+    ('2:03', '1:02:03')
+    """
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"

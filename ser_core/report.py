@@ -17,7 +17,6 @@ from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
-from ser_core.settings import FocusSettings
 from ser_core.verdict import NO_SPEECH, NOT_SURE
 
 METHODS_IN_WORDS = {
@@ -83,8 +82,7 @@ def _verdict(analysis: Analysis) -> dict[str, str]:
 def _sounds(analysis: Analysis) -> dict[str, Any]:
     """Return the whole recording, None where it is too long, and the focus regions, as WAV."""
     recording, rate = analysis.recording, analysis.recording.sample_rate_hz
-    fade_s = FocusSettings().fade_s
-    cuts = [region_samples(recording, focus.region, fade_s) for focus in analysis.focus]
+    cuts = [region_samples(recording, focus.region, analysis.focus_settings.fade_s) for focus in analysis.focus]
     whole = recording.samples if recording.duration_s < LONGEST_WHOLE_S else None
     return {
         "whole": None if whole is None else _data_uri("audio/wav", wav_bytes(whole, rate)),

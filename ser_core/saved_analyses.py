@@ -45,7 +45,7 @@ def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Pa
     }
     folder = data / "analyses" / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
     files = {SOURCE: source, QUESTION: json.dumps(about, ensure_ascii=False).encode()}
-    save_analysis(analysis, folder, settings.focus, files)
+    save_analysis(analysis, folder, files)
     return folder
 
 

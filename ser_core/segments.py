@@ -1,5 +1,7 @@
 """Cut a log-mel spectrogram into the overlapping segments that networks see."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -34,6 +36,36 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
     last = len(log_mel) - length
     starts = np.append(np.arange(0, last, settings.hop_frames), last)
     return sliding_window_view(log_mel, length, axis=0)[starts].swapaxes(1, 2), starts
+
+
+def split_blocks_into_segments(
+    log_mels: Iterator[np.ndarray], settings: SegmentSettings
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cut a log-mel spectrogram that comes in blocks into the segments of the whole.
+
+    Parameters
+    ----------
+    log_mels : iterator of ndarray of shape (frames, bands), float32
+    settings : SegmentSettings
+        With `segment_frames`: where the whole is one segment there is nothing to cut.
+
+    Yields
+    ------
+    values, start_frames
+        As `split_into_segments` returns them; frames are counted from the beginning of the first block.
+    """
+    held, first = next(log_mels), 0
+    for log_mel in log_mels:
+        # So many that, wherever the end is, what is left holds the last segment.
+        ready = (len(held) - settings.segment_frames) // settings.hop_frames
+        if ready > 0:
+            end = (ready - 1) * settings.hop_frames + settings.segment_frames
+            values, starts = split_into_segments(held[:end], settings)
+            yield values, first + starts
+            held, first = held[ready * settings.hop_frames :], first + ready * settings.hop_frames
+        held = np.concatenate([held, log_mel])
+    values, starts = split_into_segments(held, settings)
+    yield values, first + starts
 
 
 def noise_floor(log_mel: np.ndarray) -> np.ndarray:

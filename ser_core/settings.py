@@ -124,9 +124,13 @@ class LimeSettings:
 
 @dataclass(frozen=True)
 class FocusSettings:
-    """How a map becomes a profile over time and the profile becomes regions."""
+    """How a map becomes a profile over time and the profile becomes regions.
+
+    `threshold` is a share of the profile's highest value; focus lies above it.
+    """
 
     smoothing_s: float = 0.10
+    threshold: float = 0.0
     shortest_region_s: float = 0.10
     longest_closed_gap_s: float = 0.10
     fade_s: float = 0.005
@@ -134,6 +138,11 @@ class FocusSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_s <= 2:
             raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")
+        if not 0 <= self.threshold < 1:
+            raise SettingsRefused(
+                f"A threshold of {self.threshold:g} is not a share of the profile's highest value; "
+                "choose at least 0 and less than 1."
+            )
 
 
 @dataclass(frozen=True)

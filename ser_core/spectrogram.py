@@ -1,5 +1,6 @@
 """From a recording to its log-mel spectrogram."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -39,8 +40,7 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
     ----------
     Kim and Kwak 2024, Tables 2 and 3; Hershey et al. 2017, arXiv:1609.09430, for the band limits and the offset.
     """
-    beyond = max(len(samples) - settings.window_samples, 0)
-    frames = 1 + -(-beyond // settings.hop_samples)
+    frames = frame_count(len(samples), settings)
     padded = np.zeros((frames - 1) * settings.hop_samples + settings.window_samples, np.float32)
     padded[: len(samples)] = samples
     result = np.empty((frames, settings.bands), np.float32)
@@ -51,6 +51,31 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
             magnitude = _mel_magnitude(settings)(torch.from_numpy(block)) * settings.audioset_scale
             result[first:end] = torch.log(magnitude + settings.log_offset).T
     return result
+
+
+def frame_count(samples: int, settings: SpectrogramSettings) -> int:
+    """Return how many frames so many samples have, the last of which lies in the last frame."""
+    return 1 + -(-max(samples - settings.window_samples, 0) // settings.hop_samples)
+
+
+def in_whole_frames(blocks: Iterator[np.ndarray], settings: SpectrogramSettings) -> Iterator[np.ndarray]:
+    """Cut samples that come in blocks into pieces whose frames, one piece after the other, are those of the whole.
+
+    Yields
+    ------
+    ndarray of shape (n,), float32
+        Each piece begins with the samples that its first frame shares with the one before.
+    """
+    held, begun = np.empty(0, np.float32), False
+    for block in blocks:
+        held = np.concatenate([held, block])
+        frames = 1 + (len(held) - settings.window_samples) // settings.hop_samples
+        if frames > 0:
+            begun = True
+            yield held[: (frames - 1) * settings.hop_samples + settings.window_samples]
+            held = held[frames * settings.hop_samples :]
+    if len(held) > settings.window_samples - settings.hop_samples or not begun:
+        yield held
 
 
 def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:

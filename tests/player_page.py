@@ -8,10 +8,11 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.shared.player import PlayerEvents, player
+from pages.shared.player import PlayerEvents, RegionTable, player
 from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
 from ser_core.profile import relevance_profile
 from ser_core.recording import Recording
+from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import FocusRegion, Region
 from ser_core.settings import SpectrogramSettings
 from tests.conftest import voice_like
@@ -139,6 +140,29 @@ def show_going() -> None:
         player(recording(6.0, 16_000, 1), key="going", regions=[Region(0.2, 5.8)])
 
 
+def show_heard() -> None:
+    """Two other sounds, tones, beside the voice; three regions in a table; three words."""
+    heard = recording(6.0, 16_000, 1)
+    time = np.arange(len(heard.samples)) / 16_000
+    loud = 0.2 if st.checkbox("Louder tones") else 0.1
+    regions = [Region(0.5, 1.1), Region(2.0, 2.4), Region(4.0, 5.0)]
+    player(
+        heard,
+        key="heard",
+        regions=regions,
+        region_table=RegionTable(
+            (("", "The number"), ("Share", "Part of all")),
+            tuple((str(number), "33 %") for number in (1, 2, 3)),
+            tuple(wav_bytes(region_samples(heard, region, 0.005), 16_000) for region in regions),
+        ),
+        words=[Region(0.5, 1.0, label="for"), Region(1.0, 1.6, label="sure"), Region(3.0, 4.2, label="always")],
+        other_sounds={
+            name: wav_bytes((loud * np.sin(2 * np.pi * hz * time)).astype(np.float32), 16_000)
+            for name, hz in (("low tone", 200), ("high tone", 400))
+        },
+    )
+
+
 st.set_page_config(layout="wide")
 SHOWN = {
     "whole": show_whole,
@@ -147,5 +171,6 @@ SHOWN = {
     "tone": show_tone,
     "hour": show_hour,
     "going": show_going,
+    "heard": show_heard,
 }
 SHOWN[st.query_params.get("show", "whole")]()

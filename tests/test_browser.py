@@ -1,7 +1,9 @@
 """The app in a real browser: from an upload and from the microphone to a focus region that plays."""
 
 import os
+import re
 
+import numpy as np
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
@@ -63,22 +65,21 @@ def page(browser, address):
 
 
 def focus_region_that_plays(page):
-    """Play the first focus region of the page Listen, in the player and by its own sound; return how long they are."""
+    """Play the first focus region of the page Listen; return how long the recording and the region are."""
     # Whichever explainer finds one: all-negative evidence is said in words instead.
     for explainer in ("Grad-CAM", "LIME", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
         page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-        if page.get_by_test_id("stAudio").count():
+        if page.locator(".player .region").count():
             break
-    page.locator(".player .region").first.click()
+    page.get_by_role("button", name="Play region 1").click()
     expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
-    sound = page.get_by_test_id("stAudio").first
-    sound.evaluate("audio => audio.play()")
-    page.wait_for_function("document.querySelector('[data-testid=stAudio]').currentTime > 0.02")
     expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
-    whole = page.locator(".player audio").evaluate("audio => audio.duration")
-    return whole, sound.evaluate("audio => audio.duration")
+    start, end = (float(page.locator(".table tbody tr").first.locator("td").nth(cell).inner_text()) for cell in (2, 3))
+    now = page.locator(".clock .now").inner_text()
+    assert abs(float(now) - end) < 0.02
+    return page.locator(".player audio").evaluate("audio => audio.duration"), end - start
 
 
 def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
@@ -168,3 +169,26 @@ def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
     link.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()
+
+
+def test_a_box_in_the_timeline_of_a_long_recording_and_the_keyboard_choose_what_is_opened(page, tmp_path, make_voice):
+    soundfile.write(tmp_path / "interview.flac", np.tile(make_voice(10.2, 8_000), 60), 8_000)
+    page.get_by_role("tab", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "interview.flac")
+    curves = page.locator(".js-plotly-plot .nsewdrag").first
+    curves.scroll_into_view_if_needed()
+    corner = curves.bounding_box()
+    page.mouse.move(corner["x"] + corner["width"] / 4, corner["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + corner["width"] / 3, corner["y"] + 90, steps=5)
+    page.mouse.move(corner["x"] + corner["width"] / 2, corner["y"] + 120, steps=5)
+    page.mouse.up()
+    # 10:12 in all; the pointer's pixel is a second wide.
+    opens = page.get_by_role("button", name=re.compile("Open 2:3[1-4] to 5:0[5-8] in the player"))
+    opens.wait_for()
+    start, _, end, *_ = opens.inner_text().split("Open ")[1].split()
+    thumb = page.get_by_role("slider", name="Stretch to open").last
+    thumb.focus()
+    page.keyboard.press("ArrowRight")
+    minutes, seconds = map(int, end.split(":"))
+    page.get_by_role("button", name=f"Open {start} to {minutes}:{seconds + 1:02d} in the player").wait_for()

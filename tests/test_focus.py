@@ -9,7 +9,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.focus import focus_in_words, focus_regions
+from ser_core.errors import SettingsRefused
+from ser_core.focus import focus_in_words, focus_level, focus_regions
 from ser_core.profile import relevance_profile
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
@@ -136,6 +137,24 @@ def test_gap_that_was_not_heard_is_not_closed():
 def test_end_is_clipped_to_the_end_of_the_recording():
     (found,) = regions_of(runs((20, 1.0)), duration_s=0.2)
     assert found.region.end_s == 0.2
+
+
+def test_focus_lies_above_a_share_of_the_highest_value_and_shares_stay_those_of_all_that_is_positive():
+    profile = runs((20, 1.0), (20, 2.0), (20, 4.0), (20, -9.0))
+    half = regions_of(profile, settings=FocusSettings(threshold=0.5))
+    assert stretches(half) == [(pytest.approx(0.4075), pytest.approx(0.6075))], "what is just as high does not count"
+    assert half[0].share == pytest.approx(4 / 7)
+    (lower,) = regions_of(profile, settings=FocusSettings(threshold=0.49))
+    assert lower.region.start_s == pytest.approx(0.2075)
+    assert regions_of(-profile, settings=FocusSettings(threshold=0.5))[0].strength == pytest.approx(9.0)
+    assert focus_level(np.array([-1.0, -3.0]), FocusSettings(threshold=0.5)) == 0
+    assert regions_of(runs((20, -1.0)), settings=FocusSettings(threshold=0.5)) == ()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan")])
+def test_a_threshold_that_is_no_share_is_refused(threshold):
+    with pytest.raises(SettingsRefused, match="share of the profile's highest value"):
+        FocusSettings(threshold=threshold)
 
 
 def test_limits_are_settings():

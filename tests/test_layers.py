@@ -12,12 +12,15 @@ ROOT = Path(__file__).parent.parent
 STAGES = {
     **dict.fromkeys(("__init__", "errors", "settings", "emotions", "regions", "recording", "analysis"), "0"),
     **dict.fromkeys(("torchaudio_import", "audio", "spectrogram", "segments", "selection"), "1"),
-    **dict.fromkeys(("voice_activity", "samples"), "1"),
+    **dict.fromkeys(("voice_activity", "prosody", "samples", "decoding", "long_recording"), "1"),
     **dict.fromkeys(("corpora", "splits"), "2"),
     **dict.fromkeys(("networks", "scores", "classifier", "checkpoint"), "3"),
     "learning": "4a",
     "explanation": "4b",
-    **dict.fromkeys(("profile", "focus", "region_audio", "audible_focus", "verdict"), "5"),
+    **dict.fromkeys(("timeline", "timeline_curves"), "5"),
+    **dict.fromkeys(
+        ("profile", "focus", "region_audio", "audible_focus", "verdict", "words", "focus_table", "annotations"), "5"
+    ),
     **dict.fromkeys(
         (
             "pipeline",
@@ -27,6 +30,7 @@ STAGES = {
             "report_picture",
             "report",
             "analysis_folder",
+            "timeline_folder",
             "saved_analyses",
             "training_process",
             "experiments",

@@ -252,18 +252,66 @@ def shown_by_player(app: AppTest) -> dict:
 def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itself(voice):
     app = with_recording("pages/2_Listen.py", voice)
     shown = shown_by_player(app)
-    assert len(json.dumps(shown)) < 12_000
+    assert len(json.dumps(shown)) < 16_000
     assert shown["recording"]["url"].endswith(".wav")
-    assert len(shown["regions"]) == words(app).count("% of the evidence")
+    assert len(shown["regions"]) == len(shown["regionTable"]["rows"]) > 0
     assert [one["name"] for one in shown["scores"]["emotions"]] == list(EMOTION_SETS["core4"])
 
 
-def test_listen_gives_every_focus_region_a_player_and_a_file(voice):
+def test_listen_lists_what_is_known_of_every_focus_region_with_its_sound(voice):
     app = with_recording("pages/2_Listen.py", voice)
     assert not app.exception
-    regions = words(app).count("% of the evidence")
-    assert len(app.get("audio")) == regions + 3  # the recording, the focus alone, all but the focus
-    assert len(app.get("download_button")) == regions
+    shown = shown_by_player(app)
+    titles = [column["title"] for column in shown["regionTable"]["columns"]]
+    for number, (region, row) in enumerate(zip(shown["regions"], shown["regionTable"]["rows"], strict=True), start=1):
+        cells = dict(zip(titles, row["cells"], strict=True))
+        assert cells[""] == str(number)
+        assert float(cells["Start (s)"]) == pytest.approx(region["start"], abs=0.005)
+        assert row["url"].endswith(".wav")
+    assert [button.label for button in app.get("download_button")] == [
+        "All regions, one WAV",
+        "Regions and table (ZIP)",
+    ]
+
+
+def test_regions_and_the_threshold_line_follow_the_sliders(voice):
+    app = with_recording("pages/2_Listen.py", voice)
+    low = shown_by_player(app)
+    app.slider(key="widget_threshold").set_value(95).run()
+    high = shown_by_player(app)
+    lasting = [sum(one["end"] - one["start"] for one in shown["regions"]) for shown in (low, high)]
+    assert low["profile"]["threshold"] == 0 < high["profile"]["threshold"]
+    assert lasting[1] < lasting[0]
+    assert "--threshold 0.95" in " ".join(code.value for code in app.code)
+    app.slider(key="widget_smoothing").set_value(0.4).run()
+    assert shown_by_player(app)["profile"]["levels"][0]["url"] != high["profile"]["levels"][0]["url"]
+    app.session_state["choices"]["threshold"] = 0
+    assert len(all_jobs(app)) == len(all_jobs(app.run())), "nothing is heard anew"
+
+
+def test_words_that_are_given_are_shown_and_those_under_focus_are_named(voice):
+    app = with_recording("pages/2_Listen.py", voice)
+    regions = [(one["start"], one["end"]) for one in shown_by_player(app)["regions"]]
+    (start, end), last = regions[0], len(voice) / 16_000
+    text = f"start_s,end_s,word\n{start},{end},*so*\n"
+    outside = [edge for edge in (0.0, last) if not any(a <= edge <= b for a, b in regions)]
+    app.file_uploader[0].set_value(("words.csv", text.encode(), "text/csv")).run()
+    assert not app.exception
+    shown = shown_by_player(app)
+    assert [one["label"] for one in shown["words"]] == ["*so*"], outside
+    assert shown["regionTable"]["columns"][-1]["title"] == "Words"
+    assert shown["regionTable"]["rows"][0]["cells"][-1] == "*so*"
+    assert r"Focus on: *\*so\**" in words(app)
+    app.button(key=next(b.key for b in app.button if b.label == "Forget the words")).click().run()
+    assert shown_by_player(app)["words"] == []
+
+
+def test_a_file_that_holds_no_words_is_refused_in_one_sentence(voice):
+    app = with_recording("pages/2_Listen.py", voice[:24_000])
+    app.file_uploader[0].set_value(("words.csv", b"a,b\n1,2\n", "text/csv")).run()
+    assert not app.exception
+    assert [error.value for error in app.error if "start_s, end_s, word" in error.value.replace("\\", "")]
+    assert shown_by_player(app)["words"] == []
 
 
 def test_listen_gives_the_focus_of_the_consensus_too(voice):
@@ -276,7 +324,6 @@ def test_listen_gives_the_focus_of_the_consensus_too(voice):
     assert [by_grad_cam["overlays"][0]["name"], by_all["overlays"][0]["name"]] == ["Grad-CAM", "Consensus"]
     assert by_all["profile"]["levels"][0]["url"] != by_grad_cam["profile"]["levels"][0]["url"]
     assert by_all["recording"] == by_grad_cam["recording"]
-    assert len(app.get("download_button")) == words(app).count("% of the evidence")
 
 
 def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
@@ -284,11 +331,14 @@ def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_b
     said = [caption.value for caption in app.caption if "with the focus alone" in caption.value]
     assert len(said) == 1
     assert words(app).count('class="scores"') == 3
-    sounds = len(app.get("audio"))
+    before = shown_by_player(app)["sounds"]
+    assert [one["name"] for one in before] == ["the recording", "the focus alone", "all but the focus"]
     app.slider(key="widget_share").set_value(60).run()
     app = finished(app)
     assert not app.exception
-    assert len(app.get("audio")) == sounds
+    after = shown_by_player(app)["sounds"]
+    assert after[0] == before[0]
+    assert after[1]["url"] != before[1]["url"]
 
 
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):

@@ -18,7 +18,6 @@ from ser_core.regions import FocusRegion, Region
 from ser_core.scores import softmax
 from ser_core.settings import (
     AnalysisSettings,
-    FocusSettings,
     LimeSettings,
     OcclusionSettings,
     SpectrogramSettings,
@@ -297,7 +296,7 @@ def test_an_analysis_stops_when_cancelled(classifier):
 @pytest.fixture(scope="module")
 def folder(analysis, tmp_path_factory):
     path = tmp_path_factory.mktemp("analyses") / "noise"
-    save_analysis(analysis, path, QUICK.focus)
+    save_analysis(analysis, path)
     return path
 
 
@@ -311,7 +310,7 @@ def test_analysis_json_holds_the_keys_of_the_contract(analysis, folder):
     found = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     assert list(found) == [
         *("recording", "model", "emotions", "scores", "emotion", "verdict"),
-        *("segments", "explanations", "focus", "warnings"),
+        *("segments", "explanations", "focus", "focus_settings", "warnings"),
     ]
     assert found["recording"] == {
         "name": "noise.wav",
@@ -381,7 +380,7 @@ def test_overview_is_a_picture_that_is_not_blank(folder):
 
 
 def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
-    save_analysis(listen(noise_recording(), classifier, NOTHING), tmp_path / "bare", FocusSettings())
+    save_analysis(listen(noise_recording(), classifier, NOTHING), tmp_path / "bare")
     with np.load(tmp_path / "bare" / "maps.npz") as maps:
         assert sorted(maps) == ["band_hz", "frame_times_s", "log_mel"]
     found = json.loads((tmp_path / "bare" / "analysis.json").read_text())
@@ -391,7 +390,7 @@ def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
 def test_saving_again_replaces_what_was_there(analysis, tmp_path):
     (tmp_path / "a" / "focus").mkdir(parents=True)
     (tmp_path / "a" / "focus" / "09_old.wav").write_bytes(b"old")
-    save_analysis(analysis, tmp_path / "a", QUICK.focus)
+    save_analysis(analysis, tmp_path / "a")
     assert not (tmp_path / "a" / "focus" / "09_old.wav").exists()
     assert (tmp_path / "a" / "analysis.json").exists()
 
@@ -399,12 +398,12 @@ def test_saving_again_replaces_what_was_there(analysis, tmp_path):
 def test_a_writing_that_fails_leaves_nothing_behind_and_the_old_folder_as_it_was(analysis, tmp_path):
     impossible = replace(analysis, focus=(FocusRegion(Region(0.1, 0.4), float("nan"), 0.5),))
     with pytest.raises(ValueError, match="JSON"):
-        save_analysis(impossible, tmp_path / "new", QUICK.focus)
+        save_analysis(impossible, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "analysis.json").write_text("{}")
     with pytest.raises(ValueError, match="JSON"):
-        save_analysis(impossible, tmp_path / "old", QUICK.focus)
+        save_analysis(impossible, tmp_path / "old")
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
         "old",
         "old/analysis.json",
@@ -414,7 +413,7 @@ def test_a_writing_that_fails_leaves_nothing_behind_and_the_old_folder_as_it_was
 @pytest.mark.parametrize("name", ["화남_03.wav", "Wütend $5 & $6.wav", "怒り.flac"])
 def test_names_in_any_script_are_saved_and_drawn_without_a_word_of_warning(classifier, tmp_path, name):
     found = analyse_recording(noise_recording(1.0, name=name), classifier, replace(QUICK, explain=("grad_cam",)))
-    save_analysis(found, tmp_path / folder_name(name), QUICK.focus)
+    save_analysis(found, tmp_path / folder_name(name))
     (folder,) = tmp_path.iterdir()
     assert json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["recording"]["name"] == name
 

@@ -33,7 +33,8 @@ SPY = """
 window.sounds = [];
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (when = 0, offset = 0, ...rest) {
-  const sound = { when, offset, context: this.context, ended: false, length: this.buffer.duration };
+  const samples = this.buffer.getChannelData(0).slice();
+  const sound = { when, offset, context: this.context, ended: false, length: this.buffer.duration, samples };
   window.sounds.push(sound);
   this.addEventListener("ended", () => (sound.ended = true));
   return start.call(this, when, offset, ...rest);
@@ -632,3 +633,108 @@ def test_the_player_fits_a_narrow_window_and_speaks_to_screen_readers(opened):
     expect(slider).to_have_attribute("aria-valuetext", "12.00 of 12.00 seconds")
     expect(page.get_by_role("button", name="Region 2, 2.60 to 3.20 seconds")).to_be_visible()
     expect(page.get_by_role("status")).to_have_count(1)
+
+
+def heard_tone(page) -> float:
+    """Return the pitch of the sound that was begun last, from its samples."""
+    return page.evaluate(
+        """() => {
+          const data = sounds.at(-1).samples;
+          let crossings = 0;
+          for (let place = 1; place < data.length; place++) crossings += data[place - 1] < 0 && data[place] >= 0;
+          return crossings / sounds.at(-1).length;
+        }"""
+    )
+
+
+@pytest.mark.browser
+def test_one_turns_to_another_sound_while_it_plays_and_it_goes_on_from_the_same_place(opened):
+    page = opened("heard")
+    page.get_by_role("radio", name="low tone").click()
+    page.locator(".player .play").click()
+    page.wait_for_function("sounds.length === 1 && sounds[0].context.currentTime > sounds[0].when + 0.3")
+    assert heard_tone(page) == pytest.approx(200, abs=1)
+    page.locator(".timeline").focus()
+    page.keyboard.press("3")
+    page.wait_for_function("sounds.length === 2")
+    assert heard_tone(page) == pytest.approx(400, abs=1)
+    first, second = page.evaluate("sounds.map(({ when, offset, stop }) => ({ when, offset, stop }))")
+    # Where the new one begins is where the old one was, but for what the way to the ear takes; then the old one fades.
+    assert second["offset"] == pytest.approx(second["when"] - first["when"], abs=0.06)
+    assert first["stop"] - second["when"] < 0.05
+    expect(page.get_by_role("radio", name="high tone")).to_have_attribute("aria-checked", "true")
+    page.keyboard.press("Space")
+    at = clock(page)
+    page.keyboard.press("1")
+    assert clock(page) == pytest.approx(at, abs=0.001), "it stands where it stood"
+    page.keyboard.press("Space")
+    page.wait_for_function("sounds.length === 3")
+    assert page.evaluate("sounds[2].offset") == pytest.approx(at, abs=0.01)
+
+
+@pytest.mark.browser
+def test_at_another_speed_one_turns_to_another_sound_too(opened):
+    page = opened("heard")
+    page.locator(".speed select").select_option("0.5")
+    page.locator(".player .play").click()
+    page.wait_for_function("media()[0].currentTime > 0.2")
+    at, before = page.evaluate("[media()[0].currentTime, media()[0].src]")
+    page.get_by_role("radio", name="low tone").click()
+    page.wait_for_function("(before) => media()[0].src !== before && !media()[0].paused", arg=before)
+    page.wait_for_function("(at) => media()[0].currentTime > at + 0.05", arg=at)
+    assert page.evaluate("media()[0].currentTime") < at + 2
+    assert page.evaluate("media()[0].playbackRate") == 0.5
+
+
+@pytest.mark.browser
+def test_a_sound_that_is_made_anew_is_heard_at_once_from_the_same_place(opened):
+    page = opened("heard")
+    page.get_by_role("radio", name="high tone").click()
+    page.locator(".player .play").click()
+    page.wait_for_function("sounds.length === 1")
+    page.get_by_text("Louder tones").click()
+    page.wait_for_function("sounds.length === 2")
+    assert max(page.evaluate("[...sounds[1].samples]")) == pytest.approx(0.2, abs=0.01)
+    expect(page.get_by_role("radio", name="high tone")).to_have_attribute("aria-checked", "true")
+
+
+@pytest.mark.browser
+def test_the_arrows_choose_a_sound_as_they_do_in_every_group_of_choices(opened):
+    page = opened("heard")
+    page.get_by_role("radio", name="the recording").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("radio", name="high tone")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="the recording")).to_have_attribute("aria-checked", "true")
+    assert page.evaluate("roots()[0].querySelectorAll('[role=radio][tabindex=\"0\"]').length") == 1
+
+
+@pytest.mark.browser
+def test_a_row_of_the_table_plays_its_region_once_or_over_and_over_and_gives_its_file(opened):
+    page = opened("heard")
+    page.get_by_role("button", name="Play region 2").click()
+    page.wait_for_function("sounds.length === 1")
+    assert page.evaluate("sounds[0].length") == pytest.approx(0.4, abs=1e-6)
+    expect(page.locator(".table tr.heard td").nth(1)).to_have_text("2")
+    page.wait_for_function("sounds[0].ended")
+    assert clock(page) == pytest.approx(2.4, abs=0.001)
+    expect(page.locator(".table tr.heard")).to_have_count(0)
+    page.get_by_role("button", name="Loop region 2").click()
+    page.wait_for_function("sounds.length === 2 && sounds[1].context.currentTime > sounds[1].when + 0.9")
+    assert not page.evaluate("sounds[1].ended")
+    assert 2.0 <= clock(page) <= 2.4
+    page.get_by_role("button", name="Play region 1").click()
+    page.wait_for_function("sounds.length === 3 && sounds[2].ended")
+    with page.expect_download() as given:
+        page.get_by_role("link", name="Download region 3 as WAV").click()
+    assert given.value.suggested_filename == "voice 1-focus-03.wav"
+    samples, rate = soundfile.read(given.value.path(), dtype="float32")
+    assert (len(samples), rate) == (16_000, 16_000)
+
+
+@pytest.mark.browser
+def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
+    page = opened("heard")
+    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 24 + 30 + 24 + 3 * 24
+    page = opened("going")
+    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 30 + 24 + 2 * 24

@@ -7,17 +7,20 @@ import streamlit as st
 
 from pages.shared import session
 from ser_core.analysis import Analysis, Explanation
-from ser_core.audible_focus import focus_mask
+from ser_core.audible_focus import FocusHeard, focus_mask, level_matched
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
+from ser_core.explanation import Hearing
 from ser_core.jobs import Job, Jobs
-from ser_core.pipeline import hear_with, judge_maps, listen, listen_to_focus
+from ser_core.pipeline import hear_with, judge_maps, listen, listen_to_focus, question_of
+from ser_core.prosody import Prosody, prosody_of
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
 from ser_core.settings import AnalysisSettings, FocusSettings
+from ser_core.timeline import emotion_timeline
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
@@ -47,6 +50,18 @@ def listening(recording: Recording, classifier: Classifier, settings: AnalysisSe
     )
 
 
+def timeline(long: session.HeldLong, classifier: Classifier) -> Job:
+    """Return the job that hears a long recording over time; it stops when that is closed."""
+    return jobs().submit(
+        session.owner(),
+        ("timeline", long.key, classifier.sha256),
+        "Emotion over time",
+        lambda progress, cancelled: emotion_timeline(
+            long.file(), classifier, progress, lambda: cancelled() or long.closed.is_set(), long.name
+        ),
+    )
+
+
 def explaining(heard: Job, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job in which a method hears what it needs of a recording; what is asked of it comes later."""
     analysis = heard.result
@@ -56,6 +71,20 @@ def explaining(heard: Job, method: str, classifier: Classifier, settings: Analys
         method,
         lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
     )
+
+
+def explanation_of(explaining: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
+    """Return what the hearing of a job that has ended says of what is asked."""
+    return _explanation(explaining.key, analysis.emotion, settings.against, explaining.result, analysis)
+
+
+# A resource, not data: of data every rerun would get a copy.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _explanation(
+    key: Hashable, emotion: str, against: str | None, _hearing: Hearing, _analysis: Analysis
+) -> Explanation:
+    asked = AnalysisSettings(emotion=emotion, against=against)
+    return _hearing.explain(question_of(_analysis, asked), _analysis.emotions)
 
 
 def is_explained(heard: Job, method: str, settings: AnalysisSettings) -> bool:
@@ -94,6 +123,22 @@ def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, cl
         "Listening to the focus",
         lambda progress, cancelled: listen_to_focus(analysis, mask, classifier, progress, cancelled),
     )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def changed_sounds(key: Hashable, _heard: FocusHeard, _recording: Recording) -> dict[str, bytes]:
+    """Return the focus alone and all but it as WAV, as loud as the recording; keyed by the job that heard them."""
+    sounds = {"the focus alone": _heard.alone, "all but the focus": _heard.without}
+    return {
+        name: wav_bytes(level_matched(changed.samples, _recording.samples), _recording.sample_rate_hz)
+        for name, changed in sounds.items()
+    }
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def prosody(sha256: str, _recording: Recording) -> Prosody:
+    """Return a recording's level and pitch; keyed by its SHA-256 alone."""
+    return prosody_of(_recording)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -53,7 +53,12 @@ def sidebar() -> Chosen | None:
 
 
 def _recordings() -> None:
-    held = session.held()
+    held, long = session.held(), session.held_long()
+    if long is not None:
+        st.page_link("app.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
+    if not held and long is not None:
+        st.info("Open a stretch of the timeline to see and hear its evidence.", icon=":material/hearing:")
+        return
     if not held:
         st.info("No recording yet. Record, upload or press a sample on the first page.", icon=":material/mic:")
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
@@ -99,13 +104,18 @@ def _reopen(saved: SavedAnalysis) -> None:
     st.rerun()
 
 
+def model_name() -> str | None:
+    """Return the model that is chosen, else the first, or None where there is none."""
+    names = model_names()
+    return session.choice("model") if session.choice("model") in names else next(iter(names), None)
+
+
 def _model() -> Classifier | None:
     names = model_names()
     if not names:
         st.error("There is no model here yet. Train one: python -m ser_core train --help", icon=":material/error:")
         return None
-    shown = session.choice("model") if session.choice("model") in names else names[0]
-    name = st.selectbox("Model", names, **session.widget("model", shown))
+    name = st.selectbox("Model", names, **session.widget("model", model_name()))
     try:
         return cached.model(name)
     except SerError as refusal:
@@ -181,14 +191,6 @@ def _settings(classifier: Classifier) -> None:
             help="Of LIME's masks and the random fill.",
             **session.widget("seed", session.choice("seed")),
         )
-        st.slider(
-            "Smoothing of the profile (s)",
-            0.0,
-            0.5,
-            step=0.01,
-            help="A moving average over the profile before focus regions are read from it.",
-            **session.widget("smoothing", session.choice("smoothing")),
-        )
         st.button(
             "Back to the defaults",
             on_click=session.reset(session.SETTINGS),
@@ -218,7 +220,8 @@ def command_line(name: str, model: str, settings: AnalysisSettings) -> str:
         "--fill": settings.lime.fill if settings.lime.fill != default.lime.fill else None,
         "--masks": settings.lime.masks if settings.lime.masks != default.lime.masks else None,
         "--seed": settings.seed or None,
-        "--smoothing": settings.focus.smoothing_s if settings.focus != default.focus else None,
+        "--smoothing": settings.focus.smoothing_s if settings.focus.smoothing_s != default.focus.smoothing_s else None,
+        "--threshold": settings.focus.threshold or None,
     }
     for option, value in options.items():
         if value is not None:

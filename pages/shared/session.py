@@ -1,8 +1,10 @@
 """What this visit holds: recordings, the choices made in the sidebar, and who is asking."""
 
+import io
+import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -10,6 +12,7 @@ import streamlit as st
 from ser_core.audio import read_recording
 from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
+from ser_core.timeline_curves import QUIET_DBFS
 
 BEST, ALL_OTHERS = "the best score", "all others"
 
@@ -24,14 +27,19 @@ CHOICES = {
     "masks": LimeSettings().masks,
     "fill": LimeSettings().fill,
     "smoothing": FocusSettings().smoothing_s,
+    "threshold": round(100 * FocusSettings().threshold),
     "sign": "both",
     "opacity": 100,
     "share": 30,
     "acted": None,
     "heard": None,
+    "timeline_smoothing": None,
+    "timeline_quiet": round(QUIET_DBFS),
+    "timeline_stretch": None,
 }
 QUESTION = ("emotion", "against", "stretch")
-SETTINGS = ("seed", "layer", "masks", "fill", "smoothing")
+TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch")
+SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "threshold")
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,20 @@ class Held:
 
     recording: Recording
     source: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class HeldLong:
+    """A recording that is too long to be analysed as one, of which there is one in a visit."""
+
+    name: str
+    source: bytes
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def file(self) -> io.BytesIO:
+        """Return the file for one reader, with a place of its own in it; the bytes are shared, not copied."""
+        return io.BytesIO(self.source)
 
 
 def owner() -> str:
@@ -58,6 +80,24 @@ def hold(source: bytes, name: str) -> Recording:
     held()[recording.sha256] = Held(recording, source)
     make_current(recording.sha256)
     return recording
+
+
+def hold_long(source: bytes, name: str) -> None:
+    """Hold a long recording in the place of the one before."""
+    close_long()
+    st.session_state["long"] = HeldLong(name, source)
+
+
+def held_long() -> HeldLong | None:
+    """Return the long recording of this visit."""
+    return st.session_state.get("long")
+
+
+def close_long() -> None:
+    """Forget the long recording, and stop what is computed of it."""
+    if held_long() is not None:
+        st.session_state.pop("long").closed.set()
+    reset(TIMELINE)()
 
 
 def current() -> Recording | None:
@@ -119,7 +159,7 @@ def settings() -> AnalysisSettings:
         grad_cam=GradCamSettings(choice("layer")),
         occlusion=OcclusionSettings(fill=choice("fill")),
         lime=LimeSettings(masks=choice("masks"), fill=choice("fill")),
-        focus=FocusSettings(smoothing_s=choice("smoothing")),
+        focus=FocusSettings(smoothing_s=choice("smoothing"), threshold=choice("threshold") / 100),
     )
 
 
@@ -135,6 +175,7 @@ def take_over(asked: AnalysisSettings, model: str) -> None:
         "masks": asked.lime.masks,
         "fill": asked.lime.fill,
         "smoothing": asked.focus.smoothing_s,
+        "threshold": round(100 * asked.focus.threshold),
     }
     for name, value in values.items():
         choose(name, value)

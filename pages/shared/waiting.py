@@ -12,10 +12,11 @@ from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import with_consensus
 from ser_core.jobs import Job
-from ser_core.pipeline import with_focus, with_hearing
+from ser_core.pipeline import with_explanation, with_focus
 
 LABELS = {
     "listen": "Listening",
+    "timeline": "Emotion over time",
     "train": "Training",
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
@@ -44,10 +45,13 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
     settings, coarse = chosen.settings, chosen.settings.drafted()
     still = [method for method in EXPLAINERS if not cached.is_explained(listening, method, settings)]
     drafts = {method: cached.explaining(listening, method, chosen.classifier, coarse) for method in still}
-    hearings = {method: job.result for method, job in drafts.items() if job.state == "done"}
+    heard = {method: job for method, job in drafts.items() if job.state == "done"}
     fine = {m: cached.explaining(listening, m, chosen.classifier, settings) for m in EXPLAINERS}
-    hearings |= results(fine, list(drafts.values()))
-    explained = {m: with_hearing(listening.result, hearings[m], settings) for m in EXPLAINERS if m in hearings}
+    heard |= {method: fine[method] for method in results(fine, list(drafts.values()))}
+    analysis, explained = listening.result, {}
+    for method in (m for m in EXPLAINERS if m in heard):
+        explanation = cached.explanation_of(heard[method], analysis, settings)
+        explained[method] = with_explanation(analysis, explanation, settings)
     return explained, {method for method in explained if fine[method].state != "done"}
 
 
@@ -57,12 +61,13 @@ def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis,
     A page ends here as long as it is not computed.
     """
     methods = EXPLAINERS if method == "consensus" else (method,)
-    hearings = results({m: cached.explaining(listening, m, chosen.classifier, chosen.settings) for m in methods})
-    if len(hearings) < len(methods):
+    jobs = {m: cached.explaining(listening, m, chosen.classifier, chosen.settings) for m in methods}
+    if len(results(jobs)) < len(methods):
         st.stop()
     analysis = listening.result
-    for hearing in hearings.values():
-        analysis = with_hearing(analysis, hearing, chosen.settings)
+    for job in jobs.values():
+        explanation = cached.explanation_of(job, listening.result, chosen.settings)
+        analysis = with_explanation(analysis, explanation, chosen.settings)
     explanation = with_consensus(analysis.explanations)[method]
     return with_focus(analysis, explanation, chosen.settings), explanation
 

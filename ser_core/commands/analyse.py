@@ -1,15 +1,13 @@
 """`analyse`: what is heard in recordings, and where the evidence lies."""
 
 import argparse
-import sys
-from collections import Counter
 from pathlib import Path
 
-from ser_core.analysis_folder import folder_name, save_analysis
+from ser_core.analysis import Analysis
+from ser_core.analysis_folder import save_analysis
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
-from ser_core.commands.arguments import Commands, model_or_default, printed_progress, whole_number
-from ser_core.errors import SerError
+from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress, whole_number
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import FILLS
 from ser_core.pipeline import analyse_recording
@@ -35,6 +33,13 @@ def add(commands: Commands) -> None:
         "--fill", choices=FILLS, default=LimeSettings().fill, help="what LIME and occlusion put instead"
     )
     analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
+    analyse.add_argument(
+        "--threshold",
+        type=float,
+        default=FocusSettings().threshold,
+        metavar="SHARE",
+        help="focus lies above this share of the profile's highest value",
+    )
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
     analyse.add_argument(
         "--report", action="store_true", help="also write report.html: all of it on one page, with sound, to pass on"
@@ -53,29 +58,20 @@ def _analyse(asked: argparse.Namespace) -> int:
         grad_cam=GradCamSettings(asked.layer),
         occlusion=OcclusionSettings(fill=asked.fill),
         lime=LimeSettings(masks=asked.masks, fill=asked.fill),
-        focus=FocusSettings(smoothing_s=asked.smoothing),
+        focus=FocusSettings(smoothing_s=asked.smoothing, threshold=asked.threshold),
     )
-    stems = Counter(folder_name(Path(file).name) for file in asked.files)
-    refused = 0
-    for file in asked.files:
-        # A name of bytes that are no text could be neither printed nor written.
-        name = Path(file).name.encode(errors="replace").decode()
-        try:
-            recording = read_recording(file, name)
-            analysis = analyse_recording(recording, classifier, settings, printed_progress())
-        except SerError as refusal:
-            refused += 1
-            named = str(refusal).startswith(f"{name}:")
-            print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
-            continue
-        stem = folder_name(recording.name)
-        folder = asked.out / (stem if stems[stem] == 1 else f"{stem}-{recording.sha256[:8]}")
-        report = {"report.html": report_html(analysis).encode()} if asked.report else None
-        save_analysis(analysis, folder, settings.focus, report)
+
+    def analysis_of(file: str, name: str) -> tuple[Analysis, str]:
+        recording = read_recording(file, name)
+        return analyse_recording(recording, classifier, settings, printed_progress()), recording.sha256
+
+    def save(analysis: Analysis, folder: Path) -> str:
+        save_analysis(analysis, folder, {"report.html": report_html(analysis).encode()} if asked.report else None)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
-        print(f"{recording.name}: {analysis.verdict} (best score {best:.2f}), {focus}, {folder}")
-    return 2 if refused else 0
+        return f"{analysis.verdict} (best score {best:.2f}), {focus}"
+
+    return finish_each(asked.files, asked.out, analysis_of, save)
 
 
 def _methods(text: str) -> tuple[str, ...]:

@@ -3,11 +3,14 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ser_core.analysis_folder import folder_name
 from ser_core.checkpoint import model_names
-from ser_core.errors import SettingsRefused
+from ser_core.errors import SerError, SettingsRefused
 from ser_core.pace import Pace
 
 #: argparse has no public name for it.
@@ -53,6 +56,41 @@ def print_figures(result: dict[str, Any]) -> None:
         low, high = f["interval"]
         print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
     print(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
+
+
+def finish_each(
+    files: list[str], out: Path, make: Callable[[str, str], tuple[Any, str]], save: Callable[[Any, Path], str]
+) -> int:
+    """Make something of each file and save it in a folder of its own; a file that is refused costs one line.
+
+    Parameters
+    ----------
+    make : callable
+        Given a file and its name, returns a result and the file's SHA-256.
+    save : callable
+        Given a result and the folder to write, returns what to say of it.
+
+    Returns
+    -------
+    int
+        0, or 2 where a file was refused.
+    """
+    stems = Counter(folder_name(Path(file).name) for file in files)
+    refused = 0
+    for file in files:
+        # A name of bytes that are no text could be neither printed nor written.
+        name = Path(file).name.encode(errors="replace").decode()
+        try:
+            result, sha256 = make(file, name)
+        except SerError as refusal:
+            refused += 1
+            named = str(refusal).startswith(f"{name}:")
+            print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
+            continue
+        stem = folder_name(name)
+        folder = out / (stem if stems[stem] == 1 else f"{stem}-{sha256[:8]}")
+        print(f"{name}: {save(result, folder)}, {folder}")
+    return 2 if refused else 0
 
 
 def printed_progress() -> Callable[[float, str], None]:

@@ -30,6 +30,7 @@ SCRIPTS = (
     "lane_marks.js",
     "pictures.js",
     "regions.js",
+    "region_table.js",
     "gestures.js",
     "player.js",
     "deeds.js",
@@ -46,6 +47,25 @@ _mount = st.components.v2.component(
     css=(HERE / "player.css").read_text("utf-8"),
     js=JAVASCRIPT,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class RegionTable:
+    """What is known of each region, to be listed below the lanes with its sound.
+
+    Attributes
+    ----------
+    columns : tuple of (str, str)
+        Heading and what it means, of each column.
+    rows : tuple of tuple of str
+        A row for each of the player's regions, in their order.
+    sounds : tuple of bytes
+        Each region as a WAV file, to be taken away.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
+    sounds: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,9 @@ def player(
     analysis: Analysis | None = None,
     regions: Sequence[Region] = (),
     regions_title: str = "Regions",
+    region_table: RegionTable | None = None,
+    words: Sequence[Region] = (),
+    other_sounds: Mapping[str, bytes] | None = None,
     editable: bool = False,
     tells: Collection[str] = (),
 ) -> PlayerEvents:
@@ -100,6 +123,12 @@ def player(
         Its segments' scores are drawn over time.
     regions : sequence of Region
         Shown by their labels, else by their numbers in this order. A click plays one.
+    region_table : RegionTable, optional
+    words : sequence of Region
+        What is said when, by their labels; a lane of its own.
+    other_sounds : mapping of str to bytes, optional
+        The recording changed, by names to show: WAV files of as many samples, mono and 16 bits. A person turns from one
+        to another while it plays.
     editable : bool
         Whether regions can be drawn, moved, resized, named and deleted. A click then only selects one.
     tells : collection of str
@@ -121,6 +150,9 @@ def player(
         "scores": contents.of_scores(analysis, key),
         "regions": [_region_to(one) for one in (regions if edited is None else edited)],
         "regionsTitle": regions_title,
+        "regionTable": contents.of_region_table(region_table, recording, key),
+        "words": [_region_to(one) for one in words],
+        "sounds": contents.of_other_sounds(other_sounds, sound, key),
         "revision": edit["revision"] if edit else 0,
         "editable": editable,
         "accent": contents.colour_of(emotion),

@@ -41,13 +41,63 @@ Object.assign(Player.prototype, {
     if (this.coloured === undefined && !names.length) this.find(".colours select").value = "magma";
   },
 
+  // The one that was chosen stays chosen while it is there: made anew it is heard at once.
+  offerSounds() {
+    const { sounds, recording } = this.data;
+    const group = this.find(".sounds");
+    group.hidden = !sounds.length;
+    const chosen = sounds.find(({ name }) => name === this.heard) ?? sounds[0] ?? recording;
+    this.heard = chosen.name;
+    this.sound.offer(sounds.map(({ url }) => url));
+    this.sound.turnTo(chosen.url);
+    const known = [...group.children].map(({ textContent }) => textContent);
+    if (known.join("\n") !== sounds.map(({ name }) => name).join("\n")) {
+      group.replaceChildren(...sounds.map((_, place) => this.soundButton(place)));
+    }
+    this.markSound();
+  },
+
+  soundButton(place) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: this.data.sounds[place].name, title: `Hear this (${place + 1})` });
+    button.setAttribute("role", "radio");
+    button.addEventListener("click", () => this.hear(place));
+    button.addEventListener("keydown", (event) => {
+      const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!way) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const { length } = this.data.sounds;
+      this.hear((place + way + length) % length, true);
+    });
+    return button;
+  },
+
+  hear(place, focus = false) {
+    const chosen = this.data.sounds[place];
+    if (!chosen) return;
+    this.heard = chosen.name;
+    this.sound.turnTo(chosen.url);
+    this.markSound(focus);
+    this.say(`Hearing ${chosen.name}`);
+  },
+
+  markSound(focus = false) {
+    [...this.find(".sounds").children].forEach((button, place) => {
+      const chosen = this.data.sounds[place].name === this.heard;
+      button.setAttribute("aria-checked", chosen);
+      button.tabIndex = chosen ? 0 : -1;
+      if (chosen && focus) button.focus();
+    });
+  },
+
   help() {
     const box = this.find(".help");
     box.hidden = !box.hidden;
     this.find(".ask").setAttribute("aria-expanded", !box.hidden);
     if (box.hidden) return;
     const list = document.createElement("dl");
-    for (const [keys, , words] of [...KEYS, ...(this.regions.editable ? EDITING_KEYS : []), ...POINTER]) {
+    for (const [keys, , words] of [...KEYS, ...(this.regions.editable ? EDITING_KEYS : []), ...(this.data.sounds.length ? SOUND_KEYS : []), ...POINTER]) {
       list.append(
         Object.assign(document.createElement("dt"), { textContent: keys }),
         Object.assign(document.createElement("dd"), { textContent: words }),

@@ -1,5 +1,8 @@
 """What the player is given of each thing it shows: addresses of files, and the numbers that say how to read them."""
 
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,6 +116,35 @@ def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
         "segments": len(rows),
         "emotions": [{"name": emotion, "colour": COLOURS[emotion]} for emotion in analysis.emotions],
     }
+
+
+def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
+    """Return headings and rows of a RegionTable, each row with the address of its sound."""
+    if table is None:
+        return None
+    stem = Path(printable(recording.name)).stem
+    return {
+        "columns": [{"title": title, "means": means} for title, means in table.columns],
+        "rows": [
+            {
+                "cells": list(row),
+                "file": f"{stem}-focus-{number:02d}.wav",
+                "url": served(sound, "audio/wav", hashlib.sha256(sound).hexdigest(), f"{key} region {number}"),
+            }
+            for number, (row, sound) in enumerate(zip(table.rows, table.sounds, strict=True), start=1)
+        ],
+    }
+
+
+def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
+    """Return the names and addresses of what can be heard, the recording first; empty where there is nothing else."""
+    if not sounds:
+        return []
+    others = [
+        {"name": name, "url": served(wav, "audio/wav", hashlib.sha256(wav).hexdigest(), f"{key} sound {name}")}
+        for name, wav in sounds.items()
+    ]
+    return [{"name": "the recording", "url": recording["recording"]["url"]}, *others]
 
 
 def colour_of(emotion: str | None) -> str | None:

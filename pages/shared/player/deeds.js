@@ -125,6 +125,15 @@ Object.assign(Player.prototype, {
     if (!this.regions.editable) this.sound.play(stretch);
   },
 
+  // From the table: once, or over and over.
+  hearRegion(place, loop) {
+    const region = this.regions.list[place];
+    if (!region) return;
+    if (this.sound.loop !== loop) this.toggleLoop();
+    this.chooseRegion(region, this.regions.name(place));
+    if (this.regions.editable) this.sound.play(this.selection);
+  },
+
   selectionToRegion() {
     if (this.selection) this.regions.add(this.selection);
   },

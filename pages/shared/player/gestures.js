@@ -149,6 +149,7 @@ const EDITING_KEYS = [
   ["R", ["r", "R"], "make the selection a region", (player) => player.selectionToRegion()],
   ["F2, Delete", [], "rename or delete the region that has the focus"],
 ];
+const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.hear(Number(key) - 1)]];
 const POINTER = [
   ["Click, drag", [], "move to, select"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
@@ -156,13 +157,13 @@ const POINTER = [
 
 function pressKey(player, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const inControl = event.target.closest("select, input, .bar button");
+  const inControl = event.target.closest("select, input, .bar button, .sounds button, .table :is(button, a)");
   if (inControl && !["Escape", "?"].includes(event.key)) return;
-  const keys = player.regions.editable ? [...KEYS, ...EDITING_KEYS] : KEYS;
+  const keys = [...KEYS, ...(player.regions.editable ? EDITING_KEYS : []), ...(player.data.sounds.length ? SOUND_KEYS : [])];
   const found = keys.find(([, names]) => names.includes(event.key));
   if (!found) return;
   const deed = event.shiftKey && event.key.startsWith("Arrow") ? KEYS[2][3] : found[3];
   event.preventDefault();
   event.stopPropagation();
-  deed(player, BACKWARD.includes(event.key) ? -1 : 1);
+  deed(player, BACKWARD.includes(event.key) ? -1 : 1, event.key);
 }

@@ -117,6 +117,24 @@ Object.assign(Lanes.prototype, {
     pen.restore();
   },
 
+  // What is said, each word between its bounds; one that has no room is left out.
+  words(lane) {
+    const { pen, axis, theme } = this;
+    pen.font = `12px ${theme.font}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    this.shadeRegions(lane);
+    for (const { start, end, label } of this.picture.words) {
+      if (end < axis.start || start > axis.end) continue;
+      const [left, right] = [axis.x(start), axis.x(end)];
+      pen.fillStyle = theme.text;
+      pen.globalAlpha = 0.35;
+      for (const x of [left, right]) pen.fillRect(Math.round(x), lane.top, 1, lane.height);
+      pen.globalAlpha = 1;
+      if (pen.measureText(label).width < right - left - 2) pen.fillText(label, (left + right) / 2, lane.top + lane.height / 2);
+    }
+  },
+
   // Regions are elements of their own, so that they can be focused; here is only their ground.
   regions(lane) {
     this.pen.globalAlpha = 0.06;

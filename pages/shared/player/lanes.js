@@ -1,7 +1,7 @@
 // The lanes on their one canvas: drawn anew when the view, the data or the theme changes, never because time passes.
 
 const TITLE = 24;
-const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, regions: 30, ruler: 24 };
+const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 30, ruler: 24 };
 const WAVE = "#7f8fa6";
 const AGAINST = "#8a9bb0";
 

@@ -29,6 +29,7 @@ function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, r
     uncovered: asked?.uncovered ?? [],
     profile: data.profile && { ...data.profile, values: valuesOf(data.profile), colour: data.accent ?? WAVE },
     scores: data.scores && { ...data.scores, segments: scores },
+    words: data.words,
     regions,
     titles: titlesOf(data, chosen),
   };
@@ -53,6 +54,7 @@ function titlesOf(data, chosen) {
     },
     profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [] },
     scores: { words: [strong("Scores of segments"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
+    words: { words: [strong("Words")] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw one" : "click to hear" }] },
     ruler: { words: [] },
   };

@@ -10,6 +10,7 @@ const ICONS = {
   out: '<path d="M3 8h10"/>',
   in: '<path d="M3 8h10M8 3v10"/>',
   all: '<path d="M1.5 3v10M14.5 3v10M4 8h8M6 6L4 8l2 2M10 6l2 2-2 2"/>',
+  file: '<path d="M8 2v8M4.5 7L8 10.5 11.5 7M3 13.5h10"/>',
   ask: '<path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.7 8 9.1 8 10M8 12.7v.1"/>',
 };
 const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
@@ -35,6 +36,7 @@ class Player {
     this.gestures = new TimelineGestures(this, this.timeline);
     new MinimapGestures(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.table = new RegionTable(this.find(".table"), (place, loop) => this.hearRegion(place, loop));
     this.buildBar();
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.find(".stage"));
@@ -54,6 +56,8 @@ class Player {
     }
     this.loadScores(data.scores);
     this.offerOverlays();
+    this.offerSounds();
+    this.table.set(data.regionTable);
     this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
     this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);
     this.timeline.setAttribute("aria-valuemax", data.recording.duration.toFixed(2));
@@ -126,7 +130,7 @@ class Player {
     if (!data || !this.root.isConnected) return;
     const stage = this.find(".stage");
     const gutter = stage.clientWidth < 480 ? 46 : 58;
-    const shown = { ...data, waveform: true, ruler: true, regions: data.editable || this.regions.list.length };
+    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: data.editable || this.regions.list.length };
     stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
     this.timeline.style.left = `${gutter}px`;
     this.axis.width = Math.max(1, stage.clientWidth - gutter);
@@ -196,6 +200,7 @@ class Player {
     const now = performance.now();
     if (this.sound.run && now - (this.readAt ?? 0) < TIME_FOR_READERS_MS) return;
     this.readAt = now;
+    this.table.markAt(this.regions.list, this.sound.run ? position : null);
     this.timeline.setAttribute("aria-valuenow", position.toFixed(2));
     this.timeline.setAttribute("aria-valuetext", `${position.toFixed(2)} of ${this.axis.duration.toFixed(2)} seconds`);
   }

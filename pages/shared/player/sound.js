@@ -2,6 +2,7 @@
 // which begin and end exactly. Of all sounds of the page one plays at a time.
 
 const LONGEST_STRETCH = 60;
+const MOST_CUTS = 8;
 const sounds = new Set();
 let context = null;
 
@@ -29,6 +30,8 @@ class Sound {
     this.rate = 1;
     this.loop = false;
     this.run = null; // what is playing: { stretch or null, voice or null while the element plays }
+    this.others = [];
+    this.cuts = new Map();
     this.ticket = 0; // of the newest wish; an older one that was waiting for bytes gives up
     element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
     element.addEventListener("pause", () => this.pausedByOthers());
@@ -39,10 +42,33 @@ class Sound {
 
   load(url, duration) {
     this.stop();
-    Object.assign(this, { url, duration, at: 0, cut: null, patience: TRY_AGAIN_MS });
+    Object.assign(this, { duration, at: 0, others: [] });
+    this.open(url);
+  }
+
+  open(url) {
+    Object.assign(this, { url, patience: TRY_AGAIN_MS });
     this.element.src = url;
     this.header = readHeader(url);
     this.header.catch(() => {}); // whoever needs it hears of it
+  }
+
+  // Other files of the same length that may be turned to: fetched now, so that turning makes no pause.
+  offer(urls) {
+    if (urls.join() === this.others.join()) return;
+    this.others = urls;
+    if (this.duration <= LONGEST_STRETCH) this.header.then((header) => urls.forEach((url) => this.samplesOf({ start: 0, end: this.duration }, header, url))).catch(() => {});
+  }
+
+  // Hear another file from where this one stands, without a word and without a pause.
+  turnTo(url) {
+    if (url === this.url) return;
+    const { run } = this;
+    const stretch = run?.stretch ?? null;
+    this.silence();
+    this.open(url);
+    this.element.currentTime = this.at;
+    if (run) this.play(stretch);
   }
 
   get position() {
@@ -60,6 +86,8 @@ class Sound {
     this.silence();
     const ticket = ++this.ticket;
     pauseOtherSounds(this);
+    // Of several files the whole plays from samples too, where it is short: so they take turns without a gap.
+    if (!stretch && this.others.length && this.duration <= LONGEST_STRETCH) stretch = { start: 0, end: this.duration };
     const [start, end] = stretch ? [stretch.start, stretch.end] : [0, this.duration];
     if (this.at < start || this.at >= end - 0.001) this.at = start;
     this.run = { stretch, voice: null, begun: false };
@@ -90,15 +118,15 @@ class Sound {
     return true;
   }
 
-  // The newest stretch is kept: it is fetched when it is selected and played when that is wished.
-  samplesOf(stretch, header) {
-    if (this.cut?.start !== stretch.start || this.cut?.end !== stretch.end) {
-      const samples = fetchStretch(this.url, header, stretch).then((all) => withFades(all, header.rate));
-      const cut = { start: stretch.start, end: stretch.end, samples };
-      this.cut = cut;
-      samples.catch(() => this.cut === cut && (this.cut = null));
-    }
-    return this.cut.samples;
+  // The newest stretches are kept: they are fetched when they are selected and played when that is wished.
+  samplesOf({ start, end }, header, url = this.url) {
+    const key = `${url} ${start} ${end}`;
+    const samples = this.cuts.get(key) ?? fetchStretch(url, header, { start, end }).then((all) => withFades(all, header.rate));
+    this.cuts.delete(key);
+    this.cuts.set(key, samples);
+    while (this.cuts.size > MOST_CUTS) this.cuts.delete(this.cuts.keys().next().value);
+    samples.catch(() => this.cuts.delete(key));
+    return samples;
   }
 
   prepare(stretch) {

@@ -1,0 +1,130 @@
+"""Emotions over time of two hours of speech on disk: how fast, what takes the time, and how much memory.
+
+    python benchmarks/long_recording.py [--quick] [--model NAME] [--json FILE]
+
+Needs SER_CORPORA, whose recordings are put one after the other, at 44.1 kHz. The timeline is made in a process of its
+own. `parts` are those of its time: `check` is the first reading, up to which nothing is classified, and
+`decode_and_resample` all of the second that is neither log-mel nor model. `peak_above_idle_mib` is the most memory that
+the process ever had, less what it has when the model is loaded and a short recording was heard.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._recordings import drawn_evenly, unheard
+from ser_core import timeline
+from ser_core.audio import read_recording, resample
+from ser_core.checkpoint import fastest_precision, load_model
+
+RATE = 44_100
+WARM_UP_S = 5.0
+RECORDINGS = 200
+
+
+class Timed:
+    """A function that knows how many seconds were spent in it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.seconds = function, 0.0
+
+    def __call__(self, *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return self.function(*arguments)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+def memory_mib(field: str) -> float:
+    """Return VmRSS (what the process has) or VmHWM (the most that it ever had); only Linux tells."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def measured(path: Path, model: str) -> dict[str, Any]:
+    """Return what the timeline of a recording costs in this process."""
+    classifier = load_model(model)
+    warm_up = path.with_name("warm_up.wav")
+    soundfile.write(warm_up, soundfile.read(path, round(WARM_UP_S * RATE))[0], RATE)
+    timeline.emotion_timeline(warm_up, classifier)
+    idle = memory_mib("VmRSS")
+    log_mel, score = Timed(timeline.log_mel), Timed(classifier.score)
+    timeline.log_mel, classifier.score = log_mel, score
+    checked = began = time.perf_counter()
+
+    def progress(fraction: float, text: str) -> None:
+        nonlocal checked
+        if text.startswith("Checking"):
+            checked = time.perf_counter()
+
+    found = timeline.emotion_timeline(path, classifier, progress)
+    seconds = time.perf_counter() - began
+    parts = {"check": checked - began, "log_mel": log_mel.seconds, "model": score.seconds}
+    parts["decode_and_resample"] = seconds - sum(parts.values())
+    return {
+        "format": str(fastest_precision()).removeprefix("torch."),
+        "recording_s": round(found.duration_s, 1),
+        "segments": len(found.start_frames),
+        "seconds": round(seconds, 2),
+        "times_real_time": round(found.duration_s / seconds, 1),
+        "parts": {name: round(part / seconds, 3) for name, part in parts.items()},
+        "idle_mib": round(idle),
+        "peak_above_idle_mib": round(memory_mib("VmHWM") - idle),
+    }
+
+
+def make_recording(path: Path, seconds: float, model: str) -> bool:
+    """Write speech of so many seconds; return whether there is any to write."""
+    items = unheard(model)
+    recordings = (read_recording(item.path) for item in drawn_evenly(items, RECORDINGS, seed=0))
+    spoken = [resample(one.samples, one.sample_rate_hz, RATE) for one in recordings]
+    left = round(seconds * RATE)
+    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+        for samples in cycle(spoken):
+            file.write(np.clip(samples[:left], -1, 1))
+            left -= len(samples)
+            if left <= 0:
+                break
+    return bool(spoken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="5 minutes instead of two hours")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        print(json.dumps(measured(asked.measure, asked.model)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        if not make_recording(path, 300.0 if asked.quick else 7_200.0, asked.model):
+            return
+        command = [sys.executable, __file__, "--model", asked.model, "--measure", str(path)]
+        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    result = {"machine": machine, "model": asked.model, "sample_rate_hz": RATE, **found}
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""How far people agree with one another, and explainers with people."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from pages.shared.charts.judgement import LINES
+from pages.shared.names import in_chart
+from ser_core.annotations.against_maps import ENERGY, MEASURES, MeasuredBesideChance
+from ser_core.annotations.label_agreement import LabelAgreement
+from ser_core.annotations.over_recordings import Measured
+from ser_core.overview_picture import METHOD_NAMES
+
+#: Orange below chance, nothing at chance, blue above.
+BELOW_AND_ABOVE = [
+    [0.0, "rgba(213,94,0,0.95)"],
+    [0.5, "rgba(213,94,0,0.04)"],
+    [0.5, "rgba(0,114,178,0.04)"],
+    [1.0, "rgba(0,114,178,0.95)"],
+]
+SHARES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.95)"]]
+LOUD, CHANCE = "#8a8a8a", "#7f7f7f"
+TITLES = {
+    "focus_iou": "Overlap in time (IoU)",
+    "box_iou": "Overlap of boxes (IoU)",
+    "pointing": "Pointing game (hits)",
+    "roc_area": "ROC area over time",
+}
+
+
+def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str], dark: bool = False) -> go.Figure:
+    """Draw Cohen's kappa of each pair with its interval; why a pair has none is said where the mouse is."""
+    names = [_name(annotator) for annotator in annotators]
+    of_pair = agreement.cohen | {pair[::-1]: kappa for pair, kappa in agreement.cohen.items()}
+    rows = [[of_pair.get((one, other)) for other in annotators] for one in annotators]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[None if kappa is None else kappa.value for kappa in row] for row in rows],
+            x=names,
+            y=names,
+            text=[["" if kappa is None else _figure(kappa, "<br>") for kappa in row] for row in rows],
+            texttemplate="%{text}",
+            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
+            customdata=[["" if kappa is None else _in_words(kappa) for kappa in row] for row in rows],
+            hovertemplate="%{y} and %{x}: %{customdata}<extra></extra>",
+            colorscale=BELOW_AND_ABOVE,
+            zmin=-1,
+            zmax=1,
+            colorbar={"title": "Cohen's kappa", "thickness": 12, "tickvals": [-1, 0, 1]},
+        )
+    )
+    return _of_cells(figure, "Annotator", "Annotator", len(names))
+
+
+def annotator_confusion_chart(
+    agreement: LabelAgreement, pair: tuple[str, str], units: str, dark: bool = False
+) -> go.Figure:
+    """Draw what the second annotator called the `units` ("recordings") that the first called so.
+
+    Cells are coloured by the share of their row and labelled with share and count.
+    """
+    counts, labels = agreement.confusion[pair], [in_chart(label) for label in agreement.labels]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=labels,
+            y=labels,
+            text=[
+                [f"{100 * share:.0f} %<br>{count}" for share, count in zip(*rows, strict=True)]
+                for rows in zip(shares, counts, strict=True)
+            ],
+            texttemplate="%{text}",
+            textfont={"color": "white"} if dark else None,
+            customdata=counts,
+            hovertemplate="%{y}, by the other %{x}: %{customdata} " + in_chart(units) + "<extra></extra>",
+            colorscale=SHARES,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+        )
+    )
+    return _of_cells(figure, *(_name(annotator) for annotator in pair), len(labels))
+
+
+def _of_cells(figure: go.Figure, rows: str, columns: str, count: int) -> go.Figure:
+    figure.update_yaxes(title=rows, type="category", range=[count - 0.5, -0.5], showgrid=False, fixedrange=True)
+    figure.update_xaxes(title=columns, type="category", range=[-0.5, count - 0.5], showgrid=False, fixedrange=True)
+    return axes.sized(figure, max(240, 110 + 56 * count))
+
+
+def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideChance]]) -> go.Figure:
+    """Draw how well each explainer's map matches people's marks, with intervals, beside what is loud and chance.
+
+    Measures that have no value are left out.
+    """
+    shown = [m for m in MEASURES if any(found[m].value.value is not None for found in pooled.values())] or MEASURES
+    figure = make_subplots(cols=len(shown), shared_yaxes=True, horizontal_spacing=0.04)
+    methods = [METHOD_NAMES.get(method, "what is loud") for method in pooled]
+    for column, measure in enumerate(shown, start=1):
+        found = [each[measure] for each in pooled.values()]
+        colours = [LOUD if method == ENERGY else LINES[method][0] for method in pooled]
+        figure.add_trace(_dots(methods, [each.value for each in found], colours), 1, column)
+        figure.add_trace(_ticks(methods, [each.by_chance for each in found], shown_in_legend=column == 1), 1, column)
+        figure.update_xaxes(title=TITLES[measure], row=1, col=column)
+    figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False)
+    figure.update_yaxes(range=[len(methods) - 0.5, -0.5], showgrid=False)
+    axes.sized(figure, 130 + 40 * len(methods))
+    return figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+    )
+
+
+def _dots(methods: list[str], found: Sequence[Measured], colours: list[str]) -> go.Scatter:
+    reach = [(0, 0) if each.interval is None else np.abs(np.subtract(each.interval, each.value)) for each in found]
+    low, high = np.array(reach, float).T
+    return go.Scatter(
+        y=methods,
+        x=[each.value for each in found],
+        mode="markers",
+        marker={"size": 11, "color": colours},
+        error_x={"array": high, "arrayminus": low, "thickness": 2, "color": CHANCE},
+        customdata=[_in_words(each) for each in found],
+        hovertemplate="%{y}: %{customdata}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _ticks(methods: list[str], by_chance: Sequence[Measured], *, shown_in_legend: bool) -> go.Scatter:
+    return go.Scatter(
+        y=methods,
+        x=[each.value for each in by_chance],
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": CHANCE}},
+        name="chance",
+        hovertemplate="%{y}, by chance: %{x:.2f}<extra></extra>",
+        showlegend=shown_in_legend,
+    )
+
+
+def _name(annotator: str) -> str:
+    return in_chart(annotator) or "(no name)"
+
+
+def _figure(found: Measured, between: str) -> str:
+    """Return a figure of two digits and its interval, nothing where there is none."""
+    if found.value is None:
+        return ""
+    interval = found.interval and "{:.2f} to {:.2f}".format(*found.interval)
+    words = f"{found.value:.2f}{between}({interval})" if interval else f"{found.value:.2f}"
+    return words.replace("-", "\N{MINUS SIGN}")
+
+
+def _in_words(found: Measured) -> str:
+    if found.value is None:
+        return found.reason
+    return f"{_figure(found, ' ')}, {found.recordings} recording{'s' * (found.recordings != 1)}"

@@ -1,0 +1,71 @@
+"""A long recording over time: smoothed probabilities, with gaps where it is quiet, over the level of its segments."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from ser_core.emotions import COLOURS
+from ser_core.timeline import Timeline
+from ser_core.timeline_curves import smoothed
+
+LEVEL = "#7f8fa6"
+SHORTEST_GAP_S = 2.0
+CHOSEN = "rgba(86, 180, 233, 0.25)"
+
+
+def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretch_s: tuple[float, float]) -> go.Figure:
+    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen stretch shaded."""
+    means = smoothed(timeline, seconds, quiet_dbfs)
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.76, 0.24])
+    # An axis of dates counts milliseconds, and writes them as hours and minutes.
+    times = timeline.middles_s * 1000
+    shown, curves = _without_short_gaps(times, means, 1000 * max(seconds, SHORTEST_GAP_S))
+    for place, emotion in enumerate(timeline.emotions):
+        trace = go.Scatter(
+            x=shown,
+            y=curves[:, place].astype(np.float32),
+            name=emotion,
+            line={"color": COLOURS[emotion], "width": 1.6},
+            hovertemplate="%{y:.2f}",
+        )
+        figure.add_trace(trace, 1, 1)
+    level = go.Scatter(
+        x=times,
+        y=np.maximum(timeline.level_dbfs, quiet_dbfs - 30),
+        name="level",
+        line={"color": LEVEL, "width": 1},
+        showlegend=False,
+        hovertemplate="%{y:.0f} dBFS",
+    )
+    figure.add_trace(level, 2, 1)
+    figure.add_hline(quiet_dbfs, row=2, col=1, line={"dash": "dot", "width": 1, "color": "#888888"})
+    figure.add_vrect(*(second * 1000 for second in stretch_s), fillcolor=CHOSEN, line_width=0, layer="below")
+    figure.update_yaxes(fixedrange=True, zeroline=False, gridcolor=axes.GREY)
+    figure.update_yaxes(title="Probability", range=[0, 1.02], tickvals=[0, 0.5, 1], row=1, col=1)
+    figure.update_yaxes(title="dBFS", nticks=4, row=2, col=1)
+    axes.finish(figure, timeline.duration_s * 1000, 420)
+    clock = "%-H:%M:%S" if timeline.duration_s >= 3600 else "%-M:%S"
+    figure.update_xaxes(type="date", tickformat=clock, hoverformat=clock)
+    figure.update_xaxes(title="Time (h:min:s)" if timeline.duration_s >= 3600 else "Time (min:s)", row=2, col=1)
+    # A box chooses a stretch whatever its height, and what was zoomed to stays when it does.
+    figure.update_layout(dragmode="select", selectdirection="h", hovermode="x unified", uirevision=timeline.sha256)
+    return figure
+
+
+def _without_short_gaps(times: np.ndarray, means: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points that are there, with one that is NaN wherever the next is further away than `longest`.
+
+    Else a curve that is smoothed over many seconds would break at every pause for breath.
+    """
+    there = ~np.isnan(means[:, 0])
+    times, means = times[there], means[there]
+    breaks = np.flatnonzero(np.diff(times) > longest) + 1
+    return np.insert(times, breaks, times[breaks - 1]), np.insert(means, breaks, np.nan, axis=0)
+
+
+def seconds_of_box(box: dict[str, list[str]]) -> tuple[float, float]:
+    """Return start and end of a box that was drawn in the chart, in seconds."""
+    ends = np.array([np.datetime64(str(end).replace(" ", "T")) for end in box["x"]])
+    start_s, end_s = np.sort((ends - np.datetime64(0, "s")) / np.timedelta64(1, "s"))
+    return float(start_s), float(end_s)

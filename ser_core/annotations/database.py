@@ -1,0 +1,174 @@
+"""The database that annotations live in: SQLite in a file, or PostgreSQL; opened, brought up to date, asked safely."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from ser_core.errors import AnnotationsRefused
+
+FILE_NAME = "annotations.sqlite"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+#: How long a writer waits for another one, in seconds: longer than an import of many thousand marks.
+PATIENCE_S = 60
+CONNECT_WITHIN_S = 10
+
+#: Any number that no other program locks in the same PostgreSQL database.
+MIGRATION_LOCK = 5_153_197_403
+
+#: Alembic keeps the running migration in a global variable.
+_one_migration_at_a_time = threading.Lock()
+
+
+def default_url(data: Path) -> str:
+    """Return `SER_DATABASE_URL`, else the URL of a file of SQLite in the data folder."""
+    file = URL.create("sqlite", database=str(data / FILE_NAME))
+    return os.environ.get("SER_DATABASE_URL") or file.render_as_string()
+
+
+class Database:
+    """Transactions in a database whose tables are up to date.
+
+    Parameters
+    ----------
+    url : str
+        As SQLAlchemy writes it: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it cannot be opened, is none of the two, or was made by a newer version. Passwords are not repeated.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _checked_url(url)
+        self._engine = _engine(self._url)
+        # SQLite must know from the start that a transaction will write: one that reads first cannot wait for others.
+        self._writing = self._engine.execution_options(writes=True)
+        try:
+            self._bring_up_to_date()
+        except DBAPIError as error:
+            self.close()
+            raise AnnotationsRefused(
+                f"The annotations' database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
+                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to."
+            ) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self._refusing(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is saved as a whole at the end of the block, or, after an error, not at all."""
+        with self._refusing(), self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            raise AnnotationsRefused(
+                f"The annotations' database did not do what was asked ({_reason(error, self._url)}). "
+                "Nothing of it counts as saved: load the page anew, look, and try again."
+            ) from error
+
+    def _bring_up_to_date(self) -> None:
+        scripts = ScriptDirectory(MIGRATIONS)
+        with self._engine.begin() as connection:
+            if _is_newest(connection, scripts):
+                return
+        with _one_migration_at_a_time, self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            if not _is_newest(connection, scripts):
+                config = Config(attributes={"connection": connection})
+                config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+                command.upgrade(config, "head")
+
+
+def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
+    """Whether every migration was made; raises where one was made that is not known here."""
+    made = MigrationContext.configure(connection).get_current_heads()
+    if set(made) - {script.revision for script in scripts.walk_revisions()}:
+        raise AnnotationsRefused(
+            "This database of annotations was made by a newer version of this program; install that version, "
+            "or choose another database with SER_DATABASE_URL."
+        )
+    return set(made) == set(scripts.get_heads())
+
+
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        parsed, backend = None, ""
+    if backend in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise AnnotationsRefused(
+        f"The address of the annotations' database names {backend or 'no database'}; "
+        "it has to be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Correct SER_DATABASE_URL."
+    )
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_WITHIN_S})
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise AnnotationsRefused(
+            f"The folder of the annotations' database, {_place(url)}, cannot be made ({error}). "
+            "Correct SER_DATABASE_URL."
+        ) from error
+    engine = create_engine(url, connect_args={"timeout": PATIENCE_S, "isolation_level": None})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too.
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _place(url: URL) -> str:
+    """Name a database without its user and password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"{url.database or ''} at {url.host or url.query.get('host', 'this machine')}"
+
+
+def _reason(error: DBAPIError, url: URL) -> str:
+    reason = str(error.orig).strip().partition("\n")[0]
+    for secret in (url.password, url.query.get("password")):
+        reason = reason.replace(str(secret), "…") if secret else reason
+    return reason

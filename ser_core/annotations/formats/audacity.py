@@ -1,0 +1,107 @@
+"""Marks as labels of Audacity: `start⇥end⇥text`, and below it `\\⇥low⇥high` where they have frequencies.
+
+References
+----------
+Audacity Manual, "Importing and Exporting Labels".
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.format import Format, ReadIn, Written, marks_with, of_the_recording, only_one
+from ser_core.annotations.formats.gate import annotation_of, at, kept, number, recording_of
+from ser_core.annotations.formats.notation import mark_fields, mark_text
+from ser_core.errors import AnnotationsRefused
+
+NO_LIMIT = -1.0
+#: Labels of other tools may hold further characters at which Python would begin a line.
+LINE_END = re.compile("\r\n|\r|\n")
+LABEL = re.compile(r"\s*[-+.0-9]\S*\t\s*[-+.0-9]\S*(\t|\s*$)", re.MULTILINE)
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write the marks of one recording; times and frequencies are exact.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is not one recording, or a mark of it cannot be written.
+    """
+    recording = kept(only_one(recordings, "Audacity"))
+    lines = [line for mark in recording.annotations for line in _lines(mark)]
+    dropped = (
+        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
+        *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
+    )
+    return Written("".join(f"{line}\n" for line in lines).encode(), dropped)
+
+
+def _lines(mark: Annotation) -> list[str]:
+    region = mark.region
+    label = mark_text(mark, leave_out=("low_hz", "high_hz"))
+    lines = [f"{_digits(region.start_s)}\t{_digits(region.end_s)}\t{label}"]
+    limits = [NO_LIMIT if hz is None else hz for hz in (region.low_hz, region.high_hz)]
+    if limits != [NO_LIMIT, NO_LIMIT]:
+        lines.append("\\\t" + "\t".join(_digits(hz) for hz in limits))
+    return lines
+
+
+def _digits(value: float) -> str:
+    return f"{Decimal(repr(value)):f}"
+
+
+def read(content: bytes, name: str) -> ReadIn:
+    """Read labels that have a length, as marks of one recording.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a line is no label, or a label cannot be a mark, with the line.
+    """
+    labels: list[tuple[int, dict[str, Any]]] = []
+    for line, source in enumerate(LINE_END.split(text_of(content, name)), start=1):
+        with at(f"{name}, line {line}"):
+            if source.startswith("\\"):
+                _add_frequencies(labels, source)
+            elif source.strip():
+                labels.append((line, _label(source)))
+    marks = []
+    for line, fields in labels:
+        if fields["start_s"] != fields["end_s"]:
+            with at(f"{name}, line {line}"):
+                marks.append(annotation_of(fields, None))
+    points = (fields for _, fields in labels if fields["start_s"] == fields["end_s"])
+    with at(name):
+        return ReadIn((recording_of({"name": name}, marks),), marks_with(points, "{} of a point in time"))
+
+
+def _label(source: str) -> dict[str, Any]:
+    start, tab, rest = source.partition("\t")
+    end, _, label = rest.partition("\t")
+    if not tab:
+        raise AnnotationsRefused("A label needs a start, an end and a text, with tabs between them.")
+    return mark_fields(label) | {"start_s": number(start, "start"), "end_s": number(end, "end")}
+
+
+def _add_frequencies(labels: list[tuple[int, dict[str, Any]]], source: str) -> None:
+    limits = source.split("\t")[1:]
+    if not labels or "low_hz" in labels[-1][1] or len(limits) != 2:
+        raise AnnotationsRefused("A line of frequencies needs a label above it and two numbers, with tabs between.")
+    for field, limit in zip(("low_hz", "high_hz"), limits, strict=True):
+        hz = number(limit, "frequency")
+        labels[-1][1][field] = None if hz == NO_LIMIT else hz
+
+
+FORMAT = Format(
+    name="Audacity labels",
+    endings=(".txt",),
+    media_type="text/plain",
+    holds_many=False,
+    write=write,
+    read=read,
+    recognises=lambda head: bool(LABEL.match(head)),
+)

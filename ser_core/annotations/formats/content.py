@@ -1,0 +1,76 @@
+"""The bytes of a file as text or as JSON, or the line at which they are none."""
+
+import json
+from typing import Any
+
+from ser_core.annotations.formats.gate import at
+from ser_core.errors import AnnotationsRefused
+
+MOST_BYTES = 128 * 2**20
+
+
+def text_of(content: bytes, name: str) -> str:
+    """Return the text of a file in UTF-8 or, with its mark, UTF-16.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is too large or is no such text, with the line.
+    """
+    if len(content) > MOST_BYTES:
+        raise AnnotationsRefused(
+            f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of marks are read. Split it."
+        )
+    try:
+        return content.decode("utf-16" if is_wide(content) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise AnnotationsRefused(
+            f"{name}, line {line}: this is not text in UTF-8 or UTF-16. Save it as UTF-8."
+        ) from None
+
+
+def is_wide(content: bytes) -> bool:
+    """Whether a file begins as one in UTF-16 does."""
+    return content[:2] in (b"\xff\xfe", b"\xfe\xff")
+
+
+def json_of(content: bytes, name: str) -> Any:
+    """Return the value of a JSON file.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is not JSON, with line and column, or nested too deeply.
+    """
+    source = text_of(content, name)
+    try:
+        with at(name):
+            return json.loads(source, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"{name}, line {error.lineno}, column {error.colno}"
+        raise AnnotationsRefused(f"{place}: this is not JSON ({error.msg}). Export the file anew.") from None
+    except RecursionError:
+        raise AnnotationsRefused(f"{name}: the JSON is nested too deeply to hold marks.") from None
+    except ValueError:  # Python reads no integer of more than 4300 digits
+        raise AnnotationsRefused(
+            f"{name}: the JSON holds a number with thousands of digits; no mark has such."
+        ) from None
+
+
+def _refuse_constant(constant: str) -> None:
+    raise AnnotationsRefused(f"The JSON holds {constant}, which is no number. Give a number or null.")
+
+
+def json_bytes(value: Any, indent: int | None = 1, ascii_only: bool = False) -> bytes:
+    """Return a value as JSON in UTF-8.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is something in it that JSON cannot hold.
+    """
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=ascii_only).encode()
+    except (TypeError, ValueError) as error:
+        raise AnnotationsRefused(f"The provenance holds something that JSON cannot ({error}). Leave it out.") from None

@@ -1,0 +1,193 @@
+"""Marks as an EAF of ELAN: a tier for each annotator and tier, times in whole milliseconds."""
+
+import mimetypes
+import posixpath
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import floor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+from xml.etree import ElementTree
+
+from pympi.Elan import Eaf, to_adocument
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import json_bytes, json_of, text_of
+from ser_core.annotations.formats.elan_check import checked_lines
+from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, only_one
+from ser_core.annotations.formats.gate import annotation_of, at, kept, known_duration_s, recording_fields, recording_of
+from ser_core.annotations.formats.layers import laid_out, owner_of, plain_name, safe_name
+from ser_core.annotations.formats.notation import mark_fields, mark_text
+from ser_core.errors import AnnotationsRefused
+from ser_core.regions import Region
+
+#: The property of the file that holds what is known of the recording, as JSON.
+PROPERTY = "hear-why recording"
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write the marks of one recording; times are rounded to whole milliseconds.
+
+    Edges move by half a millisecond at most, and by one at most in a mark that would otherwise have no length.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is not one recording, or a mark of it cannot be written.
+    """
+    recording = kept(only_one(recordings, "ELAN"))
+    marks = [_in_milliseconds(mark) for mark in recording.annotations]
+    eaf = _empty(recording)
+    for name, layer in laid_out(marks).items():
+        annotator = safe_name(layer[0].annotator) if layer else ""
+        eaf.add_tier(name, ann=annotator or None)
+        for mark in layer:
+            times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
+            eaf.add_annotation(name, *times, mark_text(mark, leave_out=("tier", "annotator")))
+    eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
+    _sort_time_slots(eaf)
+    pairs = zip(marks, recording.annotations, strict=True)
+    dropped = (
+        *marks_with((mark for mark, exact in pairs if mark.region != exact.region), "the microseconds of {}"),
+        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+    )
+    return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
+
+
+def _in_milliseconds(mark: Annotation) -> Annotation:
+    start, end = round(mark.region.start_s * 1000), round(mark.region.end_s * 1000)
+    if start == end:
+        start = floor(mark.region.start_s * 1000)
+        end = start + 1
+    return replace(mark, region=Region(start / 1000, end / 1000, mark.region.low_hz, mark.region.high_hz))
+
+
+def _sort_time_slots(eaf: Eaf) -> None:
+    """Number the time slots in the order of time, which ELAN takes from them, and pympi does not."""
+    in_order = sorted(eaf.timeslots, key=eaf.timeslots.__getitem__)
+    new = {old: f"ts{place}" for place, old in enumerate(in_order, start=1)}
+    eaf.timeslots = {new[old]: time for old, time in eaf.timeslots.items()}
+    for aligned, *_ in eaf.tiers.values():
+        for key, (start, end, *rest) in aligned.items():
+            aligned[key] = (new[start], new[end], *rest)
+
+
+def _empty(recording: AnnotatedRecording) -> Eaf:
+    eaf = Eaf(author="Hear Why")
+    eaf.remove_tier("default")
+    # Of the marks and not of the clock: the same marks give the same file.
+    changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
+    eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
+    eaf.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    media = quote(recording.name)
+    eaf.add_linked_file(media, f"./{media}", mimetypes.guess_type(media)[0] or "audio/x-wav")
+    eaf.properties = [(PROPERTY, json_bytes(recording_fields(recording), indent=None, ascii_only=True).decode())]
+    return eaf
+
+
+def read(content: bytes, name: str) -> ReadIn:
+    """Read the annotations that have times of their own or those of the one that they belong to.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file is no EAF, is damaged, or an annotation cannot be a mark, with the line.
+    """
+    text_of(content, name)
+    lines = checked_lines(content, name)
+    eaf = _parsed(content)
+    recording = _recording(eaf, name)
+    times, lost = _times(eaf)
+    marks = []
+    for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
+        annotator, tier = _owner(tier_id, attributes.get("ANNOTATOR"), eaf, place)
+        labels = {key: found[2] for key, found in aligned.items()} | {key: found[1] for key, found in referring.items()}
+        for key, label in labels.items():
+            if key in times:
+                with at(f"{name}, line {lines[key]}"):
+                    fields = times[key] | mark_fields(label) | {"annotator": annotator, "tier": tier}
+                    marks.append(annotation_of(fields, known_duration_s(recording)))
+    with at(name):
+        return ReadIn((recording_of(recording, marks),), lost)
+
+
+def _parsed(content: bytes) -> Eaf:
+    # pympi reads from a path only.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "marks.eaf"
+        path.write_bytes(content)
+        return Eaf(path, suppress_version_warning=True)
+
+
+def _recording(eaf: Eaf, name: str) -> dict[str, Any]:
+    """Return what the file says of its recording: in our property, or else in the address of its medium."""
+    for key, value in eaf.properties:
+        if key == PROPERTY:
+            found = json_of((value or "").encode(), f"{name}, property {PROPERTY}")
+            if not isinstance(found, dict):
+                raise AnnotationsRefused(f"{name}: the property {PROPERTY} is not an object.")
+            with at(f"{name}, property {PROPERTY}"):
+                recording_of(found, ())
+            return found
+    for medium in eaf.media_descriptors:
+        if file_name := posixpath.basename(_path(medium["MEDIA_URL"])):
+            return {"name": file_name}
+    return {"name": name}
+
+
+def _path(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).path).replace("\\", "/")
+    except ValueError:
+        return ""
+
+
+def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """Return the times of annotations by their id, and in words those that have none.
+
+    An annotation that refers to another has its times, unless it shares it with others of its tier.
+    """
+    times = {}
+    parents = {}
+    shared = Counter()
+    for tier_id, (aligned, referring, _, _) in eaf.tiers.items():
+        for key, (start, end, _, _) in aligned.items():
+            edges = eaf.timeslots[start], eaf.timeslots[end]
+            if None not in edges:
+                times[key] = {"start_s": edges[0] / 1000, "end_s": edges[1] / 1000}
+        shared.update((tier_id, parent) for parent, *_ in referring.values())
+        parents |= {key: (tier_id, parent) for key, (parent, *_) in referring.items()}
+    found = dict(times)
+    for key in parents:
+        above, passed = key, set()
+        while above in parents and above not in passed and shared[parents[above]] == 1:
+            passed.add(above)
+            above = parents[above][1]
+        if above in times:
+            found[key] = times[above]
+    lost = len(eaf.annotations) - len(found)
+    return found, (f"{counted(lost, 'annotation')} without times",) if lost else ()
+
+
+def _owner(tier_id: str, annotator: str | None, eaf: Eaf, place: int) -> tuple[str, str]:
+    """Return the annotator and the tier, of which the one may be in an attribute and in the tier's name, or in one."""
+    owner, tier = owner_of(tier_id, eaf.tiers.keys(), place)
+    if annotator and plain_name(annotator) != owner:
+        return plain_name(annotator), plain_name(tier_id)
+    return owner, tier
+
+
+FORMAT = Format(
+    name="ELAN EAF",
+    endings=(".eaf",),
+    media_type="application/xml",
+    holds_many=False,
+    write=write,
+    read=read,
+    recognises=lambda head: "<ANNOTATION_DOCUMENT" in head,
+)

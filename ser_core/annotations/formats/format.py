@@ -1,0 +1,96 @@
+"""What every file format of marks offers, and how it says what it has no place for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.errors import AnnotationsRefused
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file, and what of the marks it has no place for.
+
+    Attributes
+    ----------
+    dropped : tuple of str
+        One for each kind of loss, in words with its count: "the time of change of 3 marks". The identity and revision
+        that a store gives its marks are only in our own format, and are not counted as lost.
+    """
+
+    content: bytes
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadIn:
+    """What was read from a file, and what of it has no place among marks, in words as in `Written`."""
+
+    recordings: tuple[AnnotatedRecording, ...]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes
+    ----------
+    name : str
+        As people know it.
+    endings : tuple of str
+        Of its files' names, the usual one first. Files are found by content, never by name.
+    holds_many : bool
+        Whether a file holds several recordings; where it does not, `write` refuses any number but one.
+    write : callable
+        `write(recordings, **choices) -> Written`; the format's own module says which choices there are.
+    read : callable
+        `read(content, name) -> ReadIn`; the name says which file is refused, and names the recording where the file
+        does not.
+    recognises : callable
+        `recognises(head) -> bool` tells by the beginning of the text, whether it means to be such a file.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    media_type: str
+    holds_many: bool
+    write: Callable[..., Written]
+    read: Callable[[bytes, str], ReadIn]
+    recognises: Callable[[str], bool]
+
+
+def only_one(recordings: Sequence[AnnotatedRecording], format_name: str) -> AnnotatedRecording:
+    """Return the single recording that a file can hold, or refuse."""
+    if len(recordings) != 1:
+        raise AnnotationsRefused(
+            f"A file of {format_name} holds one recording, and {len(recordings)} were given. Write a file for each."
+        )
+    return recordings[0]
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "mark"), counted(3, "mark"), counted(2, "tier of points", "tiers of points")
+    ('1 mark', '3 marks', '2 tiers of points')
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def marks_with(marks: Iterable[object], words: str) -> tuple[str, ...]:
+    """Return the words with the count of these marks in the place of {}, or nothing where there are none."""
+    count = sum(1 for _ in marks)
+    return (words.format(counted(count, "mark")),) if count else ()
+
+
+def of_the_recording(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
+    """Return, in words, which of these fields of a recording are set."""
+    words = {
+        "name": "the name of the recording",
+        "sha256": "the SHA-256 of the recording",
+        "duration_s": "the length of the recording",
+        "sample_rate_hz": "the sample rate of the recording",
+        "provenance": "what the suggestions came from (model and settings)",
+    }
+    return tuple(words[field] for field in fields if getattr(recording, field))

@@ -1,0 +1,268 @@
+"""What marks must satisfy in a file of any format, on the way in and on the way out."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from numbers import Integral, Real
+from typing import Any
+
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.errors import AnnotationsRefused, SerError
+from ser_core.regions import Region
+
+LONGEST_TEXT = 100_000
+MOST_LEVELS = 50
+
+#: Tools round times: a mark may end this much after its recording, and is cut there.
+END_SLACK_S = 0.001
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Say the place before the reason, where something inside is refused."""
+    try:
+        yield
+    except SerError as refusal:
+        raise AnnotationsRefused(f"{place}: {refusal}") from None
+
+
+# --- values, each as JSON holds it or as a text of the same ---
+
+
+def number(value: object, what: str) -> float:
+    """Return a finite number, or refuse what is none."""
+    found = math.nan
+    if (isinstance(value, str) and NUMBER.fullmatch(value.strip())) or (
+        isinstance(value, Real) and not isinstance(value, bool)
+    ):
+        try:
+            found = float(value)
+        except OverflowError:  # an integer of JSON may be larger than any float
+            found = math.inf
+    if not math.isfinite(found):
+        raise AnnotationsRefused(f"The {what} {shown(value)} is not a number, with a point for decimals.")
+    return found
+
+
+def whole_number(value: object, what: str) -> int:
+    """Return a whole number, or refuse what is none."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    found = number(value, what)
+    if not found.is_integer():
+        raise AnnotationsRefused(f"The {what} {shown(value)} is not a whole number.")
+    return int(found)
+
+
+def text(value: object, what: str) -> str:
+    """Return a text that every encoding of Unicode can write, or refuse."""
+    if not isinstance(value, str):
+        raise AnnotationsRefused(f"The {what} {shown(value)} is not a text.")
+    if len(value) > LONGEST_TEXT:
+        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are kept.")
+    if HALF_CHARACTER.search(value):
+        raise AnnotationsRefused(f"The {what} {shown(value)} holds half a character. Write it anew.")
+    return value
+
+
+def moment(value: object, what: str) -> datetime:
+    """Return a time in UTC; one without a zone is taken to be in it."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError, AttributeError):
+        raise AnnotationsRefused(f"The {what} {shown(value)} is no time, as 2024-05-01T12:30:00Z is one.") from None
+
+
+def shown(value: object) -> str:
+    """Return a value as a refusal may quote it: short, and printable."""
+    words = f"'{value}'" if isinstance(value, str) and value.isprintable() else ascii(value)[:70]
+    return words if len(words) <= 60 else f"{words[:57]}…"
+
+
+# --- marks ---
+
+#: Field of a mark -> what to call it, and what it must be.
+CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
+    "tier": ("tier", text),
+    "annotator": ("annotator", text),
+    "emotion": ("emotion", text),
+    "intensity": ("intensity", whole_number),
+    "confidence": ("confidence", number),
+    "status": ("status", text),
+    "note": ("note", text),
+    "changed_at": ("time of change", moment),
+}
+IDENTITY = {"key": ("key", text), "revision": ("revision", whole_number)}
+PLACE = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
+
+
+def fields_of(annotation: Annotation) -> dict[str, Any]:
+    """Return a mark as a flat dict, without its identity in a store."""
+    place = {field: getattr(annotation.region, field) for field in PLACE}
+    return place | {field: getattr(annotation, field) for field in CONTENT}
+
+
+def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annotation:
+    """Return the mark that a flat dict describes.
+
+    Parameters
+    ----------
+    fields : mapping
+        `start_s` and `end_s`; the others of `fields_of`, and `key` and `revision`, where they are known. None is the
+        same as absent, and the words for a number or a time the same as itself.
+    duration_s : float or None
+        Length of the recording, if known; a mark that ends up to `END_SLACK_S` after it is cut there.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a value is none of its kind, or the mark ends after its recording.
+    """
+    kinds = CONTENT | IDENTITY
+    given = {field: value for field, value in fields.items() if value is not None}
+    content = {field: kind(given[field], what) for field, (what, kind) in kinds.items() if field in given}
+    content["emotion"] = content.get("emotion") or None
+    return Annotation(_region(given, duration_s), **content)
+
+
+def _region(given: Mapping[str, Any], duration_s: float | None) -> Region:
+    place = {field: number(given[field], what) for field, what in PLACE.items() if field in given}
+    if not {"start_s", "end_s"} <= set(place):
+        raise AnnotationsRefused("The mark has no start or no end. Give both in seconds.")
+    if duration_s is not None and place["end_s"] > duration_s:
+        if place["end_s"] > duration_s + END_SLACK_S:
+            raise AnnotationsRefused(
+                f"The mark ends at {place['end_s']:g} s, after its recording, which is {duration_s:g} s long. Cut it."
+            )
+        place["end_s"] = duration_s
+    limits = [place[field] for field in ("low_hz", "high_hz") if field in place]
+    if any(hz < 0 for hz in limits) or limits != sorted(set(limits)):
+        between = " to ".join(f"{hz:g}" for hz in limits)
+        raise AnnotationsRefused(
+            f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
+        )
+    return Region(**place)
+
+
+# --- recordings ---
+
+
+def recording_fields(recording: AnnotatedRecording) -> dict[str, Any]:
+    """Return what is known of a recording besides its marks, as `recording_of` takes it."""
+    return {
+        "name": recording.name,
+        "sha256": recording.sha256,
+        "duration_s": recording.duration_s,
+        "sample_rate_hz": recording.sample_rate_hz,
+        "provenance": dict(recording.provenance),
+    }
+
+
+def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -> AnnotatedRecording:
+    """Return a recording with its marks, which are put into the order of time.
+
+    Parameters
+    ----------
+    fields : mapping
+        `name`; `sha256`, `duration_s`, `sample_rate_hz` and `provenance` where they are known. Where the length is not,
+        it is the end of the last mark.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a value is none of its kind.
+    """
+    marks = tuple(sorted(annotations, key=lambda mark: (mark.region.start_s, mark.region.end_s)))
+    given = {field: value for field, value in fields.items() if value is not None}
+    last_end_s = max((mark.region.end_s for mark in marks), default=0.0)
+    duration_s = known_duration_s(fields)
+    sha256 = text(given["sha256"], "SHA-256").lower() if "sha256" in given else None
+    if sha256 is not None and not SHA256.fullmatch(sha256):
+        raise AnnotationsRefused(f"The SHA-256 {shown(sha256)} does not have 64 hexadecimal digits.")
+    rate = whole_number(given["sample_rate_hz"], "sample rate") if "sample_rate_hz" in given else None
+    if rate is not None and not 0 < rate < 2**31:
+        raise AnnotationsRefused(f"A sample rate of {shown(rate)} Hz is not possible.")
+    name = text(given.get("name"), "name of the recording")
+    provenance = _provenance(given.get("provenance", {}))
+    return AnnotatedRecording(name, sha256, last_end_s if duration_s is None else duration_s, rate, marks, provenance)
+
+
+def known_duration_s(fields: Mapping[str, Any]) -> float | None:
+    """Return the length that fields of a recording say, or None, or refuse what is no length."""
+    if fields.get("duration_s") is None:
+        return None
+    duration_s = number(fields["duration_s"], "length of the recording")
+    if duration_s < 0:
+        raise AnnotationsRefused(f"The length of the recording is {duration_s:g} s. It must be at least 0.")
+    return duration_s
+
+
+def _provenance(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise AnnotationsRefused(f"The provenance {shown(value)} is not an object with a model and settings.")
+    level: list[object] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return dict(value)
+    raise AnnotationsRefused("The provenance is nested too deeply to be kept.")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def kept(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording as it may be written, so that what is written can be read again.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a value of it is none of its kind, with the number of the mark.
+    """
+    marks = []
+    for place, mark in enumerate(recording.annotations, start=1):
+        with at(f"{shown(recording.name)}, mark {place}"):
+            identity = {"key": mark.key, "revision": mark.revision}
+            marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
+    with at(shown(recording.name)):
+        return recording_of(recording_fields(recording), marks)
+
+
+def belonging_to(
+    recording: AnnotatedRecording, name: str, sha256: str | None, duration_s: float, sample_rate_hz: int | None
+) -> AnnotatedRecording:
+    """Return marks that were read from a file as those of an audio file that is here.
+
+    Parameters
+    ----------
+    name, sha256, duration_s, sample_rate_hz
+        Of the audio. Labels of the whole recording become as long as it is.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file says by SHA-256 that it is of other audio, or a mark ends after this one, with its number and tier.
+    """
+    if None not in (recording.sha256, sha256) and recording.sha256 != sha256:
+        raise AnnotationsRefused(
+            f"The marks are those of other audio, {shown(recording.name)} with the SHA-256 {recording.sha256[:12]}…, "
+            f"and not of {shown(name)}. Open that."
+        )
+    marks = []
+    for place, mark in enumerate(recording.annotations, start=1):
+        whole = {"start_s": 0.0, "end_s": duration_s} if mark.tier == RECORDING_TIER else {}
+        with at(f"Mark {place}, in the tier {shown(mark.tier)}"):
+            identity = {"key": mark.key, "revision": mark.revision}
+            marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
+    audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}
+    return recording_of(audio | {"provenance": recording.provenance}, marks)

@@ -1,0 +1,234 @@
+"""Marks as tasks of Label Studio: what it imports, and what it exports as JSON and as JSON-MIN.
+
+A project takes our tasks with this configuration, the emotions being its labels and choices:
+
+    <View>
+      <Audio name="audio" value="$audio"/>
+      <Labels name="emotion" toName="audio"> <Label value="angry"/> ... </Labels>
+      <Rating name="intensity" toName="audio" maxRating="5" perRegion="true"/>
+      <TextArea name="note" toName="audio" perRegion="true"/>
+      <Choices name="recording" toName="audio"> <Choice value="angry"/> ... </Choices>
+    </View>
+
+The value of `audio` is the name of the recording; Label Studio finds the sound where an address stands there instead.
+
+References
+----------
+Label Studio documentation, "Label Studio Task Format".
+"""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import json_bytes, json_of
+from ser_core.annotations.formats.format import Format, ReadIn, Written, counted
+from ser_core.annotations.formats.gate import (
+    annotation_of,
+    at,
+    fields_of,
+    kept,
+    known_duration_s,
+    recording_fields,
+    recording_of,
+    shown,
+)
+from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
+from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in
+from ser_core.errors import AnnotationsRefused
+
+SOUND = "audio"
+SOUND_NAME = re.compile(r".*\.(wav|mp3|m4a|flac|ogg|oga|opus|aac|webm|wma|aiff?)", re.IGNORECASE | re.DOTALL)
+#: What Label Studio puts before the name of an uploaded file.
+UPLOADED = re.compile("[0-9a-f]{8}-")
+
+#: Stands for a length that no result says; the labels of whole recordings need one.
+UNKNOWN_LENGTH_S = 1.0
+
+IN_META = ("low_hz", "high_hz", "annotator", "confidence", "status", "changed_at")
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write a task for each recording, with an annotation for each annotator; nothing is lost.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a mark cannot be written, or the provenance holds what JSON cannot.
+    """
+    tasks = [_task(kept(recording), count) for count, recording in enumerate(recordings, start=1)]
+    return Written(json_bytes(tasks))
+
+
+def _task(recording: AnnotatedRecording, count: int) -> dict[str, Any]:
+    by_annotator: dict[str, list[dict[str, Any]]] = {}
+    for place, mark in enumerate(recording.annotations, start=1):
+        by_annotator.setdefault(mark.annotator, []).extend(_results(mark, f"mark{place}", recording.duration_s))
+    return {
+        "id": count,
+        "data": {SOUND: recording.name, OURS: recording_fields(recording)},
+        "annotations": [{"result": results} for results in by_annotator.values()],
+    }
+
+
+def _results(mark: Annotation, own: str, duration_s: float) -> list[dict[str, Any]]:
+    names = [] if mark.emotion is None else [mark.emotion]
+    fields = fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
+    meta = {field: fields[field] for field in IN_META if fields[field] not in (None, "", "open")}
+    stretch = {"start": mark.region.start_s, "end": mark.region.end_s}
+    start: dict[str, Any] = {"id": own, "to_name": SOUND, "origin": "manual"}
+    if mark.tier == RECORDING_TIER:
+        if stretch != {"start": 0.0, "end": duration_s}:
+            meta |= {"start_s": mark.region.start_s, "end_s": mark.region.end_s}
+        stretch = {}
+        first = {"from_name": RECORDING_TIER, "type": "choices", "value": {"choices": names}}
+    else:
+        start["original_length"] = duration_s
+        first = {"from_name": mark.tier, "type": "labels", "value": stretch | {"channel": 0, "labels": names}}
+    results = [start | first | ({"meta": {OURS: meta}} if meta else {})]
+    if mark.intensity is not None:
+        rating = stretch | {"rating": mark.intensity}
+        results.append(start | {"from_name": "intensity", "type": "rating", "value": rating})
+    if mark.note:
+        results.append(start | {"from_name": "note", "type": "textarea", "value": stretch | {"text": [mark.note]}})
+    return results
+
+
+def read(content: bytes, name: str) -> ReadIn:
+    """Read what Label Studio exports as JSON or JSON-MIN; tasks with the same sound are one recording.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file is no list of tasks, or a result cannot be a mark, with the number of the task.
+    """
+    document = json_of(content, name)
+    tasks = [document] if isinstance(document, dict) else document
+    if not isinstance(tasks, list):
+        raise AnnotationsRefused(f"{name}: the JSON is not a list of tasks, as Label Studio exports them.")
+    lost: Lost = Counter()
+    about: dict[tuple[str, str], dict[str, Any]] = {}
+    marks: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
+    for count, task in enumerate(tasks, start=1):
+        place = f"{name}, task {count}"
+        found = _checked(task, place, lost)
+        address = _address(found["data"], count)
+        recording = _recording(found, address, place)
+        key = address, str(recording.get("sha256"))
+        known = about.setdefault(key, recording)
+        known["duration_s"] = recording.get("duration_s") if known.get("duration_s") is None else known["duration_s"]
+        marks.setdefault(key, []).extend(_marks(found, place, lost))
+    recordings = tuple(_with_marks(about[key], marks[key], name, lost) for key in about)
+    return ReadIn(recordings, tuple(counted(count, noun) + rest for (noun, rest), count in lost.items()))
+
+
+def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
+    if not isinstance(task, dict):
+        raise AnnotationsRefused(f"{place}: {shown(task)} is not an object. Export the tasks as JSON or JSON-MIN.")
+    if is_shortened(task):
+        task = in_full(task, lost)
+    if not isinstance(task.get("data"), dict):
+        raise AnnotationsRefused(f"{place}: there is no 'data', as a task of Label Studio has it.")
+    annotations = task.get("annotations", task.get("completions", []))
+    if not isinstance(annotations, list) or not all(_has_results(annotation) for annotation in annotations):
+        raise AnnotationsRefused(f"{place}: its 'annotations' are not a list of objects, each with a list 'result'.")
+    for what in ("prediction", "draft"):
+        if isinstance(others := task.get(f"{what}s"), list) and others:
+            lost[what, ""] += len(others)
+    return task | {"annotations": annotations}
+
+
+def _has_results(annotation: object) -> bool:
+    return isinstance(annotation, dict) and isinstance(annotation.get("result"), list)
+
+
+def _address(data: Mapping[str, Any], count: int) -> str:
+    texts = [value for value in data.values() if isinstance(value, str)]
+    sounds = [value for value in texts if SOUND_NAME.fullmatch(_path(value))]
+    own = data.get(SOUND)
+    return own if isinstance(own, str) else next(iter([*sounds, *texts]), f"task {count}")
+
+
+def _path(address: str) -> str:
+    """Return the path of an address; that of a local file of Label Studio is in its query."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    return parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+
+
+def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, Any]:
+    """Return what the task says of its recording: in our own field, or else in its address and its results."""
+    if isinstance(ours := task["data"].get(OURS), dict):
+        with at(place):
+            recording_of(ours, ())
+        return dict(ours)
+    path = _path(address)
+    file_name = posixpath.basename(path)
+    lengths = [
+        result.get("original_length")
+        for annotation in task["annotations"]
+        for result in annotation["result"]
+        if isinstance(result, dict) and result.get("original_length") is not None
+    ]
+    plain = UPLOADED.sub("", file_name, count=1) if "/upload/" in path else file_name
+    return {"name": plain or address, "duration_s": lengths[0] if lengths else None}
+
+
+def _marks(task: Mapping[str, Any], place: str, lost: Lost) -> list[tuple[str, dict[str, Any]]]:
+    marks = []
+    for count, annotation in enumerate(task["annotations"], start=1):
+        if annotation.get("was_cancelled") or annotation.get("skipped"):
+            lost["cancelled annotation", ""] += 1
+            continue
+        here = f"{place}, annotation {count}"
+        times = (annotation.get("updated_at"), annotation.get("created_at"))
+        said = {
+            "annotator": _annotator(annotation.get("completed_by")),
+            # Old releases wrote seconds instead.
+            "changed_at": next((time for time in times if isinstance(time, str)), None),
+        }
+        marks += [(here, said | mark) for mark in marks_in(annotation["result"], here, lost)]
+    return marks
+
+
+def _annotator(completed_by: object) -> str:
+    if isinstance(completed_by, dict):
+        completed_by = completed_by.get("email") or completed_by.get("id")
+    return "" if completed_by is None else str(completed_by)
+
+
+def _with_marks(
+    fields: dict[str, Any], marks: list[tuple[str, dict[str, Any]]], name: str, lost: Lost
+) -> AnnotatedRecording:
+    with at(name):
+        duration_s = known_duration_s(fields)
+    timed = [_annotation(mark, duration_s, place) for place, mark in marks if "start_s" in mark]
+    if duration_s is None:
+        duration_s = max((mark.region.end_s for mark in timed), default=UNKNOWN_LENGTH_S)
+        lost["length", " of a recording, which no result says"] += 1
+    whole = {"start_s": 0.0, "end_s": duration_s}
+    timed += [_annotation(whole | mark, duration_s, place) for place, mark in marks if "start_s" not in mark]
+    with at(name):
+        return recording_of(fields | {"duration_s": duration_s}, timed)
+
+
+def _annotation(fields: dict[str, Any], duration_s: float | None, place: str) -> Annotation:
+    with at(place):
+        return annotation_of(fields, duration_s)
+
+
+FORMAT = Format(
+    name="Label Studio JSON",
+    endings=(".json",),
+    media_type="application/json",
+    holds_many=True,
+    write=write,
+    read=read,
+    recognises=lambda head: head.lstrip()[:1] in ("[", "{"),
+)

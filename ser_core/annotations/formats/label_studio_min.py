@@ -1,0 +1,80 @@
+"""JSON-MIN of Label Studio, made into the tasks of its JSON.
+
+A record of it is a task's data, its id, what each control says, and who said it. Regions have no ids in it, and a
+single text or choice is only a text, without its region: where as many stand there as regions, they are theirs, in
+order. A text that names a known emotion is taken for a choice.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.label_studio_results import Lost
+from ser_core.annotations.formats.notation import KNOWN
+
+#: Field of a value -> the kind of result that it makes.
+KINDS = {"labels": "labels", "choices": "choices", "rating": "rating", "text": "textarea"}
+
+
+def is_shortened(task: Mapping[str, Any]) -> bool:
+    """Whether a task is one of JSON-MIN."""
+    return "annotator" in task and "annotations" not in task
+
+
+def in_full(record: Mapping[str, Any], lost: Lost) -> dict[str, Any]:
+    """Return the task that a record was made from, as far as it can be known; `lost` receives what cannot."""
+    keys = list(record)
+    first = keys.index("id") + 1 if "id" in keys else 0
+    controls = {key: record[key] for key in keys[first : keys.index("annotator")]}
+    results: list[dict[str, Any]] = []
+    for control, values in controls.items():
+        results += _with_values(control, values, lost)
+    regions = list(dict.fromkeys(result["id"] for result in results if "id" in result))
+    for control, values in controls.items():
+        results += _with_texts(control, values, regions, lost)
+    return {
+        "id": record.get("id"),
+        "data": {key: value for key, value in record.items() if key not in controls},
+        "annotations": [
+            {
+                "completed_by": record["annotator"],
+                "updated_at": record.get("updated_at"),
+                "created_at": record.get("created_at"),
+                "result": results,
+            }
+        ],
+    }
+
+
+def _with_values(control: str, values: object, lost: Lost) -> list[dict[str, Any]]:
+    results = []
+    for value in values if isinstance(values, list) else [values]:
+        if isinstance(value, dict):
+            kind = next((kind for field, kind in KINDS.items() if field in value), None)
+            if kind is None:
+                lost["value", f" of the control {shown(control)}"] += 1
+                continue
+            result = {"from_name": control, "type": kind, "value": value}
+            place = {"id": repr((value["start"], value["end"]))} if "start" in value and "end" in value else {}
+            results.append(result | place)
+    return results
+
+
+def _with_texts(control: str, values: object, regions: list[str], lost: Lost) -> list[dict[str, Any]]:
+    texts = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, str)]
+    if not texts:
+        return []
+    choices = control == RECORDING_TIER or all(value.casefold() in KNOWN for value in texts)
+    made = [
+        {"from_name": control, "type": "choices", "value": {"choices": [value]}}
+        if choices
+        else {"from_name": control, "type": "textarea", "value": {"text": [value]}}
+        for value in texts
+    ]
+    if len(texts) == len(regions) and control != RECORDING_TIER:
+        return [result | {"id": region} for result, region in zip(made, regions, strict=True)]
+    if len(texts) == 1 and (choices or not regions):
+        return made
+    lost["text", f" of the control {shown(control)}, with no region to it"] += len(texts)
+    return []

@@ -1,0 +1,123 @@
+"""The results of one annotation of Label Studio, and the marks that they are.
+
+Results with the same id belong together: a stretch with its labels, and what was said of it by rating or text. Those
+without a stretch are said of the whole recording.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER
+from ser_core.annotations.formats.gate import at, number, shown, text, whole_number
+from ser_core.annotations.formats.notation import KNOWN
+from ser_core.errors import AnnotationsRefused
+
+#: Under `meta` of a result, Label Studio keeps what it does not know: here, fields of a mark.
+OURS = "hear_why"
+
+Lost = Counter[tuple[str, str]]
+
+NAMING, RATING, TEXT = ("labels", "choices"), "rating", "textarea"
+
+
+@dataclass
+class _Group:
+    """What was said of one stretch, or of the whole recording.
+
+    Attributes
+    ----------
+    names : list of tuple of str and str or None
+        Tier and emotion.
+    """
+
+    names: list[tuple[str, str | None]] = field(default_factory=list)
+    stretch: dict[str, float] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+def marks_in(results: Iterable[object], place: str, lost: Lost) -> list[dict[str, Any]]:
+    """Return the fields of the marks in the results of an annotation; those of the whole recording have no times.
+
+    Parameters
+    ----------
+    place : str
+        The annotation, as a refusal calls it.
+    lost : Counter
+        Receives what is no mark, as a noun and what follows it.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a result is not made as Label Studio makes them, with its number.
+    """
+    groups: dict[object, _Group] = {}
+    for count, result in enumerate(results, start=1):
+        with at(f"{place}, result {count}"):
+            kind, value = _kind_and_value(result)
+            if kind not in (*NAMING, RATING, TEXT):
+                lost["result", f" of the kind {shown(kind)}"] += 1
+                continue
+            own = result.get("id")
+            _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
+    return _marks(list(groups.values()), lost)
+
+
+def _kind_and_value(result: object) -> tuple[str, Mapping[str, Any]]:
+    if not isinstance(result, dict):
+        raise AnnotationsRefused(f"{shown(result)} is not an object.")
+    value = result.get("value", {})
+    if not isinstance(value, dict):
+        raise AnnotationsRefused(f"Its value {shown(value)} is not an object.")
+    return text(result.get("type"), "kind of result"), value
+
+
+def _add(group: _Group, result: Mapping[str, Any], kind: str, value: Mapping[str, Any]) -> None:
+    if kind in NAMING:
+        names = value.get(kind)
+        if not isinstance(names, list):
+            raise AnnotationsRefused(f"It has no list of {kind}.")
+        tier = text(result.get("from_name", REGION_TIER), "name of the control")
+        group.names += [(tier, text(name, "label")) for name in names] or [(tier, None)]
+    elif kind == RATING:
+        group.said["intensity"] = whole_number(value.get(RATING), "rating")
+    else:
+        group.said["note"] = _lines(value.get("text"))
+    if "start" in value and "end" in value:
+        group.stretch = {"start_s": number(value["start"], "start"), "end_s": number(value["end"], "end")}
+    meta = result.get("meta")
+    if isinstance(meta, dict):
+        information = {"note": _lines(meta["text"])} if "text" in meta else {}
+        ours = meta.get(OURS)
+        group.said = information | (ours if isinstance(ours, dict) else {}) | group.said
+
+
+def _lines(lines: object) -> str:
+    lines = [lines] if isinstance(lines, str) else lines
+    if not isinstance(lines, list):
+        raise AnnotationsRefused("It has no text.")
+    return "\n".join(text(line, "text") for line in lines)
+
+
+def _marks(groups: list[_Group], lost: Lost) -> list[dict[str, Any]]:
+    marks = []
+    whole = [group for group in groups if not group.stretch]
+    alone = sum(len(group.names) for group in whole) == 1
+    for group in groups:
+        if group.stretch and group.stretch["start_s"] == group.stretch["end_s"]:
+            lost["mark", " of a point in time"] += 1
+        elif group.stretch:
+            names = group.names or [(REGION_TIER, None)]
+            marks += [group.said | group.stretch | {"tier": tier, "emotion": name} for tier, name in names]
+    labels = []
+    for group in whole:
+        for control, name in group.names:
+            is_label = alone or control == RECORDING_TIER or (name or "").casefold() in KNOWN
+            labels.append(group.said | {"tier": RECORDING_TIER if is_label else control, "emotion": name})
+    # A rating or a text of the whole recording has an id of its own and belongs to its label.
+    said = {key: value for group in whole if not group.names for key, value in group.said.items()}
+    if said:
+        labels = labels or [{"tier": RECORDING_TIER}]
+        labels[0] = said | labels[0]
+    return marks + labels

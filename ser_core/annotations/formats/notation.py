@@ -1,0 +1,107 @@
+"""A mark as the text of a label: the emotion's name first, and the rest behind it in brackets.
+
+angry                                       a known emotion, and nothing else to say
+angry [intensity=3; note="so loud"]         the rest, as people may also type it: [intensity=3; note=so loud]
+bored [status=open]                         any other emotion is one by what stands behind it
+door slams                                  text without this notation is a note
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.formats.gate import fields_of
+from ser_core.emotions import COLOURS
+
+KNOWN = frozenset(COLOURS)
+
+#: What can be said of a mark -> what is meant where it is not.
+DEFAULTS: Mapping[str, Any] = {
+    "emotion": None,
+    "intensity": None,
+    "confidence": None,
+    "status": "open",
+    "low_hz": None,
+    "high_hz": None,
+    "tier": REGION_TIER,
+    "annotator": "",
+    "note": "",
+}
+
+#: What XML, lines of text or a reader of them cannot keep, or changes.
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+PAIR = re.compile(r'\s*(\w+)\s*=(\s*"(?:[^"\\]|\\.)*"\s*|[^";\[\]]*)(?:;|\Z)')
+
+
+def mark_text(annotation: Annotation, leave_out: Collection[str] = ()) -> str:
+    """Return the label of a mark, without characters that a line of text cannot hold.
+
+    Parameters
+    ----------
+    leave_out : collection of str
+        Fields that stand elsewhere. Times and the time of change are never in the text.
+    """
+    fields = fields_of(annotation)
+    said = {
+        field: fields[field]
+        for field, default in DEFAULTS.items()
+        if field not in leave_out and fields[field] != default
+    }
+    plain = said.get("emotion", said.get("note", ""))
+    if not UNSAFE.search(plain) and mark_fields(plain) == said:
+        return plain
+    head = said.get("emotion", "")
+    if UNSAFE.search(head) or "[" in head or _emotion(head) != head:
+        head = ""
+    rest = {field: value for field, value in said.items() if not (head and field == "emotion")} or {"status": "open"}
+    pairs = "; ".join(f"{field}={_value(value)}" for field, value in rest.items())
+    return f"{head} [{pairs}]".lstrip()
+
+
+def mark_fields(label: str) -> dict[str, str]:
+    """Return what a label says, by field, all as text; `gate.annotation_of` makes a mark of it."""
+    head, bracket, rest = label.partition("[")
+    pairs = _pairs(rest.rstrip()) if bracket else None
+    if pairs is not None and not ("emotion" in pairs and head.strip()):
+        return pairs | ({"emotion": _emotion(head)} if head.strip() else {})
+    label = label.strip()
+    if label.casefold() in KNOWN:
+        return {"emotion": label.casefold()}
+    return {"note": label} if label else {}
+
+
+def _emotion(head: str) -> str:
+    head = head.strip()
+    return head.casefold() if head.casefold() in KNOWN else head
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        quoted = json.dumps(value, ensure_ascii=False)
+        return value if value.isascii() and value.isalpha() else UNSAFE.sub(escaped, quoted)
+    return repr(value).removesuffix(".0")
+
+
+def _pairs(rest: str) -> dict[str, str] | None:
+    """Return what stands between brackets, or None where it is no list of fields and their values."""
+    if not rest.endswith("]"):
+        return None
+    inside, pairs, place = rest[:-1], {}, 0
+    while place < len(inside):
+        pair = PAIR.match(inside, place)
+        if pair is None or pair[1] not in DEFAULTS or pair[1] in pairs:
+            return None
+        value = pair[2].strip()
+        try:
+            pairs[pair[1]] = json.loads(value) if value.startswith('"') else value
+        except json.JSONDecodeError:
+            return None
+        place = pair.end()
+    return pairs or None
+
+
+def escaped(found: re.Match[str]) -> str:
+    """Return the escape of JSON for a character that was found."""
+    return f"\\u{ord(found[0]):04x}"

@@ -1,0 +1,99 @@
+"""Our own format: all that is known of recordings and their marks, as JSON, with where suggestions came from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import json_bytes, json_of
+from ser_core.annotations.formats.format import Format, ReadIn, Written
+from ser_core.annotations.formats.gate import (
+    annotation_of,
+    at,
+    fields_of,
+    kept,
+    known_duration_s,
+    recording_fields,
+    recording_of,
+    shown,
+)
+from ser_core.errors import AnnotationsRefused
+
+OURS = "hear-why annotations"
+VERSION = 1
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write any number of recordings; nothing is lost.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a mark cannot be written, or the provenance holds what JSON cannot.
+    """
+    documents = [
+        recording_fields(recording) | {"annotations": [_fields(mark) for mark in recording.annotations]}
+        for recording in map(kept, recordings)
+    ]
+    return Written(json_bytes({"format": OURS, "version": VERSION, "recordings": documents}))
+
+
+def _fields(mark: Annotation) -> dict[str, Any]:
+    changed_at = mark.changed_at.isoformat() if mark.changed_at else None
+    fields = fields_of(mark) | {"changed_at": changed_at, "key": mark.key, "revision": mark.revision}
+    return {field: value for field, value in fields.items() if value is not None}
+
+
+def read(content: bytes, name: str) -> ReadIn:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file is not in this format, is of a newer version, or holds what cannot be, with the number of the
+        recording and the mark.
+    """
+    document = json_of(content, name)
+    if not isinstance(document, dict) or document.get("format") != OURS:
+        raise AnnotationsRefused(f"{name}: the JSON is not in our format, which says '{OURS}' at its beginning.")
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise AnnotationsRefused(f"{name}: the version {shown(version)} is not one. Export the file anew.")
+    if version > VERSION:
+        raise AnnotationsRefused(
+            f"{name}: the file is of version {shown(version)}, and this program reads up to {VERSION}. Update it."
+        )
+    recordings = objects_in(document, "recordings", name)
+    return ReadIn(tuple(_recording(found, f"{name}, recording {place}") for place, found in recordings))
+
+
+def _recording(fields: dict[str, Any], place: str) -> AnnotatedRecording:
+    with at(place):
+        duration_s = known_duration_s(fields)
+    marks = []
+    for count, mark in objects_in(fields, "annotations", place):
+        with at(f"{place}, mark {count}"):
+            marks.append(annotation_of(mark, duration_s))
+    with at(place):
+        return recording_of(fields, marks)
+
+
+def objects_in(fields: dict[str, Any], field: str, place: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the objects of a list in JSON with their numbers from 1, or refuse what is no such list."""
+    found = fields.get(field)
+    if not isinstance(found, list):
+        raise AnnotationsRefused(f"{place}: there is no list '{field}'. Export the file anew.")
+    for count, item in enumerate(found, start=1):
+        if not isinstance(item, dict):
+            raise AnnotationsRefused(f"{place}, number {count} of '{field}': {shown(item)} is not an object.")
+    return list(enumerate(found, start=1))
+
+
+FORMAT = Format(
+    name="Hear Why JSON",
+    endings=(".json",),
+    media_type="application/json",
+    holds_many=True,
+    write=write,
+    read=read,
+    recognises=lambda head: head.lstrip().startswith("{") and OURS in head,
+)

@@ -1,0 +1,176 @@
+"""Marks as a CSV, a row for each, of any number of recordings; spreadsheets open it without running anything in it."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.format import Format, ReadIn, Written, counted
+from ser_core.annotations.formats.gate import annotation_of, at, fields_of, kept, known_duration_s, recording_of, shown
+from ser_core.errors import AnnotationsRefused
+
+OF_RECORDING = {
+    "recording_name": "name",
+    "recording_sha256": "sha256",
+    "recording_duration_s": "duration_s",
+    "recording_sample_rate_hz": "sample_rate_hz",
+}
+OF_MARK = (
+    "start_s",
+    "end_s",
+    "low_hz",
+    "high_hz",
+    "tier",
+    "annotator",
+    "emotion",
+    "intensity",
+    "confidence",
+    "status",
+    "note",
+    "changed_at",
+)
+COLUMNS = ("recording_name", "recording_sha256", *OF_MARK, "recording_duration_s", "recording_sample_rate_hz")
+NEEDED = ("start_s", "end_s")
+TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note")
+
+#: A spreadsheet takes a text that begins so for a formula; behind an apostrophe it does not.
+FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write any number of recordings, in UTF-8 with the mark that spreadsheets know it by.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a mark cannot be written.
+    """
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    rows.writerow(COLUMNS)
+    for recording in map(kept, recordings):
+        start = {column: getattr(recording, field) for column, field in OF_RECORDING.items()}
+        rows.writerows(_cells(start | _fields(mark)) for mark in recording.annotations)
+    empty = sum(not recording.annotations for recording in recordings)
+    suggested = sum(bool(recording.provenance) for recording in recordings)
+    dropped = []
+    if empty:
+        dropped.append(f"{counted(empty, 'recording')} without marks")
+    if suggested:
+        dropped.append(f"what the suggestions in {counted(suggested, 'recording')} came from (model and settings)")
+    return Written(table.getvalue().encode("utf-8-sig"), tuple(dropped))
+
+
+def _fields(mark: Annotation) -> dict[str, Any]:
+    return fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
+
+
+def _cells(values: dict[str, Any]) -> list[Any]:
+    return [
+        f"'{values[column]}" if column in TEXTS and FORMULA.match(values[column] or "") else values[column]
+        for column in COLUMNS
+    ]
+
+
+def read(content: bytes, name: str) -> ReadIn:
+    """Read a CSV with at least the columns start_s and end_s, in any order; empty cells are as columns that are absent.
+
+    Rows with the same recording_name and recording_sha256 are of one recording, and without these columns all are.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a column is missing or there twice, or a row cannot be a mark, with the line.
+    """
+    columns, rows = _rows(text_of(content, name), name)
+    about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    marks: dict[tuple[str | None, str | None], list[Annotation]] = {}
+    for line, cells in rows:
+        with at(f"{name}, line {line}"):
+            found = {field: cells.get(column) for column, field in OF_RECORDING.items()}
+            found["name"] = found["name"] or name
+            known = about.setdefault((found["name"], found["sha256"]), found)
+            _agree(known, found)
+            mark = annotation_of(cells, known_duration_s(found))
+            marks.setdefault((found["name"], found["sha256"]), []).append(mark)
+            recording_of(found, ())
+    strange = [column for column in columns if column not in COLUMNS]
+    recordings = tuple(recording_of(about[key], marks[key]) for key in about)
+    return ReadIn(recordings, tuple(f"the column {shown(column)}" for column in strange))
+
+
+def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:
+    for field, what in (("duration_s", "length"), ("sample_rate_hz", "sample rate")):
+        if found[field] != known[field]:
+            raise AnnotationsRefused(
+                f"The {what} of the recording is {shown(found[field])} here and {shown(known[field])} above. "
+                "Give the same in all of its rows."
+            )
+
+
+def _rows(source: str, name: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    rows = csv.reader(io.StringIO(source, newline=""), strict=True)
+    columns = [column.strip() for column in next(_numbered(rows, name), (1, []))[1]]
+    for column in NEEDED:
+        if column not in columns:
+            raise AnnotationsRefused(
+                f"{name}, line 1: the column {column} is missing. A CSV needs the columns {' and '.join(NEEDED)}, "
+                "with commas between them."
+            )
+    for column, count in Counter(columns).items():
+        if count > 1 and column in COLUMNS:
+            raise AnnotationsRefused(f"{name}, line 1: the column {column} is there {count} times. Leave one.")
+    return columns, _named(_numbered(rows, name), columns, name)
+
+
+def _numbered(rows: Any, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with the line on which they begin."""
+    while True:
+        line = rows.line_num + 1
+        try:
+            yield line, next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise AnnotationsRefused(f"{name}, line {line}: this is not a row of a CSV ({error}).") from None
+
+
+def _named(
+    rows: Iterator[tuple[int, list[str]]], columns: list[str], name: str
+) -> Iterator[tuple[int, dict[str, str]]]:
+    for line, cells in rows:
+        if len(cells) > len(columns):
+            raise AnnotationsRefused(
+                f"{name}, line {line}: there are {len(cells)} cells for {len(columns)} columns. "
+                "Put texts with commas into quotes."
+            )
+        if any(cell.strip() for cell in cells):
+            named = zip(columns, cells, strict=False)
+            yield line, {column: _cell(column, cell) for column, cell in named if cell and column in COLUMNS}
+
+
+def _cell(column: str, cell: str) -> str:
+    return cell[1:] if column in TEXTS and cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def _recognises(head: str) -> bool:
+    try:
+        columns = next(csv.reader([head.lstrip("\r\n").partition("\n")[0]]), [])
+    except csv.Error:
+        return False
+    return set(NEEDED) <= {column.strip() for column in columns}
+
+
+FORMAT = Format(
+    name="CSV",
+    endings=(".csv",),
+    media_type="text/csv",
+    holds_many=True,
+    write=write,
+    read=read,
+    recognises=_recognises,
+)

@@ -1,0 +1,68 @@
+"""A figure over recordings with an interval that resamples them, or the reason why there is none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ser_core.learning.evaluation import RESAMPLES
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure.
+
+    Attributes
+    ----------
+    value : float or None
+        None where it cannot be said; `reason` tells why.
+    interval : tuple of float, or None
+        95 %, over sets of recordings drawn with replacement; None where there are fewer than two recordings.
+    recordings : int
+        That it is a figure of.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    recordings: int
+    reason: str = ""
+
+
+def measured(
+    tallies: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], *, nothing: str, undefined: str
+) -> Measured:
+    """Return a figure that follows from what recordings add up to.
+
+    Parameters
+    ----------
+    tallies : ndarray of shape (recordings, ...)
+        What each recording adds.
+    figure : callable
+        Sums (sets, ...) to values (sets,), NaN where a sum has none; such sets play no part in the interval.
+    nothing, undefined : str
+        The reason given where there is no recording, and where their sum has no value.
+    """
+    count = len(tallies)
+    if not count:
+        return Measured(None, None, 0, nothing)
+    value = float(figure(tallies.sum(axis=0)[None])[0])
+    if np.isnan(value):
+        return Measured(None, None, count, undefined)
+    if count == 1:
+        return Measured(value, None, count)
+    drawn = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    values = figure((drawn @ tallies.reshape(count, -1)).reshape(RESAMPLES, *tallies.shape[1:]))
+    low, high = np.percentile(values[~np.isnan(values)], [2.5, 97.5])
+    return Measured(value, (float(low), float(high)), count)
+
+
+def measured_ratio(tallies: np.ndarray, *, nothing: str, undefined: str) -> Measured:
+    """Return the sum of one number a recording over that of another, shape (recordings, 2); of (value, 1) the mean."""
+    return measured(tallies, lambda sums: ratio(sums[:, 0], sums[:, 1]), nothing=nothing, undefined=undefined)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return above / below, float64, NaN where `below` is 0; both of one shape."""
+    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=np.asarray(below) != 0)

@@ -1,0 +1,205 @@
+"""The tables of the annotations' database, and what their columns can hold.
+
+A change here needs a file in `migrations/versions` that makes it in the databases that people have; a test compares
+what the migrations make with what stands here.
+"""
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from ser_core.errors import AnnotationsRefused
+
+#: Longer names do not fit into an index of PostgreSQL; no file system has them.
+LONGEST_NAME = 255
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time in UTC that knows it; SQLite keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else as_utc(value)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else as_utc(value)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON as plain text: PostgreSQL's own type refuses the NUL and NaN that other people's files hold."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:
+        return json.dumps(value)
+
+    def process_result_value(self, value: str, dialect: Dialect) -> object:
+        return json.loads(value)
+
+
+class Rating(TypeDecorator[float]):
+    """A number of at least 0, or None, kept as -1: databases differ in where they sort NULL."""
+
+    impl = Float(53)
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float:
+        return -1.0 if value is None else float(value)
+
+    def process_result_value(self, value: float, dialect: Dialect) -> float | None:
+        return None if value < 0 else value
+
+
+def as_utc(time: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is taken to be in it."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def kept_text(value: str, what: str) -> str:
+    """Return a text that every database can keep.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it holds NUL or half a character, as broken file names do.
+    """
+    if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise AnnotationsRefused(f"The {what} {value[:80]!r} holds signs that are no text; write it anew.")
+    return value
+
+
+def kept_name(value: str, what: str) -> str:
+    """Return a name without spaces around it, composed as most keyboards do.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If nothing is left, or it is too long, or no text.
+    """
+    name = unicodedata.normalize("NFC", kept_text(value, what)).strip()
+    if not name:
+        raise AnnotationsRefused(f"The {what} is empty; give one.")
+    if len(name) > LONGEST_NAME:
+        raise AnnotationsRefused(
+            f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} can be kept."
+        )
+    return name
+
+
+def folded(name: str) -> str:
+    """Return a name as it is searched and sorted: the same in both databases, which know different capitals."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+metadata = MetaData()
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+annotators = Table("annotators", metadata, Column("name", Text, primary_key=True))
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # Bytewise order in both databases, whatever language the server speaks.
+    Column("folded_name", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
+    Column("duration_s", Float(53), nullable=False),
+    Column("sample_rate_hz", Integer),
+    Column("path", Text),
+    Column("provenance", Json, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+    Column("uncertainty", Rating, nullable=False),
+    Column("explainers_disagreement", Rating, nullable=False),
+    Column("annotators_disagreement", Rating, nullable=False),
+    UniqueConstraint("project_id", "sha256", name="one_row_per_file"),
+    Index("recordings_by_addition", "project_id", "id"),
+    Index("recordings_by_name", "project_id", "folded_name", "id"),
+    Index("recordings_by_uncertainty", "project_id", "uncertainty", "id"),
+    Index("recordings_by_explainers_disagreement", "project_id", "explainers_disagreement", "id"),
+    Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
+)
+
+# A deleted mark stays as a row: who comes late with a change to it can be told who deleted it, and when.
+marks = Table(
+    "marks",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("annotator", ForeignKey("annotators.name"), nullable=False),
+    Column("start_s", Float(53), nullable=False),
+    Column("end_s", Float(53), nullable=False),
+    Column("low_hz", Float(53)),
+    Column("high_hz", Float(53)),
+    Column("emotion", Text),
+    Column("intensity", Integer),
+    Column("note", Text, nullable=False),
+    Column("confidence", Float(53)),
+    Column("status", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("changed_by", ForeignKey("annotators.name"), nullable=False),
+    CheckConstraint("start_s >= 0 AND start_s < end_s", name="a_stretch"),
+    CheckConstraint("intensity BETWEEN 1 AND 5", name="intensity_in_range"),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_in_range"),
+    CheckConstraint("status IN ('open', 'done', 'verified')", name="status_known"),
+    Index("marks_in_order_of_time", "recording_id", "start_s"),
+    Index("marks_by_emotion", "emotion", "recording_id"),
+    Index(
+        "one_label_of_the_whole_per_annotator",
+        "recording_id",
+        "annotator",
+        unique=True,
+        sqlite_where=text("tier = 'recording' AND NOT deleted"),
+        postgresql_where=text("tier = 'recording' AND NOT deleted"),
+    ),
+)
+
+# Only ever added to; `history.py` says what the columns mean.
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
+    Column("annotator", ForeignKey("annotators.name"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("changes", Json, nullable=False),
+    Column("beneath_id", Integer),
+    Column("top_id", Integer),
+    CheckConstraint("kind IN ('edit', 'undo', 'redo')", name="kind_known"),
+    Index("steps_of_an_annotator", "recording_id", "annotator", "id"),
+    Index("steps_of_a_recording", "recording_id", "id"),
+)

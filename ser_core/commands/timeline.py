@@ -1,0 +1,36 @@
+"""`timeline`: the emotions of long recordings over time."""
+
+import argparse
+from pathlib import Path
+
+from ser_core.checkpoint import load_model
+from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress
+from ser_core.decoding import LONG
+from ser_core.regions import clock
+from ser_core.timeline import Timeline, emotion_timeline
+from ser_core.timeline_folder import save_timeline
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    timeline = commands.add_parser(
+        "timeline", help=f"write the emotions of recordings of up to {LONG.longest_s / 3600:g} hours over time"
+    )
+    timeline.add_argument("files", nargs="+", metavar="FILE")
+    timeline.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
+    timeline.set_defaults(run=_timeline)
+
+
+def _timeline(asked: argparse.Namespace) -> int:
+    classifier = load_model(model_or_default(asked.model))
+
+    def timeline_of(file: str, name: str) -> tuple[Timeline, str]:
+        timeline = emotion_timeline(file, classifier, printed_progress(), name=name)
+        return timeline, timeline.sha256
+
+    def save(timeline: Timeline, folder: Path) -> str:
+        save_timeline(timeline, folder)
+        return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments"
+
+    return finish_each(asked.files, asked.out, timeline_of, save)

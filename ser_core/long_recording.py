@@ -1,0 +1,135 @@
+"""The gate of recordings that are never held as a whole: they stay in their file and are read in blocks."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ser_core.audio import SoundCheck, check_size, readable
+from ser_core.decoding import decoded
+from ser_core.errors import Cancelled
+from ser_core.settings import AudioLimits
+
+Source = str | Path | BinaryIO
+
+
+@dataclass(frozen=True, eq=False)
+class LongRecording:
+    """A recording that passed the gate, in an open file.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the file.
+    samples : int
+        How many there are.
+    check : SoundCheck
+        What is known of the samples.
+    warnings : tuple of str
+        What a person should know before they trust the result.
+    """
+
+    name: str
+    sha256: str
+    samples: int
+    sample_rate_hz: int
+    check: SoundCheck
+    warnings: tuple[str, ...]
+    file: BinaryIO
+    limits: AudioLimits
+
+    @property
+    def duration_s(self) -> float:
+        return self.samples / self.sample_rate_hz
+
+    def blocks(self, block_s: float) -> Iterator[np.ndarray]:
+        """Yield the samples in blocks of shape (n,), float32, of `block_s` or a little more; louder is scaled down."""
+        with decoded(self.file, self.name, self.limits) as sound:
+            for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
+                yield self.check.scaled(block)
+
+
+@contextmanager
+def long_recording(
+    source: Source,
+    name: str,
+    limits: AudioLimits,
+    progress: Callable[[float], None],
+    cancelled: Callable[[], bool],
+) -> Iterator[LongRecording]:
+    """Open a recording and listen to all of it, so that what its end holds is refused before any work is done.
+
+    Parameters
+    ----------
+    source : path or binary file
+        A whole audio file; a binary file must be seekable and is left open.
+    progress : callable
+        Told the fraction of the file that was listened to.
+
+    Raises
+    ------
+    AudioRefused
+        As in `read_recording`.
+    Cancelled
+    """
+    with opened(source, name, limits) as file:
+        sha256, size = _sha256(file, cancelled), file.tell()
+        with decoded(file, name, limits) as sound:
+            check = SoundCheck(sound.sample_rate_hz)
+            for block in sound.blocks:
+                stop_if(cancelled)
+                check.add(block)
+                progress(min(file.tell() / size, 1.0))
+        check.refuse(name, limits)
+        warnings = (*sound.warnings, *check.warnings())
+        yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, limits)
+
+
+@contextmanager
+def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]:
+    """Open a path, or pass a file on; one that is missing, empty or too large is refused."""
+    if isinstance(source, str | Path):
+        with readable(Path(source), limits), Path(source).open("rb") as file:
+            yield file
+    else:
+        check_size(source.seek(0, os.SEEK_END), name, limits)
+        yield source
+
+
+def own_name(source: Source) -> str:
+    """Return what a source is called where nobody named it."""
+    return Path(source).name if isinstance(source, str | Path) else "The recording"
+
+
+def gathered(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Yield the same samples in blocks of at least so many, but for the last."""
+    held, total = [], 0
+    for block in blocks:
+        held.append(block)
+        total += len(block)
+        if total >= count:
+            yield np.concatenate(held)
+            held, total = [], 0
+    if held:
+        yield np.concatenate(held)
+
+
+def stop_if(cancelled: Callable[[], bool]) -> None:
+    """Raise Cancelled where work is no longer wanted."""
+    if cancelled():
+        raise Cancelled("Stopped.")
+
+
+def _sha256(file: BinaryIO, cancelled: Callable[[], bool]) -> str:
+    # hashlib.file_digest would first copy a file that is held in memory.
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(2**20):
+        stop_if(cancelled)
+        digest.update(block)
+    return digest.hexdigest()

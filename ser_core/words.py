@@ -1,0 +1,100 @@
+"""Words with their times, from a TextGrid or a CSV, and which of them lie under focus."""
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import groupby
+
+from praatio.utilities import textgrid_io
+
+from ser_core.errors import WordsRefused
+from ser_core.regions import Region
+
+#: Of a word's length, how much has to lie in focus.
+LEAST_UNDER_FOCUS = 0.5
+WORD_TIERS = ("words", "word")
+COLUMNS = ("start_s", "end_s", "word")
+
+
+def read_words(source: bytes, name: str) -> tuple[Region, ...]:
+    """Return the words of a file, in order of time, each as a region with the word as its label.
+
+    Parameters
+    ----------
+    source : bytes
+        A Praat TextGrid (long or short, UTF-8 or UTF-16), of which the interval tier called words is read, else the
+        first interval tier; or a CSV with the columns start_s, end_s and word. Found by content.
+    name : str
+        What to call the file where it is refused.
+
+    Raises
+    ------
+    WordsRefused
+        If it is neither, or holds no words.
+    """
+    text = _text(source, name)
+    words = _from_textgrid(text, name) if "ooTextFile" in text[:200] else _from_csv(text, name)
+    if not words:
+        raise WordsRefused(f"{name}: there are no words in it. Give a TextGrid with a tier of words, or a CSV.")
+    return tuple(sorted(words, key=lambda word: word.start_s))
+
+
+def phrases_under(regions: Sequence[Region], words: Sequence[Region]) -> list[str]:
+    """Return the words of which at least half lies in some regions; those in a row are one phrase."""
+    under = [_share_within(word, regions) >= LEAST_UNDER_FOCUS for word in words]
+    runs = groupby(zip(under, words, strict=True), key=lambda pair: pair[0])
+    return [" ".join(word.label for _, word in run) for inside, run in runs if inside]
+
+
+def _share_within(word: Region, regions: Sequence[Region]) -> float:
+    inside = sum(max(0.0, min(word.end_s, r.end_s) - max(word.start_s, r.start_s)) for r in regions)
+    return inside / word.duration_s
+
+
+def _text(source: bytes, name: str) -> str:
+    wide = source[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        return source.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise WordsRefused(f"{name}: this is not text in UTF-8 or UTF-16. Save it as UTF-8.") from None
+
+
+def _from_textgrid(text: str, name: str) -> list[Region]:
+    try:
+        tiers = [t for t in textgrid_io.parseTextgridStr(text)["tiers"] if t["class"] == "IntervalTier"]
+        named = [tier for tier in tiers if tier["name"].strip().lower() in WORD_TIERS]
+        entries = [(float(start), float(end), label) for start, end, label in (named or tiers)[0]["entries"]]
+    except IndexError:
+        raise WordsRefused(f"{name}: the TextGrid has no interval tier. Words need a tier of intervals.") from None
+    except Exception:  # the library's own errors are of many kinds and name no place
+        raise WordsRefused(f"{name}: the TextGrid is damaged. Open it in Praat and save it again.") from None
+    return [_word(start, end, label, name) for start, end, label in entries if label.strip()]
+
+
+def _from_csv(text: str, name: str) -> list[Region]:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    columns = [column.strip() for column in rows.fieldnames or ()]
+    if missing := [column for column in COLUMNS if column not in columns]:
+        raise WordsRefused(
+            f"{name}: neither a TextGrid nor a CSV with the columns {', '.join(COLUMNS)}; "
+            f"{' and '.join(missing)} cannot be found."
+        )
+    rows.fieldnames = columns
+    words = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            start_s, end_s, word = float(row["start_s"]), float(row["end_s"]), row["word"] or ""
+        except (TypeError, ValueError):
+            raise WordsRefused(f"{name}, line {line}: start_s and end_s must be numbers of seconds.") from None
+        if word.strip():
+            words.append(_word(start_s, end_s, word, f"{name}, line {line}"))
+    return words
+
+
+def _word(start_s: float, end_s: float, word: str, place: str) -> Region:
+    if not 0 <= start_s < end_s:
+        raise WordsRefused(
+            f"{place}: the word “{word.strip()}” from {start_s:g} to {end_s:g} s has no length. "
+            "It needs a start of at least 0 s and an end after its start."
+        )
+    return Region(start_s, end_s, label=" ".join(word.split()))

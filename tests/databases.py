@@ -1,0 +1,91 @@
+"""Fresh databases of both kinds, for tests that import the fixtures; and marks and recordings to put there.
+
+`SER_TEST_POSTGRES` is the URL of a server's database in which every test gets a schema of its own.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, event, make_url
+
+from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.recordings import RecordingFile
+from ser_core.annotations.store import Store, open_store
+from ser_core.regions import Region
+
+
+@contextmanager
+def fresh_schema() -> Iterator[str]:
+    """Make a schema in the test server and yield a URL whose tables lie in it."""
+    server = os.environ.get("SER_TEST_POSTGRES")
+    if not server:
+        reason = "SER_TEST_POSTGRES is not set; it should be the URL of a PostgreSQL database for tests"
+        if "postgres" in os.environ.get("SER_REQUIRE", "").split(","):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    url, schema = make_url(server), f"test_{uuid4().hex}"
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        try:
+            in_schema = url.update_query_dict({"options": f"-csearch_path={schema}"})
+            yield in_schema.render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(name="database_url", params=["sqlite", "postgresql"])
+def fresh_url(request, tmp_path) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'annotations.sqlite'}"
+    else:
+        with fresh_schema() as url:
+            yield url
+
+
+@pytest.fixture(name="store")
+def fresh_store(database_url) -> Iterator[Store]:
+    """An empty store."""
+    with closing(open_store(database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture(name="project")
+def fresh_project(store) -> int:
+    """A project of that store with five recordings of 10 s, `sha(0)` to `sha(4)`."""
+    made = store.create_project("Voices")
+    store.add_recordings(made, [file(number) for number in range(5)])
+    return made
+
+
+def sha(number: int) -> str:
+    return f"{number:064x}"
+
+
+def file(number: int, **others) -> RecordingFile:
+    return RecordingFile(**{"sha256": sha(number), "name": f"take {number}.wav", "duration_s": 10.0} | others)
+
+
+def mark(start_s: float = 1.0, end_s: float = 2.0, **others) -> Annotation:
+    return Annotation(Region(start_s, end_s), **others)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Yield the list of the SQL statements that are sent meanwhile, by any store, without BEGIN and COMMIT."""
+    sent: list[str] = []
+
+    def note(connection, cursor, statement, *_) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT")):
+            sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

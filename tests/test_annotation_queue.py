@@ -1,0 +1,218 @@
+"""The recordings of a project as a queue: found again, filtered, ordered, paged, counted; in both databases."""
+
+from dataclasses import replace
+
+import pytest
+
+from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
+from ser_core.annotations.recordings import ORDERS, RATINGS, Queue
+from ser_core.errors import AnnotationsRefused
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+NAMES = ["b10.wav", "A_1%.wav", "ärger.wav", "Ä2.wav", "c.wav", "a.wav", "Z.wav"]
+
+
+@pytest.fixture
+def voices(store) -> int:
+    """Seven recordings, added in the order of NAMES."""
+    made = store.create_project("Queue")
+    store.add_recordings(made, [file(number, name=name) for number, name in enumerate(NAMES)])
+    return made
+
+
+def label(status, **others):
+    return mark(0, 10, tier=RECORDING_TIER, status=status, **others)
+
+
+def names(store, project, **asked) -> list[str]:
+    page = store.recordings(project, Queue(**asked))
+    assert page.total == len(page.items)
+    return [item.file.name for item in page.items]
+
+
+def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
+    store.edit(project, sha(1), "Ann", add=[mark(emotion="sad")])
+    before = store.open_recording(project, sha(1), "Ann").recording
+    moved = file(1, name="new name.wav", path="/elsewhere/new name.wav", duration_s=99.0)
+    store.add_recordings(project, [moved])
+    after = store.open_recording(project, sha(1), "Ann").recording
+    assert store.recordings(project).total == 5
+    assert after.file == replace(moved, duration_s=10.0)  # of the same bytes, the first word holds
+    assert (after.marks, after.added_at) == (1, before.added_at)
+    assert names(store, project, text="NEW") == ["new name.wav"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"sha256": "abc"}, "SHA-256 'abc'; it has to be 64 hexadecimal digits"),
+        ({"sha256": "A" * 64}, "64 hexadecimal digits"),
+        ({"name": " "}, "name of a recording is empty"),
+        ({"name": "\udcff.wav"}, "no text"),
+        ({"path": "\udcff/a.wav"}, "path .* no text"),
+        ({"duration_s": 0.0}, "lasts 0.0 s"),
+        ({"duration_s": float("inf")}, "lasts inf s"),
+    ],
+)
+def test_recording_that_cannot_be_is_refused_with_all_that_come_with_it(store, project, wrong, words):
+    with pytest.raises(AnnotationsRefused, match=words):
+        store.add_recordings(project, [file(8), file(9, **wrong)])
+    assert store.recordings(project).total == 5
+
+
+def test_projects_share_no_marks_and_go_with_all_that_is_theirs(store, project, database_url):
+    other = store.create_project("Another")
+    store.add_recordings(other, [file(0)])
+    for of in (project, other):
+        store.edit(of, sha(0), "Ann", add=[mark()])
+    assert [(item.name, item.recordings) for item in store.projects().items] == [("Another", 1), ("Voices", 5)]
+    assert [item.name for item in store.projects(page=1, size=1).items] == ["Voices"]
+    with pytest.raises(AnnotationsRefused, match="project 'Voices' already"):
+        store.create_project(" Voices ")
+    store.delete_project(other)
+    assert store.projects().total == 1
+    assert store.annotations_of(other, sha(0)) == ()
+    assert store.history(other, sha(0)).total == 0
+    assert len(store.annotations_of(project, sha(0))) == 1
+    with pytest.raises(AnnotationsRefused, match="project is not there any more"):
+        store.add_recordings(other, [file(1)])
+    assert store.create_project("Another") != project
+
+
+def test_names_are_ordered_alike_in_both_databases_capitals_or_not(store, voices):
+    assert names(store, voices) == NAMES
+    assert names(store, voices, order="name") == [
+        "a.wav",
+        "A_1%.wav",
+        "b10.wav",
+        "c.wav",
+        "Z.wav",
+        "Ä2.wav",
+        "ärger.wav",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("WAV", 7), ("ä", 2), ("A\u0308RG", 1), ("_1%", 1), ("%", 1), ("_", 1), ("b10", 1), ("\\", 0), ("'", 0), ("", 7)],
+)
+def test_text_is_looked_for_in_names_as_it_is_written(store, voices, text, found):
+    assert len(names(store, voices, text=text)) == found
+
+
+@pytest.mark.parametrize("rating", RATINGS)
+def test_what_is_rated_highest_comes_first_and_unrated_last(store, voices, rating):
+    store.rate(voices, rating, {sha(1): 0.5, sha(3): 2.0, sha(4): 0.0, sha(5): 0.5, "f" * 64: 1.0})
+    ordered = store.recordings(voices, Queue(order=rating)).items
+    assert [getattr(item, rating) for item in ordered] == [2.0, 0.5, 0.5, 0.0, None, None, None]
+    store.rate(voices, rating, {sha(3): None})
+    assert getattr(store.open_recording(voices, sha(3), "Ann").recording, rating) is None
+    assert store.recordings(voices, Queue(order=rating)).items[0].file.sha256 in (sha(1), sha(5))
+
+
+def test_rating_that_cannot_be_is_refused(store, voices):
+    for wrong in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(AnnotationsRefused, match="starts at 0"):
+            store.rate(voices, "uncertainty", {sha(0): 0.5, sha(1): wrong})
+    with pytest.raises(AnnotationsRefused, match="'beauty' is not known; choose uncertainty,"):
+        store.rate(voices, "beauty", {sha(0): 0.5})
+    assert store.recordings(voices, Queue(order="uncertainty")).items[0].uncertainty is None
+
+
+@pytest.fixture
+def work(store, voices) -> int:
+    """Ann has done 0 and 1, Ben verified 1 and left 2 open; 3 has marks of Ann without a label; others have none."""
+    for number, annotator, status in [
+        (0, "Ann", "done"),
+        (1, "Ann", "done"),
+        (1, "Ben", "verified"),
+        (2, "Ben", "open"),
+    ]:
+        store.edit(voices, sha(number), annotator, add=[label(status, emotion="sad" if number else None)])
+    (gone, _) = store.edit(voices, sha(3), "Ann", add=[mark(emotion="sad"), mark(emotion="angry")]).marks
+    store.edit(voices, sha(3), "Ann", delete=[gone])
+    return voices
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"status": "open"}, {2, 3, 4, 5, 6}),
+        ({"status": "done"}, {0}),
+        ({"status": "verified"}, {1}),
+        ({"status": "done", "annotator": "Ann"}, {0, 1}),
+        ({"status": "open", "annotator": "Ben"}, {0, 2, 3, 4, 5, 6}),
+        ({"marked": True}, {0, 1, 2, 3}),
+        ({"marked": False}, {4, 5, 6}),
+        ({"marked": True, "annotator": "Ben"}, {1, 2}),
+        ({"marked": True, "annotator": "Ben", "status": "open"}, {2}),
+        ({"emotion": "sad"}, {1, 2}),
+        ({"emotion": "sad", "annotator": "Ann"}, {1}),
+        ({"emotion": "angry"}, {3}),
+        ({"emotion": "angry", "text": "b10"}, set()),
+    ],
+)
+def test_filters_keep_what_they_say_in_every_order(store, work, asked, found):
+    for order in ORDERS:
+        items = store.recordings(work, Queue(order=order, **asked)).items
+        assert {int(item.file.sha256, 16) for item in items} == found
+
+
+def test_status_and_marks_are_shown_as_they_were_asked_for(store, work):
+    everybody = store.recordings(work).items
+    assert [item.status for item in everybody] == ["done", "verified", *["open"] * 5]
+    assert [item.marks for item in everybody] == [1, 2, 1, 1, 0, 0, 0]
+    ann = store.recordings(work, Queue(annotator="Ann")).items
+    assert [item.status for item in ann] == ["done", "done", *["open"] * 5]
+    assert store.open_recording(work, sha(1), "Ann", Queue(annotator="Ann")).recording.status == "done"
+
+
+def test_progress_counts_every_recording_once_and_follows_undo(store, work):
+    assert store.count_by_status(work) == {"open": 5, "done": 1, "verified": 1}
+    assert store.count_by_status(work, "Ann") == {"open": 5, "done": 2, "verified": 0}
+    assert store.count_by_status(work, "Nobody") == {"open": 7, "done": 0, "verified": 0}
+    store.undo(work, sha(0), "Ann")
+    assert store.count_by_status(work) == {"open": 6, "done": 0, "verified": 1}
+    assert list(store.count_by_status(work + 1)) == list(STATUSES)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
+    store.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
+    for asked in ({}, {"status": "open"}, {"emotion": "sad"}, {"text": "a."}):
+        queue = Queue(order=order, **asked)
+        listed = [item.file.sha256 for item in store.recordings(work, queue).items]
+        for before, here, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
+            opened = store.open_recording(work, here, "Ann", queue)
+            assert (opened.previous, opened.next) == (before, after)
+
+
+def test_neighbours_of_what_has_just_left_the_queue_are_those_that_it_had(store, voices):
+    queue = Queue(annotator="Ann", status="open", order="name")
+    before = store.open_recording(voices, sha(0), "Ann", queue)
+    store.edit(voices, sha(0), "Ann", add=[label("done")])
+    after = store.open_recording(voices, sha(0), "Ann", queue)
+    assert (after.previous, after.next) == (before.previous, before.next) == (sha(1), sha(4))
+
+
+def test_pages_make_up_the_list(store, voices):
+    for order in ORDERS:
+        pages = [store.recordings(voices, Queue(order=order), page, 3) for page in range(4)]
+        assert [page.total for page in pages] == [7] * 4
+        assert [len(page.items) for page in pages] == [3, 3, 1, 0]
+        everything = store.recordings(voices, Queue(order=order)).items
+        assert sum((page.items for page in pages), ()) == everything
+
+
+def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
+    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
+        store.open_recording(voices, "f" * 64, "Ann")
+    with pytest.raises(AnnotationsRefused, match="order 'beauty' is not known; choose added, name"):
+        Queue(order="beauty")
+    with pytest.raises(AnnotationsRefused, match="status 'new' is not known"):
+        Queue(status="new")
+    for wrong in ({"text": "\0"}, {"annotator": "\0"}, {"emotion": "\0"}):
+        with pytest.raises(AnnotationsRefused, match="no text"):
+            Queue(**wrong)
+    with pytest.raises(AnnotationsRefused, match="no text"):
+        store.annotations_of(voices, "\0")

@@ -1,0 +1,444 @@
+"""Marks in a store: what is saved, what is refused, who did what, and undoing and redoing it; in both databases."""
+
+import math
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+
+from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.history import Step
+from ser_core.annotations.marks import content_of
+from ser_core.annotations.recordings import Queue
+from ser_core.annotations.store import open_store
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from ser_core.regions import Region
+from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
+
+FULL = mark(
+    0.1 + 0.2,
+    math.pi,
+    emotion="traurig, ü 悲",
+    intensity=4,
+    note='\'; DROP TABLE marks; --\n"zwei" Zeilen',
+    confidence=1 / 3,
+    status="done",
+)
+
+
+def said(annotations):
+    return [content_of(annotation) for annotation in annotations]
+
+
+def emotions(store, project, annotator=None):
+    return [annotation.emotion for annotation in store.annotations_of(project, sha(0), annotator)]
+
+
+# --- edits ---
+
+
+def test_mark_comes_back_word_for_word_after_the_store_was_opened_anew(store, project, database_url):
+    box = replace(FULL, region=Region(0.5, 1.5, 125.25, 7500.0), tier="laughter", annotator="Ben")
+    before = datetime.now(UTC)
+    step = store.edit(project, sha(0), "Ann", add=[FULL, box])
+    store.close()
+    with closing(open_store(database_url)) as again:
+        found = again.annotations_of(project, sha(0))
+    assert said(found) == said([replace(FULL, annotator="Ann"), box])
+    assert found == step.marks
+    assert [annotation.revision for annotation in found] == [1, 1]
+    assert all(before <= annotation.changed_at <= datetime.now(UTC) for annotation in found)
+    assert all(annotation.changed_at.utcoffset().total_seconds() == 0 for annotation in found)
+
+
+def test_marks_come_in_order_of_time_and_of_one_annotator_where_asked(store, project):
+    store.edit(project, sha(0), "Ann", add=[mark(5, 6, emotion="late"), mark(1, 3, emotion="long")])
+    store.edit(project, sha(0), "Ben", add=[mark(1, 2, emotion="short")])
+    store.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
+    assert emotions(store, project) == ["short", "long", "late"]
+    assert emotions(store, project, "Ann") == ["long", "late"]
+    assert emotions(store, project, "Nobody") == []
+    assert store.annotations_of(project, "f" * 64) == ()
+
+
+def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
+    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    step = store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy", annotator="Ben")])
+    (second,) = store.annotations_of(project, sha(0))
+    assert step.marks == (second,)
+    assert (second.key, second.annotator, second.emotion, second.revision) == (first.key, "Ann", "happy", 2)
+    assert second.changed_at > first.changed_at
+
+
+def test_split_is_one_step_and_all_or_nothing(store, project):
+    (whole,) = store.edit(project, sha(0), "Ann", add=[mark(0, 4)]).marks
+    left, right = replace(whole, region=Region(0, 2)), mark(2, 4)
+    with pytest.raises(AnnotationsRefused, match="has no end"):
+        store.edit(project, sha(0), "Ann", change=[left], add=[mark(2, math.inf)])
+    assert store.annotations_of(project, sha(0)) == (whole,)
+    step = store.edit(project, sha(0), "Ann", change=[left], add=[right])
+    assert [annotation.region for annotation in step.marks] == [Region(0, 2), Region(2, 4)]
+    assert store.annotations_of(project, sha(0)) == step.marks
+    assert store.history(project, sha(0)).total == 2
+    store.undo(project, sha(0), "Ann")
+    assert said(store.annotations_of(project, sha(0))) == said([whole])
+
+
+def test_new_marks_take_keys_of_their_own_whatever_they_bring(store, project):
+    (first,) = store.edit(project, sha(0), "Ann", add=[mark()]).marks
+    (second,) = store.edit(project, sha(0), "Ann", add=[first]).marks
+    assert (second.key != first.key, second.revision) == (True, 1)
+    assert len(store.annotations_of(project, sha(0))) == 2
+
+
+def test_what_suggested_marks_is_kept_with_them(store, project):
+    about = {"model": "fusion", "sha256": "ab", "threshold": 0.25, "odd": "\0"}
+    store.edit(project, sha(0), "fusion", add=[mark()], provenance=about)
+    store.edit(project, sha(0), "Ann", add=[mark()])
+    assert store.open_recording(project, sha(0), "Ann").provenance == about
+    assert store.open_recording(project, sha(1), "Ann").provenance == {}
+
+
+def test_annotators_are_known_from_their_first_mark_on(store, project):
+    assert store.annotators().items == ()
+    store.edit(project, sha(0), " Zoë ", add=[mark(annotator="Ann")])
+    store.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name, typed on another machine
+    assert store.annotators().items == ("Ann", "Zoë")
+    assert store.annotators(page=1, size=1).items == ("Zoë",)
+
+
+# --- nobody overwrites anybody ---
+
+
+def test_change_of_what_somebody_else_changed_is_refused_and_says_who_and_when(store, project):
+    (mine,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (theirs,) = store.edit(project, sha(0), "Ben", change=[replace(mine, emotion="happy")]).marks
+    when = f"{theirs.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
+    with pytest.raises(AnnotationsOutdated, match=f"^Ben changed this mark on {when}.*Nothing was overwritten"):
+        store.edit(project, sha(0), "Ann", change=[replace(mine, note="x")], add=[mark(7, 8)])
+    with pytest.raises(AnnotationsOutdated, match=r"^Ben changed"):
+        store.edit(project, sha(0), "Ann", delete=[mine])
+    assert store.annotations_of(project, sha(0)) == (theirs,)
+    assert store.history(project, sha(0)).total == 2
+
+
+def test_change_of_what_somebody_else_deleted_is_refused(store, project):
+    (mine,) = store.edit(project, sha(0), "Ann", add=[mark()]).marks
+    store.edit(project, sha(0), "Ben", delete=[mine])
+    for late in ({"change": [mine]}, {"delete": [mine]}, {"change": [replace(mine, revision=2)]}):
+        with pytest.raises(AnnotationsOutdated, match=r"^Ben deleted this mark on "):
+            store.edit(project, sha(0), "Ann", **late)
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(store, project):
+    label = mark(0, 10, tier=RECORDING_TIER, status="done")
+    (first,) = store.edit(project, sha(0), "Ann", add=[label]).marks
+    store.edit(project, sha(0), "Ben", add=[label])
+    with pytest.raises(AnnotationsRefused, match="Ann has labelled this recording as a whole already"):
+        store.edit(project, sha(0), "Ann", add=[label])
+    with pytest.raises(AnnotationsRefused, match="already"):
+        store.edit(project, sha(1), "Ann", add=[label, label])
+    replaced = store.edit(project, sha(0), "Ann", delete=[first], add=[replace(label, emotion="sad")])
+    store.undo(project, sha(0), "Ann")
+    assert said(store.annotations_of(project, sha(0), "Ann")) == said([first])
+    store.redo(project, sha(0), "Ann")
+    assert said(store.annotations_of(project, sha(0), "Ann")) == said(replaced.marks)
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (mark(note="a\0b"), "note 'a.x00b' holds signs that are no text"),
+        (mark(emotion="\udcff"), "emotion .* no text"),
+        (mark(emotion="  "), "emotion is empty"),
+        (mark(tier="x" * 256), "has 256 characters; at most 255"),
+        (mark(annotator="\0"), "no text"),
+        (mark(intensity=2.5), "intensity of 2.5 is not possible"),
+        (replace(mark(), region=Region(0, math.inf)), "ends at inf s has no end"),
+        (replace(mark(), region=Region(0, 1, 300.0, 200.0)), "from 300.0 to 200.0 Hz is not possible"),
+        (replace(mark(), region=Region(0, 1, 200.0, 200.0)), "below its upper"),
+        (replace(mark(), region=Region(0, 1, -1.0, 200.0)), "at least 0 Hz"),
+        (replace(mark(), region=Region(0, 1, math.nan, None)), "Hz is not possible"),
+        (replace(mark(), region=Region(0, 1, None, math.inf)), "Hz is not possible"),
+    ],
+)
+def test_mark_that_cannot_be_is_refused(store, project, wrong, words):
+    with pytest.raises(AnnotationsRefused, match=words):
+        store.edit(project, sha(0), "Ann", add=[wrong])
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_edit_of_what_is_not_there_is_refused(store, project):
+    (elsewhere,) = store.edit(project, sha(1), "Ann", add=[mark()]).marks
+    for wrong in (elsewhere, mark(), replace(elsewhere, key="\0")):
+        with pytest.raises(AnnotationsRefused, match=r"not in this recording|no text"):
+            store.edit(project, sha(0), "Ann", change=[wrong])
+    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
+        store.edit(project, "f" * 64, "Ann", add=[mark()])
+    with pytest.raises(AnnotationsRefused, match="not in this project"):
+        store.edit(project + 1, sha(0), "Ann", add=[mark()])
+    with pytest.raises(AnnotationsRefused, match="none of them twice"):
+        store.edit(project, sha(1), "Ann", change=[elsewhere], delete=[elsewhere])
+    with pytest.raises(AnnotationsRefused, match="at least one mark"):
+        store.edit(project, sha(0), "Ann")
+    with pytest.raises(AnnotationsRefused, match="name of the annotator is empty"):
+        store.edit(project, sha(0), " ", add=[mark()])
+
+
+def test_database_keeps_its_own_rules_too(store, project, database_url):
+    store.edit(project, sha(0), "Ann", add=[mark(), mark(0, 10, tier=RECORDING_TIER)])
+    engine = create_engine(database_url)
+    for wrong in ("intensity = 6", "confidence = 1.5", "status = 'new'", "start_s = end_s", "tier = 'recording'"):
+        with pytest.raises(Exception, match=r"(?i)constraint"), engine.begin() as connection:
+            connection.execute(text(f"UPDATE marks SET {wrong}"))
+    engine.dispose()
+
+
+# --- history ---
+
+
+def test_history_tells_who_did_what_from_what_to_what_newest_first(store, project):
+    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (second,) = store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")]).marks
+    store.edit(project, sha(0), "Ann", delete=[second])
+    store.undo(project, sha(0), "Ann")
+    store.redo(project, sha(0), "Ann")
+    store.edit(project, sha(1), "Ann", add=[mark()])
+    steps = store.history(project, sha(0))
+    told = [
+        (step.annotator, step.kind, *(change and change.emotion for change in vars(step.changes[0]).values()))
+        for step in steps.items
+    ]
+    assert told == [
+        ("Ann", "redo", "happy", None),
+        ("Ann", "undo", None, "happy"),
+        ("Ann", "edit", "happy", None),
+        ("Ben", "edit", "sad", "happy"),
+        ("Ann", "edit", None, "sad"),
+    ]
+    assert steps.total == 5
+    assert steps.items[3].changes[0].before == first
+    assert steps.items[3].changes[0].after == second
+    assert store.history(project, sha(0), page=1, size=2).items == steps.items[2:4]
+    assert sorted(step.at for step in steps.items) == [step.at for step in reversed(steps.items)]
+
+
+def test_undo_and_redo_reach_over_a_restart(store, project, database_url):
+    for emotion in ("sad", "happy", "angry"):
+        store.edit(project, sha(0), "Ann", add=[mark(emotion=emotion)])
+    store.undo(project, sha(0), "Ann")
+    store.close()
+    with closing(open_store(database_url)) as again:
+        assert isinstance(again.undo(project, sha(0), "Ann"), Step)
+        assert emotions(again, project) == ["sad"]
+        again.redo(project, sha(0), "Ann")
+        again.redo(project, sha(0), "Ann")
+        assert sorted(emotions(again, project)) == ["angry", "happy", "sad"]
+        assert again.redo(project, sha(0), "Ann") is None
+
+
+def test_undo_is_of_ones_own_edits_in_this_recording(store, project):
+    store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
+    store.edit(project, sha(0), "Ben", add=[mark(emotion="happy")])
+    assert store.undo(project, sha(0), "Cid") is None
+    store.undo(project, sha(0), "Ann")
+    assert emotions(store, project) == ["happy"]
+    assert store.undo(project, sha(0), "Ann") is None
+    assert len(store.annotations_of(project, sha(1))) == 1
+
+
+def test_new_edit_after_an_undo_ends_redoing(store, project):
+    store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.edit(project, sha(0), "Ann", add=[mark(emotion="happy")])
+    store.undo(project, sha(0), "Ann")
+    assert store.open_recording(project, sha(0), "Ann").can_redo
+    store.edit(project, sha(0), "Ann", add=[mark(emotion="angry")])
+    opened = store.open_recording(project, sha(0), "Ann")
+    assert (opened.can_undo, opened.can_redo) == (True, False)
+    assert store.redo(project, sha(0), "Ann") is None
+    store.undo(project, sha(0), "Ann")
+    store.undo(project, sha(0), "Ann")
+    opened = store.open_recording(project, sha(0), "Ann")
+    assert (opened.can_undo, opened.can_redo, opened.annotations) == (False, True, ())
+    store.redo(project, sha(0), "Ann")
+    store.redo(project, sha(0), "Ann")
+    assert sorted(emotions(store, project)) == ["angry", "sad"]
+
+
+def test_undo_and_redo_are_refused_where_somebody_else_changed_the_mark(store, project):
+    (first, other) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad"), mark(5, 6)]).marks
+    store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")])
+    with pytest.raises(AnnotationsOutdated, match=r"^Ben changed this mark .* It was not undone"):
+        store.undo(project, sha(0), "Ann")
+    assert emotions(store, project) == ["happy", other.emotion]
+    store.undo(project, sha(0), "Ben")
+    store.undo(project, sha(0), "Ann")
+    assert emotions(store, project) == []
+    store.redo(project, sha(0), "Ann")
+    (first, _) = store.annotations_of(project, sha(0))
+    store.edit(project, sha(0), "Ann", change=[replace(first, note="mine")])
+    store.undo(project, sha(0), "Ann")
+    store.edit(project, sha(0), "Ben", delete=[store.annotations_of(project, sha(0))[0]])
+    with pytest.raises(AnnotationsOutdated, match=r"^Ben deleted this mark .* It was not redone"):
+        store.redo(project, sha(0), "Ann")
+
+
+def test_mark_that_was_open_before_an_undo_is_outdated_after_it(store, project):
+    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (second,) = store.edit(project, sha(0), "Ann", change=[replace(first, emotion="happy")]).marks
+    store.undo(project, sha(0), "Ann")
+    for old in (first, second):
+        with pytest.raises(AnnotationsOutdated, match=r"^Ann changed"):
+            store.edit(project, sha(0), "Ben", change=[old])
+
+
+# --- a twin: the same in plain Python, with lists for stacks ---
+
+
+class Twin:
+    """Marks as a dict; per annotator a list of what can be undone and one of what can be redone."""
+
+    def __init__(self) -> None:
+        self.marks, self.done, self.undone = {}, {}, {}
+
+    def edit(self, annotator, changes) -> None:
+        self.done.setdefault(annotator, []).append(changes)
+        self.undone[annotator] = []
+        self.marks |= {key: after for key, _, after in changes}
+
+    def move(self, annotator, source, target, backwards) -> str:
+        if not source.get(annotator):
+            return "nothing"
+        changes = source[annotator][-1]
+        if any(self.marks[key] != (before, after)[backwards] for key, before, after in changes):
+            return "outdated"
+        target.setdefault(annotator, []).append(source[annotator].pop())
+        self.marks |= {key: (after, before)[backwards] for key, before, after in changes}
+        return "moved"
+
+    def undo(self, annotator) -> str:
+        return self.move(annotator, self.done, self.undone, True)
+
+    def redo(self, annotator) -> str:
+        return self.move(annotator, self.undone, self.done, False)
+
+
+def outcome(action, *arguments) -> str:
+    try:
+        return "nothing" if action(*arguments) is None else "moved"
+    except AnnotationsOutdated:
+        return "outdated"
+
+
+deeds = st.tuples(
+    st.sampled_from(["add", "change", "delete", "split", "undo", "undo", "redo"]),
+    st.sampled_from(["Ann", "Ben"]),
+    st.integers(0, 5),
+    st.sampled_from(["sad", "happy", "angry"]),
+)
+
+
+def do(deed, annotator, place, emotion, store, twin, project, recording) -> None:
+    """Do the same in both; a deed on a mark takes one of those that stand there."""
+    if deed in ("undo", "redo"):
+        assert outcome(getattr(store, deed), project, recording, annotator) == getattr(twin, deed)(annotator)
+        return
+    there = store.annotations_of(project, recording)
+    old = there[place % len(there)] if there else None
+    if deed == "add" or old is None:
+        asked = {"add": [mark(place, place + 1, emotion=emotion, note=annotator)]}
+    elif deed == "change":
+        asked = {"change": [replace(old, emotion=emotion, intensity=1 + place % 5)]}
+    elif deed == "delete":
+        asked = {"delete": [old]}
+    else:
+        middle = (old.region.start_s + old.region.end_s) / 2
+        left, right = Region(old.region.start_s, middle), Region(middle, old.region.end_s)
+        asked = {"change": [replace(old, region=left)], "add": [replace(old, region=right)]}
+    step = store.edit(project, recording, annotator, **asked)
+    known = twin.marks
+    new = {annotation.key: content_of(annotation) for annotation in step.marks}
+    new |= {annotation.key: None for annotation in asked.get("delete", ())}
+    twin.edit(annotator, [(key, known.get(key), after) for key, after in new.items()])
+
+
+def standing(twin):
+    return {key: content for key, content in twin.marks.items() if content is not None}
+
+
+@settings(max_examples=25)
+@given(st.lists(deeds, max_size=40))
+def test_any_sequence_of_deeds_leaves_what_it_leaves_in_the_twin(store_of_all_examples, sequence):
+    store, project = store_of_all_examples
+    recording = sha(store.recordings(project).total)
+    store.add_recordings(project, [file(int(recording, 16))])
+    twin = Twin()
+    for deed in sequence:
+        do(*deed, store, twin, project, recording)
+        found = store.annotations_of(project, recording)
+        assert {annotation.key: content_of(annotation) for annotation in found} == standing(twin)
+        for annotator in ("Ann", "Ben"):
+            opened = store.open_recording(project, recording, annotator)
+            expected = (bool(stacks.get(annotator)) for stacks in (twin.done, twin.undone))
+            assert (opened.can_undo, opened.can_redo) == tuple(expected)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store_of_all_examples(request, tmp_path_factory):
+    if request.param == "sqlite":
+        file_of_all = tmp_path_factory.mktemp("twin") / "annotations.sqlite"
+        with closing(open_store(f"sqlite:///{file_of_all}")) as store:
+            yield store, store.create_project("Twin")
+    else:
+        with fresh_schema() as url, closing(open_store(url)) as store:
+            yield store, store.create_project("Twin")
+
+
+# --- how much is asked of the database ---
+
+
+def page_actions(store, project):
+    """Yield what pages do, each as a name and a function; the marks that they need are made beforehand."""
+    (open_mark, whole) = store.edit(project, sha(0), "Ann", add=[mark(), mark(4, 8)]).marks
+    store.rate(project, "uncertainty", {sha(number): number / 5 for number in range(5)})
+    queue = Queue(annotator="Ann", status="open", emotion=None, text="take", order="uncertainty")
+    yield "open a recording", lambda: store.open_recording(project, sha(0), "Ann", queue)
+    yield "add", lambda: store.edit(project, sha(0), "Ann", add=[mark()])
+    yield "add, as a newcomer", lambda: store.edit(project, sha(0), "Newcomer", add=[mark()])
+    yield (
+        "add 1000 with what suggested them",
+        lambda: store.edit(project, sha(1), "fusion", add=[mark()] * 1_000, provenance={"model": "fusion"}),
+    )
+    yield "change", lambda: store.edit(project, sha(0), "Ann", change=[replace(open_mark, note="x")])
+    halves = {"change": [replace(whole, region=Region(4, 6))], "add": [mark(6, 8)]}
+    yield "split", lambda: store.edit(project, sha(0), "Ann", **halves)
+    yield "undo", lambda: store.undo(project, sha(0), "Ann")
+    yield "redo", lambda: store.redo(project, sha(0), "Ann")
+    yield "undo of 1000", lambda: store.undo(project, sha(1), "fusion")
+    (there, *_) = store.annotations_of(project, sha(0))
+    yield "delete", lambda: store.edit(project, sha(0), "Ben", delete=[there])
+    yield "page of the queue", lambda: store.recordings(project, replace(queue, emotion="sad", marked=True))
+    yield "progress", lambda: store.count_by_status(project, "Ann")
+    yield "history", lambda: store.history(project, sha(0))
+    yield "projects", lambda: store.projects()
+    yield "annotators", lambda: store.annotators()
+    yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
+
+
+def test_no_page_action_sends_more_than_five_statements(store, project):
+    sent_by = {}
+    for name, action in page_actions(store, project):
+        with statements() as sent:
+            action()
+        sent_by[name] = len(sent)
+    assert {name: count for name, count in sent_by.items() if not 1 <= count <= 5} == {}
+    assert (sent_by["open a recording"], sent_by["add"], sent_by["undo"]) == (4, 4, 5)

@@ -1,0 +1,139 @@
+"""Our own JSON: all there is, with provenance and a version."""
+
+import json
+
+import pytest
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats import FORMATS
+from ser_core.errors import AnnotationsRefused
+from ser_core.regions import Region
+from tests.annotated_recordings import as_json, example
+
+OWN = FORMATS["own"]
+
+
+def document(**changes) -> dict:
+    return json.loads(OWN.write([example()]).content) | changes
+
+
+def test_the_file_says_its_format_its_version_and_where_suggestions_came_from():
+    written = document()
+    (recording,) = written["recordings"]
+    assert list(written) == ["format", "version", "recordings"]
+    assert (written["format"], written["version"]) == ("hear-why annotations", 1)
+    assert recording["sha256"] == "ab" * 32
+    assert recording["provenance"] == {"model": {"name": "fusion"}}
+    assert recording["annotations"][2] == {
+        "start_s": 0.5,
+        "end_s": 1.25,
+        "low_hz": 300.0,
+        "high_hz": 3000.5,
+        "tier": "emotion",
+        "annotator": "anna",
+        "emotion": "bored",
+        "intensity": 3,
+        "confidence": 0.5,
+        "status": "done",
+        "note": 'so "loud"; [x]',
+        "changed_at": "2024-05-01T12:00:00+00:00",
+        "revision": 0,
+    }
+
+
+def test_texts_are_written_as_people_read_them():
+    mark = Annotation(Region(0, 1), note="슬픔 é")
+    assert "슬픔 é" in OWN.write([AnnotatedRecording("a", None, 1.0, None, (mark,))]).content.decode()
+
+
+def test_what_is_absent_is_as_by_default():
+    found = document(recordings=[{"name": "a", "annotations": [{"start_s": 0, "end_s": 2}]}])
+    (recording,) = OWN.read(as_json(found), "here").recordings
+    assert recording == AnnotatedRecording("a", None, 2.0, None, (Annotation(Region(0, 2)),))
+
+
+def one(**mark) -> dict:
+    return document(recordings=[{"name": "a", "duration_s": 2, "annotations": [{"start_s": 0, "end_s": 1} | mark]}])
+
+
+def about(**fields) -> dict:
+    return document(recordings=[{"name": "a", "annotations": []} | fields])
+
+
+def nested(levels: int) -> dict:
+    value: dict = {}
+    for _ in range(levels):
+        value = {"a": [value]}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ([], "the JSON is not in our format, which says 'hear-why annotations'"),
+        (document(format="x"), "not in our format"),
+        (document(version=2), "of version 2, and this program reads up to 1. Update it"),
+        (document(version="1"), "the version '1' is not one"),
+        (document(version=True), "the version True is not one"),
+        (document(version=0), "the version 0 is not one"),
+        (document(recordings={}), "there is no list 'recordings'"),
+        (document(recordings=[1]), "number 1 of 'recordings': 1 is not an object"),
+        (document(recordings=[{"name": "a"}]), "recording 1: there is no list 'annotations'"),
+        (document(recordings=[{"annotations": []}]), "recording 1: The name of the recording None is not a text"),
+        (about(duration_s=-1), "recording 1: The length of the recording is -1 s"),
+        (about(duration_s="long"), "recording 1: The length of the recording 'long' is not a number"),
+        (about(sha256="AB"), "recording 1: The SHA-256 'ab' does not have 64"),
+        (about(sample_rate_hz=16000.5), "recording 1: The sample rate 16000.5 is not a whole number"),
+        (about(provenance=[1]), "recording 1: The provenance .1. is not an object"),
+        (about(provenance=nested(40)), "recording 1: The provenance is nested too deeply"),
+        (one(start_s=None), "recording 1, mark 1: The mark has no start or no end"),
+        (one(end_s=True), "mark 1: The end True is not a number"),
+        (one(end_s=10**400), "mark 1: The end 1000.*… is not a number"),
+        (one(end_s=3), "mark 1: The mark ends at 3 s, after its recording, which is 2 s"),
+        (one(start_s=1), "mark 1: A region from 1 to 1 s"),
+        (one(low_hz=5, high_hz=1), "mark 1: Frequencies of 5 to 1 Hz"),
+        (one(intensity=6), "mark 1: An intensity of 6"),
+        (one(intensity=[]), "mark 1: The intensity .* is not a number"),
+        (one(confidence=-0.1), "mark 1: A confidence of -0.1"),
+        (one(status="begun"), "mark 1: The status 'begun'"),
+        (one(note=5), "mark 1: The note 5 is not a text"),
+        (one(note="x" * 100_001), "mark 1: The note has 100001 characters"),
+        (one(note="\ud83d"), "mark 1: The note '.ud83d' holds half a character"),
+        (one(tier=" "), "mark 1: A mark needs a tier"),
+        (one(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is no time"),
+        (one(changed_at=1_700_000_000), "mark 1: The time of change 1700000000 is no time"),
+        (one(revision="new"), "mark 1: The revision 'new' is not a number"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_number_of_the_mark(content, why):
+    with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
+        OWN.read(as_json(content), "here")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b'{"format": "hear-why annotations",\n "version": 1,\n "recordings": [}',
+            "line 3, column 17: this is not JSON",
+        ),
+        (b'{"a": NaN}', "The JSON holds NaN, which is no number"),
+        (b'{"a": -Infinity}', "The JSON holds -Infinity"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "a number with thousands of digits"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"format": "hear-why annotations"', "line 1, column 34: this is not JSON"),
+        (b"", "line 1, column 1: this is not JSON"),
+        (b'{"a":\n"\xff"}', "line 2: this is not text in UTF-8"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_line_and_column(content, why):
+    with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
+        OWN.read(content, "here")
+
+
+@pytest.mark.parametrize("key", ["own", "label_studio", "elan"])
+@pytest.mark.parametrize("inside", [float("nan"), object(), {1, 2}, b"x"])
+def test_provenance_that_json_cannot_hold_is_refused(key, inside):
+    recording = AnnotatedRecording("a", None, 1.0, None, (), {"settings": inside})
+    with pytest.raises(AnnotationsRefused, match="The provenance holds something that JSON cannot"):
+        FORMATS[key].write([recording])

@@ -1,0 +1,266 @@
+"""TextGrids: Praat reads ours, we read Praat's, and what Praat would not read is refused with its line."""
+
+from itertools import pairwise
+
+import parselmouth
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parselmouth.praat import call
+from praatio import textgrid as praatio_textgrid
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats import FORMATS, read_annotations
+from ser_core.annotations.formats.layers import laid_out, owner_of
+from ser_core.annotations.formats.praat_grid import read_grid
+from ser_core.errors import AnnotationsRefused
+from ser_core.regions import Region
+from tests.annotated_recordings import example, recordings, texts
+
+TEXTGRID = FORMATS["textgrid"]
+FORMS = [(short, encoding) for short in (False, True) for encoding in ("utf-8", "utf-16")]
+
+
+def in_praat(content: bytes, folder) -> list[tuple[str, list[tuple[float, float, str]]]]:
+    """Return the tiers of a file and their intervals, as Praat reads them."""
+    file = folder / "a.TextGrid"
+    file.write_bytes(content)
+    grid = parselmouth.read(str(file))
+    return [
+        (
+            call(grid, "Get tier name", tier),
+            [
+                (
+                    call(grid, "Get start time of interval", tier, interval),
+                    call(grid, "Get end time of interval", tier, interval),
+                    call(grid, "Get label of interval", tier, interval),
+                )
+                for interval in range(1, call(grid, "Get number of intervals", tier) + 1)
+            ],
+        )
+        for tier in range(1, call(grid, "Get number of tiers") + 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("praat")
+
+
+# --- other library: Praat itself, and praatio ---
+
+
+@pytest.mark.parametrize(("short", "encoding"), FORMS)
+def test_praat_reads_what_a_phonetician_wants_to_see(short, encoding, folder):
+    content = TEXTGRID.write([example()], short=short, encoding=encoding).content
+    assert in_praat(content, folder) == [
+        ("anna/emotion", [(0.0, 1.5, "angry"), (1.5, 3.25, "")]),
+        (
+            "anna/emotion (2)",
+            [
+                (0.0, 0.5, ""),
+                (
+                    0.5,
+                    1.25,
+                    "bored [intensity=3; confidence=0.5; status=done; low_hz=300; high_hz=3000.5; "
+                    'note="so \\"loud\\"; [x]"]',
+                ),
+                (1.25, 3.25, ""),
+            ],
+        ),
+        ("bob/recording", [(0.0, 3.25, "sad [intensity=2]")]),
+        ("words", [(0.0, 1.25, ""), (1.25, 3.0, "so what"), (3.0, 3.25, "")]),
+    ]
+
+
+@pytest.mark.parametrize(("short", "encoding"), FORMS)
+@settings(max_examples=40)
+@given(recording=recordings())
+def test_praat_reads_the_same_boundaries_and_texts_as_we(recording, short, encoding, folder):
+    content = TEXTGRID.write([recording], short=short, encoding=encoding).content
+    grid = read_grid(content.decode(encoding), "here")
+    ours = [(tier.name, list(tier.intervals)) for tier in grid.tiers.values()]
+    assert in_praat(content, folder) == ours
+
+
+@pytest.mark.parametrize("form", ["Save as text file", "Save as short text file"])
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "try ASCII, then UTF-16"])
+def test_what_praat_writes_is_read(form, encoding, folder):
+    grid = call("Create TextGrid", 0.0, 2.5, "élan said bell", "bell")
+    for edge in (0.25, 0.75, 1.5):
+        call(grid, "Insert boundary", 1, edge)
+    call(grid, "Set interval text", 1, 2, "Angry")
+    call(grid, "Set interval text", 1, 3, 'item [1]: "quoted" \\ae 슬픔')
+    call(grid, "Insert boundary", 2, 1.0)
+    call(grid, "Set interval text", 2, 2, "sad [intensity=4; note=very low]")
+    call(grid, "Insert point", 3, 0.5, "ding")
+    file = folder / "praat.TextGrid"
+    parselmouth.praat.run(f'Text writing preferences: "{encoding}"')
+    call(grid, form, str(file))
+    found = read_annotations(file.read_bytes(), "a.wav")
+    marks = (
+        Annotation(Region(0.25, 0.75), tier="élan", emotion="angry"),
+        Annotation(Region(0.75, 1.5), tier="élan", note='item [1]: "quoted" \\ae 슬픔'),
+        Annotation(Region(1.0, 2.5), tier="said", emotion="sad", intensity=4, note="very low"),
+    )
+    assert found.recordings == (AnnotatedRecording("a.wav", None, 2.5, None, marks),)
+    assert found.dropped == ("1 tier of points",)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_praatio_reads_the_same(short, folder):
+    file = folder / "praatio.TextGrid"
+    file.write_bytes(TEXTGRID.write([example()], short=short).content)
+    grid = praatio_textgrid.openTextgrid(str(file), includeEmptyIntervals=False)
+    assert grid.tierNames == ("anna/emotion", "anna/emotion (2)", "bob/recording", "words")
+    assert [tuple(entry) for entry in grid.getTier("words").entries] == [(1.25, 3.0, "so what")]
+
+
+# --- by hand: what people and other programs write ---
+
+LONG = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 2
+tiers? <exists>
+size = 1
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "anna/emotion"
+        xmin = 0
+        xmax = 2
+        intervals: size = 2
+        intervals [1]:
+            xmin = 0
+            xmax = 1.5
+            text = "happy"
+        intervals [2]:
+            xmin = 1.5
+            xmax = 2
+            text = ""
+"""
+HAPPY = (Annotation(Region(0, 1.5), annotator="anna", emotion="happy"),)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        LONG,
+        LONG.replace("\n", "\r\n"),
+        LONG.replace("\n", "\r"),
+        "\ufeff" + LONG,
+        LONG.replace(" = ", "="),
+        LONG.replace("size = 1\n", "size = 1 ! one tier\n"),
+        '"ooTextFile" "TextGrid" 0 2 <exists> 1 "IntervalTier" "anna/emotion" 0 2 1 0 1.5 "happy"',
+        'File type = "ooTextFile short"\n"TextGrid"\n\n0\n2\n<exists>\n1\n'
+        '"IntervalTier"\n"anna/emotion"\n0\n2\n1\n0\n1.5\n"happy"',
+    ],
+)
+def test_forms_that_praat_reads_are_read(source):
+    assert TEXTGRID.read(source.encode(), "here").recordings[0].annotations == HAPPY
+
+
+def test_tiers_of_the_same_name_and_layers_of_one_are_one_and_a_name_that_only_looks_like_a_layer_is_kept():
+    tier = '"IntervalTier" "{}" 0 2 1 0 2 "{}" '
+    names = ["emotion", "emotion", "emotion (2)", "tone (2)", "", "/", "bob/"]
+    source = '"ooTextFile" "TextGrid" 0 2 <exists> 7 ' + "".join(tier.format(name, name or "x") for name in names)
+    (recording,) = TEXTGRID.read(source.encode(), "a").recordings
+    assert {mark.note: (mark.annotator, mark.tier) for mark in recording.annotations} == {
+        "emotion": ("", "emotion"),
+        "emotion (2)": ("", "emotion"),
+        "tone (2)": ("", "tone (2)"),
+        "x": ("", "tier 5"),
+        "/": ("", "/"),
+        "bob/": ("", "bob/"),
+    }
+
+
+def test_a_recording_without_marks_has_one_empty_tier(folder):
+    content = TEXTGRID.write([AnnotatedRecording("a", None, 2.0, None, ())]).content
+    assert in_praat(content, folder) == [("emotion", [(0.0, 2.0, "")])]
+    with pytest.raises(AnnotationsRefused, match="'a' has no length"):
+        TEXTGRID.write([AnnotatedRecording("a", None, 0.0, None, ())])
+
+
+def test_a_grid_without_tiers_is_one_without_marks():
+    assert TEXTGRID.read(b'"ooTextFile" "TextGrid" 0 2 <absent>', "a").recordings[0].annotations == ()
+
+
+def test_a_mark_too_short_for_two_times_is_dropped_and_counted():
+    end_s = 3 * (1 + 2e-16)
+    marks = (Annotation(Region(1, 2)), Annotation(Region(3, end_s)))
+    written = TEXTGRID.write([AnnotatedRecording("a", None, 4.0, None, marks)])
+    assert "1 mark too short for the times of a TextGrid" in written.dropped
+    assert TEXTGRID.read(written.content, "a").recordings[0].annotations == marks[:1]
+
+
+# --- law: layers ---
+
+
+@given(recordings())
+def test_no_mark_of_a_layer_overlaps_another_and_every_name_leads_back_to_its_owner(recording):
+    tiers = laid_out(recording.annotations)
+    for name, layer in tiers.items():
+        assert all(one.region.end_s <= other.region.start_s for one, other in pairwise(layer))
+        assert {owner_of(name, tiers, 1)} >= {(mark.annotator, mark.tier) for mark in layer}
+    assert sum(map(len, tiers.values())) == len(recording.annotations)
+
+
+@given(st.sets(st.tuples(texts, texts.filter(str.strip)), min_size=1, max_size=4), st.integers(1, 3))
+def test_any_annotator_and_tier_come_back_from_the_names_of_their_layers(owners, layers):
+    marks = [Annotation(Region(0, 1), annotator=who, tier=tier) for who, tier in owners for _ in range(layers)]
+    tiers = laid_out(marks)
+    assert len(tiers) == len(owners) * layers
+    assert {owner_of(name, tiers, 1) for name in tiers} == owners
+
+
+def test_as_few_layers_are_made_as_marks_overlap():
+    spans = [(0, 2), (1, 3), (2, 4), (3, 5), (1.5, 1.75)]
+    tiers = laid_out([Annotation(Region(*span), emotion="sad") for span in spans])
+    assert list(tiers) == ["emotion", "emotion (2)", "emotion (3)"]
+
+
+# --- refusal, with the place ---
+
+
+def damaged(old: str, new: str) -> bytes:
+    assert old in LONG
+    return LONG.replace(old, new, 1).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (damaged("TextGrid", "Pitch 1"), r"line 2: this is not a TextGrid"),
+        (b"ooBinaryFile\x08TextGrid", "this is a binary file of Praat"),
+        (damaged("xmax = 2", "xmax = two"), r"line 6: '<exists>' stands where the end should be"),
+        (damaged("xmax = 2", "xmax = 2.."), r"line 5: The end '2..' is not a number"),
+        (damaged("xmax = 2", "xmax = 1e999"), r"line 5: The end '1e999' is not a number"),
+        (damaged("size = 1", "size = 2"), r"line 22: the file ends where the class of tier 2 should be"),
+        (damaged("size = 1", "size = 0.5"), r"line 7: the number of tiers is 0.5"),
+        (damaged("size = 1", "size = -1"), r"line 7: the number of tiers is -1"),
+        (damaged("IntervalTier", "WordTier"), r"line 10: 'WordTier' is no class of tier"),
+        (damaged("size = 2", "size = 3"), r"line 22: the file ends where the start of interval 3 in tier 1 should be"),
+        (damaged("size = 2", "size = 99999999999"), r"the start of interval 3 in tier 1"),
+        (damaged('"happy"', '"happy'), r"line 22: a text begins where the start of interval 2 in tier 1 should be"),
+        (
+            damaged('""', '"'),
+            r"line 22: a text begins where the text of interval 2 in tier 1 should be and does not end",
+        ),
+        (damaged('"happy"', "happy"), r"line 20: '1.5' stands where the text of interval 1 in tier 1 should be"),
+        (damaged("xmax = 1.5", "xmax = -1.5"), r"line 17: the interval 1 of tier 1 runs backwards, from 0 to -1.5 s"),
+        (damaged("xmax = 1.5", "xmax = 0"), r"tier 1 \('anna/emotion'\), interval 1: A region from 0 to 0 s"),
+        (damaged("xmin = 0\n            xmax", "xmin = -1\n            xmax"), r"interval 1: A region from -1 to 1.5"),
+        (damaged("xmax = 1.5", "xmax = 2.5"), r"interval 1: The mark ends at 2.5 s, after its recording, which is 2 s"),
+        (damaged("happy", "happy [intensity=7]"), r"interval 1: An intensity of 7 is not possible"),
+        (damaged("happy", "happy [status=begun]"), r"interval 1: The status 'begun' is not known"),
+        (LONG.encode("utf-16")[2:], "the file ends|not a TextGrid"),
+        (LONG.replace("happy", "böse").encode("latin-1"), "line 18: this is not text in UTF-8"),
+        (LONG.encode("utf-16")[:-1], "this is not text in UTF-8 or UTF-16"),
+    ],
+)
+def test_a_damaged_textgrid_is_refused_with_the_place_and_the_reason(content, why):
+    with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
+        TEXTGRID.read(content, "here")
