@@ -99,7 +99,8 @@ def test_minutes_of_sound_score_as_in_one_with_the_usual_block(classifier, make_
 
 
 def test_what_is_louder_than_full_scale_is_scaled_as_in_the_whole(classifier, make_voice):
-    loud = np.concatenate([make_voice(3.0, RATE), 4 * make_voice(3.0, RATE)])
+    # What is at full scale in the first half is not clipped, seen from the second.
+    loud = np.concatenate([np.clip(8 * make_voice(3.0, RATE), -1, 1), 4 * make_voice(3.0, RATE)])
     data = encoded(loud, subtype="FLOAT")
     whole = listen(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=0.5)
@@ -339,6 +340,14 @@ def test_a_stretch_holds_the_samples_of_the_recording(make_voice, kind, subtype,
     expected = whole.samples[round(stretch[0] * rate) : round(stretch[1] * rate)]
     # Two channels of 16 bits have a mean of 17.
     np.testing.assert_allclose(found.samples, expected, atol=max(within, 2**-16))
+
+
+def test_a_stretch_close_to_the_end_of_vorbis_is_not_where_libsndfile_seeks_to():
+    rate = 44_100
+    data = encoded(0.1 * np.random.default_rng(0).normal(size=20 * rate), rate, "OGG", "VORBIS")
+    expected = read_recording(data).samples[-5_000:]
+    found = read_recording(stretch_of(io.BytesIO(data), 20 - 5_000 / rate, 20.0)).samples
+    np.testing.assert_allclose(found, expected, atol=2**-15)
 
 
 def test_a_stretch_of_a_file_that_cannot_seek_is_found_all_the_same(make_voice):

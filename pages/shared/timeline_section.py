@@ -74,8 +74,9 @@ def _smoothing(timeline: Timeline) -> tuple[float, float]:
 
 def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
     """Draw the curves; a box in them and the slider below choose the same stretch."""
-    last = ceil(timeline.duration_s)
-    shown = session.choice("timeline_stretch") or (_as_time(0), _as_time(min(FIRST_STRETCH_S, last)))
+    last = _as_time(ceil(timeline.duration_s))
+    start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(FIRST_STRETCH_S))
+    shown = min(start, last), min(end, last)
     start_s, end_s = (_as_seconds(end) for end in shown)
     st.plotly_chart(
         timeline_chart(timeline, seconds, quiet_dbfs, (start_s, end_s)),
@@ -88,7 +89,7 @@ def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, 
     st.slider(
         "Stretch to open: set it here, or draw a box in the chart",
         _as_time(0),
-        _as_time(last),
+        last,
         step=timedelta(seconds=1),
         format="H:mm:ss",
         **session.widget("timeline_stretch", shown),

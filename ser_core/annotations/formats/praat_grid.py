@@ -18,7 +18,7 @@ from ser_core.errors import AnnotationsRefused
 
 TOKEN = re.compile(
     r"""
-    !![^\n]*                                 # a comment, to the end of its line
+    ![^\n]*                                 # a comment, to the end of its line
     | "(?P<text>[^"]*(?:""[^"]*)*)"         # quotes within are doubled
     | <(?P<flag>\w*)>
     | (?P<open>")

@@ -1,0 +1,271 @@
+"""The database under annotations: opened by whom and how, killed, asked by several processes at once.
+
+As a script it is what the other processes run: `python -m tests.test_annotation_database DEED URL PROJECT NAME`.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.database import default_url
+from ser_core.annotations.store import open_store
+from ser_core.annotations.tables import metadata
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from ser_core.regions import Region
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+ROOT = Path(__file__).parent.parent
+CHANGES_EACH = 20
+
+
+# --- what other processes do; each line that they print was saved before ---
+
+
+def say(line) -> None:
+    print(line, flush=True)
+
+
+def split_for_ever(store, project, name) -> None:
+    """Add pairs of marks, and halve the first of each: both steps are of two marks."""
+    for number in count():
+        step = store.edit(project, sha(0), name, add=[mark(0, 4, note=f"{number}"), mark(4, 8, note=f"{number}")])
+        say(f"{number} 2")
+        (whole, _) = step.marks
+        halves = {"change": [replace(whole, region=Region(0, 2))], "add": [mark(2, 4, note=f"{number}")]}
+        store.edit(project, sha(0), name, **halves)
+        say(f"{number} 3")
+
+
+def import_much(store, project, name) -> None:
+    marks = tuple(mark(place, place + 1) for place in range(2_000))
+    document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
+    store.import_recordings(project, [document], name, lambda fraction, words: say(words))
+
+
+def change_the_same(store, project, name) -> None:
+    """Write a word of one's own behind what stands in the one mark of recording 0, and add marks to recording 1."""
+    for number in range(CHANGES_EACH):
+        word = f"{name}{number}"
+        while True:
+            (there,) = store.annotations_of(project, sha(0))
+            try:
+                store.edit(project, sha(0), name, change=[replace(there, note=f"{there.note} {word}")])
+                break
+            except AnnotationsOutdated:
+                pass
+        store.edit(project, sha(1), name, add=[mark(note=word)])
+        say(word)
+
+
+@contextmanager
+def process(deed, *arguments):
+    """Start another process that does one of these; it waits for a line before it begins."""
+    command = [sys.executable, "-m", "tests.test_annotation_database", deed, *map(str, arguments)]
+    started = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+def begin(*processes) -> None:
+    for started in processes:
+        assert started.stdout.readline() == "ready\n"
+    for started in processes:
+        started.stdin.write("go\n")
+        started.stdin.flush()
+
+
+def assert_sound(url) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+# --- killed ---
+
+
+@pytest.mark.parametrize("after", [1, 8, 21])
+def test_killed_process_loses_nothing_that_it_had_reported_and_leaves_no_half_step(store, project, database_url, after):
+    with process("split_for_ever", database_url, project, "Ann") as other:
+        begin(other)
+        reported = [other.stdout.readline() for _ in range(after)]
+        os.kill(other.pid, signal.SIGKILL)
+        reported += other.stdout.readlines()
+    saved = [annotation.note for annotation in store.annotations_of(project, sha(0))]
+    promised = {}
+    for number, marks in (line.split() for line in reported if line.endswith("\n")):
+        promised[number] = int(marks)
+    assert all(saved.count(number) >= marks for number, marks in promised.items())
+    steps = store.history(project, sha(0), size=1_000)
+    assert len(saved) == sum(len(step.marks) - (step.changes[0].before is not None) for step in steps.items)
+    assert {len(step.changes) for step in steps.items} == {2}
+    assert_sound(database_url)
+    assert store.undo(project, sha(0), "Ann") == store.history(project, sha(0)).items[0]
+
+
+def test_import_that_was_killed_left_nothing(store, project, database_url):
+    with process("import_much", database_url, project, "Ann") as other:
+        begin(other)
+        assert other.stdout.readline() == "500 of 2000 marks\n"
+        os.kill(other.pid, signal.SIGKILL)
+    assert store.recordings(project).total == 5
+    assert_sound(database_url)
+    store.edit(project, sha(0), "Ben", add=[mark()])
+
+
+# --- several at once ---
+
+
+def test_two_processes_that_change_the_same_mark_lose_no_word(store, project, database_url):
+    store.edit(project, sha(0), "Cid", add=[mark()])
+    names = ("Ann", "Ben")
+    with (
+        process("change_the_same", database_url, project, names[0]) as one,
+        process("change_the_same", database_url, project, names[1]) as two,
+    ):
+        begin(one, two)
+        reported = [line.strip() for other in (one, two) for line in other.stdout.readlines()]
+    expected = sorted(f"{name}{number}" for name in names for number in range(CHANGES_EACH))
+    assert sorted(reported) == expected
+    (changed,) = store.annotations_of(project, sha(0))
+    assert sorted(changed.note.split()) == expected
+    assert changed.revision == 1 + len(expected)
+    assert sorted(annotation.note for annotation in store.annotations_of(project, sha(1))) == expected
+    notes = [step.marks[0].note for step in store.history(project, sha(0), size=1_000).items]
+    assert all(newer.startswith(older) for newer, older in zip(notes, notes[1:], strict=False))
+
+
+def test_processes_that_open_a_new_database_at_once_make_it_once(database_url):
+    with process("open", database_url, 0, "a") as a, process("open", database_url, 0, "b") as b:
+        with process("open", database_url, 0, "c") as c:
+            begin(a, b, c)
+            assert [other.stdout.readline() for other in (a, b, c)] == ["opened\n"] * 3
+    with closing(open_store(database_url)) as store:
+        assert [project.name for project in store.projects().items] == ["a", "b", "c"]
+
+
+# --- opened ---
+
+
+def test_migrations_make_the_tables_that_the_code_works_with(store, database_url):
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        for table in metadata.tables.values():
+            checks = {check["name"] for check in inspect(connection).get_check_constraints(table.name)}
+            assert checks == {check.name for check in table.constraints if "Check" in type(check).__name__}
+    engine.dispose()
+
+
+def test_database_of_a_newer_version_is_refused_and_left_alone(store, database_url):
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of tomorrow'"))
+    with pytest.raises(AnnotationsRefused, match=r"made by a newer version of this program; install that version, or"):
+        open_store(database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "of tomorrow"
+    engine.dispose()
+
+
+def test_saved_marks_outlive_power_cuts_and_foreign_keys_hold_in_sqlite(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")) as store, store._database.reading() as connection:
+        asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 2, 1, 60_000]
+
+
+def test_database_is_where_the_environment_says_else_a_file_in_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    odd = tmp_path / "a folder? #1 50%"
+    with closing(open_store(default_url(odd))) as store:
+        store.create_project("Here")
+    assert (odd / "annotations.sqlite").is_file()
+    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://someone@somewhere/something")
+    assert default_url(odd) == "postgresql://someone@somewhere/something"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://user:hidden@host/name", "names mysql; it has to be sqlite:///FILE or postgresql://"),
+        ("no url, hidden", "names no database"),
+        ("sqlite://", "names sqlite; it has to be"),
+        ("sqlite:///:memory:", "names sqlite"),
+        ("postgresql://user:hidden@host:port/name", "names no database"),
+        ("postgresql://user:hidden@127.0.0.1:1/name", "name at 127.0.0.1, cannot be opened .*Check SER_DATABASE_URL"),
+        ("postgres://user@127.0.0.1:1/name?password=hidden", "name at 127.0.0.1, cannot be opened"),
+        ("postgresql://user:hidden@127.0.0.1:1/name?nonsense=hidden", "cannot be opened"),
+    ],
+)
+def test_database_that_cannot_be_reached_is_refused_without_its_password(url, words):
+    with pytest.raises(AnnotationsRefused, match=words) as refused:
+        open_store(url)
+    assert "hidden" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
+    (tmp_path / "text").write_text("No database, but long enough to be taken for the head of one. " * 20)
+    with pytest.raises(AnnotationsRefused, match="text, cannot be opened .file is not a database"):
+        open_store(f"sqlite:///{tmp_path / 'text'}")
+    with pytest.raises(AnnotationsRefused, match="folder of the annotations' database, .* cannot be made"):
+        open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
+
+
+def test_database_that_fails_while_it_is_asked_is_a_refusal_and_no_mark(store, project, database_url):
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
+    with pytest.raises(Exception, match="steps"):
+        store.edit(project, sha(0), "Ann", add=[mark()])
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))
+    engine.dispose()
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("ser_core.annotations.database.PATIENCE_S", 0.01)
+    path = tmp_path / "a.sqlite"
+    with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(0)])
+        other.execute("BEGIN IMMEDIATE")
+        assert store.recordings(project).total == 1
+        with pytest.raises(AnnotationsRefused, match=r"\(database is locked\).*Nothing of it counts as saved"):
+            store.edit(project, sha(0), "Ann", add=[mark()])
+        other.rollback()
+        store.edit(project, sha(0), "Ann", add=[mark()])
+
+
+DEEDS = {deed.__name__: deed for deed in (split_for_ever, import_much, change_the_same)}
+
+
+def main(deed, url, project, name) -> None:
+    say("ready")
+    sys.stdin.readline()
+    with closing(open_store(url)) as store:
+        if deed == "open":
+            store.create_project(name)
+            say("opened")
+        else:
+            DEEDS[deed](store, int(project), name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
