@@ -8,9 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -147,14 +147,14 @@ def test_two_processes_that_change_the_same_mark_lose_no_word(store, project, da
     assert changed.revision == 1 + len(expected)
     assert sorted(annotation.note for annotation in store.annotations_of(project, sha(1))) == expected
     notes = [step.marks[0].note for step in store.history(project, sha(0), size=1_000).items]
-    assert all(newer.startswith(older) for newer, older in zip(notes, notes[1:], strict=False))
+    assert all(newer.startswith(older) for newer, older in pairwise(notes))
 
 
 def test_processes_that_open_a_new_database_at_once_make_it_once(database_url):
-    with process("open", database_url, 0, "a") as a, process("open", database_url, 0, "b") as b:
-        with process("open", database_url, 0, "c") as c:
-            begin(a, b, c)
-            assert [other.stdout.readline() for other in (a, b, c)] == ["opened\n"] * 3
+    with ExitStack() as stack:
+        others = [stack.enter_context(process("open", database_url, 0, name)) for name in "abc"]
+        begin(*others)
+        assert [other.stdout.readline() for other in others] == ["opened\n"] * 3
     with closing(open_store(database_url)) as store:
         assert [project.name for project in store.projects().items] == ["a", "b", "c"]
 
@@ -221,9 +221,9 @@ def test_database_that_cannot_be_reached_is_refused_without_its_password(url, wo
 
 def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
     (tmp_path / "text").write_text("No database, but long enough to be taken for the head of one. " * 20)
-    with pytest.raises(AnnotationsRefused, match="text, cannot be opened .file is not a database"):
+    with pytest.raises(AnnotationsRefused, match=r"text, cannot be opened .file is not a database"):
         open_store(f"sqlite:///{tmp_path / 'text'}")
-    with pytest.raises(AnnotationsRefused, match="folder of the annotations' database, .* cannot be made"):
+    with pytest.raises(AnnotationsRefused, match=r"folder of the annotations' database, .* cannot be made"):
         open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
 
 
