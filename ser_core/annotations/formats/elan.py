@@ -165,7 +165,7 @@ def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
     found = dict(times)
     for key in parents:
         above, passed = key, set()
-        while above in parents and shared[parents[above]] == 1:
+        while above in parents and above not in passed and shared[parents[above]] == 1:
             passed.add(above)
             above = parents[above][1]
         if above in times:
