@@ -127,8 +127,8 @@ def player(
     words : sequence of Region
         What is said when, by their labels; a lane of its own.
     other_sounds : mapping of str to bytes, optional
-        The recording changed, by names to show: WAV files of as many samples, mono and 16 bits. A person turns from one
-        to another while it plays.
+        The recording changed, by names to show: WAV files of as many samples, made by `wav_bytes`. A person turns from
+        one to another while it plays.
     editable : bool
         Whether regions can be drawn, moved, resized, named and deleted. A click then only selects one.
     tells : collection of str

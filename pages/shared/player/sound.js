@@ -44,13 +44,13 @@ class Sound {
     this.stop();
     Object.assign(this, { duration, at: 0, others: [] });
     this.open(url);
+    this.header = readHeader(url);
+    this.header.catch(() => {}); // whoever needs it hears of it
   }
 
   open(url) {
     Object.assign(this, { url, patience: TRY_AGAIN_MS });
     this.element.src = url;
-    this.header = readHeader(url);
-    this.header.catch(() => {}); // whoever needs it hears of it
   }
 
   // Other files of the same length that may be turned to: fetched now, so that turning makes no pause.
@@ -60,23 +60,30 @@ class Sound {
     if (this.duration <= LONGEST_STRETCH) this.header.then((header) => urls.forEach((url) => this.samplesOf({ start: 0, end: this.duration }, header, url))).catch(() => {});
   }
 
-  // Hear another file from where this one stands, without a word and without a pause.
+  // Hear another file, with the same header, from where this one stands: without a word and without a pause.
   turnTo(url) {
     if (url === this.url) return;
     const { run } = this;
     const stretch = run?.stretch ?? null;
+    const at = this.place(0); // both are heard equally late: nothing is heard twice
     this.silence();
+    this.at = at;
     this.open(url);
     this.element.currentTime = this.at;
     if (run) this.play(stretch);
   }
 
+  // What reaches the ear now.
   get position() {
+    return this.place(context?.outputLatency || 0);
+  }
+
+  // Where it is for a listener whom sound reaches so many seconds late; for 0 what leaves the page now.
+  place(late) {
     if (!this.run) return this.at;
     const { stretch, voice } = this.run;
     if (!voice) return this.run.begun ? this.element.currentTime : this.at;
-    const heard = context.currentTime - (context.outputLatency || 0) - voice.startedAt;
-    const passed = Math.max(0, heard) + voice.offset;
+    const passed = Math.max(0, context.currentTime - late - voice.startedAt) + voice.offset;
     const length = stretch.end - stretch.start;
     return stretch.start + (voice.cyclic ? passed % length : Math.min(passed, length));
   }
