@@ -24,7 +24,7 @@ from ser_core.annotations.store import open_store
 from ser_core.annotations.tables import metadata
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from ser_core.regions import Region
-from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 CHANGES_EACH = 20
@@ -227,7 +227,7 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
         open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
 
 
-def test_database_that_fails_while_it_is_asked_is_a_refusal_and_no_mark(store, project, database_url):
+def test_edit_that_fails_half_way_leaves_no_mark(store, project, database_url):
     engine = create_engine(database_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
@@ -237,6 +237,25 @@ def test_database_that_fails_while_it_is_asked_is_a_refusal_and_no_mark(store, p
         connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))
     engine.dispose()
     assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_connection_that_the_server_dropped_is_made_anew_and_what_it_was_doing_refused():
+    with fresh_schema() as url, closing(open_store(url)) as store, closing(open_store(url)) as other:
+
+        def drop(backend) -> None:
+            with other._database.reading() as connection:
+                assert connection.scalar(text(f"SELECT pg_terminate_backend({backend})"))
+
+        def backend() -> int:
+            with store._database.reading() as connection:
+                return connection.scalar(text("SELECT pg_backend_pid()"))
+
+        project, first = store.create_project("Voices"), backend()
+        marked = [AnnotatedRecording("a.wav", sha(0), 9.0, None, (mark(),))]
+        with pytest.raises(AnnotationsRefused, match=r"did not do what was asked .*Nothing of it counts as saved"):
+            store.import_recordings(project, marked, "Ann", lambda *_: drop(first))
+        drop(backend())
+        assert store.recordings(project).total == 0
 
 
 def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):

@@ -1,0 +1,140 @@
+"""What pages do with many annotations: median and 95th percentile of each action, on SQLite and on PostgreSQL.
+
+    python benchmarks/annotations.py [--quick] [--json FILE]
+
+10 000 recordings with 10 marks each of two annotators; 200 with `--quick`. PostgreSQL is measured where
+`SER_TEST_POSTGRES` names a database for tests; the tables are made in a schema of their own and dropped afterwards.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from sqlalchemy import make_url
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.recordings import Queue
+from ser_core.annotations.store import Store, open_store
+from ser_core.regions import Region
+
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+MARKS_EACH = 10
+SCHEMA = "benchmark_of_annotations"
+
+
+def documents(first: int, count: int) -> Iterator[AnnotatedRecording]:
+    """Yield recordings of 20 s: nine marks in turn by Ann and Ben, and Ann's label of the whole."""
+    for number in range(first, first + count):
+        marks = [
+            Annotation(Region(2 * place, 2 * place + 1.5), emotion=EMOTIONS[(number + place) % 4], annotator=name)
+            for place, name in zip(range(MARKS_EACH - 1), ("Ann", "Ben") * MARKS_EACH, strict=False)
+        ]
+        status = ("open", "done", "verified")[number % 3]
+        marks.append(Annotation(Region(0, 20), RECORDING_TIER, "Ann", emotion=EMOTIONS[number % 4], status=status))
+        yield AnnotatedRecording(
+            f"Speaker {number % 97} take {number}.wav", f"{number:064x}", 20.0, 16_000, tuple(marks)
+        )
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def page_actions(store: Store, project: int, chosen: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what a page asks for while somebody works on one recording."""
+    queue = Queue(annotator="Ann", status="open", order="uncertainty")
+    yield "open a recording", lambda: store.open_recording(project, chosen, "Ann", queue)
+    new = Annotation(Region(0.5, 1.0), emotion="sad")
+    yield "add", lambda: store.edit(project, chosen, "Ann", add=[new])
+    old = store.annotations_of(project, chosen, "Ann")[0]
+    yield "change", lambda: store.edit(project, chosen, "Ann", change=[replace(old, note="changed")])
+    yield "undo", lambda: store.undo(project, chosen, "Ann")
+    yield "redo", lambda: store.redo(project, chosen, "Ann")
+    old = store.annotations_of(project, chosen, "Ann")[0]
+    yield "delete", lambda: store.edit(project, chosen, "Ann", delete=[old])
+    yield "history", lambda: store.history(project, chosen)
+    yield "first page of all", lambda: store.recordings(project)
+    middle = store.recordings(project, queue).total // 100
+    yield "middle page of the open ones, most uncertain first", lambda: store.recordings(project, queue, middle)
+    sad = Queue(emotion="sad", text="take 1", order="name")
+    yield "page with an emotion and a text in the name", lambda: store.recordings(project, sad)
+    yield "progress", lambda: store.count_by_status(project, "Ann")
+
+
+def measured(url: str, recordings: int, rounds: int) -> dict[str, object]:
+    with closing(open_store(url)) as store:
+        project = store.create_project("Many")
+        filling = seconds_of(lambda: store.import_recordings(project, list(documents(0, recordings)), "Ann"))
+        hashes = [f"{number:064x}" for number in range(recordings)]
+        rng = np.random.default_rng(0)
+        values = dict(zip(hashes, rng.random(recordings).tolist(), strict=True))
+        rating = seconds_of(lambda: store.rate(project, "uncertainty", values))
+        importing = list(documents(recordings, 1_000))
+        import_s = seconds_of(lambda: store.import_recordings(project, importing, "Cid"))
+        ms: dict[str, list[float]] = {}
+        for chosen in rng.choice(hashes, rounds, replace=False).tolist():
+            for name, action in page_actions(store, project, chosen):
+                ms.setdefault(name, []).append(1_000 * seconds_of(action))
+        export_s = seconds_of(lambda: sum(1 for _ in store.export(project)))
+    return {
+        f"fill with {recordings * MARKS_EACH} marks, s": round(filling, 2),
+        f"rate {recordings} recordings, s": round(rating, 2),
+        "import of 10000 marks, s": round(import_s, 2),
+        f"export of {recordings * MARKS_EACH + 10_000} marks, s": round(export_s, 2),
+        "median ms": {name: round(float(np.median(taken)), 1) for name, taken in ms.items()},
+        "95th percentile ms": {name: round(float(np.percentile(taken, 95)), 1) for name, taken in ms.items()},
+    }
+
+
+@contextmanager
+def own_schema(server: str) -> Iterator[str]:
+    url = make_url(server)
+    with psycopg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        connection.execute(f"CREATE SCHEMA {SCHEMA}")
+        try:
+            in_schema = url.update_query_dict({"options": f"-csearch_path={SCHEMA}"})
+            yield in_schema.render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="200 recordings and 20 rounds, not 10 000 and 100")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    recordings, rounds = (200, 20) if asked.quick else (10_000, 100)
+    result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/annotations.sqlite"
+        result[f"SQLite {sqlite3.sqlite_version}"] = measured(url, recordings, rounds)
+    if server := os.environ.get("SER_TEST_POSTGRES"):
+        with own_schema(server) as url:
+            result["PostgreSQL"] = measured(url, recordings, rounds)
+    else:
+        print("SER_TEST_POSTGRES is not set; PostgreSQL is not measured.")
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
