@@ -22,9 +22,9 @@ from sqlalchemy import (
     update,
 )
 
-from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
+from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.marks import insert_into
-from ser_core.annotations.tables import folded, kept_name, kept_text, marks, recordings
+from ser_core.annotations.tables import STANDING_LABEL, folded, kept_name, kept_text, marks, recordings
 from ser_core.errors import AnnotationsRefused
 
 RATINGS = ("uncertainty", "explainers_disagreement", "annotators_disagreement")
@@ -243,7 +243,7 @@ def _listed(annotator: str | None) -> Select:
 def _furthest(annotator: str | None) -> ColumnElement[int]:
     """Return the place in STATUSES of the label that is furthest; a recording without one is open."""
     rank = case({status: place for place, status in enumerate(STATUSES)}, value=marks.c.status)
-    return func.coalesce(_of_marks(func.max(rank), annotator, marks.c.tier == RECORDING_TIER), 0)
+    return func.coalesce(_of_marks(func.max(rank), annotator, STANDING_LABEL), 0)
 
 
 def _of_marks(what: ColumnElement, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect:

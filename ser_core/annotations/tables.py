@@ -113,6 +113,9 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
+#: Marks of a whole recording. As text: databases use the index below only where a query says the same literally.
+STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
+
 metadata = MetaData()
 
 projects = Table(
@@ -182,8 +185,8 @@ marks = Table(
         "recording_id",
         "annotator",
         unique=True,
-        sqlite_where=text("tier = 'recording' AND NOT deleted"),
-        postgresql_where=text("tier = 'recording' AND NOT deleted"),
+        sqlite_where=STANDING_LABEL,
+        postgresql_where=STANDING_LABEL,
     ),
 )
 
