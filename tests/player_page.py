@@ -1,6 +1,7 @@
 """Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable`."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.shared.player import PlayerEvents, RegionTable, player
+from pages.shared.player import Editing, Mark, PlayerEvents, RegionTable, chosen_mark, edits, player
 from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
+from ser_core.emotions import COLOURS
 from ser_core.profile import relevance_profile
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
@@ -93,18 +95,38 @@ def show_whole() -> None:
 
 
 def show_editable() -> None:
-    """What is edited is kept, and can be undone by the page."""
-    kept = st.session_state.setdefault("kept", [(Region(0.5, 1.0, label="first"),)])
-    events = player(
-        recording(4.0, 16_000, 1), key="edit", spectrogram=spectrogram(4.0), regions=kept[-1], editable=True
+    """What is edited is kept, and can be undone by the page; it says what came, and may take its time."""
+    kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
+    came = st.session_state.setdefault("came", [])
+    slow_s = float(st.query_params.get("slow", 0))
+    for edit in edits("edit"):
+        came.append(f"{edit.command} {edit.value}" if edit.command else f"{len(edit.changed)} {len(edit.deleted)}")
+        time.sleep(slow_s)
+        gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
+        if not edit.command:
+            kept.append((*(mark for mark in kept[-1] if mark.id not in gone), *edit.changed))
+    if "hint" in st.query_params and len(kept) == 1:
+        kept[0] = (kept[0][0], Mark("hint", Region(3.5, 3.8, label="sad"), suggested=True))
+    player(
+        recording(4.0, 16_000, 1),
+        key="edit",
+        spectrogram=spectrogram(4.0),
+        editing=Editing(
+            kept[-1],
+            {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},
+            snaps=(2.0, 3.0) if "snap" in st.query_params else (),
+            others={"somebody else": (Region(1.0, 2.0, label="happy"),)},
+        ),
     )
-    if events.edited is not None:
-        kept.append(events.edited)
     if len(kept) > 1 and st.button("Undo"):
         kept.pop()
         st.rerun()
-    for region in kept[-1]:
-        st.markdown(f"region {region.start_s:.3f} {region.end_s:.3f} {region.label}")
+    st.text(f"came {', '.join(came)}")
+    st.text(f"chosen {chosen_mark('edit')}")
+    for mark in sorted(kept[-1], key=lambda mark: mark.region.start_s):
+        one = mark.region
+        box = "" if one.low_hz is None else f" {one.low_hz} {one.high_hz}"
+        st.markdown(f"region {one.start_s:.3f} {one.end_s:.3f} {one.label}{box}{' suggested' * mark.suggested}")
 
 
 def show_two() -> None:

@@ -436,6 +436,110 @@ def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
 
 
 @pytest.mark.browser
+def test_keys_label_split_and_merge_regions_and_each_is_one_edit(opened):
+    page = opened("editable")
+    said = page.get_by_test_id("stMarkdown")
+    page.locator(".region").click()
+    page.keyboard.press("2")
+    expect(said).to_have_text(["region 0.500 1.000 sad"])
+    page.locator(".region").click()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")  # by 0.08 s
+    page.keyboard.press("s")
+    expect(said).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 sad"])
+    page.keyboard.press("k")
+    page.keyboard.press("1")
+    expect(said).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 angry"])
+    page.keyboard.press("j")
+    page.keyboard.press("m")
+    expect(said).to_have_text(["region 0.500 1.000 sad"])
+    page.keyboard.press("m")
+    expect(page.locator(".said")).to_have_text("No region is chosen that has one after it")
+    expect(page.get_by_text("came")).to_have_text("came 1 0, 2 0, 1 0, 1 1")
+
+
+@pytest.mark.browser
+def test_a_selection_is_labelled_by_one_key_and_becomes_a_region(opened):
+    page = opened("editable")
+    drag(page, page.locator(".timeline"), 0.5, 0.75)
+    page.keyboard.press("1")
+    expect(page.get_by_test_id("stMarkdown")).to_have_text(["region 0.500 1.000 first", "region 2.000 3.000 angry"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    expect(page.locator(".said")).to_have_text("Choose or draw a region first")
+
+
+@pytest.mark.browser
+def test_what_concerns_the_whole_recording_comes_as_a_command(opened):
+    page = opened("editable")
+    page.locator(".timeline").focus()
+    for keys in ("Shift+Digit2", "Control+z", "Control+Shift+z", "Control+y", "PageDown", "PageUp"):
+        page.keyboard.press(keys)
+    expect(page.get_by_text("came")).to_have_text(
+        "came label sad, undo None, redo None, redo None, next None, previous None"
+    )
+    expect(page.locator(".saved")).to_have_text("All saved")
+
+
+@pytest.mark.browser
+def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismissed(opened):
+    page = opened("editable&hint=1")
+    said, hint = page.get_by_test_id("stMarkdown"), page.locator(".region").last
+    expect(said.last).to_have_text("region 3.500 3.800 sad suggested")
+    assert hint.evaluate("element => getComputedStyle(element).borderStyle") == "dashed"
+    hint.click()
+    expect(page.get_by_text("chosen")).to_have_text("chosen hint")
+    page.keyboard.press("a")
+    expect(said.last).to_have_text("region 3.500 3.800 sad")
+    assert hint.evaluate("element => getComputedStyle(element).borderStyle") == "solid"
+    page = opened("editable&hint=1")
+    page.locator(".region").last.click()
+    page.keyboard.press("Delete")
+    expect(page.get_by_text("came")).to_have_text("came 0 1")
+    expect(page.locator(".region")).to_have_count(1)
+
+
+@pytest.mark.browser
+def test_edges_snap_where_they_are_near_to_something_and_with_alt_they_do_not(opened):
+    page = opened("editable&snap=1")
+    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    drag(page, lane, 0.503, 0.747)
+    expect(said.last).to_have_text("region 2.000 3.000 None")
+    drag(page, lane, 0.6, 0.85)
+    expect(said.last).to_have_text("region 3.000 4.000 None")
+    page.keyboard.down("Alt")
+    drag(page, lane, 0.9, 0.653)
+    page.keyboard.up("Alt")
+    expect(said.last).to_have_text(re.compile(r"region 2\.01[0-9] 3\.01[0-9] None"))
+
+
+@pytest.mark.browser
+def test_with_control_a_region_of_time_and_frequency_is_drawn_on_the_spectrogram(opened):
+    page = opened("editable")
+    box = page.locator(".timeline").bounding_box()
+    page.keyboard.down("Control")
+    # The spectrogram: from 112 px down, 192 px high, its 64 bands of 3 px each.
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 112 + 192 - 3 * 40.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 112 + 192 - 3 * 20.5)
+    page.mouse.up()
+    page.keyboard.up("Control")
+    low, high = band_centres_hz(SpectrogramSettings())[[20, 40]].round()
+    expect(page.get_by_test_id("stMarkdown").last).to_have_text(f"region 2.000 3.000 None {low:.0f} {high:.0f}")
+
+
+@pytest.mark.browser
+def test_it_says_that_it_saves_until_python_has_taken_the_edit(opened):
+    page = opened("editable&slow=1.5")
+    expect(page.locator(".saved")).to_have_text("All saved")
+    drag(page, page.locator(".regions"), 0.5, 0.75)
+    expect(page.locator(".saved")).to_have_text("Saving …")
+    expect(page.get_by_test_id("stMarkdown")).to_have_count(1)
+    expect(page.locator(".saved")).to_have_text("All saved")
+    expect(page.get_by_test_id("stMarkdown")).to_have_count(2)
+
+
+@pytest.mark.browser
 def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
     page = opened("two")
     playing = "media().map((one) => !one.paused)"
@@ -735,6 +839,6 @@ def test_a_row_of_the_table_plays_its_region_once_or_over_and_over_and_gives_its
 @pytest.mark.browser
 def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
     page = opened("heard")
-    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 24 + 30 + 24 + 3 * 24
+    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 24 + 34 + 24 + 3 * 24
     page = opened("going")
-    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 30 + 24 + 2 * 24
+    assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 34 + 24 + 2 * 24

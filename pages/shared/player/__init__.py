@@ -2,22 +2,24 @@
 
     heard = player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
 
-Lanes are there for what is given. Everything large (sound, spectrogram, maps, profile, scores) is served over HTTP in
-pieces; what goes through Streamlit is addresses, a few numbers and the regions.
+Lanes are there for what is given; `editing.py` says how regions are edited. Everything large (sound, spectrogram, maps,
+profile, scores) is served over HTTP in pieces; what goes through Streamlit is addresses, a few numbers and the regions.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.shared.player import contents
+from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, edits, of_editing, of_regions
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.recording import Recording
 from ser_core.regions import Region
+
+__all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "edits", "player"]
 
 #: One script without a build step: the files in the order in which they use each other.
 SCRIPTS = (
@@ -30,6 +32,7 @@ SCRIPTS = (
     "lane_marks.js",
     "pictures.js",
     "regions.js",
+    "region_editing.js",
     "region_table.js",
     "gestures.js",
     "player.js",
@@ -38,7 +41,7 @@ SCRIPTS = (
     "mount.js",
 )
 HERE = Path(__file__).parent
-CALLBACKS = ("on_seek_change", "on_selection_change", "on_edited_change")
+CALLBACKS = ("on_seek_change", "on_selection_change", "on_editing_change")
 JAVASCRIPT = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
 
 _mount = st.components.v2.component(
@@ -78,14 +81,10 @@ class PlayerEvents:
         Where they moved to last; told only where `tells` names "seek".
     selection : Region or None
         What is selected; told only where `tells` names "selection".
-    edited : tuple of Region, or None
-        In the run after they drew, moved, named or deleted a region: all regions as they are now, in order of time.
-        Keep them and pass them in the next run; regions that are passed and were not edited last are shown as passed.
     """
 
     seek_s: float | None = None
     selection: Region | None = None
-    edited: tuple[Region, ...] | None = None
 
 
 def player(
@@ -102,7 +101,7 @@ def player(
     region_table: RegionTable | None = None,
     words: Sequence[Region] = (),
     other_sounds: Mapping[str, bytes] | None = None,
-    editable: bool = False,
+    editing: Editing | None = None,
     tells: Collection[str] = (),
 ) -> PlayerEvents:
     """Show a recording as stacked lanes that are heard and seen together.
@@ -129,18 +128,13 @@ def player(
     other_sounds : mapping of str to bytes, optional
         The recording changed, by names to show: WAV files of as many samples, made by `wav_bytes`. A person turns from
         one to another while it plays.
-    editable : bool
-        Whether regions can be drawn, moved, resized, named and deleted. A click then only selects one.
+    editing : Editing, optional
+        Marks in the place of `regions`, to be drawn, moved, resized, labelled, split, merged and deleted. A click then
+        only chooses one. `edits` yields what a person did; take it before this call, so that it shows what stands.
     tells : collection of str
         Which of "seek" and "selection" the page wants to be told of; each of them makes the page run again.
     """
     sound = contents.of_recording(recording, key)
-    edit, seen = (st.session_state.get(key) or {}).get("edited"), f"{key} edit seen"
-    if edit and edit["recording"] != sound["recording"]["url"]:
-        edit = None
-    edited = None
-    if edit and edit["revision"] != st.session_state.get(seen):
-        edited = tuple(_region_from(one) for one in edit["regions"])
     emotion = next(iter(overlays.values())).emotion if overlays else None
     data = {
         **sound,
@@ -148,41 +142,22 @@ def player(
         "overlays": [contents.of_overlay(name, map_, spectrogram, key) for name, map_ in (overlays or {}).items()],
         "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key),
         "scores": contents.of_scores(analysis, key),
-        "regions": [_region_to(one) for one in (regions if edited is None else edited)],
         "regionsTitle": regions_title,
         "regionTable": contents.of_region_table(region_table, recording, key),
-        "words": [_region_to(one) for one in words],
+        "words": [contents.of_region(one) for one in words],
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
-        "revision": edit["revision"] if edit else 0,
-        "editable": editable,
+        **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
         "tells": sorted(tells),
         **contents.SCALES,
     }
     told = _mount(key=key, data=data, **dict.fromkeys(CALLBACKS, _run_again))
-    if edit:
-        st.session_state[seen] = edit["revision"]  # only now: a rerun may have ended this run in the line above
     seek, selection = told.get("seek"), told.get("selection")
     return PlayerEvents(
         None if seek is None else float(seek),
         Region(float(selection["start"]), float(selection["end"])) if selection else None,
-        edited,
     )
 
 
 def _run_again() -> None:
     """Streamlit knows a component's values by their callbacks; running the page again is all that is wanted."""
-
-
-def _region_to(region: Region) -> dict[str, Any]:
-    return {
-        "start": region.start_s,
-        "end": region.end_s,
-        "low": region.low_hz,
-        "high": region.high_hz,
-        "label": region.label,
-    }
-
-
-def _region_from(region: dict[str, Any]) -> Region:
-    return Region(float(region["start"]), float(region["end"]), region["low"], region["high"], region["label"])

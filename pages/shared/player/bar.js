@@ -97,7 +97,7 @@ Object.assign(Player.prototype, {
     this.find(".ask").setAttribute("aria-expanded", !box.hidden);
     if (box.hidden) return;
     const list = document.createElement("dl");
-    for (const [keys, , words] of [...KEYS, ...(this.regions.editable ? EDITING_KEYS : []), ...(this.data.sounds.length ? SOUND_KEYS : []), ...POINTER]) {
+    for (const [keys, , words] of [...keysOf(this), ...POINTER, ...(this.regions.editable ? EDITING_POINTER : [])]) {
       list.append(
         Object.assign(document.createElement("dt"), { textContent: keys }),
         Object.assign(document.createElement("dd"), { textContent: words }),

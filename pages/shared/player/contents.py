@@ -24,6 +24,7 @@ from ser_core.analysis import Analysis, Explanation, Spectrogram, frame_edge_s
 from ser_core.emotions import COLOURS
 from ser_core.recording import Recording
 from ser_core.region_audio import wav_bytes
+from ser_core.regions import Region
 from ser_core.settings import SpectrogramSettings
 from ser_core.spectrogram import band_centres_hz
 
@@ -42,7 +43,12 @@ def of_recording(recording: Recording, key: str) -> dict[str, Any]:
     samples = {"url": url, "type": "i2", "step": 1, "columns": count, "rows": 1, "tile": 4 * LINE_TILE}
     coarser = _levels(levels, f"{key} waveform")
     return {
-        "recording": {"name": printable(recording.name), "url": url, "duration": recording.duration_s},
+        "recording": {
+            "id": recording.sha256,
+            "name": printable(recording.name),
+            "url": url,
+            "duration": recording.duration_s,
+        },
         "waveform": {"start": 0.0, "column": 1 / rate, "levels": [samples, *coarser], "peak": peak},
     }
 
@@ -115,6 +121,16 @@ def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
         "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
         "segments": len(rows),
         "emotions": [{"name": emotion, "colour": COLOURS[emotion]} for emotion in analysis.emotions],
+    }
+
+
+def of_region(region: Region) -> dict[str, Any]:
+    return {
+        "start": region.start_s,
+        "end": region.end_s,
+        "low": region.low_hz,
+        "high": region.high_hz,
+        "label": region.label and printable(region.label),
     }
 
 

@@ -59,7 +59,10 @@ Object.assign(Player.prototype, {
 
   click(time) {
     const { selection } = this;
-    if (selection && (time < selection.start || time > selection.end)) this.setSelection(null, true);
+    if (selection && (time < selection.start || time > selection.end)) {
+      this.setSelection(null, true);
+      this.regions.chooseNone();
+    }
     this.seek(time);
   },
 
@@ -110,6 +113,7 @@ Object.assign(Player.prototype, {
   escape() {
     if (!this.find(".help").hidden) return this.help();
     this.setSelection(null, true);
+    this.regions.chooseNone();
     this.read("");
   },
 
@@ -122,6 +126,7 @@ Object.assign(Player.prototype, {
     if (this.axis.follow(start)) this.redraw();
     this.sound.stop();
     this.sound.seek(start);
+    this.tellChosen();
     if (!this.regions.editable) this.sound.play(stretch);
   },
 
@@ -138,12 +143,51 @@ Object.assign(Player.prototype, {
     if (this.selection) this.regions.add(this.selection);
   },
 
-  regionsChanged(words) {
+  // The chosen region, else the selection, which becomes one; with Shift the whole recording.
+  label(place, whole) {
+    const label = this.data.labels[place]?.[0];
+    if (!label) return;
+    if (whole) this.tellCommand("label", label, `Whole recording: ${label}`);
+    else if (!this.regions.label(label)) {
+      if (this.selection) this.regions.add({ ...this.selection, label });
+      else this.say("Choose or draw a region first");
+    }
+  },
+
+  split() {
+    if (!this.regions.split(this.sound.position)) this.say("The playhead is in no region that could be split");
+  },
+
+  merge() {
+    if (!this.regions.merge()) this.say("No region is chosen that has one after it");
+  },
+
+  // A region of time and frequency, drawn on the spectrogram.
+  canBox({ y }) {
+    return this.regions.editable && this.lanes.laneAt(y) === "spectrogram";
+  },
+
+  previewBox(before, from, to) {
+    const { bottom, height } = this.lanes.lanes.spectrogram;
+    const { hz, rows } = this.picture.spectrogram;
+    const [start, end] = [from.x, to.x].sort((one, other) => one - other).map((x) => this.axis.time(x));
+    const [low, high] = [from.y, to.y].sort((one, other) => other - one).map((y) => hzAt((rows * (bottom - y)) / height, hz));
+    const box = { ...nothingYet(), start, end, low, high };
+    this.regions.preview(before, box);
+    return box;
+  },
+
+  endBox(before, box) {
+    this.regions.list = before;
+    if (box && box.end - box.start > 1e-3 && box.high > box.low) this.regions.add(box);
+    else this.regions.place();
+    this.redraw();
+  },
+
+  regionsEdited(edit, words) {
     this.say(words);
     this.redraw(true);
-    this.revision = Math.max(Date.now(), this.revision + 1);
-    const recording = this.data.recording.url;
-    this.tellPython("edited", { recording, revision: this.revision, regions: this.regions.list });
+    this.tellEdit(edit);
   },
 
   // --- what is said ---
@@ -154,6 +198,38 @@ Object.assign(Player.prototype, {
     this.told ??= {};
     clearTimeout(this.told[name]);
     this.told[name] = setTimeout(() => this.root.isConnected && this.tellPython(name, value), TELL_AFTER_MS);
+  },
+
+  // All that was not answered goes along: only the last word reaches Python where it is busy.
+  tellEdit(edit) {
+    const number = Math.max(Date.now(), (this.lastEdit ?? 0) + 1);
+    this.lastEdit = number;
+    this.pending = [...this.pending, { number, recording: this.data.recording.id, changed: [], deleted: [], ...edit }];
+    this.tellEditing();
+    this.showSaved();
+  },
+
+  tellCommand(command, value, words) {
+    this.say(words);
+    this.tellEdit({ command, value });
+  },
+
+  tellChosen() {
+    clearTimeout(this.choosing);
+    this.choosing = setTimeout(() => this.root.isConnected && this.tellEditing(), TELL_AFTER_MS);
+  },
+
+  tellEditing() {
+    if (!this.data.editable) return;
+    clearTimeout(this.choosing);
+    this.tellPython("editing", { edits: this.pending, chosen: this.regions.chosen });
+  },
+
+  showSaved() {
+    const shown = this.find(".saved");
+    shown.hidden = !this.data.editable;
+    const words = this.pending.length ? "Saving …" : "All saved";
+    if (shown.textContent !== words) shown.textContent = words;
   },
 
   say(words) {

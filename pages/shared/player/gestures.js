@@ -30,6 +30,7 @@ class TimelineGestures {
     const time = axis.time(at.x);
     const scrubbing = this.player.lanes.laneAt(at.y) === "ruler";
     this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
+    if ((event.ctrlKey || event.metaKey) && this.player.canBox(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
     if (scrubbing) this.player.scrub(time);
   }
 
@@ -53,7 +54,8 @@ class TimelineGestures {
     if (at.x < 0 || at.x > player.axis.width) player.pan(Math.sign(at.x) * 0.03 * player.axis.span);
     const time = player.axis.time(at.x);
     drag.moved ||= Math.abs(at.x - drag.at.x) > SLACK;
-    if (drag.scrubbing) player.scrub(time);
+    if (drag.box) this.drag.drawn = player.previewBox(drag.before, drag.at, at);
+    else if (drag.scrubbing) player.scrub(time);
     else if (drag.moved) player.select(drag.anchor, time);
   }
 
@@ -64,7 +66,8 @@ class TimelineGestures {
     this.drag = null;
     if (!drag) return;
     const time = player.axis.time(this.at(event).x);
-    if (drag.scrubbing) player.endScrub(time);
+    if (drag.box) player.endBox(drag.before, drag.moved && drag.drawn);
+    else if (drag.scrubbing) player.endScrub(time);
     else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
     else player.click(time);
   }
@@ -78,7 +81,8 @@ class TimelineGestures {
   giveUp() {
     const { drag } = this;
     this.drag = null;
-    if (drag?.scrubbing) this.player.scrub(null);
+    if (drag?.box) this.player.endBox(drag.before, null);
+    else if (drag?.scrubbing) this.player.scrub(null);
     else if (drag?.moved) this.player.setSelection(drag.before);
   }
 
@@ -144,26 +148,54 @@ const KEYS = [
   ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
   ["?", ["?"], "these keys", (player) => player.help()],
 ];
-const BACKWARD = ["ArrowLeft", "Home", "-", "_"];
+const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp"];
+const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
+  ["1 to 8", DIGITS, "label the chosen region, or the selection; with Shift the whole recording", (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
   ["R", ["r", "R"], "make the selection a region", (player) => player.selectionToRegion()],
-  ["F2, Delete", [], "rename or delete the region that has the focus"],
+  ["J K", ["j", "k"], "choose the region before, the next one", (player, way) => player.regions.chooseNext(way)],
+  ["A", ["a", "A"], "accept the chosen suggestion", (player) => player.regions.accept()],
+  ["S", ["s", "S"], "split at the playhead", (player) => player.split()],
+  ["M", ["m", "M"], "merge the chosen region with the next one", (player) => player.merge()],
+  ["F2, Delete", [], "name or delete the region that has the focus"],
+  ["Page up, down", ["PageUp", "PageDown"], "recording before, next recording", (player, way) => player.tellCommand(way < 0 ? "previous" : "next", null, "Turning to another recording")],
 ];
 const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.hear(Number(key) - 1)]];
 const POINTER = [
   ["Click, drag", [], "move to, select"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
 ];
+const EDITING_POINTER = [
+  ["Ctrl + Z, Y", [], "undo, redo"],
+  ["Drag a region", [], "move it, or its edge; with Alt nothing snaps"],
+  ["Ctrl + drag", [], "on the spectrogram: a region of time and frequency"],
+];
+
+function keysOf(player) {
+  const { data, regions } = player;
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...(data.sounds.length ? SOUND_KEYS : [])];
+}
 
 function pressKey(player, event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey) return undoOrRedo(player, event);
+  if (event.altKey) return;
   const inControl = event.target.closest("select, input, .bar button, .sounds button, .table :is(button, a)");
   if (inControl && !["Escape", "?"].includes(event.key)) return;
-  const keys = [...KEYS, ...(player.regions.editable ? EDITING_KEYS : []), ...(player.data.sounds.length ? SOUND_KEYS : [])];
-  const found = keys.find(([, names]) => names.includes(event.key));
+  // What a digit says with Shift depends on the keyboard.
+  const key = /^(Digit|Numpad)[1-8]$/.test(event.code) ? event.code.at(-1) : event.key;
+  const found = keysOf(player).find(([, names]) => names.includes(key));
   if (!found) return;
-  const deed = event.shiftKey && event.key.startsWith("Arrow") ? KEYS[2][3] : found[3];
+  const deed = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
   event.preventDefault();
   event.stopPropagation();
-  deed(player, BACKWARD.includes(event.key) ? -1 : 1, event.key);
+  deed(player, BACKWARD.includes(key) ? -1 : 1, key, event);
+}
+
+function undoOrRedo(player, event) {
+  const key = event.key.toLowerCase();
+  if (!player.regions.editable || !["z", "y"].includes(key)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (key === "y" || event.shiftKey) player.tellCommand("redo", null, "Redo");
+  else player.tellCommand("undo", null, "Undo");
 }

@@ -2,6 +2,12 @@
 
 const SCALE_WIDTH = 90;
 
+function shortened(pen, text, width) {
+  let short = text;
+  while (short && pen.measureText(short).width > width) short = short.slice(0, -1);
+  return short === text ? text : `${short.slice(0, -1)}…`;
+}
+
 Object.assign(Lanes.prototype, {
   // Words above a lane, each with a dot before it where it has a colour; what does not fit is left out.
   title({ words, unit, scale }, { top }) {
@@ -65,12 +71,13 @@ Object.assign(Lanes.prototype, {
   // Regions of time shade the lanes; those of frequency too are boxes on the spectrogram.
   shadeRegions(lane) {
     const { pen, axis } = this;
-    const { regions, accent } = this.picture;
+    const { regions, accent, colourOf } = this.picture;
     pen.save();
-    pen.fillStyle = accent;
     pen.globalAlpha = 0.16;
-    for (const { start, end, low } of regions) {
-      if (low === null && end >= axis.start && start <= axis.end) {
+    for (const region of regions) {
+      const { start, end, low, suggested } = region;
+      if (low === null && !suggested && end >= axis.start && start <= axis.end) {
+        pen.fillStyle = colourOf(region) ?? accent;
         pen.fillRect(axis.x(start), lane.top, Math.max(1, axis.x(end) - axis.x(start)), lane.height);
       }
     }
@@ -79,12 +86,13 @@ Object.assign(Lanes.prototype, {
 
   boxes(lane) {
     const { pen, axis } = this;
-    const { regions, spectrogram, accent } = this.picture;
+    const { regions, spectrogram, accent, colourOf } = this.picture;
     pen.save();
-    pen.strokeStyle = accent;
     pen.lineWidth = 2;
-    for (const { start, end, low, high } of regions) {
+    for (const region of regions) {
+      const { start, end, low, high } = region;
       if (low === null) continue;
+      pen.strokeStyle = colourOf(region) ?? accent;
       const top = lane.bottom - (rowOf(high, spectrogram.hz) / spectrogram.rows) * lane.height;
       const bottom = lane.bottom - (rowOf(low, spectrogram.hz) / spectrogram.rows) * lane.height;
       pen.strokeRect(axis.x(start), top, axis.x(end) - axis.x(start), bottom - top);
@@ -135,6 +143,29 @@ Object.assign(Lanes.prototype, {
     }
   },
 
+  // What others marked, a row for each of them, with the name at the left.
+  others(lane) {
+    const { pen, axis, theme, picture } = this;
+    pen.font = `11px ${theme.font}`;
+    pen.textBaseline = "middle";
+    picture.others.forEach(({ name, regions }, place) => {
+      const top = lane.top + place * OTHERS_ROW;
+      this.mark(shortened(pen, name, this.gutter - 14), top + OTHERS_ROW / 2);
+      for (const region of regions) {
+        const [left, right] = [axis.x(region.start), axis.x(region.end)];
+        if (right < 0 || left > axis.width) continue;
+        pen.globalAlpha = 0.35;
+        pen.fillStyle = picture.colourOf(region) ?? WAVE;
+        pen.fillRect(left, top + 2, Math.max(1, right - left), OTHERS_ROW - 4);
+        pen.globalAlpha = 1;
+        pen.fillStyle = theme.text;
+        pen.textAlign = "left";
+        const words = region.label ?? "";
+        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + OTHERS_ROW / 2);
+      }
+    });
+  },
+
   // Regions are elements of their own, so that they can be focused; here is only their ground.
   regions(lane) {
     this.pen.globalAlpha = 0.06;
@@ -166,4 +197,11 @@ function rowOf(hz, centres) {
   if (above === 0) return 0;
   if (above < 0) return centres.length;
   return above - 0.5 + (hz - centres[above - 1]) / (centres[above] - centres[above - 1]);
+}
+
+// The other way round: the frequency at a row, in whole Hz, within the middles of the lowest and the highest band.
+function hzAt(row, centres) {
+  const place = clamp(row - 0.5, 0, centres.length - 1);
+  const below = Math.min(Math.floor(place), centres.length - 2);
+  return Math.round(centres[below] + (place - below) * (centres[below + 1] - centres[below]));
 }

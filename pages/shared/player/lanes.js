@@ -1,7 +1,8 @@
 // The lanes on their one canvas: drawn anew when the view, the data or the theme changes, never because time passes.
 
 const TITLE = 24;
-const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 30, ruler: 24 };
+const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 34, others: 0, ruler: 24 };
+const OTHERS_ROW = 18;
 const WAVE = "#7f8fa6";
 const AGAINST = "#8a9bb0";
 
@@ -12,15 +13,17 @@ class Lanes {
     this.lanes = {};
   }
 
-  // Return the height of all; a lane is there when there is something to show in it.
+  // Return the height of all; a lane is there when there is something to show in it. Of others' marks it is said how many
+  // rows.
   layOut(shown, gutter) {
     this.gutter = gutter;
     this.lanes = {};
     let top = 0;
     for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
       if (name !== "ruler") top += TITLE;
-      this.lanes[name] = { top, height: HEIGHTS[name], bottom: top + HEIGHTS[name] };
-      top += HEIGHTS[name];
+      const height = name === "others" ? OTHERS_ROW * shown.others : HEIGHTS[name];
+      this.lanes[name] = { top, height, bottom: top + height };
+      top += height;
     }
     return top;
   }

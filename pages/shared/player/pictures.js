@@ -4,7 +4,7 @@ const NEPER_IN_DB = 20 * Math.LOG10E;
 const SHORT = 32767;
 
 // `valuesOf` keeps tiles of what stays the same; `fetched` is what was fetched whole.
-function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions }) {
+function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf }) {
   const chosen = data.overlays.find(({ name }) => name === overlay);
   const asked = chosen ?? data.overlays[0];
   return {
@@ -31,6 +31,8 @@ function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, r
     scores: data.scores && { ...data.scores, segments: scores },
     words: data.words,
     regions,
+    colourOf,
+    others: data.others,
     titles: titlesOf(data, chosen),
   };
 }
@@ -56,6 +58,7 @@ function titlesOf(data, chosen) {
     scores: { words: [strong("Scores of segments"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
     words: { words: [strong("Words")] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw one" : "click to hear" }] },
+    others: { words: [strong("Marked by others")] },
     ruler: { words: [] },
   };
 }

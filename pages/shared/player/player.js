@@ -25,11 +25,11 @@ class Player {
     this.scrubbed = null; // where the playhead is held while it is dragged
     this.kept = new Map(); // Values by what they show
     this.scores = { segments: [] };
-    this.revision = 0;
+    this.pending = []; // edits that Python has not answered to
     this.sound = new Sound(this.find("audio"), (why) => this.soundChanged(why));
     this.regions = new Regions(this.find(".regions"), this.axis, {
       choose: (region, name) => this.chooseRegion(region, name),
-      changed: (words) => this.regionsChanged(words),
+      edited: (edit, words) => this.regionsEdited(edit, words),
       preview: () => this.redraw(),
     });
     this.timeline = this.find(".timeline");
@@ -50,10 +50,9 @@ class Player {
     if (another) this.open(data);
     this.data = data;
     // Its answer to an older edit than the last one is not what stands.
-    if (another || data.revision >= this.revision) {
-      this.revision = data.revision;
-      this.regions.set(data.regions, data.editable);
-    }
+    this.pending = this.pending.filter(({ number }) => number > data.answered);
+    if (another || !this.pending.length) this.regions.set(data.regions, data);
+    this.showSaved();
     this.loadScores(data.scores);
     this.offerOverlays();
     this.offerSounds();
@@ -69,6 +68,7 @@ class Player {
     Object.assign(this.axis, { duration: recording.duration });
     this.axis.showAll();
     this.setSelection(null);
+    this.regions.chosen = null;
     this.sound.load(recording.url, recording.duration);
     this.find(".clock .whole").textContent = ` / ${clock(recording.duration, 2)}${recording.duration < 60 ? " s" : ""}`;
   }
@@ -119,6 +119,7 @@ class Player {
       theme,
       scores: this.scores.segments,
       regions: this.regions.list,
+      colourOf: (region) => this.regions.colourOf(region),
     });
     for (const { levels } of data.overlays) this.used.add(JSON.stringify(levels.map(({ url }) => url)));
     for (const key of this.kept.keys()) if (!this.used.has(key)) this.kept.delete(key);
@@ -130,7 +131,7 @@ class Player {
     if (!data || !this.root.isConnected) return;
     const stage = this.find(".stage");
     const gutter = stage.clientWidth < 480 ? 46 : 58;
-    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: data.editable || this.regions.list.length };
+    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: data.editable || this.regions.list.length, others: data.others.length };
     stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
     this.timeline.style.left = `${gutter}px`;
     this.axis.width = Math.max(1, stage.clientWidth - gutter);

@@ -1,14 +1,14 @@
-// The lane of regions. Each is an element, so that keys and screen readers reach it. Where they may be edited, dragging
-// draws, moves and resizes them, a double click (or F2) renames and Delete deletes.
+// The lane of regions. Each is an element, so that keys and screen readers reach it. A click chooses one; what can be
+// done to them where they may be edited is in region_editing.js.
 
-const EDGE = 7;
 const LEAST = 4;
 const TWICE_MS = 400;
+const ROWS = 3;
 
 class Regions {
-  // `hooks`: choose(region), changed(words), preview().
+  // `hooks`: choose(region), edited(edit, words), preview().
   constructor(element, axis, hooks) {
-    Object.assign(this, { element, axis, hooks, list: [], editable: false, buttons: [], drag: null });
+    Object.assign(this, { element, axis, hooks, list: [], editable: false, buttons: [], drag: null, chosen: null });
     element.addEventListener("pointerdown", (event) => this.begin(event));
     element.addEventListener("pointermove", (event) => this.move(event));
     element.addEventListener("pointerup", (event) => this.end(event.timeStamp));
@@ -19,8 +19,8 @@ class Regions {
   }
 
   // What stands already is left alone: something may be dragged or named just now.
-  set(list, editable) {
-    this.editable = editable;
+  set(list, { editable, labels, snaps }) {
+    Object.assign(this, { editable, snaps, colours: new Map(labels) });
     this.element.classList.toggle("editable", editable);
     if (inWords(list) === inWords(this.drag?.before ?? this.list)) return;
     this.cancel();
@@ -32,22 +32,32 @@ class Regions {
     return this.list[place].label || String(place + 1);
   }
 
-  // Put the elements where the view has them.
+  colourOf({ label }) {
+    return this.colours?.get(label) ?? (this.editable ? WAVE : null);
+  }
+
+  // Put the elements where the view has them, one below the other where they overlap.
   place() {
     while (this.buttons.length > this.list.length) this.buttons.pop().remove();
     while (this.buttons.length < this.list.length) this.buttons.push(this.element.appendChild(regionButton()));
-    this.list.forEach(({ start, end }, place) => {
+    const rows = rowsOf(this.list);
+    const count = Math.min(ROWS, Math.max(1, ...rows.map((row) => row + 1)));
+    this.list.forEach((region, place) => {
+      const { start, end, id, suggested } = region;
       const button = this.buttons[place];
       const [left, right] = [Math.max(-2, this.axis.x(start)), Math.min(this.axis.width + 2, this.axis.x(end))];
       button.hidden = right < 0 || left > this.axis.width;
       if (button.hidden) return;
       const label = this.name(place);
       button.place = place;
-      button.style.left = `${left}px`;
-      button.style.width = `${Math.max(LEAST, right - left)}px`;
+      Object.assign(button.style, { left: `${left}px`, width: `${Math.max(LEAST, right - left)}px` });
+      Object.assign(button.style, { top: `calc(${(100 * (rows[place] % count)) / count}% + 1px)`, height: `calc(${100 / count}% - 2px)` });
+      button.style.setProperty("--accent", this.colourOf(region) ?? "");
       button.classList.toggle("narrow", right - left < 14);
+      button.classList.toggle("suggested", suggested);
+      button.setAttribute("aria-pressed", id === this.chosen);
       if (button.textContent !== label) button.textContent = label;
-      const words = `Region ${label}, ${start.toFixed(2)} to ${end.toFixed(2)} seconds`;
+      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${start.toFixed(2)} to ${end.toFixed(2)} seconds`;
       if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
     });
   }
@@ -64,51 +74,12 @@ class Regions {
     if (this.editable) this.element.setPointerCapture(event.pointerId);
   }
 
-  // Which part of a region a time lies on: an edge, or what lies between.
-  partAt(place, time) {
-    if (!this.editable) return "middle";
-    const { start, end } = this.list[place];
-    const reach = Math.min(EDGE, (this.axis.x(end) - this.axis.x(start)) / 3);
-    if (Math.abs(this.axis.x(time) - this.axis.x(start)) < reach) return "start";
-    return Math.abs(this.axis.x(time) - this.axis.x(end)) < reach ? "end" : "middle";
-  }
-
-  move(event) {
-    const { drag } = this;
-    const time = this.timeOf(event);
-    if (!drag) {
-      const place = event.target.place ?? -1;
-      if (this.editable && place >= 0) event.target.classList.toggle("edge", this.partAt(place, time) !== "middle");
-      return;
-    }
-    drag.moved ||= Math.abs(this.axis.x(time) - this.axis.x(drag.time)) > 3;
-    if (!this.editable || !drag.moved) return;
-    const region = drag.part === "new" ? { low: null, high: null, label: null } : drag.before[drag.place];
-    const changed = { ...region, ...this.dragged(drag, time) };
-    const list = drag.before.filter((_, place) => place !== drag.place);
-    this.list = drag.part === "new" ? [...list, changed] : drag.before.with(drag.place, changed);
-    this.place();
-    this.hooks.preview();
-  }
-
-  dragged({ part, place, time: from, before }, time) {
-    if (part === "new") return { start: Math.min(from, time), end: Math.max(from, time) };
-    const { start, end } = before[place];
-    const least = (LEAST / this.axis.width) * this.axis.span;
-    if (part === "start") return { start: Math.min(time, end - least) };
-    if (part === "end") return { end: Math.max(time, start + least) };
-    const by = clamp(time - from, -start, this.axis.duration - end);
-    return { start: start + by, end: end + by };
-  }
-
   end(now) {
     const { drag } = this;
     this.drag = null;
     if (!drag) return;
     if (!drag.moved) return drag.place >= 0 && this.clicked(drag.place, now);
-    if (!this.editable) return;
-    const place = drag.part === "new" ? this.list.length - 1 : drag.place;
-    this.commit(drag.part === "new" ? "drawn" : drag.part === "middle" ? "moved" : "resized", this.list[place]);
+    if (this.editable) this.dropped(drag);
   }
 
   cancel() {
@@ -121,77 +92,44 @@ class Regions {
   clicked(place, now) {
     const twice = this.click?.place === place && now - this.click.now < TWICE_MS;
     this.click = twice ? null : { place, now };
-    if (twice && this.editable) this.rename(place);
+    if (twice && this.editable) this.list[place].suggested ? this.accept() : this.rename(place);
     else this.choose(place);
   }
 
   choose(place) {
+    this.chosen = this.list[place].id;
+    this.place();
     this.buttons[place].focus({ preventScroll: true });
     this.hooks.choose(this.list[place], this.name(place));
   }
 
-  // In order of time; what was done, in words.
-  commit(what, region) {
-    this.list = [...this.list].sort((one, other) => one.start - other.start);
+  chooseNone() {
+    if (this.chosen === null) return;
+    this.chosen = null;
     this.place();
-    const place = this.list.indexOf(region);
-    if (place >= 0) this.buttons[place].focus({ preventScroll: true });
-    const where = place < 0 ? "" : ` ${this.name(place)}, ${region.start.toFixed(2)} to ${region.end.toFixed(2)} seconds,`;
-    this.hooks.changed(`Region${where} ${what}`);
   }
 
-  add({ start, end }) {
-    const region = { start, end, low: null, high: null, label: null };
-    this.list = [...this.list, region];
-    this.commit("drawn", region);
-  }
-
-  key(event) {
-    const place = event.target.place ?? -1;
-    if (!this.editable || place < 0) return;
-    if (event.key === "F2") this.rename(place);
-    else if (event.key === "Delete" || event.key === "Backspace") {
-      this.list = this.list.toSpliced(place, 1);
-      this.commit("deleted", null);
-      (this.buttons[Math.min(place, this.list.length - 1)] ?? this.element.previousElementSibling).focus();
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  rename(place) {
-    const region = this.list[place];
-    const input = document.createElement("input");
-    Object.assign(input, { value: region.label ?? "", maxLength: 80 });
-    input.setAttribute("aria-label", `Name of region ${this.name(place)}`);
-    input.style.left = `${clamp(this.axis.x(region.start), 0, Math.max(0, this.axis.width - 144))}px`;
-    const done = (keep) => {
-      if (!input.isConnected) return;
-      const label = input.value.trim() || null;
-      input.onblur = null;
-      input.remove();
-      const at = this.list.indexOf(region);
-      if (at < 0) return;
-      this.buttons[at].focus({ preventScroll: true });
-      if (!keep || label === region.label) return;
-      const named = { ...region, label };
-      this.list = this.list.with(at, named);
-      this.commit("named", named);
-    };
-    input.onblur = () => done(true);
-    input.onkeydown = (event) => {
-      event.stopPropagation();
-      if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault(); // else it would press the region, which has the focus next
-      done(event.key === "Enter");
-    };
-    this.element.append(input);
-    input.focus();
-    input.select();
+  // The next in order of time, or the one before, round and round.
+  chooseNext(way) {
+    const { length } = this.list;
+    if (!length) return;
+    const here = this.list.findIndex(({ id }) => id === this.chosen);
+    this.choose(here < 0 ? (way > 0 ? 0 : length - 1) : (here + way + length) % length);
   }
 }
 
-const inWords = (list) => JSON.stringify(list.map(({ start, end, low, high, label }) => [start, end, low, high, label]));
+const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested }) => [id, start, end, low, high, label, suggested]));
+
+// The row of each: the first in which nothing before it still goes on.
+function rowsOf(list) {
+  const ends = [];
+  return list.map(({ start, end }) => {
+    const row = ends.findIndex((before) => before <= start + 1e-6);
+    const found = row < 0 ? ends.length : row;
+    ends[found] = end;
+    return found;
+  });
+}
 
 function regionButton() {
   const button = document.createElement("button");
