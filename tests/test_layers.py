@@ -32,6 +32,7 @@ STAGES = {
             "analysis_folder",
             "timeline_folder",
             "saved_analyses",
+            "queue_rating",
             "training_process",
             "experiments",
         ),

@@ -33,6 +33,19 @@ CHOICES = {
     "share": 30,
     "acted": None,
     "heard": None,
+    "annotator": "",
+    "project": None,
+    "annotate_view": "Queue",
+    "queue_whose": "me",
+    "queue_status": "any",
+    "queue_emotion": "any",
+    "queue_text": "",
+    "queue_order": "added",
+    "queue_page": 0,
+    "queue_added": 0,
+    "queue_opened": 0,
+    "beside": ["Model's evidence"],
+    "snap": True,
     "timeline_smoothing": None,
     "timeline_quiet": round(QUIET_DBFS),
     "timeline_stretch": None,
@@ -79,6 +92,16 @@ def hold(source: bytes, name: str) -> Recording:
     recording = read_recording(source, name)
     held()[recording.sha256] = Held(recording, source)
     make_current(recording.sha256)
+    return recording
+
+
+def hold_of_queue(source: bytes, name: str) -> Recording:
+    """Hold a recording of a queue in the place of the one that was opened before: queues are long."""
+    before = st.session_state.get("of_queue")
+    recording = hold(source, name)
+    if before != recording.sha256:
+        held().pop(before, None)
+    st.session_state["of_queue"] = recording.sha256
     return recording
 
 

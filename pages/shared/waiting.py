@@ -23,6 +23,8 @@ LABELS = {
     "occlusion": "Occlusion",
     "judge": "Which map to believe",
     "focus": "Listening to the focus",
+    "add": "Adding recordings",
+    "rate": "Rating the queue",
 }
 
 

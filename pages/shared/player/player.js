@@ -188,8 +188,10 @@ class Player {
     const whole = Object.assign(new TimeAxis(this.axis.duration), { width });
     const { values, peak } = this.picture.waveform;
     drawSamples(pen, values.outline(whole), (value) => (height / 2) * (1 - value / (1.1 * peak * FULL_SCALE)));
-    pen.fillStyle = this.picture.accent;
-    for (const { start, end } of this.regions.list) pen.fillRect(whole.x(start), height - 3, Math.max(1, whole.x(end) - whole.x(start) - 1), 3);
+    for (const region of this.regions.list.filter(({ suggested }) => !suggested)) {
+      pen.fillStyle = this.regions.colourOf(region) ?? this.picture.accent;
+      pen.fillRect(whole.x(region.start), height - 3, Math.max(1, whole.x(region.end) - whole.x(region.start) - 1), 3);
+    }
   }
 
   placePlayhead(position) {

@@ -5,13 +5,14 @@ const EDGE = 7;
 const SNAP = 6;
 
 Object.assign(Regions.prototype, {
-  // Which part of a region a time lies on: an edge, or what lies between.
+  // Which part of a region a time lies on: an edge, or what lies between. In the middle of a suggestion a new one is drawn.
   partAt(place, time) {
     if (!this.editable) return "middle";
-    const { start, end } = this.list[place];
+    const { start, end, suggested } = this.list[place];
     const reach = Math.min(EDGE, (this.axis.x(end) - this.axis.x(start)) / 3);
     if (Math.abs(this.axis.x(time) - this.axis.x(start)) < reach) return "start";
-    return Math.abs(this.axis.x(time) - this.axis.x(end)) < reach ? "end" : "middle";
+    if (Math.abs(this.axis.x(time) - this.axis.x(end)) < reach) return "end";
+    return suggested ? "new" : "middle";
   },
 
   // --- with the pointer ---
@@ -21,7 +22,7 @@ Object.assign(Regions.prototype, {
     const time = this.timeOf(event);
     if (!drag) {
       const place = event.target.place ?? -1;
-      if (this.editable && place >= 0) event.target.classList.toggle("edge", this.partAt(place, time) !== "middle");
+      if (this.editable && place >= 0) event.target.classList.toggle("edge", ["start", "end"].includes(this.partAt(place, time)));
       return;
     }
     drag.moved ||= Math.abs(this.axis.x(time) - this.axis.x(drag.time)) > 3;

@@ -1,0 +1,176 @@
+"""Below the player: all that a mark says, the label of the whole recording, and what was done to either."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.annotation.marking import Shown, change_mark, label_whole
+from pages.shared.annotation.place import LABELS, Place
+from pages.shared.names import in_markdown, printable
+from pages.shared.player import chosen_mark
+from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, RECORDING_TIER, STATUSES, Annotation
+from ser_core.annotations.history import Step
+from ser_core.annotations.marks import Change
+from ser_core.annotations.store import OpenRecording
+from ser_core.errors import SerError
+from ser_core.regions import Region
+
+INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
+CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
+
+
+def show(place: Place, opened: OpenRecording, shown: Shown) -> None:
+    """Show what can be said of the chosen mark and of the whole recording."""
+    one, whole = st.columns(2, gap="large")
+    with one:
+        _of_chosen(place, opened, shown)
+    with whole:
+        _of_whole(place, opened, shown)
+    _history(place, opened)
+
+
+def do(deed: Callable[..., object], *arguments: Any, **values: Any) -> None:
+    """Do something to marks in a callback; what is refused is shown by the next run of the page."""
+    try:
+        deed(*arguments, **values)
+    except SerError as refusal:
+        st.session_state.setdefault("annotation refusals", []).append(str(refusal))
+
+
+def refusals() -> list[str]:
+    """Return what was refused since this was asked last."""
+    return st.session_state.pop("annotation refusals", [])
+
+
+def _of_chosen(place: Place, opened: OpenRecording, shown: Shown) -> None:
+    id_ = chosen_mark("annotate")
+    mark = shown.marks.get(id_)
+    if mark is None:
+        st.markdown("**Chosen mark**")
+        if id_ in shown.suggestions:
+            st.caption("A suggestion of the model. Press A to accept it, a number to label it otherwise, or Delete.")
+        else:
+            st.caption("Drag in the lane *My marks*, or select a stretch and press a number: " + _keys() + ".")
+        return
+    region = mark.region
+    st.markdown(f"**Chosen mark** · {region.start_s:.2f} to {region.end_s:.2f} s")
+    change = (change_mark, place.store, place.project, place.annotator, opened.recording.file.sha256, mark)
+    _fields(mark, f"mark {mark.key} {mark.revision}", change)
+    _frequencies(mark, change)
+
+
+def _of_whole(place: Place, opened: OpenRecording, shown: Shown) -> None:
+    st.markdown(
+        "**Whole recording**",
+        help="Shift and a number label it too. Whoever labels it has done it: its status becomes *done*.",
+    )
+    mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
+    sha256 = opened.recording.file.sha256
+    change = (label_whole, place.store, place.project, place.annotator, sha256, shown)
+    _fields(mark, f"whole {sha256} {mark.revision}", change, labelled={"status": "done"})
+
+
+def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None) -> None:
+    """Ask for all that a mark says; each change is saved at once."""
+
+    def field(name: str) -> dict[str, Any]:
+        def save() -> None:
+            value = st.session_state[f"{key} {name}"]
+            more = (labelled or {}) if name == "emotion" and mark.status == "open" else {}
+            do(*change, **{name: value or "" if name == "note" else value}, **more)
+
+        return {"key": f"{key} {name}", "on_change": save}
+
+    names = [None, *LABELS]
+    if mark.emotion not in names:
+        names.append(mark.emotion)
+    emotion, status = st.columns([3, 2])
+    emotion.selectbox(
+        "Emotion",
+        names,
+        index=names.index(mark.emotion),
+        format_func=lambda name: printable(name or "none"),
+        accept_new_options=True,
+        **field("emotion"),
+    )
+    status.selectbox("Status", STATUSES, index=STATUSES.index(mark.status), **field("status"))
+    intensity, confidence = st.columns([3, 2])
+    intensity.segmented_control(
+        "Intensity",
+        INTENSITIES,
+        default=mark.intensity,
+        help="1 hardly there, 5 very strong.",
+        **field("intensity"),
+    )
+    steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
+    options = [None, *steps]
+    confidence.selectbox(
+        "Confidence",
+        options,
+        index=options.index(mark.confidence),
+        format_func=lambda part: "not said" if part is None else f"{100 * part:.0f} %",
+        **field("confidence"),
+    )
+    st.text_input("Note", mark.note, max_chars=2_000, **field("note"))
+
+
+def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
+    key = f"mark {mark.key} {mark.revision}"
+
+    def save() -> None:
+        low, high = st.session_state[f"{key} low"], st.session_state[f"{key} high"]
+        do(lambda: change[0](*change[1:], region=Region(mark.region.start_s, mark.region.end_s, low, high)))
+
+    for column, name, words, value in zip(
+        st.columns(2), ("low", "high"), ("From (Hz)", "To (Hz)"), (mark.region.low_hz, mark.region.high_hz), strict=True
+    ):
+        column.number_input(
+            words,
+            0.0,
+            24_000.0,
+            value,
+            step=50.0,
+            format="%.0f",
+            placeholder="all frequencies",
+            key=f"{key} {name}",
+            on_change=save,
+        )
+
+
+def _keys() -> str:
+    return ", ".join(f"{number} {name}" for number, name in enumerate(LABELS, start=1))
+
+
+# --- what was done ---
+
+
+def _history(place: Place, opened: OpenRecording) -> None:
+    with st.expander("History", icon=":material/history:", key="annotation_history", on_change="rerun") as history:
+        if not history.open:
+            return
+        page = place.store.history(place.project, opened.recording.file.sha256)
+        if not page.items:
+            st.caption("Nothing was done here yet.")
+        for step in page.items:
+            st.markdown(f"{step.at:%Y-%m-%d %H:%M:%S} UTC · **{in_markdown(step.annotator)}** · {_in_words(step)}")
+        if page.total > len(page.items):
+            st.caption(f"The newest {len(page.items)} of {page.total} steps. The command line lists all.")
+
+
+def _in_words(step: Step) -> str:
+    said = "; ".join(_change_in_words(change) for change in step.changes[:5])
+    more = f"; and {len(step.changes) - 5} more" if len(step.changes) > 5 else ""
+    return ("" if step.kind == "edit" else f"{step.kind}: ") + said + more
+
+
+def _change_in_words(change: Change) -> str:
+    before, after = change.before, change.after
+    mark = after or before
+    whole = mark.tier == RECORDING_TIER
+    deed = "changed" if before and after else ("labelled" if whole else "made") if after else "deleted"
+    where = "the whole recording" if whole else f"{mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
+    emotion = in_markdown(mark.emotion or "no emotion")
+    if before and after and before.emotion != after.emotion:
+        emotion = f"{in_markdown(before.emotion or 'no emotion')} → {emotion}"
+    return f"{deed} {where}: {emotion}"

@@ -1,0 +1,105 @@
+"""Where marks are made: the store, the project in it, and who marks."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.database import default_url
+from ser_core.annotations.recordings import Queue
+from ser_core.annotations.store import Store, open_store
+from ser_core.emotions import COLOURS
+from ser_core.errors import AnnotationsRefused
+from ser_core.saved_analyses import data_folder
+
+#: The keys 1 to 8, and their colours. Any other name can be typed.
+LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
+
+ANY = "any"
+
+ORDERS = {
+    "added": "as added",
+    "name": "by name",
+    "uncertainty": "model least sure first",
+    "explainers_disagreement": "explainers disagree most first",
+    "annotators_disagreement": "annotators disagree most first",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project that is open, and the annotator who has opened it."""
+
+    store: Store
+    project: int
+    project_name: str
+    annotator: str
+
+
+@st.cache_resource(show_spinner="Opening the annotations")
+def _store(url: str) -> Store:
+    return open_store(url)
+
+
+def choose() -> Place:
+    """Ask who marks and in which project; the page ends here as long as that is not known."""
+    try:
+        store = _store(default_url(data_folder()))
+        projects = {project.name: project for project in store.projects(size=1_000).items}
+    except AnnotationsRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/database_off:")
+        st.stop()
+    who, where, new = st.columns([2, 3, 1.2], vertical_alignment="bottom")
+    annotator = who.text_input(
+        "Annotator",
+        placeholder="Your name or initials",
+        max_chars=80,
+        help="Marks are kept under this name. Everybody has their own; nobody sees others' unless they ask.",
+        **session.widget("annotator", session.choice("annotator")),
+    ).strip()
+    if session.choice("project") not in projects:
+        session.choose("project", next(iter(projects), None))
+    if projects:
+        where.selectbox(
+            "Project",
+            list(projects),
+            format_func=printable,
+            **session.widget("project", session.choice("project")),
+        )
+        with new.popover("New", icon=":material/create_new_folder:", width="stretch"):
+            _create(store)
+    else:
+        with where:
+            st.markdown("**No project yet.** A project holds recordings and everybody's marks in them.")
+        _create(store)
+    if not annotator or not projects:
+        if projects:
+            st.info("Type your name or initials to begin: every mark says who made it.", icon=":material/badge:")
+        st.stop()
+    chosen = projects[session.choice("project")]
+    return Place(store, chosen.id, chosen.name, annotator)
+
+
+def _create(store: Store) -> None:
+    with st.form("new_project", border=False, clear_on_submit=True):
+        name = st.text_input("Name of the new project", max_chars=120)
+        if st.form_submit_button("Create project", type="primary", icon=":material/create_new_folder:"):
+            try:
+                store.create_project(name)
+            except AnnotationsRefused as refusal:
+                st.error(in_markdown(str(refusal)), icon=":material/block:")
+                return
+            session.choose("project", name.strip())
+            st.rerun()
+
+
+def queue_of(place: Place) -> Queue:
+    """Return the queue as the filters of this visit have it."""
+    return Queue(
+        annotator=None if session.choice("queue_whose") != "me" else place.annotator,
+        status=None if session.choice("queue_status") == ANY else session.choice("queue_status"),
+        emotion=None if session.choice("queue_emotion") == ANY else session.choice("queue_emotion"),
+        text=session.choice("queue_text"),
+        order=session.choice("queue_order"),
+    )

@@ -1,0 +1,142 @@
+"""The queue of a project: what is to be marked, filtered and in an order of one's choice."""
+
+import math
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.annotation import filling_section, rating_section
+from pages.shared.annotation.place import ANY, LABELS, ORDERS, Place, queue_of
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.kept_sounds import kept_sound
+from ser_core.annotations.recordings import QueuedRecording
+from ser_core.annotations.store import PAGE_SIZE
+from ser_core.errors import SerError
+from ser_core.saved_analyses import data_folder
+
+
+def show(place: Place) -> None:
+    """Show how far the work is, the list, and what fills it."""
+    counts = place.store.count_by_status(place.project, place.annotator)
+    total = sum(counts.values())
+    if not total:
+        st.info("This project is empty. Add the recordings that are to be marked.", icon=":material/playlist_add:")
+        filling_section.show(place)
+        return
+    finished = counts["done"] + counts["verified"]
+    st.progress(
+        finished / total,
+        text=f"**{finished} of {total}** recordings done by {in_markdown(place.annotator)}"
+        + (f", {counts['verified']} of them verified" if counts["verified"] else ""),
+    )
+    _filters()
+    _list(place)
+    add, rate = st.columns(2, gap="large")
+    with add.expander("Add recordings", icon=":material/playlist_add:"):
+        filling_section.show(place)
+    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.goes_on()):
+        rating_section.show(place)
+
+
+def open_queued(queued: QueuedRecording) -> bool:
+    """Make a recording of the queue the current one; say so and return False where its sound is not at hand."""
+    sha256 = queued.file.sha256
+    if sha256 in session.held():
+        session.make_current(sha256)
+        return True
+    source = kept_sound(queued.file, data_folder())
+    if source is None:
+        st.error(
+            f"The sound of {in_markdown(queued.file.name)} is not on this machine any more. Add the same file again: "
+            "it is known by its content, and its marks are still there.",
+            icon=":material/volume_off:",
+        )
+        return False
+    try:
+        session.hold_of_queue(source, queued.file.name)
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return False
+    return True
+
+
+def _filters() -> None:
+    text, status, whose, emotion, order = st.columns([2, 1.3, 1.3, 1.3, 2.2])
+    text.text_input("Name contains", **session.widget("queue_text", session.choice("queue_text")))
+    status.selectbox(
+        "Status",
+        [ANY, *STATUSES],
+        **session.widget("queue_status", session.choice("queue_status")),
+    )
+    whose.selectbox(
+        "Of whom",
+        ["me", "anybody"],
+        help="Whose status, marks and emotion the filters mean.",
+        **session.widget("queue_whose", session.choice("queue_whose")),
+    )
+    emotion.selectbox(
+        "Marked as",
+        [ANY, *LABELS],
+        **session.widget("queue_emotion", session.choice("queue_emotion")),
+    )
+    order.selectbox(
+        "Order",
+        list(ORDERS),
+        format_func=ORDERS.get,
+        **session.widget("queue_order", session.choice("queue_order")),
+    )
+
+
+def _list(place: Place) -> None:
+    queue, number = queue_of(place), session.choice("queue_page")
+    found = place.store.recordings(place.project, queue, number)
+    pages = max(1, math.ceil(found.total / PAGE_SIZE))
+    if number >= pages:
+        session.choose("queue_page", pages - 1)
+        st.rerun()
+    if not found.items:
+        st.info("No recording fits these filters.", icon=":material/filter_alt_off:")
+        return
+    chosen = st.dataframe(
+        [_row(queued) for queued in found.items],
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"queue {place.project} {queue} {number} {session.choice('queue_opened')}",
+        column_config={
+            "length": st.column_config.NumberColumn("Length", format="%.1f s"),
+            **{
+                name: st.column_config.ProgressColumn(label, min_value=0.0, max_value=1.0, format="%.2f", help=help_)
+                for name, label, help_ in (
+                    ("uncertainty", "Model unsure", "Entropy of the model's scores: 0 sure, 1 clueless."),
+                    ("explainers", "Explainers differ", "1 minus the mean rank correlation of the three maps."),
+                    ("annotators", "Annotators differ", "0 all say the same, 1 nobody agrees."),
+                )
+            },
+        },
+    )
+    place_, pager = st.columns([4, 2], vertical_alignment="center")
+    first = number * PAGE_SIZE
+    place_.caption(f"{first + 1} to {first + len(found.items)} of {found.total}. Choose a row to open it.")
+    if pages > 1:
+        for column, words, to in zip(pager.columns(2), ("Back", "More"), (number - 1, number + 1), strict=True):
+            turn = {"on_click": session.choose, "args": ("queue_page", to)}
+            column.button(words, disabled=not 0 <= to < pages, width="stretch", **turn)
+    rows = chosen.selection.rows
+    if rows and open_queued(found.items[rows[0]]):
+        session.choose("queue_opened", session.choice("queue_opened") + 1)  # a new table, in which nothing is chosen
+        session.choose("annotate_view", "Mark")
+        st.rerun()
+
+
+def _row(queued: QueuedRecording) -> dict[str, object]:
+    return {
+        "Recording": printable(queued.file.name),
+        "length": queued.file.duration_s,
+        "Status": queued.status,
+        "Marks": queued.marks,
+        "uncertainty": queued.uncertainty,
+        "explainers": queued.explainers_disagreement,
+        "annotators": queued.annotators_disagreement,
+    }

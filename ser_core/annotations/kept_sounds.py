@@ -1,0 +1,56 @@
+"""The sound of recordings that are marked: kept in the data folder by its content, and found again."""
+
+import hashlib
+import re
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from ser_core.annotations.recordings import RecordingFile
+from ser_core.errors import AnnotationsRefused
+
+FOLDER = "recordings"
+
+
+def keep_sound(source: bytes, data: Path) -> None:
+    """Keep an audio file under the data folder, byte for byte, by its SHA-256.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it cannot be written; then nothing is left of it.
+    """
+    kept = data / FOLDER / hashlib.sha256(source).hexdigest()
+    if kept.exists():
+        return
+    half_written = kept.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half_written.write_bytes(source)
+        half_written.replace(kept)
+    except OSError as error:
+        with suppress(OSError):
+            half_written.unlink()
+        raise AnnotationsRefused(
+            f"The sound cannot be kept in {kept.parent} ({error.strerror}). Make room there, or set SER_DATA to "
+            "another folder."
+        ) from None
+
+
+def kept_sound(file: RecordingFile, data: Path) -> bytes | None:
+    """Return a recording's audio file, kept here or where it was last seen; None where neither holds it any more."""
+    places = [data / FOLDER / file.sha256] if re.fullmatch("[0-9a-f]{64}", file.sha256) else []
+    for place in (*places, *([Path(file.path)] if file.path else [])):
+        try:
+            source = place.read_bytes()
+        except (OSError, ValueError):
+            continue
+        if hashlib.sha256(source).hexdigest() == file.sha256:
+            return source
+    return None
+
+
+def forget_sound(sha256: str, data: Path) -> None:
+    """Delete the kept sound of a recording, if there is one."""
+    if re.fullmatch("[0-9a-f]{64}", sha256):
+        (data / FOLDER / sha256).unlink(missing_ok=True)

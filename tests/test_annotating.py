@@ -1,0 +1,249 @@
+"""What is done on the page Annotate, below its face: edits become steps, sounds are kept, queues are rated."""
+
+import hashlib
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pages.shared.annotation.marking import Shown, change_mark, label_whole, make_edit, overlap
+from pages.shared.player import Edit, Mark
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.disagreement import disagreement
+from ser_core.annotations.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sound
+from ser_core.annotations.recordings import Queue, RecordingFile
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, Cancelled
+from ser_core.queue_rating import rate_by_marks, rate_by_model, uncertainty
+from ser_core.regions import Region
+from tests.databases import (  # noqa: F401
+    fresh_project,
+    fresh_schema,
+    fresh_store,
+    fresh_url,
+    mark,
+    sha,
+    statements,
+)
+from tests.tiny_networks import LinearClassifier, noise_recording
+
+
+@pytest.fixture
+def classifier():
+    return LinearClassifier(0.001 * np.random.default_rng(0).normal(size=(4, 96, 64)))
+
+
+@pytest.fixture
+def shown():
+    return Shown(10.0)
+
+
+def edited(store, project, shown, who="ann", **edit):
+    """Make an edit as the page does, and show what stands."""
+    step = make_edit(store, project, who, Edit(sha(0), **edit), shown)
+    shown.take(store.annotations_of(project, sha(0)), who)
+    return step
+
+
+def drawn(id_, start_s, end_s, label=None):
+    return Mark(id_, Region(start_s, end_s, label=label))
+
+
+# --- edits become steps ---
+
+
+def test_what_is_drawn_keeps_its_id_in_the_player_while_it_is_moved_and_labelled(store, project, shown):
+    edited(store, project, shown, changed=(drawn("new 1", 1, 2),))
+    edited(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
+    assert list(shown.marks) == ["new 1"]
+    (kept,) = store.annotations_of(project, sha(0))
+    assert (kept.region.start_s, kept.emotion, kept.annotator, kept.revision) == (1.5, "sad", "ann", 2)
+
+
+def test_an_edit_that_follows_before_the_page_has_shown_anything_builds_on_the_one_before(store, project, shown):
+    for edit in (
+        Edit(sha(0), changed=(drawn("new 1", 1, 2),)),
+        Edit(sha(0), changed=(drawn("new 1", 1, 3),)),
+        Edit(sha(0), deleted=("new 1",)),
+    ):
+        make_edit(store, project, "ann", edit, shown)
+    assert store.annotations_of(project, sha(0)) == ()
+    assert store.history(project, sha(0)).total == 3
+
+
+def test_a_split_is_one_step_that_one_undo_takes_back_and_a_redo_makes_again(store, project, shown):
+    edited(store, project, shown, changed=(drawn("new 1", 1, 3, "sad"),))
+    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"), drawn("new 2", 2, 3, "sad")))
+    assert [m.region.start_s for m in shown.marks.values()] == [1, 2]
+    edited(store, project, shown, command="undo")
+    assert [(m.region.start_s, m.region.end_s) for m in shown.marks.values()] == [(1, 3)]
+    edited(store, project, shown, command="redo")
+    assert set(shown.marks) == {"new 1", "new 2"}
+
+
+def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_nothing(store, project, shown):
+    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    (seen,) = shown.marks.values()
+    change_mark(store, project, "bea", sha(0), seen, emotion="angry")
+    with pytest.raises(AnnotationsOutdated, match=r"bea changed this mark .* Nothing was overwritten"):
+        make_edit(store, project, "ann", Edit(sha(0), changed=(drawn("new 1", 1, 2, "happy"),)), shown)
+    assert [m.emotion for m in store.annotations_of(project, sha(0))] == ["angry"]
+
+
+def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_stays_away(store, project, shown):
+    regions, provenance = [Region(1, 2), Region(4, 5)], {"model": "fusion"}
+    shown.suggest(regions, "happy", provenance)
+    first, second = shown.for_player()
+    assert first == Mark(first.id, Region(1, 2, label="happy"), suggested=True)
+    edited(store, project, shown, changed=(replace(first, suggested=False),))
+    edited(store, project, shown, deleted=(second.id,))
+    shown.suggest(regions, "happy", provenance)
+    assert shown.suggestions == {}
+    (taken,) = store.annotations_of(project, sha(0))
+    assert (taken.emotion, taken.region) == ("happy", Region(1, 2))
+    assert next(iter(store.export(project))).provenance == provenance
+    edited(store, project, shown, command="undo")
+    shown.suggest(regions, "happy", provenance)
+    assert shown.suggestions == {}  # passed in this visit
+
+
+def test_nothing_is_suggested_where_half_is_marked_already(shown):
+    shown.marks["one"] = mark(1, 2)
+    shown.suggest([Region(1.2, 2.3), Region(1.8, 3)], "sad", {})
+    assert [one.region.start_s for one in shown.suggestions.values()] == [1.8]
+    assert overlap(Region(1, 2), Region(2, 3)) == 0
+
+
+def test_a_deletion_of_what_is_not_shown_any_more_does_nothing(store, project, shown):
+    assert edited(store, project, shown, deleted=("gone",)) is None
+    assert store.history(project, sha(0)).total == 0
+
+
+def test_the_whole_recording_is_labelled_once_and_then_changed_and_so_done(store, project, shown):
+    edited(store, project, shown, command="label", value="sad")
+    edited(store, project, shown, command="label", value="angry")
+    label_whole(store, project, "ann", sha(0), shown, intensity=4)
+    (label,) = store.annotations_of(project, sha(0))
+    assert (label.tier, label.emotion, label.intensity, label.status) == (RECORDING_TIER, "angry", 4, "done")
+    assert label.region == Region(0, 10)
+    assert store.count_by_status(project, "ann") == {"open": 4, "done": 1, "verified": 0}
+
+
+def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, project, shown):
+    shown.suggest([Region(1, 2)], "sad", {"model": "m"})
+    for edit in (
+        Edit(sha(0), changed=shown.for_player()),
+        Edit(sha(0), changed=(drawn("new 1", 3, 4),)),
+        Edit(sha(0), command="label", value="sad"),
+        Edit(sha(0), command="undo"),
+        Edit(sha(0), command="redo"),
+        Edit(sha(0), deleted=("new 1",)),
+    ):
+        with statements() as sent:
+            make_edit(store, project, "ann", edit, shown)
+        assert 1 <= len(sent) <= 5, sent
+
+
+# --- kept sounds ---
+
+
+def test_a_kept_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tmp_path):
+    source, data = b"RIFF and so on", tmp_path / "data"
+    file = RecordingFile(hashlib.sha256(source).hexdigest(), "a.wav", 1.0, path=str(tmp_path / "a.wav"))
+    assert kept_sound(file, data) is None
+    (tmp_path / "a.wav").write_bytes(b"another sound")
+    assert kept_sound(file, data) is None
+    (tmp_path / "a.wav").write_bytes(source)
+    assert kept_sound(file, data) == source
+    (tmp_path / "a.wav").unlink()
+    keep_sound(source, data)
+    assert kept_sound(file, data) == source
+    assert [each.name for each in (data / FOLDER).iterdir()] == [file.sha256]
+    forget_sound(file.sha256, data)
+    assert kept_sound(file, data) is None
+
+
+def test_a_sound_that_cannot_be_kept_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / FOLDER).write_text("in the way")
+    with pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* Make room there"):
+        keep_sound(b"sound", tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == [FOLDER]
+
+
+def test_no_name_leads_out_of_the_data_folder(tmp_path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    forget_sound("../secret", tmp_path / "data")
+    assert (tmp_path / "secret").exists()
+    assert kept_sound(RecordingFile("../secret", "a", 1.0), tmp_path / "data") is None
+
+
+# --- ratings ---
+
+
+def annotated(*marks: Annotation) -> AnnotatedRecording:
+    return AnnotatedRecording("a.wav", sha(0), 10.0, None, marks)
+
+
+def whole(who, emotion):
+    return Annotation(Region(0, 10), tier=RECORDING_TIER, annotator=who, emotion=emotion)
+
+
+def test_disagreement_by_hand():
+    ann, bea = (mark(1, 3, annotator="ann", emotion="sad"), mark(2, 4, annotator="bea", emotion="sad"))
+    assert disagreement(annotated()) is None
+    assert disagreement(annotated(ann)) is None
+    # 3 s are marked by either, 1 s by both as the same.
+    assert disagreement(annotated(ann, bea)) == pytest.approx(2 / 3)
+    assert disagreement(annotated(ann, replace(bea, emotion="angry"))) == 1
+    assert disagreement(annotated(whole("ann", "sad"), whole("bea", "sad"))) == 0
+    three = annotated(whole("ann", "sad"), whole("bea", "sad"), whole("cy", "happy"))
+    assert disagreement(three) == pytest.approx(2 / 3)
+    assert disagreement(annotated(ann, bea, whole("ann", "sad"), whole("bea", "sad"))) == pytest.approx(1 / 3)
+
+
+def test_uncertainty_is_nothing_where_one_emotion_is_sure_and_one_where_all_are_alike():
+    assert uncertainty(np.array([1.0, 0, 0, 0])) == pytest.approx(0, abs=1e-12)
+    assert uncertainty(np.full(4, 0.25)) == pytest.approx(1)
+    assert uncertainty(np.array([0.5, 0.5, 0, 0])) == pytest.approx(math.log(2) / math.log(4))
+
+
+def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_are_counted(store, classifier):
+    voice = noise_recording()
+    project = store.create_project("Long")
+    store.add_recordings(project, [RecordingFile(sha(number), f"{number}.wav", 2.0) for number in range(52)])
+    told = []
+    silent = rate_by_model(
+        store,
+        project,
+        "uncertainty",
+        lambda file: None if file.name in ("3.wav", "51.wav") else voice,
+        classifier,
+        lambda fraction, text: told.append((fraction, text)),
+    )
+    rated = store.recordings(project, Queue(order="uncertainty"), size=100).items
+    assert silent == 2
+    assert [one.file.name for one in rated if one.uncertainty is None] == ["51.wav", "3.wav"]
+    assert len({one.uncertainty for one in rated}) == 2  # the same voice each time
+    assert told[-1] == (1.0, "52 of 52 recordings")
+    assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
+
+
+def test_what_was_rated_until_it_was_stopped_stays_rated(store, project, classifier):
+    calls = []
+
+    def stop_at_third():
+        calls.append(1)
+        return len(calls) > 2
+
+    with pytest.raises(Cancelled):
+        rate_by_model(store, project, "uncertainty", lambda _: noise_recording(), classifier, cancelled=stop_at_third)
+    assert sum(one.uncertainty is not None for one in store.recordings(project).items) == 2
+
+
+def test_recordings_are_rated_by_their_marks(store, project):
+    for who, emotion in (("ann", "sad"), ("bea", "happy")):
+        store.edit(project, sha(1), who, add=[whole(who, emotion)])
+        store.edit(project, sha(2), who, add=[whole(who, "sad")])
+    rate_by_marks(store, project)
+    first = store.recordings(project, Queue(order="annotators_disagreement")).items
+    assert [one.annotators_disagreement for one in first] == [1, 0, None, None, None]
