@@ -7,6 +7,7 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.place import Place
 from pages.shared.names import in_markdown, printable
+from ser_core.annotations.formats.format import counted
 from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.audio import read_recording
@@ -30,7 +31,7 @@ def show(place: Place) -> None:
         key=f"queue_folder_{session.choice('queue_added')}",
     )
     current = session.current()
-    label = f"Add {len(given)} recordings" if given else "Add"
+    label = f"Add {counted(len(given), 'recording')}" if given else "Add"
     st.caption("Their sound is kept on this machine with the marks, until you delete the project.")
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
@@ -79,7 +80,7 @@ def _progress() -> None:
         return
     added, refused = done["add"]
     if added:
-        st.success(f"{added} recordings were added.", icon=":material/check:")
+        st.success(f"Added: {counted(added, 'recording')}.", icon=":material/check:")
     if refused:
         st.warning(
             f"{len(refused)} could not be read:\n" + "\n".join(f"- {in_markdown(words)}" for words in refused[:20]),

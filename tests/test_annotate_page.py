@@ -1,0 +1,284 @@
+"""The page Annotate in a real browser: marks that are drawn stand in the database, whoever else works there."""
+
+import os
+import re
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import soundfile
+from playwright.sync_api import expect, sync_playwright
+
+from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.database import FILE_NAME
+from ser_core.annotations.store import open_store
+from ser_core.checkpoint import model_names
+from tests.running_app import browser_path, launch, running_app, visit
+
+LONGEST_WAIT_MS = 60_000
+PROJECT = "Voices <b>&"
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory, make_voice) -> list[Path]:
+    """Three synthetic voices as files, one of which has a name that would be markup."""
+    folder = tmp_path_factory.mktemp("sounds")
+    files = [folder / name for name in ("a one.wav", "b <i>two.wav", "c three.wav")]
+    for seed, file in enumerate(files):
+        soundfile.write(file, make_voice(2.5, 16_000, seed), 16_000)
+    return files
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("annotate") / "data"
+
+
+@pytest.fixture(scope="module")
+def address(data):
+    missing = "no Chromium on this machine" if browser_path() is None else None
+    missing = missing or (None if model_names() else "no model is shipped in models/")
+    if missing:
+        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with running_app(data, data.parent / "app.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def as_annotator(browser, address, sounds):
+    """A function that opens the page in a browser of its own, as somebody, in the project with the three voices."""
+    errors, contexts = [], []
+
+    def begin(name):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 1500}))
+        contexts[-1].set_default_timeout(LONGEST_WAIT_MS)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(error))
+        visit(page, address)
+        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        annotator = page.get_by_role("textbox", name="Annotator", exact=True)
+        annotator.wait_for()
+        at_rest(page)
+        if page.get_by_text("No project yet").is_visible():
+            page.get_by_role("textbox", name="Name of the new project").fill(PROJECT)
+            page.get_by_role("button", name="Create project").click()
+            page.get_by_text("No project yet").wait_for(state="detached")
+            at_rest(page)
+        annotator.fill(name)
+        annotator.press("Enter")
+        page.get_by_text(re.compile("This project is empty|recordings done by")).first.wait_for()
+        at_rest(page)
+        if page.get_by_text("This project is empty").is_visible():
+            page.locator("input[type=file]").first.set_input_files(sounds)
+            page.get_by_role("button", name="Add 3 recordings").click()
+        page.get_by_text(re.compile("of 3 recordings done")).wait_for()
+        return page
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def at_rest(page) -> None:
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+
+
+def open_first(page) -> None:
+    """Choose the first row of the queue and wait for its player."""
+    at_rest(page)
+    table = page.get_by_test_id("stDataFrame").bounding_box()
+    page.mouse.click(table["x"] + 15, table["y"] + 52)
+    page.locator(".timeline[aria-valuenow]").wait_for()
+    expect(page.locator(".saved")).to_have_text("All saved")
+    at_rest(page)
+
+
+def without_evidence(page) -> None:
+    """Hide what the model heard, which moves what is below it."""
+    page.get_by_text("Model's evidence", exact=True).click()
+    expect(page.locator(".bar .overlay")).to_be_hidden()
+    at_rest(page)
+
+
+def draw(page, start, end) -> None:
+    """Draw a mark from one share of the lane to another, away from what snaps."""
+    lane = page.locator(".regions")
+    lane.scroll_into_view_if_needed()
+    box = lane.bounding_box()
+    page.keyboard.down("Alt")
+    page.mouse.move(box["x"] + start * box["width"], box["y"] + 17)
+    page.mouse.down()
+    page.mouse.move(box["x"] + (start + end) / 2 * box["width"], box["y"] + 17)
+    page.mouse.move(box["x"] + end * box["width"], box["y"] + 17)
+    page.mouse.up()
+    page.keyboard.up("Alt")
+
+
+def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
+    """Return who marked what, and where, by the name of the recording, as another program finds it."""
+    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
+        (project,) = store.projects().items
+        return {
+            document.name: [
+                (m.annotator, m.emotion, "whole", m.status)
+                if m.tier == RECORDING_TIER
+                else (m.annotator, m.emotion, round(m.region.start_s, 1), round(m.region.end_s, 1))
+                for m in document.annotations
+            ]
+            for document in store.export(project.id)
+        }
+
+
+def test_marks_are_drawn_labelled_and_turned_from_by_keys_and_stand_in_the_database(as_annotator, data):
+    page = as_annotator("ann")
+    open_first(page)
+    expect(page.get_by_role("heading", name="a one.wav")).to_be_visible()
+    without_evidence(page)
+    expect(page.locator(".region")).to_have_count(0)
+    draw(page, 0.2, 0.6)
+    page.keyboard.press("4")
+    expect(page.locator(".region")).to_have_text(["sad"])
+    expect(page.locator(".saved")).to_have_text("All saved")
+    page.keyboard.press("Shift+Digit1")
+    expect(page.get_by_role("combobox", name=re.compile("Status")).last).to_have_value("done")
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", name="b <i>two.wav")).to_be_visible()
+    expect(page.locator(".region")).to_have_count(0)
+    draw(page, 0.1, 0.3)
+    expect(page.get_by_text("Chosen mark · 0.25 to 0.75 s")).to_be_visible()
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", name="a one.wav")).to_be_visible()
+    expect(page.locator(".region")).to_have_text(["sad"])
+    expect(page.locator(".st-key-annotation_undo button").first).to_be_enabled()
+    assert marks_in(data)["a one.wav"] == [("ann", "angry", "whole", "done"), ("ann", "sad", 0.5, 1.5)]
+    assert [mark[:2] for mark in marks_in(data)["b <i>two.wav"]] == [("ann", None)]
+
+
+def test_undo_goes_back_over_a_new_visit(as_annotator, data):
+    page = as_annotator("ann")
+    expect(page.get_by_text("1 of 3 recordings done by ann")).to_be_visible()
+    open_first(page)
+    without_evidence(page)
+    expect(page.locator(".region")).to_have_text(["sad"])
+    page.locator(".timeline").focus()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(page.locator(".region")).to_have_text(["1"])
+    page.keyboard.press("Control+y")
+    expect(page.locator(".region")).to_have_text(["sad"])
+    page.keyboard.press("Control+y")
+    expect(page.locator(".saved")).to_have_text("All saved")
+    assert marks_in(data)["a one.wav"][0] == ("ann", "angry", "whole", "done")
+
+
+def test_others_marks_are_seen_only_when_asked_for_and_never_overwritten(as_annotator, data):
+    page = as_annotator("bea")
+    open_first(page)
+    without_evidence(page)
+    expect(page.locator(".region")).to_have_count(0)
+    height = page.locator(".stage").evaluate("stage => stage.clientHeight")
+    draw(page, 0.2, 0.6)
+    page.keyboard.press("2")
+    expect(page.locator(".saved")).to_have_text("All saved")
+    page.get_by_text("Others' marks", exact=True).click()
+    stage = page.locator(".stage").element_handle()
+    page.wait_for_function("([stage, height]) => stage.clientHeight > height", arg=[stage, height])
+    expect(page.locator(".region")).to_have_text(["happy"])
+    assert {("ann", "sad", 0.5, 1.5), ("bea", "happy", 0.5, 1.5)} < set(marks_in(data)["a one.wav"])
+
+
+def test_of_two_windows_of_one_person_the_later_edit_of_an_old_mark_is_refused(as_annotator, data):
+    one, other = as_annotator("cy"), as_annotator("cy")
+    open_first(one)
+    without_evidence(one)
+    draw(one, 0.2, 0.6)
+    one.keyboard.press("1")
+    expect(one.locator(".region")).to_have_text(["angry"])
+    expect(one.locator(".saved")).to_have_text("All saved")
+    open_first(other)
+    without_evidence(other)
+    expect(other.locator(".region")).to_have_text(["angry"])
+    one.keyboard.press("3")
+    expect(one.locator(".region")).to_have_text(["neutral"])
+    expect(one.locator(".saved")).to_have_text("All saved")
+    other.locator(".region").click()
+    other.keyboard.press("4")
+    expect(other.get_by_text("Nothing was overwritten")).to_be_visible()
+    expect(other.locator(".region")).to_have_text(["neutral"])
+    assert ("cy", "neutral", 0.5, 1.5) in marks_in(data)["a one.wav"]
+
+
+def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator, data):
+    page = as_annotator("dee")
+    open_first(page)
+    for method in ("Grad-CAM", "Occlusion", "LIME"):
+        if page.locator(".region.suggested").count():
+            break
+        page.get_by_test_id("stSidebarNavLink").filter(has_text="Listen").click()
+        page.get_by_text(method, exact=True).click()
+        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        page.locator(".timeline[aria-valuenow]").wait_for()
+        at_rest(page)
+    count = page.locator(".region.suggested").count()
+    assert count
+    page.locator(".region.suggested").first.click()
+    page.keyboard.press("a")
+    expect(page.locator(".region:not(.suggested)")).to_have_count(1)
+    expect(page.locator(".region.suggested")).to_have_count(count - 1)
+    expect(page.locator(".saved")).to_have_text("All saved")
+    assert [one for one in marks_in(data)["a one.wav"] if one[0] == "dee"]
+
+
+def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path, as_annotator):
+    """Last, in an app of its own."""
+    data = tmp_path / "data"
+    with running_app(data, tmp_path / "app.log") as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 1500})
+        page = context.new_page()
+        page.set_default_timeout(LONGEST_WAIT_MS)
+        visit(page, address)
+        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        page.get_by_role("textbox", name="Name of the new project").fill("P")
+        page.get_by_role("button", name="Create project").click()
+        page.get_by_text("No project yet").wait_for(state="detached")
+        annotator = page.get_by_role("textbox", name="Annotator", exact=True)
+        annotator.fill("eve")
+        annotator.press("Enter")
+        page.locator("input[type=file]").first.set_input_files(sounds[:1])
+        page.get_by_role("button", name="Add 1 recording").click()
+        page.get_by_text("0 of 1 recordings done").wait_for()
+        open_first(page)
+        without_evidence(page)
+        expect(page.locator(".region")).to_have_count(0)
+        draw(page, 0.2, 0.6)
+        expect(page.locator(".saved")).to_have_text("Saving …")
+        expect(page.locator(".saved")).to_have_text("All saved")
+        os.kill(_process_at(address.rpartition(":")[2]), signal.SIGKILL)
+        context.close()
+    assert marks_in(data)["a one.wav"] == [("eve", None, 0.5, 1.5)]
+
+
+def _process_at(port: str) -> int:
+    """Return the process whose command line names a port."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"streamlit" in words and port.encode() in words:
+            return int(folder.name)
+    raise AssertionError("the app does not run")
