@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import count, pairwise
@@ -157,6 +158,15 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(database_url):
         assert [other.stdout.readline() for other in others] == ["opened\n"] * 3
     with closing(open_store(database_url)) as store:
         assert [project.name for project in store.projects().items] == ["a", "b", "c"]
+
+
+def test_file_that_another_process_is_just_making_is_waited_for(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.3, other.rollback).start()
+        with closing(open_store(f"sqlite:///{path}")) as store:
+            assert store.projects().total == 0
 
 
 # --- opened ---

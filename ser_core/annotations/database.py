@@ -1,11 +1,12 @@
 """The database that annotations live in: SQLite in a file, or PostgreSQL; opened, brought up to date, asked safely."""
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -22,6 +23,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 #: How long a writer waits for another one, in seconds: longer than an import of many thousand marks.
 PATIENCE_S = 60
 CONNECT_WITHIN_S = 10
+TRY_AGAIN_AFTER_S = 0.01
 
 #: Any number that no other program locks in the same PostgreSQL database.
 MIGRATION_LOCK = 5_153_197_403
@@ -150,10 +152,24 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too.
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _switch_to_wal(connection)
+    for setting in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # The one thing for which SQLite does not wait: it has begun to read then, and who reads may not wait to write.
+    give_up = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+        time.sleep(TRY_AGAIN_AFTER_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
