@@ -1,17 +1,15 @@
-"""The database under annotations: opened by whom and how, killed, asked by several processes at once.
+"""The database under annotations: opened by whom and how, and asked by several processes at once.
 
 As a script it is what the other processes run: `python -m tests.test_annotation_database DEED URL PROJECT NAME`.
 """
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,12 +17,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.database import default_url
 from ser_core.annotations.store import open_store
 from ser_core.annotations.tables import metadata
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
-from ser_core.regions import Region
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
@@ -36,23 +32,6 @@ CHANGES_EACH = 20
 
 def say(line) -> None:
     print(line, flush=True)
-
-
-def split_for_ever(store, project, name) -> None:
-    """Add pairs of marks, and halve the first of each: both steps are of two marks."""
-    for number in count():
-        step = store.edit(project, sha(0), name, add=[mark(0, 4, note=f"{number}"), mark(4, 8, note=f"{number}")])
-        say(f"{number} 2")
-        (whole, _) = step.marks
-        halves = {"change": [replace(whole, region=Region(0, 2))], "add": [mark(2, 4, note=f"{number}")]}
-        store.edit(project, sha(0), name, **halves)
-        say(f"{number} 3")
-
-
-def import_much(store, project, name) -> None:
-    marks = tuple(mark(place, place + 1) for place in range(2_000))
-    document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
-    store.import_recordings(project, [document], name, lambda fraction, words: say(words))
 
 
 def change_the_same(store, project, name) -> None:
@@ -88,45 +67,6 @@ def begin(*processes) -> None:
     for started in processes:
         started.stdin.write("go\n")
         started.stdin.flush()
-
-
-def assert_sound(url) -> None:
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-# --- killed ---
-
-
-@pytest.mark.parametrize("after", [1, 8, 21])
-def test_killed_process_loses_nothing_that_it_had_reported_and_leaves_no_half_step(store, project, database_url, after):
-    with process("split_for_ever", database_url, project, "Ann") as other:
-        begin(other)
-        reported = [other.stdout.readline() for _ in range(after)]
-        os.kill(other.pid, signal.SIGKILL)
-        reported += other.stdout.readlines()
-    saved = [annotation.note for annotation in store.annotations_of(project, sha(0))]
-    promised = {}
-    for number, marks in (line.split() for line in reported if line.endswith("\n")):
-        promised[number] = int(marks)
-    assert all(saved.count(number) >= marks for number, marks in promised.items())
-    steps = store.history(project, sha(0), size=1_000)
-    assert len(saved) == sum(len(step.marks) - (step.changes[0].before is not None) for step in steps.items)
-    assert {len(step.changes) for step in steps.items} == {2}
-    assert_sound(database_url)
-    assert store.undo(project, sha(0), "Ann") == store.history(project, sha(0)).items[0]
-
-
-def test_import_that_was_killed_left_nothing(store, project, database_url):
-    with process("import_much", database_url, project, "Ann") as other:
-        begin(other)
-        assert other.stdout.readline() == "500 of 2000 marks\n"
-        os.kill(other.pid, signal.SIGKILL)
-    assert store.recordings(project).total == 5
-    assert_sound(database_url)
-    store.edit(project, sha(0), "Ben", add=[mark()])
 
 
 # --- several at once ---
@@ -237,37 +177,6 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
         open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
 
 
-def test_edit_that_fails_half_way_leaves_no_mark(store, project, database_url):
-    engine = create_engine(database_url)
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
-    with pytest.raises(Exception, match="steps"):
-        store.edit(project, sha(0), "Ann", add=[mark()])
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))
-    engine.dispose()
-    assert store.annotations_of(project, sha(0)) == ()
-
-
-def test_connection_that_the_server_dropped_is_made_anew_and_what_it_was_doing_refused():
-    with fresh_schema() as url, closing(open_store(url)) as store, closing(open_store(url)) as other:
-
-        def drop(backend) -> None:
-            with other._database.reading() as connection:
-                assert connection.scalar(text(f"SELECT pg_terminate_backend({backend})"))
-
-        def backend() -> int:
-            with store._database.reading() as connection:
-                return connection.scalar(text("SELECT pg_backend_pid()"))
-
-        project, first = store.create_project("Voices"), backend()
-        marked = [AnnotatedRecording("a.wav", sha(0), 9.0, None, (mark(),))]
-        with pytest.raises(AnnotationsRefused, match=r"did not do what was asked .*Nothing of it counts as saved"):
-            store.import_recordings(project, marked, "Ann", lambda *_: drop(first))
-        drop(backend())
-        assert store.recordings(project).total == 0
-
-
 def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_core.annotations.database.PATIENCE_S", 0.01)
     path = tmp_path / "a.sqlite"
@@ -282,9 +191,6 @@ def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
         store.edit(project, sha(0), "Ann", add=[mark()])
 
 
-DEEDS = {deed.__name__: deed for deed in (split_for_ever, import_much, change_the_same)}
-
-
 def main(deed, url, project, name) -> None:
     say("ready")
     sys.stdin.readline()
@@ -293,7 +199,7 @@ def main(deed, url, project, name) -> None:
             store.create_project(name)
             say("opened")
         else:
-            DEEDS[deed](store, int(project), name)
+            change_the_same(store, int(project), name)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ser_core.errors import AnnotationsRefused
 
@@ -89,7 +89,7 @@ class Database:
     def _refusing(self) -> Iterator[None]:
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
+        except DBAPIError as error:
             raise AnnotationsRefused(
                 f"The annotations' database did not do what was asked ({_reason(error, self._url)}). "
                 "Nothing of it counts as saved: load the page anew, look, and try again."

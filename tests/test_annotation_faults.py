@@ -1,0 +1,313 @@
+"""What goes wrong while annotations are saved: the process is killed, the server goes, the disk is full or read-only.
+
+Every time the same holds: what was reported as saved is there, nothing is there by half, and the next call works.
+"""
+
+import multiprocessing
+import os
+import re
+import resource
+import sqlite3
+import tempfile
+import time
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from sqlalchemy import Engine, create_engine, event, make_url, text
+
+from ser_core.annotations import recordings
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.store import open_store
+from ser_core.errors import AnnotationsRefused
+from ser_core.regions import Region
+from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+KILLS = {"sqlite": 24, "postgresql": 8}
+REFUSED = r"^The annotations' database did not do what was asked \(.+\). Nothing of it counts as saved: load the page"
+
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(["tests.test_annotation_faults"])
+
+
+# --- a known sequence of deeds: how many were done says what stands ---
+
+
+def do(number, store, project) -> None:
+    """Do the deed of a number: add two marks; halve the first of them and so add a third; undo that; redo it."""
+    place, kind = divmod(number, 4)
+    note = f"{place}"
+    if kind == 0:
+        store.edit(project, sha(0), "Ann", add=[mark(0, 4, note=note), mark(4, 8, note=note)])
+    elif kind == 1:
+        (whole, _) = (annotation for annotation in store.annotations_of(project, sha(0)) if annotation.note == note)
+        halves = {"change": [replace(whole, region=Region(0, 2))], "add": [mark(2, 4, note=note)]}
+        store.edit(project, sha(0), "Ann", **halves)
+    else:
+        (store.undo, store.redo)[kind - 2](project, sha(0), "Ann")
+
+
+def places_after(deeds) -> list[tuple[str, float, float]]:
+    """Return the note, start and end of all marks that stand after so many deeds."""
+    pair, halved = [(0, 4), (4, 8)], [(0, 2), (2, 4), (4, 8)]
+    pairs, rest = divmod(deeds, 4)
+    last = [[], pair, halved, pair][rest]
+    return [(f"{place}", *of) for place in range(pairs) for of in halved] + [(f"{pairs}", *of) for of in last]
+
+
+def assert_left_by(deeds, store, project) -> int:
+    """Assert that the store holds what one of these numbers of deeds leaves; return which."""
+    with store._database.writing() as connection:
+        # PostgreSQL may still be ending what a killed process had asked for.
+        recordings.lock(connection, project, sha(0))
+    steps = store.history(project, sha(0), size=10_000)
+    assert steps.total in deeds
+    assert {len(step.changes) for step in steps.items} <= {2}
+    standing = [(a.note, a.region.start_s, a.region.end_s) for a in store.annotations_of(project, sha(0))]
+    assert sorted(standing) == sorted(places_after(steps.total))
+    return steps.total
+
+
+def assert_sound(url) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+# --- killed ---
+
+
+def do_for_ever(url, project, first, reports) -> None:
+    with closing(open_store(url)) as store:
+        for number in range(first, 10_000):
+            do(number, store, project)
+            reports.send(number + 1)
+
+
+def import_much(url, project, reports) -> None:
+    marks = tuple(mark(place, place + 1) for place in range(2_000))
+    document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
+    with closing(open_store(url)) as store:
+        store.import_recordings(project, [document], "Ann", lambda fraction, words: reports.send(words))
+
+
+def killed(work, *arguments, after, wait_s=0.0) -> list:
+    """Start a process, kill it some time after so many reports, and return all its reports."""
+    reports, theirs = forks.Pipe(duplex=False)
+    process = forks.Process(target=work, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    with reports:
+        said = [reports.recv() for _ in range(after)]
+        time.sleep(wait_s)
+        process.kill()
+        process.join()
+        try:
+            while True:
+                said.append(reports.recv())
+        except (EOFError, OSError):  # the last one may be cut
+            return said
+
+
+def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, project, database_url):
+    rng, done = np.random.default_rng(0), 0
+    for _ in range(KILLS[store._database._url.get_backend_name()]):
+        store.close()
+        first = done
+        moment = {"after": int(rng.integers(1, 8)), "wait_s": rng.uniform(0, 0.02)}
+        reported = killed(do_for_ever, database_url, project, first, **moment)
+        assert reported == list(range(first + 1, first + 1 + len(reported)))
+        with closing(open_store(database_url)) as again:
+            done = assert_left_by({reported[-1], reported[-1] + 1}, again, project)
+        assert_sound(database_url)
+    while store.undo(project, sha(0), "Ann"):
+        pass
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_import_that_was_killed_left_nothing(store, project, database_url):
+    said = killed(import_much, database_url, project, after=1)
+    assert said[0] == "500 of 2000 marks"
+    assert said[-1] != "2000 of 2000 marks"
+    assert store.recordings(project).total == 5
+    assert_sound(database_url)
+    store.edit(project, sha(0), "Ben", add=[mark()])
+
+
+# --- the server goes ---
+
+
+@contextmanager
+def server_lost_before(place, url):
+    """End the store's connection before the statement of this place, COMMIT being one; yield those that were sent."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    sent = []
+
+    def note(connection, *_) -> None:
+        sent.append(connection)
+        if len(sent) == place:
+            backend = connection.connection.driver_connection.info.backend_pid
+            assert other.execute("SELECT pg_terminate_backend(%s, 10000)", [backend]).fetchone() == (True,)
+
+    with psycopg.connect(plain, autocommit=True) as other:
+        for name in ("before_cursor_execute", "commit"):
+            event.listen(Engine, name, note)
+        try:
+            yield sent
+        finally:
+            for name in ("before_cursor_execute", "commit"):
+                event.remove(Engine, name, note)
+
+
+def everything(store, project):
+    recording = store.open_recording(project, sha(0), "Ann")
+    return recording, store.history(project, sha(0)), store.recordings(project)
+
+
+def refusal_of(action, *arguments) -> str:
+    try:
+        action(*arguments)
+    except AnnotationsRefused as refused:
+        return str(refused)
+    return ""
+
+
+ACTIONS = {
+    "list": lambda store, project: store.recordings(project),
+    "open": lambda store, project: store.open_recording(project, sha(0), "Ann"),
+    "edit": lambda store, project: store.edit(project, sha(0), "Ann", add=[mark(), mark()]),
+    "edit as a newcomer": lambda store, project: store.edit(project, sha(0), "Ben", add=[mark()]),
+    "undo": lambda store, project: store.undo(project, sha(0), "Ann"),
+    "redo": lambda store, project: store.redo(project, sha(0), "Ann"),
+    "rate": lambda store, project: store.rate(project, "uncertainty", {sha(0): 1.0, sha(1): 2.0}),
+    "import": lambda store, project: store.import_recordings(
+        project, [AnnotatedRecording("new.wav", sha(9), 9.0, None, (mark(),) * 600)], "Ann"
+    ),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_connection_lost_before_any_statement_is_one_refusal_and_the_next_call_works(action):
+    with fresh_schema() as url, closing(open_store(url)) as store:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(0), file(1)])
+        for number in (0, 4, 8):
+            do(number, store, project)
+        store.undo(project, sha(0), "Ann")
+        for place in count(1):
+            before = everything(store, project)
+            store._known_annotators.discard("Ben")
+            with server_lost_before(place, url) as sent:
+                refusal = refusal_of(ACTIONS[action], store, project)
+            if len(sent) < place:
+                break
+            assert re.match(REFUSED, refusal)
+            assert everything(store, project) == before
+        assert refusal == ""
+        assert place > 2
+        assert (everything(store, project) == before) == (action in ("list", "open"))
+
+
+def test_server_that_only_lets_read_is_a_refusal():
+    with fresh_schema() as url, closing(open_store(url)) as store:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(0)])
+        search_path = make_url(url).query["options"]
+        standby = make_url(url).update_query_dict({"options": f"{search_path} -cdefault_transaction_read_only=on"})
+        with closing(open_store(standby.render_as_string(hide_password=False))) as other:
+            assert other.recordings(project).total == 1
+            with pytest.raises(AnnotationsRefused, match=r"read-only transaction\)\. Nothing of it counts as saved"):
+                other.edit(project, sha(0), "Ann", add=[mark()])
+        do(0, store, project)
+        assert_left_by({1}, store, project)
+
+
+# --- the disk ---
+
+
+@contextmanager
+def files_of_at_most(size):
+    """Let every write of this process beyond so many bytes of a file fail, after a part of it was written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def sqlite_file(tmp_path) -> Path:
+    return tmp_path / "annotations.sqlite"
+
+
+def test_file_that_can_grow_no_more_keeps_what_was_saved_and_goes_on_when_it_can(sqlite_file):
+    rng, done = np.random.default_rng(0), 0
+    with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(0)])
+        for _ in range(20):
+            log = sqlite_file.with_name(f"{sqlite_file.name}-wal")
+            with files_of_at_most(log.stat().st_size + int(rng.integers(0, 30_000))):
+                while not (refusal := refusal_of(do, done, store, project)):
+                    done += 1
+                assert re.match(REFUSED, refusal)
+                assert len(store.annotations_of(project, sha(0))) == len(places_after(done))
+            assert_left_by({done}, store, project)
+            assert_sound(f"sqlite:///{sqlite_file}")
+            do(done, store, project)
+            done += 1
+
+
+@pytest.mark.parametrize("size", [0, 4_096, 20_000, 60_000])
+def test_new_database_for_which_there_is_no_room_is_refused_and_made_later(sqlite_file, size):
+    with files_of_at_most(size), pytest.raises(AnnotationsRefused, match=r"annotations.sqlite, cannot be opened \("):
+        open_store(f"sqlite:///{sqlite_file}")
+    with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
+        assert store.projects().total == 0
+
+
+@contextmanager
+def read_only(folder):
+    """Take the right to write to a folder and what lies in it, from root too."""
+    root = os.geteuid() == 0
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555)
+    try:
+        if root:
+            os.seteuid(65_534)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755)
+
+
+def test_file_that_turns_read_only_is_a_refusal_and_what_was_saved_stays():
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{folder}/a.sqlite")) as store:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(0)])
+        do(0, store, project)
+        store.close()
+        with read_only(Path(folder)), pytest.raises(AnnotationsRefused, match=REFUSED):
+            do(1, store, project)
+        do(1, store, project)
+        assert_left_by({2}, store, project)
+
+
+def test_edit_that_fails_half_way_leaves_no_mark(store, project, database_url):
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
+    with pytest.raises(AnnotationsRefused, match=r"\(.*steps.*\)\. Nothing of it counts as saved"):
+        store.edit(project, sha(0), "Ann", add=[mark()])
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))
+    engine.dispose()
+    assert store.annotations_of(project, sha(0)) == ()
