@@ -11,10 +11,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    ScalarSelect,
     Select,
+    and_,
     bindparam,
     case,
+    exists,
     func,
     literal,
     select,
@@ -26,6 +27,11 @@ from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.marks import insert_into
 from ser_core.annotations.tables import STANDING_LABEL, folded, kept_name, kept_text, marks, recordings
 from ser_core.errors import AnnotationsRefused
+
+#: The place in STATUSES of the label that is furthest; a recording without one is open.
+FURTHEST = func.coalesce(
+    func.max(case({status: place for place, status in enumerate(STATUSES)}, value=marks.c.status)), 0
+)
 
 RATINGS = ("uncertainty", "explainers_disagreement", "annotators_disagreement")
 
@@ -198,15 +204,17 @@ def page_of_queue(connection: Connection, project: int, queue: Queue, page: int,
     """Return a page of recordings, and how many there are on all pages."""
     wanted = _wanted(project, queue)
     count = connection.execute(select(func.count()).select_from(recordings).where(*wanted)).scalar_one()
-    rows = connection.execute(
-        _listed(queue.annotator).where(*wanted).order_by(*_ordered(queue)).limit(size).offset(page * size)
-    )
+    # The ids by themselves: PostgreSQL would count the marks of the recordings on all earlier pages too.
+    ids = select(recordings.c.id).where(*wanted).order_by(*_ordered(queue)).limit(size).offset(page * size)
+    rows = connection.execute(_listed(queue.annotator).where(recordings.c.id.in_(ids)).order_by(*_ordered(queue)))
     return [queued(row) for row in rows], count
 
 
 def count_by_status(connection: Connection, project: int, annotator: str | None) -> dict[str, int]:
     """Return how many recordings of a project are open, done and verified."""
-    furthest = select(_furthest(annotator).label("rank")).where(recordings.c.project_id == project).subquery()
+    label = and_(marks.c.recording_id == recordings.c.id, STANDING_LABEL, *_whose(annotator))
+    joined = select(FURTHEST.label("rank")).select_from(recordings.outerjoin(marks, label))
+    furthest = joined.where(recordings.c.project_id == project).group_by(recordings.c.id).subquery()
     rows = connection.execute(select(furthest.c.rank, func.count()).group_by(furthest.c.rank))
     return dict.fromkeys(STATUSES, 0) | {STATUSES[rank]: count for rank, count in rows}
 
@@ -236,30 +244,31 @@ def queued(row: Row) -> QueuedRecording:
 
 
 def _listed(annotator: str | None) -> Select:
-    count = select(func.count()).where(marks.c.recording_id == recordings.c.id, ~marks.c.deleted).scalar_subquery()
-    return select(recordings, _furthest(annotator).label("furthest"), count.label("mark_count"))
+    of_recording = marks.c.recording_id == recordings.c.id
+    label = select(FURTHEST).where(of_recording, STANDING_LABEL, *_whose(annotator)).scalar_subquery()
+    count = select(func.count()).where(of_recording, ~marks.c.deleted).scalar_subquery()
+    return select(recordings, label.label("furthest"), count.label("mark_count"))
 
 
-def _furthest(annotator: str | None) -> ColumnElement[int]:
-    """Return the place in STATUSES of the label that is furthest; a recording without one is open."""
-    rank = case({status: place for place, status in enumerate(STATUSES)}, value=marks.c.status)
-    return func.coalesce(_of_marks(func.max(rank), annotator, STANDING_LABEL), 0)
-
-
-def _of_marks(what: ColumnElement, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect:
-    whose = [] if annotator is None else [marks.c.annotator == annotator]
-    of_recording = select(what).where(marks.c.recording_id == recordings.c.id, ~marks.c.deleted)
-    return of_recording.where(*whose, *conditions).correlate(recordings).scalar_subquery()
+def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
+    return [] if annotator is None else [marks.c.annotator == annotator]
 
 
 def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
+    def has_mark(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        of_recording = marks.c.recording_id == recordings.c.id
+        return exists().where(of_recording, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
+
     wanted = [recordings.c.project_id == project]
     if queue.status is not None:
-        wanted.append(_furthest(queue.annotator) == STATUSES.index(queue.status))
+        place = STATUSES.index(queue.status)
+        if place > 0:
+            wanted.append(has_mark(STANDING_LABEL, marks.c.status == queue.status))
+        wanted.append(~has_mark(STANDING_LABEL, marks.c.status.in_(STATUSES[place + 1 :])))
     if queue.marked is not None:
-        wanted.append((_of_marks(func.count(), queue.annotator) > 0) == queue.marked)
+        wanted.append(has_mark() if queue.marked else ~has_mark())
     if queue.emotion is not None:
-        wanted.append(_of_marks(func.count(), queue.annotator, marks.c.emotion == queue.emotion) > 0)
+        wanted.append(has_mark(marks.c.emotion == queue.emotion))
     if queue.text:
         wanted.append(recordings.c.folded_name.contains(folded(queue.text), autoescape=True))
     return wanted
