@@ -6,6 +6,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -76,13 +77,16 @@ def mark(start_s: float = 1.0, end_s: float = 2.0, **others) -> Annotation:
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
-    """Yield the list of the SQL statements that are sent meanwhile, by any store, without BEGIN and COMMIT."""
-    sent: list[str] = []
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """Yield the SQL statements that are sent meanwhile, by any store, with their (first) parameters.
 
-    def note(connection, cursor, statement, *_) -> None:
+    Without BEGIN and COMMIT; what is sent once for many rows counts once.
+    """
+    sent: list[tuple[str, Any]] = []
+
+    def note(connection, cursor, statement, parameters, context, many) -> None:
         if not statement.startswith(("BEGIN", "COMMIT")):
-            sent.append(statement)
+            sent.append((statement, parameters[0] if many else parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
     try:

@@ -13,11 +13,10 @@ from sqlalchemy import create_engine, text
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.history import Step
 from ser_core.annotations.marks import content_of
-from ser_core.annotations.recordings import Queue
 from ser_core.annotations.store import open_store
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from ser_core.regions import Region
-from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
+from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 FULL = mark(
     0.1 + 0.2,
@@ -401,44 +400,3 @@ def store_of_all_examples(request, tmp_path_factory):
     else:
         with fresh_schema() as url, closing(open_store(url)) as store:
             yield store, store.create_project("Twin")
-
-
-# --- how much is asked of the database ---
-
-
-def page_actions(store, project):
-    """Yield what pages do, each as a name and a function; the marks that they need are made beforehand."""
-    (open_mark, whole) = store.edit(project, sha(0), "Ann", add=[mark(), mark(4, 8)]).marks
-    store.rate(project, "uncertainty", {sha(number): number / 5 for number in range(5)})
-    queue = Queue(annotator="Ann", status="open", emotion=None, text="take", order="uncertainty")
-    yield "open a recording", lambda: store.open_recording(project, sha(0), "Ann", queue)
-    yield "add", lambda: store.edit(project, sha(0), "Ann", add=[mark()])
-    yield "add, as a newcomer", lambda: store.edit(project, sha(0), "Newcomer", add=[mark()])
-    yield (
-        "add 1000 with what suggested them",
-        lambda: store.edit(project, sha(1), "fusion", add=[mark()] * 1_000, provenance={"model": "fusion"}),
-    )
-    yield "change", lambda: store.edit(project, sha(0), "Ann", change=[replace(open_mark, note="x")])
-    halves = {"change": [replace(whole, region=Region(4, 6))], "add": [mark(6, 8)]}
-    yield "split", lambda: store.edit(project, sha(0), "Ann", **halves)
-    yield "undo", lambda: store.undo(project, sha(0), "Ann")
-    yield "redo", lambda: store.redo(project, sha(0), "Ann")
-    yield "undo of 1000", lambda: store.undo(project, sha(1), "fusion")
-    (there, *_) = store.annotations_of(project, sha(0))
-    yield "delete", lambda: store.edit(project, sha(0), "Ben", delete=[there])
-    yield "page of the queue", lambda: store.recordings(project, replace(queue, emotion="sad", marked=True))
-    yield "progress", lambda: store.count_by_status(project, "Ann")
-    yield "history", lambda: store.history(project, sha(0))
-    yield "projects", lambda: store.projects()
-    yield "annotators", lambda: store.annotators()
-    yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
-
-
-def test_no_page_action_sends_more_than_five_statements(store, project):
-    sent_by = {}
-    for name, action in page_actions(store, project):
-        with statements() as sent:
-            action()
-        sent_by[name] = len(sent)
-    assert {name: count for name, count in sent_by.items() if not 1 <= count <= 5} == {}
-    assert (sent_by["open a recording"], sent_by["add"], sent_by["undo"]) == (4, 4, 5)

@@ -1,0 +1,99 @@
+"""How much pages ask of the database: few statements, and none that reads a whole table."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ser_core.annotations.recordings import ORDERS, Queue
+from ser_core.annotations.store import Store
+from ser_core.regions import Region
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
+
+WITH_PROGRESS = {"import_recordings", "export"}
+
+
+def page_actions(store, project):
+    """Yield what pages do, each as a name and a function; the marks that they need are made beforehand."""
+    (open_mark, whole) = store.edit(project, sha(0), "Ann", add=[mark(), mark(4, 8)]).marks
+    store.rate(project, "uncertainty", {sha(number): number / 5 for number in range(5)})
+    queue = Queue(annotator="Ann", status="open", text="take", order="uncertainty")
+    for order in ORDERS:
+        by_order = replace(queue, order=order, emotion="sad", marked=True)
+        yield f"page of the queue by {order}", lambda by_order=by_order: store.recordings(project, by_order)
+        ordered = Queue(order=order)
+        yield f"open, by {order}", lambda ordered=ordered: store.open_recording(project, sha(0), "Ann", ordered)
+    yield "open a recording", lambda: store.open_recording(project, sha(0), "Ann", queue)
+    following = store.open_recording(project, sha(1), "Ann", queue).next
+    yield "open the next one", lambda: store.open_recording(project, following, "Ann", queue)
+    yield "marks", lambda: store.annotations_of(project, sha(0), "Ann")
+    yield "add", lambda: store.edit(project, sha(0), "Ann", add=[mark()])
+    yield "add, as a newcomer", lambda: store.edit(project, sha(0), "Newcomer", add=[mark()])
+    yield (
+        "add 1000 with what suggested them",
+        lambda: store.edit(project, sha(1), "fusion", add=[mark()] * 1_000, provenance={"model": "fusion"}),
+    )
+    yield "change", lambda: store.edit(project, sha(0), "Ann", change=[replace(open_mark, note="x")])
+    halves = {"change": [replace(whole, region=Region(4, 6))], "add": [mark(6, 8)]}
+    yield "split", lambda: store.edit(project, sha(0), "Ann", **halves)
+    yield "undo", lambda: store.undo(project, sha(0), "Ann")
+    yield "redo", lambda: store.redo(project, sha(0), "Ann")
+    yield "undo of 1000", lambda: store.undo(project, sha(1), "fusion")
+    (there, *_) = store.annotations_of(project, sha(0))
+    yield "delete", lambda: store.edit(project, sha(0), "Ben", delete=[there])
+    yield "page of what is not marked", lambda: store.recordings(project, Queue(marked=False))
+    yield "progress", lambda: store.count_by_status(project, "Ann")
+    yield "progress of all", lambda: store.count_by_status(project)
+    yield "history", lambda: store.history(project, sha(0))
+    yield "projects", lambda: store.projects()
+    yield "annotators", lambda: store.annotators()
+    yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
+    yield "new project", lambda: store.create_project("Others")
+    yield "more recordings", lambda: store.add_recordings(project, [file(number) for number in range(9)])
+    yield "delete the project", lambda: store.delete_project(project)
+
+
+def test_no_page_action_sends_more_than_five_statements(store, project):
+    sent_by, called = {}, set()
+    for name, action in page_actions(store, project):
+        called |= set(action.__code__.co_names)
+        with statements() as sent:
+            action()
+        sent_by[name] = len(sent)
+    assert {name: count for name, count in sent_by.items() if not 1 <= count <= 5} == {}
+    assert (sent_by["open a recording"], sent_by["add"], sent_by["undo"]) == (4, 4, 5)
+    methods = {name for name in vars(Store) if not name.startswith("_")}
+    assert methods - called == WITH_PROGRESS | {"close"}
+
+
+def read_as_a_whole(connection, statement, parameters) -> list[str]:
+    """Return the large tables of which a statement would read every row."""
+    large = ("recordings", "marks", "steps")
+    if connection.dialect.name == "sqlite":
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [row.detail for row in plan if row.detail.startswith(tuple(f"SCAN {table}" for table in large))]
+    # With five recordings PostgreSQL would always read all; so it does only where it has no other way.
+    for way in ("seqscan", "hashjoin", "mergejoin"):
+        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+    (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    return [
+        f"{node['Node Type']} {node.get('Index Name', node.get('Relation Name'))}"
+        for node in nodes(plan["Plan"])
+        if (node["Node Type"] == "Seq Scan" and node["Relation Name"] in large)
+        or (node.get("Index Name", "").startswith(large) and "Index Cond" not in node)
+    ]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def test_no_page_action_reads_a_whole_table_whatever_the_order(store, project):
+    found = {}
+    for name, action in page_actions(store, project):
+        with statements() as sent:
+            action()
+        with store._database.reading() as connection:
+            found[name] = [whole for asked in sent for whole in read_as_a_whole(connection, *asked)]
+    assert {name: whole for name, whole in found.items() if whole} == {}
