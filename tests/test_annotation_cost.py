@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ser_core.annotations.recordings import ORDERS, Queue
 from ser_core.annotations.store import Store
 from ser_core.regions import Region
@@ -65,19 +67,26 @@ def test_no_page_action_sends_more_than_five_statements(store, project):
     assert methods - called == WITH_PROGRESS | {"close"}
 
 
+def plan_of(connection, statement, parameters, *without) -> Any:
+    """Return how a database does what a statement asks: SQLite in lines, PostgreSQL, without some ways, as JSON."""
+    if connection.dialect.name == "sqlite":
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [row.detail for row in plan]
+    for way in without:
+        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+    return connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+
+
 def read_as_a_whole(connection, statement, parameters) -> list[str]:
     """Return the large tables of which a statement would read every row."""
     large = ("recordings", "marks", "steps")
-    if connection.dialect.name == "sqlite":
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [row.detail for row in plan if row.detail.startswith(tuple(f"SCAN {table}" for table in large))]
     # With five recordings PostgreSQL would always read all; so it does only where it has no other way.
-    for way in ("seqscan", "hashjoin", "mergejoin"):
-        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-    (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    plan = plan_of(connection, statement, parameters, "seqscan", "hashjoin", "mergejoin")
+    if connection.dialect.name == "sqlite":
+        return [line for line in plan if line.startswith(tuple(f"SCAN {table}" for table in large))]
     return [
         f"{node['Node Type']} {node.get('Index Name', node.get('Relation Name'))}"
-        for node in nodes(plan["Plan"])
+        for node in nodes(plan[0]["Plan"])
         if (node["Node Type"] == "Seq Scan" and node["Relation Name"] in large)
         or (node.get("Index Name", "").startswith(large) and "Index Cond" not in node)
     ]
@@ -97,3 +106,13 @@ def test_no_page_action_reads_a_whole_table_whatever_the_order(store, project):
         with store._database.reading() as connection:
             found[name] = [whole for asked in sent for whole in read_as_a_whole(connection, *asked)]
     assert {name: whole for name, whole in found.items() if whole} == {}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_order_of_a_queue_is_that_of_an_index(store, project, order):
+    with statements() as sent:
+        store.recordings(project, Queue(order=order))
+    (_, listed) = sent
+    with store._database.reading() as connection:
+        plan = str(plan_of(connection, *listed, "seqscan", "bitmapscan", "sort"))
+    assert ("recordings_by_addition" if order == "added" else f"recordings_by_{order}") in plan
