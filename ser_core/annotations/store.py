@@ -261,15 +261,7 @@ class Store:
         AnnotationsOutdated
             If somebody else has changed one of its marks since; then nothing is undone.
         """
-        annotator = _name(annotator)
-        with self._database.writing() as connection:
-            recording_id, at = recordings.lock(connection, project, sha256), datetime.now(UTC)
-            edit = history.edit_at(connection, history.top_of_stack(recording_id, annotator))
-            if edit is None:
-                return None
-            standing = standing_marks(connection, recording_id, edit.keys)
-            changes = history.reversed_changes(edit, standing, at)
-            return _take(connection, recording_id, annotator, standing, changes, at, "undo", top_id=edit.beneath_id)
+        return self._turn(project, sha256, annotator, "undo", history.top_of_stack, history.reversed_changes)
 
     def redo(self, project: int, sha256: str, annotator: str) -> Step | None:
         """Redo what the annotator undid last in a recording; None where an edit followed, or nothing was undone.
@@ -279,15 +271,7 @@ class Store:
         AnnotationsOutdated
             If somebody else has changed one of its marks since; then nothing is redone.
         """
-        annotator = _name(annotator)
-        with self._database.writing() as connection:
-            recording_id, at = recordings.lock(connection, project, sha256), datetime.now(UTC)
-            edit = history.edit_at(connection, history.next_to_redo(recording_id, annotator))
-            if edit is None:
-                return None
-            standing = standing_marks(connection, recording_id, edit.keys)
-            changes = history.repeated_changes(edit, standing, at)
-            return _take(connection, recording_id, annotator, standing, changes, at, "redo", top_id=edit.id)
+        return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
     def history(self, project: int, sha256: str, page: int = 0, size: int = PAGE_SIZE) -> Page[Step]:
         """Return a page of all that was done to the marks of a recording, the newest first."""
@@ -342,6 +326,19 @@ class Store:
             if not documents:
                 return
             yield from documents
+
+    def _turn(
+        self, project: int, sha256: str, annotator: str, kind: str, find: Callable[..., Any], turned: Callable[..., Any]
+    ) -> Step | None:
+        annotator = _name(annotator)
+        with self._database.writing() as connection:
+            recording_id, at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            edit = history.edit_at(connection, find(recording_id, annotator))
+            if edit is None:
+                return None
+            standing = standing_marks(connection, recording_id, edit.keys)
+            changes, top = turned(edit, standing, at), edit.beneath_id if kind == "undo" else edit.id
+            return _take(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
 
     def _add_annotators(self, names: set[str]) -> None:
         """Add those who are new, at once: within a long import they would keep others of their name waiting."""
