@@ -5,9 +5,9 @@ import io
 from collections.abc import Sequence
 from itertools import groupby
 
-from praatio.utilities import textgrid_io
-
-from ser_core.errors import WordsRefused
+from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.praat_grid import read_grid
+from ser_core.errors import AnnotationsRefused, WordsRefused
 from ser_core.regions import Region
 
 #: Of a word's length, how much has to lie in focus.
@@ -32,8 +32,11 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     WordsRefused
         If it is neither, or holds no words.
     """
-    text = _text(source, name)
-    words = _from_textgrid(text, name) if "ooTextFile" in text[:200] else _from_csv(text, name)
+    try:
+        text = text_of(source, name)
+        words = _from_textgrid(text, name) if "ooTextFile" in text[:200] else _from_csv(text, name)
+    except AnnotationsRefused as refusal:
+        raise WordsRefused(str(refusal)) from None
     if not words:
         raise WordsRefused(f"{name}: there are no words in it. Give a TextGrid with a tier of words, or a CSV.")
     return tuple(sorted(words, key=lambda word: word.start_s))
@@ -51,24 +54,13 @@ def _share_within(word: Region, regions: Sequence[Region]) -> float:
     return inside / word.duration_s
 
 
-def _text(source: bytes, name: str) -> str:
-    wide = source[:2] in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        return source.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise WordsRefused(f"{name}: this is not text in UTF-8 or UTF-16. Save it as UTF-8.") from None
-
-
 def _from_textgrid(text: str, name: str) -> list[Region]:
-    try:
-        tiers = [t for t in textgrid_io.parseTextgridStr(text)["tiers"] if t["class"] == "IntervalTier"]
-        named = [tier for tier in tiers if tier["name"].strip().lower() in WORD_TIERS]
-        entries = [(float(start), float(end), label) for start, end, label in (named or tiers)[0]["entries"]]
-    except IndexError:
-        raise WordsRefused(f"{name}: the TextGrid has no interval tier. Words need a tier of intervals.") from None
-    except Exception:  # the library's own errors are of many kinds and name no place
-        raise WordsRefused(f"{name}: the TextGrid is damaged. Open it in Praat and save it again.") from None
-    return [_word(start, end, label, name) for start, end, label in entries if label.strip()]
+    tiers = read_grid(text, name).tiers.values()
+    named = [tier for tier in tiers if tier.name.strip().lower() in WORD_TIERS]
+    tier = next(iter([*named, *tiers]), None)
+    if tier is None:
+        raise WordsRefused(f"{name}: the TextGrid has no interval tier. Words need a tier of intervals.")
+    return [_word(start_s, end_s, label, name) for start_s, end_s, label in tier.intervals if label.strip()]
 
 
 def _from_csv(text: str, name: str) -> list[Region]:

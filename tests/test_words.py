@@ -40,6 +40,14 @@ def test_without_a_tier_called_words_the_first_of_intervals_is_read(tmp_path):
         read_words(file.read_bytes(), "a")
 
 
+def test_a_word_that_looks_like_praats_own_is_one(tmp_path):
+    file, grid = tmp_path / "a.TextGrid", praat_grid()
+    for interval, word in ((2, "item [1]:"), (3, 'class = "TextTier"')):
+        call(grid, "Set interval text", 2, interval, word)
+    call(grid, "Save as text file", str(file))
+    assert [word.label for word in read_words(file.read_bytes(), "a")][:2] == ["item [1]:", 'class = "TextTier"']
+
+
 def test_a_csv_is_read_in_any_order_of_rows_and_columns():
     text = "word, start_s,end_s,who\nsure,0.5,0.9,B\nfor,0.2,0.5,A\n  ,0.9,1.0,A\n"
     assert read_words(b"\xef\xbb\xbf" + text.encode(), "w.csv") == WORDS[:2]
@@ -57,10 +65,11 @@ def test_a_csv_is_read_in_any_order_of_rows_and_columns():
         (b"start_s,end_s,word\n", "no words"),
         (b"\xff\xfe\x00", "not text"),
         (bytes(range(128, 256)), "not text"),
-        (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "the TextGrid"),
+        (b'"ooTextFile" "TextGrid" 0 1 <exists> 1 "TextTier" "points" 0 1 0', "the TextGrid has no interval tier"),
+        (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "line 2: the file ends where the start"),
         (
             b'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n1\n<exists>\n1\n"IntervalTier"\n"words"\n0',
-            "grid",
+            "line 10: the file ends where the end of tier 1",
         ),
     ],
 )
