@@ -147,7 +147,7 @@ class Store:
     # --- recordings ---
 
     def add_recordings(self, project: int, files: Iterable[RecordingFile]) -> None:
-        """Add recordings to a project; one that is there, by its SHA-256, takes the new name and path."""
+        """Add recordings to a project; one that is there, by its SHA-256, takes what is new of the file."""
         with self._database.writing() as connection:
             _require_project(connection, project)
             recordings.add_files(connection, project, files, datetime.now(UTC))
@@ -337,7 +337,8 @@ class Store:
             if edit is None:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys)
-            changes, top = turned(edit, standing, at), edit.beneath_id if kind == "undo" else edit.id
+            changes = turned(edit, standing, at)
+            top = edit.beneath_id if kind == "undo" else edit.id
             return _take(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
 
     def _add_annotators(self, names: set[str]) -> None:

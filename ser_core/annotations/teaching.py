@@ -2,16 +2,14 @@
 
 import csv
 import re
-import shutil
-import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.held_out import CORPUS, TaughtSound, hold_out, speaker_for
+from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.taught_pieces import TaughtPiece, pieces_to_teach
 from ser_core.audio import read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled
@@ -89,7 +87,7 @@ def write_teaching(
         If nothing can be taught, or the folder is not empty or cannot be written.
     Cancelled
     """
-    with _filled_whole(folder) as half_written:
+    with filled_whole(folder) as half_written:
         (half_written / SOUNDS).mkdir()
         sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, progress, cancelled)
         chosen, words = hold_out(sounds, heard or {}, seed)
@@ -100,26 +98,6 @@ def write_teaching(
             _write_manifest(held_out, half_written / HELD_OUT)
     counts = (dict(sorted(Counter(sound.emotion for sound in part).items())) for part in (train, held_out))
     return Teaching(folder / TRAIN, folder / HELD_OUT if held_out else None, *counts, tuple(left_out), words)
-
-
-@contextmanager
-def _filled_whole(folder: Path) -> Iterator[Path]:
-    """Yield a folder to write into, which becomes `folder` when all is written; otherwise nothing is left of it."""
-    half_written = folder.parent / f".taught.{uuid.uuid4().hex}.part"
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise AnnotationsRefused(
-                f"{folder} is there already and not empty. Choose a new folder for what is taught."
-            )
-        half_written.mkdir(parents=True)
-        yield half_written
-        half_written.replace(folder)
-    except OSError as reason:
-        raise AnnotationsRefused(
-            f"{folder} cannot be written ({reason.strerror}). Choose another folder, or make room on the disk."
-        ) from None
-    finally:
-        shutil.rmtree(half_written, ignore_errors=True)
 
 
 def _write_sounds(

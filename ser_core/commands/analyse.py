@@ -7,7 +7,7 @@ from ser_core.analysis import Analysis
 from ser_core.analysis_folder import save_analysis
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
-from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress, whole_number
+from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress, some_of, whole_number
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import FILLS
 from ser_core.pipeline import analyse_recording
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
     )
     analyse.add_argument("files", nargs="+", metavar="FILE")
     analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
-    analyse.add_argument("--explain", type=_methods, default=tuple(EXPLAINERS), metavar=",".join(EXPLAINERS))
+    analyse.add_argument("--explain", type=some_of(EXPLAINERS), default=tuple(EXPLAINERS), metavar=",".join(EXPLAINERS))
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
     analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
@@ -72,13 +72,6 @@ def _analyse(asked: argparse.Namespace) -> int:
         return f"{analysis.verdict} (best score {best:.2f}), {focus}"
 
     return finish_each(asked.files, asked.out, analysis_of, save)
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    methods = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not methods or not set(methods) <= set(EXPLAINERS):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(EXPLAINERS)}")
-    return methods
 
 
 def _stretch(text: str) -> tuple[float, float]:

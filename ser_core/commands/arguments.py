@@ -1,10 +1,11 @@
 """What several commands ask for and print in the same way."""
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def some_of(offered: Collection[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return a reader of names with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(part.strip() for part in text.split(",") if part.strip())
+        if not names or not set(names) <= set(offered):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(offered)}")
+        return names
+
+    return read
+
+
 def corpus_at(text: str) -> tuple[str, str]:
     """Read NAME=DIR."""
     name, separator, folder = text.partition("=")
@@ -56,6 +69,23 @@ def print_figures(result: dict[str, Any]) -> None:
         low, high = f["interval"]
         print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
     print(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
+
+
+def write_json(result: dict[str, Any], file: Path) -> None:
+    """Write a result as JSON, whole or not at all.
+
+    Raises
+    ------
+    SettingsRefused
+        If the file cannot be written.
+    """
+    half_written = file.with_name(f".{file.name}.part")
+    try:
+        half_written.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        half_written.replace(file)
+    except OSError as reason:
+        half_written.unlink(missing_ok=True)
+        raise SettingsRefused(f"{file} cannot be written ({reason.strerror}). Choose another file.") from None
 
 
 def finish_each(

@@ -1,10 +1,16 @@
 """`evaluate`: a model on corpora that it was not trained on."""
 
 import argparse
-import json
 from pathlib import Path
 
-from ser_core.commands.arguments import Commands, corpus_at, model_or_default, print_figures, printed_progress
+from ser_core.commands.arguments import (
+    Commands,
+    corpus_at,
+    model_or_default,
+    print_figures,
+    printed_progress,
+    write_json,
+)
 from ser_core.learning.model_evaluation import evaluate_model
 
 
@@ -27,5 +33,5 @@ def _evaluate(asked: argparse.Namespace) -> int:
         print(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
     print(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
     if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_json(result, asked.json)
     return 0

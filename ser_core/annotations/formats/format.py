@@ -1,10 +1,14 @@
 """What every file format of marks offers, and how it says what it has no place for."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.errors import AnnotationsRefused
+
+COUNTED_MARKS = re.compile(r"\b([0-9]+) marks?\b")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,22 @@ def marks_with(marks: Iterable[object], words: str) -> tuple[str, ...]:
     """Return the words with the count of these marks in the place of {}, or nothing where there are none."""
     count = sum(1 for _ in marks)
     return (words.format(counted(count, "mark")),) if count else ()
+
+
+def summed(written: Iterable[Written]) -> list[str]:
+    """Return what several files have no place for, each kind of loss once, with the count of all.
+
+    >>> summed([Written(b"", ("the name of the recording", f"the notes of {counted(n, 'mark')}")) for n in (1, 2)])
+    ['the name of the recording, in 2 files', 'the notes of 3 marks']
+    """
+    kinds: Counter[str] = Counter()
+    for words in (words for each in written for words in each.dropped):
+        found = COUNTED_MARKS.search(words)
+        kinds[COUNTED_MARKS.sub("{}", words)] += int(found[1]) if found else 1
+    return [
+        kind.replace("{}", counted(count, "mark")) if "{}" in kind else f"{kind}, in {counted(count, 'file')}"
+        for kind, count in kinds.items()
+    ]
 
 
 def of_the_recording(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:

@@ -1,0 +1,95 @@
+"""`annotations teach` and `annotations taught`: what a model can learn from people, and whether that made it better."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.held_out import CORPUS
+from ser_core.annotations.taught_better import taught_better
+from ser_core.annotations.teaching import HELD_OUT, Teaching, write_teaching
+from ser_core.audio import read_recording
+from ser_core.checkpoint import find_model, read_card, training_list
+from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable
+from ser_core.commands.arguments import Commands, model_or_default, print_figures, printed_progress
+from ser_core.corpora.labelled import recordings_by_sha256
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import AnnotationsRefused
+from ser_core.learning.model_evaluation import predict_corpora
+from ser_core.learning.predictions import Predictions, all_figures
+from ser_core.recording import Recording
+
+PROGRAM = ("python", "-m", "ser_core")
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    teach = add_command(commands, "teach", "write what people labelled as a corpus to train on", _teach)
+    teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    teach.add_argument("--audio", type=Path, metavar="DIR", help="where the recordings are; default: where they were")
+    teach.add_argument("--model", metavar="NAME|PATH", help="to begin with; default: the first shipped one")
+    taught = commands.add_parser("taught", help="say whether a model that was taught is better than the one before")
+    taught.add_argument("before", metavar="BEFORE")
+    taught.add_argument("after", metavar="AFTER")
+    taught.add_argument("--taught", type=Path, required=True, metavar="DIR", help="what `teach` wrote")
+    taught.set_defaults(run=_taught)
+
+
+def _teach(asked: argparse.Namespace) -> int:
+    model = model_or_default(asked.model)
+    heard = training_list(find_model(model))
+    with opened_project(asked) as (store, project):
+        recordings = list(store.export(project))
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    places = {file.sha256: Path(file.path) for file in files if file.path is not None}
+    if asked.audio is not None:
+        if not asked.audio.is_dir():
+            raise AnnotationsRefused(f"There is no folder {asked.audio}; give the one that holds the recordings.")
+        places |= recordings_by_sha256(asked.audio)
+
+    def sound_of(sha256: str) -> Recording | None:
+        return read_recording(places[sha256]) if sha256 in places else None
+
+    teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, progress=printed_progress())
+    _print_teaching(teaching)
+    print("\nTeach and compare:\n")
+    for command in _next_commands(model, asked.out, teaching):
+        print(f"    {shlex.join(command)}")
+    return 0
+
+
+def _print_teaching(teaching: Teaching) -> None:
+    for words, counts in (("To learn from", teaching.train_count), ("Held out", teaching.held_out_count)):
+        found = ", ".join(f"{emotion} {count}" for emotion, count in counts.items())
+        print(f"{words}: {found or 'nothing'}.")
+    print(teaching.words)
+    for reason, count in teaching.reasons().items():
+        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.")
+
+
+def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:
+    """Return the training that begins as the model, and, where something is held out, the comparison."""
+    card, new = read_card(find_model(model)), str(out / "model")
+    emotions = next((name for name, each in EMOTION_SETS.items() if each == tuple(card["emotions"])), "core4")
+    kind = ("--network", card["architecture"], "--emotions", emotions)
+    corpus = f"{CORPUS}={teaching.train}"
+    train = (*PROGRAM, "train", "--corpus", corpus, *kind, "--warm-start", model, "--split", "speaker", "--out", new)
+    taught = (*PROGRAM, "annotations", "taught", model, new, "--taught", str(out))
+    return [train, taught] if teaching.held_out else [train]
+
+
+def _taught(asked: argparse.Namespace) -> int:
+    before, after = (_predictions(model, asked.taught) for model in (asked.before, asked.after))
+    for model, predictions in ((asked.before, before), (asked.after, after)):
+        print(f"{model}, {counted(len(predictions.labels), 'held-out piece')}")
+        print_figures(all_figures(predictions))
+    better = taught_better(before, after)
+    print(better.words)
+    if not better.offered:
+        print(f"{asked.after} should not become the default; keep {asked.before}.")
+    return 0
+
+
+def _predictions(model: str, taught: Path) -> Predictions:
+    predictions, _ = predict_corpora(model, {CORPUS: str(taught / HELD_OUT)}, printed_progress())
+    return predictions
