@@ -52,30 +52,30 @@ def _export(asked: argparse.Namespace) -> int:
     file_format = EXPORTED[asked.format]
     written = _written(recordings, file_format)
     # A file of labels with none in it could not be told from any other empty file.
-    files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written.items() if each.content}
+    files = [(f"{stem}{file_format.endings[0]}", each.content) for stem, each in written if each.content]
     with filled_whole(asked.out) as folder:
-        for name, content in files.items():
+        for name, content in files:
             with (folder / name).open("xb") as file:
                 file.write(content)
     print(f"{counted(len(files), 'file')} in {asked.out}.")
-    for words in summed(written.values()):
+    for words in summed(each for _, each in written):
         print(f"Not in a file of {file_format.name}: {words}.")
     if len(files) < len(written):
         print(f"Without a file: {counted(len(written) - len(files), 'recording')} without marks.")
     return 0
 
 
-def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> dict[str, Written]:
-    """Return files by the stems of their names."""
+def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> list[tuple[str, Written]]:
+    """Return files with the stems of their names."""
     if file_format.holds_many:
-        return {STEM_OF_MANY: file_format.write(recordings)}
+        return [(STEM_OF_MANY, file_format.write(recordings))]
+    stems = [_stems(recording.name, recording.sha256) for recording in recordings]
     # File systems that do not tell capitals apart are common.
-    count = Counter(folder_name(recording.name).casefold() for recording in recordings)
-    written = {}
-    for recording in recordings:
-        plain, own = _stems(recording.name, recording.sha256)
-        written[plain if count[plain.casefold()] == 1 else own] = file_format.write([recording])
-    return written
+    count = Counter(plain.casefold() for plain, _ in stems)
+    return [
+        (plain if count[plain.casefold()] == 1 else own, file_format.write([recording]))
+        for (plain, own), recording in zip(stems, recordings, strict=True)
+    ]
 
 
 def _stems(name: str, sha256: str) -> tuple[str, str]:

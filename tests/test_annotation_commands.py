@@ -1,0 +1,623 @@
+"""The commands of `annotations`: what they say, what they write, what they refuse, and that nothing is left of that."""
+
+import getpass
+import hashlib
+import json
+import os
+import shutil
+import sys
+from contextlib import closing
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_core.annotations.agreement import annotator_agreement
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.database import default_url
+from ser_core.annotations.formats import FORMATS, read_annotations
+from ser_core.annotations.marks import content_of
+from ser_core.annotations.store import open_store
+from ser_core.checkpoint import save_model
+from ser_core.command_line import main
+from ser_core.commands import annotation_agreement, annotation_teaching
+from ser_core.commands.annotation_files import EXPORTED
+from ser_core.learning.predictions import Predictions
+from ser_core.networks.yamnet import YAMNet
+from ser_core.regions import Region
+from ser_core.settings import FrontEnd
+from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, everything_kept, fresh, noise_recording
+
+RATE, SECONDS = 16_000, 1.25
+
+
+def run(*arguments):
+    """Run a command of `annotations`."""
+    return main(["annotations", *map(str, arguments)])
+
+
+def refusal_of(capsys, *arguments):
+    """Run a command that is refused and return the one line that it says."""
+    assert run(*arguments) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert not said.out
+    assert line.endswith(".")
+    return line
+
+
+def sound(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, noise_recording(SECONDS, seed).samples, RATE)
+    return path
+
+
+def sha256_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def mark(start_s=0.25, end_s=0.75, annotator="Ann", emotion="angry", **others):
+    return Annotation(Region(start_s, end_s), annotator=annotator, emotion=emotion, **others)
+
+
+def whole(annotator, emotion, **others):
+    return mark(0.0, SECONDS, annotator, emotion, tier=RECORDING_TIER, **others)
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    """An empty folder of data."""
+    monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data):
+    """The store that the commands open too."""
+    with closing(open_store(default_url(data))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Three sounds in a folder."""
+    return [sound(tmp_path / "sounds" / f"take {number}.wav", number) for number in range(3)]
+
+
+@pytest.fixture
+def project(store, sounds, capsys):
+    """A project `Voices` of the three sounds, two of them with marks."""
+    assert run("add", "--project", "Voices", sounds[0].parent) == 0
+    capsys.readouterr()
+    (made,) = store.projects().items
+    first, second, _ = map(sha256_of, sounds)
+    store.edit(made.id, first, "Ann", add=[mark(), mark(0.5, 1.0, emotion="sad", note="so; [loud]")])
+    store.edit(made.id, first, "Ben", add=[whole("Ben", "happy", intensity=4, confidence=0.5, status="done")])
+    store.edit(made.id, second, "Ann", add=[whole("Ann", "sad")])
+    return made.id
+
+
+def mark_with_frequencies():
+    return Annotation(Region(0.125, 0.5, 300.0, 3_000.5), annotator="Ben", emotion="bored")
+
+
+def said(store, project):
+    """Return all marks of a project, without what only a store knows of them."""
+    return {
+        (document.name, document.sha256): [content_of(found) for found in document.annotations]
+        for document in store.export(project)
+    }
+
+
+def names_of(store):
+    return [found.name for found in store.projects().items]
+
+
+# --- recordings in ---
+
+
+def test_recordings_are_added_with_their_content_length_rate_and_place(store, sounds, capsys):
+    (sounds[1].parent / "notes.wav").write_text("this is not sound")
+    assert run("add", "--project", "Voices", sounds[0], sounds[0].parent) == 2
+    out, err = capsys.readouterr()
+    assert out == "3 recordings added, 1 known already, 1 refused.\n"
+    (line,) = err.splitlines()
+    assert line.startswith("notes.wav: this is not audio")
+    (made,) = store.projects().items
+    found = [recording.file for recording in store.recordings(made.id).items]
+    assert [asdict(file) for file in found] == [
+        {
+            "sha256": sha256_of(path),
+            "name": path.name,
+            "duration_s": SECONDS,
+            "sample_rate_hz": RATE,
+            "path": str(path),
+        }
+        for path in sounds
+    ]
+
+
+def test_a_recording_that_was_moved_is_known_by_its_content_and_its_marks_stay(store, project, sounds, capsys):
+    before = said(store, project)
+    moved = shutil.move(sounds[0], sounds[0].parent.parent / "moved.wav")
+    assert run("add", moved) == 0
+    assert capsys.readouterr().out == "0 recordings added, 1 known already, 0 refused.\n"
+    found = {recording.file.name: recording.file.path for recording in store.recordings(project).items}
+    assert found["moved.wav"] == str(moved)
+    assert sorted(map(str, said(store, project).values())) == sorted(map(str, before.values()))
+
+
+def test_a_project_of_nothing_but_refused_files_is_not_made(store, tmp_path, capsys):
+    assert run("add", "--project", "Voices", tmp_path / "missing.wav") == 2
+    assert "missing.wav: there is no such file" in capsys.readouterr().err
+    assert names_of(store) == []
+    (tmp_path / "empty").mkdir()
+    assert "There is no audio in what was given" in refusal_of(capsys, "add", "--project", "Voices", tmp_path / "empty")
+
+
+def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path, capsys):
+    named = os.fsencode(tmp_path / "take") + b"\xff.wav"
+    try:
+        os.rename(sound(tmp_path / "a.wav"), named)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    assert run("add", "--project", "Voices", os.fsdecode(named)) == 0
+    (made,) = store.projects().items
+    (found,) = store.recordings(made.id).items
+    assert (found.file.name, found.file.path) == ("take?.wav", None)
+
+
+# --- which project ---
+
+
+def test_without_a_name_the_only_project_is_meant_and_of_several_none(store, project, capsys):
+    assert run("history") == 0
+    capsys.readouterr()
+    store.create_project("Other\x1b[2J")
+    assert refusal_of(capsys, "history") == (
+        "There are 2 projects; choose one with --project: Other\N{REPLACEMENT CHARACTER}[2J, Voices."
+    )
+    line = refusal_of(capsys, "history", "--project", "Voice")
+    assert line.startswith("There is no project 'Voice'; choose one with --project: Other")
+    assert run("history", "--project", " Voices ") == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["export", "--format", "csv", "--out", "x"], ["agreement"], ["history"], ["teach", "--out", "x"]]
+)
+def test_where_there_is_no_project_every_command_says_how_to_make_one(command, store, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if command[0] == "teach":
+        command = [*command, "--model", str(small_model(tmp_path))]
+    assert "There is no project yet; make one with `annotations add" in refusal_of(capsys, *command)
+    assert names_of(store) == []
+    assert not (tmp_path / "x").exists()
+
+
+def test_another_database_is_another_set_of_projects(store, project, sounds, tmp_path, capsys):
+    url = f"sqlite:///{tmp_path / 'other.sqlite'}"
+    assert run("add", "--project", "There", "--database", url, sounds[0]) == 0
+    capsys.readouterr()
+    assert names_of(store) == ["Voices"]
+    with closing(open_store(url)) as there:
+        assert names_of(there) == ["There"]
+    assert "names no database" in refusal_of(capsys, "history", "--database", "nonsense")
+
+
+# --- out and in again ---
+
+
+@pytest.mark.parametrize("file_format", EXPORTED)
+def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store, project, sounds, tmp_path, capsys):
+    store.edit(project, sha256_of(sounds[1]), "Ben", add=[mark_with_frequencies()])
+    assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    there = ["--project", "There", "--audio", sounds[0].parent, "--annotator", "Cid"]
+    assert run("import", *there, *sorted((tmp_path / "out").iterdir())) == 0
+    assert "5 marks added, 0 known already, 0 left out." in capsys.readouterr().out
+    other = next(found.id for found in store.projects().items if found.name == "There")
+    marked = {key: marks for key, marks in said(store, project).items() if marks}
+    assert {key: marks for key, marks in said(store, other).items() if marks} == marked
+    places = {found.file.sha256: found.file.path for found in store.recordings(other).items}
+    assert all(places[sha256_of(path)] == str(path) for path in sounds[:2])
+    # And in the project that they came from nothing is new.
+    assert run("import", "--project", "Voices", "--annotator", "Cid", *sorted((tmp_path / "out").iterdir())) == 0
+    assert "0 marks added, 5 known already, 0 left out." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file_format", EXPORTED)
+def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, project, tmp_path, capsys):
+    assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
+    found, ending = EXPORTED[file_format], EXPORTED[file_format].endings[0]
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    named = {"audacity": ["take 0", "take 1"], "textgrid": ["take 0", "take 1", "take 2"]}
+    named["elan"] = named["textgrid"]
+    assert files == [f"{stem}{ending}" for stem in named.get(file_format, ["annotations"])]
+    assert capsys.readouterr().out.startswith(f"{len(files)} file{'s' * (len(files) > 1)} in {tmp_path / 'out'}.\n")
+    for path in (tmp_path / "out").iterdir():
+        assert read_annotations(path.read_bytes(), path.name) == found.read(path.read_bytes(), path.name)
+
+
+def test_what_a_format_has_no_place_for_is_said_once_for_all_files(project, tmp_path, capsys):
+    assert run("export", "--format", "audacity", "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "Not in a file of Audacity labels: the name of the recording, in 3 files.",
+        "Not in a file of Audacity labels: the SHA-256 of the recording, in 3 files.",
+        "Not in a file of Audacity labels: the length of the recording, in 3 files.",
+        "Not in a file of Audacity labels: the sample rate of the recording, in 3 files.",
+        "Not in a file of Audacity labels: the time of change of 4 marks.",
+        "Without a file: 1 recording without marks.",
+    ]
+
+
+def test_only_the_marks_of_one_annotator_are_exported(project, tmp_path, capsys):
+    assert run("export", "--format", "json", "--out", tmp_path / "ben", "--annotator", "Ben") == 0
+    read = FORMATS["own"].read((tmp_path / "ben" / "annotations.json").read_bytes(), "here")
+    assert [found.annotator for recording in read.recordings for found in recording.annotations] == ["Ben"]
+    capsys.readouterr()
+    line = refusal_of(capsys, "export", "--format", "json", "--out", tmp_path / "cid", "--annotator", "Cid")
+    assert line.startswith("The project has no marks of Cid; nothing was written")
+    assert not (tmp_path / "cid").exists()
+
+
+def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(store, project, tmp_path, capsys):
+    long = "a" * 90
+    paths = [sound(tmp_path / "x" / name, 7 + place) for place, name in enumerate(("TAKE 0.wav", f"{long}.wav"))]
+    paths.append(sound(tmp_path / "y" / f"{long}.wav", 9))
+    assert run("add", *paths) == 0
+    for place, path in enumerate(paths):
+        store.edit(project, sha256_of(path), "Ann", add=[mark(0, (1 + place) / 4)])
+    assert run("export", "--format", "textgrid", "--out", tmp_path / "out") == 0
+    files = sorted(path.name.casefold() for path in (tmp_path / "out").iterdir())
+    assert len(set(files)) == 6
+    assert f"take 0-{sha256_of(paths[0])[:8]}.textgrid" in files
+    before = said(store, project)
+    capsys.readouterr()
+    assert run("import", "--annotator", "Cid", *(tmp_path / "out").iterdir()) == 0
+    assert capsys.readouterr().out.startswith("6 recordings: 0 marks added, 7 known already")
+    assert said(store, project) == before
+
+
+def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sounds, tmp_path):
+    (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
+    names = ["../../evil.wav", "/etc/passwd", "..", "new\nline.wav", "c:\\x\\y.wav"]
+    hostile = [replace(document, name=name, sha256=f"{n:064x}") for n, name in enumerate(names)]
+    store.import_recordings(project, hostile, "Ann")
+    assert run("export", "--format", "elan", "--out", tmp_path / "deep" / "out") == 0
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+    assert len(list((tmp_path / "deep" / "out").iterdir())) == 8
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name and path.parent.name != "out"]
+
+
+def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_path, capsys):
+    (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
+    # Two of one name, and a third that is called as one of their files.
+    one, other = "1" * 64, "2" * 64
+    hostile = [("x.wav", one), ("x.flac", other), ("x-11111111.wav", "3" * 64)]
+    store.import_recordings(project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann")
+    line = refusal_of(capsys, "export", "--format", "elan", "--out", tmp_path / "new" / "out")
+    assert "cannot be written (File exists)" in line
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds, capsys):
+    line = refusal_of(capsys, "export", "--format", "csv", "--out", sounds[0].parent)
+    assert line == f"{sounds[0].parent} is there already and not empty. Choose a new folder."
+    assert sorted(sounds[0].parent.iterdir()) == sounds
+
+
+# --- in ---
+
+CSV = "recording_name,start_s,end_s,annotator,emotion\n"
+
+
+def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.csv").write_text(f"{CSV}take 2.wav,0.1,0.2,,sad\n")
+    monkeypatch.setattr(getpass, "getuser", lambda: "dora")
+    assert run("import", tmp_path / "a.csv") == 0
+    (tmp_path / "b.csv").write_text(f"{CSV}take 2.wav,0.3,0.4,,sad\ntake 2.wav,0.4,0.5,Ann,sad\n")
+    assert run("import", "--annotator", "Eve", tmp_path / "b.csv") == 0
+    found = store.annotations_of(project, sha256_of(sounds[2]))
+    assert [each.annotator for each in found] == ["dora", "Eve", "Ann"]
+
+    def unknown():
+        raise KeyError("uid 1000")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    capsys.readouterr()
+    assert "say who imports with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
+
+
+def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project, tmp_path, capsys):
+    rows = "take 1.wav,0,1.25,Ann,happy,recording,x\ntake 1.wav,0,1.25,Ben,sad,recording,y\n"
+    (tmp_path / "a.csv").write_text(f"{CSV.strip()},tier,mood\n{rows}")
+    assert run("import", "--annotator", "Cid", tmp_path / "a.csv") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 recording: 1 mark added, 0 known already, 1 left out.",
+        "Left out are labels of a whole recording to which their annotator has given another one here.",
+        "Not taken over from a.csv: the column 'mood'.",
+    ]
+
+
+def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(store, sounds, tmp_path):
+    (tmp_path / "labels of Tuesday.txt").write_text("0.25\t0.75\tangry\n")
+    assert (
+        run(
+            "import", "--project", "New", "--annotator", "Ann", "--audio", sounds[1], tmp_path / "labels of Tuesday.txt"
+        )
+        == 0
+    )
+    (made,) = store.projects().items
+    assert said(store, made.id) == {("take 1.wav", sha256_of(sounds[1])): [content_of(mark())]}
+    (found,) = store.recordings(made.id).items
+    assert found.file.path == str(sounds[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("take 9.txt", "0.25\t0.75\tangry\n", "take 9.txt' is, and the project has none of that name"),
+        ("take 1.txt", "0.25\t1.75\tangry\n", "take 1.txt: Mark 1, in the tier 'emotion': The mark ends at 1.75 s"),
+        ("take 1.txt", "0.25\t0.5\ta\n0.5\tsoon\tb\n", "take 1.txt, line 2: The end 'soon' is not a number"),
+        ("take 1.txt", "", "take 1.txt: the file is empty"),
+        ("take 1.txt", "nothing of the kind", "take 1.txt is in no format of marks that is known here"),
+        ("take 1.txt", None, "take 1.txt: there is no such file"),
+    ],
+)
+def test_one_file_that_is_refused_keeps_all_out(name, content, match, store, project, sounds, tmp_path, capsys):
+    good = tmp_path / "take 0.txt"
+    good.write_text("0.25\t0.75\tsad\n")
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    before = said(store, project)
+    assert match in refusal_of(capsys, "import", "--annotator", "Cid", good, tmp_path / name)
+    assert said(store, project) == before
+    new = ["--project", "New", "--audio", sounds[0].parent, "--annotator", "Cid"]
+    assert match.partition(":")[0] in refusal_of(capsys, "import", *new, good, tmp_path / name)
+    assert names_of(store) == ["Voices"]
+
+
+def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds, tmp_path, capsys):
+    assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    asked = ["--annotator", "Cid", "--audio", sounds[1], tmp_path / "out" / "take 0.eaf"]
+    assert refusal_of(capsys, "import", *asked).startswith(
+        "take 0.eaf: The marks are those of other audio, 'take 0.wav'"
+    )
+    asked[3] = tmp_path / "gone"
+    assert refusal_of(capsys, "import", *asked) == "gone: there is no such file. Check the path."
+
+
+# --- history ---
+
+
+def test_history_says_who_did_what_in_the_order_of_time(store, project, sounds, capsys):
+    second, third = map(sha256_of, sounds[1:])
+    (label,) = store.annotations_of(project, second)
+    store.edit(project, second, "Ben", change=[replace(label, emotion="happy", status="done")])
+    store.undo(project, second, "Ben")
+    store.edit(project, third, "Ann\x1b]0;x", add=[mark(0, 0.5, annotator="", emotion=None)])
+    assert run("history") == 0
+    lines = capsys.readouterr().out.splitlines()
+    times = [line[:19] for line in lines]
+    assert times == sorted(times)
+    assert all(line[19:25] == " UTC  " for line in lines)
+    at_most = "take 1.wav  "
+    assert [line[25:] for line in lines] == [
+        "Ann  take 0.wav  added emotion 0.25 to 0.75 s, angry, open",
+        "Ann  take 0.wav  added emotion 0.50 to 1.00 s, sad, open",
+        "Ben  take 0.wav  added recording, happy, done",
+        f"Ann  {at_most}added recording, sad, open",
+        f"Ben  {at_most}changed recording, sad, open of Ann: emotion sad -> happy, status open -> done",
+        f"Ben  {at_most}undo: changed recording, happy, done of Ann: emotion happy -> sad, status done -> open",
+        "Ann\N{REPLACEMENT CHARACTER}]0;x  take 2.wav  added emotion 0.00 to 0.50 s, no emotion, open",
+    ]
+    for name in ("take 1.wav", second):
+        assert run("history", "--recording", name) == 0
+        assert capsys.readouterr().out.splitlines() == lines[3:6]
+    line = refusal_of(capsys, "history", "--recording", "take")
+    assert line == "The project has no recording 'take'; give its whole name or its SHA-256."
+
+
+def test_who_reads_the_first_lines_only_gets_no_traceback(project, monkeypatch, capsys):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert run("history") == 0
+    assert capsys.readouterr().err == ""
+
+
+# --- agreement ---
+
+
+def test_agreement_of_people_is_what_the_library_measures_in_table_and_json(store, project, sounds, tmp_path, capsys):
+    first, second, _ = map(sha256_of, sounds)
+    store.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben"), mark(0.9, 1.2, "Ben", "happy")])
+    store.edit(project, second, "Ben", add=[whole("Ben", "happy")])
+    assert run("agreement", "--json", tmp_path / "a.json") == 0
+    out = capsys.readouterr().out
+    recordings = list(store.export(project))[:2]
+    expected = annotator_agreement(recordings)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert list(found) == ["project", "recordings"]
+    assert found["project"]["annotators"] == ["Ann", "Ben"]
+    (pair,) = found["project"]["frames"]["pairs"]
+    assert pair["cohen"]["value"] == pytest.approx(expected.frames.cohen["Ann", "Ben"].value)
+    np.testing.assert_array_equal(pair["confusion"], expected.frames.confusion["Ann", "Ben"])
+    (regions,) = found["project"]["regions"]
+    # Two regions each, of which those from 0.25 to 0.75 s are the same, and those from 0.5 and 0.9 s are not.
+    assert regions["detection_f1"] == {"value": 0.5, "interval": None, "recordings": 1, "reason": ""}
+    assert [each["name"] for each in found["recordings"]] == ["take 0.wav", "take 1.wav"]
+    own = annotator_agreement(recordings[:1])
+    assert found["recordings"][0]["frames"]["alpha"]["value"] == pytest.approx(own.frames.alpha.value)
+    assert out.startswith("2 recordings with marks, by Ann, Ben; 95 % intervals resample recordings.\n")
+    assert "  F1 of regions         0.50, 1 recording, Ann, Ben\n" in out
+    assert "  starts apart, ms      0, 1 recording, Ann, Ben\n" in out
+    assert "-  (No two people gave an intensity of the same)" in out
+    rows = [line.split() for line in out.splitlines() if line.startswith("take")]
+    assert rows[0][:3] + rows[0][4:5] == ["take", "0.wav", "-", "0.50"]
+    assert float(rows[0][3]) == pytest.approx(own.frames.alpha.value, abs=0.005)
+    assert rows[1] == ["take", "1.wav", "differ", "-", "-", "-"]
+
+
+def test_one_annotator_agrees_with_nobody_and_none_is_refused(store, sounds, tmp_path, capsys):
+    assert run("add", "--project", "Voices", *sounds) == 0
+    capsys.readouterr()
+    assert "The project has no marks to compare" in refusal_of(capsys, "agreement")
+    (made,) = store.projects().items
+    store.edit(made.id, sha256_of(sounds[0]), "Ann", add=[mark()])
+    assert run("agreement") == 0
+    assert "Agreement needs two annotators" in capsys.readouterr().out
+    assert run("agreement", "--json", tmp_path / "no" / "a.json") == 2
+    assert f"{tmp_path / 'no' / 'a.json'} cannot be written (No such file" in capsys.readouterr().err
+
+
+def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
+    store, project, sounds, tmp_path, monkeypatch, capsys
+):
+    classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
+    monkeypatch.setattr(annotation_agreement, "load_model", lambda name: classifier)
+    asked = []
+
+    def noted(sound, classifier, settings):
+        asked.append((sound.name, settings.emotion, settings.explain))
+        return analyse(sound, classifier, replace(settings, lime=replace(settings.lime, masks=20)))
+
+    analyse = annotation_agreement.analyse_recording
+    monkeypatch.setattr(annotation_agreement, "analyse_recording", noted)
+    for path in sounds[1:]:
+        store.edit(project, sha256_of(path), "Ann", add=[mark(emotion="bored"), mark(0.1, 0.3, emotion="sad")])
+    sound(sounds[2], seed=99)
+    arguments = ["--json", tmp_path / "a.json", "--explainers", "grad_cam,consensus", "--model", "any"]
+    assert run("agreement", *arguments) == 0
+    everything = ("grad_cam", "lime", "occlusion")
+    assert asked == [("take 0.wav", "angry", everything), ("take 1.wav", "sad", everything)]
+    found = json.loads((tmp_path / "a.json").read_text())["explainers"]
+    assert (found["model"], found["left_out"]) == ("small", 1)
+    assert list(found["recordings"]) == [sha256_of(path) for path in sounds[:2]]
+    assert list(found["project"]) == ["grad_cam", "consensus", "energy"]
+    for method in found["project"]:
+        values = [each["compared"][method]["roc_area"]["value"] for each in found["recordings"].values()]
+        assert found["project"][method]["roc_area"]["value"]["value"] == pytest.approx(np.mean(values))
+        assert found["project"][method]["roc_area"]["value"]["recordings"] == 2
+    out = capsys.readouterr().out
+    value = found["project"]["consensus"]["roc_area"]["value"]["value"]
+    assert f"  consensus   roc_area   {value:.2f} (" in out
+    assert "Left out: 1 recording whose sound is not where it was added from, unchanged." in out
+
+
+def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsys):
+    with pytest.raises(SystemExit) as end:
+        run("agreement", "--explainers", "shap")
+    assert end.value.code == 2
+    assert "'shap' is not a list of grad_cam, lime, occlusion, consensus" in capsys.readouterr().err
+
+
+# --- teaching ---
+
+
+def small_model(folder, name="small", heard=(("0" * 64, "corpus:1"),)):
+    """Write a model with random weights and return its folder."""
+    card = {"architecture": "yamnet", "emotions": list(EMOTIONS), "front_end": asdict(FrontEnd()), "temperature": 1.0}
+    save_model(folder / name, fresh(YAMNet), card | {"split": "none"}, list(heard), f"# {name}\n")
+    return folder / name
+
+
+@pytest.fixture
+def labelled(store, tmp_path, capsys):
+    """Sixteen sounds, of each emotion four, and one without a label."""
+    paths = [sound(tmp_path / "taught sounds" / f"{number:02d}.wav", number) for number in range(17)]
+    assert run("add", "--project", "Taught", *paths) == 0
+    (made,) = store.projects().items
+    for place, path in enumerate(paths[:16]):
+        store.edit(made.id, sha256_of(path), "Ann", add=[whole("Ann", EMOTIONS[place % 4], status="done")])
+    store.edit(made.id, sha256_of(paths[16]), "Ann", add=[whole("Ann", "sad")])
+    capsys.readouterr()
+    return paths
+
+
+def test_what_is_taught_is_written_and_the_next_commands_train_and_compare(labelled, tmp_path, monkeypatch, capsys):
+    model, out = small_model(tmp_path), tmp_path / "new corpus"
+    assert run("teach", "--out", out, "--model", model) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "To learn from: angry 3, happy 3, neutral 3, sad 3.",
+        "Held out: angry 1, happy 1, neutral 1, sad 1.",
+    ]
+    assert lines[2].startswith("4 of 16 recordings are held out; no speaker is on both sides")
+    assert lines[3] == "Left out: 1 label, a mark that is still open."
+    train, compare = lines[-2:]
+    assert train == (
+        f"    python -m ser_core train --corpus 'taught={out}/train.csv' --network yamnet --emotions core4 "
+        f"--warm-start {model} --split speaker --out '{out}/model'"
+    )
+    assert compare == f"    python -m ser_core annotations taught {model} '{out}/model' --taught '{out}'"
+    # As a shell would read them, both are commands that there are.
+    plans = []
+
+    def trained(plan, folder, *_, **__):
+        plans.append((plan.corpora, plan.network, plan.emotions, plan.warm_start, plan.split))
+        small_model(folder.parent, folder.name)
+
+    monkeypatch.setattr("ser_core.commands.train.train_classifier", trained)
+    assert main(annotation_teaching.shlex.split(train)[3:]) == 0
+    assert plans == [({"taught": f"{out}/train.csv"}, "yamnet", EMOTIONS, str(model), "speaker")]
+    assert main(annotation_teaching.shlex.split(compare)[3:]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "held-out" in line][:2] == [
+        f"{m}, 4 held-out pieces" for m in (model, out / "model")
+    ]
+    assert "changed by +0.0 points" in said[-2]
+    assert said[-1] == f"{out}/model should not become the default; keep {model}."
+
+
+def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
+    model = small_model(tmp_path)
+    moved = shutil.move(labelled[0].parent, tmp_path / "elsewhere")
+    assert "No label can be taught. 1 times: 00.wav: there is no such file" in refusal_of(
+        capsys, "teach", "--out", tmp_path / "new", "--model", model
+    )
+    assert not (tmp_path / "new").exists()
+    missing = ["--audio", tmp_path / "nowhere"]
+    assert refusal_of(capsys, "teach", "--out", tmp_path / "new", "--model", model, *missing) == (
+        f"There is no folder {tmp_path / 'nowhere'}; give the one that holds the recordings."
+    )
+    assert run("teach", "--out", tmp_path / "new", "--model", model, "--audio", moved) == 0
+    assert len(list((tmp_path / "new" / "sounds").iterdir())) == 16
+
+
+def test_what_the_model_has_heard_is_not_held_out(labelled, tmp_path, capsys):
+    heard = [(sha256_of(path), "corpus:1") for path in labelled]
+    assert run("teach", "--out", tmp_path / "new", "--model", small_model(tmp_path, heard=heard)) == 0
+    out = capsys.readouterr().out
+    assert "Held out: nothing." in out
+    assert "annotations taught" not in out
+
+
+@pytest.mark.parametrize(("right", "offered"), [((30, 40), True), ((40, 30), False)])
+def test_a_model_that_got_worse_should_not_become_the_default(right, offered, tmp_path, monkeypatch, capsys):
+    def predictions(model, corpora, progress):
+        assert corpora == {"taught": str(tmp_path / "held_out.csv")}
+        labels = np.arange(40) % 4
+        heard = np.where(np.arange(40) < right[model == "after"], labels, (labels + 1) % 4)
+        names = tuple(f"{n:064x}" for n in range(40))
+        speakers = tuple(f"taught:{n}" for n in range(40))
+        return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[heard]), {}
+
+    monkeypatch.setattr(annotation_teaching, "predict_corpora", predictions)
+    assert run("taught", "before", "after", "--taught", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    uar = {40: "100.0", 30: " 75.0"}
+    for line, count in zip((lines[1], lines[4]), right, strict=True):
+        assert line.startswith(f"taught                 UAR {uar[count]} %  (")
+    assert ("may become the new default" in lines[6]) is offered
+    assert lines[7:] == ([] if offered else ["after should not become the default; keep before."])
+
+
+def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, capsys):
+    model = small_model(tmp_path)
+    line = refusal_of(capsys, "taught", model, model, "--taught", tmp_path / "none")
+    assert "held_out.csv" in line
