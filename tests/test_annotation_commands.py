@@ -29,7 +29,7 @@ from ser_core.regions import Region
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, everything_kept, fresh, noise_recording
 
-RATE, SECONDS = 16_000, 1.25
+RATE, SECONDS = 16_000, 1.2345
 
 
 def run(*arguments):

@@ -120,11 +120,11 @@ class Queue:
 
 
 def add_files(connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime) -> None:
-    """Add recordings; one that is there already, by its content, takes what is known of the file."""
+    """Add recordings; one that is there already, by its content, takes the file's name and path."""
     statement = insert_into(connection, recordings)
-    replaced = ("name", "folded_name", "duration_s", "sample_rate_hz", "path")
     statement = statement.on_conflict_do_update(
-        index_elements=["project_id", "sha256"], set_={name: statement.excluded[name] for name in replaced}
+        index_elements=["project_id", "sha256"],
+        set_={name: statement.excluded[name] for name in ("name", "folded_name", "path")},
     )
     rows = [recording_row(project, file, at) | {"path": file.path and kept_text(file.path, "path")} for file in files]
     if rows:

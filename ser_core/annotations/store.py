@@ -147,7 +147,7 @@ class Store:
     # --- recordings ---
 
     def add_recordings(self, project: int, files: Iterable[RecordingFile]) -> None:
-        """Add recordings to a project; one that is there, by its SHA-256, takes what is new of the file."""
+        """Add recordings to a project; one that is there, by its SHA-256, takes the new name and path."""
         with self._database.writing() as connection:
             _require_project(connection, project)
             recordings.add_files(connection, project, files, datetime.now(UTC))

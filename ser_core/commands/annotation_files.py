@@ -151,8 +151,9 @@ def _with_recordings(
     only : RecordingFile or None
         The one that all documents are of.
     """
-    # Of other recordings the length is only what an earlier file of marks said.
-    by_sha256 = {file.sha256: file for file in (*known, *audio) if file.path is not None}
+    given = {file.sha256: file for file in audio}
+    # As long as the file says: where a format rounds times, labels of the whole recording stay those of the whole.
+    as_long = {(file.sha256, file.duration_s): file for file in known}
     by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
     for file in (*known, *audio):
         for stem in _stems(file.name, file.sha256):
@@ -160,7 +161,7 @@ def _with_recordings(
     documents = []
     for name, document in found:
         named = list(by_stem[folder_name(document.name)].values())
-        file = only or by_sha256.get(document.sha256)
+        file = only or given.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
         if file is None and document.sha256 is None and len(named) == 1:
             file = named[0]
         if file is not None:
