@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from ser_core.commands import analyse, annotations, compare, evaluate, experiment, timeline, train
+from ser_core.commands import analyse, annotations, batch, compare, evaluate, experiment, timeline, train
 from ser_core.errors import SerError
 
 
@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m ser_core", description="Which emotion is heard in speech, and where the evidence lies."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (analyse, timeline, train, evaluate, compare, experiment, annotations):
+    for command in (analyse, timeline, batch, train, evaluate, compare, experiment, annotations):
         command.add(commands)
     asked = parser.parse_args(arguments)
     try:

@@ -37,6 +37,10 @@ class ModelRefused(SerError):
     """A model folder that is missing, damaged or made for something else."""
 
 
+class BatchRefused(SerError):
+    """A batch of recordings that cannot begin or cannot go on."""
+
+
 class QueueFull(SerError):
     """More work is waiting than this machine accepts."""
 

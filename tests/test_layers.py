@@ -25,6 +25,7 @@ STAGES = {
         (
             "pipeline",
             "jobs",
+            "batch",
             "pace",
             "overview_picture",
             "report_picture",

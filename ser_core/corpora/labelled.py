@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".mp3"}
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".opus", ".ogg", ".mp3"})
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Corpus:
         return Counter(reason for _, reason in self.left_out)
 
 
-def audio_files(folder: Path) -> list[Path]:
+def audio_files(folder: Path, suffixes: Set[str] = AUDIO_SUFFIXES) -> list[Path]:
     """Return every audio file under a folder, in a fixed order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
 
 
 def recordings_by_sha256(folder: Path) -> dict[str, Path]:

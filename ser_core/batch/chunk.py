@@ -1,0 +1,139 @@
+"""What is done to a chunk of recordings, in whichever process and on whichever machine."""
+
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from ser_core.analysis import Analysis
+from ser_core.audio import read_recording
+from ser_core.checkpoint import load_model
+from ser_core.classifier import Classifier
+from ser_core.errors import BatchRefused, Cancelled, SerError
+from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.settings import AnalysisSettings
+
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is told beside the recordings.
+
+    Attributes
+    ----------
+    model : dict
+        As `identity_of` returns it: what the worker finds in `model_folder` must be the same.
+    threads : int
+        With how many each worker computes.
+    """
+
+    model_folder: str
+    model: dict[str, Any]
+    settings: AnalysisSettings
+    threads: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Recordings that are analysed together: (SHA-256, path) of each.
+
+    Attributes
+    ----------
+    again : bool
+        Whether a worker has died of it already.
+    """
+
+    recordings: tuple[tuple[str, str], ...]
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows of the results, without their paths, and why other recordings have none, by SHA-256."""
+
+    rows: list[dict[str, Any]]
+    failures: dict[str, str]
+
+
+def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lambda: False) -> Outcome:
+    """Analyse the recordings of a chunk; one that fails costs only itself.
+
+    Raises
+    ------
+    BatchRefused
+        If the model here is not the one that the batch was begun with.
+    Cancelled
+    """
+    classifier = _model(work.model_folder, work.threads)
+    if identity_of(classifier) != work.model:
+        raise BatchRefused(
+            f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
+            "Copy that one there, and start the workers anew."
+        )
+    rows, failures = [], {}
+    for sha256, path in chunk.recordings:
+        try:
+            rows.append(_row(sha256, path, classifier, work.settings, cancelled))
+        except Cancelled:
+            raise
+        except SerError as refusal:
+            failures[sha256] = str(refusal).removeprefix(f"{_name(path)}: ")
+        except Exception as error:  # whatever one of ten thousand recordings brings about, the others must not pay
+            failures[sha256] = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+    return Outcome(rows, failures)
+
+
+def identity_of(classifier: Classifier) -> dict[str, Any]:
+    """Return all of a model that its figures depend on, as JSON gives it back."""
+    front_end = json.loads(json.dumps(asdict(classifier.front_end)))
+    return {
+        "sha256": classifier.sha256,
+        "emotions": list(classifier.emotions),
+        "temperature": classifier.temperature,
+        "front_end": front_end,
+    }
+
+
+@cache
+def _model(folder: str, threads: int) -> Classifier:
+    """Load a model once for the life of a worker, which shares the cores with others from then on."""
+    threadpool_limits(threads)
+    return load_model(folder)
+
+
+def _row(
+    sha256: str, path: str, classifier: Classifier, settings: AnalysisSettings, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    recording = read_recording(path, _name(path))
+    if recording.sha256 != sha256:
+        raise BatchRefused("The file has changed since the batch began. Run the same command again.")
+    analysis = analyse_recording(recording, classifier, settings, cancelled=cancelled)
+    scores = zip(analysis.emotions, analysis.scores.recording, strict=True)
+    return {
+        "sha256": sha256,
+        "duration_s": recording.duration_s,
+        "sample_rate_hz": recording.sample_rate_hz,
+        "emotion": analysis.emotion,
+        **{f"p_{emotion}": float(p) for emotion, p in scores},
+        "verdict": analysis.verdict,
+        "warnings": list(analysis.warnings),
+        **{f"focus_{method}": _focus(analysis, method, settings) for method in settings.explain},
+    }
+
+
+def _focus(analysis: Analysis, method: str, settings: AnalysisSettings) -> list[dict[str, float]]:
+    bare = replace(analysis, profile=None, focus=())
+    return [
+        {"start_s": f.region.start_s, "end_s": f.region.end_s, "strength": f.strength, "share": f.share}
+        for f in with_focus(bare, analysis.explanations[method], settings).focus
+    ]
+
+
+def _name(path: str) -> str:
+    return Path(path).name.encode(errors="replace").decode()

@@ -1,0 +1,81 @@
+"""The engine `local`: processes of this machine."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.synchronize import Event
+
+from ser_core.batch.chunk import Chunk, Outcome, Work, analyse_chunk
+
+#: Takes chunks from a queue, which may grow meanwhile, and yields each with its outcome, or None if its worker died.
+Outcomes = Callable[[deque[Chunk], Work], Iterator[tuple[Chunk, Outcome | None]]]
+
+# A forked process would share the threads' locks of its parent, but not the threads.
+SPAWN = get_context("spawn")
+
+
+@contextmanager
+def local_engine(workers: int) -> Iterator[Outcomes]:
+    """Start so many processes, and end them, and what they are doing, at the end.
+
+    Each is a pool of its own, so that it is known of which chunk one died, and that the others go on.
+    """
+    stopped = SPAWN.Event()
+    idle = [_process(stopped) for _ in range(workers)]
+    running: dict[Future, tuple[ProcessPoolExecutor, Chunk]] = {}
+
+    def outcomes(waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
+        while waiting or running:
+            while waiting and idle:
+                process, chunk = idle.pop(), waiting.popleft()
+                running[process.submit(_analyse, chunk, work)] = process, chunk
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                process, chunk = running.pop(future)
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    process.shutdown()
+                    process, outcome = _process(stopped), None
+                finally:
+                    idle.append(process)
+                yield chunk, outcome
+
+    try:
+        yield outcomes
+    finally:
+        stopped.set()
+        for process in [*idle, *(process for process, _ in running.values())]:
+            process.shutdown(cancel_futures=True)
+
+
+def _process(stopped: Event) -> ProcessPoolExecutor:
+    executor = ProcessPoolExecutor(1, mp_context=SPAWN, initializer=_begin, initargs=(stopped,))
+    # Ctrl-C in a terminal goes to every process; a new one inherits that it is not to hear of it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        executor.submit(int)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return executor
+
+
+def _begin(stopped: Event) -> None:
+    global _stopped
+    _stopped = stopped
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # Of a killed parent nobody else would tell a process that waits for work.
+    parent_process().join()
+    os._exit(1)
+
+
+def _analyse(chunk: Chunk, work: Work) -> Outcome:
+    return analyse_chunk(chunk, work, _stopped.is_set)

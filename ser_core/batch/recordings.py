@@ -1,0 +1,77 @@
+"""Which recordings a batch is of: the audio under a folder, or what a manifest lists, by the SHA-256 of the bytes."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser_core.corpora import read_corpus
+from ser_core.corpora.labelled import AUDIO_SUFFIXES, audio_files
+from ser_core.errors import BatchRefused
+
+SUFFIXES = AUDIO_SUFFIXES | {".aac", ".aif", ".aiff", ".m4a", ".oga", ".webm"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a batch.
+
+    Attributes
+    ----------
+    folder : Path
+        Absolute; the manifest's own, where it is one.
+    files : dict of str to tuple of Path
+        SHA-256 to the files with these bytes, in the order of their paths; the first is read.
+    failures : tuple of (Path, str)
+        What could not be read or was left out by the manifest, and why.
+    """
+
+    folder: Path
+    files: dict[str, tuple[Path, ...]]
+    failures: tuple[tuple[Path, str], ...]
+
+    def named(self, path: Path) -> str:
+        """Return a path as the results name it: relative to the folder, and text, whatever bytes it was made of."""
+        inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        return inside.as_posix().encode(errors="replace").decode()
+
+
+def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Found:
+    """Find the recordings of a folder or of a CSV manifest, and read each once to know it again.
+
+    Raises
+    ------
+    BatchRefused
+        If the folder is not there or holds no audio.
+    CorpusRefused
+        If the manifest is refused.
+    """
+    place = place.resolve()
+    left_out: tuple[tuple[Path, str], ...] = ()
+    if place.suffix.lower() == ".csv":
+        corpus = read_corpus("batch", place)
+        folder, paths, left_out = place.parent, [item.path for item in corpus.recordings], corpus.left_out
+    else:
+        folder, paths = place, audio_files(place, SUFFIXES)
+    if not paths:
+        raise BatchRefused(
+            f"No audio was found under {place}; give a folder that holds some, or a CSV manifest of recordings."
+        )
+    files: dict[str, tuple[Path, ...]] = {}
+    failures = [(folder / path, reason) for path, reason in left_out]
+    for number, path in enumerate(paths):
+        progress(0.0, f"Reading file {number + 1} of {len(paths)}")
+        try:
+            sha256 = _sha256(path)
+        except OSError as reason:
+            failures.append((path, f"the file cannot be read ({reason.strerror})."))
+        else:
+            files[sha256] = (*files.get(sha256, ()), path)
+    return Found(folder, files, tuple(failures))
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe would be waited for without end
+        raise OSError(0, "it is no file")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

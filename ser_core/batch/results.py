@@ -1,0 +1,163 @@
+"""The folder of a batch: results/*.parquet, recordings.parquet, failures.csv, and batch.json with what made them."""
+
+import csv
+import io
+import json
+import os
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from ser_core.annotations.formats.table import FORMULA
+from ser_core.errors import BatchRefused
+
+PLACE_MODEL_SETTINGS = {
+    "place": "of other recordings",
+    "model": "with another model",
+    "settings": "with other settings",
+}
+REGIONS = pa.list_(pa.struct([(name, pa.float64()) for name in ("start_s", "end_s", "strength", "share")]))
+
+
+def columns(emotions: tuple[str, ...], explained: tuple[str, ...]) -> pa.Schema:
+    """Return the columns of the results; a list of focus regions for each explainer."""
+    return pa.schema(
+        [
+            ("sha256", pa.string()),
+            ("path", pa.string()),
+            ("duration_s", pa.float64()),
+            ("sample_rate_hz", pa.int32()),
+            ("emotion", pa.string()),
+            *((f"p_{emotion}", pa.float64()) for emotion in emotions),
+            ("verdict", pa.string()),
+            ("warnings", pa.list_(pa.string())),
+            *((f"focus_{method}", REGIONS) for method in explained),
+        ]
+    )
+
+
+class ResultsFolder:
+    """A batch's folder while it is written; every file in it is whole, whenever the run is killed.
+
+    Parameters
+    ----------
+    about : dict
+        What batch.json says; its `place`, `model` and `settings` must be those of an earlier run into this folder.
+
+    Attributes
+    ----------
+    done : dict of str to float
+        SHA-256 to duration in seconds of what is in the results.
+
+    Raises
+    ------
+    BatchRefused
+        If the folder holds another batch or a damaged file, another run is writing into it, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any], schema: pa.Schema) -> None:
+        self.folder, self.about, self._schema = folder, about, schema
+        self._parts = folder / "results"
+        try:
+            self._parts.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / ".lock", timeout=0)
+            self._lock.acquire()
+        except Timeout:
+            raise BatchRefused(
+                f"Another run is writing into {folder}. Wait for its end, or give another --out."
+            ) from None
+        except OSError as reason:
+            raise self._unwritable(reason) from None
+        try:
+            self._refuse_another_batch()
+            parts = sorted(self._parts.glob("*.parquet"))
+            self.done = {sha256: duration_s for part in parts for sha256, duration_s in _read(part)}
+            self._free = (part for number in count(1) if not (part := self._part(number)).exists())
+            self.say()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._lock.release()
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Write rows as one more part."""
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, self._schema), file)
+        self._write(next(self._free), file.getvalue())
+        self.done |= {row["sha256"]: row["duration_s"] for row in rows}
+
+    def list_files(self, files: list[tuple[str, str]]) -> None:
+        """Write recordings.parquet: the (path, SHA-256) of every file, whose equals are in the results once."""
+        paths, hashes = zip(*files, strict=True) if files else ((), ())
+        file = io.BytesIO()
+        pq.write_table(pa.table({"path": pa.array(paths, pa.string()), "sha256": pa.array(hashes, pa.string())}), file)
+        self._write(self.folder / "recordings.parquet", file.getvalue())
+
+    def list_failures(self, failures: list[tuple[str, str, str]]) -> None:
+        """Write failures.csv: path, SHA-256 where the file could be read, and reason of each."""
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(("path", "sha256", "reason"))
+        table.writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in failures)
+        self._write(self.folder / "failures.csv", text.getvalue().encode("utf-8-sig", errors="replace"))
+
+    def say(self, **more: Any) -> None:
+        """Write batch.json, with more to say."""
+        self.about |= more
+        text = json.dumps(self.about, indent=2, ensure_ascii=False) + "\n"
+        self._write(self.folder / "batch.json", text.encode(errors="replace"))
+
+    def _part(self, number: int) -> Path:
+        return self._parts / f"part-{number:06d}.parquet"
+
+    def _refuse_another_batch(self) -> None:
+        file = self.folder / "batch.json"
+        if not file.exists():
+            if any(self._parts.iterdir()):
+                raise BatchRefused(f"{self.folder} holds results, but not of which batch. Give another --out.")
+            return
+        try:
+            earlier = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise BatchRefused(f"{file} cannot be read, which says what is there. Give another --out.") from None
+        now = json.loads(json.dumps(self.about))
+        for key, words in PLACE_MODEL_SETTINGS.items():
+            before = earlier.get(key) if isinstance(earlier, dict) else None
+            if before != now[key]:
+                raise BatchRefused(f"{self.folder} holds a batch {words}. Give another --out, or ask as before.")
+
+    def _write(self, file: Path, data: bytes) -> None:
+        half_written = file.with_name(f".{file.name}.part")
+        try:
+            with half_written.open("wb") as output:
+                output.write(data)
+                output.flush()
+                os.fsync(output.fileno())
+            os.replace(half_written, file)
+        except OSError as reason:
+            raise self._unwritable(reason) from None
+
+    def _unwritable(self, reason: OSError) -> BatchRefused:
+        return BatchRefused(
+            f"{self.folder} cannot be written ({reason.strerror}). Make room there, or give another --out."
+        )
+
+
+def _read(part: Path) -> list[tuple[str, float]]:
+    try:
+        table = pq.read_table(part, columns=["sha256", "duration_s"])
+    except (OSError, pa.ArrowException) as reason:
+        raise BatchRefused(
+            f"{part} is damaged ({str(reason).splitlines()[0]}). Delete it, and its recordings are analysed again."
+        ) from None
+    return list(zip(table["sha256"].to_pylist(), table["duration_s"].to_pylist(), strict=True))

@@ -1,0 +1,202 @@
+"""The way of a batch: found, compared with what is done, analysed by the engine's workers, written."""
+
+import platform
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from joblib import cpu_count
+
+from ser_core import __version__
+from ser_core.batch.chunk import Chunk, Outcome, Work, identity_of
+from ser_core.batch.local_engine import Outcomes, local_engine
+from ser_core.batch.recordings import Found, find_recordings
+from ser_core.batch.results import ResultsFolder, columns
+from ser_core.checkpoint import find_model, load_model
+from ser_core.emotions import emotion_index
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.explanation import EXPLAINERS
+from ser_core.settings import AnalysisSettings
+
+ENGINES = ("local", "dask")
+#: What a killed run has to do again, at most, for each worker; explaining one takes as long as hearing a hundred.
+AT_ONCE, EXPLAINED_AT_ONCE = 16, 4
+DIED = "The process that analysed it died, twice. Look at its memory, or leave the recording out."
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What a run of a batch leaves.
+
+    Attributes
+    ----------
+    files : int
+        That were found.
+    recordings : int
+        Different ones among those that could be read; equal files are one.
+    done : int
+        Recordings that are in the results, from this run or an earlier one.
+    new : int
+        From this run.
+    failed : int
+        Files and recordings that failed in this run; each run tries them again.
+    audio_s : float
+        Duration of all that is done, in seconds.
+    seconds : float
+        That this run took.
+    """
+
+    files: int
+    recordings: int
+    done: int
+    new: int
+    failed: int
+    audio_s: float
+    seconds: float
+
+
+def run_batch(
+    place: Path,
+    model: str,
+    settings: AnalysisSettings,
+    out: Path,
+    *,
+    engine: str = "local",
+    scheduler: str | None = None,
+    workers: int | None = None,
+    at_once: int | None = None,
+    progress: Callable[[float, str], None] = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> BatchCounts:
+    """Analyse every recording of a folder or a manifest once; what `out` holds already is not done again.
+
+    Parameters
+    ----------
+    place : Path
+        A folder, searched for audio, or a CSV manifest as `ser_core.corpora.manifest` reads it.
+    model : str
+        Name or folder.
+    engine : {"local", "dask"}
+    scheduler : str, optional
+        Address of a Dask cluster's; without it the engine `dask` starts processes of its own.
+    workers : int, optional
+        How many processes; as many as there are cores where not given. They share the cores.
+    at_once : int, optional
+        Recordings in a chunk, and so in a Parquet file.
+    cancelled : callable
+        Asked after every chunk.
+
+    Raises
+    ------
+    BatchRefused
+        If there is no audio, `out` holds another batch, or the cluster is not there; what is done is kept.
+    CorpusRefused, ModelRefused, SettingsRefused
+        If the manifest, the model or the settings are refused.
+    Cancelled
+    """
+    began = time.monotonic()
+    workers = _checked(engine, scheduler, workers, settings)
+    classifier = load_model(model)
+    if settings.emotion is not None:
+        emotion_index(settings.emotion, classifier.emotions)
+    threads = 1 if scheduler else max(1, cpu_count() // workers)
+    work = Work(str(find_model(model).resolve()), identity_of(classifier), settings, threads)
+    about = {
+        "place": str(place.resolve()).encode(errors="replace").decode(),
+        "model_name": classifier.name,
+        "model": work.model,
+        "settings": asdict(settings),
+        "engine": {"name": engine, "workers": None if scheduler else workers, "threads_per_worker": threads},
+        "versions": _versions(engine),
+    }
+    with _engine(engine, scheduler, workers) as outcomes:
+        found = find_recordings(place, progress)
+        with ResultsFolder(out, about, columns(classifier.emotions, settings.explain)) as results:
+            at_once = at_once or (EXPLAINED_AT_ONCE if settings.explain else AT_ONCE)
+            return _analyse_all(found, results, outcomes, work, at_once, began, progress, cancelled)
+
+
+def _analyse_all(
+    found: Found,
+    results: ResultsFolder,
+    outcomes: Outcomes,
+    work: Work,
+    at_once: int,
+    began: float,
+    progress: Callable[[float, str], None],
+    cancelled: Callable[[], bool],
+) -> BatchCounts:
+    results.list_files([(found.named(path), sha256) for sha256, paths in found.files.items() for path in paths])
+    failures = [(found.named(path), "", reason) for path, reason in found.failures]
+    results.list_failures(failures)
+    todo = [(sha256, str(paths[0])) for sha256, paths in found.files.items() if sha256 not in results.done]
+    waiting = deque(Chunk(tuple(todo[start : start + at_once])) for start in range(0, len(todo), at_once))
+    tried = 0
+    counts = _counts(found, results, len(todo), failures, began)
+    results.say(counts=asdict(counts))
+    for chunk, outcome in outcomes(waiting, work):
+        if outcome is None and not chunk.again:  # one recording is to blame, or none: each is tried by itself
+            waiting.extend(Chunk((recording,), again=True) for recording in chunk.recordings)
+            continue
+        outcome = outcome or Outcome([], {sha256: DIED for sha256, _ in chunk.recordings})
+        if outcome.rows:
+            results.add([row | {"path": found.named(found.files[row["sha256"]][0])} for row in outcome.rows])
+        if outcome.failures:
+            failures += [(found.named(found.files[sha256][0]), sha256, why) for sha256, why in outcome.failures.items()]
+            results.list_failures(failures)
+        tried += len(chunk.recordings)
+        counts = _counts(found, results, len(todo), failures, began)
+        results.say(counts=asdict(counts))
+        progress(tried / len(todo), f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
+        if cancelled():
+            raise Cancelled("Stopped; what is done is kept, and the same batch goes on from there.")
+    return counts
+
+
+def _counts(
+    found: Found, results: ResultsFolder, todo: int, failures: list[tuple[str, str, str]], began: float
+) -> BatchCounts:
+    done = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
+    return BatchCounts(
+        files=sum(map(len, found.files.values())) + len(found.failures),
+        recordings=len(found.files),
+        done=len(done),
+        new=len(done) - (len(found.files) - todo),
+        failed=len(failures),
+        audio_s=round(sum(done), 3),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _checked(engine: str, scheduler: str | None, workers: int | None, settings: AnalysisSettings) -> int:
+    """Return how many processes are asked for."""
+    if engine not in ENGINES:
+        raise SettingsRefused(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
+    if scheduler is not None and (engine != "dask" or workers is not None):
+        raise SettingsRefused(
+            "A scheduler's address goes with the engine dask, and its cluster has its own workers; "
+            "leave the address or the number of workers out."
+        )
+    if workers is not None and workers < 1:
+        raise SettingsRefused(f"{workers} workers do nothing; ask for at least 1.")
+    if unknown := sorted(set(settings.explain) - set(EXPLAINERS)):
+        raise SettingsRefused(f"There is no explainer '{unknown[0]}'; choose of {', '.join(EXPLAINERS)}.")
+    return workers or cpu_count()
+
+
+def _engine(engine: str, scheduler: str | None, workers: int) -> AbstractContextManager[Outcomes]:
+    if engine == "local":
+        return local_engine(workers)
+    from ser_core.batch.dask_engine import dask_engine  # takes a second, which other commands need not wait
+
+    return dask_engine(scheduler, workers)
+
+
+def _versions(engine: str) -> dict[str, str]:
+    packages = ("torch", "numpy", "soxr", "onnxruntime", *(("distributed",) if engine == "dask" else ()))
+    versions = {"ser_core": __version__, "python": platform.python_version()}
+    return versions | {package: version(package) for package in packages}

@@ -1,0 +1,58 @@
+"""`batch`: thousands of recordings, by several processes or machines, into one table."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ser_core.batch.run import ENGINES, run_batch
+from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, whole_number
+from ser_core.explanation import EXPLAINERS
+from ser_core.settings import AnalysisSettings
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    batch = commands.add_parser(
+        "batch", help="analyse thousands of recordings, each once, into a table; a run that was stopped goes on"
+    )
+    batch.add_argument(
+        "place", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists it"
+    )
+    batch.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    batch.add_argument(
+        "--explain",
+        type=some_of(EXPLAINERS),
+        default=(),
+        metavar=",".join(EXPLAINERS),
+        help="add focus regions; default: none",
+    )
+    batch.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks")
+    batch.add_argument("--engine", choices=ENGINES, default="local", help="processes of this machine, or Dask's")
+    batch.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; its workers see the same paths")
+    batch.add_argument("--workers", type=int, metavar="N", help="processes on this machine; default: one a core")
+    batch.add_argument("--out", type=Path, required=True, metavar="DIR")
+    batch.set_defaults(run=_batch)
+
+
+def _batch(asked: argparse.Namespace) -> int:
+    try:
+        counts = run_batch(
+            asked.place,
+            model_or_default(asked.model),
+            AnalysisSettings(explain=asked.explain, seed=asked.seed),
+            asked.out,
+            engine=asked.engine,
+            scheduler=asked.scheduler,
+            workers=asked.workers,
+            progress=printed_progress(),
+        )
+    except KeyboardInterrupt:
+        print(f"Stopped. What is done is kept in {asked.out}; the same command goes on from there.", file=sys.stderr)
+        return 130
+    print(
+        f"{counts.done} of {counts.recordings} recordings ({counts.files} files) are done, {counts.new} of them now, "
+        f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of sound: {asked.out / 'results'}"
+    )
+    if counts.failed:
+        print(f"{counts.failed} failed; {asked.out / 'failures.csv'} says why.", file=sys.stderr)
+    return 2 if counts.failed else 0
