@@ -1,7 +1,6 @@
 """The engine `dask`: processes of this machine, or a cluster whose scheduler has an address."""
 
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
 
 from ser_core.batch.chunk import Chunk, Outcome, Work, analyse_chunk
-from ser_core.batch.local_engine import Outcomes
+from ser_core.batch.local_engine import Outcomes, children_deaf_to_ctrl_c
 from ser_core.errors import BatchRefused, SerError
 
 CONNECT_S = 5
@@ -59,9 +58,7 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Outcomes]:
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[Client]:
-    # Ctrl-C in a terminal goes to every process; those of a thread that does not hear of it inherit that.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with children_deaf_to_ctrl_c():
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -69,19 +66,17 @@ def _cluster(workers: int) -> Iterator[Client]:
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with cluster, Client(cluster, set_as_default=False) as client:
+    with cluster, Client(cluster) as client:
         yield client
 
 
 @contextmanager
 def _client(scheduler: str) -> Iterator[Client]:
     try:
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+        client = Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError, RuntimeError):
         raise BatchRefused(
-            f"No Dask scheduler answers at {scheduler!r}. Start one with: dask scheduler; give the address that it names."
+            f"No Dask scheduler answers at {scheduler!r}. Start one (dask scheduler) and give its address."
         ) from None
     with client:
         yield client

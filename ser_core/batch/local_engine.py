@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.synchronize import Event
 
 from ser_core.batch.chunk import Chunk, Outcome, Work, analyse_chunk
@@ -56,13 +56,20 @@ def local_engine(workers: int) -> Iterator[Outcomes]:
 
 def _process(stopped: Event) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(1, mp_context=SPAWN, initializer=_begin, initargs=(stopped,))
-    # Ctrl-C in a terminal goes to every process; a new one inherits that it is not to hear of it.
+    with children_deaf_to_ctrl_c():
+        executor.submit(int)
+    return executor
+
+
+@contextmanager
+def children_deaf_to_ctrl_c() -> Iterator[None]:
+    """Start processes, or threads that start some, which do not hear what a terminal tells all processes at once."""
+    resource_tracker.ensure_running()  # unblocks the signal when it starts
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        executor.submit(int)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    return executor
 
 
 def _begin(stopped: Event) -> None:

@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from ser_core.annotations.formats.table import FORMULA
 from ser_core.errors import BatchRefused
 
-PLACE_MODEL_SETTINGS = {
+#: What must not change from run to run, and what a batch is where it has.
+FIXED = {
     "place": "of other recordings",
     "model": "with another model",
     "settings": "with other settings",
@@ -131,7 +132,7 @@ class ResultsFolder:
         except (OSError, ValueError):
             raise BatchRefused(f"{file} cannot be read, which says what is there. Give another --out.") from None
         now = json.loads(json.dumps(self.about))
-        for key, words in PLACE_MODEL_SETTINGS.items():
+        for key, words in FIXED.items():
             before = earlier.get(key) if isinstance(earlier, dict) else None
             if before != now[key]:
                 raise BatchRefused(f"{self.folder} holds a batch {words}. Give another --out, or ask as before.")

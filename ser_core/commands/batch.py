@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
         "batch", help="analyse thousands of recordings, each once, into a table; a run that was stopped goes on"
     )
     batch.add_argument(
-        "place", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists it"
+        "place", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists some"
     )
     batch.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
     batch.add_argument(

@@ -1,0 +1,576 @@
+"""Batches: each recording once, whatever dies; workers are real processes unless a test says otherwise."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+
+from ser_core.audio import read_recording
+from ser_core.batch import chunk as chunks
+from ser_core.batch import run
+from ser_core.batch.chunk import analyse_chunk
+from ser_core.batch.results import ResultsFolder
+from ser_core.batch.run import run_batch
+from ser_core.checkpoint import load_model, save_model
+from ser_core.command_line import main
+from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefused
+from ser_core.networks.yamnet import YAMNet
+from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
+from tests.conftest import voice_like
+from tests.running_app import ROOT
+from tests.tiny_networks import EMOTIONS, fresh
+
+SETTINGS = AnalysisSettings(explain=("grad_cam",))
+RECORDINGS = 12
+MORE = 24
+PATIENCE_S = 120
+
+
+def save_small_model(folder, seed=0):
+    card = {"architecture": "yamnet", "emotions": list(EMOTIONS), "front_end": asdict(FrontEnd()), "temperature": 1.0}
+    save_model(folder, fresh(YAMNet, seed=seed), card, [("0" * 64, "corpus:1")], "# small\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_small_model(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Twelve recordings; one of them is there twice, and a file that is no sound."""
+    folder = tmp_path_factory.mktemp("recordings")
+    (folder / "deep" / "er").mkdir(parents=True)
+    for number in range(RECORDINGS):
+        path = folder / ("deep/er" if number % 2 else "") / f"{number:02d}.flac"
+        soundfile.write(path, voice_like(0.8 + 0.1 * number, 16_000, seed=number), 16_000)
+    shutil.copy(folder / "00.flac", folder / "deep" / "copy of 00.flac")
+    (folder / "text.wav").write_text("this is no sound")
+    return folder
+
+
+def batch(place, model, out, **more):
+    return run_batch(place, str(model), SETTINGS, out, **({"at_once": 1} | more))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place, model, tmp_path_factory):
+    """The folder of a run by two local processes that nothing happened to, and its counts."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    return out, batch(place, model, out, workers=2, at_once=5)
+
+
+def table(out):
+    """Return all rows as Parquet's readers give them, in the order of the recordings' hashes."""
+    return pd.read_parquet(out / "results").sort_values("sha256").reset_index(drop=True)
+
+
+def failures(out):
+    with (out / "failures.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_as_undisturbed(out, undisturbed):
+    """All recordings once, none lost, none twice, and the same figures to the last bit."""
+    pd.testing.assert_frame_equal(table(out), table(undisturbed[0]), check_exact=True)
+    assert [failed["path"] for failed in failures(out)] == ["text.wav"]
+
+
+class Once:
+    """A progress that does something after the first chunk, while others are still under way."""
+
+    def __init__(self, action):
+        self.action, self.fractions = action, []
+
+    def __call__(self, fraction, text):
+        if not fraction:
+            return
+        if not self.fractions:
+            assert fraction < 0.5
+            self.action()
+        self.fractions.append(fraction)
+
+
+# --- what comes out ---
+
+
+def test_figures_and_focus_are_those_of_the_pipeline(place, model, undisturbed):
+    rows = {row["path"]: row for row in table(undisturbed[0]).to_dict("records")}
+    classifier = load_model(model)
+    for path in ("00.flac", "deep/er/07.flac"):
+        analysis = analyse_recording(read_recording(place / path), classifier, SETTINGS)
+        row = rows[path]
+        assert row["sha256"] == analysis.recording.sha256
+        assert (row["duration_s"], row["sample_rate_hz"]) == (analysis.recording.duration_s, 16_000)
+        assert (row["emotion"], row["verdict"]) == (analysis.emotion, analysis.verdict)
+        assert list(row["warnings"]) == list(analysis.warnings)
+        # Threads share sums in another order, and bfloat16 has steps.
+        assert [row[f"p_{emotion}"] for emotion in EMOTIONS] == pytest.approx(analysis.scores.recording, abs=0.01)
+        found = [(focus["start_s"], focus["end_s"]) for focus in row["focus_grad_cam"]]
+        expected = [(focus.region.start_s, focus.region.end_s) for focus in analysis.focus]
+        assert len(found) == len(expected) > 0
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, abs=0.02)
+
+
+def test_equal_files_are_analysed_once_and_both_are_named(place, undisturbed):
+    out, counts = undisturbed
+    assert (counts.files, counts.recordings, counts.done) == (RECORDINGS + 2, RECORDINGS + 1, RECORDINGS)
+    assert table(out)["sha256"].is_unique
+    files = pd.read_parquet(out / "recordings.parquet")
+    twins = files[files["sha256"] == files.set_index("path")["sha256"]["00.flac"]]
+    assert sorted(twins["path"]) == ["00.flac", "deep/copy of 00.flac"]
+    assert set(table(out)["sha256"]) < set(files["sha256"])
+    assert len(files) == counts.files
+
+
+def test_what_failed_is_listed_with_its_reason_and_costs_nobody_else(undisturbed):
+    out, counts = undisturbed
+    (failed,) = failures(out)
+    assert (failed["path"], counts.failed) == ("text.wav", 1)
+    assert failed["reason"].startswith("this is not audio that can be read")
+    assert len(failed["sha256"]) == 64
+    assert len(table(out)) == RECORDINGS
+
+
+def test_batch_json_says_what_made_the_results(model, undisturbed):
+    out, counts = undisturbed
+    about = json.loads((out / "batch.json").read_text())
+    assert about["model"]["sha256"] == load_model(model).sha256
+    assert about["settings"]["explain"] == ["grad_cam"]
+    assert about["counts"] == asdict(counts)
+    assert about["versions"]["torch"] == torch.__version__
+    assert counts.audio_s == pytest.approx(sum(0.8 + 0.1 * number for number in range(RECORDINGS)))
+
+
+def test_no_file_is_left_half_written(undisturbed):
+    names = [path.name for path in undisturbed[0].rglob("*") if path.is_file() and path.name != ".lock"]
+    assert not [name for name in names if name.startswith(".")]
+    assert sum(len(pq.read_table(part)) for part in (undisturbed[0] / "results").iterdir()) == RECORDINGS
+    assert len(list((undisturbed[0] / "results").iterdir())) == 3
+
+
+# --- engines, and what dies ---
+
+
+def test_dask_gives_the_table_of_local_processes(place, model, undisturbed, tmp_path):
+    counts = batch(place, model, tmp_path / "out", engine="dask", workers=2)
+    assert counts.new == RECORDINGS
+    assert_as_undisturbed(tmp_path / "out", undisturbed)
+
+
+def wait_until(true, process=None):
+    for _ in range(PATIENCE_S * 20):
+        if true():
+            return
+        assert process is None or process.poll() is None, "the process has ended early"
+        time.sleep(0.05)
+    raise TimeoutError("it did not happen")
+
+
+@contextmanager
+def cluster(folder, workers):
+    """Start a scheduler and so many workers, each a process; yield the address, the scheduler and the workers."""
+    about, log = folder / "scheduler.json", (folder / "cluster.log").open("wb")
+    started = []
+
+    def start(module, *arguments):
+        command = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *arguments]
+        # A lost worker is known to be lost within seconds on any machine: its connection ends.
+        started.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+
+    try:
+        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(about))
+        wait_until(about.exists, started[0])
+        wait_until(lambda: about.read_text().strip().endswith("}"), started[0])
+        address = json.loads(about.read_text())["address"]
+        for _ in range(workers):
+            start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+        yield address, started[0], started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def test_a_cluster_that_loses_a_worker_mid_run_loses_no_recording_and_does_none_twice(
+    place, model, undisturbed, tmp_path
+):
+    with cluster(tmp_path, workers=3) as (address, _, workers):
+        kill = Once(workers[0].kill)
+        counts = batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=kill)
+        assert workers[0].wait(PATIENCE_S) == -signal.SIGKILL
+        assert [worker.poll() for worker in workers[1:]] == [None, None]
+    assert counts.new == RECORDINGS
+    assert_as_undisturbed(tmp_path / "out", undisturbed)
+
+
+def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(place, model, undisturbed, tmp_path):
+    gone = pytest.raises(BatchRefused, match="scheduler is gone")
+    with cluster(tmp_path, workers=1) as (address, scheduler, _), gone:
+        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=Once(scheduler.kill))
+    before = len(table(tmp_path / "out"))
+    assert 0 < before < RECORDINGS
+    assert batch(place, model, tmp_path / "out", workers=1, at_once=5).new == RECORDINGS - before
+    assert_as_undisturbed(tmp_path / "out", undisturbed)
+
+
+def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model, undisturbed, tmp_path):
+    def kill_one():
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        assert len(workers) == 2
+        workers[0].kill()
+
+    kill = Once(kill_one)
+    batch(place, model, tmp_path / "out", workers=2, at_once=2, progress=kill)
+    assert kill.fractions[-1] == 1
+    assert_as_undisturbed(tmp_path / "out", undisturbed)
+
+
+@contextmanager
+def command(place, model, out, *more):
+    """Start the command as a terminal does, in a group of its own, and wait for its first results."""
+    line = [sys.executable, "-m", "ser_core", "batch", str(place), "--model", str(model), "--out", str(out), *more]
+    process = subprocess.Popen(
+        line, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    family = []
+    try:
+        wait_until(lambda: list((out / "results").glob("*.parquet")), process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert family
+        yield process
+        wait_until(lambda: not [child for child in family if child.is_running()])
+    finally:
+        for child in [process, *family]:
+            if psutil.pid_exists(child.pid):
+                child.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def longer(place, tmp_path_factory):
+    """A place of more chunks than are done at once."""
+    folder = tmp_path_factory.mktemp("longer")
+    shutil.copytree(place, folder, dirs_exist_ok=True)
+    for number in range(MORE):
+        soundfile.write(folder / f"more{number}.flac", voice_like(2.0, 16_000, seed=100 + number), 16_000)
+    return folder
+
+
+def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    explained = ("--explain", "grad_cam", "--workers", "2")
+    with command(longer, model, out, *explained) as process:
+        process.kill()
+        process.wait()
+    kept = {part: part.read_bytes() for part in (out / "results").glob("*.parquet")}
+    done = sum(len(pq.read_table(part)) for part in kept)
+    assert 0 < done < RECORDINGS + MORE
+    arguments = ["batch", str(longer), "--model", str(model), *explained]
+    assert main([*arguments, "--out", str(out)]) == 2
+    assert {part: part.read_bytes() for part in kept} == kept
+    assert json.loads((out / "batch.json").read_text())["counts"]["new"] == RECORDINGS + MORE - done
+    assert main([*arguments, "--out", str(whole)]) == 2
+    pd.testing.assert_frame_equal(table(out), table(whole), check_exact=True)
+    assert len(table(out)) == RECORDINGS + MORE
+
+
+@pytest.mark.parametrize("engine", run.ENGINES)
+def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model, tmp_path, engine):
+    out = tmp_path / "out"
+    with command(longer, model, out, "--explain", "grad_cam", "--workers", "1", "--engine", engine) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    lines = [line for line in said.splitlines() if " %  " not in line]
+    assert lines == [f"Stopped. What is done is kept in {out}; the same command goes on from there."]
+    assert 0 < len(table(out)) < RECORDINGS + MORE
+
+
+def threads_in(folder, threads):
+    chunks._model(folder, threads)
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_worker_computes_with_its_share_of_the_cores(model, threads):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        assert process.submit(threads_in, str(model), threads).result() == threads
+
+
+# --- the way of a batch, with an engine in this process ---
+
+
+class InThisProcess:
+    """An engine that remembers what was analysed; a chunk with one of `deadly` kills its worker."""
+
+    def __init__(self, deadly=()):
+        self.analysed, self.deadly, self.deaths = Counter(), set(deadly), 0
+
+    def __call__(self, *asked):
+        return self
+
+    def __enter__(self):
+        return self.outcomes
+
+    def __exit__(self, *error):
+        return None
+
+    def outcomes(self, waiting, work):
+        while waiting:
+            chunk = waiting.popleft()
+            names = [Path(path).name for _, path in chunk.recordings]
+            if self.deadly & set(names):
+                self.deaths += 1
+                yield chunk, None
+                continue
+            self.analysed.update(names)
+            yield chunk, analyse_chunk(chunk, work)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    one = InThisProcess()
+    monkeypatch.setattr(run, "_engine", one)
+    return one
+
+
+def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_not(place, model, tmp_path, engine):
+    engine.deadly = {"02.flac"}
+    counts = batch(place, model, tmp_path / "out", at_once=20)
+    assert engine.deaths == 2
+    assert (counts.done, counts.failed) == (RECORDINGS - 1, 2)
+    reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
+    assert reasons["02.flac"].startswith("The process that analysed it died")
+    assert "text.wav" in reasons
+
+
+def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(place, model, tmp_path, engine):
+    engine.deadly = {"02.flac", "03.flac"}
+    batch(place, model, tmp_path / "out", at_once=4)
+    engine.deadly, engine.analysed = {"02.flac"}, Counter()
+    counts = batch(place, model, tmp_path / "out", at_once=4)
+    assert engine.analysed == {"03.flac": 1, "text.wav": 1}
+    assert (counts.new, counts.done, counts.failed) == (1, RECORDINGS - 1, 2)
+
+
+def test_a_folder_that_has_grown_costs_only_what_is_new(place, model, tmp_path, engine):
+    grown = tmp_path / "grown"
+    shutil.copytree(place, grown)
+    batch(grown, model, tmp_path / "out", at_once=4)
+    engine.analysed.clear()
+    shutil.copy(place / "02.flac", grown / "another name.flac")
+    soundfile.write(grown / "new.wav", voice_like(1.0, 16_000, seed=50), 16_000)
+    counts = batch(grown, model, tmp_path / "out", at_once=4)
+    assert engine.analysed == {"new.wav": 1, "text.wav": 1}
+    assert (counts.files, counts.recordings, counts.done, counts.new) == (16, 14, 13, 1)
+
+
+def test_an_unforeseen_error_costs_only_its_recording_and_one_line(place, model, tmp_path, engine, monkeypatch):
+    def analyse(recording, *more, **named):
+        if recording.name == "04.flac":
+            raise RuntimeError("out of\n   luck")
+        return analyse_recording(recording, *more, **named)
+
+    monkeypatch.setattr(chunks, "analyse_recording", analyse)
+    assert batch(place, model, tmp_path / "out", at_once=20).done == RECORDINGS - 1
+    reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
+    assert reasons["04.flac"] == "RuntimeError: out of luck"
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_not_given_the_other_s_figures(place, model, tmp_path, engine):
+    changing = tmp_path / "changing"
+    shutil.copytree(place, changing)
+
+    def change():
+        shutil.copy(changing / "00.flac", changing / "10.flac")
+
+    batch(changing, model, tmp_path / "out", progress=Once(change))
+    reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
+    assert "has changed since" in reasons["10.flac"]
+    assert len(table(tmp_path / "out")) == RECORDINGS - 1
+
+
+def test_a_manifest_says_which_recordings_and_its_wrong_rows_are_failures(place, model, tmp_path, engine):
+    manifest = tmp_path / "list.csv"
+    for name in ("00.flac", "02.flac", "04.flac"):
+        shutil.copy(place / name, tmp_path / name)
+    rows = "00.flac,anger,anna\n02.flac,sadness,ben\nmissing.flac,joy,ben\n=cmd.flac,joy,ben\n"
+    manifest.write_text("path,emotion,speaker\n" + rows)
+    counts = batch(manifest, model, tmp_path / "out")
+    assert sorted(table(tmp_path / "out")["path"]) == ["00.flac", "02.flac"]
+    assert (counts.recordings, counts.failed) == (2, 2)
+    reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
+    assert reasons["missing.flac"].startswith("row 4: there is no file")
+    assert "'=cmd.flac" in reasons  # a spreadsheet would run it
+
+
+def test_each_explainer_gets_its_own_column_of_focus(place, model, tmp_path, engine):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(place / "00.flac", alone)
+    settings = AnalysisSettings(explain=("lime", "grad_cam"), lime=LimeSettings(masks=8), seed=3)
+    run_batch(alone, str(model), settings, tmp_path / "out", workers=1)
+    (row,) = table(tmp_path / "out").to_dict("records")
+    classifier = load_model(model)
+    analysis = analyse_recording(read_recording(alone / "00.flac"), classifier, settings)
+    for method in settings.explain:
+        expected = with_focus(analysis, analysis.explanations[method], settings).focus
+        assert [focus["start_s"] for focus in row[f"focus_{method}"]] == [f.region.start_s for f in expected]
+        assert [focus["share"] for focus in row[f"focus_{method}"]] == pytest.approx([f.share for f in expected])
+
+
+def test_a_batch_that_is_cancelled_keeps_what_is_done(place, model, tmp_path, engine):
+    with pytest.raises(Cancelled, match="goes on from there"):
+        batch(place, model, tmp_path / "out", at_once=3, cancelled=lambda: True)
+    assert len(table(tmp_path / "out")) == 3
+
+
+def test_progress_tells_how_much_is_done_and_ends_with_all(place, model, tmp_path, engine):
+    told = []
+    batch(place, model, tmp_path / "out", at_once=5, progress=lambda *said: told.append(said))
+    assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
+    assert told[-1][1] == "12 of 13 recordings, 1 failed"
+
+
+# --- refusals ---
+
+
+def test_a_folder_without_audio_is_refused_and_nothing_is_written(model, tmp_path, engine):
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", tmp_path / "missing"):
+        with pytest.raises(BatchRefused, match="No audio was found under"):
+            batch(place, model, tmp_path / "out")
+    with pytest.raises(CorpusRefused, match="cannot be read as CSV"):
+        batch(tmp_path / "missing.csv", model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_model_other_settings_or_another_place_are_refused_at_a_resume(place, model, tmp_path, engine):
+    out = tmp_path / "out"
+    batch(place, model, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    other = save_small_model(tmp_path / "small", seed=1)
+    with pytest.raises(BatchRefused, match="holds a batch with another model"):
+        batch(place, other, out)
+    with pytest.raises(BatchRefused, match="holds a batch with other settings"):
+        run_batch(place, str(model), AnalysisSettings(explain=()), out)
+    with pytest.raises(BatchRefused, match="holds a batch of other recordings"):
+        batch(place / "deep", model, out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert batch(place, shutil.copytree(model, tmp_path / "moved"), out).new == 0
+
+
+def test_a_worker_with_another_model_ends_the_batch(place, model, tmp_path, engine, monkeypatch):
+    monkeypatch.setattr(run, "identity_of", lambda classifier: chunks.identity_of(classifier) | {"temperature": 2.0})
+    with pytest.raises(BatchRefused, match=r"The model small on .* is not the one"):
+        batch(place, model, tmp_path / "out")
+
+
+def test_a_second_run_into_the_same_folder_is_refused(place, model, tmp_path, engine):
+    def begin_another():
+        with pytest.raises(BatchRefused, match="Another run writes into"):
+            batch(place, model, tmp_path / "out")
+
+    assert batch(place, model, tmp_path / "out", progress=Once(begin_another)).done == RECORDINGS
+
+
+def test_a_damaged_part_is_named_and_its_recordings_come_again_once_it_is_deleted(place, model, tmp_path, engine):
+    batch(place, model, tmp_path / "out", at_once=4)
+    whole = table(tmp_path / "out")
+    part = tmp_path / "out" / "results" / "part-000002.parquet"
+    part.write_bytes(part.read_bytes()[:-5])
+    with pytest.raises(BatchRefused, match=r"part-000002.parquet is damaged .* Delete it"):
+        batch(place, model, tmp_path / "out", at_once=4)
+    part.unlink()
+    assert batch(place, model, tmp_path / "out", at_once=4).new == 4
+    pd.testing.assert_frame_equal(table(tmp_path / "out"), whole)
+
+
+def test_results_of_unknown_origin_are_left_alone(place, model, tmp_path, engine):
+    batch(place, model, tmp_path / "out")
+    (tmp_path / "out" / "batch.json").write_text("[")
+    with pytest.raises(BatchRefused, match="cannot be read"):
+        batch(place, model, tmp_path / "out")
+    (tmp_path / "out" / "batch.json").unlink()
+    with pytest.raises(BatchRefused, match="not of which batch"):
+        batch(place, model, tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, engine, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BatchRefused, match="cannot be written"):
+        batch(place, model, tmp_path / "file" / "out")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BatchRefused, match="No space left on device"):
+        batch(place, model, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"engine": "spark"}, "no engine 'spark'"),
+        ({"scheduler": "127.0.0.1:8786"}, "goes with the engine dask"),
+        ({"engine": "dask", "scheduler": "127.0.0.1:8786", "workers": 2}, "has its own workers"),
+        ({"workers": 0}, "0 workers do nothing"),
+        ({"settings": AnalysisSettings(explain=("magic",))}, "no explainer 'magic'"),
+        ({"settings": AnalysisSettings(emotion="boredom")}, "does not know the emotion"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_path, asked, said):
+    settings = asked.pop("settings", SETTINGS)
+    with pytest.raises(SettingsRefused, match=said):
+        run_batch(place, str(model), settings, tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "127.0.0.1:notaport"])
+def test_an_unknown_scheduler_is_one_sentence(place, model, tmp_path, capfd, address):
+    arguments = ["batch", str(place), "--model", str(model), "--engine", "dask", "--scheduler", address]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    said = capfd.readouterr()
+    assert said.err == f"No Dask scheduler answers at {address!r}. Start one (dask scheduler) and give its address.\n"
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_without_workers_is_one_sentence(place, model, tmp_path):
+    with cluster(tmp_path, workers=0) as (address, _, _), pytest.raises(BatchRefused, match="has no workers"):
+        batch(place, model, tmp_path / "out", engine="dask", scheduler=address)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_is_free_again_when_it_was_refused(tmp_path):
+    about = {"place": "a", "model": {}, "settings": {}}
+    schema = run.columns(EMOTIONS, ())
+    with ResultsFolder(tmp_path / "out", about, schema):
+        pass
+    with pytest.raises(BatchRefused, match="of other recordings"):
+        ResultsFolder(tmp_path / "out", about | {"place": "b"}, schema)
+    with ResultsFolder(tmp_path / "out", about, schema) as results:
+        assert results.done == {}
