@@ -103,8 +103,9 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 @cache
 def _model(folder: str, threads: int) -> Classifier:
     """Load a model once for the life of a worker, which shares the cores with others from then on."""
-    threadpool_limits(threads)
-    return load_model(folder)
+    classifier = load_model(folder)
+    threadpool_limits(threads)  # after torch has computed once, at which it sets its number of threads itself
+    return classifier
 
 
 def _row(

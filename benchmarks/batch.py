@@ -1,0 +1,120 @@
+"""A batch by local processes and by Dask: recordings a second, hours of sound an hour, what ten thousand would cost.
+
+    python benchmarks/batch.py [--quick] [--model NAME] [--price PER_CORE_HOUR] [--json FILE]
+
+Needs SER_CORPORA. Every way analyses the same recordings, and the ways take turns, twice; the better turn counts, since
+other work on the machine only ever slows one down. `first_s` is the time until the workers' first chunk is written:
+start, imports, model. The rate is that of all later chunks; `ten_thousand_h` is the first time and the rest at that
+rate. The price of a core's hour is an example of what a rented one costs: give your own.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from joblib import cpu_count
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._recordings import drawn_evenly, unheard
+from ser_core.batch.run import run_batch
+from ser_core.settings import AnalysisSettings
+
+WAYS = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
+TURNS = 2
+AT_ONCE = 8
+MANY = 10_000
+
+
+def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, float]:
+    """Return what one way took, in this turn."""
+    marks: list[tuple[float, float]] = []
+    began = time.perf_counter()
+
+    def progress(fraction: float, text: str) -> None:
+        if fraction:
+            marks.append((time.perf_counter() - began, fraction))
+
+    with tempfile.TemporaryDirectory() as out:
+        counts = run_batch(
+            place,
+            model,
+            AnalysisSettings(explain=()),
+            Path(out) / "out",
+            engine=engine,
+            workers=workers,
+            at_once=AT_ONCE,
+            progress=progress,
+        )
+    # Every worker's first chunk waits for its imports and its model.
+    (first_s, before), (last_s, _) = marks[workers - 1], marks[-1]
+    return {
+        "recordings": counts.done,
+        "audio_s": counts.audio_s,
+        "first_s": first_s,
+        "recordings_per_s": counts.done * (1 - before) / (last_s - first_s),
+    }
+
+
+def summed_up(turns: list[dict[str, float]], price: float) -> dict[str, Any]:
+    """Return the better turn, and what follows from it."""
+    best = max(turns, key=lambda turn: turn["recordings_per_s"])
+    each_s = best["audio_s"] / best["recordings"]
+    rate = best["recordings_per_s"]
+    hours_an_hour = rate * each_s
+    return {
+        "recordings_per_s": round(rate, 2),
+        "other_turns": [round(turn["recordings_per_s"], 2) for turn in turns if turn is not best],
+        "audio_hours_per_hour": round(hours_an_hour, 1),
+        "first_s": round(best["first_s"], 1),
+        "ten_thousand_h": round((best["first_s"] + MANY / rate) / 3600, 3),
+        # One process computes with all cores too.
+        "price_per_audio_hour": round(price * cpu_count() / hours_an_hour, 5),
+        "price_of_ten_thousand": round(price * cpu_count() * (best["first_s"] + MANY / rate) / 3600, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="48 recordings instead of 400, one turn")
+    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour; an example, in any currency")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    items = drawn_evenly(unheard(asked.model), 48 if asked.quick else 400, seed=0)
+    if not items:
+        return
+    turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, item in enumerate(items):
+            shutil.copy(item.path, Path(folder) / f"{number:04d}{item.path.suffix}")
+        for _ in range(1 if asked.quick else TURNS):
+            for way, (engine, workers) in WAYS.items():
+                turns[way].append(measured(Path(folder), asked.model, engine, workers))
+    ways = {way: summed_up(turns[way], asked.price) for way in WAYS}
+    one = ways["local, 1 process"]["recordings_per_s"]
+    some = turns["local, 1 process"][0]
+    result = {
+        "machine": f"{platform.machine()}, {cpu_count()} cores",
+        "model": asked.model,
+        "torch": torch.__version__,
+        "recordings": some["recordings"],
+        "mean_recording_s": round(some["audio_s"] / some["recordings"], 2),
+        "price_per_core_hour": asked.price,
+        "ways": ways,
+        "ratio_to_local_1": {way: round(found["recordings_per_s"] / one, 2) for way, found in ways.items()},
+    }
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
