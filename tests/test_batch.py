@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,8 +24,9 @@ import torch
 
 from ser_core.audio import read_recording
 from ser_core.batch import chunk as chunks
-from ser_core.batch import run
-from ser_core.batch.chunk import analyse_chunk
+from ser_core.batch import dask_engine, run
+from ser_core.batch.chunk import Work, analyse_chunk
+from ser_core.batch.local_engine import local_engine
 from ser_core.batch.results import ResultsFolder
 from ser_core.batch.run import run_batch
 from ser_core.checkpoint import load_model, save_model
@@ -233,6 +234,32 @@ def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(
     assert 0 < before < RECORDINGS
     assert batch(place, model, tmp_path / "out", workers=1, at_once=5).new == RECORDINGS - before
     assert_as_undisturbed(tmp_path / "out", undisturbed)
+
+
+def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_engine, "WITHOUT_WORKERS_S", 0.5)
+    monkeypatch.setattr(dask_engine, "LOOK_S", 0.5)
+    lost = pytest.raises(BatchRefused, match="lost all its workers")
+    with cluster(tmp_path, workers=1) as (address, _, (worker,)), lost:
+        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=Once(worker.kill))
+    assert 0 < len(table(tmp_path / "out")) < RECORDINGS
+
+
+def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
+    work = Work(str(model), chunks.identity_of(load_model(model)), AnalysisSettings(explain=()), 1)
+    path = place / "00.flac"
+    asked = chunks.Chunk(((read_recording(path).sha256, str(path)),))
+    with local_engine(1) as outcomes:
+        (first,) = outcomes(deque([asked]), work)
+        killed = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        for child in killed:
+            child.kill()
+        psutil.wait_procs(killed, PATIENCE_S)
+        time.sleep(0.5)  # until its pool has noticed
+        (second,) = outcomes(deque([asked]), work)
+    assert len(killed) == 1
+    assert first == second
+    assert [row["sha256"] for row in first[1].rows] == [asked.recordings[0][0]]
 
 
 def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model, undisturbed, tmp_path):

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
@@ -38,34 +39,31 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Outcomes]:
             raise BatchRefused(f"The scheduler at {scheduler} has no workers. Start some with: dask worker.") from None
 
         def outcomes(waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
-            running: dict[Future, Chunk] = {}
-            deserted = None
-            while waiting or running:
-                threads = _threads(client)
-                deserted = None if threads else deserted or time.monotonic()
-                if deserted and time.monotonic() - deserted > WITHOUT_WORKERS_S:
-                    raise BatchRefused(
-                        "The cluster has lost all its workers. Start some, and run the same command again."
-                    )
-                while waiting and len(running) < max(1, CHUNKS_A_THREAD * threads):
-                    chunk = waiting.popleft()
-                    running[client.submit(analyse_chunk, chunk, work, pure=False)] = chunk
-                for future in _ended(running):
-                    yield running.pop(future), _outcome(future)
+            try:
+                yield from _outcomes(client, waiting, work)
+            except (CancelledError, OSError, ValueError):
+                raise BatchRefused(
+                    "The scheduler is gone; what is done is kept. Start it, and run the same command again."
+                ) from None
 
         yield outcomes
 
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[Client]:
-    with children_deaf_to_ctrl_c():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+    try:
+        with children_deaf_to_ctrl_c():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+    except (OSError, RuntimeError) as reason:
+        raise BatchRefused(
+            f"Dask cannot start its processes here ({type(reason).__name__}). Ask for fewer, or take local."
+        ) from None
     with cluster, Client(cluster) as client:
         yield client
 
@@ -82,11 +80,19 @@ def _client(scheduler: str) -> Iterator[Client]:
         yield client
 
 
-def _threads(client: Client) -> int:
-    try:
-        return sum(client.nthreads().values())
-    except (OSError, ValueError):
-        raise _lost() from None
+def _outcomes(client: Client, waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
+    running: dict[Future, Chunk] = {}
+    deserted = None
+    while waiting or running:
+        threads = sum(client.nthreads().values())
+        deserted = None if threads else deserted or time.monotonic()
+        if deserted and time.monotonic() - deserted > WITHOUT_WORKERS_S:
+            raise BatchRefused("The cluster has lost all its workers. Start some, and run the same command again.")
+        while waiting and len(running) < max(1, CHUNKS_A_THREAD * threads):
+            chunk = waiting.popleft()
+            running[client.submit(analyse_chunk, chunk, work, pure=False)] = chunk
+        for future in _ended(running):
+            yield running.pop(future), _outcome(future)
 
 
 def _ended(running: dict[Future, Chunk]) -> list[Future]:
@@ -98,8 +104,6 @@ def _ended(running: dict[Future, Chunk]) -> list[Future]:
 
 
 def _outcome(future: Future) -> Outcome | None:
-    if future.cancelled():
-        raise _lost()
     error = future.exception()
     if isinstance(error, KilledWorker):
         return None
@@ -111,7 +115,3 @@ def _outcome(future: Future) -> Outcome | None:
             "Give it this project and its requirements, and start it in the project's folder."
         )
     return future.result()
-
-
-def _lost() -> BatchRefused:
-    return BatchRefused("The scheduler is gone; what is done is kept. Start it, and run the same command again.")

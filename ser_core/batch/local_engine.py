@@ -33,8 +33,13 @@ def local_engine(workers: int) -> Iterator[Outcomes]:
     def outcomes(waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
         while waiting or running:
             while waiting and idle:
-                process, chunk = idle.pop(), waiting.popleft()
-                running[process.submit(_analyse, chunk, work)] = process, chunk
+                process = idle.pop()
+                try:
+                    future = process.submit(_analyse, waiting[0], work)
+                except BrokenProcessPool:  # it died while it had nothing to do
+                    idle.append(_process(stopped))
+                    continue
+                running[future] = process, waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 process, chunk = running.pop(future)
                 try:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -135,9 +135,18 @@ def _analyse_all(
     results.list_failures(failures)
     todo = [(sha256, str(paths[0])) for sha256, paths in found.files.items() if sha256 not in results.done]
     waiting = deque(Chunk(tuple(todo[start : start + at_once])) for start in range(0, len(todo), at_once))
-    tried = 0
-    counts = _counts(found, results, len(todo), failures, began)
+    before = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
+    counts = BatchCounts(
+        files=sum(map(len, found.files.values())) + len(found.failures),
+        recordings=len(found.files),
+        done=len(before),
+        new=0,
+        failed=len(failures),
+        audio_s=sum(before),
+        seconds=time.monotonic() - began,
+    )
     results.say(counts=asdict(counts))
+    tried = 0
     for chunk, outcome in outcomes(waiting, work):
         if outcome is None and not chunk.again:  # one recording is to blame, or none: each is tried by itself
             waiting.extend(Chunk((recording,), again=True) for recording in chunk.recordings)
@@ -149,27 +158,19 @@ def _analyse_all(
             failures += [(found.named(found.files[sha256][0]), sha256, why) for sha256, why in outcome.failures.items()]
             results.list_failures(failures)
         tried += len(chunk.recordings)
-        counts = _counts(found, results, len(todo), failures, began)
+        counts = replace(
+            counts,
+            done=counts.done + len(outcome.rows),
+            new=counts.new + len(outcome.rows),
+            failed=len(failures),
+            audio_s=counts.audio_s + sum(row["duration_s"] for row in outcome.rows),
+            seconds=time.monotonic() - began,
+        )
         results.say(counts=asdict(counts))
         progress(tried / len(todo), f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
         if cancelled():
             raise Cancelled("Stopped; what is done is kept, and the same batch goes on from there.")
     return counts
-
-
-def _counts(
-    found: Found, results: ResultsFolder, todo: int, failures: list[tuple[str, str, str]], began: float
-) -> BatchCounts:
-    done = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
-    return BatchCounts(
-        files=sum(map(len, found.files.values())) + len(found.failures),
-        recordings=len(found.files),
-        done=len(done),
-        new=len(done) - (len(found.files) - todo),
-        failed=len(failures),
-        audio_s=round(sum(done), 3),
-        seconds=round(time.monotonic() - began, 3),
-    )
 
 
 def _checked(engine: str, scheduler: str | None, workers: int | None, settings: AnalysisSettings) -> int:
