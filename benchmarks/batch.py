@@ -5,7 +5,8 @@
 Needs SER_CORPORA. Every way analyses the same recordings, and the ways take turns, twice; the better turn counts, since
 other work on the machine only ever slows one down. `first_s` is the time until the workers' first chunk is written:
 start, imports, model. The rate is that of all later chunks; `ten_thousand_h` is the first time and the rest at that
-rate. The price of a core's hour is an example of what a rented one costs: give your own.
+rate. A process computes with one thread and is charged for one core; the price of a core's hour is an example of what
+a rented one costs: give your own.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
     }
 
 
-def summed_up(turns: list[dict[str, float]], price: float) -> dict[str, Any]:
+def summed_up(turns: list[dict[str, float]], workers: int, price: float) -> dict[str, Any]:
     """Return the better turn, and what follows from it."""
     best = max(turns, key=lambda turn: turn["recordings_per_s"])
     each_s = best["audio_s"] / best["recordings"]
@@ -75,20 +76,19 @@ def summed_up(turns: list[dict[str, float]], price: float) -> dict[str, Any]:
         "audio_hours_per_hour": round(hours_an_hour, 1),
         "first_s": round(best["first_s"], 1),
         "ten_thousand_h": round((best["first_s"] + MANY / rate) / 3600, 3),
-        # One process computes with all cores too.
-        "price_per_audio_hour": round(price * cpu_count() / hours_an_hour, 5),
-        "price_of_ten_thousand": round(price * cpu_count() * (best["first_s"] + MANY / rate) / 3600, 4),
+        "price_per_audio_hour": round(price * workers / hours_an_hour, 5),
+        "price_of_ten_thousand": round(price * workers * (best["first_s"] + MANY / rate) / 3600, 4),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="48 recordings instead of 400, one turn")
+    parser.add_argument("--quick", action="store_true", help="48 recordings instead of 200, one turn")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour; an example, in any currency")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    items = drawn_evenly(unheard(asked.model), 48 if asked.quick else 400, seed=0)
+    items = drawn_evenly(unheard(asked.model), 48 if asked.quick else 200, seed=0)
     if not items:
         return
     turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
@@ -98,7 +98,7 @@ def main() -> None:
         for _ in range(1 if asked.quick else TURNS):
             for way, (engine, workers) in WAYS.items():
                 turns[way].append(measured(Path(folder), asked.model, engine, workers))
-    ways = {way: summed_up(turns[way], asked.price) for way in WAYS}
+    ways = {way: summed_up(turns[way], workers, asked.price) for way, (_, workers) in WAYS.items()}
     one = ways["local, 1 process"]["recordings_per_s"]
     some = turns["local, 1 process"][0]
     result = {

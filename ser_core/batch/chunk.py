@@ -29,14 +29,11 @@ class Work:
     ----------
     model : dict
         As `identity_of` returns it: what the worker finds in `model_folder` must be the same.
-    threads : int
-        With how many each worker computes.
     """
 
     model_folder: str
     model: dict[str, Any]
     settings: AnalysisSettings
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lamb
         If the model here is not the one that the batch was begun with.
     Cancelled
     """
-    classifier = _model(work.model_folder, work.threads)
+    classifier = _model(work.model_folder)
     if identity_of(classifier) != work.model:
         raise BatchRefused(
             f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
@@ -101,10 +98,14 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 
 
 @cache
-def _model(folder: str, threads: int) -> Classifier:
-    """Load a model once for the life of a worker, which shares the cores with others from then on."""
+def _model(folder: str) -> Classifier:
+    """Load a model once for the life of a worker, which computes with one thread from then on.
+
+    Others have the other cores; and more threads add up in another order, so that figures would differ in their last
+    digits with the number of workers.
+    """
     classifier = load_model(folder)
-    threadpool_limits(threads)  # after torch has computed once, at which it sets its number of threads itself
+    threadpool_limits(1)  # after torch has computed once, at which it sets its number of threads itself
     return classifier
 
 

@@ -84,7 +84,7 @@ def run_batch(
     scheduler : str, optional
         Address of a Dask cluster's; without it the engine `dask` starts processes of its own.
     workers : int, optional
-        How many processes; as many as there are cores where not given. They share the cores.
+        How many processes, of one thread each; as many as there are cores where not given.
     at_once : int, optional
         Recordings in a chunk, and so in a Parquet file.
     cancelled : callable
@@ -103,14 +103,13 @@ def run_batch(
     classifier = load_model(model)
     if settings.emotion is not None:
         emotion_index(settings.emotion, classifier.emotions)
-    threads = 1 if scheduler else max(1, cpu_count() // workers)
-    work = Work(str(find_model(model).resolve()), identity_of(classifier), settings, threads)
+    work = Work(str(find_model(model).resolve()), identity_of(classifier), settings)
     about = {
         "place": str(place.resolve()).encode(errors="replace").decode(),
         "model_name": classifier.name,
         "model": work.model,
         "settings": asdict(settings),
-        "engine": {"name": engine, "workers": None if scheduler else workers, "threads_per_worker": threads},
+        "engine": {"name": engine, "workers": None if scheduler else workers},
         "versions": _versions(engine),
     }
     with _engine(engine, scheduler, workers) as outcomes:
