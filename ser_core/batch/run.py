@@ -11,7 +11,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from ser_core import __version__
+import ser_core
 from ser_core.batch.chunk import Chunk, Outcome, Work, identity_of
 from ser_core.batch.local_engine import Outcomes, local_engine
 from ser_core.batch.recordings import Found, find_recordings
@@ -198,5 +198,5 @@ def _engine(engine: str, scheduler: str | None, workers: int) -> AbstractContext
 
 def _versions(engine: str) -> dict[str, str]:
     packages = ("torch", "numpy", "soxr", "onnxruntime", *(("distributed",) if engine == "dask" else ()))
-    versions = {"ser_core": __version__, "python": platform.python_version()}
+    versions = {"ser_core": ser_core.__version__, "python": platform.python_version()}
     return versions | {package: version(package) for package in packages}
