@@ -274,6 +274,14 @@ def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model,
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
 
+def has_ended(process):
+    """Whether a process has ended; nobody need have asked after it, as of one whose parent was killed."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @contextmanager
 def command(place, model, out, *more):
     """Start the command as a terminal does, in a group of its own, and wait for its first results."""
@@ -287,7 +295,7 @@ def command(place, model, out, *more):
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
         yield process
-        wait_until(lambda: not [child for child in family if child.is_running()])
+        wait_until(lambda: all(map(has_ended, family)))
     finally:
         for child in [process, *family]:
             if psutil.pid_exists(child.pid):
