@@ -344,13 +344,13 @@ def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model,
 
 
 def threads_before_and_after(folder):
+    torch.set_num_threads(3)
     before = torch.get_num_threads()
     chunks._model(folder)
     return before, torch.get_num_threads()
 
 
-def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(model, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(model):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         assert process.submit(threads_before_and_after, str(model)).result() == (3, 1)
 
