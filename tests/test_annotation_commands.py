@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ser_core import people_and_explainers
 from ser_core.annotations.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.database import default_url
@@ -21,7 +22,7 @@ from ser_core.annotations.marks import content_of
 from ser_core.annotations.store import open_store
 from ser_core.checkpoint import save_model
 from ser_core.command_line import main
-from ser_core.commands import annotation_agreement, annotation_teaching
+from ser_core.commands import annotation_agreement, annotation_files, annotation_teaching
 from ser_core.commands.annotation_files import EXPORTED
 from ser_core.learning.predictions import Predictions
 from ser_core.networks.yamnet import YAMNet
@@ -291,14 +292,25 @@ def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sound
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name and path.parent.name != "out"]
 
 
-def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_path, capsys):
+def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, project, sounds, tmp_path):
     (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
-    # Two of one name, and a third that is called as one of their files.
-    one, other = "1" * 64, "2" * 64
-    hostile = [("x.wav", one), ("x.flac", other), ("x-11111111.wav", "3" * 64)]
+    # Two of one name but for its capitals, and a third that is called as one of their files.
+    hostile = [("x.wav", "1" * 64), ("X.flac", "2" * 64), ("x-11111111.wav", "3" * 64)]
     store.import_recordings(project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann")
+    assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
+    names = {file.stem for file in (tmp_path / "out").iterdir()}
+    assert {"x-11111111", "X-22222222", "x-11111111-33333333"} < names
+    assert len(names) == 3 + 3
+
+
+def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_path, monkeypatch, capsys):
+    written = annotation_files.exported
+    longer = {"y" * 300: b""}
+    monkeypatch.setattr(
+        annotation_files, "exported", lambda *given: replace(written(*given), files=written(*given).files | longer)
+    )
     line = refusal_of(capsys, "export", "--format", "elan", "--out", tmp_path / "new" / "out")
-    assert "cannot be written (File exists)" in line
+    assert "cannot be written (File name too long)" in line
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -486,8 +498,8 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
         asked.append((sound.name, settings.emotion, settings.explain))
         return analyse(sound, classifier, replace(settings, lime=replace(settings.lime, masks=20)))
 
-    analyse = annotation_agreement.analyse_recording
-    monkeypatch.setattr(annotation_agreement, "analyse_recording", noted)
+    analyse = people_and_explainers.analyse_recording
+    monkeypatch.setattr(people_and_explainers, "analyse_recording", noted)
     for path in sounds[1:]:
         store.edit(project, sha256_of(path), "Ann", add=[mark(emotion="bored"), mark(0.1, 0.3, emotion="sad")])
     sound(sounds[2], seed=99)
@@ -506,7 +518,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     out = capsys.readouterr().out
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
-    assert "Left out: 1 recording whose sound is not where it was added from, unchanged." in out
+    assert "Left out: 1 recording whose sound is not at hand any more, unchanged." in out
 
 
 def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsys):
@@ -577,7 +589,7 @@ def test_what_is_taught_is_written_and_the_next_commands_train_and_compare(label
 def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
     model = small_model(tmp_path)
     moved = shutil.move(labelled[0].parent, tmp_path / "elsewhere")
-    assert "No label can be taught. 1 times: 00.wav: there is no such file" in refusal_of(
+    assert "No label can be taught. 16 times: its sound is not at hand" in refusal_of(
         capsys, "teach", "--out", tmp_path / "new", "--model", model
     )
     assert not (tmp_path / "new").exists()

@@ -34,6 +34,8 @@ STAGES = {
             "timeline_folder",
             "saved_analyses",
             "queue_rating",
+            "annotation_exchange",
+            "people_and_explainers",
             "training_process",
             "experiments",
         ),

@@ -3,11 +3,14 @@
 import hashlib
 import re
 import uuid
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ser_core.annotations.recordings import RecordingFile
+from ser_core.audio import read_recording
 from ser_core.errors import AnnotationsRefused
+from ser_core.recording import Recording
 
 FOLDER = "recordings"
 
@@ -48,6 +51,21 @@ def kept_sound(file: RecordingFile, data: Path) -> bytes | None:
         if hashlib.sha256(source).hexdigest() == file.sha256:
             return source
     return None
+
+
+def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Recording | None]:
+    """Return a function from the SHA-256 of one of the recordings to its sound, None where that is not at hand.
+
+    It raises `AudioRefused` as `read_recording` does.
+    """
+    by_sha256 = {file.sha256: file for file in files}
+
+    def sound_of(sha256: str) -> Recording | None:
+        file = by_sha256.get(sha256)
+        source = None if file is None else kept_sound(file, data)
+        return None if source is None else read_recording(source, file.name)
+
+    return sound_of
 
 
 def forget_sound(sha256: str, data: Path) -> None:

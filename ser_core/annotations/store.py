@@ -34,6 +34,8 @@ from ser_core.annotations.transfer import Imported
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 PAGE_SIZE = 50
+#: As a size of pages: all on one.
+EVERY = 2**31
 ANYTHING = Queue()
 
 Item = TypeVar("Item")

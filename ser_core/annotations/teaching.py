@@ -12,6 +12,8 @@ from ser_core.annotations.held_out import CORPUS, TaughtSound, hold_out, speaker
 from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.taught_pieces import TaughtPiece, pieces_to_teach
 from ser_core.audio import read_recording
+from ser_core.checkpoint import find_model, read_card
+from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled
 from ser_core.learning.dataset import Progress
 from ser_core.recording import Recording
@@ -98,6 +100,15 @@ def write_teaching(
             _write_manifest(held_out, half_written / HELD_OUT)
     counts = (dict(sorted(Counter(sound.emotion for sound in part).items())) for part in (train, held_out))
     return Teaching(folder / TRAIN, folder / HELD_OUT if held_out else None, *counts, tuple(left_out), words)
+
+
+def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:
+    """Return the arguments of the command `train` that goes on from a model with what is taught."""
+    card = read_card(find_model(model))
+    emotions = next((name for name, each in EMOTION_SETS.items() if each == tuple(card["emotions"])), "core4")
+    kind = ["--network", card["architecture"], "--emotions", emotions]
+    corpus = ["--corpus", f"{CORPUS}={teaching.train}"]
+    return [*corpus, *kind, "--warm-start", model, "--split", "speaker", "--out", out]
 
 
 def _write_sounds(

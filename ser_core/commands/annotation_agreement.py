@@ -8,32 +8,22 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ser_core.annotations.against_maps import (
-    MeasuredBesideChance,
-    RecordingAgainstMaps,
-    marks_against_maps,
-    people_against_maps,
-)
+from ser_core.annotations.against_maps import MeasuredBesideChance, people_against_maps
 from ser_core.annotations.agreement import AnnotatorAgreement, annotator_agreement
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.label_agreement import LabelAgreement
 from ser_core.annotations.over_recordings import Measured
+from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.region_agreement import RegionAgreement
-from ser_core.audio import read_recording
+from ser_core.annotations.store import EVERY
 from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
-from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable
+from ser_core.commands.annotation_project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
-from ser_core.errors import AnnotationsRefused, AudioRefused
-from ser_core.explanation import EXPLAINERS
-from ser_core.explanation.agreement import with_consensus
-from ser_core.pipeline import analyse_recording
-from ser_core.recording import Recording
-from ser_core.settings import AnalysisSettings
-
-CONSENSUS = "consensus"
-COMPARED = (*EXPLAINERS, CONSENSUS)
+from ser_core.errors import AnnotationsRefused
+from ser_core.people_and_explainers import COMPARED, compare_with_explainers
+from ser_core.saved_analyses import data_folder
 
 
 def add(commands: Commands) -> None:
@@ -49,7 +39,7 @@ def add(commands: Commands) -> None:
 def _agreement(asked: argparse.Namespace) -> int:
     with opened_project(asked) as (store, project):
         recordings = [recording for recording in store.export(project) if recording.annotations]
-        paths = {found.file.sha256: found.file.path for found in store.recordings(project, size=EVERY).items}
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
     if not recordings:
         raise AnnotationsRefused("The project has no marks to compare. Make or import some first.")
     of_all = annotator_agreement(recordings)
@@ -64,7 +54,7 @@ def _agreement(asked: argparse.Namespace) -> int:
         ],
     }
     if asked.explainers:
-        result["explainers"] = _explainers(recordings, paths, asked.explainers, model_or_default(asked.model))
+        result["explainers"] = _explainers(recordings, files, asked.explainers, model_or_default(asked.model))
     if asked.json:
         write_json(result, asked.json)
     return 0
@@ -156,58 +146,28 @@ def _figures(found: RegionAgreement) -> dict[str, Any]:
 
 
 def _explainers(
-    recordings: Sequence[AnnotatedRecording], paths: Mapping[str, str | None], methods: Sequence[str], model: str
+    recordings: Sequence[AnnotatedRecording], files: Sequence[RecordingFile], methods: Sequence[str], model: str
 ) -> dict[str, Any]:
-    """Explain the recordings whose sound is where it was, print how people agree with it, and return it."""
-    marked = [r for r in recordings if any(mark.tier == REGION_TIER for mark in r.annotations)]
-    classifier, progress = load_model(model), printed_progress()
-    compared: dict[str, RecordingAgainstMaps] = {}
-    for done, recording in enumerate(marked):
-        progress(done / len(marked), f"Explaining recording {done} of {len(marked)}")
-        sound = _sound(recording, paths.get(recording.sha256))
-        if sound is not None:
-            compared[recording.sha256] = _against_maps(recording, sound, classifier, methods)
-    pooled = people_against_maps(list(compared.values()))
-    left_out = len(marked) - len(compared)
+    """Explain the recordings whose sound is at hand, print how people agree with it, and return it."""
+    classifier = load_model(model)
+    sound_of = sounds_of(files, data_folder())
+    compared = compare_with_explainers(recordings, sound_of, classifier, methods, printed_progress())
+    pooled = people_against_maps(list(compared.by_sha256.values()))
     print(f"\nWhere people mark and where {classifier.name} is explained")
     for method, measures in pooled.items():
         for measure, found in measures.items():
             if found.value.value is not None:
                 print(f"  {method:12s}{measure:11s}{_words(found.value)}, by chance {found.by_chance.value:.2f}")
-    for reason, count in Counter(each.reason for each in compared.values() if each.reason).items():
+    for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
-    if left_out:
-        print(f"  Left out: {counted(left_out, 'recording')} whose sound is not where it was added from, unchanged.")
+    if compared.silent:
+        print(f"  Left out: {counted(compared.silent, 'recording')} whose sound is not at hand any more, unchanged.")
     return {
         "model": classifier.name,
-        "left_out": left_out,
+        "left_out": compared.silent,
         "project": {method: _beside_chance(measures) for method, measures in pooled.items()},
-        "recordings": {sha256: asdict(found) for sha256, found in compared.items()},
+        "recordings": {sha256: asdict(found) for sha256, found in compared.by_sha256.items()},
     }
-
-
-def _sound(recording: AnnotatedRecording, path: str | None) -> Recording | None:
-    """Return the sound of a recording if its file is still the same."""
-    try:
-        sound = None if path is None else read_recording(path)
-    except AudioRefused:
-        return None
-    return sound if sound is not None and sound.sha256 == recording.sha256 else None
-
-
-def _against_maps(
-    recording: AnnotatedRecording, sound: Recording, classifier: Classifier, methods: Sequence[str]
-) -> RecordingAgainstMaps:
-    """Compare marks with maps of the emotion that most marks name, or, where none names one, that the model hears."""
-    named = Counter(mark.emotion for mark in recording.annotations if mark.tier == REGION_TIER)
-    emotion = next((emotion for emotion, _ in named.most_common() if emotion in classifier.emotions), None)
-    asked = tuple(EXPLAINERS) if CONSENSUS in methods else tuple(methods)
-    settings = AnalysisSettings(emotion=emotion, explain=asked)
-    analysis = analyse_recording(sound, classifier, settings)
-    maps = with_consensus(analysis.explanations)
-    return marks_against_maps(
-        recording, analysis.spectrogram, {method: maps[method] for method in methods}, settings.focus
-    )
 
 
 def _beside_chance(measures: Mapping[str, MeasuredBesideChance]) -> dict[str, Any]:

@@ -2,26 +2,21 @@
 
 import argparse
 import getpass
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ser_core.analysis_folder import folder_name
+from ser_core.annotation_exchange import EXPORTED, as_of_recordings, exported, file_stems, read_files
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations
-from ser_core.annotations.formats.format import Format, Written, counted, summed
-from ser_core.annotations.formats.gate import at
+from ser_core.annotations.formats.format import counted
 from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.recordings import RecordingFile
+from ser_core.annotations.store import EVERY
 from ser_core.audio import file_bytes
-from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable, recording_file
+from ser_core.commands.annotation_project import add_command, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
-
-#: As they are asked for.
-EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()}
-STEM_OF_MANY = "annotations"
 
 
 def add(commands: Commands) -> None:
@@ -50,39 +45,17 @@ def _export(asked: argparse.Namespace) -> int:
         whose = f" of {printable(asked.annotator)}" if asked.annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     file_format = EXPORTED[asked.format]
-    written = _written(recordings, file_format)
-    # A file of labels with none in it could not be told from any other empty file.
-    files = [(f"{stem}{file_format.endings[0]}", each.content) for stem, each in written if each.content]
+    written = exported(recordings, file_format)
     with filled_whole(asked.out) as folder:
-        for name, content in files:
+        for name, content in written.files.items():
             with (folder / name).open("xb") as file:
                 file.write(content)
-    print(f"{counted(len(files), 'file')} in {asked.out}.")
-    for words in summed(each for _, each in written):
+    print(f"{counted(len(written.files), 'file')} in {asked.out}.")
+    for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
-    if len(files) < len(written):
-        print(f"Without a file: {counted(len(written) - len(files), 'recording')} without marks.")
+    if written.without_marks:
+        print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
-
-
-def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> list[tuple[str, Written]]:
-    """Return files with the stems of their names."""
-    if file_format.holds_many:
-        return [(STEM_OF_MANY, file_format.write(recordings))]
-    stems = [_stems(recording.name, recording.sha256) for recording in recordings]
-    # File systems that do not tell capitals apart are common.
-    count = Counter(plain.casefold() for plain, _ in stems)
-    return [
-        (plain if count[plain.casefold()] == 1 else own, file_format.write([recording]))
-        for (plain, own), recording in zip(stems, recordings, strict=True)
-    ]
-
-
-def _stems(name: str, sha256: str) -> tuple[str, str]:
-    """Return how the file of a recording is called: where its name is the only one, and where it is not."""
-    stem = folder_name(name)
-    # Shortened, so that `folder_name` leaves it as it is on the way back.
-    return stem, f"{stem[:40]}-{sha256[:8]}"
 
 
 # --- in ---
@@ -90,17 +63,12 @@ def _stems(name: str, sha256: str) -> tuple[str, str]:
 
 def _import(asked: argparse.Namespace) -> int:
     annotator = asked.annotator or _login_name()
-    found, dropped = [], []
-    for file in asked.files:
-        name = printable(file.name)
-        read = read_annotations(file_bytes(file), name)
-        found += [(name, document) for document in read.recordings]
-        dropped += [f"{name}: {words}" for words in read.dropped]
+    found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
     audio = _audio([document for _, document in found], asked.audio)
     with opened_project(asked, may_be_new=True) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
         only = audio[0] if asked.audio is not None and not asked.audio.is_dir() else None
-        documents = _with_recordings(found, known, audio, only)
+        documents = as_of_recordings(found, known, audio, only)
         imported = store.import_recordings(project, documents, annotator, printed_progress())
         store.add_recordings(project, audio)
     print(
@@ -131,41 +99,5 @@ def _audio(documents: Iterable[AnnotatedRecording], place: Path | None) -> list[
     return [
         recording_file(path)
         for sha256, path in recordings_by_sha256(place).items()
-        if not wanted.isdisjoint((sha256, *_stems(path.name, sha256)))
+        if not wanted.isdisjoint((sha256, *file_stems(path.name, sha256)))
     ]
-
-
-def _with_recordings(
-    found: Sequence[tuple[str, AnnotatedRecording]],
-    known: Sequence[RecordingFile],
-    audio: Sequence[RecordingFile],
-    only: RecordingFile | None,
-) -> list[AnnotatedRecording]:
-    """Return documents as those of their recordings, which SHA-256 or name tells; where it does not, as they are.
-
-    Parameters
-    ----------
-    found : sequence of (file's name, document)
-    known, audio : sequence of RecordingFile
-        Of the project, and of what was given with the marks.
-    only : RecordingFile or None
-        The one that all documents are of.
-    """
-    given = {file.sha256: file for file in audio}
-    # As long as the file says: where a format rounds times, labels of the whole recording stay those of the whole.
-    as_long = {(file.sha256, file.duration_s): file for file in known}
-    by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
-    for file in (*known, *audio):
-        for stem in _stems(file.name, file.sha256):
-            by_stem[stem][file.sha256] = file
-    documents = []
-    for name, document in found:
-        named = list(by_stem[folder_name(document.name)].values())
-        file = only or given.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
-        if file is None and document.sha256 is None and len(named) == 1:
-            file = named[0]
-        if file is not None:
-            with at(name):
-                document = belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
-        documents.append(document)
-    return documents

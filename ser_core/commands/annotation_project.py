@@ -7,15 +7,13 @@ from pathlib import Path
 
 from ser_core.annotations.database import default_url
 from ser_core.annotations.recordings import RecordingFile
-from ser_core.annotations.store import Store, open_store
+from ser_core.annotations.store import EVERY, Store, open_store
 from ser_core.annotations.tables import kept_name
 from ser_core.audio import read_recording
 from ser_core.commands.arguments import Commands
 from ser_core.errors import AnnotationsRefused
 from ser_core.saved_analyses import data_folder
 
-#: As a size of pages: all on one.
-EVERY = 2**31
 MOST_NAMED = 20
 
 

@@ -2,22 +2,23 @@
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.held_out import CORPUS
+from ser_core.annotations.kept_sounds import sounds_of
+from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import taught_better
-from ser_core.annotations.teaching import HELD_OUT, Teaching, write_teaching
-from ser_core.audio import read_recording
-from ser_core.checkpoint import find_model, read_card, training_list
-from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable
+from ser_core.annotations.teaching import HELD_OUT, Teaching, training_arguments, write_teaching
+from ser_core.checkpoint import find_model, training_list
+from ser_core.commands.annotation_project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, model_or_default, print_figures, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AnnotationsRefused
 from ser_core.learning.model_evaluation import predict_corpora
 from ser_core.learning.predictions import Predictions, all_figures
-from ser_core.recording import Recording
+from ser_core.saved_analyses import data_folder
 
 PROGRAM = ("python", "-m", "ser_core")
 
@@ -41,15 +42,12 @@ def _teach(asked: argparse.Namespace) -> int:
     with opened_project(asked) as (store, project):
         recordings = list(store.export(project))
         files = [found.file for found in store.recordings(project, size=EVERY).items]
-    places = {file.sha256: Path(file.path) for file in files if file.path is not None}
     if asked.audio is not None:
         if not asked.audio.is_dir():
             raise AnnotationsRefused(f"There is no folder {asked.audio}; give the one that holds the recordings.")
-        places |= recordings_by_sha256(asked.audio)
-
-    def sound_of(sha256: str) -> Recording | None:
-        return read_recording(places[sha256]) if sha256 in places else None
-
+        places = recordings_by_sha256(asked.audio)
+        files = [replace(file, path=str(places.get(file.sha256, file.path or ""))) for file in files]
+    sound_of = sounds_of(files, data_folder())
     teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, progress=printed_progress())
     _print_teaching(teaching)
     print("\nTeach and compare:\n")
@@ -69,11 +67,8 @@ def _print_teaching(teaching: Teaching) -> None:
 
 def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:
     """Return the training that begins as the model, and, where something is held out, the comparison."""
-    card, new = read_card(find_model(model)), str(out / "model")
-    emotions = next((name for name, each in EMOTION_SETS.items() if each == tuple(card["emotions"])), "core4")
-    kind = ("--network", card["architecture"], "--emotions", emotions)
-    corpus = f"{CORPUS}={teaching.train}"
-    train = (*PROGRAM, "train", "--corpus", corpus, *kind, "--warm-start", model, "--split", "speaker", "--out", new)
+    new = str(out / "model")
+    train = (*PROGRAM, "train", *training_arguments(teaching, model, new))
     taught = (*PROGRAM, "annotations", "taught", model, new, "--taught", str(out))
     return [train, taught] if teaching.held_out else [train]
 
