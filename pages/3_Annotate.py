@@ -3,9 +3,22 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import marking_section, place, queue_section
+from pages.shared.annotation import (
+    files_section,
+    marking_section,
+    people_section,
+    place,
+    queue_section,
+    teaching_section,
+)
 
-VIEWS = {"Queue": queue_section.show, "Mark": marking_section.show}
+VIEWS = {
+    "Queue": queue_section.show,
+    "Mark": marking_section.show,
+    "Agreement": people_section.show,
+    "Teach": teaching_section.show,
+    "Files": files_section.show,
+}
 
 frame.begin("Annotate", "👂", "Mark where you hear it. The model's evidence lies beside your marks, or not at all.")
 here = place.choose()

@@ -25,6 +25,12 @@ LABELS = {
     "focus": "Listening to the focus",
     "add": "Adding recordings",
     "rate": "Rating the queue",
+    "people": "Comparing people",
+    "explainers": "Comparing explainers with people",
+    "export": "Export",
+    "import": "Import",
+    "teach": "A corpus of the labels",
+    "taught": "Before and after",
 }
 
 

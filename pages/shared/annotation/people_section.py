@@ -1,0 +1,194 @@
+"""How far people agree with each other, and explainers with them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from pages.shared import cached, controls, session, waiting
+from pages.shared.annotation.place import Place
+from pages.shared.charts.annotators import (
+    TITLES,
+    agreement_matrix_chart,
+    annotator_confusion_chart,
+    people_against_maps_chart,
+)
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.against_maps import people_against_maps
+from ser_core.annotations.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.kept_sounds import sounds_of
+from ser_core.annotations.label_agreement import LabelAgreement
+from ser_core.annotations.over_recordings import Measured
+from ser_core.annotations.store import EVERY
+from ser_core.errors import AnnotationsRefused
+from ser_core.jobs import Job
+from ser_core.overview_picture import METHOD_NAMES
+from ser_core.people_and_explainers import COMPARED, ComparedWithExplainers, compare_with_explainers
+from ser_core.saved_analyses import data_folder
+
+Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
+
+
+def show(place: Place) -> None:
+    """Compare all that was marked in the project."""
+    turn = session.choice("people_turn")
+    if st.button("Compare anew", icon=":material/refresh:", help="Takes in what was marked since."):
+        session.choose("people_turn", turn + 1)
+        st.rerun()
+    job = cached.jobs().submit(
+        session.owner(), ("people", place.project, turn), "Comparing people", lambda *_: _compared(place)
+    )
+    done = waiting.results({"people": job})
+    if "people" not in done:
+        return
+    recordings, agreement = done["people"]
+    marks = sum(len(recording.annotations) for recording in recordings)
+    st.caption(
+        f"{counted(marks, 'mark')} in {counted(len(recordings), 'recording')}, by "
+        f"{counted(len(agreement.annotators), 'annotator')}. Intervals of 95 % resample recordings."
+    )
+    if len(agreement.annotators) > 1:
+        _people(agreement)
+    else:
+        st.info(
+            "Agreement between people needs two annotators who marked the same recordings.", icon=":material/group:"
+        )
+    st.divider()
+    _explainers(place, recordings, turn)
+
+
+def _compared(place: Place) -> Found:
+    recordings = [recording for recording in place.store.export(place.project) if recording.annotations]
+    if not recordings:
+        raise AnnotationsRefused("Nothing is marked in this project yet. Mark some recordings, then compare.")
+    return recordings, annotator_agreement(recordings)
+
+
+def _people(agreement: AnnotatorAgreement) -> None:
+    whole, moments, regions = st.tabs(["Whole recordings", "Every 10 ms", "Regions"])
+    with whole:
+        _labels(agreement.recordings, agreement.annotators, "recordings")
+    with moments:
+        _labels(agreement.frames, agreement.annotators, "frames")
+    with regions:
+        st.dataframe(
+            [
+                {
+                    "Annotators": printable(" and ".join(pair)),
+                    "F1 of regions": _in_words(found.detection_f1),
+                    "F1 of marked time": _in_words(found.time_f1),
+                    "Starts apart": _in_words(found.start_error_ms, "ms"),
+                    "Ends apart": _in_words(found.end_error_ms, "ms"),
+                    "Same emotion": _in_words(found.same_emotion),
+                }
+                for pair, found in agreement.regions.items()
+            ],
+            hide_index=True,
+            column_config={
+                "F1 of regions": st.column_config.Column(help="Two regions are the same from an overlap (IoU) of 0.5."),
+                "F1 of marked time": st.column_config.Column(help="Of frames of 10 ms."),
+                "Starts apart": st.column_config.Column(help="Mean distance where regions are the same."),
+            },
+        )
+
+
+def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) -> None:
+    alpha, fleiss, intensity = st.columns(3)
+    for column, name, found, words in (
+        (alpha, "Krippendorff's alpha", agreement.alpha, "1 perfect, 0 as by chance; copes with what is missing."),
+        (fleiss, "Fleiss' kappa", agreement.fleiss, "Of what everybody labelled who labelled any."),
+        (intensity, "Alpha of intensities", agreement.intensity_alpha, "Interval scale, 1 to 5."),
+    ):
+        column.metric(name, "–" if found.value is None else f"{found.value:.2f}", help=words)
+        column.caption(in_markdown(found.reason) if found.value is None else _interval(found))
+    dark = st.context.theme.type == "dark"
+    pairs, one = st.columns(2)
+    with pairs:
+        st.markdown("**Cohen's kappa of each pair**")
+        st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
+    with one:
+        pair = next(iter(agreement.confusion))
+        if len(agreement.confusion) > 1:
+            pair = st.selectbox(
+                "Who called what how",
+                list(agreement.confusion),
+                format_func=lambda two: printable(" and ".join(two)),
+                key=f"pair_{units}",
+            )
+        else:
+            st.markdown("**Who called what how**")
+        st.plotly_chart(
+            annotator_confusion_chart(agreement, pair, units, dark), width="stretch", key=f"confusion_{units}"
+        )
+
+
+def _in_words(found: Measured, unit: str = "") -> str:
+    if found.value is None:
+        return "–"
+    return f"{found.value:.0f} {unit} {_interval(found, 0)}" if unit else f"{found.value:.2f} {_interval(found)}"
+
+
+def _interval(found: Measured, digits: int = 2) -> str:
+    return "" if found.interval is None else "({:.{d}f} to {:.{d}f})".format(*found.interval, d=digits)
+
+
+# --- explainers ---
+
+
+def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -> None:
+    st.markdown(
+        "**Do explainers look where people mark?**",
+        help="Each recording that is marked in time is explained anew, for the emotion that most of its marks name. "
+        "Beside each map stands what is loud, which knows nothing of the model, and chance.",
+    )
+    methods = st.pills(
+        "Explainers", COMPARED, selection_mode="multi", default=["grad_cam"], format_func=METHOD_NAMES.get
+    )
+    name = controls.model_name()
+    key = ("explainers", place.project, turn, tuple(methods), name)
+    job = cached.jobs().find(session.owner(), key)
+    if job is None:
+        st.caption("Grad-CAM takes a moment a recording, LIME and occlusion take seconds.")
+        if not st.button("Compare", type="primary", disabled=not methods or name is None, icon=":material/compare:"):
+            return
+        job = _submit(place, recordings, methods, name, key)
+    done = waiting.results({"explainers": job})
+    if "explainers" in done:
+        _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
+
+
+def _submit(
+    place: Place, recordings: list[AnnotatedRecording], methods: Sequence[str], name: str, key: tuple[object, ...]
+) -> Job:
+    classifier = cached.model(name)
+
+    def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> ComparedWithExplainers:
+        files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
+        sound_of = sounds_of(files, data_folder())
+        return compare_with_explainers(recordings, sound_of, classifier, methods, progress, cancelled)
+
+    return cached.jobs().submit(session.owner(), key, "Comparing explainers with people", work)
+
+
+def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None:
+    for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
+        st.caption(f"{counted(count, 'recording')} not compared: {in_markdown(reason)}")
+    if found.silent:
+        st.caption(f"{counted(found.silent, 'recording')} left out: their sound is not at hand.")
+    compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
+    if not compared:
+        st.info("No recording could be compared. Mark stretches of an emotion that the model knows.")
+        return
+    st.plotly_chart(people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch")
+    with st.expander("Each recording", icon=":material/table:"):
+        st.dataframe(
+            [
+                {"Recording": printable(names[sha256]), "Map": METHOD_NAMES.get(method, "what is loud")}
+                | {TITLES[measure]: round(one.value, 3) for measure, one in measures.items()}
+                for sha256, each in compared.items()
+                for method, measures in each.compared.items()
+            ],
+            hide_index=True,
+        )
