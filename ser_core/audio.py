@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from ser_core.decoding import decoded
+from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused
 from ser_core.recording import Recording
 from ser_core.settings import AudioLimits
@@ -18,6 +18,7 @@ FULL_SCALE = 0.999
 SILENCE_PEAK = 1e-4
 QUIET_RMS = 10 ** (-50 / 20)
 CLIPPED_SHARE = 5e-4
+GROWTH_SAMPLES = 2**19
 
 
 def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
@@ -45,15 +46,27 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     name = name or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
-    with decoded(io.BytesIO(source), name, limits) as sound:
-        samples = np.concatenate([np.empty(0, np.float32), *sound.blocks])
-    check = SoundCheck(sound.sample_rate_hz)
-    check.add(samples)
+    with decoded_apart(io.BytesIO(source), name, limits) as sound:
+        check = SoundCheck(sound.sample_rate_hz)
+        samples = _joined(sound.blocks, check)
     check.refuse(name, limits)
-    samples = check.scaled(samples)
+    if check.full_scale > 1:
+        samples /= np.float32(check.full_scale)
     samples.setflags(write=False)
     warnings = (*sound.warnings, *check.warnings())
     return Recording(name, hashlib.sha256(source).hexdigest(), samples, sound.sample_rate_hz, warnings)
+
+
+def _joined(blocks: Iterator[np.ndarray], check: "SoundCheck") -> np.ndarray:
+    # Collected and then concatenated, they would for a moment be there twice.
+    samples = np.empty(0, np.float32)
+    for block in blocks:
+        check.add(block)
+        if check.count > len(samples):
+            samples.resize(check.count + GROWTH_SAMPLES, refcheck=False)
+        samples[check.count - len(block) : check.count] = block
+    samples.resize(check.count, refcheck=False)
+    return samples
 
 
 class SoundCheck:

@@ -17,7 +17,7 @@ from ser_core.settings import AudioLimits
 READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, M4A (AAC) and WebM"
 
 #: What is looked at in blocks, for its emotions over time. A WAV file cannot be larger, and never is all of it held.
-LONG = AudioLimits(longest_s=7_200.0, largest_file_bytes=4 * 2**30)
+LONG = AudioLimits(longest_s=7_200.0, most_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
 
 # Small, so that a bomb is noticed early, and since the block in which a damaged file breaks off is lost whole.
 _BLOCK_FRAMES = 4_096
@@ -189,14 +189,15 @@ def _check_format(rate: int, channels: int, name: str, limits: AudioLimits) -> N
 
 
 def _limited(blocks: Iterator[np.ndarray], rate: int, name: str, limits: AudioLimits) -> Iterator[np.ndarray]:
-    total = 0
+    total, longest_s = 0, min(limits.longest_s, limits.most_samples / rate)
     for block in blocks:
         total += len(block)
-        if total > limits.longest_s * rate:
+        if total > longest_s * rate:
+            at_rate = "" if longest_s == limits.longest_s else f", the most that is held at {rate} Hz"
             advice = "Cut it into shorter pieces"
             if limits.longest_s < LONG.longest_s:
                 advice += f", or see it over time with the command timeline, up to {LONG.longest_s / 3600:g} hours"
-            raise RecordingTooLong(f"{name}: the recording is longer than {limits.longest_s / 60:g} minutes. {advice}.")
+            raise RecordingTooLong(f"{name}: the recording is longer than {longest_s / 60:g} minutes{at_rate}. {advice}.")
         yield block
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ser_core.audio import SoundCheck, check_size, readable
-from ser_core.decoding import decoded
+from ser_core.decoding_process import decoded_apart
 from ser_core.errors import Cancelled
 from ser_core.settings import AudioLimits
 
@@ -49,7 +49,7 @@ class LongRecording:
 
     def blocks(self, block_s: float) -> Iterator[np.ndarray]:
         """Yield the samples in blocks of shape (n,), float32, of `block_s` or a little more; louder is scaled down."""
-        with decoded(self.file, self.name, self.limits) as sound:
+        with decoded_apart(self.file, self.name, self.limits) as sound:
             for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
                 yield self.check.scaled(block)
 
@@ -79,12 +79,13 @@ def long_recording(
     """
     with opened(source, name, limits) as file:
         sha256, size = _sha256(file, cancelled), file.tell()
-        with decoded(file, name, limits) as sound:
-            check = SoundCheck(sound.sample_rate_hz)
+        with decoded_apart(file, name, limits) as sound:
+            check, heard = SoundCheck(sound.sample_rate_hz), 0.0
             for block in sound.blocks:
                 stop_if(cancelled)
                 check.add(block)
-                progress(min(file.tell() / size, 1.0))
+                heard = max(heard, min(file.tell() / size, 1.0))  # the head of some is looked at again at the end
+                progress(heard)
         check.refuse(name, limits)
         warnings = (*sound.warnings, *check.warnings())
         yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, limits)

@@ -8,10 +8,14 @@ from ser_core.errors import SettingsRefused
 
 @dataclass(frozen=True)
 class AudioLimits:
-    """What is accepted at the gate. Decoding stops at `longest_s`, whatever the file's header promises."""
+    """What is accepted at the gate. Decoding stops at `longest_s`, whatever the file's header promises.
+
+    `most_samples` bounds the memory that a recording takes: 230 MB, which are ten minutes at 96 kHz.
+    """
 
     shortest_s: float = 0.1
     longest_s: float = 600.0
+    most_samples: int = 57_600_000
     most_channels: int = 8
     lowest_rate_hz: int = 4_000
     highest_rate_hz: int = 192_000

@@ -8,7 +8,8 @@ import numpy as np
 from ser_core.analysis import frame_edge_s
 from ser_core.audio import resample_blocks
 from ser_core.classifier import Classifier
-from ser_core.decoding import LONG, decoded
+from ser_core.decoding import LONG
+from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.long_recording import LongRecording, Source, gathered, long_recording, opened, own_name, stop_if
 from ser_core.region_audio import wav_bytes
@@ -171,7 +172,7 @@ def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", ful
             f"The stretch lasts {clock(end_s - start_s)}; at most {clock(LONGEST_STRETCH_S)} can be opened at once. "
             "Choose a shorter one."
         )
-    with opened(source, name, LONG) as file, decoded(file, name, LONG, start_s) as sound:
+    with opened(source, name, LONG) as file, decoded_apart(file, name, LONG, start_s) as sound:
         rate = sound.sample_rate_hz
         # Rounding at both ends may add a sample to ten minutes.
         wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 STAGES = {
     **dict.fromkeys(("__init__", "errors", "settings", "emotions", "regions", "recording", "analysis"), "0"),
     **dict.fromkeys(("torchaudio_import", "audio", "spectrogram", "segments", "selection"), "1"),
-    **dict.fromkeys(("voice_activity", "prosody", "samples", "decoding", "long_recording"), "1"),
+    **dict.fromkeys(("voice_activity", "prosody", "samples", "decoding", "decoding_process", "long_recording"), "1"),
     **dict.fromkeys(("corpora", "splits"), "2"),
     **dict.fromkeys(("networks", "scores", "classifier", "checkpoint"), "3"),
     "learning": "4a",
