@@ -197,7 +197,9 @@ def _limited(blocks: Iterator[np.ndarray], rate: int, name: str, limits: AudioLi
             advice = "Cut it into shorter pieces"
             if limits.longest_s < LONG.longest_s:
                 advice += f", or see it over time with the command timeline, up to {LONG.longest_s / 3600:g} hours"
-            raise RecordingTooLong(f"{name}: the recording is longer than {longest_s / 60:g} minutes{at_rate}. {advice}.")
+            raise RecordingTooLong(
+                f"{name}: the recording is longer than {longest_s / 60:g} minutes{at_rate}. {advice}."
+            )
         yield block
 
 
@@ -207,3 +209,16 @@ def _without(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
         if count < len(block):
             yield block[count:]
         count = max(0, count - len(block))
+
+
+def gathered(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Yield the same samples in blocks of at least so many, but for the last."""
+    held, total = [], 0
+    for block in blocks:
+        held.append(block)
+        total += len(block)
+        if total >= count:
+            yield np.concatenate(held)
+            held, total = [], 0
+    if held:
+        yield np.concatenate(held)

@@ -1,7 +1,7 @@
 """Decoding in a process of its own: what a hostile file does to the libraries that read it, it does not do here.
 
 Every recording is decoded there, those of corpora too: a process that came to the end of a file without a word of
-damage is kept for the next one, so that thousands of files cost one start. It imports numpy, soundfile and PyAV but
+damage is kept for the next one, so that thousands of files cost one start and a millisecond or so each. It imports numpy, soundfile and PyAV but
 never torch, opens no file, and asks for the bytes that it wants; samples come back as they lie in memory. It is
 started and never forked: the fork of a process in which torch runs threads may hang.
 """
@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from ser_core.decoding import Sound, decoded
+from ser_core.decoding import Sound, decoded, gathered
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
 
@@ -39,7 +39,10 @@ LONGEST_SILENCE_S = 30.0
 #: How many processes wait for a next file.
 MOST_KEPT = 2
 
+BLOCK_SAMPLES = 2**14
 LARGEST_READ = 2**15
+#: What has no more is sent at once: for the files of corpora, to ask for every piece took as long as to decode it.
+SMALL_BYTES = 2**20
 LARGEST_MESSAGE = 2**22
 
 #: A message: what it is, how many bytes its content has, and the content. That of READ is a place in the file and how
@@ -104,6 +107,9 @@ class _Process:
         asked = {"size": size, "name": name, "limits": asdict(limits), "from_s": from_s}
         with self._refusing_what_breaks():
             _send(self._socket, DECODE, json.dumps(asked).encode())
+            if size <= SMALL_BYTES:
+                file.seek(0)
+                _send(self._socket, BYTES, file.read(SMALL_BYTES))
         return self._next(RATE)[1]["rate"]
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:
@@ -245,11 +251,12 @@ class _Asked(io.RawIOBase):
 def _decode(asked: dict[str, Any], to: socket.socket) -> None:
     limits, samples = AudioLimits(**asked["limits"]), 0
     _allow_cpu(LEAST_CPU_S + limits.longest_s / LEAST_TIMES_REAL_TIME)
-    file = io.BufferedReader(_Asked(to, asked["size"]), LARGEST_READ)
+    small = asked["size"] <= SMALL_BYTES
+    file = io.BytesIO(_received(to)[1]) if small else io.BufferedReader(_Asked(to, asked["size"]), LARGEST_READ)
     try:
         with decoded(file, asked["name"], limits, asked["from_s"]) as sound:
             _send(to, RATE, json.dumps({"rate": sound.sample_rate_hz}).encode())
-            for block in sound.blocks:
+            for block in gathered(sound.blocks, BLOCK_SAMPLES):
                 samples += len(block)
                 _send(to, BLOCK, memoryview(block).cast("B"))
             _send(to, END, json.dumps({"samples": samples, "warnings": sound.warnings}).encode())

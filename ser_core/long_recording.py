@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ser_core.audio import SoundCheck, check_size, readable
+from ser_core.decoding import gathered
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import Cancelled
 from ser_core.settings import AudioLimits
@@ -105,19 +106,6 @@ def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]
 def own_name(source: Source) -> str:
     """Return what a source is called where nobody named it."""
     return Path(source).name if isinstance(source, str | Path) else "The recording"
-
-
-def gathered(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """Yield the same samples in blocks of at least so many, but for the last."""
-    held, total = [], 0
-    for block in blocks:
-        held.append(block)
-        total += len(block)
-        if total >= count:
-            yield np.concatenate(held)
-            held, total = [], 0
-    if held:
-        yield np.concatenate(held)
 
 
 def stop_if(cancelled: Callable[[], bool]) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from ser_core.analysis import frame_edge_s
 from ser_core.audio import resample_blocks
 from ser_core.classifier import Classifier
-from ser_core.decoding import LONG
+from ser_core.decoding import LONG, gathered
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.long_recording import LongRecording, Source, gathered, long_recording, opened, own_name, stop_if
+from ser_core.long_recording import LongRecording, Source, long_recording, opened, own_name, stop_if
 from ser_core.region_audio import wav_bytes
 from ser_core.regions import clock
 from ser_core.scores import softmax
