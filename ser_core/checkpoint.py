@@ -25,6 +25,9 @@ MODELS = Path(__file__).parent.parent / "models"
 WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
 TEST_TABLE, FOLDS_TABLE = "test.csv", "folds.csv"
 LARGEST_BYTES = 20_000_000
+LARGEST_CARD = 2_000_000
+#: Frames and bands, what every network here takes in.
+SEGMENT_SHAPE = (96, 64)
 
 
 def save_model(
@@ -79,7 +82,7 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
             name=folder.name,
             sha256=sha256,
             emotions=tuple(card["emotions"]),
-            front_end=settings_from_dict(FrontEnd, card["front_end"]),
+            front_end=_front_end_of(card),
             temperature=_temperature_of(card),
             precision=fastest_precision(),
         )
@@ -95,9 +98,12 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     ModelRefused
     """
     card, weights = read_card(folder), folder / WEIGHTS
-    if (size := weights.stat().st_size) > LARGEST_BYTES:
-        raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
-    data = weights.read_bytes()
+    try:
+        if (size := weights.stat().st_size) > LARGEST_BYTES:
+            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+        data = weights.read_bytes()
+    except OSError as reason:
+        raise ModelRefused(f"{folder.name}: its weights cannot be read ({reason.strerror}). Check them.") from None
     try:
         _check_emotions(card["emotions"])
         network = NETWORKS[card["architecture"]](len(card["emotions"]))
@@ -112,6 +118,14 @@ def _check_emotions(emotions: list[str]) -> None:
         raise ValueError("its emotions are not known ones, each named once")
 
 
+def _front_end_of(card: dict[str, Any]) -> FrontEnd:
+    front_end = settings_from_dict(FrontEnd, card["front_end"])
+    found = front_end.segments.segment_frames, front_end.spectrogram.bands
+    if found != SEGMENT_SHAPE:
+        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are none that a network here hears")
+    return front_end
+
+
 def _temperature_of(card: dict[str, Any]) -> float:
     temperature = float(card["temperature"])
     if not 0 < temperature < 100:
@@ -124,6 +138,8 @@ def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], architecture: st
         network.load_state_dict(tensors)
     except RuntimeError:  # its text lists every tensor, a line each
         raise ValueError(f"the weights are not those of {architecture} with these emotions") from None
+    if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+        raise ValueError("some weights are not numbers")
 
 
 def fastest_precision() -> torch.dtype:
@@ -155,7 +171,8 @@ def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
 def read_card(folder: Path) -> dict[str, Any]:
     """Return a model's card."""
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        with (folder / CARD).open(encoding="utf-8") as file:
+            card = json.loads(file.read(LARGEST_CARD))  # what is cut off is no JSON
     except (OSError, ValueError, RecursionError):
         raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
     if not isinstance(card, dict):
@@ -176,7 +193,7 @@ def training_list(folder: Path) -> dict[str, str]:
             header, *rows = csv.reader(file)
         if header == ["sha256", "speaker"]:
             return dict(rows)
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         pass
     raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
 

@@ -197,9 +197,8 @@ def _limited(blocks: Iterator[np.ndarray], rate: int, name: str, limits: AudioLi
             advice = "Cut it into shorter pieces"
             if limits.longest_s < LONG.longest_s:
                 advice += f", or see it over time with the command timeline, up to {LONG.longest_s / 3600:g} hours"
-            raise RecordingTooLong(
-                f"{name}: the recording is longer than {longest_s / 60:g} minutes{at_rate}. {advice}."
-            )
+            longest = f"{longest_s / 60:g} minutes{at_rate}"
+            raise RecordingTooLong(f"{name}: the recording is longer than {longest}. {advice}.")
         yield block
 
 

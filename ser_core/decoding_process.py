@@ -1,9 +1,9 @@
 """Decoding in a process of its own: what a hostile file does to the libraries that read it, it does not do here.
 
 Every recording is decoded there, those of corpora too: a process that came to the end of a file without a word of
-damage is kept for the next one, so that thousands of files cost one start and a millisecond or so each. It imports numpy, soundfile and PyAV but
-never torch, opens no file, and asks for the bytes that it wants; samples come back as they lie in memory. It is
-started and never forked: the fork of a process in which torch runs threads may hang.
+damage is kept for the next one, so that thousands of files cost one start, and a millisecond or so each. It imports
+numpy, soundfile and PyAV but never torch, opens no file, and asks for the bytes that it wants; samples come back as
+they lie in memory. It is started and never forked: the fork of a process in which torch runs threads may hang.
 """
 
 import atexit
@@ -242,7 +242,7 @@ class _Asked(io.RawIOBase):
         if self._place >= self._size:
             return 0
         _send(self._socket, READ, WANTED.pack(self._place, len(buffer)))
-        kind, found = _received(self._socket)
+        _, found = _received(self._socket)
         buffer[: len(found)] = found
         self._place += len(found)
         return len(found)

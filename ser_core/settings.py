@@ -1,6 +1,6 @@
 """Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from ser_core.errors import SettingsRefused
@@ -22,6 +22,9 @@ class AudioLimits:
     largest_file_bytes: int = 200 * 2**20
 
 
+MOST_FFT_SAMPLES = 2**16
+
+
 @dataclass(frozen=True)
 class SpectrogramSettings:
     """Tables 2 and 3 of Kim and Kwak 2024; the band limits are those of AudioSet's front end."""
@@ -34,6 +37,21 @@ class SpectrogramSettings:
     low_hz: float = 125.0
     high_hz: float = 7_500.0
     log_offset: float = 0.001
+
+    def __post_init__(self) -> None:
+        counts = (self.sample_rate_hz, self.window_samples, self.hop_samples, self.fft_samples, self.bands)
+        possible = (
+            all(isinstance(count, int) for count in counts)
+            and 4_000 <= self.sample_rate_hz <= 192_000
+            and 1 <= self.hop_samples <= self.window_samples <= self.fft_samples <= MOST_FFT_SAMPLES
+            and 1 <= self.bands <= self.fft_samples
+            and 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2
+            and 0 < self.log_offset < 1
+        )
+        if not possible:
+            raise SettingsRefused(
+                f"No spectrogram has these settings: {self}. Choose hop, window and band limits anew."
+            )
 
     @property
     def frame_hop_s(self) -> float:
@@ -61,6 +79,11 @@ class SegmentSettings:
     segment_frames: int | None = 96
     hop_frames: int = 48
 
+    def __post_init__(self) -> None:
+        frames = 1 if self.segment_frames is None else self.segment_frames
+        if not (isinstance(frames, int) and isinstance(self.hop_frames, int) and min(frames, self.hop_frames) >= 1):
+            raise SettingsRefused("Segments and the hop between them are whole numbers of frames, at least one.")
+
 
 @dataclass(frozen=True)
 class SelectionSettings:
@@ -72,6 +95,8 @@ class SelectionSettings:
     def __post_init__(self) -> None:
         if self.rule not in ("minmax", "guarded", "none"):
             raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
+        if not -1 <= self.threshold <= 1:
+            raise SettingsRefused(f"A selection threshold of {self.threshold:g} is not possible; choose -1 to 1.")
 
 
 @dataclass(frozen=True)
@@ -208,6 +233,9 @@ def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise SettingsRefused(f"{kind.__name__} has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
+    wrong = sorted(name for name, value in values.items() if is_dataclass(known[name]) != isinstance(value, dict))
+    if wrong:
+        raise SettingsRefused(f"{kind.__name__} has settings that cannot be read: {', '.join(wrong)}.")
     nested = {name: known[name] for name, value in values.items() if isinstance(value, dict)}
     return kind(
         **{name: settings_from_dict(nested[name], v) if name in nested else _tupled(v) for name, v in values.items()}

@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import inf
 
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.praat_grid import read_grid
@@ -14,6 +16,7 @@ from ser_core.regions import Region
 LEAST_UNDER_FOCUS = 0.5
 WORD_TIERS = ("words", "word")
 COLUMNS = ("start_s", "end_s", "word")
+MOST_BYTES = 4 * 2**20
 
 
 def read_words(source: bytes, name: str) -> tuple[Region, ...]:
@@ -32,6 +35,11 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     WordsRefused
         If it is neither, or holds no words.
     """
+    if len(source) > MOST_BYTES:
+        raise WordsRefused(
+            f"{name}: the file has {len(source) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of words are read. "
+            "Give those of this recording alone."
+        )
     try:
         text = text_of(source, name)
         words = _from_textgrid(text, name) if "ooTextFile" in text[:200] else _from_csv(text, name)
@@ -64,29 +72,40 @@ def _from_textgrid(text: str, name: str) -> list[Region]:
 
 
 def _from_csv(text: str, name: str) -> list[Region]:
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    columns = [column.strip() for column in rows.fieldnames or ()]
+    rows = csv.reader(io.StringIO(text, newline=""))
+    columns = [column.strip() for column in next(_numbered(rows, name), (1, []))[1]]
     if missing := [column for column in COLUMNS if column not in columns]:
         raise WordsRefused(
             f"{name}: neither a TextGrid nor a CSV with the columns {', '.join(COLUMNS)}; "
             f"{' and '.join(missing)} cannot be found."
         )
-    rows.fieldnames = columns
     words = []
-    for line, row in enumerate(rows, start=2):
+    for line, cells in _numbered(rows, name):
+        row = dict(zip(columns, cells, strict=False))
         try:
-            start_s, end_s, word = float(row["start_s"]), float(row["end_s"]), row["word"] or ""
-        except (TypeError, ValueError):
+            start_s, end_s, word = float(row["start_s"]), float(row["end_s"]), row.get("word", "")
+        except (KeyError, ValueError):
             raise WordsRefused(f"{name}, line {line}: start_s and end_s must be numbers of seconds.") from None
         if word.strip():
             words.append(_word(start_s, end_s, word, f"{name}, line {line}"))
     return words
 
 
+def _numbered(rows: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    line = rows.line_num + 1
+    try:
+        for cells in rows:
+            if cells:
+                yield line, cells
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise WordsRefused(f"{name}, line {line}: this is not a row of a CSV ({error}). Export it again.") from None
+
+
 def _word(start_s: float, end_s: float, word: str, place: str) -> Region:
-    if not 0 <= start_s < end_s:
+    if not 0 <= start_s < end_s < inf:
         raise WordsRefused(
-            f"{place}: the word “{word.strip()}” from {start_s:g} to {end_s:g} s has no length. "
+            f"{place}: the word “{textwrap.shorten(word, 40)}” from {start_s:g} to {end_s:g} s has no length. "
             "It needs a start of at least 0 s and an end after its start."
         )
     return Region(start_s, end_s, label=" ".join(word.split()))

@@ -27,6 +27,8 @@ The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; who ha
 
 import csv
 import re
+import textwrap
+from itertools import islice
 from pathlib import Path
 
 from ser_core.corpora.labelled import AUDIO_SUFFIXES, Corpus, LabelledRecording
@@ -34,6 +36,7 @@ from ser_core.emotions import COLOURS
 from ser_core.errors import CorpusRefused
 
 NEEDED = ("path", "emotion", "speaker")
+MOST_BYTES, MOST_ROWS = 2**24, 200_000
 WITHOUT_READER = ("csu2021", "csu2022", "aihub")
 SIMPLE_WORD = re.compile(r"[a-z0-9_]+")
 SYNONYMS = {
@@ -84,13 +87,20 @@ def read_manifest(name: str, file: Path) -> Corpus:
 def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the names of the columns, and the numbered rows that are not blank."""
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise CorpusRefused(
+                f"{file} has {size / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB are read. Split the manifest."
+            )
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            rows = [[cell.strip() for cell in cells] for cells in islice(csv.reader(lines), MOST_ROWS + 1)]
+    except (OSError, ValueError, csv.Error) as error:
         raise CorpusRefused(f"{file} cannot be read as CSV in UTF-8 ({error}); give such a file.") from error
+    if len(rows) > MOST_ROWS:
+        raise CorpusRefused(f"{file} has more than {MOST_ROWS} rows. Split the manifest.")
     header = [cell.lower() for cell in rows[0]] if rows else []
     if any(header.count(column) != 1 for column in NEEDED):
-        found = f"the columns {', '.join(header)}" if header else "no header"
+        columns = textwrap.shorten(", ".join(header), 200)
+        found = f"the columns {columns}" if header else "no header"
         raise CorpusRefused(
             f"{file} has {found}; a manifest needs each of {', '.join(NEEDED)} once: "
             "write them, separated by commas, into its first row."
@@ -109,11 +119,11 @@ def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> L
     if emotion in ("boredom", "bored"):
         return "boredom, which no emotion set holds"
     if emotion not in COLOURS:
-        return f"unknown emotion '{word}'"
+        return f"unknown emotion '{textwrap.shorten(word, 40)}'"
     if not row.get("speaker"):
         return "no speaker"
     if not SIMPLE_WORD.fullmatch(corpus):
-        return f"the corpus '{corpus}' is not lower-case letters, digits and _"
+        return f"the corpus '{textwrap.shorten(corpus, 40)}' is not lower-case letters, digits and _"
     path = _file_under(folder, row["path"])
     if isinstance(path, str):
         return path

@@ -199,7 +199,7 @@ def read_predictions(path: Path) -> Predictions:
         sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
         labels = np.array([emotions.index(name) for name in named])
         probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
-    except (OSError, ValueError) as reason:
+    except (OSError, ValueError, csv.Error) as reason:
         raise ModelRefused(f"{path.parent.name}: its table of tested recordings cannot be read ({reason}).") from None
     return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)
 

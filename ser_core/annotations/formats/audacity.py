@@ -63,7 +63,7 @@ def read(content: bytes, name: str) -> ReadIn:
         If a line is no label, or a label cannot be a mark, with the line.
     """
     labels: list[tuple[int, dict[str, Any]]] = []
-    for line, source in enumerate(LINE_END.split(text_of(content, name)), start=1):
+    for line, source in enumerate(LINE_END.split(text_of(content, name, "\r\n")), start=1):
         with at(f"{name}, line {line}"):
             if source.startswith("\\"):
                 _add_frequencies(labels, source)

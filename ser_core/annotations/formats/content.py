@@ -6,28 +6,38 @@ from typing import Any
 from ser_core.annotations.formats.gate import at
 from ser_core.errors import AnnotationsRefused
 
-MOST_BYTES = 128 * 2**20
+MOST_BYTES = 32 * 2**20
+#: A mark takes half a kilobyte, a value of JSON a quarter of that.
+MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
 
-def text_of(content: bytes, name: str) -> str:
+def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS) -> str:
     """Return the text of a file in UTF-8 or, with its mark, UTF-16.
+
+    Parameters
+    ----------
+    part : str
+        Characters of which each mark, or each value, has at least one; of all together `most` are read.
 
     Raises
     ------
     AnnotationsRefused
-        If it is too large or is no such text, with the line.
+        If it is too large, holds too much or is no such text, with the line.
     """
     if len(content) > MOST_BYTES:
         raise AnnotationsRefused(
             f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of marks are read. Split it."
         )
     try:
-        return content.decode("utf-16" if is_wide(content) else "utf-8-sig")
+        text = content.decode("utf-16" if is_wide(content) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise AnnotationsRefused(
             f"{name}, line {line}: this is not text in UTF-8 or UTF-16. Save it as UTF-8."
         ) from None
+    if (parts := sum(map(text.count, part))) > most:
+        raise AnnotationsRefused(f"{name} has {parts} parts, as far as can be seen; at most {most} are read. Split it.")
+    return text
 
 
 def is_wide(content: bytes) -> bool:
@@ -43,7 +53,7 @@ def json_of(content: bytes, name: str) -> Any:
     AnnotationsRefused
         If it is not JSON, with line and column, or nested too deeply.
     """
-    source = text_of(content, name)
+    source = text_of(content, name, ",[{", MOST_VALUES)
     try:
         with at(name):
             return json.loads(source, parse_constant=_refuse_constant)

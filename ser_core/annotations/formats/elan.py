@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from pympi.Elan import Eaf, to_adocument
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats.content import json_bytes, json_of, text_of
+from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import checked_lines
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, only_one
 from ser_core.annotations.formats.gate import annotation_of, at, kept, known_duration_s, recording_fields, recording_of
@@ -98,7 +98,7 @@ def read(content: bytes, name: str) -> ReadIn:
     AnnotationsRefused
         If the file is no EAF, is damaged, or an annotation cannot be a mark, with the line.
     """
-    text_of(content, name)
+    text_of(content, name, "<", 4 * MOST_PARTS)
     lines = checked_lines(content, name)
     eaf = _parsed(content)
     recording = _recording(eaf, name)

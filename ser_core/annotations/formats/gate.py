@@ -42,7 +42,7 @@ def number(value: object, what: str) -> float:
         isinstance(value, Real) and not isinstance(value, bool)
     ):
         try:
-            found = float(value)
+            found = float(value.strip() if isinstance(value, str) else value)  # float strips fewer signs than strip
         except OverflowError:  # an integer of JSON may be larger than any float
             found = math.inf
     if not math.isfinite(found):

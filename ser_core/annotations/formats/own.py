@@ -1,6 +1,6 @@
 """Our own format: all that is known of recordings and their marks, as JSON, with where suggestions came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
@@ -77,7 +77,7 @@ def _recording(fields: dict[str, Any], place: str) -> AnnotatedRecording:
         return recording_of(fields, marks)
 
 
-def objects_in(fields: dict[str, Any], field: str, place: str) -> list[tuple[int, dict[str, Any]]]:
+def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:
     """Return the objects of a list in JSON with their numbers from 1, or refuse what is no such list."""
     found = fields.get(field)
     if not isinstance(found, list):
@@ -85,7 +85,7 @@ def objects_in(fields: dict[str, Any], field: str, place: str) -> list[tuple[int
     for count, item in enumerate(found, start=1):
         if not isinstance(item, dict):
             raise AnnotationsRefused(f"{place}, number {count} of '{field}': {shown(item)} is not an object.")
-    return list(enumerate(found, start=1))
+    return enumerate(found, start=1)
 
 
 FORMAT = Format(

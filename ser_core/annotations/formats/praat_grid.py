@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ser_core.annotations.formats.gate import number
+from ser_core.annotations.formats.gate import number, shown
 from ser_core.errors import AnnotationsRefused
 
 TOKEN = re.compile(
@@ -85,7 +85,7 @@ def read_grid(source: str, name: str) -> Grid:
 def _tier(tokens: "_Tokens", place: int) -> Tier | None:
     kind = tokens.text(f"the class of tier {place}")
     if kind not in ("IntervalTier", "TextTier"):
-        tokens.refuse(f"'{kind[:40]}' is no class of tier")
+        tokens.refuse(f"{shown(kind)} is no class of tier")
     name = tokens.text(f"the name of tier {place}")
     for edge in ("start", "end"):
         tokens.number(f"the {edge} of tier {place}")

@@ -86,7 +86,7 @@ def read(content: bytes, name: str) -> ReadIn:
     AnnotationsRefused
         If a column is missing or there twice, or a row cannot be a mark, with the line.
     """
-    columns, rows = _rows(text_of(content, name), name)
+    columns, rows = _rows(text_of(content, name, "\r\n"), name)
     about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     marks: dict[tuple[str | None, str | None], list[Annotation]] = {}
     for line, cells in rows:

@@ -8,7 +8,7 @@ from praatio.utilities import textgrid_io
 from praatio.utilities.my_math import numToStr
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.content import MOST_PARTS, text_of
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, of_the_recording, only_one
 from ser_core.annotations.formats.gate import annotation_of, at, kept, recording_of, shown
 from ser_core.annotations.formats.layers import laid_out, owner_of
@@ -86,7 +86,7 @@ def read(content: bytes, name: str) -> ReadIn:
         If the file is no TextGrid in text, is damaged, or an interval cannot be a mark, with the line or the tier and
         the number of the interval.
     """
-    grid = read_grid(text_of(content, name), name)
+    grid = read_grid(text_of(content, name, '"', 2 * MOST_PARTS), name)
     names = {tier.name for tier in grid.tiers.values()}
     marks: list[Annotation] = []
     for place, tier in grid.tiers.items():
