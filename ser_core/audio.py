@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +178,10 @@ def file_bytes(path: Path, limits: AudioLimits | None = None) -> bytes:
 @contextmanager
 def readable(path: Path, limits: AudioLimits) -> Iterator[None]:
     """Refuse a file that is not there or too large, and what goes wrong while it is read, each with AudioRefused."""
-    if not path.is_file():
+    there = False
+    with suppress(OSError):  # a name that is too long for any file
+        there = path.is_file()
+    if not there:
         raise AudioRefused(f"{path.name}: there is no such file. Check the path.")
     check_size(path.stat().st_size, path.name, limits)
     try:

@@ -105,11 +105,12 @@ class _Process:
         self._file, self._name, self.unharmed = file, name, False
         size = file.seek(0, os.SEEK_END)
         asked = {"size": size, "name": name, "limits": asdict(limits), "from_s": from_s}
+        file.seek(0)
+        whole = file.read() if size <= SMALL_BYTES else None
         with self._refusing_what_breaks():
             _send(self._socket, DECODE, json.dumps(asked).encode())
-            if size <= SMALL_BYTES:
-                file.seek(0)
-                _send(self._socket, BYTES, file.read(SMALL_BYTES))
+            if whole is not None:
+                _send(self._socket, BYTES, whole)
         return self._next(RATE)[1]["rate"]
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:

@@ -199,6 +199,8 @@ def read_predictions(path: Path) -> Predictions:
         sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
         labels = np.array([emotions.index(name) for name in named])
         probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
+        if probabilities.shape != (len(labels), len(emotions)) or not (abs(probabilities - 0.5) <= 0.5).all():
+            raise ValueError("what should be probabilities are none")
     except (OSError, ValueError, csv.Error) as reason:
         raise ModelRefused(f"{path.parent.name}: its table of tested recordings cannot be read ({reason}).") from None
     return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)

@@ -1,0 +1,212 @@
+"""Files made to hurt: every format that is read, broken in ways that a seed chooses, and the classics by name."""
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import soundfile
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats import FORMATS
+from ser_core.regions import Region
+from tests.conftest import voice_like
+from tests.test_audio import encoded, encoded_with_av
+
+#: What stands at a place where nobody expects it.
+STRANGE = (
+    b"\0",
+    b"NaN",
+    b"Infinity",
+    b"1e999",
+    b"-1",
+    b"9" * 5_000,
+    b'"',
+    b"[[" * 50_000,
+    b'{"a":' * 3_000,
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"<",
+    b"&#0;",
+    b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+    b"\\ud800",
+    b"\x1d",
+    b"../../etc/passwd",
+    b"\xf0\x9f\x92\xa9",
+    b"\xe2\x80\xae",
+)
+NUMBERS = (b"-1", b"0", b"nan", b"inf", b"1e400", b"1e-320", b"99999999999999999999", b"true", b"", b"1_0", b"\xd9\xa1")
+NUMBER = re.compile(rb"-?\d+(\.\d+)?")
+#: Where headers keep sizes, rates and counts.
+HEADER_BYTES = 64
+
+
+def audio_files() -> dict[str, bytes]:
+    """Return one intact file of each kind of audio that is read, a second long."""
+    voice, at_48_khz = voice_like(1.0, 16_000), voice_like(1.0, 48_000)
+    return {
+        "wav": encoded(voice),
+        "wav of floats": encoded(voice, subtype="FLOAT"),
+        "wav of 24 bits": encoded(voice, subtype="PCM_24"),
+        "aiff": encoded(voice, kind="AIFF"),
+        "flac": encoded(voice, kind="FLAC"),
+        "vorbis": encoded(voice, kind="OGG", subtype="VORBIS"),
+        "opus": encoded(voice, kind="OGG", subtype="OPUS"),
+        "mp3": encoded(voice, kind="MP3", subtype="MPEG_LAYER_III"),
+        "m4a": encoded_with_av(at_48_khz, "mp4", "aac"),
+        "webm": encoded_with_av(at_48_khz, "webm", "libopus"),
+    }
+
+
+def annotation_files() -> dict[str, bytes]:
+    """Return one intact file of each format of marks, and of each of its forms."""
+    marks = (
+        Annotation(Region(0.25, 1.0, 100.0, 2000.0), emotion="angry", intensity=3, note='so "loud" [x=1]'),
+        Annotation(Region(0.5, 2.0), emotion="sad", annotator="anna"),
+    )
+    recording = AnnotatedRecording("voice.wav", "ab" * 32, 2.5, 16_000, marks, {"model": "fusion"})
+    files = {key: file_format.write([recording]).content for key, file_format in FORMATS.items()}
+    textgrid = FORMATS["textgrid"]
+    return files | {
+        "short textgrid": textgrid.write([recording], short=True).content,
+        "wide textgrid": textgrid.write([recording], encoding="utf-16").content,
+    }
+
+
+def mutated(data: bytes, seed: int, others: list[bytes]) -> bytes:
+    """Return a file with one to five things done to it: bits turned, cut, spliced with another, numbers gone wild."""
+    rng = np.random.default_rng(seed)
+    for _ in range(rng.integers(1, 6)):
+        data = WAYS[rng.integers(len(WAYS))](data, rng, others)
+    return data
+
+
+def _turn_bits(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    changed = np.frombuffer(data, np.uint8).copy()
+    if len(changed):
+        changed[rng.integers(len(changed), size=rng.integers(1, 30))] ^= np.uint8(1 << rng.integers(8))
+    return changed.tobytes()
+
+
+def _cut_off(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    return data[: rng.integers(len(data) + 1)]
+
+
+def _cut_out(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    place = rng.integers(len(data) + 1)
+    return data[:place] + data[place + rng.integers(1, 200) :]
+
+
+def _repeat(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    place = rng.integers(len(data) + 1)
+    return data[:place] + data[place : place + rng.integers(1, 200)] * int(rng.integers(1, 4)) + data[place:]
+
+
+def _other_head(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    size = int(rng.integers(1, 200))
+    return others[rng.integers(len(others))][:size] + data[size:]
+
+
+def _other_tail(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    return data[: rng.integers(len(data) + 1)] + others[rng.integers(len(others))]
+
+
+def _wild_header(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    place = 4 * int(rng.integers(HEADER_BYTES // 4))
+    value = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, int(rng.integers(2**32)))[rng.integers(6)]
+    return data[:place] + struct.pack("<>"[rng.integers(2)] + "I", value) + data[place + 4 :]
+
+
+def _wild_number(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    found = list(NUMBER.finditer(data))
+    if not found:
+        return data
+    one = found[rng.integers(len(found))]
+    return data[: one.start()] + NUMBERS[rng.integers(len(NUMBERS))] + data[one.end() :]
+
+
+def _strange(data: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
+    place = rng.integers(len(data) + 1)
+    return data[:place] + STRANGE[rng.integers(len(STRANGE))] + data[place:]
+
+
+WAYS: tuple[Callable[[bytes, np.random.Generator, list[bytes]], bytes], ...] = (
+    _turn_bits,
+    _cut_off,
+    _cut_out,
+    _repeat,
+    _other_head,
+    _other_tail,
+    _wild_header,
+    _wild_number,
+    _strange,
+)
+
+
+def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int = 1, promised: int = 32_000) -> bytes:
+    """Return a WAV whose header says what is asked, whether or not that can be, with a second of noise behind it."""
+    align = (channels * bits // 8) % 2**16
+    form = struct.pack("<HHIIHH", tag, channels, rate, rate * align % 2**32, align, bits)
+    body = np.random.default_rng(0).bytes(32_000)
+    inner = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", promised) + body
+    return b"RIFF" + struct.pack("<I", min(len(inner), 2**32 - 1)) + inner
+
+
+def named_audio() -> dict[str, bytes]:
+    """Return the classics: bombs, polyglots, headers that lie, samples that are no sound."""
+    voice = voice_like(1.0, 16_000)
+    good = encoded(voice)
+    time_s = np.arange(48_000) / 48_000
+    return {
+        "nothing": b"",
+        "a byte": b"R",
+        "zeros": bytes(100_000),
+        "no frames": encoded(voice[:0]),
+        "one frame": encoded(voice[:1]),
+        "not a number": encoded(np.full(16_000, np.nan, np.float32), subtype="FLOAT"),
+        "infinity": encoded(np.full(16_000, np.inf, np.float32), subtype="FLOAT"),
+        "one infinity": encoded(np.r_[voice, np.inf].astype(np.float32), subtype="FLOAT"),
+        "a constant": encoded(np.full(16_000, 0.5, np.float32), subtype="FLOAT"),
+        "a voice on a constant": encoded(0.5 * voice + 0.5, subtype="FLOAT"),
+        "a million times full scale": encoded(1e6 * voice, subtype="FLOAT"),
+        "the largest float": encoded(3e38 * voice, subtype="FLOAT"),
+        "the smallest float": encoded(1e-45 * voice, subtype="FLOAT"),
+        "one impulse": encoded(np.eye(1, 16_000, 8_000, dtype=np.float32)[0], subtype="FLOAT"),
+        "the highest tone": encoded(0.5 * (-1.0) ** np.arange(16_000), subtype="FLOAT"),
+        "the lowest rate": encoded(voice_like(1.0, 4_000), 4_000),
+        "the highest rate": encoded(np.sin(2 * np.pi * 440 * time_s), 192_000),
+        "rate 0": wav_header(rate=0),
+        "rate 1": wav_header(rate=1),
+        "rate 4294967295": wav_header(rate=2**32 - 1),
+        "no channels": wav_header(channels=0),
+        "9 channels": wav_header(channels=9),
+        "65535 channels": wav_header(channels=65_535),
+        "0 bits": wav_header(bits=0),
+        "65535 bits": wav_header(bits=65_535),
+        "unknown coding": wav_header(tag=0xBEEF),
+        "promises 4 GB": wav_header(promised=2**32 - 1),
+        "promises nothing": wav_header(promised=0),
+        "wave and page": good + b"<script>alert(1)</script>",
+        "page and wave": b"<html><!--" + good + b"--></html>",
+        "picture and wave": b"\x89PNG\r\n\x1a\n" + good,
+        "archive and wave": b"PK\x03\x04" + bytes(26) + good,
+        "wave within a wave": good[:44] + good + good,
+        "gzip of zeros": b"\x1f\x8b\x08" + bytes(7) + zlib.compress(bytes(10**7))[2:-4],
+        "playlist": b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\nhttp://127.0.0.1:1/a.wav\n",
+        "list of files": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+        "session description": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 1 RTP/AVP 0\n",
+        "bomb of half an hour": bomb(1_800, 8_000),
+        "bomb of ten minutes at 192 kHz": bomb(600, 192_000),
+    }
+
+
+def bomb(seconds: int, rate: int) -> bytes:
+    """Return a FLAC that is small and long."""
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", rate, 1, "PCM_16", format="FLAC") as out:
+        for _ in range(seconds // 10):
+            out.write(np.full(10 * rate, 0.25, np.float32))
+    return file.getvalue()

@@ -1,0 +1,145 @@
+"""Decoding in a process of its own: the same sound, and one refusal for whatever happens there."""
+
+import io
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core import decoding_process
+from ser_core.audio import read_recording
+from ser_core.decoding import decoded
+from ser_core.decoding_process import decoded_apart
+from ser_core.errors import AudioRefused, RecordingTooLong
+from ser_core.settings import AudioLimits
+from tests.hostile_files import audio_files
+from tests.test_audio import encoded
+
+
+@pytest.fixture(autouse=True)
+def _no_process_of_another_test():
+    decoding_process._end_all()
+    yield
+    decoding_process._end_all()
+
+
+def sound_of(decode, data, **more):
+    with decode(io.BytesIO(data), "voice", AudioLimits(), **more) as sound:
+        return sound.sample_rate_hz, np.concatenate(list(sound.blocks)), sound.warnings
+
+
+def kept_ids():
+    return [kept._process.pid for kept in decoding_process._kept]
+
+
+@pytest.mark.parametrize("kind", audio_files())
+@pytest.mark.parametrize("from_s", [0.0, 0.3])
+def test_the_sound_is_that_of_decoding_here(kind, from_s):
+    data = audio_files()[kind]
+    rate, samples, warnings = sound_of(decoded_apart, data, from_s=from_s)
+    rate_here, samples_here, warnings_here = sound_of(decoded, data, from_s=from_s)
+    assert (rate, warnings, samples.dtype) == (rate_here, warnings_here, np.float32)
+    np.testing.assert_array_equal(samples, samples_here)
+
+
+def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
+    data = encoded(make_voice(60.0, 16_000))
+    assert len(data) > decoding_process.SMALL_BYTES
+    np.testing.assert_array_equal(sound_of(decoded_apart, data)[1], sound_of(decoded, data)[1])
+
+
+def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other(voice):
+    whole = encoded(voice)
+    read_recording(whole, "voice")
+    (first,) = kept_ids()
+    read_recording(whole, "voice")
+    assert kept_ids() == [first]
+    read_recording(whole[:-20_000], "cut")
+    assert kept_ids() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_the_process_never_imports_torch_and_may_not_hold_more_than_its_limit(voice):
+    read_recording(encoded(voice), "voice")
+    about = Path(f"/proc/{kept_ids()[0]}")
+    if not about.is_dir():
+        pytest.skip("only Linux tells what a process has")
+    assert "libtorch" not in (about / "maps").read_text()
+    limits = (about / "limits").read_text().splitlines()
+    (data_bytes,) = (int(line.split()[3]) for line in limits if line.startswith("Max data size"))
+    (cpu_s,) = (int(line.split()[3]) for line in limits if line.startswith("Max cpu time"))
+    assert data_bytes == decoding_process.MOST_BYTES < 512 * 2**20
+    assert 60 <= cpu_s <= 70  # 30, and 600 / 20, and what it took to start
+
+
+@pytest.mark.parametrize("killed_by", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU, signal.SIGABRT])
+def test_a_crash_amid_a_file_is_one_refusal_and_the_next_file_is_read(make_voice, killed_by):
+    data = encoded(make_voice(60.0, 16_000))
+
+    class Deadly(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > 500_000:
+                os.kill(process._process.pid, killed_by)
+            return super().read(size)
+
+    read_recording(encoded(make_voice(1.0, 16_000)), "first")
+    (process,) = decoding_process._kept
+    with (
+        pytest.raises(AudioRefused, match=r"^deadly\.wav: the file breaks what decodes it.*Export it again"),
+        decoded_apart(Deadly(data), "deadly.wav", AudioLimits()) as sound,
+    ):
+        list(sound.blocks)
+    assert len(read_recording(data, "next").samples) == 960_000
+
+
+def test_a_kept_process_that_died_meanwhile_is_replaced(voice):
+    read_recording(encoded(voice), "voice")
+    (process,) = decoding_process._kept
+    process._process.kill()
+    process._process.wait()
+    assert len(read_recording(encoded(voice), "voice").samples) == len(voice)
+
+
+def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
+    monkeypatch.setattr(decoding_process, "LONGEST_SILENCE_S", 0.2)
+    read_here = io.BytesIO(encoded(voice))
+    process = decoding_process._Process()
+    os.kill(process._process.pid, signal.SIGSTOP)
+    with pytest.raises(AudioRefused, match="keeps it busy without end"):
+        process.begin(read_here, "slow.wav", AudioLimits(), 0.0)
+    assert process._process.returncode == -signal.SIGKILL
+
+
+def test_a_message_that_is_too_long_is_not_waited_for(make_voice, monkeypatch):
+    monkeypatch.setattr(decoding_process, "LARGEST_MESSAGE", 0)
+    with pytest.raises(AudioRefused, match="breaks what decodes it"):
+        read_recording(encoded(make_voice(1.0, 16_000)), "voice")
+
+
+def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
+    with pytest.raises(RecordingTooLong, match=r"longer than 0\.0333333 minutes"):
+        read_recording(encoded(voice), "long", AudioLimits(longest_s=2.0))
+
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"), decoded_apart(Failing(encoded(voice)), "disk", AudioLimits()):
+        pass
+    assert kept_ids() == []
+
+
+def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
+    limits = AudioLimits(most_samples=20_000)
+    with pytest.raises(RecordingTooLong, match="the most that is held at 16000 Hz"):
+        read_recording(encoded(voice), "dense", limits)
+
+
+def test_the_name_of_a_file_may_be_of_any_characters(voice):
+    for name in ("\udcff.wav", "a\nb.wav", "Ω" * 300):
+        with pytest.raises(AudioRefused) as refusal:
+            read_recording(b"x" * 1000, name)
+        assert str(refusal.value).startswith(name)

@@ -1,0 +1,285 @@
+"""Whatever a file holds, it is read to something valid or refused in a sentence, soon and with little memory."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core.annotations.formats import read_annotations
+from ser_core.audio import read_recording
+from ser_core.checkpoint import CARD, TEST_TABLE, TRAINING_LIST, WEIGHTS, load_model, save_model, training_list
+from ser_core.corpora.manifest import read_manifest
+from ser_core.errors import AudioRefused, SerError
+from ser_core.experiments import read_result
+from ser_core.learning.predictions import read_predictions
+from ser_core.networks.yamnet import YAMNet
+from ser_core.pipeline import listen
+from ser_core.recording import Recording
+from ser_core.saved_analyses import QUESTION, kept_analyses
+from ser_core.settings import AnalysisSettings, AudioLimits
+from ser_core.words import read_words
+from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
+from tests.test_checkpoint import SEEN, card_of
+from tests.tiny_networks import LinearClassifier, fresh
+
+LONGEST_S = 60
+MOST_MIB = 512
+
+AUDIO, NAMED = audio_files(), named_audio()
+MARKS = annotation_files()
+WORDS = {"csv": b"start_s,end_s,word\n0.1,0.4,so\n0.5,0.9,loud\n", "textgrid": MARKS["textgrid"]}
+MANIFEST = b"path,emotion,speaker,text,language\na.wav,anger,anna,s1,ko\nb.wav,sad,bert,s2,ko\n"
+PREDICTIONS = b"sha256,corpus,speaker,gender,emotion,angry,sad\nab,c,c:a,female,sad,0.2500,0.7500\n"
+
+
+@pytest.fixture(autouse=True)
+def _soon_and_with_little_memory():
+    """Fail what hangs, and what at any moment held much more than before."""
+
+    def hangs(number, frame):
+        pytest.fail(f"still busy after {LONGEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(LONGEST_S)
+    idle_mib = _memory_mib("VmRSS")
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert _memory_mib("VmHWM") - idle_mib < MOST_MIB
+
+
+def _memory_mib(field: str) -> float:
+    """Return VmRSS, from which on the highest is counted anew, or VmHWM, the highest since; only Linux tells."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0.0
+    if field == "VmRSS":
+        Path("/proc/self/clear_refs").write_text("5")
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field)) / 1024
+
+
+def read_or_refused(read: Callable[[], object]) -> object | None:
+    """Return what was read, or None where it was refused as it should be; whatever else is raised fails the test."""
+    try:
+        return read()
+    except SerError as refusal:
+        text = str(refusal)
+        assert text.endswith((".", ". Fetch it again.")), text
+        assert "\n" not in text, text
+        assert 20 < len(text) < 600, text
+        return None
+
+
+def is_valid(recording: Recording) -> bool:
+    limits = AudioLimits()
+    return bool(
+        recording.samples.dtype == np.float32
+        and np.isfinite(recording.samples).all()
+        and 0 < np.abs(recording.samples).max() <= 1.001
+        and limits.lowest_rate_hz <= recording.sample_rate_hz <= limits.highest_rate_hz
+        and limits.shortest_s <= recording.duration_s <= limits.longest_s
+    )
+
+
+# --- audio ---
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("kind", AUDIO)
+def test_a_broken_audio_file_is_read_or_refused(kind, seed):
+    data = mutated(AUDIO[kind], seed, list(AUDIO.values()))
+    recording = read_or_refused(lambda: read_recording(data, f"{kind}.mp3"))
+    assert recording is None or is_valid(recording)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_classic_is_read_and_analysed_or_refused(name):
+    recording = read_or_refused(lambda: read_recording(NAMED[name], name))
+    if recording is not None:
+        assert is_valid(recording)
+        if recording.duration_s < 20:
+            scores = listen(recording, LinearClassifier(np.ones((4, 96, 64))), AnalysisSettings()).scores
+            assert np.isfinite(scores.recording).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing", "the file is empty"),
+        ("zeros", "not audio"),
+        ("no frames", "lasts 0.000 s"),
+        ("not a number", "are not numbers"),
+        ("one infinity", "1 of 16001 samples are not numbers"),
+        ("rate 1", "the sample rate is 1 Hz"),
+        ("9 channels", "9 channels"),
+        ("playlist", "not audio"),
+        ("bomb of half an hour", "longer than 10 minutes"),
+        ("bomb of ten minutes at 192 kHz", "longer than 5 minutes, the most that is held at 192000 Hz"),
+    ],
+)
+def test_a_classic_is_refused_for_what_it_is(name, said):
+    with pytest.raises(AudioRefused, match=said):
+        read_recording(NAMED[name], "file")
+
+
+@pytest.mark.parametrize("name", ["\0", "a/../../b.wav", "<b>x</b>", "\udcff", "CON", "x" * 5000, "‮gnp.wav", "$(id)"])
+def test_a_hostile_name_is_only_a_name(name, voice, tmp_path):
+    assert read_recording(AUDIO["wav"], name).name == name
+    with pytest.raises(AudioRefused, match="not audio"):
+        read_recording(b"x" * 100, name)
+
+
+@pytest.mark.parametrize("path", ["a\0b.wav", "x" * 5000, "/dev/null", "/proc/self/mem", "/", "~nobody/x.wav"])
+def test_a_path_to_nowhere_good_is_refused(path):
+    assert read_or_refused(lambda: read_recording(path)) is None
+
+
+# --- text ---
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("key", MARKS)
+def test_a_broken_file_of_marks_is_read_or_refused(key, seed):
+    data = mutated(MARKS[key], seed, list(MARKS.values()))
+    read_or_refused(lambda: read_annotations(data, "marks"))
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("key", WORDS)
+def test_a_broken_file_of_words_is_read_or_refused(key, seed):
+    data = mutated(WORDS[key], seed, [*WORDS.values(), MARKS["csv"]])
+    words = read_or_refused(lambda: read_words(data, "words"))
+    assert words is None or all(0 <= word.start_s < word.end_s < np.inf for word in words)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_broken_manifest_is_read_or_refused(seed, tmp_path):
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    (tmp_path / "all.csv").write_bytes(mutated(MANIFEST, seed, [MARKS["csv"], AUDIO["wav"]]))
+    corpus = read_or_refused(lambda: read_manifest("mine", tmp_path / "all.csv"))
+    assert corpus is None or {item.path.name for item in corpus.recordings} <= {"a.wav", "b.wav"}
+
+
+@pytest.mark.parametrize("size", [3_000_000, 40_000_000])
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"", b"[["),
+        (b'[{"a":', b'{"a":'),
+        (b'{"format": "hear-why annotations", "version": 1, "recordings": [', b"{},"),
+        (b"[", b"[],"),
+        (b"start_s,end_s\n", b"0,1\n"),
+        (b"", b"0\t1\t\n"),
+        (
+            b'File type = "ooTextFile" Object class = "TextGrid" 0 9 <exists> 1 "IntervalTier" "a" 0 9 99999999 ',
+            b'0 1 "" ',
+        ),
+        (b'<?xml version="1.0"?><ANNOTATION_DOCUMENT>', b"<TIER>"),
+        (b'<?xml version="1.0"?><ANNOTATION_DOCUMENT>', b"<A/>"),
+    ],
+)
+def test_a_large_file_of_nothing_but_parts_takes_little_memory(head, piece, size):
+    data = head + piece * (size // len(piece))
+    read_or_refused(lambda: read_annotations(data, "large"))
+    read_or_refused(lambda: read_words(data, "large"))
+
+
+# --- models and what else is kept as files ---
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(folder, fresh(YAMNet), card_of(), SEEN, "# small\n")
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_broken_model_is_loaded_or_refused(seed, model, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for file in model.iterdir():
+        shutil.copy(file, folder)
+    broken = folder / (CARD, WEIGHTS, TRAINING_LIST, CARD)[seed % 4]
+    broken.write_bytes(mutated(broken.read_bytes(), seed, [MARKS["own"], AUDIO["wav"]]))
+    classifier = read_or_refused(lambda: load_model(folder))
+    if classifier is not None:
+        assert np.isfinite(classifier.score(np.zeros((2, 96, 64), np.float32))).all()
+    read_or_refused(lambda: training_list(folder))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("front_end",), []),
+        (("front_end", "selection"), 5),
+        (("front_end", "segments"), {"segment_frames": 10**9, "hop_frames": 0}),
+        (("front_end", "spectrogram", "hop_samples"), 0),
+        (("front_end", "spectrogram", "window_samples"), 10**15),
+        (("front_end", "spectrogram", "bands"), "64"),
+        (("front_end", "spectrogram", "high_hz"), None),
+        (("front_end", "spectrogram", "log_offset"), float("nan")),
+        (("front_end", "selection", "threshold"), float("inf")),
+        (("temperature",), float("nan")),
+        (("temperature",), "warm"),
+        (("emotions",), "angry"),
+        (("emotions",), [["angry"], ["sad"]]),
+        (("emotions",), {"angry": 1, "sad": 2}),
+        (("architecture",), ["yamnet"]),
+        (("architecture",), "__init__"),
+    ],
+)
+def test_a_card_of_impossible_values_is_refused(place, value, model, tmp_path):
+    folder = tmp_path / "small"
+    shutil.copytree(model, folder)
+    card = json.loads((folder / CARD).read_text())
+    inner = card
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    (folder / CARD).write_text(json.dumps(card))
+    assert read_or_refused(lambda: load_model(folder)) is None
+
+
+def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
+    network = fresh(YAMNet)
+    next(network.parameters()).data[0] = np.nan
+    save_model(tmp_path / "small", network, card_of(), SEEN, "# small\n")
+    assert read_or_refused(lambda: load_model(tmp_path / "small")) is None
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
+    (tmp_path / TEST_TABLE).write_bytes(mutated(PREDICTIONS, seed, [MARKS["csv"]]))
+    table = read_or_refused(lambda: read_predictions(tmp_path / TEST_TABLE))
+    assert table is None or np.isfinite(table.probabilities).all()
+    results = tmp_path / "experiments"
+    results.mkdir()
+    (results / "bands.json").write_bytes(mutated(b'{"figures": [1, 2, 3]}', seed, [MARKS["own"]]))
+    read_or_refused(lambda: read_result("bands", tmp_path))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
+    question = {
+        "recording_name": "a",
+        "model_name": "b",
+        "verdict": "sad",
+        "settings": {"seed": 0, "lime": {"masks": 9}},
+    }
+    folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
+    folder.mkdir(parents=True)
+    (folder / QUESTION).write_bytes(mutated(json.dumps(question).encode(), seed, [MARKS["own"]]))
+    assert all(isinstance(saved.recording_name, str) for saved in kept_analyses(tmp_path))
+
+
+def test_there_are_at_least_500_seeded_mutations(request):
+    seeded = [
+        item for item in request.session.items if "seed" in getattr(item, "callspec", item).__dict__.get("params", {})
+    ]
+    assert len([item for item in seeded if item.path == request.node.path]) >= 500
