@@ -1,6 +1,7 @@
 # make app    set everything up and open the app
 # make test   set everything up and run all tests
 # make bench  run the benchmarks, quickly
+# make fuzz   try the readers of files against hostile bytes, FUZZ_SECONDS each
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,10 @@ BIN := $(VENV)/bin
 TORCH := torch==2.13.0 torchaudio==2.11.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: app test lint bench samples pictures clean
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := annotations textgrid elan words tables model sound
+
+.PHONY: app test lint bench fuzz samples pictures clean
 
 app: $(VENV)/.installed samples
 	$(BIN)/streamlit run app.py
@@ -22,6 +26,13 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark --quick || exit 1; done
+
+# Readers of files against bytes that grow ever stranger; stops at the first finding. Not in requirements-dev.txt, as
+# atheris is built for some versions of Python only.
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check -q atheris==3.0.0
+	@for target in $(FUZZ_TARGETS); do echo "$$target, $(FUZZ_SECONDS) s"; \
+	  $(BIN)/python fuzz/readers.py $$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 || exit 1; done
 
 # Public-domain speech to try the app with; the app works without it.
 samples: $(VENV)/.installed

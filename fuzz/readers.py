@@ -1,0 +1,115 @@
+"""Coverage-guided fuzzing of what reads files: whatever the bytes, a reader returns or raises a SerError.
+
+    python fuzz/readers.py TARGET [libFuzzer options] [CORPUS]
+
+Targets are the names in `TARGETS`. `make fuzz FUZZ_SECONDS=60` runs all, so many seconds each, beginning with the
+intact files of the tests. A finding is written as `crash-*` beside the caller; it becomes a case of its own in the
+tests, and stays there. Audio is decoded in this process, where coverage can be seen.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
+
+with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safetensors"]):
+    from ser_core import audio
+    from ser_core.annotations.formats import FORMATS, read_annotations
+    from ser_core.checkpoint import CARD, TRAINING_LIST, WEIGHTS, load_model, training_list
+    from ser_core.corpora.manifest import read_manifest
+    from ser_core.decoding import decoded
+    from ser_core.errors import SerError
+    from ser_core.learning.predictions import read_predictions
+    from ser_core.words import read_words
+
+
+def annotations(data: bytes) -> None:
+    read_annotations(data, "marks")
+
+
+def textgrid(data: bytes) -> None:
+    FORMATS["textgrid"].read(data, "marks")
+
+
+def elan(data: bytes) -> None:
+    FORMATS["elan"].read(data, "marks")
+
+
+def words(data: bytes) -> None:
+    read_words(data, "words")
+
+
+def tables(data: bytes) -> None:
+    file = FOLDER / "all.csv"
+    file.write_bytes(data)
+    (FOLDER / "a.wav").touch()
+    with suppress(SerError):
+        read_manifest("mine", file)
+    read_predictions(file)
+
+
+def model(data: bytes) -> None:
+    """Load a model whose first line is its card and whose rest is its weights."""
+    card, _, weights = data.partition(b"\n")
+    for name, content in ((CARD, card), (WEIGHTS, weights), (TRAINING_LIST, weights)):
+        (FOLDER / name).write_bytes(content)
+    with suppress(SerError):
+        training_list(FOLDER)
+    load_model(FOLDER)
+
+
+def sound(data: bytes) -> None:
+    audio.decoded_apart = decoded
+    audio.read_recording(data, "sound", audio.AudioLimits(longest_s=20.0))
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    one.__name__: one for one in (annotations, textgrid, elan, words, tables, model, sound)
+}
+
+
+def intact(target: str) -> list[bytes]:
+    """Return the files that fuzzing begins with."""
+    from tests import hostile_files
+
+    marks = list(hostile_files.annotation_files().values())
+    if target == "sound":
+        return [*hostile_files.audio_files().values(), hostile_files.wav_header()]
+    if target == "model":
+        card = (ROOT / "models" / "yamnet" / CARD).read_bytes()
+        header = json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+        return [json.dumps(json.loads(card)).encode() + b"\n" + len(header).to_bytes(8, "little") + header + bytes(2)]
+    if target == "tables":
+        return [
+            b"path,emotion,speaker\na.wav,anger,anna\n",
+            b"sha256,corpus,speaker,gender,emotion,sad\na,b,c,,sad,1\n",
+        ]
+    return [*marks, b"start_s,end_s,word\n0.1,0.4,so\n"]
+
+
+def main() -> None:
+    target = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if target not in TARGETS:
+        sys.exit(f"Name a target: {', '.join(TARGETS)}.")
+    corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{target}-"))
+    for number, data in enumerate(intact(target)):
+        (corpus / str(number)).write_bytes(data)
+
+    def one_input(data: bytes) -> None:
+        with suppress(SerError):
+            TARGETS[target](data)
+
+    atheris.Setup([*sys.argv, "-rss_limit_mb=2048", "-timeout=20", str(corpus)], one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
