@@ -1,6 +1,7 @@
 """Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from math import inf
 from typing import Any
 
 from ser_core.errors import SettingsRefused
@@ -95,8 +96,8 @@ class SelectionSettings:
     def __post_init__(self) -> None:
         if self.rule not in ("minmax", "guarded", "none"):
             raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
-        if not -1 <= self.threshold <= 1:
-            raise SettingsRefused(f"A selection threshold of {self.threshold:g} is not possible; choose -1 to 1.")
+        if not -inf < self.threshold < inf:
+            raise SettingsRefused(f"A selection threshold of {self.threshold:g} is no number; choose 0 to 1.")
 
 
 @dataclass(frozen=True)

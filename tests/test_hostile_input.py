@@ -186,6 +186,20 @@ def test_a_large_file_of_nothing_but_parts_takes_little_memory(head, piece, size
     read_or_refused(lambda: read_words(data, "large"))
 
 
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("elan", b"<TIME_SLOT TIME", b"<TIME_SLO TTIME"),  # pympi: KeyError
+        ("csv", b",16000\r", b",16000\x1d\r"),  # stripped by str.strip, not by float
+        ("textgrid", b'"IntervalTier"', b'"Interval\nTier"'),  # quoted as it stood, over two lines
+    ],
+)
+def test_what_fuzzing_found_is_read_or_refused(key, old, new):
+    assert old in MARKS[key]
+    data = MARKS[key].replace(old, new, 1)
+    read_or_refused(lambda: read_annotations(data, "marks"))
+
+
 # --- models and what else is kept as files ---
 
 

@@ -88,6 +88,8 @@ class _Check:
         if self._open:
             self._open[-1][1].append(element)
         self._open.append((element, []))
+        if parent == "TIME_ORDER" and element != "TIME_SLOT":  # whatever stands there, pympi takes for one
+            self.refuse(f"{shown(element)} stands in TIME_ORDER, which holds each TIME_SLOT and nothing else")
         if element not in ELEMENTS:
             return
         place, needed = ELEMENTS[element]
