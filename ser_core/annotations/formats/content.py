@@ -6,7 +6,7 @@ from typing import Any
 from ser_core.annotations.formats.gate import at
 from ser_core.errors import AnnotationsRefused
 
-MOST_BYTES = 32 * 2**20
+MOST_BYTES = 48 * 2**20
 #: A mark takes half a kilobyte, a value of JSON a quarter of that.
 MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
