@@ -114,6 +114,13 @@ def test_nothing_is_suggested_where_half_is_marked_already(shown):
     assert overlap(Region(1, 2), Region(2, 3)) == 0
 
 
+def test_nearly_all_of_a_recording_is_not_suggested_as_a_region(shown):
+    shown.suggest([Region(0, 9.1)], "sad", {})
+    assert shown.suggestions == {}
+    shown.suggest([Region(0, 8.9)], "sad", {})
+    assert len(shown.suggestions) == 1
+
+
 def test_a_deletion_of_what_is_not_shown_any_more_does_nothing(store, project, shown):
     assert edited(store, project, shown, deleted=("gone",)) is None
     assert store.history(project, sha(0)).total == 0

@@ -42,6 +42,7 @@ PAGES = (
     "app.py",
     "pages/1_Explain.py",
     "pages/2_Listen.py",
+    "pages/3_Annotate.py",
     "pages/4_Select.py",
     "pages/5_Train.py",
     "pages/6_Evaluate.py",

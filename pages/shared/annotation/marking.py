@@ -10,6 +10,8 @@ from ser_core.annotations.store import Store
 from ser_core.regions import Region
 
 SUGGESTION = "suggestion"
+#: Part of a recording. What speaks for an emotion everywhere is no region but a label of the whole.
+MOST_SUGGESTED = 0.9
 
 
 @dataclass
@@ -46,13 +48,14 @@ class Shown:
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
-        """Offer regions, but for those that were passed or that a mark covers by half or more."""
+        """Offer regions, but for those that were passed, that a mark covers by half or more, or that are nearly all."""
         self.provenance = provenance
         self.suggestions = {}
         for region in regions:
             name = f"{SUGGESTION} {emotion} {region.start_s:.3f} {region.end_s:.3f}"
             marked = any(overlap(region, mark.region) >= 0.5 for mark in self.marks.values())
-            if name not in self.passed and not marked:
+            is_all = region.duration_s > MOST_SUGGESTED * self.duration_s
+            if name not in self.passed and not marked and not is_all:
                 self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), emotion=emotion)
 
     def for_player(self) -> tuple[Mark, ...]:

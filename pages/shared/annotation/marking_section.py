@@ -1,5 +1,6 @@
 """The player in which marks are made, and what concerns the recording as a whole."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -104,38 +105,23 @@ def _turn(place: Place, opened: OpenRecording, turn: str | None) -> None:
 
 def _heading(place: Place, opened: OpenRecording) -> None:
     queued = opened.recording
-    title, undo, redo, previous, following = st.columns([8, 1, 1, 1, 1], vertical_alignment="bottom")
-    title.subheader(in_markdown(queued.file.name))
-    sha256 = queued.file.sha256
     deeds = (
-        (undo, "undo", ":material/undo:", opened.can_undo, "Undo (Ctrl + Z)", place.store.undo),
-        (redo, "redo", ":material/redo:", opened.can_redo, "Redo (Ctrl + Y)", place.store.redo),
+        ("undo", opened.can_undo, "Undo (Ctrl + Z)", place.store.undo),
+        ("redo", opened.can_redo, "Redo (Ctrl + Y)", place.store.redo),
     )
-    for column, name, icon, can, words, deed in deeds:
-        column.button(
-            "",
-            key=f"annotation_{name}",
-            icon=icon,
-            disabled=not can,
-            help=words,
-            width="stretch",
-            on_click=details_section.do,
-            args=(deed, place.project, sha256, place.annotator),
-        )
-    for column, name, icon, there, words in (
-        (previous, "previous", ":material/skip_previous:", opened.previous, "Recording before (Page up)"),
-        (following, "next", ":material/skip_next:", opened.next, "Next recording (Page down)"),
-    ):
-        column.button(
-            "",
-            key=f"annotation_{name}",
-            icon=icon,
-            disabled=there is None,
-            help=words,
-            width="stretch",
-            on_click=st.session_state.__setitem__,
-            args=("annotation turn", name),
-        )
+    turns = (
+        ("previous", opened.previous, "Recording before (Page up)"),
+        ("next", opened.next, "Next recording (Page down)"),
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader(in_markdown(queued.file.name), width="content")
+        with st.container(horizontal=True, width="content"):
+            for name, can, words, deed in deeds:
+                arguments = (deed, place.project, queued.file.sha256, place.annotator)
+                _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
+            for name, there, words in turns:
+                icon = f":material/skip_{name}:"
+                _icon(name, icon, words, there, st.session_state.__setitem__, ("annotation turn", name))
     beside, snap = st.columns([5, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
@@ -150,6 +136,10 @@ def _heading(place: Place, opened: OpenRecording) -> None:
         help="Edges jump to the boundaries of segments and of focus regions, and to other marks, where they are near.",
         **session.widget("snap", session.choice("snap")),
     )
+
+
+def _icon(name: str, icon: str, words: str, can: object, deed: Callable[..., None], arguments: tuple) -> None:
+    st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=deed, args=arguments)
 
 
 def _evidence(chosen: Chosen, listening: object) -> tuple[Analysis, Explanation | None]:

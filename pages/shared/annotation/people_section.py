@@ -101,27 +101,24 @@ def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) ->
         (fleiss, "Fleiss' kappa", agreement.fleiss, "Of what everybody labelled who labelled any."),
         (intensity, "Alpha of intensities", agreement.intensity_alpha, "Interval scale, 1 to 5."),
     ):
-        column.metric(name, "–" if found.value is None else f"{found.value:.2f}", help=words)
-        column.caption(in_markdown(found.reason) if found.value is None else _interval(found))
-    dark = st.context.theme.type == "dark"
-    pairs, one = st.columns(2)
-    with pairs:
-        st.markdown("**Cohen's kappa of each pair**")
-        st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
-    with one:
-        pair = next(iter(agreement.confusion))
-        if len(agreement.confusion) > 1:
-            pair = st.selectbox(
-                "Who called what how",
-                list(agreement.confusion),
-                format_func=lambda two: printable(" and ".join(two)),
-                key=f"pair_{units}",
-            )
+        if found.value is None:
+            column.metric(name, "–", help=words)
+            column.caption(in_markdown(found.reason))
         else:
-            st.markdown("**Who called what how**")
-        st.plotly_chart(
-            annotator_confusion_chart(agreement, pair, units, dark), width="stretch", key=f"confusion_{units}"
-        )
+            value = f"{found.value:.2f}".replace("-", "−")
+            column.metric(name, value, _interval(found), "off", help=words, delta_arrow="off")
+    dark = st.context.theme.type == "dark"
+    st.markdown("**Cohen's kappa of each pair**")
+    st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
+    st.markdown("**Who called what how**")
+    pair = st.selectbox(
+        "Pair",
+        list(agreement.confusion),
+        format_func=lambda two: printable(" and ".join(two)),
+        key=f"pair_{units}",
+        label_visibility="collapsed",
+    )
+    st.plotly_chart(annotator_confusion_chart(agreement, pair, units, dark), width="stretch", key=f"confusion_{units}")
 
 
 def _in_words(found: Measured, unit: str = "") -> str:
@@ -131,7 +128,8 @@ def _in_words(found: Measured, unit: str = "") -> str:
 
 
 def _interval(found: Measured, digits: int = 2) -> str:
-    return "" if found.interval is None else "({:.{d}f} to {:.{d}f})".format(*found.interval, d=digits)
+    words = "" if found.interval is None else "({:.{d}f} to {:.{d}f})".format(*found.interval, d=digits)
+    return words.replace("-", "−")
 
 
 # --- explainers ---
@@ -153,7 +151,8 @@ def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -
         st.caption("Grad-CAM takes a moment a recording, LIME and occlusion take seconds.")
         if not st.button("Compare", type="primary", disabled=not methods or name is None, icon=":material/compare:"):
             return
-        job = _submit(place, recordings, methods, name, key)
+        _submit(place, recordings, methods, name, key)
+        st.rerun()
     done = waiting.results({"explainers": job})
     if "explainers" in done:
         _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
