@@ -12,23 +12,27 @@ from pages.shared.annotation import (
     teaching_section,
 )
 
-VIEWS = {
+MARK = "Mark"
+OTHERS = {
     "Queue": queue_section.show,
-    "Mark": marking_section.show,
     "Agreement": people_section.show,
     "Teach": teaching_section.show,
     "Files": files_section.show,
 }
 
+VIEWS = ("Queue", MARK, "Agreement", "Teach", "Files")
+
 frame.begin("Annotate", "👂", "Mark where you hear it. The model's evidence lies beside your marks, or not at all.")
+chosen = controls.sidebar()
 here = place.choose()
 view = st.segmented_control(
     "View",
-    list(VIEWS),
+    VIEWS,
     required=True,
     label_visibility="collapsed",
     **session.widget("annotate_view", session.choice("annotate_view")),
 )
-if view != "Mark":
-    controls.sidebar()
-VIEWS[view](here)
+if view == MARK:
+    marking_section.show(here, chosen)
+else:
+    OTHERS[view](here)

@@ -39,10 +39,15 @@ def heard_recording() -> tuple[Chosen, Job]:
     chosen = controls.sidebar()
     if chosen is None:
         st.stop()
+    return chosen, heard(chosen)
+
+
+def heard(chosen: Chosen) -> Job:
+    """Hear what the sidebar chose; a page ends here as long as its scores are not there."""
     listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
     if "listen" not in results({"listen": listening}):
         st.stop()
-    return chosen, listening
+    return listening
 
 
 def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], set[str]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.shared import controls, session, waiting
+from pages.shared import session, waiting
 from pages.shared.annotation import details_section, filling_section, queue_section
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.place import LABELS, Place, queue_of
@@ -26,23 +26,23 @@ SUGGESTED_FROM = 0.5
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
-def show(place: Place) -> None:
+def show(place: Place, chosen: Chosen | None) -> None:
     """Show the current recording with its marks, to be edited; every edit is saved at once."""
     recording = session.current()
     if recording is None:
-        controls.sidebar()
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
         return
     turn, refusals = _make_edits(place)
     try:
         opened = place.store.open_recording(place.project, recording.sha256, place.annotator, queue_of(place))
     except AnnotationsRefused:
-        controls.sidebar()
         _offer_to_add(place)
         return
     _turn(place, opened, turn)
     _heading(place, opened)
-    chosen, listening = waiting.heard_recording()
+    if chosen is None:
+        return  # the sidebar says why there is no model
+    listening = waiting.heard(chosen)
     analysis, explanation = _evidence(chosen, listening)
     shown = _shown(place, chosen.recording.sha256)
     shown.duration_s = recording.duration_s
