@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -24,10 +25,11 @@ from ser_core.settings import FrontEnd, settings_from_dict
 MODELS = Path(__file__).parent.parent / "models"
 WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
 TEST_TABLE, FOLDS_TABLE = "test.csv", "folds.csv"
+HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
 LARGEST_BYTES = 20_000_000
-LARGEST_CARD = 2_000_000
 #: Frames and bands, what every network here takes in.
 SEGMENT_SHAPE = (96, 64)
+LARGEST_TEXT_BYTES = 5_000_000
 
 
 def save_model(
@@ -72,7 +74,8 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
     Raises
     ------
     ModelRefused
-        If there is no such model, or its files are damaged, too large or not made for each other.
+        If there is no such model, or its files are damaged, too large, not made for each other, or, of a model that is
+        shipped, not as they were shipped.
     """
     folder = find_model(name_or_path, models)
     network, card, sha256 = load_network(folder)
@@ -104,6 +107,7 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
         data = weights.read_bytes()
     except OSError as reason:
         raise ModelRefused(f"{folder.name}: its weights cannot be read ({reason.strerror}). Check them.") from None
+    _check_shipped(weights, data)
     try:
         _check_emotions(card["emotions"])
         network = NETWORKS[card["architecture"]](len(card["emotions"]))
@@ -111,6 +115,20 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     except (KeyError, TypeError, ValueError, SafetensorError) as reason:
         raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
     return network, card, hashlib.sha256(data).hexdigest()
+
+
+def _check_shipped(file: Path, data: bytes) -> None:
+    """Refuse a file that the list beside the models names with another SHA-256; what people trained is not in it."""
+    try:
+        lines = (file.parent.parent / HASHES).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    expected = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+    if expected.get(f"{file.parent.name}/{file.name}") not in (None, hashlib.sha256(data).hexdigest()):
+        raise ModelRefused(
+            f"{file.parent.name}: its {file.name} is not the one that was shipped (SHA-256 differs). Fetch the model "
+            "again, or give a model of your own another name."
+        )
 
 
 def _check_emotions(emotions: list[str]) -> None:
@@ -171,12 +189,13 @@ def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
 def read_card(folder: Path) -> dict[str, Any]:
     """Return a model's card."""
     try:
-        with (folder / CARD).open(encoding="utf-8") as file:
-            card = json.loads(file.read(LARGEST_CARD))  # what is cut off is no JSON
+        data = _text_bytes(folder / CARD)
+        card = json.loads(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
     if not isinstance(card, dict):
         raise ModelRefused(f"{folder.name}: its card is not a card. Fetch the model again.")
+    _check_shipped(folder / CARD, data)
     return card
 
 
@@ -189,13 +208,20 @@ def training_list(folder: Path) -> dict[str, str]:
         If there is no such list, so that nobody measures a model on what it was trained on.
     """
     try:
-        with (folder / TRAINING_LIST).open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        data = _text_bytes(folder / TRAINING_LIST)
+        header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         if header == ["sha256", "speaker"]:
+            _check_shipped(folder / TRAINING_LIST, data)
             return dict(rows)
     except (OSError, ValueError, csv.Error):
         pass
     raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
+
+
+def _text_bytes(file: Path) -> bytes:
+    if file.stat().st_size > LARGEST_TEXT_BYTES:
+        raise ValueError(f"more than {LARGEST_TEXT_BYTES} bytes")
+    return file.read_bytes()
 
 
 def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,10 @@ from safetensors.torch import load_file
 
 from ser_core.checkpoint import (
     FOLDS_TABLE,
+    HASHES,
     LARGEST_BYTES,
+    LARGEST_TEXT_BYTES,
+    MODELS,
     TEST_TABLE,
     find_model,
     load_model,
@@ -180,6 +184,47 @@ def test_weights_that_are_too_large_are_refused_unread(models):
     os.truncate(models / "small" / "model.safetensors", LARGEST_BYTES + 1)
     with pytest.raises(ModelRefused, match=f"{LARGEST_BYTES + 1} bytes; at most {LARGEST_BYTES}"):
         load_model("small", models)
+
+
+@pytest.mark.parametrize("file", ["card.json", "training.csv"])
+def test_texts_that_are_too_large_are_refused_unread(models, file):
+    os.truncate(models / "small" / file, LARGEST_TEXT_BYTES + 1)
+    with pytest.raises(ModelRefused, match=r"small: its .*Fetch the model again"):
+        read_card(models / "small") if file == "card.json" else training_list(models / "small")
+
+
+def listed(models):
+    """Write the list of hashes of the model `small`, as `sha256sum` writes it."""
+    files = ("card.json", "model.safetensors", "training.csv")
+    lines = [f"{hashlib.sha256((models / 'small' / file).read_bytes()).hexdigest()}  small/{file}\n" for file in files]
+    (models / HASHES).write_text("".join(lines))
+
+
+@pytest.mark.parametrize("file", ["card.json", "model.safetensors", "training.csv"])
+def test_a_shipped_model_with_an_altered_file_is_refused_and_one_of_somebody_s_own_is_not(models, file):
+    shutil.copytree(models / "small", models / "own")
+    listed(models)
+    load_model("small", models)
+    for name in ("small", "own"):
+        data = (models / name / file).read_bytes()
+        # Still a card, weights and a list.
+        altered = {"card.json": data + b" ", "training.csv": data.replace(b"emodb", b"other"), "model.safetensors": data}[file]
+        altered = data[:-1] + bytes([data[-1] ^ 1]) if altered == data else altered
+        (models / name / file).write_bytes(altered)
+    load_model("own", models)
+    training_list(models / "own")
+    with pytest.raises(
+        ModelRefused, match=rf"small: its {file} is not the one that was shipped .*Fetch the model again"
+    ):
+        training_list(models / "small") if file == "training.csv" else load_model("small", models)
+
+
+def test_the_list_of_hashes_names_what_is_shipped_and_holds():
+    names = {f"{name}/{file}" for name in SHIPPED for file in ("card.json", "model.safetensors", "training.csv")}
+    lines = (MODELS / HASHES).read_text().splitlines()
+    assert {line[66:] for line in lines} >= names
+    for line in lines:
+        assert hashlib.sha256((MODELS / line[66:]).read_bytes()).hexdigest() == line[:64], line[66:]
 
 
 @pytest.mark.parametrize("architecture", ["vggish", "fusion", "resnet", "", None, 3, ["yamnet"]])
