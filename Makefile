@@ -2,6 +2,7 @@
 # make test   set everything up and run all tests
 # make bench  run the benchmarks, quickly
 # make fuzz   try the readers of files against hostile bytes, FUZZ_SECONDS each
+# make lock   write the lock files anew, after a change in requirements*.txt
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := annotations textgrid elan words tables model sound
 
-.PHONY: app test lint bench fuzz samples pictures clean
+.PHONY: app test lint bench fuzz lock samples pictures clean
 
 app: $(VENV)/.installed samples
 	$(BIN)/streamlit run app.py
@@ -51,15 +52,30 @@ $(VENV)/bin/python:
 	  echo "Install it, or name it: make app PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
 
+# All but torch and torchaudio comes with its hash, and the lock names every package, so that nothing else is taken.
 # PyPI's torch for Linux brings several GB of CUDA; PyTorch's own index has the small one for CPUs. It is asked for five
 # seconds, and without an answer PyPI is taken. An extra index that cannot be reached would cost ten minutes instead.
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+PIP := $(BIN)/pip install --disable-pip-version-check -q
+LOCKED := --no-deps --require-hashes -r
+
+$(VENV)/.installed: requirements.lock | $(VENV)/bin/python
+	$(PIP) $(LOCKED) requirements.lock
 	@if $(BIN)/python -c "import urllib.request as u; u.urlopen('$(CPU_INDEX)/torch/', timeout=5)" 2>/dev/null; \
-	  then $(BIN)/pip install --disable-pip-version-check -q $(TORCH) --index-url $(CPU_INDEX); \
-	  else $(BIN)/pip install --disable-pip-version-check -q $(TORCH); fi
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	  then $(PIP) $(TORCH) --index-url $(CPU_INDEX); \
+	  else $(PIP) $(TORCH); fi
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) $(LOCKED) requirements-dev.lock
 	@touch $@
+
+# For every platform at once. What torch for CUDA needs is left out: it comes with that torch.
+CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+  --excludes $(VENV)/cuda.txt --no-emit-package torch --no-emit-package torchaudio
+
+lock: $(VENV)/bin/python
+	$(PIP) uv==0.13.8
+	@printf '%s\n' $(CUDA) > $(VENV)/cuda.txt
+	$(COMPILE) requirements.txt -o requirements.lock
+	$(COMPILE) requirements-dev.txt -c requirements.lock -o requirements-dev.lock

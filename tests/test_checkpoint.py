@@ -208,7 +208,11 @@ def test_a_shipped_model_with_an_altered_file_is_refused_and_one_of_somebody_s_o
     for name in ("small", "own"):
         data = (models / name / file).read_bytes()
         # Still a card, weights and a list.
-        altered = {"card.json": data + b" ", "training.csv": data.replace(b"emodb", b"other"), "model.safetensors": data}[file]
+        altered = {
+            "card.json": data + b" ",
+            "training.csv": data.replace(b"emodb", b"other"),
+            "model.safetensors": data,
+        }[file]
         altered = data[:-1] + bytes([data[-1] ^ 1]) if altered == data else altered
         (models / name / file).write_bytes(altered)
     load_model("own", models)

@@ -1,0 +1,57 @@
+"""No key, token or password lies among the files of the project."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from detect_secrets.core.scan import scan_file
+from detect_secrets.settings import default_settings, get_settings
+
+ROOT = Path(__file__).parent.parent
+
+#: What these find among hashes of files is nothing but hashes of files.
+NOT_ASKED = ("HexHighEntropyString", "Base64HighEntropyString")
+PLACEHOLDERS = {"PASSWORD", "hidden"}
+
+#: Pictures, weights and tables of recordings hold no line that a person wrote.
+TEXTS = (".py", ".toml", ".md", ".js", ".html", ".jinja", ".css", ".txt", ".yaml", ".yml", ".json", ".sh")
+PLAIN = ("Makefile", "Dockerfile", "LICENSE", ".ci/run")
+
+
+def secrets_in(path: Path) -> list[str]:
+    """Return kind and line of each secret in a file."""
+    with default_settings():
+        get_settings().disable_plugins(*NOT_ASKED)
+        found = [secret for secret in scan_file(str(path)) if secret.secret_value not in PLACEHOLDERS]
+    return [f"{secret.type}, line {secret.line_number}" for secret in found]
+
+
+def test_no_file_of_the_project_holds_a_secret():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("this is no checkout of git, so it is not known which files belong to the project")
+    files = [ROOT / name for name in listing.stdout.split("\0") if name.endswith((*TEXTS, *PLAIN))]
+    assert len(files) > 100
+    found = {path.relative_to(ROOT): secrets for path in files if path.is_file() and (secrets := secrets_in(path))}
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "key = 'AKIA" + "IOSFODNN7EXAMPLE'",
+        "-----BEGIN RSA PRIVATE" + " KEY-----",
+        "url = 'postgresql://anna:" + "s3cr3t@server/db'",
+        "client_secret = '" + "kQ8-rX2wPz'",
+    ],
+)
+def test_a_secret_would_be_found(tmp_path, line):
+    file = tmp_path / "settings.py"
+    file.write_text(line + "\n")
+    assert secrets_in(file)
+
+
+def test_a_placeholder_is_no_secret(tmp_path):
+    file = tmp_path / "settings.md"
+    file.write_text("postgresql://USER:PASSWORD@HOST/NAME\n")
+    assert not secrets_in(file)
