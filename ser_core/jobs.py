@@ -8,9 +8,11 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
+from time import monotonic
 from typing import Any
 
 from ser_core.errors import Cancelled, QueueFull, SerError
+from ser_core.log import FIGURES, failed
 from ser_core.pace import Pace
 
 Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
@@ -55,17 +57,22 @@ class Job:
         self.fraction, self.text = min(max(fraction, 0.0), 1.0), text
 
     def _run(self) -> None:
-        self._pace, self.state = Pace(), "running"
+        self._pace, self.state, begun = Pace(), "running", monotonic()
         try:
             self.result, self.state = self._work(self._report, self._cancelled.is_set), "done"
         except Cancelled:
             self.state = "cancelled"
         except SerError as refusal:
             self.refusal, self.state = str(refusal), "failed"
-        except Exception:  # the queue outlives whatever one job meets; the log holds what it was
-            log.exception("A job failed")
-            self.refusal = "Something went wrong that should not have. The log of the app says what; please report it."
+        except Exception as error:  # the queue outlives whatever one job meets; the log holds what it was
+            reference = failed(log, "A job failed", error)
+            self.refusal = (
+                f"Something went wrong that should not have. Please report the number {reference}, under which the log "
+                "says where it happened."
+            )
             self.state = "failed"
+        figures = {"job": self.title, "state": self.state, "seconds": round(monotonic() - begun, 3)}
+        log.info("A job ended", extra={FIGURES: figures})
 
     def _end(self) -> None:
         self._work = None

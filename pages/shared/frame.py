@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.shared import uncaught
+
 NOTICE = """
 **Before you begin.** This app contains a model that guesses an emotion from speech. It learnt from *acted* speech of a
 few dozen people in four languages. It hears how something is said, not what, and it cannot know what anybody feels.
@@ -32,6 +34,9 @@ STYLE = """
   .scores .value { font-variant-numeric: tabular-nums; }
 </style>
 """
+
+
+uncaught.take_over()
 
 
 def begin(title: str, icon: str, lead: str) -> None:

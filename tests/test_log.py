@@ -1,0 +1,130 @@
+"""What the log and the browser say of errors: where they happened, and nothing of files and people."""
+
+import io
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from ser_core.jobs import Jobs
+from ser_core.log import FIGURES, JsonLines, failed
+from tests.running_app import browser_path, launch, running_app
+
+SENTENCE = re.compile(r"Something went wrong that should not have\..*the number ([0-9a-f]{8})")
+
+
+def lines_of(name: str, write) -> list[dict]:
+    """Return what `write(logger)` logs under a name."""
+    logger, stream = logging.Logger(name), io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    logger.addHandler(handler)
+    write(logger)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def failing() -> Exception:
+    """Return an error with a cause, both of which say who somebody is."""
+    try:
+        try:
+            Path("/home/jane/Jane Doe.wav").read_bytes()
+        except OSError as error:
+            raise ValueError("Jane Doe\nis not a number") from error
+    except ValueError as error:
+        return error
+
+
+def test_an_event_is_one_line_with_its_figures_and_without_its_values():
+    (line,) = lines_of("ser_core.x", lambda log: log.warning("Read %s\nat once", "Jane.wav", extra={FIGURES: {"n": 3}}))
+    assert set(line) == {"time", "level", "logger", "event", "n"}
+    assert (line["level"], line["logger"], line["event"], line["n"]) == ("warning", "ser_core.x", "Read %s\nat once", 3)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
+
+
+def test_an_error_is_logged_by_its_kinds_and_its_lines_of_code_only():
+    references = []
+    (line,) = lines_of("ser_core.x", lambda log: references.append(failed(log, "It failed", failing())))
+    assert line["error"] == ["ValueError", "FileNotFoundError"]
+    assert [place.rsplit(" ", 1)[1] for place in line["where"]] == ["failing"]
+    assert re.fullmatch(r"tests/test_log\.py:\d+ failing", line["where"][0])
+    assert references == [line["reference"]]
+    assert "jane" not in json.dumps(line).lower()
+
+
+def test_of_a_text_of_others_only_the_place_in_their_code_is_written():
+    text = "exception was never retrieved: Jane.wav"
+    (line,) = lines_of("asyncio", lambda log: log.error(text))
+    assert re.fullmatch(r"tests/test_log\.py:\d+", line["event"])
+
+
+def test_errors_that_cause_each_other_end():
+    one, other = ValueError(), KeyError()
+    one.__cause__, other.__cause__ = other, one
+    (line,) = lines_of("ser_core.x", lambda log: failed(log, "It failed", one))
+    assert line["error"] == ["ValueError", "KeyError", "ValueError", "KeyError", "ValueError"]
+
+
+def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog):
+    with caplog.at_level(logging.INFO, "ser_core.jobs"):
+        jobs = Jobs()
+        job = jobs.submit("ann", 1, "Listening", lambda *_: Path("/home/jane/Jane Doe.wav").read_bytes())
+        assert job.ended.wait(10)
+    number = SENTENCE.search(job.refusal)
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    assert [line["event"] for line in lines] == ["A job failed", "A job ended"]
+    assert lines[0]["reference"] == number[1]
+    assert (lines[1]["job"], lines[1]["state"]) == ("Listening", "failed")
+    assert "jane" not in (json.dumps(lines) + job.refusal).lower()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
+def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog):
+    app = AppTest.from_file("failing_page.py")
+    app.session_state["notice_read"] = True
+    app.run()
+    assert not app.exception
+    next(one for one in app.button if one.label == button).click().run()
+    (shown,) = app.exception
+    number = SENTENCE.fullmatch(shown.value.partition(", under")[0])[1]
+    assert not shown.stack_trace
+    line = json.loads(JsonLines().format(caplog.records[-1]))
+    assert line["reference"] == number
+    assert any(place.startswith("tests/failing_page.py:") for place in line["where"])
+
+
+@pytest.fixture(scope="module")
+def failing_app(tmp_path_factory):
+    if browser_path() is None:
+        missing = "no Chromium on this machine"
+        pytest.fail(missing) if "browser" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("failing")
+    with running_app(folder / "data", folder / "app.log", "tests/failing_page.py") as address:
+        yield address, folder / "app.log"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
+def test_in_the_browser_too_and_the_log_of_the_app_has_the_place_but_nobody_s_name(failing_app, button):
+    address, log = failing_app
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_role("button", name=button, exact=True).click()
+        box = page.get_by_test_id("stException")
+        expect(box).to_contain_text("Something went wrong")
+        shown = page.content()
+        number = SENTENCE.search(box.inner_text())[1]
+        browser.close()
+    assert "jane" not in shown.lower()
+    text = log.read_text()
+    assert "jane" not in text.lower()
+    (line,) = [json.loads(line) for line in text.splitlines() if number in line]
+    assert line["error"][0] == "FileNotFoundError"
+    assert any(place.startswith("tests/failing_page.py:") for place in line["where"])
