@@ -22,7 +22,11 @@ def choose_recording() -> None:
         [":material/mic: Record", ":material/upload_file: Upload", ":material/album: Samples"]
     )
     with record:
-        spoken = st.audio_input("Speak for at least a second, better three to fifteen", sample_rate=48_000)
+        spoken = st.audio_input(
+            "Speak for at least a second, better three to fifteen",
+            sample_rate=48_000,
+            key=f"record_{session.given_anew()}",
+        )
         if spoken is not None:
             take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
     with upload:
@@ -30,6 +34,7 @@ def choose_recording() -> None:
             "A recording of speech, at most two hours",
             help="More than ten minutes are shown as a timeline, from which any stretch can be opened. "
             f"Read are {READABLE}; found by content, not by name.",
+            key=f"upload_{session.given_anew()}",
         )
         if given is not None:
             take_once(given.getvalue(), given.name, f"upload-{given.file_id}")

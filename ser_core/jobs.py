@@ -159,11 +159,12 @@ class Jobs:
             ]
             return order.index(job) + (self._running is not None) if job in order else 0
 
-    def forget(self, owner: str) -> None:
-        """Cancel an owner's jobs and drop their results."""
+    def forget(self, owner: str, about: Hashable = None) -> None:
+        """Cancel an owner's jobs, of all or those whose key is a tuple that holds `about`, and drop their results."""
         with self._changed:
             for job in [job for (whose, _), job in self._jobs.items() if whose == owner]:
-                self.drop(job)
+                if about is None or (isinstance(job.key, tuple) and about in job.key):
+                    self.drop(job)
 
     def _work(self) -> None:
         while True:

@@ -61,6 +61,13 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
         shutil.rmtree(saved.folder)
 
 
+def delete_recording(sha256: str, data: Path) -> None:
+    """Delete every kept analysis of a recording, of any model, also one that cannot be read any more."""
+    for folder in _folders(data):
+        if folder.name.partition("-")[0] == sha256[:16]:
+            shutil.rmtree(folder)
+
+
 def _folders(data: Path) -> list[Path]:
     parent = data / "analyses"
     if not parent.is_dir():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import session
+from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation
 from ser_core.audible_focus import FocusHeard, focus_mask, level_matched
 from ser_core.checkpoint import load_model
@@ -151,6 +152,13 @@ def sound(sha256: str, _recording: Recording) -> bytes:
 def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recording) -> bytes:
     """Return one region as WAV, faded."""
     return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)
+
+
+def let_go(sha256: str) -> None:
+    """Forget what this visit computed of a recording, and the sounds and pictures of all, which are quickly redone."""
+    jobs().forget(session.owner(), about=sha256)
+    for kept in (_explanation, changed_sounds, prosody, sound, region_sound, contents._sound, contents._spectrogram):
+        kept.clear()
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading how long the recordings last")

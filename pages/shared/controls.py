@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import cached, session
+from pages.shared import cached, deletion, session
 from pages.shared.names import in_markdown
 from ser_core.checkpoint import model_names
 from ser_core.classifier import Classifier
@@ -75,6 +75,7 @@ def _recordings() -> None:
     if chosen != current.sha256:
         session.make_current(chosen)
         st.rerun()
+    deletion.button(current)
 
 
 def _saved() -> None:
@@ -84,8 +85,10 @@ def _saved() -> None:
     with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):
         for saved in kept[:50]:
             name, remove = st.columns([5, 1], vertical_alignment="center")
-            label = f"{saved.recording_name}: {saved.verdict}"
-            if name.button(label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {saved.model_name}"):
+            label = in_markdown(f"{saved.recording_name}: {saved.verdict}")
+            if name.button(
+                label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {in_markdown(saved.model_name)}"
+            ):
                 _reopen(saved)
             if remove.button(
                 "", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"

@@ -1,19 +1,25 @@
 """The frame of every page: title, style, and at the first visit what this is and is not."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.shared import uncaught
 
+LAW = Path(__file__).parents[2] / "docs" / "law.md"
+
 NOTICE = """
-**Before you begin.** This app contains a model that guesses an emotion from speech. It learnt from *acted* speech of a
-few dozen people in four languages. It hears how something is said, not what, and it cannot know what anybody feels.
+**Before you begin.** This app is an emotion recognition system: a model processes the voice it is given and guesses an
+emotion. It learnt from *acted* speech of a few dozen people in four languages. It hears how something is said,
+not what, and it cannot know what anybody feels.
 
 - **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the models'
   cards say how often.
 - **What it must not be used for:** judging people. In the European Union inferring the emotions of people at work or in
   education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
-  (Article 50(3)).
-- **Your sound stays here:** audio is processed on this machine only, and nothing is kept unless you press *Save*.
+  (Article 50(3)): tell those whom you record.
+- **Your sound stays here:** audio is processed only on the machine that runs the app, and nothing is kept unless you
+  press *Save*.
 """
 
 STYLE = """
@@ -41,7 +47,8 @@ uncaught.take_over()
 
 def begin(title: str, icon: str, lead: str) -> None:
     """Open a page; every page calls this first, because any of them may be the first that is opened."""
-    st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide")
+    menu = {"About": law(), "Get help": None, "Report a bug": None}
+    st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide", menu_items=menu)
     st.html(STYLE)
     st.title(title)
     st.caption(lead)
@@ -52,6 +59,19 @@ def begin(title: str, icon: str, lead: str) -> None:
 def _notice() -> None:
     with st.container(border=True):
         st.markdown(NOTICE)
-        if st.button("I understand", type="primary", key="notice_button"):
+        understand, more = st.columns([1, 5], vertical_alignment="center")
+        if understand.button("I understand", type="primary", key="notice_button"):
             st.session_state["notice_read"] = True
             st.rerun()
+        if more.button("What the law says", type="tertiary", key="notice_law", icon=":material/gavel:"):
+            _law()
+
+
+@st.dialog("What this is, and what is banned", width="large")
+def _law() -> None:
+    st.markdown(law())
+
+
+def law() -> str:
+    """Return the text of docs/law.md without its title."""
+    return LAW.read_text(encoding="utf-8").partition("\n\n")[2]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ser_core.audio import read_recording
 from ser_core.recording import Recording
@@ -126,13 +127,29 @@ def close_long() -> None:
     reset(TIMELINE)()
 
 
+def let_go(sha256: str) -> None:
+    """Hold a recording no more, nor any file that was given; the widgets that took them begin anew."""
+    held().pop(sha256, None)
+    st.session_state.get("words", {}).pop(sha256, None)
+    context = get_script_run_ctx()
+    for token in st.session_state.pop("taken", {}):
+        context.uploaded_file_mgr.remove_file(context.session_id, token.partition("-")[2])
+    st.session_state["given_anew"] = given_anew() + 1
+    make_current(next(reversed(held()), None))
+
+
+def given_anew() -> int:
+    """Return how often the widgets that take recordings had to forget what they hold; part of their keys."""
+    return st.session_state.get("given_anew", 0)
+
+
 def current() -> Recording | None:
     """Return the recording that every page is about."""
     found = held().get(st.session_state.get("current"))
     return found.recording if found else None
 
 
-def make_current(sha256: str) -> None:
+def make_current(sha256: str | None) -> None:
     """Turn every page to another recording; what was asked about the last one is asked no more."""
     if st.session_state.get("current") != sha256:
         st.session_state["current"] = sha256

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -84,6 +84,13 @@ class Database:
         """A transaction that is saved as a whole at the end of the block, or, after an error, not at all."""
         with self._refusing(), self._writing.begin() as connection:
             yield connection
+
+    def overwrite_deleted(self) -> None:
+        """Write a file of SQLite anew, without the pages that still hold what was deleted; a server does so in time."""
+        if self._url.get_backend_name() == "sqlite":
+            with self._refusing(), closing(self._engine.raw_connection()) as connection:
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    connection.cursor().execute(statement).close()
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ from ser_core.annotations.marks import (
     write_marks,
 )
 from ser_core.annotations.recordings import Queue, QueuedRecording, RecordingFile
-from ser_core.annotations.tables import kept_name
+from ser_core.annotations.tables import kept_name, kept_text
 from ser_core.annotations.transfer import Imported
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
@@ -153,6 +153,13 @@ class Store:
         with self._database.writing() as connection:
             _require_project(connection, project)
             recordings.add_files(connection, project, files, datetime.now(UTC))
+
+    def delete_recording(self, sha256: str) -> None:
+        """Delete a recording from all projects, with its marks and their history; SQLite then keeps no bytes of it."""
+        with self._database.writing() as connection:
+            asked = tables.recordings.c.sha256 == kept_text(sha256, "SHA-256")
+            connection.execute(delete(tables.recordings).where(asked))
+        self._database.overwrite_deleted()
 
     def rate(self, project: int, rating: str, values: Mapping[str, float | None]) -> None:
         """Keep a rating of recordings by which queues can be ordered.

@@ -1,0 +1,147 @@
+"""A recording that is deleted leaves nothing: in the visit, on disk, and, where wished, in the annotations."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.database import FILE_NAME, default_url
+from ser_core.annotations.recordings import RecordingFile
+from ser_core.annotations.store import open_store
+from ser_core.audio import read_recording
+from ser_core.checkpoint import model_names
+from ser_core.jobs import Jobs
+from ser_core.regions import Region
+from tests.databases import file as file_of
+from tests.databases import fresh_store, fresh_url, mark, sha  # noqa: F401 (fixtures)
+from tests.test_pages import all_jobs, finished, hold, opened, wav, with_recording
+
+NAME, NOTE = "Interview with Jane Doe.wav", "she whispers the name of her sister"
+
+in_the_app = pytest.mark.skipif(not model_names(), reason="no model is shipped in models/")
+
+
+def everything_under(folder: Path) -> bytes:
+    """Return the names and bytes of all files of a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)
+
+
+def marked(url: str, *recordings: tuple[str, str, str]) -> None:
+    """Put recordings (SHA-256, name, a mark's note) into a project, one mark in each, changed once."""
+    with closing(open_store(url)) as store:
+        project = store.create_project("Voices")
+        for sha256, name, note in recordings:
+            store.add_recordings(project, [RecordingFile(sha256, name, 2.5)])
+            step = store.edit(project, sha256, "ann", add=[Annotation(Region(0.5, 1.0), note=note)])
+            store.edit(project, sha256, "ann", delete=step.marks)
+
+
+def button_of(app, label: str):
+    return next(button for button in app.button if button.label == label)
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_folder(
+    voice, make_voice, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    other = with_recording("app.py", make_voice(1.5, 16_000, seed=9))
+    button_of(other, "Save").click().run()
+    (others,) = (tmp_path / "analyses").iterdir()
+
+    app = opened("app.py")
+    app.file_uploader[0].upload(NAME, wav(voice), "audio/wav").run()
+    app = finished(app)
+    source = app.file_uploader[0].value.getvalue()
+    recording = read_recording(source, NAME)
+    button_of(app, "Save").click().run()
+    marked(default_url(tmp_path), (recording.sha256, NAME, NOTE), ("b" * 64, "Another.wav", "stays"))
+    app.run()
+    before = everything_under(tmp_path)
+    traces = (
+        source[1000:1064],
+        NAME.encode(),
+        NOTE.encode(),
+        recording.sha256.encode(),
+        recording.sha256[:16].encode(),
+    )
+    assert all(trace in before for trace in traces)
+
+    app.checkbox(key="delete_marks").check()
+    button_of(app, "Delete this recording").click().run()
+    assert not app.exception
+    assert not app.error
+    after = everything_under(tmp_path)
+    assert not [trace for trace in traces if trace in after]
+    assert others.is_dir()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("SELECT name FROM recordings").fetchall() == [("Another.wav",)]
+        assert connection.execute("SELECT count(*) FROM steps").fetchone() == (2,)
+
+    assert recording.sha256 not in app.session_state["held"]
+    assert app.file_uploader[0].value is None
+    assert not [job for job in all_jobs(app) if recording.sha256 in job.key]
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_marks_stay_where_that_is_not_wished_and_the_next_recording_is_turned_to(
+    voice, make_voice, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    app = opened("app.py")
+    hold(app, make_voice(1.5, 16_000, seed=9))
+    kept = app.session_state["held"]
+    hold(app, voice)
+    app.session_state["held"] = kept | app.session_state["held"]
+    gone = app.session_state["current"]
+    marked(default_url(tmp_path), (gone, NAME, NOTE))
+    app = finished(app.run())
+    button_of(app, "Delete this recording").click().run()
+    assert list(app.session_state["held"]) == list(kept) == [app.session_state["current"]]
+    assert NOTE.encode() in everything_under(tmp_path)
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_cannot_be_deleted_is_said_and_the_recording_stays(voice, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    (tmp_path / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
+    app = with_recording("app.py", voice)
+    app.checkbox(key="delete_marks").check()
+    button_of(app, "Delete this recording").click().run()
+    assert not app.exception
+    assert "Not all of it could be deleted" in app.error[0].value
+    assert app.session_state["current"] in app.session_state["held"]
+
+
+def test_a_deleted_recording_is_in_no_project_and_others_keep_their_marks(store):
+    for name in ("One", "Two"):
+        project = store.create_project(name)
+        store.add_recordings(project, [file_of(0), file_of(1)])
+        for number in (0, 1):
+            store.edit(project, sha(number), "ann", add=[mark()])
+    store.delete_recording(sha(0))
+    for project in (found.id for found in store.projects().items):
+        assert [one.file.sha256 for one in store.recordings(project).items] == [sha(1)]
+        assert len(store.annotations_of(project, sha(1))) == 1
+    store.delete_recording(sha(0))  # once more is no error
+
+
+def test_jobs_about_one_thing_are_forgotten_and_others_are_not():
+    jobs = Jobs()
+    keys = [("listen", "a", 1), ("explain", "lime", "a"), ("listen", "b"), "a"]
+    done = {key: jobs.submit("ann", key, "Listening", lambda *_: 1) for key in keys}
+    bobs = jobs.submit("bob", keys[0], "Listening", lambda *_: 1)
+    for job in (*done.values(), bobs):
+        assert job.ended.wait(10)
+    jobs.forget("ann", about="a")
+    assert [jobs.find("ann", key) for key in keys] == [None, None, done[keys[2]], done["a"]]
+    assert jobs.find("bob", keys[0]) is bobs
