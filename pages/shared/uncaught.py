@@ -41,6 +41,7 @@ def take_over() -> None:
     error_util.show_uncaught_app_exception = _show
     error_util._log_uncaught_app_exception = lambda error: None
     streamlit_logger.setup_formatter = _as_json
-    for logger in streamlit_logger._loggers.values():
-        logger.streamlit_console_handler.setFormatter(JsonLines())
+    for logger in logging.root.manager.loggerDict.values():
+        for handler in getattr(logger, "handlers", ()):
+            handler.setFormatter(JsonLines())
     write_to_stderr()

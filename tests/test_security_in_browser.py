@@ -1,0 +1,93 @@
+"""In Chromium: what people write stays text for whoever sees it later, and what is deleted is gone."""
+
+import os
+
+import pytest
+import soundfile
+from playwright.sync_api import expect, sync_playwright
+
+from ser_core.checkpoint import model_names
+from tests.running_app import browser_path, launch, running_app, turn_to, visit
+
+pytestmark = pytest.mark.browser
+
+LONGEST_WAIT_MS = 180_000
+#: HTML, a picture and a link of Markdown, and the signs that end a string: in one name.
+NAME = "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)}.wav"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    missing = "no Chromium on this machine" if browser_path() is None else None
+    missing = missing or (None if model_names() else "no model is shipped in models/")
+    if missing:
+        pytest.fail(missing) if "browser" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder / "data", folder / "app.log") as address:
+        yield address, folder
+
+
+@pytest.fixture(scope="module")
+def browser(app):
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+def watched(browser, address):
+    """Open a visit; return its page and what went wrong in it: dialogs, errors and requests that leave the app."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(LONGEST_WAIT_MS)
+    page, wrong = context.new_page(), []
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    local = (address, address.replace("http", "ws"), "blob:", "data:")
+    page.on("request", lambda request: request.url.startswith(local) or wrong.append(request.url))
+    visit(page, address)
+    return page, wrong
+
+
+def test_a_stored_script_is_text_for_the_next_visitor_until_the_recording_is_deleted(
+    app, browser, tmp_path, make_voice
+):
+    address, folder = app
+    soundfile.write(tmp_path / "speech.wav", make_voice(1.5, 16_000), 16_000)
+    content = (tmp_path / "speech.wav").read_bytes()
+    author, wrong = watched(browser, address)
+    author.get_by_role("tab", name="Upload").click()
+    author.locator("input[type=file]").set_input_files({"name": NAME, "mimeType": "audio/wav", "buffer": content})
+    author.locator(".verdict .word").wait_for()
+    author.get_by_role("button", name="Save", exact=True).click()
+    author.get_by_text("Saved analyses (1)").wait_for()
+    assert content[1000:1064] in b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+    visitor, wrong_later = watched(browser, address)
+    visitor.get_by_text("Saved analyses (1)").click()
+    visitor.get_by_role("button", name="<img src=x onerror=alert(1)>").click()
+    visitor.locator(".verdict .word").wait_for()
+    expect(visitor.get_by_role("heading", name="<img src=x onerror=alert(1)>")).to_be_visible()
+    turn_to(visitor, "Listen")
+    assert visitor.locator("img[src=x], img[src*='p.png'], a[href^=javascript]").count() == 0
+
+    visitor.get_by_role("button", name="Delete this recording").click()
+    visitor.get_by_text("No recording yet").wait_for()
+    expect(visitor.get_by_text("Saved analyses")).to_have_count(0)
+    left = [file for file in (folder / "data").rglob("*") if file.is_file()]
+    assert left == []
+    assert wrong == wrong_later == []
+
+
+def test_the_law_is_behind_the_notice_and_in_the_menu(app, browser):
+    address, _ = app
+    page = browser.new_page()
+    page.set_default_timeout(LONGEST_WAIT_MS)
+    page.goto(address)
+    page.get_by_text("This app is an emotion recognition system").wait_for()
+    page.get_by_role("button", name="What the law says").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("What is banned.")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stMainMenu").click()
+    page.get_by_text("About", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_text("What is banned.")).to_be_visible()
