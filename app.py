@@ -116,7 +116,7 @@ chosen = controls.sidebar()
 if (long := session.held_long()) is not None:
     timeline_section.show(long)
 if chosen is not None:
-    st.subheader(chosen.recording.name, divider="gray")
+    st.subheader(in_markdown(chosen.recording.name), divider="gray")
     show_sound(chosen.recording)
     heard = waiting.results({"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)})
     if "listen" in heard:

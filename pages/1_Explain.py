@@ -7,6 +7,7 @@ import streamlit as st
 from pages.shared import agreement_section, cached, downloads, frame, judgement_section, session, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
+from pages.shared.names import in_markdown
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import with_consensus
 from ser_core.focus import focus_in_words
@@ -32,7 +33,8 @@ heard = listening.result
 
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
-st.markdown(f"What speaks for **{heard.emotion}**{against} in **{heard.recording.name}**", help=HOW_TO_READ)
+name = in_markdown(heard.recording.name)
+st.markdown(f"What speaks for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
 explained, drafts = waiting.explanations(chosen, listening)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
 complete = len(maps) == len(EXPLAINERS)

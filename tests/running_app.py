@@ -32,14 +32,19 @@ def browser_path() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
-@contextmanager
-def running_app(data: Path, log: Path, script: str = "app.py") -> Iterator[str]:
-    """Start the app, or another script, on a free port and yield its address."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+@contextmanager
+def running_app(data: Path, log: Path, script: str = "app.py", *options: str, port: int = 0) -> Iterator[str]:
+    """Start the app, or another script, on a free port and yield its address; `options` are Streamlit's."""
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    command += options
     environment = os.environ | {"SER_DATA": str(data)}
     with log.open("wb") as output:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)

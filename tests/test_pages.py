@@ -374,7 +374,7 @@ def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeyp
     next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
     other = finished(other)
     assert not other.exception
-    assert "voice.wav" in [header.value for header in other.subheader]
+    assert in_markdown("voice.wav") in [header.value for header in other.subheader]
     next(button for button in other.button if (button.key or "").startswith("delete_")).click().run()
     assert list((tmp_path / "analyses").iterdir()) == []
 
@@ -1081,7 +1081,7 @@ def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_
     app = finished(app)
     app.button(key=f"sample_{samples_here()[1].number}").click().run()
     app = finished(app)
-    assert [header.value for header in app.subheader] == ["Austen 2.wav"]
+    assert [header.value for header in app.subheader] == [in_markdown("Austen 2.wav")]
     assert len(app.session_state["held"]) == 2
 
 

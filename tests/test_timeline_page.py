@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, timeline_section
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
+from pages.shared.names import in_markdown
 from ser_core.audio import read_recording
 from ser_core.checkpoint import model_names
 from ser_core.settings import AudioLimits
@@ -99,7 +100,7 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
     assert sum(job.key[0] == "timeline" for job in all_jobs(app)) == 1 <= jobs
     button(app, "Close").click().run()
     assert not app.exception
-    assert "interview 0:02–0:04.wav" in [header.value for header in app.subheader]
+    assert in_markdown("interview 0:02–0:04.wav") in [header.value for header in app.subheader]
     assert len(app.subheader) == 1
     assert "Timeline" not in str([link.proto.label for link in app.get("page_link")])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import uncaught
+from pages.shared import login, uncaught
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
@@ -52,6 +52,7 @@ def begin(title: str, icon: str, lead: str) -> None:
     st.html(STYLE)
     st.title(title)
     st.caption(lead)
+    login.require()
     if not st.session_state.get("notice_read"):
         _notice()
 
