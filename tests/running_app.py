@@ -49,14 +49,14 @@ def running_app(data: Path, log: Path, script: str = "app.py", *options: str, po
     with log.open("wb") as output:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            _wait_until_healthy(port)
+            wait_until_healthy(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             app.terminate()
             app.wait(20)
 
 
-def _wait_until_healthy(port: int) -> None:
+def wait_until_healthy(port: int) -> None:
     for _ in range(300):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:

@@ -1,0 +1,25 @@
+# The app as somebody without rights; only /data and /tmp need to be writable.
+FROM python:3.12-slim
+
+RUN useradd --system --uid 10001 --home-dir /data --create-home hear
+WORKDIR /app
+COPY requirements.lock requirements.txt ./
+RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
+ && pip install --no-cache-dir torch==2.13.0 torchaudio==2.11.0 --index-url https://download.pytorch.org/whl/cpu
+COPY app.py LICENSE ./
+COPY .streamlit .streamlit
+COPY ser_core ser_core
+COPY pages pages
+# Training reads folders of the machine and writes models: nothing for visitors of a server.
+RUN rm pages/5_Train.py
+COPY models models
+COPY docs/law.md docs/law.md
+RUN python -m compileall -q ser_core pages
+
+ENV SER_DATA=/data HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
+USER hear
+VOLUME /data
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+CMD ["streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.headless", "true", "--server.fileWatcherType", "none"]
