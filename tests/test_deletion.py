@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.database import FILE_NAME, default_url
+from ser_core.annotations.database import FILE_NAME, Database, default_url
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import open_store
 from ser_core.audio import read_recording
@@ -72,11 +72,13 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
     )
     assert all(trace in before for trace in traces)
 
-    app.checkbox(key="delete_marks").check()
-    button_of(app, "Delete this recording").click().run()
-    assert not app.exception
-    assert not app.error
-    after = everything_under(tmp_path)
+    with closing(open_store(default_url(tmp_path))) as elsewhere:  # as the page Annotate of somebody else
+        elsewhere.projects()
+        app.checkbox(key="delete_marks").check()
+        button_of(app, "Delete this recording").click().run()
+        assert not app.exception
+        assert not app.error
+        after = everything_under(tmp_path)
     assert not [trace for trace in traces if trace in after]
     assert others.is_dir()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
@@ -133,6 +135,20 @@ def test_a_deleted_recording_is_in_no_project_and_others_keep_their_marks(store)
         assert [one.file.sha256 for one in store.recordings(project).items] == [sha(1)]
         assert len(store.annotations_of(project, sha(1))) == 1
     store.delete_recording(sha(0))  # once more is no error
+
+
+def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
+    file = tmp_path / FILE_NAME
+    open_store(f"sqlite:///{file}").close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("INSERT INTO annotators VALUES (?)", (NOTE * 200,))
+        connection.execute("DELETE FROM annotators")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert NOTE.encode() in file.read_bytes()
+    with closing(Database(f"sqlite:///{file}")) as database:
+        database.overwrite_deleted()
+        assert NOTE.encode() not in everything_under(tmp_path)
 
 
 def test_jobs_about_one_thing_are_forgotten_and_others_are_not():
