@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from secrets import token_hex
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -20,9 +21,9 @@ from tests.test_pages import PAGES, at, words
 SECRETS = {
     "auth": {
         "redirect_uri": "http://localhost:8501/oauth2callback",
-        "cookie_secret": "not " * 10,
+        "cookie_secret": token_hex(16),
         "client_id": "hear-why",
-        "client_secret": "none",
+        "client_secret": token_hex(8),
         "server_metadata_url": "http://localhost:9/.well-known/openid-configuration",
     },
     "access": {"allowed": ["ann@example.org"]},
