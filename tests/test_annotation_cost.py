@@ -51,6 +51,7 @@ def page_actions(store, project):
     yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
     yield "new project", lambda: store.create_project("Others")
     yield "more recordings", lambda: store.add_recordings(project, [file(number) for number in range(9)])
+    yield "delete a recording", lambda: store.delete_recording(sha(4))
     yield "delete the project", lambda: store.delete_project(project)
 
 

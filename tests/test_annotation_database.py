@@ -133,6 +133,19 @@ def test_database_of_a_newer_version_is_refused_and_left_alone(store, database_u
     engine.dispose()
 
 
+def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(store, project, database_url):
+    store.edit(project, sha(0), "Ann", add=[mark()])
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX recordings_by_content"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with closing(open_store(database_url)) as newer:
+        assert len(newer.annotations_of(project, sha(0))) == 1
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
 def test_saved_marks_outlive_power_cuts_and_foreign_keys_hold_in_sqlite(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")) as store, store._database.reading() as connection:
         asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")

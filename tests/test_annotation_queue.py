@@ -62,14 +62,14 @@ def test_recording_that_cannot_be_is_refused_with_all_that_come_with_it(store, p
 
 def test_projects_share_no_marks_and_go_with_all_that_is_theirs(store, project, database_url):
     other = store.create_project("Another")
-    store.add_recordings(other, [file(0)])
+    store.add_recordings(other, [file(0), file(7)])
     for of in (project, other):
         store.edit(of, sha(0), "Ann", add=[mark()])
-    assert [(item.name, item.recordings) for item in store.projects().items] == [("Another", 1), ("Voices", 5)]
+    assert [(item.name, item.recordings) for item in store.projects().items] == [("Another", 2), ("Voices", 5)]
     assert [item.name for item in store.projects(page=1, size=1).items] == ["Voices"]
     with pytest.raises(AnnotationsRefused, match="project 'Voices' already"):
         store.create_project(" Voices ")
-    store.delete_project(other)
+    assert store.delete_project(other) == {sha(7)}
     assert store.projects().total == 1
     assert store.annotations_of(other, sha(0)) == ()
     assert store.history(other, sha(0)).total == 0

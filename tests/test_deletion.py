@@ -8,6 +8,7 @@ import pytest
 
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.database import FILE_NAME, Database, default_url
+from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import open_store
 from ser_core.audio import read_recording
@@ -61,6 +62,7 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
     recording = read_recording(source, NAME)
     button_of(app, "Save").click().run()
     marked(default_url(tmp_path), (recording.sha256, NAME, NOTE), ("b" * 64, "Another.wav", "stays"))
+    keep_sound(source, tmp_path)
     app.run()
     before = everything_under(tmp_path)
     traces = (

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from ser_core.annotations.database import FILE_NAME, default_url
+from ser_core.annotations.kept_sounds import forget_sound
 from ser_core.annotations.store import open_store
 from ser_core.errors import SerError
 from ser_core.recording import Recording
@@ -26,7 +27,8 @@ def button(recording: Recording) -> None:
         key="delete_recording",
         icon=":material/delete_forever:",
         width="stretch",
-        help="With all that came from it: scores, maps, sounds, and saved analyses of it, of any model and visit. "
+        help="With all that came from it: scores, maps, sounds, the sound kept with its marks, and saved analyses of "
+        "it, of any model and visit. "
         "A file of yours that it was read from stays.",
     ):
         try:
@@ -46,5 +48,6 @@ def _delete(sha256: str, marks_too: bool) -> None:
         with closing(open_store(default_url(data_folder()))) as store:
             store.delete_recording(sha256)
     delete_recording(sha256, data_folder())
+    forget_sound(sha256, data_folder())
     session.let_go(sha256)
     cached.let_go(sha256)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, delete, exists, func, select
 
 from ser_core.annotations import history, recordings, tables, transfer
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
@@ -134,10 +134,22 @@ class Store:
             rows, total = _page(connection, listed, page, size)
         return Page(tuple(Project(**row._mapping) for row in rows), total)
 
-    def delete_project(self, project: int) -> None:
-        """Delete a project with its recordings, their marks and their history."""
+    def delete_project(self, project: int) -> set[str]:
+        """Delete a project with its recordings, their marks and their history; SQLite then keeps no bytes of it.
+
+        Returns
+        -------
+        sha256 : set of str
+            Of its recordings that are in no other project.
+        """
+        own, others = tables.recordings.alias(), tables.recordings.alias()
+        elsewhere = exists().where(others.c.sha256 == own.c.sha256, others.c.project_id != project)
         with self._database.writing() as connection:
+            alone = select(own.c.sha256).where(own.c.project_id == project, ~elsewhere)
+            sha256 = set(connection.execute(alone).scalars())
             connection.execute(delete(tables.projects).where(tables.projects.c.id == project))
+        self._database.overwrite_deleted()
+        return sha256
 
     def annotators(self, page: int = 0, size: int = PAGE_SIZE) -> Page[str]:
         """Return a page of the names of all who have marked, in any project."""

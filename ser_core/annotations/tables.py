@@ -147,6 +147,7 @@ recordings = Table(
     Column("annotators_disagreement", Rating, nullable=False),
     UniqueConstraint("project_id", "sha256", name="one_row_per_file"),
     Index("recordings_by_addition", "project_id", "id"),
+    Index("recordings_by_content", "sha256"),
     Index("recordings_by_name", "project_id", "folded_name", "id"),
     Index("recordings_by_uncertainty", "project_id", "uncertainty", "id"),
     Index("recordings_by_explainers_disagreement", "project_id", "explainers_disagreement", "id"),

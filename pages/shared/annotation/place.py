@@ -7,8 +7,9 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.database import default_url
+from ser_core.annotations.kept_sounds import forget_sound
 from ser_core.annotations.recordings import Queue
-from ser_core.annotations.store import Store, open_store
+from ser_core.annotations.store import Project, Store, open_store
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.saved_analyses import data_folder
@@ -67,8 +68,9 @@ def choose() -> Place:
             format_func=printable,
             **session.widget("project", session.choice("project")),
         )
-        with new.popover("New", icon=":material/create_new_folder:", width="stretch"):
+        with new.popover("Projects", icon=":material/folder_managed:", width="stretch"):
             _create(store)
+            _delete(store, projects.get(session.choice("project")))
     else:
         with where:
             st.markdown("**No project yet.** A project holds recordings and everybody's marks in them.")
@@ -91,6 +93,29 @@ def _create(store: Store) -> None:
                 st.error(in_markdown(str(refusal)), icon=":material/block:")
                 return
             session.choose("project", name.strip())
+            st.rerun()
+
+
+def _delete(store: Store, project: Project) -> None:
+    with st.form("delete_project", border=False, clear_on_submit=True):
+        name = printable(project.name)
+        sure = st.text_input(
+            f"Delete {in_markdown(project.name)}",
+            placeholder="Type its name to delete it",
+            help="With everybody's marks in it, their history, and the sound that no other project needs. "
+            "It cannot be restored; the view Files takes the marks out first.",
+        )
+        if st.form_submit_button("Delete project", icon=":material/delete_forever:"):
+            if sure.strip() != name:
+                st.error("Type the name of the project as it stands above.", icon=":material/block:")
+                return
+            try:
+                for sha256 in store.delete_project(project.id):
+                    forget_sound(sha256, data_folder())
+            except AnnotationsRefused as refusal:
+                st.error(in_markdown(str(refusal)), icon=":material/error:")
+                return
+            session.choose("project", None)
             st.rerun()
 
 
