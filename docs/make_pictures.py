@@ -29,6 +29,30 @@ def photograph(page: Page, name: str) -> None:
     page.screenshot(path=DOCS / name)
 
 
+def annotate(page: Page) -> None:
+    """Add the sample to a project, mark a stretch of it and label it as a whole."""
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+    page.get_by_role("textbox", name="Name of the new project").fill("Sense and Sensibility")
+    page.get_by_role("button", name="Create project").click()
+    page.get_by_text("No project yet").wait_for(state="detached")
+    annotator = page.get_by_role("textbox", name="Annotator", exact=True)
+    annotator.fill("ja")
+    annotator.press("Enter")
+    page.get_by_role("button", name="Add the current recording").click()
+    page.locator(".timeline[aria-valuenow]").wait_for()
+    page.wait_for_timeout(2_000)
+    lane = page.locator(".regions")
+    lane.scroll_into_view_if_needed()
+    box = lane.bounding_box()
+    page.mouse.move(box["x"] + 0.15 * box["width"], box["y"] + 17)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.32 * box["width"], box["y"] + 17, steps=4)
+    page.mouse.up()
+    page.keyboard.press("2")
+    page.keyboard.press("Shift+Digit3")
+    page.wait_for_timeout(2_000)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = Path(temporary)
@@ -45,6 +69,8 @@ def main() -> None:
             for name in ("Listen", "Select", "Evaluate"):
                 turn_to(page, name)
                 photograph(page, f"{name.lower()}.png")
+            annotate(page)
+            photograph(page, "annotate.png")
             page.get_by_test_id("stSidebarNavLink").filter(has_text="Train").click()
             page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
             photograph(page, "train.png")
