@@ -11,6 +11,7 @@ from ser_core.annotations.database import FILE_NAME, Database, default_url
 from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import open_store
+from ser_core.annotations.teaching import SOUNDS, TAUGHT
 from ser_core.audio import read_recording
 from ser_core.checkpoint import model_names
 from ser_core.jobs import Jobs
@@ -63,6 +64,12 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
     button_of(app, "Save").click().run()
     marked(default_url(tmp_path), (recording.sha256, NAME, NOTE), ("b" * 64, "Another.wav", "stays"))
     keep_sound(source, tmp_path)
+    piece = tmp_path / TAUGHT / "Voices-1" / SOUNDS / f"{recording.sha256[:16]}-001.wav"
+    piece.parent.mkdir(parents=True)
+    piece.write_bytes(source)
+    others_piece = tmp_path / TAUGHT / "Voices-2" / SOUNDS / f"{'b' * 16}-001.wav"
+    others_piece.parent.mkdir(parents=True)
+    others_piece.write_bytes(b"stays")
     app.run()
     before = everything_under(tmp_path)
     traces = (
@@ -83,6 +90,7 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
         after = everything_under(tmp_path)
     assert not [trace for trace in traces if trace in after]
     assert others.is_dir()
+    assert others_piece.is_file()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("SELECT name FROM recordings").fetchall() == [("Another.wav",)]
         assert connection.execute("SELECT count(*) FROM steps").fetchone() == (2,)

@@ -10,6 +10,7 @@ from pages.shared.names import in_markdown
 from ser_core.annotations.database import FILE_NAME, default_url
 from ser_core.annotations.kept_sounds import forget_sound
 from ser_core.annotations.store import open_store
+from ser_core.annotations.teaching import TAUGHT, delete_taught
 from ser_core.errors import SerError
 from ser_core.recording import Recording
 from ser_core.saved_analyses import data_folder, delete_recording
@@ -49,5 +50,6 @@ def _delete(sha256: str, marks_too: bool) -> None:
             store.delete_recording(sha256)
     delete_recording(sha256, data_folder())
     forget_sound(sha256, data_folder())
+    delete_taught(sha256, data_folder() / TAUGHT)
     session.let_go(sha256)
     cached.let_go(sha256)

@@ -19,7 +19,7 @@ not what, and it cannot know what anybody feels.
   education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
   (Article 50(3)): tell those whom you record.
 - **Your sound stays here:** audio is processed only on the machine that runs the app, and nothing is kept unless you
-  press *Save*.
+  press *Save* or add it to a project of the page Annotate.
 """
 
 STYLE = """

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -20,6 +21,8 @@ from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
 
+#: Where the app keeps such corpora, under its data folder.
+TAUGHT = "taught"
 TRAIN, HELD_OUT, SOUNDS = "train.csv", "held_out.csv", "sounds"
 NO_SOUND = "its sound is not at hand"
 
@@ -100,6 +103,12 @@ def write_teaching(
             _write_manifest(held_out, half_written / HELD_OUT)
     counts = (dict(sorted(Counter(sound.emotion for sound in part).items())) for part in (train, held_out))
     return Teaching(folder / TRAIN, folder / HELD_OUT if held_out else None, *counts, tuple(left_out), words)
+
+
+def delete_taught(sha256: str, corpora: Path) -> None:
+    """Delete those of the corpora in a folder that hold a piece of a recording; they can be made anew without it."""
+    for piece in list(corpora.glob(f"*/{SOUNDS}/{sha256[:16]}-*.wav")):
+        shutil.rmtree(piece.parent.parent, ignore_errors=True)
 
 
 def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:

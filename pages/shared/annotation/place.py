@@ -10,6 +10,7 @@ from ser_core.annotations.database import default_url
 from ser_core.annotations.kept_sounds import forget_sound
 from ser_core.annotations.recordings import Queue
 from ser_core.annotations.store import Project, Store, open_store
+from ser_core.annotations.teaching import TAUGHT, delete_taught
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.saved_analyses import data_folder
@@ -112,6 +113,7 @@ def _delete(store: Store, project: Project) -> None:
             try:
                 for sha256 in store.delete_project(project.id):
                     forget_sound(sha256, data_folder())
+                    delete_taught(sha256, data_folder() / TAUGHT)
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(str(refusal)), icon=":material/error:")
                 return

@@ -15,7 +15,7 @@ from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import TaughtBetter, taught_better
-from ser_core.annotations.teaching import Teaching, training_arguments, write_teaching
+from ser_core.annotations.teaching import TAUGHT, Teaching, training_arguments, write_teaching
 from ser_core.checkpoint import MODELS, find_model, training_list
 from ser_core.learning.model_evaluation import predict_corpora
 from ser_core.saved_analyses import data_folder
@@ -46,7 +46,7 @@ def show(place: Place) -> None:
 
 
 def _submit_corpus(place: Place, model: str) -> object:
-    out = data_folder() / "taught" / f"{folder_name(place.project_name)}-{uuid.uuid4().hex[:8]}"
+    out = data_folder() / TAUGHT / f"{folder_name(place.project_name)}-{uuid.uuid4().hex[:8]}"
 
     def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> tuple[Teaching, str]:
         files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
