@@ -14,6 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Playwright, expect
 
+#: Of what a page is to show soon; a busy machine is no failure.
+expect.set_options(timeout=30_000)
+
 ROOT = Path(__file__).parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
