@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, Playwright, expect
+
+from ser_core.checkpoint import model_names
 
 #: Of what a page is to show soon; a busy machine is no failure.
 expect.set_options(timeout=30_000)
@@ -39,6 +42,17 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def needs_browser(*, model: bool = True) -> None:
+    """Skip what needs Chromium, and a model to show, where one is missing; fail where the browser is required."""
+    missing = "no Chromium on this machine" if browser_path() is None else None
+    if model and not model_names():
+        missing = missing or "no model is shipped in models/"
+    if missing and "browser" in os.environ.get("SER_REQUIRE", "").split(","):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
 
 
 @contextmanager

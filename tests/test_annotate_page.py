@@ -13,8 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.database import FILE_NAME
 from ser_core.annotations.store import open_store
-from ser_core.checkpoint import model_names
-from tests.running_app import browser_path, launch, running_app, visit
+from tests.running_app import launch, needs_browser, running_app, visit
 
 LONGEST_WAIT_MS = 60_000
 PROJECT = "Voices <b>&"
@@ -39,12 +38,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(data):
-    missing = "no Chromium on this machine" if browser_path() is None else None
-    missing = missing or (None if model_names() else "no model is shipped in models/")
-    if missing:
-        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    needs_browser()
     with running_app(data, data.parent / "app.log") as address:
         yield address
 

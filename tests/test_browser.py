@@ -1,6 +1,5 @@
 """The app in a real browser: from an upload and from the microphone to a focus region that plays."""
 
-import os
 import re
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from ser_core.checkpoint import model_names
-from tests.running_app import browser_path, launch, running_app, turn_to, upload, visit
+from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 
 LONGEST_WAIT_MS = 180_000
 
@@ -27,12 +25,7 @@ def speech_files(tmp_path_factory, make_voice):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    missing = "no Chromium on this machine" if browser_path() is None else None
-    missing = missing or (None if model_names() else "no model is shipped in models/")
-    if missing:
-        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    needs_browser()
     folder = tmp_path_factory.mktemp("app")
     with running_app(folder / "data", folder / "app.log") as address:
         yield address

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import os
 import re
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from ser_core.jobs import Jobs
 from ser_core.log import FIGURES, JsonLines, failed
-from tests.running_app import browser_path, launch, running_app
+from tests.running_app import launch, needs_browser, running_app
 
 SENTENCE = re.compile(r"Something went wrong that should not have\..*the number ([0-9a-f]{8})")
 
@@ -100,9 +99,7 @@ def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog):
 
 @pytest.fixture(scope="module")
 def failing_app(tmp_path_factory):
-    if browser_path() is None:
-        missing = "no Chromium on this machine"
-        pytest.fail(missing) if "browser" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip(missing)
+    needs_browser(model=False)
     folder = tmp_path_factory.mktemp("failing")
     with running_app(folder / "data", folder / "app.log", "tests/failing_page.py") as address:
         yield address, folder / "app.log"

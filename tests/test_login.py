@@ -1,7 +1,6 @@
 """Who may come in where a login is set up: nobody who is not on the list, on any page."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.login import is_allowed
-from tests.running_app import browser_path, free_port, launch, running_app
+from tests.running_app import free_port, launch, needs_browser, running_app
 from tests.test_pages import PAGES, at, words
 
 SECRETS = {
@@ -96,9 +95,7 @@ def identity_provider(*people: dict):
 
 @pytest.fixture(scope="module")
 def guarded_app(tmp_path_factory):
-    if browser_path() is None:
-        missing = "no Chromium on this machine"
-        pytest.fail(missing) if "browser" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip(missing)
+    needs_browser()
     folder, port = tmp_path_factory.mktemp("guarded"), free_port()
     people = [{"sub": n, "email": f"{n}@example.org", "email_verified": True} for n in ("ann", "bob")]
     with identity_provider(*people) as metadata:

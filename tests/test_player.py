@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import re
 from dataclasses import replace
 
@@ -24,7 +23,7 @@ from ser_core.regions import Region
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from ser_core.spectrogram import band_centres_hz
 from tests.player_page import TONE_BAND, recording
-from tests.running_app import browser_path, launch, running_app
+from tests.running_app import launch, needs_browser, running_app
 
 LONGEST_WAIT_MS = 120_000
 
@@ -111,11 +110,7 @@ def test_a_profile_is_there_as_it_is_and_by_its_extremes():
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    if browser_path() is None:
-        missing = "no Chromium on this machine"
-        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    needs_browser(model=False)
     folder = tmp_path_factory.mktemp("player")
     with running_app(folder / "data", folder / "app.log", "tests/player_page.py") as address:
         yield address

@@ -1,5 +1,4 @@
 import io
-import os
 from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -25,7 +24,7 @@ from ser_core.report import report_html
 from ser_core.report_picture import report_picture
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.verdict import NO_SPEECH, NOT_SURE
-from tests.running_app import browser_path, launch
+from tests.running_app import launch, needs_browser
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> & {{ 7 * 7 }} 화남.wav"
@@ -442,10 +441,7 @@ def test_help_names_the_report(capsys):
 
 @pytest.mark.browser
 def test_the_page_opens_offline_with_its_pictures_and_sound_and_fits_a_narrow_window(analysis, tmp_path):
-    if browser_path() is None:
-        if "browser" in os.environ.get("SER_REQUIRE", "").split(","):
-            pytest.fail("no Chromium on this machine")
-        pytest.skip("no Chromium on this machine")
+    needs_browser(model=False)
     hostile = replace(analysis, recording=replace(analysis.recording, name=HOSTILE), warnings=(HOSTILE,))
     (tmp_path / "report.html").write_text(report_html(hostile), encoding="utf-8")
     said = []

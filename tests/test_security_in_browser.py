@@ -1,13 +1,10 @@
 """In Chromium: what people write stays text for whoever sees it later, and what is deleted is gone."""
 
-import os
-
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from ser_core.checkpoint import model_names
-from tests.running_app import browser_path, launch, running_app, turn_to, visit
+from tests.running_app import launch, needs_browser, running_app, turn_to, visit
 
 pytestmark = pytest.mark.browser
 
@@ -18,10 +15,7 @@ NAME = "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascri
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    missing = "no Chromium on this machine" if browser_path() is None else None
-    missing = missing or (None if model_names() else "no model is shipped in models/")
-    if missing:
-        pytest.fail(missing) if "browser" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip(missing)
+    needs_browser()
     folder = tmp_path_factory.mktemp("app")
     with running_app(folder / "data", folder / "app.log") as address:
         yield address, folder
