@@ -49,6 +49,7 @@ def sidebar() -> Chosen | None:
         _settings(classifier)
         settings = session.settings()
         _command_line(recording, settings)
+        deletion.button(recording)
         return Chosen(recording, classifier, settings)
 
 
@@ -75,7 +76,6 @@ def _recordings() -> None:
     if chosen != current.sha256:
         session.make_current(chosen)
         st.rerun()
-    deletion.button(current)
 
 
 def _saved() -> None:
