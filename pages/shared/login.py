@@ -17,7 +17,7 @@ def require() -> None:
     if not st.user.get("is_logged_in"):
         st.button("Log in", on_click=st.login, type="primary", icon=":material/login:", key="login")
         st.stop()
-    who = str(st.user.get("email") or st.user.get("sub"))
+    who = person()
     if not is_allowed(st.user.to_dict(), secrets.get("access", {}).get("allowed", [])):
         st.error(
             f"{in_markdown(who)} is not on the list of those who may use this app. Ask whoever runs it to add you, or "
@@ -28,6 +28,11 @@ def require() -> None:
         st.stop()
     with st.sidebar:
         _logout(in_markdown(who))
+
+
+def person() -> str | None:
+    """Return by which name the provider knows whoever is logged in; None where no login is set up."""
+    return str(st.user.get("email") or st.user.get("sub")) if "auth" in _secrets() else None
 
 
 def is_allowed(person: dict[str, Any], allowed: list[str]) -> bool:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import session
+from pages.shared import login, session
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.database import default_url
 from ser_core.annotations.kept_sounds import forget_sound
@@ -53,13 +54,7 @@ def choose() -> Place:
         st.error(in_markdown(str(refusal)), icon=":material/database_off:")
         st.stop()
     who, where, new = st.columns([2, 3, 1.2], vertical_alignment="bottom")
-    annotator = who.text_input(
-        "Annotator",
-        placeholder="Your name or initials",
-        max_chars=80,
-        help="Marks are kept under this name. Everybody has their own; nobody sees others' unless they ask.",
-        **session.widget("annotator", session.choice("annotator")),
-    ).strip()
+    annotator = _annotator(who)
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))
     if projects:
@@ -82,6 +77,20 @@ def choose() -> Place:
         st.stop()
     chosen = projects[session.choice("project")]
     return Place(store, chosen.id, chosen.name, annotator)
+
+
+def _annotator(column: DeltaGenerator) -> str:
+    known = login.person()
+    if known is not None:
+        column.text_input("Annotator", known, disabled=True, help="The name that you have logged in with.")
+        return known
+    return column.text_input(
+        "Annotator",
+        placeholder="Your name or initials",
+        max_chars=80,
+        help="Marks are kept under this name. Everybody has their own; nobody sees others' unless they ask.",
+        **session.widget("annotator", session.choice("annotator")),
+    ).strip()
 
 
 def _create(store: Store) -> None:
