@@ -1,0 +1,221 @@
+"""The views of the page Annotate that need no player: agreement, teaching, files, the queue; without a browser."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from pages.shared.annotation import teaching_section
+from ser_core.annotations.agreement import annotator_agreement
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.database import default_url
+from ser_core.annotations.kept_sounds import keep_sound
+from ser_core.annotations.recordings import RecordingFile
+from ser_core.annotations.store import open_store
+from ser_core.annotations.teaching import TAUGHT
+from ser_core.audio import read_recording
+from ser_core.checkpoint import model_names
+from ser_core.learning.predictions import Predictions
+from ser_core.regions import Region
+from tests.test_pages import at, finished, wav, words
+
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+
+pytestmark = [
+    pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def voices(make_voice) -> list[bytes]:
+    """Sixteen voices of 1.5 s as files."""
+    return [wav(make_voice(1.5, 16_000, seed)) for seed in range(16)]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data, voices):
+    """A project with the voices; what ann and bea call each, ann's mark in the first two, and the sounds."""
+    with closing(open_store(default_url(data))) as opened:
+        project = opened.create_project("Voices")
+        for number, source in enumerate(voices):
+            keep_sound(source, data)
+            recording = read_recording(source)
+            file = RecordingFile(recording.sha256, f"take {number}.wav", recording.duration_s, 16_000)
+            opened.add_recordings(project, [file])
+            for who, emotion in (("ann", EMOTIONS[number % 4]), ("bea", EMOTIONS[number // 4])):
+                label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion=emotion, status="done")
+                opened.edit(project, recording.sha256, who, add=[label])
+            if number < 2:
+                mark = Annotation(Region(0.2, 0.9), emotion=EMOTIONS[number], note="here")
+                opened.edit(project, recording.sha256, "ann", add=[mark])
+        yield opened
+
+
+def shown(view: str, **choices):
+    """Open a view as ann, and wait for its work."""
+    from pages.shared.session import CHOICES
+
+    app = at("pages/3_Annotate.py")
+    app.session_state["notice_read"] = True
+    app.session_state["choices"] = dict(CHOICES) | {"annotator": "ann", "annotate_view": view} | choices
+    return app.run()
+
+
+def button(app, label: str):
+    return next(one for one in app.button if label in one.label)
+
+
+def tables(app) -> str:
+    return " ".join(frame.value.to_string() for frame in app.dataframe)
+
+
+# --- queue ---
+
+
+def test_the_queue_lists_filters_and_counts(store):
+    app = shown("Queue")
+    assert not app.exception
+    assert [line.split()[1:3] for line in tables(app).splitlines()[1:]] == [
+        ["take", f"{number}.wav"] for number in range(16)
+    ]
+    app = shown("Queue", queue_text="TAKE 3")
+    assert "take 3.wav" in tables(app)
+    assert "take 4.wav" not in tables(app)
+    app = shown("Queue", queue_status="open")
+    assert "No recording fits these filters" in words(app)
+
+
+def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
+    app = shown("Queue")
+    app.radio[0].set_value("annotators_disagreement").run()
+    button(app, "Rate all").click().run()
+    app = finished(app)
+    assert not app.exception
+    app = shown("Queue", queue_order="annotators_disagreement")
+    ratings = next(frame.value["annotators"].tolist() for frame in app.dataframe)
+    agree = [EMOTIONS[n % 4] == EMOTIONS[n // 4] for n in range(16)]
+    assert ratings == sorted((0.0 if same else 1.0 for same in agree), reverse=True)
+
+
+# --- agreement ---
+
+
+def test_agreement_is_that_of_the_library_and_explainers_are_compared_when_asked(store):
+    app = finished(shown("Agreement"))
+    assert not app.exception
+    assert "34 marks in 16 recordings, by 2 annotators" in words(app)
+    alpha = next(metric for metric in app.metric if "alpha" in metric.label)
+    (project,) = store.projects().items
+    expected = annotator_agreement(list(store.export(project.id))).recordings.alpha
+    assert alpha.value == f"{expected.value:.2f}".replace("-", "−")
+    next(one for one in app.button if one.label == "Compare").click().run()
+    app = finished(app)
+    assert not app.exception
+    charts = [one.proto.spec for one in app.get("plotly_chart")]
+    assert any("Pointing game" in chart for chart in charts)
+
+
+def test_agreement_of_nothing_is_said(data):
+    with closing(open_store(default_url(data))) as opened:
+        opened.create_project("Empty")
+    app = finished(shown("Agreement"))
+    assert "Nothing is marked in this project yet" in words(app)
+
+
+# --- files ---
+
+
+def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
+    app = shown("Files")
+    kind = next(one for one in app.selectbox if one.label == "Format")
+    kind.set_value("textgrid").run()
+    button(app, "Prepare").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert "16 files: Voices-textgrid.zip" in [one.label for one in app.get("download_button")]
+    assert "Not in Praat TextGrid" in words(app)
+
+
+def test_marks_of_another_tool_are_taken_in_all_or_none(store):
+    app = shown("Files")
+    audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"
+    uploader = next(one for one in app.file_uploader if one.label == "Files of marks")
+    uploader.upload("take 3.txt", audacity, "text/plain").run()
+    button(app, "Import").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert "1 recording: 2 marks added, 0 known already, 0 left out" in " ".join(one.value for one in app.success)
+    (project,) = store.projects().items
+    (document,) = (d for d in store.export(project.id) if d.name == "take 3.wav")
+    assert [m.emotion for m in document.annotations if m.tier != RECORDING_TIER] == ["sad", "angry"]
+    before = store.history(project.id, document.sha256).total
+    uploader = next(one for one in app.file_uploader if one.label == "Files of marks")
+    uploader.upload("take 3.txt", b"0.1\tno number\tsad\n", "text/plain").run()
+    button(app, "Import").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert app.error
+    assert store.history(project.id, document.sha256).total == before
+
+
+# --- teaching ---
+
+
+def predictions(right: int) -> Predictions:
+    """Of forty recordings of forty people, so many right."""
+    labels = np.arange(40) % 4
+    heard = np.where(np.arange(40) < right, labels, (labels + 1) % 4)
+    names = tuple(f"{number:064x}" for number in range(40))
+    speakers = tuple(f"taught:{number}" for number in range(40))
+    return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[heard])
+
+
+@pytest.mark.parametrize(("after", "offered"), [(36, True), (20, False)])
+def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after, offered, tmp_path, monkeypatch):
+    (project,) = store.projects().items
+    for document in list(store.export(project.id, "bea")):  # who disagrees by half, so that little could be taught
+        store.edit(project.id, document.sha256, "bea", delete=document.annotations)
+    trained, models = [], tmp_path / "models"
+    models.mkdir()
+
+    def train(arguments, progress, cancelled):
+        trained.append(arguments)
+        (models / "mine").mkdir()
+        return "trained"
+
+    monkeypatch.setattr(teaching_section, "MODELS", models)
+    monkeypatch.setattr(teaching_section, "train_in_process", train)
+    monkeypatch.setattr(
+        teaching_section,
+        "predict_corpora",
+        lambda model, corpora, progress: (predictions(after if model == "mine" else 30), {}),
+    )
+    app = shown("Teach")
+    button(app, "Make a corpus").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert "To learn from" in words(app)
+    (corpus,) = (data / TAUGHT).iterdir()
+    assert (corpus / "train.csv").is_file()
+    app.text_input(key="taught_name").set_value("mine").run()
+    button(app, "2 · Train").click().run()
+    from pages.shared import cached
+
+    cached.trainings().find("everybody", "training").ended.wait(30)
+    app = finished(app.run())
+    cached.trainings().drop(cached.trainings().find("everybody", "training"))
+    assert not app.exception
+    (arguments,) = trained
+    assert arguments[arguments.index("--warm-start") + 1] == model_names()[0]
+    offers = [one for one in app.button if "Use mine" in one.label]
+    assert bool(offers) is offered
+    if not offered:
+        assert "it got worse and is not offered" in " ".join(one.value for one in app.warning)
