@@ -1,0 +1,216 @@
+"""Many people at once: browser sessions that upload, explain and play, over and over, against one app.
+
+    python benchmarks/sessions.py [--quick] [--sessions 20] [--seconds 300] [--json FILE]
+
+Prints what went wrong, the 95th percentile of page times (click to heading, and to content or one's place in the queue)
+and of result times (upload to verdict; Explain to three maps, drafts at first; Listen to a sound that plays), the places
+in the queue that were shown, and the app's memory. Every upload is a synthetic voice that nobody else has. `--quick` is
+3 sessions for 20 s, and half a minute of rest afterwards instead of three.
+"""
+
+import argparse
+import asyncio
+import io
+import itertools
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import soundfile
+from playwright.async_api import Browser, Error, Page, async_playwright, expect
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.conftest import voice_like
+from tests.running_app import QUIET, browser_path, running_app
+
+LONGEST_WAIT_S = 300
+#: Streamlit keeps the state of a visit for two minutes after its connection has ended.
+REST_S, QUICK_REST_S = 180, 30
+MIB = 2**20
+CONTENT = ".js-plotly-plot, .player .lanes, [data-testid=stProgress], [data-testid=stFileUploader]"
+MAPS = "Grad-CAM", "LIME", "Occlusion"
+PLACE = re.compile(r"waiting, (\d+) jobs before it")
+
+
+class Measured:
+    """What all sessions saw."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.places: Counter[int] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.rounds = 0
+        self._numbers = itertools.count()
+
+    def voice(self) -> bytes:
+        """Return a sound file that no other session has."""
+        number = next(self._numbers)
+        file = io.BytesIO()
+        soundfile.write(file, voice_like(2.0 + 0.25 * (number % 8), 16_000, seed=number), 16_000, format="WAV")
+        return file.getvalue()
+
+
+class Session:
+    """One person: a page in a context of its own, and what it waits for."""
+
+    def __init__(self, page: Page, measured: Measured) -> None:
+        self.page, self.measured = page, measured
+        page.on("pageerror", lambda error: measured.errors.update([f"script: {error}"]))
+
+    async def rounds(self, address: str, until: float) -> None:
+        began = time.monotonic()
+        await self.page.goto(address)
+        await self.page.get_by_role("button", name="I understand").click()
+        await self.page.get_by_text("Before you begin").wait_for(state="detached")
+        self.measured.seconds["page: first visit"].append(time.monotonic() - began)
+        while True:
+            await self.upload()
+            began = await self.turn_to("Explain")
+            await self.seen("result: Explain to three maps, drafts at first", began, self.three_maps())
+            began = await self.turn_to("Listen")
+            await self.seen("result: Listen to the player", began, self.page.locator(".player .lanes").wait_for())
+            await self.play()
+            self.measured.rounds += 1
+            if time.monotonic() >= until:
+                return
+            await self.turn_to("Recording", "Hear Why")
+
+    async def upload(self) -> None:
+        # For a moment after a page has turned, what it shows stands there twice.
+        await expect(self.page.get_by_role("tab")).to_have_count(3, timeout=1_000 * LONGEST_WAIT_S)
+        await self.page.get_by_role("tab", name="Upload").click()
+        sound, name = self.measured.voice(), f"{time.monotonic_ns()}.wav"
+        began = time.monotonic()
+        given = {"name": name, "mimeType": "audio/wav", "buffer": sound}
+        await self.page.locator("input[type=file]").set_input_files(given)
+
+        async def verdict() -> None:
+            await self.page.get_by_role("heading", name=name).wait_for()
+            await self.page.locator(".verdict .word").wait_for()
+
+        await self.seen("result: upload to verdict", began, verdict())
+
+    async def three_maps(self) -> None:
+        for name in MAPS:
+            await self.page.locator(".js-plotly-plot .annotation-text", has_text=name).first.wait_for()
+
+    async def play(self) -> None:
+        await self.page.get_by_role("button", name="Play (Space)").click()
+        await self.page.wait_for_function("document.querySelector('.player audio')?.currentTime > 0.2")
+
+    async def turn_to(self, link: str, title: str = "") -> float:
+        """Click a page's link and return when; it has come when its heading stands there with content or a place."""
+        began = time.monotonic()
+        name = "app" if link == "Recording" else link
+        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name).first.click()
+        await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
+        await self.page.locator(CONTENT).first.wait_for()
+        self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)
+        return began
+
+    async def seen(self, what: str, began: float, coming: Awaitable[None]) -> None:
+        """Wait for a result, note how long it took, and the places in the queue that were shown meanwhile."""
+        result = asyncio.ensure_future(coming)
+        while not (await asyncio.wait([result], timeout=1))[0]:
+            for words in await self.page.get_by_test_id("stProgress").all_inner_texts():
+                self.measured.places.update(int(place) for place in PLACE.findall(words))
+            for kind in ("stException", "stAlertContentError"):
+                for words in await self.page.get_by_test_id(kind).all_inner_texts():
+                    self.measured.errors.update([words[:200]])
+        result.result()
+        self.measured.seconds[what].append(time.monotonic() - began)
+
+
+async def one_session(browser: Browser, address: str, measured: Measured, until: float) -> None:
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(1_000 * LONGEST_WAIT_S)
+    try:
+        await Session(await context.new_page(), measured).rounds(address, until)
+    except (Error, AssertionError) as error:
+        measured.errors.update([str(error)[:200]])
+    await context.close()
+
+
+async def drive(address: str, sessions: int, seconds: float, measured: Measured) -> None:
+    async with async_playwright() as playwright:
+        arguments = [*QUIET, "--mute-audio"]
+        browser = await playwright.chromium.launch(executable_path=browser_path(), args=arguments)
+        until = time.monotonic() + seconds
+        await asyncio.gather(*(one_session(browser, address, measured, until) for _ in range(sessions)))
+        await browser.close()
+
+
+async def memory_of(app: psutil.Process, seen: list[float]) -> None:
+    while True:
+        seen.append(app.memory_info().rss / MIB)
+        await asyncio.sleep(1)
+
+
+async def measure(address: str, app: psutil.Process, sessions: int, seconds: float, rest_s: float) -> dict[str, object]:
+    warm = Measured()
+    await drive(address, 1, 1, warm)  # so that the model is loaded, as it is on a machine that is used
+    before, memory, measured = app.memory_info().rss / MIB, [], Measured()
+    watch = asyncio.create_task(memory_of(app, memory))
+    await drive(address, sessions, seconds, measured)
+    await asyncio.sleep(rest_s)
+    await drive(address, 1, 1, warm)  # who comes next makes Streamlit let go of the visits that are over
+    after = []
+    for _ in range(10):
+        await asyncio.sleep(1)
+        after.append(app.memory_info().rss / MIB)
+    watch.cancel()
+    figures = {
+        what: {
+            "count": len(taken),
+            "median s": round(float(np.median(taken)), 2),
+            "95th percentile s": round(float(np.percentile(taken, 95)), 2),
+        }
+        for what, taken in sorted(measured.seconds.items())
+    }
+    return {
+        "sessions": sessions,
+        "seconds": seconds,
+        "rounds finished": measured.rounds,
+        "errors": dict(measured.errors + warm.errors),
+        **figures,
+        "highest place in the queue that was shown": max(measured.places, default=0),
+        "memory MiB": {"before": round(before), "highest": round(max(memory)), "afterwards": round(min(after))},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="3 sessions for 20 s")
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    if browser_path() is None:
+        print("There is no Chromium on this machine; this benchmark needs one.")
+        return
+    load = (3, 20, QUICK_REST_S) if asked.quick else (asked.sessions, asked.seconds, REST_S)
+    result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
+    result["load of the machine before"] = round(os.getloadavg()[0], 1)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "app.log"
+        with running_app(Path(folder) / "data", log) as address:
+            (app,) = [child for child in psutil.Process().children() if "streamlit" in child.cmdline()]
+            result |= asyncio.run(measure(address, app, *load))
+        result["tracebacks in the app's log"] = log.read_text(errors="replace").count("Traceback")
+    print(json.dumps(result, indent=2))
+    if asked.json:
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
