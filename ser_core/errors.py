@@ -41,9 +41,5 @@ class BatchRefused(SerError):
     """A batch of recordings that cannot begin or cannot go on."""
 
 
-class QueueFull(SerError):
-    """More work is waiting than this machine accepts."""
-
-
 class Cancelled(SerError):
     """Work that stopped because the person asked for it."""

@@ -7,11 +7,11 @@ their last job began goes first, so that one person's ten jobs do not stand befo
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from time import monotonic
 from typing import Any
 
-from ser_core.errors import Cancelled, QueueFull, SerError
+from ser_core.errors import Cancelled, SerError
 from ser_core.log import FIGURES, failed
 from ser_core.pace import Pace
 
@@ -74,6 +74,10 @@ class Job:
         figures = {"job": self.title, "state": self.state, "seconds": round(monotonic() - begun, 3)}
         log.info("A job ended", extra={FIGURES: figures})
 
+    def _refuse(self, refusal: str) -> None:
+        self.refusal, self.state = refusal, "failed"
+        self._end()
+
     def _end(self) -> None:
         self._work = None
         self.ended.set()
@@ -85,13 +89,15 @@ class Jobs:
     Parameters
     ----------
     most_waiting, most_waiting_of_one : int
-        More are refused.
-    most_kept : int
-        How many ended jobs are remembered with their results, the longest unused forgotten first.
+        More are refused. 25 people at a time may have all of theirs waiting.
+    most_kept_of_one : int
+        How many ended jobs of one person are remembered with their results, the longest unused forgotten first. A
+        limit for all would let people who wait together push out each other's results, which they would ask for anew.
     """
 
-    def __init__(self, most_waiting: int = 64, most_waiting_of_one: int = 8, most_kept: int = 48) -> None:
-        self._most_waiting, self._most_waiting_of_one, self._most_kept = most_waiting, most_waiting_of_one, most_kept
+    def __init__(self, most_waiting: int = 200, most_waiting_of_one: int = 8, most_kept_of_one: int = 48) -> None:
+        self._most_waiting, self._most_waiting_of_one = most_waiting, most_waiting_of_one
+        self._most_kept_of_one = most_kept_of_one
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
         self._running: Job | None = None
@@ -101,27 +107,29 @@ class Jobs:
     def submit(self, owner: str, key: Hashable, title: str, work: Work) -> Job:
         """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
 
-        Raises
-        ------
-        QueueFull
-            If too much is waiting.
+        Where too much is waiting, a job is returned that has failed already and says so. It is not remembered: who
+        asks again later is answered anew.
         """
         with self._changed:
             known = self.find(owner, key)
             if known is not None:
                 return known
-            if len(self._waiting.get(owner, ())) >= self._most_waiting_of_one:
-                raise QueueFull(
-                    f"{self._most_waiting_of_one} of your jobs are waiting already. Wait for one, or cancel it."
-                )
-            if sum(map(len, self._waiting.values())) >= self._most_waiting:
-                raise QueueFull(f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes.")
             job = Job(self, owner, key, title, work)
+            if refusal := self._too_much_waits(owner):
+                job._refuse(refusal)
+                return job
             self._jobs[owner, key] = job
             self._waiting.setdefault(owner, deque()).append(job)
-            self._forget_oldest()
+            self._forget_oldest(owner)
             self._changed.notify()
             return job
+
+    def _too_much_waits(self, owner: str) -> str | None:
+        if len(self._waiting.get(owner, ())) >= self._most_waiting_of_one:
+            return f"{self._most_waiting_of_one} of your jobs are waiting already. Wait for one, or stop it."
+        if sum(map(len, self._waiting.values())) >= self._most_waiting:
+            return f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes."
+        return None
 
     def find(self, owner: str, key: Hashable) -> Job | None:
         """Return the owner's job of this key, whatever its state, or None."""
@@ -149,6 +157,13 @@ class Jobs:
             self.cancel(job)
             if self._jobs.get((job.owner, job.key)) is job:
                 del self._jobs[job.owner, job.key]
+
+    def withdraw(self, owner: str, kinds: Collection[Hashable]) -> None:
+        """Drop what an owner has waiting of some kinds, which are the first parts of keys; what runs goes on."""
+        with self._changed:
+            for job in list(self._waiting.get(owner, ())):
+                if isinstance(job.key, tuple) and job.key[0] in kinds:
+                    self.drop(job)
 
     def place(self, job: Job) -> int:
         """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
@@ -179,7 +194,7 @@ class Jobs:
                 self._running = None
                 job._end()
 
-    def _forget_oldest(self) -> None:
-        ended = [place for place, job in self._jobs.items() if job.ended.is_set()]
-        for place in ended[: max(0, len(ended) - self._most_kept)]:
+    def _forget_oldest(self, owner: str) -> None:
+        ended = [place for place, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
+        for place in ended[: max(0, len(ended) - self._most_kept_of_one)]:
             del self._jobs[place]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ser_core.errors import AudioRefused, Cancelled, QueueFull
+from ser_core.errors import AudioRefused, Cancelled
 from ser_core.jobs import Jobs
 
 PATIENCE_S = 20
@@ -253,21 +253,24 @@ def test_job_dropped_while_it_runs_is_cancelled_and_does_not_stand_for_its_succe
 def test_ninth_waiting_job_of_one_person_is_refused_and_another_persons_is_not(jobs):
     gate, _ = at_work(jobs)
     waiting = submit_noting(jobs, [], "ann", *range(8))
-    with pytest.raises(QueueFull, match="8 of your jobs are waiting already"):
-        submit_noting(jobs, [], "ann", "one too many")
+    (refused,) = submit_noting(jobs, [], "ann", "one too many")
+    assert (refused.state, refused.ended.is_set()) == ("failed", True)
+    assert refused.refusal == "8 of your jobs are waiting already. Wait for one, or stop it."
     assert jobs.find("ann", "one too many") is None
     waiting += submit_noting(jobs, [], "bob", 1)
     gate.may_end.set()
     ended(*waiting)
-    ended(*submit_noting(jobs, [], "ann", "now there is room"))
+    (again,) = submit_noting(jobs, [], "ann", "one too many")
+    ended(again)
+    assert again.state == "done"
 
 
 def test_queue_of_the_machine_is_limited_too_and_cancelling_makes_room():
     jobs = Jobs(most_waiting=3)
     gate, _ = at_work(jobs)
     waiting = [submit_noting(jobs, [], owner, 1)[0] for owner in ("ann", "bob", "cy")]
-    with pytest.raises(QueueFull, match="3 jobs are waiting on this machine"):
-        submit_noting(jobs, [], "dee", 1)
+    (refused,) = submit_noting(jobs, [], "dee", 1)
+    assert refused.refusal == "3 jobs are waiting on this machine. Try again in a few minutes."
     jobs.cancel(waiting[0])
     waiting += submit_noting(jobs, [], "dee", 1)
     gate.may_end.set()
@@ -290,7 +293,7 @@ def test_forgetting_a_person_cancels_what_is_theirs_and_drops_their_results_only
 
 
 def test_longest_unused_result_is_forgotten_first():
-    jobs = Jobs(most_kept=2)
+    jobs = Jobs(most_kept_of_one=2)
     ended(*submit_noting(jobs, [], "ann", "first", "second"))
     assert jobs.find("ann", "first").result == "first"
     ended(*submit_noting(jobs, [], "ann", "third"))
@@ -300,7 +303,7 @@ def test_longest_unused_result_is_forgotten_first():
 
 
 def test_results_are_not_forgotten_for_jobs_that_only_wait():
-    jobs = Jobs(most_kept=2)
+    jobs = Jobs(most_kept_of_one=2)
     done = submit_noting(jobs, [], "ann", "one") + submit_noting(jobs, [], "ann", "two")
     ended(*done)
     gate, _ = at_work(jobs)
@@ -308,3 +311,54 @@ def test_results_are_not_forgotten_for_jobs_that_only_wait():
     assert [jobs.find("ann", key) for key in ("one", "two")] == done
     gate.may_end.set()
     ended(*waiting)
+
+
+def test_results_of_one_person_are_not_pushed_out_by_those_of_others():
+    jobs = Jobs(most_kept_of_one=2)
+    anns = submit_noting(jobs, [], "ann", "one", "two")
+    ended(*anns)
+    for owner in ("bob", "cy", "dee"):
+        ended(*submit_noting(jobs, [], owner, "one", "two", "three"))
+    assert [jobs.find("ann", key) for key in ("one", "two")] == anns
+
+
+def test_twenty_people_with_all_their_jobs_are_served_in_rounds_and_nobody_is_refused(jobs):
+    gate, _ = at_work(jobs)
+    order, people = [], [f"person {number}" for number in range(20)]
+    waiting = [
+        job for person in people for job in submit_noting(jobs, order, person, *((person, turn) for turn in range(8)))
+    ]
+    assert {job.state for job in waiting} == {"waiting"}
+    places = sorted(jobs.place(job) for job in waiting)
+    assert places == list(range(1, 161))
+    # Whoever came last has their first job done before anybody's second.
+    assert jobs.place(jobs.find("person 19", ("person 19", 0))) == 20
+    gate.may_end.set()
+    ended(*waiting)
+    assert order == [(person, turn) for turn in range(8) for person in people]
+
+
+def test_places_only_fall_while_others_are_served(jobs):
+    gate, _ = at_work(jobs)
+    seen, last = [], []
+    for person in range(19):
+        jobs.submit(f"person {person}", "key", "Noting", lambda *_: seen.append(jobs.place(last[0])))
+    last += submit_noting(jobs, [], "person 19", "mine")
+    assert jobs.place(last[0]) == 20
+    gate.may_end.set()
+    ended(*last)
+    assert seen == list(range(19, 0, -1))
+
+
+def test_withdrawn_are_the_waiting_jobs_of_one_person_and_of_these_kinds_only(jobs):
+    gate, _ = at_work(jobs, owner="ann")
+    order = []
+    old, export, plain = submit_noting(jobs, order, "ann", ("explain", 1), ("export", 1), "explain")
+    (bobs,) = submit_noting(jobs, order, "bob", ("explain", 1))
+    jobs.withdraw("ann", ("explain", "judge"))
+    jobs.withdraw("nobody", ("explain",))
+    assert (old.state, jobs.find("ann", ("explain", 1))) == ("cancelled", None)
+    gate.may_end.set()
+    ended(export, plain, bobs)
+    assert order == [("export", 1), ("explain", 1), "explain"]
+    assert jobs.find("ann", "gate").state == "done"

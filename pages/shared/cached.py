@@ -1,4 +1,7 @@
-"""What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora."""
+"""What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora.
+
+What is made of a visit's recordings is kept for that visit, and goes when it ends.
+"""
 
 from collections.abc import Hashable
 from dataclasses import replace
@@ -23,6 +26,9 @@ from ser_core.regions import Region
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline import emotion_timeline
 
+#: Work that answers what is asked about a recording.
+ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus")
+
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
 def model(name: str) -> Classifier:
@@ -41,7 +47,14 @@ def trainings() -> Jobs:
 
 
 def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job that hears a recording; scores do not depend on what is asked about them."""
+    """Return the job that hears a recording; scores do not depend on what is asked about them.
+
+    Whoever asks something else gives up the places in the queue of what was asked before.
+    """
+    question = (recording.sha256, classifier.sha256, settings)
+    if st.session_state.setdefault("question", question) != question:
+        st.session_state["question"] = question
+        jobs().withdraw(session.owner(), ABOUT_A_RECORDING)
     asked = AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
     return jobs().submit(
         session.owner(),
@@ -80,7 +93,7 @@ def explanation_of(explaining: Job, analysis: Analysis, settings: AnalysisSettin
 
 
 # A resource, not data: of data every rerun would get a copy.
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=64, show_spinner=False)
 def _explanation(
     key: Hashable, emotion: str, against: str | None, _hearing: Hearing, _analysis: Analysis
 ) -> Explanation:
@@ -126,7 +139,7 @@ def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, cl
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def changed_sounds(key: Hashable, _heard: FocusHeard, _recording: Recording) -> dict[str, bytes]:
     """Return the focus alone and all but it as WAV, as loud as the recording; keyed by the job that heard them."""
     sounds = {"the focus alone": _heard.alone, "all but the focus": _heard.without}
@@ -136,19 +149,19 @@ def changed_sounds(key: Hashable, _heard: FocusHeard, _recording: Recording) -> 
     }
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=16, show_spinner=False)
 def prosody(sha256: str, _recording: Recording) -> Prosody:
     """Return a recording's level and pitch; keyed by its SHA-256 alone."""
     return prosody_of(_recording)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(scope="session", max_entries=16, show_spinner=False)
 def sound(sha256: str, _recording: Recording) -> bytes:
     """Return a whole recording as WAV at its own rate; keyed by its SHA-256 alone."""
     return wav_bytes(_recording.samples, _recording.sample_rate_hz)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@st.cache_data(scope="session", max_entries=256, show_spinner=False)
 def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recording) -> bytes:
     """Return one region as WAV, faded."""
     return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)

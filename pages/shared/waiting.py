@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cached, controls
+from pages.shared import cached, controls, visits
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis, Explanation
@@ -92,7 +92,9 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
-        _watch(pending, [job for job in drafts if not job.ended.is_set()])
+        # Who stands far behind need not look twice a second: looking costs the one whose turn it is.
+        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
+        st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()])
     for name, job in jobs.items():
         if job.state == "failed":
             st.error(in_markdown(job.refusal), icon=":material/error:")
@@ -104,8 +106,8 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     return {name: job.result for name, job in jobs.items() if job.state == "done"}
 
 
-@st.fragment(run_every=0.5)
 def _watch(pending: dict[str, Job], drafts: list[Job]) -> None:
+    visits.here()
     if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
     for name, job in pending.items():

@@ -191,13 +191,13 @@ def _runs(flags: np.ndarray) -> np.ndarray:
 
 
 # Resources, not data: of data every rerun would get a copy.
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def _sound(sha256: str, _recording: Recording) -> tuple[bytes, list[Level], float]:
     samples = _recording.samples
     return wav_bytes(samples, _recording.sample_rate_hz), sample_levels(samples), min(1.0, float(np.abs(samples).max()))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def _spectrogram(
     sha256: str, settings: SpectrogramSettings, _spectrogram: Spectrogram
 ) -> tuple[list[Level], float, float]:
