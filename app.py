@@ -89,6 +89,17 @@ def show_sound(recording: Recording) -> None:
         st.warning(warning, icon=":material/warning:")
 
 
+def save(chosen: controls.Chosen, analysis: Analysis) -> None:
+    """Keep recording and analysis on this machine, or say why that cannot be."""
+    try:
+        keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
+    st.rerun()
+
+
 def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
     """Show verdict, scores and all of it over time, with the way to the evidence."""
     words, actions = st.columns([4, 1], vertical_alignment="bottom")
@@ -96,9 +107,7 @@ def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
     if actions.button(
         "Save", icon=":material/save:", width="stretch", help="Keep recording and analysis on this machine."
     ):
-        keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
-        st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
-        st.rerun()
+        save(chosen, analysis)
     st.html(scores_html(analysis.emotions, analysis.scores.recording))
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
@@ -111,6 +120,8 @@ def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
 
 
 frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
+if words := cached.broken_off():
+    st.info(words, icon=":material/power_off:")
 choose_recording()
 chosen = controls.sidebar()
 if (long := session.held_long()) is not None:

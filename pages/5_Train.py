@@ -1,12 +1,15 @@
 """Train a model on corpora of this machine, and watch it learn."""
 
 import json
+from pathlib import Path
 
 import streamlit as st
 
 from pages.shared import cached, controls, corpora_section, frame, training_form, waiting
 from pages.shared.charts.evaluation import history_chart
-from ser_core.training_process import runs_folder, train_in_process
+from pages.shared.names import in_markdown
+from ser_core.jobs import Job
+from ser_core.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
 
 EVERYBODY = "everybody"  # a training belongs to the machine: whoever opens the page sees it
 
@@ -21,6 +24,35 @@ def show_history() -> None:
         st.plotly_chart(history_chart(histories), width="stretch")
 
 
+def begin(arguments: list[str]) -> Job:
+    """Put a training in the queue."""
+    return cached.trainings().submit(
+        EVERYBODY,
+        "training",
+        "Training",
+        lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
+    )
+
+
+def ask_to_go_on() -> list[str] | None:
+    """Say that a training broke off when the app ended; return its arguments if it shall go on."""
+    arguments = broken_off()
+    if arguments is None:
+        return None
+    name = Path(arguments[arguments.index("--out") + 1]).name
+    st.warning(
+        f"The app ended while it trained **{in_markdown(name)}**. Finished epochs are kept.",
+        icon=":material/power_off:",
+    )
+    go_on, forget, _ = st.columns([1, 1, 3])
+    if go_on.button("Go on with it", icon=":material/resume:", width="stretch"):
+        return ["--resume", *(word for word in arguments if word != "--resume")]
+    if forget.button("Forget it", icon=":material/close:", width="stretch"):
+        forget_broken_off()
+        st.rerun()
+    return None
+
+
 def train(folders: dict[str, str]) -> None:
     """Ask how to train, train, and show how it goes."""
     arguments = training_form.arguments_of_training(folders)
@@ -29,12 +61,12 @@ def train(folders: dict[str, str]) -> None:
     if st.button("Train", type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
         if known is not None:
             cached.trainings().drop(known)
-        known = cached.trainings().submit(
-            EVERYBODY,
-            "training",
-            "Training",
-            lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
-        )
+        known = begin(arguments)
+    elif not busy and (resumed := ask_to_go_on()):
+        if known is not None:
+            cached.trainings().drop(known)
+        begin(resumed)
+        st.rerun()
     if known is not None:
         done = waiting.results({"train": known})
         if "train" in done:

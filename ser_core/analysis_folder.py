@@ -1,12 +1,8 @@
 """An analysis as a folder: analysis.json, maps.npz, overview.png and the focus regions' sound."""
 
 import json
-import os
 import re
-import shutil
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.overview_picture import save_overview
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.spectrogram import band_centres_hz
+from ser_core.whole_folder import written_whole
 
 LONGEST_NAME_BYTES = 200
 
@@ -25,24 +22,14 @@ def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | Non
     """Write an analysis' folder, whole or not at all; one that is there already is replaced.
 
     `more` are further files for the folder, by name.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
     """
     with written_whole(folder) as half_written:
         _write(analysis, half_written, more or {})
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    half_written = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(half_written, ignore_errors=True)
-    half_written.mkdir()
-    try:
-        yield half_written
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(half_written, folder)
-    finally:
-        shutil.rmtree(half_written, ignore_errors=True)
 
 
 def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:

@@ -4,23 +4,23 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from ser_core.classifier import NetworkClassifier
 from ser_core.emotions import COLOURS
-from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.networks import NETWORKS
 from ser_core.settings import FrontEnd, settings_from_dict
+from ser_core.whole_folder import bring_all_back, put_in_place, written_whole
 
 MODELS = Path(__file__).parent.parent / "models"
 WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
@@ -43,17 +43,19 @@ def save_model(
         At least `architecture`, `emotions`, `front_end` and `temperature`.
     trained_on : list of (sha256, corpus:speaker)
         Every recording that training or validation saw.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    half_written = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(half_written, ignore_errors=True)
-    half_written.mkdir()
-    save_file({name: _halved(name, tensor) for name, tensor in network.state_dict().items()}, half_written / WEIGHTS)
-    (half_written / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
-    (half_written / "README.md").write_text(readme, encoding="utf-8")
-    publish(half_written, folder)
+    weights = {name: _halved(name, tensor) for name, tensor in network.state_dict().items()}
+    with written_whole(folder) as half_written:
+        (half_written / WEIGHTS).write_bytes(save(weights))
+        (half_written / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
+        (half_written / "README.md").write_text(readme, encoding="utf-8")
 
 
 def draft_of(folder: Path) -> Path:
@@ -63,9 +65,10 @@ def draft_of(folder: Path) -> Path:
 
 def publish(draft: Path, folder: Path) -> None:
     """Put a finished draft in the place of its model."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(draft, folder)
+    try:
+        put_in_place(draft, folder)
+    except OSError as reason:
+        raise WriteRefused(f"{folder} cannot be written ({reason.strerror}). Make room, then train again.") from None
 
 
 def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassifier:
@@ -168,6 +171,8 @@ def fastest_precision() -> torch.dtype:
 
 def model_names(models: Path = MODELS) -> list[str]:
     """Return the names of the models that are shipped, fusion first: it is the project's own."""
+    with suppress(OSError):  # in a folder that only may be read nothing is brought back
+        bring_all_back(models)
     folders = models.iterdir() if models.is_dir() else ()
     # A name that begins with a dot is that of a model whose writing broke off.
     names = [f.name for f in folders if (f / WEIGHTS).is_file() and not f.name.startswith(".")]

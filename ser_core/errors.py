@@ -41,5 +41,9 @@ class BatchRefused(SerError):
     """A batch of recordings that cannot begin or cannot go on."""
 
 
+class WriteRefused(SerError):
+    """A file or folder that cannot be written."""
+
+
 class Cancelled(SerError):
     """Work that stopped because the person asked for it."""

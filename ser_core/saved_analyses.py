@@ -4,14 +4,19 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ser_core.analysis import Analysis
 from ser_core.analysis_folder import save_analysis
-from ser_core.errors import SerError
+from ser_core.annotations.kept_sounds import FOLDER as SOUNDS
+from ser_core.errors import SerError, WriteRefused
 from ser_core.settings import AnalysisSettings, settings_from_dict
+from ser_core.whole_folder import bring_all_back
+from ser_core.whole_folder import delete as delete_folder
 
+FOLDER = "analyses"
 SOURCE, QUESTION = "recording.original", "question.json"
 
 
@@ -36,14 +41,20 @@ def data_folder() -> Path:
 
 
 def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Path) -> Path:
-    """Keep an analysis under the data folder and return its own folder; the same question replaces its older answer."""
+    """Keep an analysis under the data folder and return its own folder; the same question replaces its older answer.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written; then the older answer stands.
+    """
     about = {
         "recording_name": analysis.recording.name,
         "model_name": analysis.model_name,
         "verdict": analysis.verdict,
         "settings": asdict(settings),
     }
-    folder = data / "analyses" / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
+    folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
     files = {SOURCE: source, QUESTION: json.dumps(about, ensure_ascii=False).encode()}
     save_analysis(analysis, folder, files)
     return folder
@@ -56,9 +67,35 @@ def kept_analyses(data: Path) -> list[SavedAnalysis]:
 
 
 def delete(saved: SavedAnalysis, data: Path) -> None:
-    """Delete a kept analysis with its recording."""
+    """Delete a kept analysis with its recording.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be deleted.
+    """
     if saved.folder in _folders(data):
-        shutil.rmtree(saved.folder)
+        try:
+            delete_folder(saved.folder)
+        except OSError as reason:
+            raise WriteRefused(f"{saved.folder} cannot be deleted ({reason.strerror}). Check its rights.") from None
+
+
+def clear_broken_off(data: Path) -> str | None:
+    """Delete what was half written under the data folder when the app ended, and say so; None where nothing was."""
+    half_written = [place for kind in (FOLDER, SOUNDS) for place in (data / kind).glob(".*.part")]
+    for place in half_written:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                place.unlink()
+    if not half_written:
+        return None
+    return (
+        "The app ended while it was saving or deleting, and what was half done is gone: "
+        f"{len(half_written)} of analyses and sounds. All that had been reported as saved is there."
+    )
 
 
 def delete_recording(sha256: str, data: Path) -> None:
@@ -69,9 +106,11 @@ def delete_recording(sha256: str, data: Path) -> None:
 
 
 def _folders(data: Path) -> list[Path]:
-    parent = data / "analyses"
+    parent = data / FOLDER
     if not parent.is_dir():
         return []
+    with suppress(OSError):  # in a folder that only may be read nothing is brought back
+        bring_all_back(parent)
     return [f for f in parent.iterdir() if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{1,8}", f.name) and f.is_dir()]
 
 

@@ -7,12 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ser_core.analysis_folder import written_whole
 from ser_core.timeline import Timeline
+from ser_core.whole_folder import written_whole
 
 
 def save_timeline(timeline: Timeline, folder: Path) -> None:
-    """Write a timeline's folder, whole or not at all; one that is there already is replaced."""
+    """Write a timeline's folder, whole or not at all; one that is there already is replaced.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
+    """
     with written_whole(folder) as half_written:
         (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
         text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)

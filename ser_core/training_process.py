@@ -1,17 +1,23 @@
 """Training in a process of its own, which a page starts, watches and stops."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ser_core.errors import Cancelled, SerError
 
 POLL_S = 0.3
+#: In the runs folder, the arguments of the training that goes on.
+NOTE = "training.begun"
 ROOT = Path(__file__).parent.parent
 PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
 
@@ -30,7 +36,8 @@ def train_in_process(
 ) -> str:
     """Run `python -m ser_core train` with these arguments and return what it printed.
 
-    The process gives way to others on the machine. When it is stopped, its finished epochs are kept.
+    The process gives way to others on the machine. When it is stopped, its finished epochs are kept; when this process
+    ends, it ends too, and `broken_off` says so at the next start.
 
     Raises
     ------
@@ -39,11 +46,65 @@ def train_in_process(
     TrainingFailed
         With the sentence that it ended with.
     """
-    command = [sys.executable, "-m", "ser_core", "train", *arguments]
+    with _noted(arguments):
+        command = [sys.executable, "-m", "ser_core", "train", "--end-with-input", *arguments]
+        return _trained(command, progress, cancelled)
+
+
+def broken_off() -> list[str] | None:
+    """Return the arguments of a training that went on when the app ended, or None; one that goes on is none."""
+    note = runs_folder() / NOTE
+    try:
+        if not note.exists():
+            return None
+        with _lock():
+            noted = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError, Timeout):
+        return None
+    words = isinstance(noted, list) and all(isinstance(word, str) for word in noted)
+    return noted if words and "--out" in noted[:-1] else None
+
+
+def forget_broken_off() -> None:
+    """Say no more that a training broke off; its states stay, and `--resume` finds them."""
+    with suppress(OSError):
+        (runs_folder() / NOTE).unlink()
+
+
+def _lock() -> FileLock:
+    # Who is killed lets go of it.
+    return FileLock(runs_folder() / ".training.lock", timeout=0)
+
+
+@contextmanager
+def _noted(arguments: Sequence[str]) -> Iterator[None]:
+    """Note what is being trained for as long as it is; only a process that was killed leaves the note."""
+    lock = _lock()
+    try:
+        runs_folder().mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        half_written = runs_folder() / f".{NOTE}.part"
+        half_written.write_text(json.dumps(list(arguments)), encoding="utf-8")
+        half_written.replace(runs_folder() / NOTE)
+    except Timeout:
+        raise TrainingFailed("Another app on this machine is training. Wait for its end, or stop it there.") from None
+    except OSError as reason:
+        lock.release()
+        raise TrainingFailed(
+            f"{runs_folder()} cannot be written ({reason.strerror}). Make room, or set SER_RUNS to another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        forget_broken_off()
+        lock.release()
+
+
+def _trained(command: list[str], progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> str:
     if nice := shutil.which("nice"):
         command = [nice, "-n", "10", *command]
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as printed:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=said, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=printed, stderr=said, text=True)
         try:
             while _still_running(process):
                 if cancelled():
@@ -53,6 +114,7 @@ def train_in_process(
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+            process.stdin.close()
         if process.returncode != 0:
             raise TrainingFailed(f"Training ended early: {_last_line(said) or 'it said nothing'}")
         printed.seek(0)

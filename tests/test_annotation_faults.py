@@ -3,13 +3,9 @@
 Every time the same holds: what was reported as saved is there, nothing is there by half, and the next call works.
 """
 
-import multiprocessing
-import os
 import re
-import resource
 import sqlite3
 import tempfile
-import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count
@@ -25,14 +21,11 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.store import open_store
 from ser_core.errors import AnnotationsRefused
 from ser_core.regions import Region
+from tests.broken_machine import files_of_at_most, killed, read_only
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 KILLS = {"sqlite": 24, "postgresql": 8}
 REFUSED = r"^The annotations' database did not do what was asked \(.+\). Nothing of it counts as saved: load the page"
-
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["tests.test_annotation_faults"])
-
 
 # --- a known sequence of deeds: how many were done says what stands ---
 
@@ -94,24 +87,6 @@ def import_much(url, project, reports) -> None:
     document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
     with closing(open_store(url)) as store:
         store.import_recordings(project, [document], "Ann", lambda fraction, words: reports.send(words))
-
-
-def killed(work, *arguments, after, wait_s=0.0) -> list:
-    """Start a process, kill it some time after so many reports, and return all its reports."""
-    reports, theirs = forks.Pipe(duplex=False)
-    process = forks.Process(target=work, args=(*arguments, theirs))
-    process.start()
-    theirs.close()
-    with reports:
-        said = [reports.recv() for _ in range(after)]
-        time.sleep(wait_s)
-        process.kill()
-        process.join()
-        try:
-            while True:
-                said.append(reports.recv())
-        except (EOFError, OSError):  # the last one may be cut
-            return said
 
 
 def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, project, database_url):
@@ -239,17 +214,6 @@ def test_server_that_only_lets_read_is_a_refusal():
 # --- the disk ---
 
 
-@contextmanager
-def files_of_at_most(size):
-    """Let every write of this process beyond so many bytes of a file fail, after a part of it was written."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.fixture
 def sqlite_file(tmp_path) -> Path:
     return tmp_path / "annotations.sqlite"
@@ -279,23 +243,6 @@ def test_new_database_for_which_there_is_no_room_is_refused_and_made_later(sqlit
         open_store(f"sqlite:///{sqlite_file}")
     with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
         assert store.projects().total == 0
-
-
-@contextmanager
-def read_only(folder):
-    """Take the right to write to a folder and what lies in it, from root too."""
-    root = os.geteuid() == 0
-    for path in (*folder.iterdir(), folder):
-        path.chmod(0o555)
-    try:
-        if root:
-            os.seteuid(65_534)
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        for path in (folder, *folder.iterdir()):
-            path.chmod(0o755)
 
 
 def test_file_that_turns_read_only_is_a_refusal_and_what_was_saved_stays():

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 #: Module or package under ser_core -> stage. A new one makes a test fail until it has its place here.
 STAGES = {
     **dict.fromkeys(("__init__", "errors", "settings", "emotions", "regions", "recording", "analysis", "log"), "0"),
+    "whole_folder": "0",
     **dict.fromkeys(("torchaudio_import", "audio", "spectrogram", "segments", "selection"), "1"),
     **dict.fromkeys(("voice_activity", "prosody", "samples", "decoding", "decoding_process", "long_recording"), "1"),
     **dict.fromkeys(("corpora", "splits"), "2"),

@@ -24,7 +24,7 @@ from ser_core.annotations.taught_pieces import (
 )
 from ser_core.annotations.teaching import NO_SOUND, write_teaching
 from ser_core.corpora import read_corpus
-from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.material import read_material
 from ser_core.learning.predictions import Predictions
@@ -403,9 +403,9 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(labelled, soun
 
 def test_a_folder_that_cannot_be_written_is_refused(labelled, sound_of, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(AnnotationsRefused, match=r"cannot be written.*Choose another folder"):
+    with pytest.raises(WriteRefused, match=r"cannot be written.*or choose another folder"):
         write_teaching(labelled, sound_of, tmp_path / "file" / "taught")
-    with pytest.raises(AnnotationsRefused, match="cannot be written"):
+    with pytest.raises(WriteRefused, match="cannot be written"):
         write_teaching(labelled, sound_of, tmp_path / ("n" * 300))
 
 

@@ -23,6 +23,7 @@ from ser_core.prosody import Prosody, prosody_of
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
+from ser_core.saved_analyses import clear_broken_off, data_folder
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline import emotion_timeline
 
@@ -44,6 +45,12 @@ def jobs() -> Jobs:
 def trainings() -> Jobs:
     """Return the queue of trainings: one at a time, beside the short work of everybody."""
     return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
+def broken_off() -> str | None:
+    """Say what was being saved when the app ended the last time; looked for once after each start."""
+    return clear_broken_off(data_folder())
 
 
 def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:

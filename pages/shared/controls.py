@@ -93,8 +93,16 @@ def _saved() -> None:
             if remove.button(
                 "", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"
             ):
-                delete(saved, data_folder())
-                st.rerun()
+                _delete(saved)
+
+
+def _delete(saved: SavedAnalysis) -> None:
+    try:
+        delete(saved, data_folder())
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    st.rerun()
 
 
 def _reopen(saved: SavedAnalysis) -> None:

@@ -1,12 +1,11 @@
 """A new folder of files that is written whole or not at all."""
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ser_core.errors import AnnotationsRefused
+from ser_core.whole_folder import written_whole
 
 
 @contextmanager
@@ -16,18 +15,11 @@ def filled_whole(folder: Path) -> Iterator[Path]:
     Raises
     ------
     AnnotationsRefused
-        If `folder` is there and not empty, or cannot be written.
+        If `folder` is there and not empty.
+    WriteRefused
+        If it cannot be written.
     """
-    half_written = folder.parent / f".{uuid.uuid4().hex}.part"
-    try:
+    with written_whole(folder) as half_written:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise AnnotationsRefused(f"{folder} is there already and not empty. Choose a new folder.")
-        half_written.mkdir(parents=True)
         yield half_written
-        half_written.replace(folder)
-    except OSError as reason:
-        raise AnnotationsRefused(
-            f"{folder} cannot be written ({reason.strerror}). Choose another folder, or make room on the disk."
-        ) from None
-    finally:
-        shutil.rmtree(half_written, ignore_errors=True)

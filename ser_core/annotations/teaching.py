@@ -89,7 +89,9 @@ def write_teaching(
     Raises
     ------
     AnnotationsRefused
-        If nothing can be taught, or the folder is not empty or cannot be written.
+        If nothing can be taught, or the folder is not empty.
+    WriteRefused
+        If the folder cannot be written.
     Cancelled
     """
     with filled_whole(folder) as half_written:

@@ -112,14 +112,15 @@ def finish_each(
         name = Path(file).name.encode(errors="replace").decode()
         try:
             result, sha256 = make(file, name)
+            stem = folder_name(name)
+            folder = out / (stem if stems[stem] == 1 else f"{stem}-{sha256[:8]}")
+            said = save(result, folder)
         except SerError as refusal:
             refused += 1
             named = str(refusal).startswith(f"{name}:")
             print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
             continue
-        stem = folder_name(name)
-        folder = out / (stem if stems[stem] == 1 else f"{stem}-{sha256[:8]}")
-        print(f"{name}: {save(result, folder)}, {folder}")
+        print(f"{name}: {said}, {folder}")
     return 2 if refused else 0
 
 

@@ -1,11 +1,16 @@
 """`train`: a classifier from corpora, on one fold or on several."""
 
 import argparse
+import os
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, print_figures, printed_progress, whole_number
 from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import WriteRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.presets import PRESETS
@@ -32,6 +37,11 @@ def add(commands: Commands) -> None:
     train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
     train.add_argument("--seed", type=whole_number, default=0)
     train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
+    train.add_argument(
+        "--end-with-input",
+        action="store_true",
+        help="end when standard input ends, as it does when the program is gone that began this",
+    )
     train.add_argument("--out", type=Path, required=True, metavar="DIR")
     train.set_defaults(run=_train)
 
@@ -49,14 +59,31 @@ def _train(asked: argparse.Namespace) -> int:
         epochs=asked.epochs,
         front_end=FrontEnd(selection=SelectionSettings(asked.select)),
     )
-    folds = fold_numbers(asked.fold, plan.last_fold)
-    if len(folds) > 1:
-        card = cross_validate(plan, folds, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
-    else:
-        plan = replace(plan, fold=folds[0])
-        card = train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+    if asked.end_with_input:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        card = _card_of_training(plan, asked)
+    except OSError as reason:
+        raise WriteRefused(
+            f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are kept: make "
+            "room or set SER_RUNS to another folder, then train again with --resume."
+        ) from None
     if card:  # of several processes only the first has it
         tested = card.get("cross_validation", card["test_figures"])
         print_figures(tested)
         print(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
     return 0
+
+
+def _card_of_training(plan: TrainingPlan, asked: argparse.Namespace) -> dict[str, Any]:
+    folds = fold_numbers(asked.fold, plan.last_fold)
+    if len(folds) > 1:
+        return cross_validate(plan, folds, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+    plan = replace(plan, fold=folds[0])
+    return train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    # Nobody is left to tell; what is being written is not taken for whole.
+    os._exit(1)

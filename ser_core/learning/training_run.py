@@ -1,6 +1,7 @@
 """A network amid its training: one step after the other, and all that must be kept to go on later."""
 
 import copy
+import errno
 import json
 import math
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -110,19 +111,27 @@ class Run:
         file.parent.mkdir(parents=True, exist_ok=True)
         half_written = file.with_suffix(".part")
         words = {"identity": json.dumps(identity, sort_keys=True), "history": json.dumps(history)}
-        save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
+        try:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
+        except SafetensorError as reason:
+            raise OSError(errno.EIO, str(reason), str(half_written)) from None
         half_written.replace(file)
 
     def restore(self, file: Path, identity: dict[str, Any]) -> list[dict[str, Any]]:
-        with safe_open(file, "pt") as state:
-            words = state.metadata()
-            if words["identity"] != json.dumps(identity, sort_keys=True):
-                raise SettingsRefused(
-                    f"{file.name} belongs to a training with other settings or data. "
-                    "Ask for the same ones, or train without --resume to begin anew."
-                )
-            tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118 - not a dict
-        history = json.loads(words["history"])
+        try:
+            with safe_open(file, "pt") as state:
+                words = state.metadata()
+                tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118 - not a dict
+            asked, history = words["identity"], json.loads(words["history"])
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            raise SettingsRefused(
+                f"{file.name} is no state of a training, or damaged. Train without --resume to begin anew."
+            ) from None
+        if asked != json.dumps(identity, sort_keys=True):
+            raise SettingsRefused(
+                f"{file.name} belongs to a training with other settings or data. "
+                "Ask for the same ones, or train without --resume to begin anew."
+            )
         self.network.load_state_dict(_under("network/", tensors))
         self.averaged.load_state_dict(_under("averaged/", tensors))
         if self.learner.imitator is not None:

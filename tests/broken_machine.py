@@ -1,0 +1,56 @@
+"""What a machine does at the wrong moment: processes are killed, the disk is full or read-only."""
+
+import multiprocessing
+import os
+import resource
+import time
+from contextlib import contextmanager
+
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(["tests.test_annotation_faults", "tests.test_faults"])
+
+
+def killed(work, *arguments, after, wait_s=0.0) -> list:
+    """Start a process, kill it some time after so many reports, and return all its reports."""
+    reports, theirs = forks.Pipe(duplex=False)
+    process = forks.Process(target=work, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    with reports:
+        said = [reports.recv() for _ in range(after)]
+        time.sleep(wait_s)
+        process.kill()
+        process.join()
+        try:
+            while True:
+                said.append(reports.recv())
+        except (EOFError, OSError):  # the last one may be cut
+            return said
+
+
+@contextmanager
+def files_of_at_most(size):
+    """Let every write of this process beyond so many bytes of a file fail, after a part of it was written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def read_only(folder):
+    """Take the right to write to a folder and what lies in it, from root too."""
+    root = os.geteuid() == 0
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555)
+    try:
+        if root:
+            os.seteuid(65_534)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755)

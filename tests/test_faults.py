@@ -1,0 +1,430 @@
+"""What goes wrong while anything but marks is written: the process is killed, the disk is full or read-only.
+
+Every time the same holds: what was reported as saved is there, nothing half-written is taken for whole, and the next
+call works. Marks have tests of their own in test_annotation_faults.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors import safe_open
+
+from ser_core.analysis_folder import save_analysis
+from ser_core.annotations.kept_sounds import keep_sound
+from ser_core.annotations.store import open_store
+from ser_core.checkpoint import load_model, model_names, save_model
+from ser_core.command_line import main
+from ser_core.errors import AnnotationsRefused, SettingsRefused, WriteRefused
+from ser_core.networks.yamnet import YAMNet
+from ser_core.pipeline import analyse_recording
+from ser_core.saved_analyses import clear_broken_off, delete, keep, kept_analyses
+from ser_core.settings import AnalysisSettings, OcclusionSettings
+from ser_core.training_process import broken_off, forget_broken_off, train_in_process
+from ser_core.whole_folder import bring_all_back, put_in_place, written_whole
+from tests.broken_machine import files_of_at_most, forks, killed, read_only
+from tests.databases import file, mark
+from tests.test_checkpoint import SEEN, card_of
+from tests.test_training import SETTINGS, fresh_network, labelled, learnt, same_weights, train
+from tests.tiny_networks import TinyNetwork, classifier_of, fresh, never, noise_recording, silent_progress
+
+KILLS = 12
+QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8))
+STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+
+
+def analysis():
+    return analyse_recording(noise_recording(1.0), classifier_of(fresh(TinyNetwork)), QUESTION)
+
+
+def hidden(folder) -> list[str]:
+    return [path.name for path in folder.rglob(".*")]
+
+
+# --- killed before every single step of replacing a folder ---
+
+
+def kill_before(step, work, *arguments) -> None:
+    """Do some work in this process, which is killed before the step of that number."""
+    seen = count()
+
+    def watch(event, _) -> None:
+        if event in STEPS and next(seen) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    work(*arguments)
+
+
+def survives(step, work, *arguments) -> bool:
+    process = forks.Process(target=kill_before, args=(step, work, *arguments))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
+
+
+def fill(folder, word) -> None:
+    (folder / "inside").mkdir()
+    for name in ("a", "inside/b"):
+        (folder / name).write_text(word)
+
+
+def write(folder, word) -> None:
+    with written_whole(folder) as half_written:
+        fill(half_written, word)
+
+
+def words_in(folder) -> list[str]:
+    return [(folder / name).read_text() for name in ("a", "inside/b")]
+
+
+def test_folder_whose_replacement_was_killed_before_any_step_is_the_older_or_the_newer_one_whole(tmp_path):
+    folder, kept = tmp_path / "folder", []
+    write(folder, "older")
+    for step in count():
+        ended = survives(step, write, folder, "newer")
+        bring_all_back(tmp_path)
+        kept += [words_in(folder)]
+        if ended:
+            break
+        write(folder, "older")
+        assert (words_in(folder), hidden(tmp_path)) == (["older", "older"], [])
+    older, newer = ["older", "older"], ["newer", "newer"]
+    assert kept == kept.count(older) * [older] + kept.count(newer) * [newer]
+    assert min(kept.count(older), kept.count(newer)) > 3
+
+
+def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_path):
+    data, saved = tmp_path, tmp_path / "analyses" / f"{'a' * 16}-{'b' * 8}"
+    for step in count():
+        about = {"recording_name": "a", "model_name": "b", "verdict": "c", "settings": {}}
+        with written_whole(saved) as folder:
+            (folder / "recording.original").write_bytes(b"sound")
+            (folder / "question.json").write_text(json.dumps(about))
+        (found,) = kept_analyses(data)
+        ended = survives(step, delete, found, data)
+        left = kept_analyses(data)
+        assert [one.source() for one in left] == len(left) * [b"sound"]
+        said = clear_broken_off(data)
+        assert hidden(data) == []
+        if ended:
+            break
+        assert (said is None) == bool(left)
+    assert (left, said) == ([], None)
+    assert step > 3
+
+
+def test_older_folder_that_somebody_brought_back_meanwhile_is_replaced_all_the_same(tmp_path, monkeypatch):
+    folder, new = tmp_path / "folder", tmp_path / ".folder.part"
+    write(folder, "older")
+    new.mkdir()
+    fill(new, "newer")
+    rename, meddled = os.replace, []
+
+    def meddle(source, target) -> None:
+        if Path(source) == new and not meddled:
+            meddled.append(True)
+            bring_all_back(tmp_path)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", meddle)
+    put_in_place(new, folder)
+    assert (words_in(folder), hidden(tmp_path), meddled) == (["newer", "newer"], [], [True])
+
+
+# --- killed at random moments ---
+
+
+def keep_for_ever(data, first, reports) -> None:
+    made = analysis()
+    for number in count(first):
+        keep(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
+        reports.send(number)
+
+
+def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path):
+    rng, done, said = np.random.default_rng(0), 0, 0
+    for _ in range(KILLS):
+        reported = killed(keep_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.6))
+        (saved,) = kept_analyses(tmp_path)
+        done = saved.settings.seed
+        assert done in (reported[-1], reported[-1] + 1)
+        assert saved.source() == f"{done}".encode() * 1000
+        assert json.loads((saved.folder / "analysis.json").read_text())["recording"]["name"] == "noise.wav"
+        with np.load(saved.folder / "maps.npz") as maps:
+            assert np.isfinite(maps["occlusion"]).all()
+        half_written = hidden(tmp_path)
+        words = clear_broken_off(tmp_path)
+        assert (words is not None) == bool(half_written)
+        said += words is not None
+        assert hidden(tmp_path) == []
+    assert said > KILLS / 2
+    assert words is None or words.endswith("All that had been reported as saved is there.")
+
+
+def export_for_ever(url, folder, first, reports) -> None:
+    for number in count(first):
+        out = str(folder / f"{number}")
+        main(["annotations", "export", "--database", url, "--format", "json", "--out", out])
+        reports.send(number)
+
+
+def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path):
+    url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(0), 0
+    with closing(open_store(url)) as store:
+        project = store.create_project("Voices")
+        store.add_recordings(project, [file(number) for number in range(60)])
+        for number in range(60):
+            store.edit(project, file(number).sha256, "Ann", add=[mark(0, 1, note="x" * 2_000)])
+    folder = tmp_path / "out"
+    for _ in range(KILLS):
+        reported = killed(export_for_ever, url, folder, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
+        whole = sorted(int(path.name) for path in folder.iterdir() if not path.name.startswith("."))
+        assert whole[-1] in (reported[-1], reported[-1] + 1)
+        assert whole == list(range(1, whole[-1] + 1))
+        done = whole[-1]
+    one, *others = (contents(folder / f"{number}") for number in whole)
+    assert len(one) == 60
+    assert all(other == one for other in others)
+    write(folder / f"{done + 1}", "anew")
+    assert hidden(folder / f"{done + 1}") == []
+
+
+def contents(folder) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+DATASET = [labelled(number, number % 2) for number in range(12)]
+HELD_OUT = [labelled(100 + number, number % 2) for number in range(6)]
+LONG = replace(SETTINGS, epochs=40)
+
+
+def train_for_long(state, reports) -> None:
+    torch.set_num_threads(1)
+    network = fresh_network()
+
+    def noted() -> bool:
+        if state.exists():
+            reports.send(epochs_in(state))
+        return False
+
+    train(network, DATASET, HELD_OUT, state, LONG, cancelled=noted)
+
+
+def epochs_in(state) -> int:
+    with safe_open(state, "pt") as opened:
+        return len(json.loads(opened.metadata()["history"]))
+
+
+def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path):
+    state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(0), 0
+    for _ in range(KILLS):
+        reported = killed(train_for_long, state, after=int(rng.integers(1, 9)), wait_s=rng.uniform(0, 0.02))
+        assert epochs <= reported[-1] <= epochs_in(state)
+        epochs = epochs_in(state)
+    assert 0 < epochs < LONG.epochs
+    straight, resumed = fresh_network(), fresh_network()
+    torch.set_num_threads(1)
+    history = train(straight, DATASET, HELD_OUT, tmp_path / "straight.safetensors", LONG)
+    assert learnt(train(resumed, DATASET, HELD_OUT, state, LONG)) == learnt(history)
+    assert same_weights(resumed, straight)
+    assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["state.json", "state.safetensors"]
+
+
+def save_models_for_ever(models, first, reports) -> None:
+    network = fresh(YAMNet)
+    for number in count(first):
+        save_model(models / "mine", network, card_of(temperature=float(number)), SEEN, "# mine\n")
+        reports.send(number)
+
+
+def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path):
+    rng, done = np.random.default_rng(0), 0
+    for _ in range(KILLS):
+        reported = killed(save_models_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
+        assert model_names(tmp_path) == ["mine"]
+        done = int(load_model("mine", tmp_path).temperature)
+        assert done in (reported[-1], reported[-1] + 1)
+
+
+def keep_sounds_for_ever(data, first, reports) -> None:
+    for number in count(first):
+        keep_sound(f"{number}".encode() * 300_000, data)
+        reports.send(number)
+
+
+def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path):
+    rng, done = np.random.default_rng(0), 0
+    for _ in range(KILLS):
+        reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
+        clear_broken_off(tmp_path)
+        sounds = list((tmp_path / "recordings").iterdir())
+        assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in sounds)
+        assert len(sounds) in (reported[-1], reported[-1] + 1)
+        done = len(sounds)
+
+
+# --- a training of the app that is killed ---
+
+
+def train_as_the_app_does(runs, arguments) -> None:
+    os.environ["SER_RUNS"] = runs
+    train_in_process(arguments, silent_progress, never)
+
+
+def processes_with(word) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if word in (one.info["cmdline"] or [])]
+
+
+def wait_until(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def test_training_ends_with_the_app_that_is_killed_and_the_next_start_says_so(small_corpus, tmp_path, monkeypatch):
+    runs, out = tmp_path / "runs", str(tmp_path / "mine")
+    monkeypatch.setenv("SER_RUNS", str(runs))
+    arguments = ["--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "100", "--out", out]
+    assert broken_off() is None
+    app = forks.Process(target=train_as_the_app_does, args=(str(runs), arguments))
+    app.start()
+    wait_until(lambda: processes_with(out))
+    assert broken_off() is None
+    app.kill()
+    app.join()
+    wait_until(lambda: not processes_with(out))
+    assert broken_off() == arguments
+    assert broken_off() == arguments
+    assert not Path(out).exists()
+    forget_broken_off()
+    assert broken_off() is None
+
+
+@pytest.mark.parametrize("note", ["", "[1, 2]", '["--network", "yamnet"]', '{"--out": "x"}', '["x", "--out"]'])
+def test_note_of_a_training_that_is_none_is_passed_over(note, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_RUNS", str(tmp_path))
+    (tmp_path / "training.begun").write_text(note)
+    assert broken_off() is None
+
+
+def test_state_that_is_damaged_is_refused_in_one_sentence(tmp_path):
+    state = tmp_path / "state.safetensors"
+    train(fresh_network(), DATASET, HELD_OUT, state, replace(SETTINGS, epochs=1))
+    whole = state.read_bytes()
+    for content in (b"", whole[:1000], whole[:-1], b"\xff" * 5000):
+        state.write_bytes(content)
+        with pytest.raises(SettingsRefused, match=r"damaged\. Train without --resume to begin anew\.$"):
+            train(fresh_network(), DATASET, HELD_OUT, state)
+
+
+# --- the disk ---
+
+
+def save(folder, number):
+    save_analysis(analysis(), folder / "analysis", {"number": f"{number}".encode()})
+
+
+def saved(folder, number):
+    keep(f"{number}".encode(), analysis(), QUESTION, folder)
+
+
+def model(folder, number):
+    save_model(folder / "model", fresh(YAMNet), card_of(), SEEN, f"{number}")
+
+
+def everything(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("action", [save, saved, model])
+@pytest.mark.parametrize("size", [0, 100, 5_000])
+def test_what_has_no_room_is_refused_leaves_nothing_and_the_older_one_stands(action, size, tmp_path):
+    for before in (False, True):
+        if before:
+            action(tmp_path, 1)
+        stood = everything(tmp_path)
+        with files_of_at_most(size), pytest.raises(WriteRefused, match=r"cannot be written \(File too large\)\. Make"):
+            action(tmp_path, 2)
+        assert everything(tmp_path) == stood
+        assert hidden(tmp_path) == []
+    action(tmp_path, 2)
+    assert everything(tmp_path) != stood
+
+
+@pytest.mark.parametrize("action", [save, saved, model])
+def test_what_may_not_be_written_is_refused_and_the_older_one_stands(action):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "folder"
+        folder.mkdir()
+        Path(place).chmod(0o755)
+        action(folder, 1)
+        stood = everything(folder)
+        parent = folder / "analyses" if action is saved else folder
+        with read_only(parent), pytest.raises(WriteRefused, match=r"cannot be written \(Permission denied\)\. Make"):
+            action(folder, 2)
+        assert everything(folder) == stood
+
+
+def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_deletion_refused():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        data = Path(place) / "data"
+        saved(data, 1)
+        with read_only(data / "analyses"):
+            (found,) = kept_analyses(data)
+            with pytest.raises(WriteRefused, match=r"cannot be deleted \(Permission denied\)"):
+                delete(found, data)
+        assert kept_analyses(data) == [found]
+        assert found.source() == b"1"
+
+
+def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path):
+    with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* \(File too large\)"):
+        keep_sound(b"x" * 5_000, tmp_path)
+    assert everything(tmp_path) == {}
+
+
+def test_training_for_whose_state_there_is_no_room_keeps_the_epoch_before_and_goes_on_later(tmp_path):
+    state, straight, resumed = tmp_path / "state.safetensors", fresh_network(), fresh_network()
+    train(fresh_network(), DATASET, HELD_OUT, tmp_path / "one.safetensors", replace(SETTINGS, epochs=1))
+    # Every epoch's line of the history makes the state about 100 bytes longer.
+    room = (tmp_path / "one.safetensors").stat().st_size + 40
+    with files_of_at_most(room), pytest.raises(OSError, match="File too large") as refused:
+        train(fresh_network(), DATASET, HELD_OUT, state)
+    assert refused.value.filename == str(tmp_path / "state.part")
+    assert epochs_in(state) == 1
+    train(straight, DATASET, HELD_OUT, tmp_path / "straight.safetensors")
+    train(resumed, DATASET, HELD_OUT, state)
+    assert same_weights(resumed, straight)
+
+
+def test_commands_say_in_one_line_what_cannot_be_written(small_corpus, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SER_RUNS", str(tmp_path / "file" / "runs"))
+    train_it = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--out", str(tmp_path / "mine")]
+    save_model(tmp_path / "model", fresh(YAMNet), card_of(), SEEN, "")
+    first, second = sorted(map(str, small_corpus.iterdir()))[:2]
+    out = str(tmp_path / "file" / "out")
+    analyse = ["analyse", first, second, "--model", str(tmp_path / "model"), "--explain", "grad_cam", "--out", out]
+    timeline = ["timeline", first, second, "--model", str(tmp_path / "model"), "--out", out]
+    for command, lines in ((train_it, 1), (analyse, 2), (timeline, 2)):
+        assert main(command) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == lines
+        assert all("cannot be written (Not a directory)" in line for line in said)
