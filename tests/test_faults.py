@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -45,6 +46,7 @@ QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 
 
+@cache
 def analysis():
     return analyse_recording(noise_recording(1.0), classifier_of(fresh(TinyNetwork)), QUESTION)
 
@@ -148,17 +150,16 @@ def test_older_folder_that_somebody_brought_back_meanwhile_is_replaced_all_the_s
 # --- killed at random moments ---
 
 
-def keep_for_ever(data, first, reports) -> None:
-    made = analysis()
+def keep_for_ever(data, made, first, reports) -> None:
     for number in count(first):
         keep(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
         reports.send(number)
 
 
 def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path):
-    rng, done, said = np.random.default_rng(0), 0, 0
+    rng, made, done, said = np.random.default_rng(0), analysis(), 0, 0
     for _ in range(KILLS):
-        reported = killed(keep_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.6))
+        reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.6))
         (saved,) = kept_analyses(tmp_path)
         done = saved.settings.seed
         assert done in (reported[-1], reported[-1] + 1)
@@ -290,7 +291,7 @@ def processes_with(word) -> list[psutil.Process]:
 
 
 def wait_until(condition) -> None:
-    for _ in range(600):
+    for _ in range(2_400):
         if condition():
             return
         time.sleep(0.05)

@@ -1,0 +1,67 @@
+"""What the app says at its next start of what it was doing when it was killed."""
+
+import json
+
+import pytest
+
+from pages.shared import cached
+from tests.test_pages import opened, words
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+ARGUMENTS = [
+    "--corpus",
+    "emodb=/somewhere",
+    "--network",
+    "yamnet",
+    "--resume",
+    "--out",
+    "/models/mine",
+    "--epochs",
+    "3",
+]
+
+
+@pytest.fixture
+def note(tmp_path, monkeypatch):
+    """The note of a training that the app was killed with."""
+    monkeypatch.setenv("SER_RUNS", str(tmp_path))
+    note = tmp_path / "training.begun"
+    note.write_text(json.dumps(ARGUMENTS))
+    return note
+
+
+def button(app, label):
+    return next(button for button in app.button if button.label == label)
+
+
+def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "ser_core.training_process.train_in_process", lambda arguments, *_: asked.append(arguments) or "trained"
+    )
+    app = opened("pages/5_Train.py")
+    assert "The app ended while it trained **mine**. Finished epochs are kept." in words(app)
+    button(app, "Go on with it").click().run()
+    job = cached.trainings().find("everybody", "training")
+    assert job.ended.wait(60)
+    assert (job.state, asked) == ("done", [["--resume", *(word for word in ARGUMENTS if word != "--resume")]])
+    cached.trainings().drop(job)
+
+
+def test_training_that_broke_off_can_be_forgotten(note):
+    app = opened("pages/5_Train.py")
+    button(app, "Forget it").click().run()
+    assert not note.exists()
+    assert "The app ended" not in words(app)
+
+
+def test_first_page_says_that_a_save_broke_off_and_what_was_half_written_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    half_written = tmp_path / "analyses" / ".0123456789abcdef-01234567.part"
+    half_written.mkdir(parents=True)
+    (half_written / "recording.original").write_bytes(b"half")
+    cached.broken_off.clear()
+    assert "The app ended while it was saving or deleting" in words(opened("app.py"))
+    assert not half_written.exists()
+    cached.broken_off.clear()
+    assert "The app ended" not in words(opened("app.py"))

@@ -1,0 +1,124 @@
+"""What is one visit's is nobody else's, and goes when the visit ends."""
+
+import hashlib
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+import soundfile
+from playwright.sync_api import sync_playwright
+
+from pages.shared import cached, visits
+from tests.running_app import launch, running_app, turn_to, upload, visit
+from tests.test_browser import LONGEST_WAIT_MS, browser_path, model_names
+
+PATIENCE_S = 20
+
+
+class Waits:
+    """A timer that goes off when the test says so."""
+
+    def __init__(self, seconds, action) -> None:
+        self.seconds, self.action = seconds, action
+        Waits.newest = self
+
+    def start(self) -> None:
+        """Wait."""
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """Connect a visit that has one result and one job that goes on; return its connections as they are made."""
+    monkeypatch.setattr(threading, "Timer", Waits)
+    owner, end = f"visit {id(object())}", threading.Event()
+    done = cached.jobs().submit(owner, "done", "Done", lambda *_: "a result")
+    assert done.ended.wait(PATIENCE_S)
+    running = cached.jobs().submit(owner, "running", "Running", lambda _, cancelled: end.wait(PATIENCE_S))
+
+    def connect():
+        visits._connections[owner] = object()
+        return owner, visits._connections[owner]
+
+    yield connect, done, running
+    end.set()
+    assert running.ended.wait(PATIENCE_S)
+
+
+def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(connected):
+    connect, done, running = connected
+    owner, connection = connect()
+    visits._broken(owner, connection)
+    assert Waits.newest.seconds >= 120
+    assert cached.jobs().find(owner, "done") is done
+    Waits.newest.action()
+    assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
+    assert running._cancelled.is_set()
+    assert owner not in visits._connections
+
+
+def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(connected):
+    connect, done, _ = connected
+    owner, first = connect()
+    visits._broken(owner, first)
+    forget_first = Waits.newest.action
+    _, second = connect()
+    forget_first()
+    assert cached.jobs().find(owner, "done") is done
+    visits._broken(owner, second)
+    Waits.newest.action()
+    assert cached.jobs().find(owner, "done") is None
+
+
+@pytest.fixture(scope="module")
+def two_visits(tmp_path_factory, make_voice):
+    """Two people with a recording each, in one app: their pages, and the addresses that each has fetched."""
+    if browser_path() is None or not model_names():
+        pytest.skip("no Chromium on this machine, or no model in models/")
+    folder = tmp_path_factory.mktemp("visits")
+    with running_app(folder / "data", folder / "app.log") as address, sync_playwright() as playwright:
+        browser, people = launch(playwright), {}
+        for number, name in enumerate(("Ann", "Ben")):
+            soundfile.write(folder / f"secret of {name}.wav", make_voice(1.5, 16_000, seed=number), 16_000)
+            page = browser.new_page()
+            page.set_default_timeout(LONGEST_WAIT_MS)
+            fetched = []
+            page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
+            visit(page, address)
+            upload(page, folder / f"secret of {name}.wav")
+            turn_to(page, "Listen")
+            people[name] = page, fetched, (folder / f"secret of {name}.wav").read_bytes()
+        yield address, people
+        browser.close()
+
+
+@pytest.mark.browser
+def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
+    _, people = two_visits
+    for name, other in (("Ann", "Ben"), ("Ben", "Ann")):
+        page, fetched, _ = people[name]
+        for title in ("Explain", "Listen", "Select"):
+            turn_to(page, title)
+            assert f"secret of {name}" in page.locator("body").inner_text()
+            assert f"secret of {other}" not in page.content()
+        media = {url for url in fetched if "/media/" in url}
+        assert len(media) > 3
+        assert media.isdisjoint(people[other][1])
+
+
+@pytest.mark.browser
+def test_addresses_of_sounds_follow_from_nothing_but_the_content(two_visits):
+    address, people = two_visits
+    page, fetched, source = people["Ann"]
+    (sound, *_) = [url for url in fetched if "/media/" in url and url.endswith(".wav")]
+    with urllib.request.urlopen(sound) as answer:
+        content = answer.read()
+    assert len(sound.rsplit("/", 1)[1].removesuffix(".wav")) == 32
+    known = (b"secret of Ann.wav", hashlib.sha256(source).hexdigest().encode(), str(len(content)).encode())
+    for words in known:
+        for derived in (hashlib.sha256(words).hexdigest()[:32], hashlib.blake2b(words, digest_size=16).hexdigest()):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"{address}/media/{derived}.wav")
+    for listing in ("/media/", "/media", "/_stcore/media"):
+        with pytest.raises(urllib.error.HTTPError, match="40"):
+            urllib.request.urlopen(f"{address}{listing}/..%2f")
