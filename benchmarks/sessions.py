@@ -126,14 +126,20 @@ class Session:
     async def seen(self, what: str, began: float, coming: Awaitable[None]) -> None:
         """Wait for a result, note how long it took, and the places in the queue that were shown meanwhile."""
         result = asyncio.ensure_future(coming)
-        while not (await asyncio.wait([result], timeout=1))[0]:
-            for words in await self.page.get_by_test_id("stProgress").all_inner_texts():
-                self.measured.places.update(int(place) for place in PLACE.findall(words))
-            for kind in ("stException", "stAlertContentError"):
-                for words in await self.page.get_by_test_id(kind).all_inner_texts():
-                    self.measured.errors.update([words[:200]])
-        result.result()
+        try:
+            while not (await asyncio.wait([result], timeout=1))[0]:
+                await self.look()
+            result.result()
+        finally:
+            result.cancel()
         self.measured.seconds[what].append(time.monotonic() - began)
+
+    async def look(self) -> None:
+        for words in await self.page.get_by_test_id("stProgress").all_inner_texts():
+            self.measured.places.update(int(place) for place in PLACE.findall(words))
+        for kind in ("stException", "stAlertContentError"):
+            for words in await self.page.get_by_test_id(kind).all_inner_texts():
+                self.measured.errors.update([words[:200]])
 
 
 async def one_session(browser: Browser, address: str, measured: Measured, until: float) -> None:

@@ -10,7 +10,7 @@ from tests.test_pages import opened, words
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 ARGUMENTS = [
     "--corpus",
-    "emodb=/somewhere",
+    "emodb=/here",
     "--network",
     "yamnet",
     "--resume",

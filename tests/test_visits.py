@@ -109,7 +109,7 @@ def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
 @pytest.mark.browser
 def test_addresses_of_sounds_follow_from_nothing_but_the_content(two_visits):
     address, people = two_visits
-    page, fetched, source = people["Ann"]
+    _, fetched, source = people["Ann"]
     (sound, *_) = [url for url in fetched if "/media/" in url and url.endswith(".wav")]
     with urllib.request.urlopen(sound) as answer:
         content = answer.read()
