@@ -72,12 +72,14 @@ class Session:
         self.page, self.measured = page, measured
         page.on("pageerror", lambda error: measured.errors.update([f"script: {error}"]))
 
-    async def rounds(self, address: str, until: float) -> None:
+    async def arrive(self, address: str) -> None:
         began = time.monotonic()
         await self.page.goto(address)
         await self.page.get_by_role("button", name="I understand").click()
         await self.page.get_by_text("Before you begin").wait_for(state="detached")
         self.measured.seconds["page: first visit"].append(time.monotonic() - began)
+
+    async def rounds(self, until: float) -> None:
         while True:
             await self.upload()
             began = await self.turn_to("Explain")
@@ -142,22 +144,29 @@ class Session:
                 self.measured.errors.update([words[:200]])
 
 
-async def one_session(browser: Browser, address: str, measured: Measured, until: float) -> None:
+async def arrived(browser: Browser, address: str, measured: Measured) -> Session:
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(1_000 * LONGEST_WAIT_S)
+    session = Session(await context.new_page(), measured)
+    await session.arrive(address)
+    return session
+
+
+async def busy(session: Session, until: float) -> None:
     try:
-        await Session(await context.new_page(), measured).rounds(address, until)
+        await session.rounds(until)
     except (Error, AssertionError) as error:
-        measured.errors.update([str(error)[:200]])
-    await context.close()
+        session.measured.errors.update([str(error)[:200]])
 
 
 async def drive(address: str, sessions: int, seconds: float, measured: Measured) -> None:
     async with async_playwright() as playwright:
         arguments = [*QUIET, "--mute-audio"]
         browser = await playwright.chromium.launch(executable_path=browser_path(), args=arguments)
+        # One after the other: twenty browsers that start on the machine that serves them would measure each other.
+        people = [await arrived(browser, address, measured) for _ in range(sessions)]
         until = time.monotonic() + seconds
-        people = [asyncio.create_task(one_session(browser, address, measured, until)) for _ in range(sessions)]
+        people = [asyncio.create_task(busy(person, until)) for person in people]
         _, waiting = await asyncio.wait(people, timeout=seconds + PATIENCE_S)
         measured.waiting_at_the_end = len(waiting)
         for person in waiting:
