@@ -185,7 +185,6 @@ def show_heard() -> None:
     )
 
 
-st.set_page_config(layout="wide")
 SHOWN = {
     "whole": show_whole,
     "editable": show_editable,
@@ -195,4 +194,6 @@ SHOWN = {
     "going": show_going,
     "heard": show_heard,
 }
-SHOWN[st.query_params.get("show", "whole")]()
+if st.runtime.exists():  # tests take parts of this file too
+    st.set_page_config(layout="wide")
+    SHOWN[st.query_params.get("show", "whole")]()

@@ -10,8 +10,8 @@ import soundfile
 from playwright.sync_api import sync_playwright
 
 from pages.shared import cached, visits
-from tests.running_app import launch, running_app, turn_to, upload, visit
-from tests.test_browser import LONGEST_WAIT_MS, browser_path, model_names
+from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
+from tests.test_browser import LONGEST_WAIT_MS
 
 PATIENCE_S = 20
 
@@ -73,8 +73,7 @@ def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(con
 @pytest.fixture(scope="module")
 def two_visits(tmp_path_factory, make_voice):
     """Two people with a recording each, in one app: their pages, and the addresses that each has fetched."""
-    if browser_path() is None or not model_names():
-        pytest.skip("no Chromium on this machine, or no model in models/")
+    needs_browser()
     folder = tmp_path_factory.mktemp("visits")
     with running_app(folder / "data", folder / "app.log") as address, sync_playwright() as playwright:
         browser, people = launch(playwright), {}
