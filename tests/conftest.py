@@ -1,7 +1,8 @@
 """What several tests share: a synthetic voice, and where the corpora are."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def voice_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
     samples = tone * syllables
     samples = samples / np.abs(samples).max() + 0.002 * rng.standard_normal(len(samples))
     return (0.5 * samples / np.abs(samples).max()).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _same_main_module() -> Iterator[None]:
+    """Put the main module back: a page that a test runs takes its place, and processes begun later would run it too."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
