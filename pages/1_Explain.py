@@ -8,8 +8,9 @@ from pages.shared import agreement_section, cached, downloads, frame, judgement_
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
 from pages.shared.names import in_markdown
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import with_consensus
+from ser_core.explanation.grad_cam import without_maps
 from ser_core.focus import focus_in_words
 from ser_core.overview_picture import METHOD_NAMES
 
@@ -37,7 +38,7 @@ name = in_markdown(heard.recording.name)
 st.markdown(f"What speaks for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
 explained, drafts = waiting.explanations(chosen, listening)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
-complete = len(maps) == len(EXPLAINERS)
+complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 
 signs, strength = st.columns([2, 3], vertical_alignment="center", gap="large")
@@ -54,6 +55,8 @@ if complete and not drafts and next(iter(maps.values())).covered.any():
 flip = judging.result.flip if judging and judging.state == "done" else None
 chart = maps_chart(heard, shown, drafted, flip, opacity=opacity / 100, only_for=sign == "for")
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
+if not chosen.classifier.layers:
+    st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
 st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 for method, explanation in maps.items():
     if words := focus_in_words(explained[method].profile, explanation.covered, explanation.emotion):

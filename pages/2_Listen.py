@@ -5,16 +5,19 @@ import streamlit as st
 from pages.shared import audible_section, cached, focus_section, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
 from pages.shared.player import player
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import explainers_of
 from ser_core.focus import focus_in_words, focus_level
 from ser_core.overview_picture import METHOD_NAMES
 
 frame.begin("Listen", "👂", "Hear the very stretches that decided.")
 chosen, listening = waiting.heard_recording()
 
+methods = [*explainers_of(chosen.classifier), "consensus"]
+if session.choice("explainer") not in methods:
+    session.choose("explainer", methods[0])
 method = st.segmented_control(
     "Evidence by",
-    [*EXPLAINERS, "consensus"],
+    methods,
     format_func=METHOD_NAMES.get,
     required=True,
     **session.widget("explainer", session.choice("explainer")),

@@ -6,6 +6,7 @@ import streamlit as st
 from pages.shared import cached, frame, waiting
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
+from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.regions import Region
 from ser_core.selection import select_segments
@@ -57,6 +58,9 @@ rule = st.segmented_control(
 )
 threshold = st.slider("Threshold", 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
 kept, scores = select_segments(heard.segments.values, SelectionSettings(rule, threshold))
+if chosen.classifier.front_end.segments.segment_frames is None:
+    st.info(f"{in_markdown(heard.model_name)} hears a recording as a whole: there are no segments to select from.")
+    st.stop()
 if scores is None:
     st.info(
         f"The recording has {len(kept)} segments; at least 3 are needed to compare them, so all are kept.",

@@ -1,4 +1,4 @@
-"""A model as a folder: weights in half precision, a card, the list of what it was trained on, and a README."""
+"""A model as a folder: its weights or an ONNX file, a card, the list of what it was trained on, and a README."""
 
 import csv
 import hashlib
@@ -15,32 +15,38 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
 
-from ser_core.classifier import NetworkClassifier
+from ser_core.baselines import NETWORK_BASELINES
+from ser_core.classifier import Classifier, NetworkClassifier
 from ser_core.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.networks import NETWORKS
+from ser_core.onnx_classifier import OnnxClassifier
 from ser_core.settings import FrontEnd, settings_from_dict
 from ser_core.whole_folder import bring_all_back, put_in_place, written_whole
 
 MODELS = Path(__file__).parent.parent / "models"
-WEIGHTS, CARD, TRAINING_LIST = "model.safetensors", "card.json", "training.csv"
+WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 TEST_TABLE, FOLDS_TABLE = "test.csv", "folds.csv"
 HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
 LARGEST_BYTES = 20_000_000
-#: Frames and bands, what every network here takes in.
-SEGMENT_SHAPE = (96, 64)
 LARGEST_TEXT_BYTES = 5_000_000
 
 
+#: Every network that a card may name.
+ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
+
+
 def save_model(
-    folder: Path, network: nn.Module, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
+    folder: Path, model: nn.Module | bytes, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
 ) -> None:
     """Write a model's folder, whole or not at all.
 
     Parameters
     ----------
+    model : nn.Module or bytes
+        A network, whose weights are stored in half precision, or an ONNX file.
     card : dict
-        At least `architecture`, `emotions`, `front_end` and `temperature`.
+        At least `architecture`, `emotions`, `front_end` and `temperature`; of an ONNX file the SHA-256 is added.
     trained_on : list of (sha256, corpus:speaker)
         Every recording that training or validation saw.
 
@@ -49,9 +55,13 @@ def save_model(
     WriteRefused
         If it cannot be written.
     """
-    weights = {name: _halved(name, tensor) for name, tensor in network.state_dict().items()}
+    if isinstance(model, bytes):
+        name, content = ONNX, model
+        card = card | {"sha256": hashlib.sha256(model).hexdigest()}
+    else:
+        name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
     with written_whole(folder) as half_written:
-        (half_written / WEIGHTS).write_bytes(save(weights))
+        (half_written / name).write_bytes(content)
         (half_written / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
@@ -71,7 +81,7 @@ def publish(draft: Path, folder: Path) -> None:
         raise WriteRefused(f"{folder} cannot be written ({reason.strerror}). Make room, then train again.") from None
 
 
-def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassifier:
+def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
     """Load one of the models that are shipped, by its name, or any model's folder.
 
     Raises
@@ -81,19 +91,38 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> NetworkClassi
         shipped, not as they were shipped.
     """
     folder = find_model(name_or_path, models)
+    if not (folder / WEIGHTS).is_file():
+        return _load_onnx(folder)
     network, card, sha256 = load_network(folder)
     try:
+        front_end = settings_from_dict(FrontEnd, card["front_end"])
+        _check_shape(front_end, ARCHITECTURES[card["architecture"]])
         return NetworkClassifier(
             network,
             name=folder.name,
             sha256=sha256,
             emotions=tuple(card["emotions"]),
-            front_end=_front_end_of(card),
+            front_end=front_end,
             temperature=_temperature_of(card),
             precision=fastest_precision(),
         )
     except (KeyError, TypeError, ValueError, AttributeError, SettingsRefused) as reason:
         raise ModelRefused(f"{folder.name}: its card does not make a model ({reason}). Fetch it again.") from None
+
+
+def _load_onnx(folder: Path) -> OnnxClassifier:
+    card, data = read_card(folder), _bytes_of(folder / ONNX)
+    try:
+        _check_emotions(card["emotions"])
+        about = {
+            "sha256": str(card["sha256"]),
+            "emotions": tuple(card["emotions"]),
+            "front_end": settings_from_dict(FrontEnd, card["front_end"]),
+            "temperature": _temperature_of(card),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsRefused) as reason:
+        raise ModelRefused(f"{folder.name}: its card does not make a model ({reason}). Correct card.json.") from None
+    return OnnxClassifier(data, name=folder.name, **about)
 
 
 def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
@@ -103,21 +132,27 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     ------
     ModelRefused
     """
-    card, weights = read_card(folder), folder / WEIGHTS
-    try:
-        if (size := weights.stat().st_size) > LARGEST_BYTES:
-            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
-        data = weights.read_bytes()
-    except OSError as reason:
-        raise ModelRefused(f"{folder.name}: its weights cannot be read ({reason.strerror}). Check them.") from None
-    _check_shipped(weights, data)
+    card, data = read_card(folder), _bytes_of(folder / WEIGHTS)
     try:
         _check_emotions(card["emotions"])
-        network = NETWORKS[card["architecture"]](len(card["emotions"]))
+        network = ARCHITECTURES[card["architecture"]](len(card["emotions"]))
         _fill(network, load_tensors(data), card["architecture"])
     except (KeyError, TypeError, ValueError, SafetensorError) as reason:
         raise ModelRefused(f"{folder.name}: card and weights do not make a model ({reason}). Fetch it again.") from None
     return network, card, hashlib.sha256(data).hexdigest()
+
+
+def _bytes_of(file: Path) -> bytes:
+    """Return a model's weights, or its ONNX file."""
+    folder = file.parent.name
+    try:
+        if (size := file.stat().st_size) > LARGEST_BYTES:
+            raise ModelRefused(f"{folder}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+        data = file.read_bytes()
+    except OSError as reason:
+        raise ModelRefused(f"{folder}: its weights cannot be read ({reason.strerror}). Check them.") from None
+    _check_shipped(file, data)
+    return data
 
 
 def _check_shipped(file: Path, data: bytes) -> None:
@@ -139,12 +174,11 @@ def _check_emotions(emotions: list[str]) -> None:
         raise ValueError("its emotions are not known ones, each named once")
 
 
-def _front_end_of(card: dict[str, Any]) -> FrontEnd:
-    front_end = settings_from_dict(FrontEnd, card["front_end"])
+def _check_shape(front_end: FrontEnd, architecture: type[nn.Module]) -> None:
     found = front_end.segments.segment_frames, front_end.spectrogram.bands
-    if found != SEGMENT_SHAPE:
-        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are none that a network here hears")
-    return front_end
+    own = getattr(architecture, "front_end", FrontEnd())
+    if found != (own.segments.segment_frames, own.spectrogram.bands):
+        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are none that this network hears")
 
 
 def _temperature_of(card: dict[str, Any]) -> float:
@@ -175,7 +209,7 @@ def model_names(models: Path = MODELS) -> list[str]:
         bring_all_back(models)
     folders = models.iterdir() if models.is_dir() else ()
     # A name that begins with a dot is that of a model whose writing broke off.
-    names = [f.name for f in folders if (f / WEIGHTS).is_file() and not f.name.startswith(".")]
+    names = [f.name for f in folders if _holds_model(f) and not f.name.startswith(".")]
     return sorted(names, key=lambda name: (name != "fusion", name))
 
 
@@ -183,12 +217,16 @@ def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
     """Return a model's folder, from its name or its path."""
     named = re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name_or_path))
     folder = models / str(name_or_path) if named and (models / str(name_or_path)).is_dir() else Path(name_or_path)
-    if not (folder / WEIGHTS).is_file() or not (folder / CARD).is_file():
+    if not _holds_model(folder) or not (folder / CARD).is_file():
         raise ModelRefused(
             f"There is no model '{folder.name}'. Shipped are: {', '.join(model_names(models)) or 'none'}; "
-            f"or give a folder that holds {WEIGHTS} and {CARD}."
+            f"or give a folder that holds {CARD} and {WEIGHTS} or {ONNX}."
         )
     return folder
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in (WEIGHTS, ONNX))
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from ser_core.networks.folding import folded
 from ser_core.settings import FrontEnd
 
 BATCH = 32
+#: How long the segments of a batch may be all together, where each is a whole recording: 8 of 60 s.
+LONGEST_BATCH_FRAMES = 48_000
 
 
 class Classifier(Protocol):
@@ -161,11 +163,12 @@ class NetworkClassifier:
 
 
 def _batches(segments: np.ndarray) -> list[Tensor]:
+    size = min(BATCH, max(1, LONGEST_BATCH_FRAMES // segments.shape[1]))
     return [
-        torch.tensor(np.ascontiguousarray(segments[start : start + BATCH]), dtype=torch.float32)
+        torch.tensor(np.ascontiguousarray(segments[start : start + size]), dtype=torch.float32)
         .unsqueeze(1)
         .to(memory_format=torch.channels_last)
-        for start in range(0, len(segments), BATCH)
+        for start in range(0, len(segments), size)
     ]
 
 

@@ -8,7 +8,7 @@ from ser_core.annotations.against_maps import RecordingAgainstMaps, marks_agains
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording
 from ser_core.classifier import Classifier
 from ser_core.errors import AudioRefused, Cancelled
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.pipeline import analyse_recording
 from ser_core.recording import Recording
@@ -75,7 +75,9 @@ def _against_maps(
     """Compare marks with maps of the emotion that most marks name, or, where none names one, that the model hears."""
     named = Counter(mark.emotion for mark in recording.annotations if mark.tier == REGION_TIER)
     emotion = next((emotion for emotion, _ in named.most_common() if emotion in classifier.emotions), None)
-    settings = AnalysisSettings(emotion=emotion, explain=tuple(EXPLAINERS) if CONSENSUS in methods else tuple(methods))
+    possible = explainers_of(classifier)
+    explain = possible if CONSENSUS in methods else tuple(method for method in methods if method in possible)
+    settings = AnalysisSettings(emotion=emotion, explain=explain)
     analysis = analyse_recording(sound, classifier, settings)
     maps = with_consensus(analysis.explanations)
     wanted = {method: maps[method] for method in methods if method in maps}

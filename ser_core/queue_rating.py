@@ -9,7 +9,7 @@ from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import PAGE_SIZE, Store
 from ser_core.classifier import Classifier
 from ser_core.errors import AudioRefused, Cancelled
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import agreement
 from ser_core.pipeline import analyse_recording, listen
 from ser_core.recording import Recording
@@ -24,11 +24,11 @@ def uncertainty(scores: np.ndarray) -> float:
 
 
 def explainers_disagreement(recording: Recording, classifier: Classifier) -> float | None:
-    """Return 1 minus the mean rank correlation of drafts of the three maps: 0 all alike, above 1 contrary.
+    """Return 1 minus the mean rank correlation of drafts of its maps: 0 all alike, above 1 contrary.
 
     None where a map is the same everywhere.
     """
-    analysis = analyse_recording(recording, classifier, AnalysisSettings(explain=tuple(EXPLAINERS)).drafted())
+    analysis = analyse_recording(recording, classifier, AnalysisSettings(explain=explainers_of(classifier)).drafted())
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     covered = next(iter(analysis.explanations.values())).covered
     if len(maps) < 2 or not covered.any():

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ser_core.errors import AudioRefused
 from ser_core.settings import SegmentSettings
 
 NOISE_FLOOR_PERCENTILE = 5
+#: What a recording that is one segment has at least, and at most: memory grows with it. 0.96 and 60 s.
+SHORTEST_WHOLE_FRAMES, LONGEST_WHOLE_FRAMES = 96, 6_000
 
 
 def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -25,11 +28,21 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
     start_frames : ndarray of shape (segments,), int
         First frame of each segment. The last segment ends with the last frame.
 
+    Raises
+    ------
+    AudioRefused
+        If the whole is to be one segment and is longer than 60 s.
+
     References
     ----------
     Hershey et al. 2017, arXiv:1609.09430: 0.96 s, 96 frames x 64 bands.
     """
-    length = settings.segment_frames or len(log_mel)
+    if settings.segment_frames is None and len(log_mel) > LONGEST_WHOLE_FRAMES:
+        raise AudioRefused(
+            f"The recording has {len(log_mel)} frames; a model that hears a recording as a whole takes at most "
+            f"{LONGEST_WHOLE_FRAMES}. Choose a stretch of it, or another model."
+        )
+    length = settings.segment_frames or max(len(log_mel), SHORTEST_WHOLE_FRAMES)
     if len(log_mel) < length:
         missing = length - len(log_mel)
         log_mel = np.concatenate([log_mel, np.tile(noise_floor(log_mel), (missing, 1))])

@@ -163,7 +163,7 @@ def test_a_fold_whose_preset_learns_otherwise_than_it_did_is_trained_anew(valida
     validate()
     settings = PLAN.settings_of("yamnet")
     other = {"default": {"yamnet": replace(settings, rate=settings.rate / 2)}}
-    monkeypatch.setattr("ser_core.learning.training_plan.PRESETS", other)
+    monkeypatch.setattr("ser_core.learning.presets.PRESETS", other)
     validate(resume=True)
     assert training.folds == [1, 2, 3] * 2
 

@@ -129,7 +129,7 @@ def test_segments_that_were_not_kept_have_no_part_in_the_map():
 
 
 def test_a_model_without_feature_maps_is_refused_with_what_to_use_instead():
-    with pytest.raises(SettingsRefused, match=r"linear has no feature map for Grad-CAM\. Use LIME or occlusion"):
+    with pytest.raises(SettingsRefused, match=r"not apply to linear: it has no feature map .* LIME and occlusion do"):
         map_of(LinearClassifier(np.zeros((4, 96, 64))), question_of_log_mel(random_log_mel()))
 
 

@@ -25,6 +25,7 @@ from ser_core.commands import train as train_command
 from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
+from ser_core.explanation.grad_cam import without_maps
 from ser_core.learning import predictions as tables
 from ser_core.learning.predictions import Predictions, all_figures, in_cell, write_predictions
 from ser_core.pipeline import analyse_recording
@@ -1090,3 +1091,48 @@ def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
     app.file_uploader[0].upload("speech.wav", b"only words", "audio/wav").run()
     app.run()
     assert ["not audio" in error.value for error in app.error] == [True]
+
+
+# --- models that are not ours ---
+
+
+@pytest.fixture
+def theirs(monkeypatch):
+    """An ONNX model that hears whole recordings, the only one in the list."""
+    from pages.shared import cached, controls
+    from tests.test_onnx_classifier import classifier_of, onnx_model
+
+    classifier = classifier_of(onnx_model(), frames=None)
+    monkeypatch.setattr(controls, "model_names", lambda: ["theirs"])
+    monkeypatch.setattr(cached, "load_model", lambda name: classifier)
+    cached.model.clear()
+    yield classifier
+    cached.model.clear()
+
+
+def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(theirs, voice):
+    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    assert not app.exception
+    figure = app.get("plotly_chart")[0].proto.spec
+    assert all(name in figure for name in ("LIME", "Occlusion", "Consensus"))
+    assert "Grad-CAM" not in figure
+    assert in_markdown(without_maps(theirs)) in words(app)
+    assert [metric.label for metric in app.metric] == ["LIME and Occlusion"]
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("app.py", "heard in the recording as a whole"),
+        ("pages/2_Listen.py", "LIME"),
+        ("pages/4_Select.py", "theirs hears a recording as a whole"),
+    ],
+)
+def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, page, said):
+    app = with_recording(page, voice[:24_000])
+    assert not app.exception
+    assert not app.error
+    charts = " ".join(chart.proto.spec for chart in app.get("plotly_chart"))
+    choices = " ".join(str(group.options) for group in app.get("button_group"))
+    assert said in words(app) + charts + choices
+    assert "Grad-CAM" not in choices

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.errors import SettingsRefused
+from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.segments import noise_floor, split_into_segments
 from ser_core.selection import GRID_POINTS, select_segments, selection_scores
 from ser_core.settings import SegmentSettings, SelectionSettings
@@ -66,11 +66,22 @@ def test_noise_floor_is_the_fifth_percentile_of_each_band_worked_by_hand():
     assert noise_floor(log_mel).dtype == np.float32
 
 
-@pytest.mark.parametrize("frames", [1, 30, 96, 500])
+@pytest.mark.parametrize("frames", [96, 97, 500, 6_000])
 def test_without_a_length_the_whole_recording_is_one_segment(frames):
     values, starts = split_into_segments(numbered(frames), SegmentSettings(segment_frames=None))
     np.testing.assert_array_equal(values, numbered(frames)[None])
     assert starts.tolist() == [0]
+
+
+def test_a_whole_shorter_than_a_segment_is_padded_as_a_segment_is():
+    log_mel = np.random.default_rng(0).normal(-4, 2, (30, 64)).astype(np.float32)
+    padded, _ = split_into_segments(log_mel, SegmentSettings(segment_frames=None))
+    np.testing.assert_array_equal(padded, split_into_segments(log_mel, SegmentSettings())[0])
+
+
+def test_a_whole_of_more_than_a_minute_is_refused():
+    with pytest.raises(AudioRefused, match=r"6001 frames; .* at most 6000"):
+        split_into_segments(numbered(6_001), SegmentSettings(segment_frames=None))
 
 
 # --- selection: slow twin, written from Algorithm 1 ---

@@ -349,7 +349,7 @@ def distance_to(teacher, state, entries):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     weights = {n.removeprefix("network/"): tensor for n, tensor in tensors.items() if n.startswith("network/")}
     network.load_state_dict(weights)
-    segments = torch.tensor(np.concatenate([entry.segments(96) for entry in entries]).astype(np.float32))[:, None]
+    segments = torch.tensor(np.concatenate([entry.segments for entry in entries]).astype(np.float32))[:, None]
     with torch.inference_mode():
         imitated = F.linear(
             network.features(network.maps(segments)), tensors["imitator/weight"], tensors["imitator/bias"]

@@ -9,7 +9,7 @@ from pages.shared import cached, controls, visits
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.jobs import Job
 from ser_core.pipeline import with_explanation, with_focus
@@ -56,13 +56,14 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
     Drafts are heard first, so that all maps are there soon; the fine ones take their places as they come.
     """
     settings, coarse = chosen.settings, chosen.settings.drafted()
-    still = [method for method in EXPLAINERS if not cached.is_explained(listening, method, settings)]
+    methods = explainers_of(chosen.classifier)
+    still = [method for method in methods if not cached.is_explained(listening, method, settings)]
     drafts = {method: cached.explaining(listening, method, chosen.classifier, coarse) for method in still}
     heard = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explaining(listening, m, chosen.classifier, settings) for m in EXPLAINERS}
+    fine = {m: cached.explaining(listening, m, chosen.classifier, settings) for m in methods}
     heard |= {method: fine[method] for method in results(fine, list(drafts.values()))}
     analysis, explained = listening.result, {}
-    for method in (m for m in EXPLAINERS if m in heard):
+    for method in (m for m in methods if m in heard):
         explanation = cached.explanation_of(heard[method], analysis, settings)
         explained[method] = with_explanation(analysis, explanation, settings)
     return explained, {method for method in explained if fine[method].state != "done"}
@@ -71,9 +72,12 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
 def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis, Explanation]:
     """Return the analysis with the profile and focus of one explainer or of the consensus, and that explanation.
 
-    A page ends here as long as it is not computed.
+    Where that explainer cannot explain the classifier, the first that can takes its place. A page ends here as long as
+    it is not computed.
     """
-    methods = EXPLAINERS if method == "consensus" else (method,)
+    possible = explainers_of(chosen.classifier)
+    method = method if method in (*possible, "consensus") else possible[0]
+    methods = possible if method == "consensus" else (method,)
     jobs = {m: cached.explaining(listening, m, chosen.classifier, chosen.settings) for m in methods}
     if len(results(jobs)) < len(methods):
         st.stop()

@@ -8,7 +8,7 @@ from ser_core.analysis_folder import save_analysis
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress, some_of, whole_number
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.relevance import FILLS
 from ser_core.pipeline import analyse_recording
 from ser_core.report import report_html
@@ -22,7 +22,9 @@ def add(commands: Commands) -> None:
     )
     analyse.add_argument("files", nargs="+", metavar="FILE")
     analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
-    analyse.add_argument("--explain", type=some_of(EXPLAINERS), default=tuple(EXPLAINERS), metavar=",".join(EXPLAINERS))
+    analyse.add_argument(
+        "--explain", type=some_of(EXPLAINERS), metavar=",".join(EXPLAINERS), help="default: all that apply to the model"
+    )
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
     analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
@@ -53,7 +55,7 @@ def _analyse(asked: argparse.Namespace) -> int:
         emotion=asked.emotion,
         against=asked.against,
         stretch_s=asked.stretch,
-        explain=asked.explain,
+        explain=asked.explain or explainers_of(classifier),
         seed=asked.seed,
         grad_cam=GradCamSettings(asked.layer),
         occlusion=OcclusionSettings(fill=asked.fill),

@@ -14,8 +14,7 @@ from ser_core.errors import WriteRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.presets import PRESETS
-from ser_core.learning.training_plan import SPLITS, TrainingPlan
-from ser_core.networks import NETWORKS
+from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan, own_front_end
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.training_process import runs_folder
 
@@ -24,7 +23,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    train.add_argument("--network", choices=tuple(NETWORKS), default="fusion")
+    train.add_argument("--network", choices=TRAINABLE, default="fusion")
     train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
     train.add_argument("--folds", type=int, default=5, help="of the speaker split")
     train.add_argument(
@@ -34,7 +33,7 @@ def add(commands: Commands) -> None:
     train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="how the branches learn")
     train.add_argument("--warm-start", metavar="MODEL", help="begin as this model, by name or path")
     train.add_argument("--epochs", type=int, help="of each branch")
-    train.add_argument("--select", choices=("minmax", "guarded", "none"), default="guarded")
+    train.add_argument("--select", choices=("minmax", "guarded", "none"), help="default: as the network does")
     train.add_argument("--seed", type=whole_number, default=0)
     train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
     train.add_argument(
@@ -57,7 +56,7 @@ def _train(asked: argparse.Namespace) -> int:
         preset=asked.preset,
         warm_start=asked.warm_start,
         epochs=asked.epochs,
-        front_end=FrontEnd(selection=SelectionSettings(asked.select)),
+        front_end=_front_end(asked),
     )
     if asked.end_with_input:
         threading.Thread(target=_end_with_input, daemon=True).start()
@@ -87,3 +86,8 @@ def _end_with_input() -> None:
     sys.stdin.buffer.read()
     # Nobody is left to tell; what is being written is not taken for whole.
     os._exit(1)
+
+
+def _front_end(asked: argparse.Namespace) -> FrontEnd:
+    own = own_front_end(asked.network)
+    return own if asked.select is None else replace(own, selection=SelectionSettings(asked.select))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import MODELS, model_names, read_card
+from ser_core.checkpoint import MODELS, TEST_TABLE, model_names, read_card
 from ser_core.experiments import read_result
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.predictions import all_figures, tested_by
@@ -42,7 +42,7 @@ def write_results_page(models: Path = MODELS) -> Path:
 
 
 def _recognition(models: Path) -> str:
-    names = model_names(models)
+    names = [name for name in model_names(models) if (models / name / TEST_TABLE).is_file()]
     rows, splits = [], []
     for name in names:
         card, figures = read_card(models / name), all_figures(tested_by(models / name))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.comparison import paired_difference
-from ser_core.learning.dataset import SEGMENT_FRAMES, LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.material import Material, read_material
 from ser_core.learning.model_evaluation import tabulate
 from ser_core.learning.network_outputs import logits_of
@@ -108,7 +108,7 @@ def _heard(
 
 
 def _kept(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:
-    segments = entry.segments(SEGMENT_FRAMES).astype(np.float32)
+    segments = entry.segments.astype(np.float32)
     return select_segments(segments, SelectionSettings("minmax", threshold))[0]
 
 
@@ -119,7 +119,7 @@ def _selected(entry: LabelledSpectrogram, rule: str, threshold: float) -> Labell
         rng = np.random.default_rng(int(entry.sha256[:8], 16))
         kept = np.sort(rng.permutation(len(entry.start_frames))[: len(kept)])
     elif rule == "quietest":
-        power = np.exp(2 * entry.segments(SEGMENT_FRAMES).astype(np.float32)).mean(axis=(1, 2))
+        power = np.exp(2 * entry.segments.astype(np.float32)).mean(axis=(1, 2))
         kept = np.sort(np.argsort(power)[len(power) - len(kept) :])
     return replace(entry, start_frames=entry.start_frames[kept])
 

@@ -18,6 +18,11 @@ from ser_core.settings import AnalysisSettings
 EXPLAINERS: dict[str, Callable[..., Heard]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
 
 
+def explainers_of(classifier: Classifier) -> tuple[str, ...]:
+    """Return the explainers that can explain a classifier: Grad-CAM only where there is a map to look at."""
+    return tuple(method for method in EXPLAINERS if method != "grad_cam" or classifier.layers)
+
+
 @dataclass(frozen=True, eq=False)
 class Hearing:
     """What one explainer heard of a stretch of a recording; it answers for every emotion.

@@ -67,7 +67,7 @@ def grad_cam(
     Selvaraju et al. 2017, arXiv:1610.02391.
     """
     if not classifier.layers:
-        raise SettingsRefused(f"{classifier.name} has no feature map for Grad-CAM. Use LIME or occlusion.")
+        raise SettingsRefused(without_maps(classifier))
     values = question.segments.values[question.members]
     every_class = np.eye(len(classifier.emotions), dtype=np.float32)
     maps = []
@@ -80,6 +80,14 @@ def grad_cam(
         progress(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
     stitched = [stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]
     return GradCamHeard(np.stack(stitched), mean_probabilities(classifier.score(values), classifier.temperature))
+
+
+def without_maps(classifier: Classifier) -> str:
+    """Return why there is no Grad-CAM of a classifier that has no layers."""
+    return (
+        f"Grad-CAM does not apply to {classifier.name}: it has no feature map whose gradient could be taken. "
+        "LIME and occlusion do: they only ask it what it hears."
+    )
 
 
 def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,8 @@ Progress = Callable[[float, str], None]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 PASSES_AT_ONCE = 256
+#: Of changed segments that wait together; 100 MB.
+MOST_WAITING_FRAMES = 400_000
 FILLS = ("noise_floor", "band_mean", "random")
 
 
@@ -151,6 +153,7 @@ class Perturbed:
         ndarray of shape (count, classes), float64
         """
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
+        at_once = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
         waiting: list[np.ndarray] = []
         places: list[tuple[int, int]] = []
 
@@ -165,7 +168,7 @@ class Perturbed:
             for member, segment in self._touched(mask):
                 waiting.append(segment)
                 places.append((number, member))
-                if len(waiting) == PASSES_AT_ONCE:
+                if len(waiting) == at_once:
                     if cancelled():
                         raise Cancelled("Stopped.")
                     compute()

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ser_core.learning.dataset import SEGMENT_FRAMES, LabelledSpectrogram
+from ser_core.baselines.shared.padding import SILENCE
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.training_settings import TrainingSettings
 
 
@@ -32,14 +33,33 @@ def batches_of_an_epoch(
     """Yield (segments, labels) of selected segments, each moved in time by chance."""
     most = settings.augmentation.shift_frames
     drawn = drawn_segments(dataset, weights, settings, rng)
+    if len({entry.segment_frames for entry, _ in drawn}) > 1:
+        drawn = alike_in_length(drawn, settings.batch, rng)
     for done in range(0, len(drawn), settings.batch):
         entries, segments = drawn[done : done + settings.batch], []
         for entry, start in entries:
             first = start + int(rng.integers(-most, most + 1))
-            first = min(max(first, 0), len(entry.log_mel) - SEGMENT_FRAMES)
-            segments.append(entry.log_mel[first : first + SEGMENT_FRAMES])
-        batch = torch.from_numpy(np.stack(segments).astype(np.float32)).unsqueeze(1)
-        yield batch, torch.tensor([entry.label for entry, _ in entries])
+            first = min(max(first, 0), len(entry.log_mel) - entry.segment_frames)
+            segments.append(entry.log_mel[first : first + entry.segment_frames])
+        yield as_batch(segments), torch.tensor([entry.label for entry, _ in entries])
+
+
+def as_batch(segments: Sequence[np.ndarray]) -> Tensor:
+    """Return segments (frames, bands) as a batch (n, 1, most frames, bands), float32; silence follows shorter ones."""
+    most = max(len(segment) for segment in segments)
+    batch = np.full((len(segments), most, segments[0].shape[1]), SILENCE, np.float32)
+    for place, segment in enumerate(segments):
+        batch[place, : len(segment)] = segment
+    return torch.from_numpy(batch).unsqueeze(1)
+
+
+def alike_in_length(
+    drawn: list[tuple[LabelledSpectrogram, int]], batch: int, rng: np.random.Generator
+) -> list[tuple[LabelledSpectrogram, int]]:
+    """Return what was drawn in batches of like length, which come by chance: otherwise half would be padding."""
+    ordered = sorted(drawn, key=lambda one: one[0].segment_frames)
+    batches = [ordered[done : done + batch] for done in range(0, len(ordered), batch)]
+    return [one for place in rng.permutation(len(batches)) for one in batches[place]]
 
 
 def drawn_segments(

@@ -1,6 +1,7 @@
 """Train the branches of a plan one after the other, and the head that fuses them."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ser_core.baselines import ESTIMATOR_BASELINES
+from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.dataset import Progress
+from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
 from ser_core.learning.material import Material
 from ser_core.learning.processes import processes
+from ser_core.learning.search import best_settings
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training import train_network
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks import NETWORKS
 from ser_core.networks.late_fusion import LateFusion
 
 History = dict[str, list[dict[str, Any]]]
@@ -28,8 +32,8 @@ def train_stages(
     resume: bool,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> tuple[nn.Module, History]:
-    """Return the plan's network, trained, and the history of each stage.
+) -> tuple[nn.Module | bytes, History]:
+    """Return the plan's network, trained, or its estimator as ONNX, and the history of each stage.
 
     Parameters
     ----------
@@ -41,8 +45,9 @@ def train_stages(
     SettingsRefused
         If a branch cannot begin as it should, before any is trained.
     """
-    for branch in [stage for stage in plan.stages if stage in NETWORKS]:
+    for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         starting_branch(branch, plan)
+    network = None
     branches: dict[str, nn.Module] = {}
     history: History = {}
     for done, stage in enumerate(plan.stages):
@@ -56,21 +61,33 @@ def train_stages(
             uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, report, cancelled)
             history[stage] = [{"epoch": 1, "validation_uar": uar}]
             continue
+        if stage == "estimator":
+            report(0.0, "Fitting")
+            began = time.perf_counter()
+            baseline = ESTIMATOR_BASELINES[plan.network]
+            estimator = fit_estimator(baseline, network, material.train, plan.emotions, plan.seed)
+            history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
+            return estimator, history
         network = branches[stage] = starting_branch(stage, plan)
         state = runs / _state_name(plan, stage, material, network)
         if not resume and processes().is_global_zero:
-            state.unlink(missing_ok=True)
+            for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
+                old.unlink(missing_ok=True)
         processes().barrier()
+        settings, log_offset = plan.settings_of(stage), plan.front_end.spectrogram.log_offset
+        if candidates := getattr(network, "search", ()):
+            taught = (network, candidates, material.train, material.validation, plan.emotions, settings, plan.seed)
+            settings, history["search"] = best_settings(*taught, state, log_offset, report, cancelled)
         teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
         history[stage] = train_network(
             network,
             material.train + (material.other_emotions if teacher is not None else []),
             material.validation,
             plan.emotions,
-            plan.settings_of(stage),
+            settings,
             plan.seed,
             state,
-            plan.front_end.spectrogram.log_offset,
+            log_offset,
             report,
             cancelled,
             teacher,

@@ -1,5 +1,6 @@
 """From corpora to a model's folder: divide, train, calibrate, test once, write it down."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ser_core.learning.network_outputs import figures_of, logits_of
 from ser_core.learning.predictions import all_figures, write_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.onnx_classifier import OnnxClassifier
 from ser_core.scores import mean_probabilities
 
 
@@ -42,29 +44,36 @@ def train_classifier(
         Go on from those states; False begins anew.
     """
     material = read_material(plan, runs / "log_mels", progress)
-    network, history = train_stages(plan, material, runs, resume, progress, cancelled)
+    model, history = train_stages(plan, material, runs, resume, progress, cancelled)
     if not processes().is_global_zero:
         return {}
-    temperature, validated = _calibrate(network, material.validation, plan.emotions)
+    temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan.emotions)
     card = card_of(plan, material, temperature, validated, history)
     draft = draft_of(out)
-    save_model(draft, network, card, list(material.heard.items()), "")
+    save_model(draft, model, card, list(material.heard.items()), "")
     predictions, _ = predict_recordings(
         load_model(draft),
         [entry.item for entry in material.test],
         lambda fraction, text: progress(fraction, f"Testing, {text}"),
     )
     card |= {"test_figures": all_figures(predictions)}
-    save_model(draft, network, card, list(material.heard.items()), readme_of(out.name, card))
+    save_model(draft, model, card, list(material.heard.items()), readme_of(out.name, card))
     write_predictions(predictions, draft / TEST_TABLE)
     publish(draft, out)
     return card
 
 
+def _logits(model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
+    if isinstance(model, nn.Module):
+        return logits_of(model, dataset)
+    about = {"name": plan.network, "sha256": hashlib.sha256(model).hexdigest(), "front_end": plan.front_end}
+    classifier = OnnxClassifier(model, emotions=plan.emotions, **about)
+    return [classifier.score(entry.segments.astype(np.float32)) for entry in dataset]
+
+
 def _calibrate(
-    network: nn.Module, validation: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]
+    logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]
 ) -> tuple[float, dict[str, Any]]:
-    logits = logits_of(network, validation)
     temperature = fit_temperature(logits, np.array([entry.label for entry in validation]))
     probabilities = np.stack([mean_probabilities(z, temperature) for z in logits])
     return temperature, figures_of(probabilities, validation, emotions)

@@ -7,14 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card
+from ser_core.checkpoint import ARCHITECTURES, CARD, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import Progress
 from ser_core.learning.model_card import readme_of
 from ser_core.learning.predictions import all_figures, pooled, read_predictions, write_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks import NETWORKS
 
 #: A finished fold's folder holds the plan that it came of.
 PLAN = "plan.json"
@@ -73,7 +72,7 @@ def cross_validate(
 def _model_of_fold(
     plan: TrainingPlan, runs: Path, resume: bool, progress: Progress, cancelled: Callable[[], bool]
 ) -> Path:
-    learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in NETWORKS}
+    learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
     words = json.dumps(asdict(plan) | {"training": learning}, indent=1)
     name = f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-{plan.front_end.selection.rule}"
     folder = runs / "folds" / name

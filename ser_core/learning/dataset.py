@@ -17,8 +17,6 @@ from ser_core.settings import FrontEnd
 from ser_core.spectrogram import spectrogram_of
 
 Progress = Callable[[float, str], None]
-#: What the networks here take in.
-SEGMENT_FRAMES = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +31,8 @@ class LabelledSpectrogram:
         Of the segments that data selection kept.
     label : int
         Place of its emotion among the model's; -1 if it is none of them.
+    segment_frames : int
+        How long each segment is; all frames, where the recording is heard as a whole.
     """
 
     item: LabelledRecording
@@ -41,10 +41,12 @@ class LabelledSpectrogram:
     start_frames: np.ndarray
     segments_before_selection: int
     label: int
+    segment_frames: int = 96
 
-    def segments(self, frames: int) -> np.ndarray:
-        """Return the kept segments, shape (segments, frames, bands), float16."""
-        return np.stack([self.log_mel[start : start + frames] for start in self.start_frames])
+    @property
+    def segments(self) -> np.ndarray:
+        """The kept segments, shape (segments, segment_frames, bands), float16."""
+        return np.stack([self.log_mel[start : start + self.segment_frames] for start in self.start_frames])
 
 
 def load_dataset(
@@ -70,15 +72,16 @@ def load_dataset(
             progress(done / len(items), f"Reading recording {done} of {len(items)}")
         try:
             sha256, log_mel = _cached_log_mel(item.path, front_end, cache)
+            segments, starts = split_into_segments(log_mel.astype(np.float32), front_end.segments)
         except AudioRefused as refusal:
             left_out.append((item.path.name, str(refusal)))
             continue
-        segments, starts = split_into_segments(log_mel.astype(np.float32), front_end.segments)
         kept, _ = select_segments(segments, front_end.selection)
-        if len(log_mel) < segments.shape[1]:
+        frames = segments.shape[1]
+        if len(log_mel) < frames:
             log_mel = segments[0].astype(np.float16)
         label = places.get(item.emotion, -1)
-        dataset.append(LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), label))
+        dataset.append(LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), label, frames))
     return dataset, left_out
 
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.material import Material
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks import NETWORKS
 
 LICENCE = "CC BY-NC-SA 4.0"
 
@@ -40,10 +40,18 @@ def card_of(
             "before_selection": sum(entry.segments_before_selection for entry in everything),
             "kept": sum(len(entry.start_frames) for entry in everything),
         },
-        "training": {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in NETWORKS},
+        "training": {
+            stage: asdict(plan.settings_of(stage)) | _found(history) for stage in plan.stages if stage in ARCHITECTURES
+        },
         "validation_figures": validated,
         "history": history,
     }
+
+
+def _found(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the settings that were searched for; none where nothing was."""
+    tried = history.get("search", [])
+    return max(tried, key=lambda one: one["validation_uar"])["settings"] if tried else {}
 
 
 def readme_of(name: str, card: dict[str, Any]) -> str:

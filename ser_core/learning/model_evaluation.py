@@ -123,12 +123,11 @@ def predict_recordings(
         progress(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
         try:
             recording = read_recording(item.path)
+            if condition is not None:
+                recording = degraded(recording, condition, SEED)
+            rows.append((recording.sha256, item, _probabilities(recording, classifier)))
         except AudioRefused as refusal:
             refused.append(str(refusal))
-            continue
-        if condition is not None:
-            recording = degraded(recording, condition, SEED)
-        rows.append((recording.sha256, item, _probabilities(recording, classifier)))
     if not rows:
         raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
     return tabulate(classifier.emotions, rows), refused

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser_core.learning.dataset import SEGMENT_FRAMES, LabelledSpectrogram
+from ser_core.learning.batches import as_batch
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.evaluation import figures_by_corpus
 
 
@@ -43,11 +44,11 @@ def _in_one_pass(
     network: nn.Module, function: Callable[[Tensor], Tensor], dataset: Sequence[LabelledSpectrogram], batch: int = 64
 ) -> list[np.ndarray]:
     network.eval()
-    segments = np.concatenate([entry.segments(SEGMENT_FRAMES) for entry in dataset])
+    segments = [segment for entry in dataset for segment in entry.segments]
     results = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for start in range(0, len(segments), batch):
-            part = torch.from_numpy(segments[start : start + batch].astype(np.float32)).unsqueeze(1)
+            part = as_batch(segments[start : start + batch])
             results.append(function(part.contiguous(memory_format=torch.channels_last)).float().numpy())
     ends = np.cumsum([len(entry.start_frames) for entry in dataset])
     return np.split(np.concatenate(results), ends[:-1])

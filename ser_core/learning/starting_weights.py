@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ser_core.checkpoint import find_model, load_network, training_list
+from ser_core.checkpoint import ARCHITECTURES, find_model, load_network, training_list
 from ser_core.errors import SettingsRefused
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks import NETWORKS
 from ser_core.networks.vggish import load_published_weights
 from ser_core.networks.yamnet import load_audioset_weights
 
@@ -28,19 +27,19 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
         If the model to begin with has no such branch.
     """
     torch.manual_seed(plan.seed)
-    network = NETWORKS[branch](len(plan.emotions))
+    network = ARCHITECTURES[branch](len(plan.emotions))
     if model := _model_to_begin_with(branch, plan):
         _fill(network, branch, model, plan.emotions)
     elif branch == "yamnet":
         load_audioset_weights(network, os.environ[YAMNET_WEIGHTS])
-    elif published := os.environ.get(VGGISH_WEIGHTS):
+    elif branch == "vggish" and (published := os.environ.get(VGGISH_WEIGHTS)):
         load_published_weights(network, published)
     return network
 
 
 def heard_before(plan: TrainingPlan) -> dict[str, str]:
     """Return the recordings that the starting weights of a plan have heard: sha256 to corpus:speaker."""
-    branches = [stage for stage in plan.stages if stage in NETWORKS]
+    branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
     models = {model for branch in branches if (model := _model_to_begin_with(branch, plan))}
     return {sha256: speaker for model in models for sha256, speaker in training_list(model).items()}
 

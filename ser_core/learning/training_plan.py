@@ -1,14 +1,17 @@
 """What to train on, how it is divided, and what comes of it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from ser_core.baselines import ESTIMATOR_BASELINES
+from ser_core.checkpoint import ARCHITECTURES
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
-from ser_core.learning.presets import PRESETS
+from ser_core.learning.presets import PRESETS, settings_of
 from ser_core.learning.training_settings import TrainingSettings
-from ser_core.networks import NETWORKS
 from ser_core.settings import FrontEnd
 
+#: What can be trained.
+TRAINABLE = (*ARCHITECTURES, *ESTIMATOR_BASELINES)
 SPLITS = ("speaker", "random", "corpus")
 
 
@@ -26,6 +29,8 @@ class TrainingPlan:
         Of each branch; None as the preset says.
     warm_start : str or None
         A model, by name or path, that the branches begin as.
+    front_end : FrontEnd
+        None: the network's own.
     """
 
     corpora: dict[str, str]
@@ -38,11 +43,11 @@ class TrainingPlan:
     preset: str = "default"
     epochs: int | None = None
     warm_start: str | None = None
-    front_end: FrontEnd = field(default_factory=FrontEnd)
+    front_end: FrontEnd | None = None
 
     def __post_init__(self) -> None:
         for what, chosen, offered in (
-            ("network", self.network, NETWORKS),
+            ("network", self.network, TRAINABLE),
             ("split", self.split, SPLITS),
             ("preset", self.preset, PRESETS),
             ("set of emotions", self.emotion_set, EMOTION_SETS),
@@ -51,6 +56,8 @@ class TrainingPlan:
                 raise SettingsRefused(f"There is no {what} '{chosen}'; choose one of {', '.join(offered)}.")
         if not 1 <= self.fold <= self.last_fold:
             raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
+        if self.front_end is None:
+            object.__setattr__(self, "front_end", own_front_end(self.network))
 
     @property
     def last_fold(self) -> int:
@@ -65,16 +72,26 @@ class TrainingPlan:
     @property
     def teaches(self) -> bool:
         """Whether YAMNet teaches VGGish."""
-        return self.network != "yamnet" and self.settings_of("vggish").imitation > 0
+        return self.network in ("fusion", "vggish") and self.settings_of("vggish").imitation > 0
 
     @property
     def stages(self) -> tuple[str, ...]:
         """What is trained, in this order."""
         if self.network == "fusion":
             return "yamnet", "vggish", "fusion_head"
+        if self.network in ESTIMATOR_BASELINES:
+            learnt = ESTIMATOR_BASELINES[self.network].LEARNS_FROM
+            return (learnt, "estimator") if learnt else ("estimator",)
         return ("yamnet", "vggish") if self.teaches else (self.network,)
 
     def settings_of(self, branch: str) -> TrainingSettings:
         """Return how a branch learns."""
-        settings = PRESETS[self.preset][branch]
+        settings = settings_of(branch, self.preset)
         return settings if self.epochs is None else replace(settings, epochs=self.epochs)
+
+
+def own_front_end(network: str) -> FrontEnd:
+    """Return what a network hears unless something else is asked for."""
+    if network in ESTIMATOR_BASELINES:
+        return ESTIMATOR_BASELINES[network].FRONT_END
+    return getattr(ARCHITECTURES[network], "front_end", FrontEnd())

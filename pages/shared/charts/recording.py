@@ -36,7 +36,7 @@ def recording_chart(analysis: Analysis) -> go.Figure:
         shared_xaxes=True,
         vertical_spacing=0.07,
         row_heights=[0.2, 0.42, 0.38],
-        subplot_titles=("Waveform", "Log-mel spectrogram", "Emotion over time, by segments of 0.96 s"),
+        subplot_titles=("Waveform", "Log-mel spectrogram", _scores_title(analysis)),
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
     figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 2, 1)
@@ -52,6 +52,13 @@ def recording_chart(analysis: Analysis) -> go.Figure:
     axes.finish(figure, analysis.recording.duration_s, 640)
     figure.update_layout(legend={"y": -0.11, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
     return figure
+
+
+def _scores_title(analysis: Analysis) -> str:
+    if len(analysis.segments.start_frames) == 1:
+        return "Emotion, heard in the recording as a whole"
+    seconds = analysis.segments.segment_frames * analysis.spectrogram.settings.frame_hop_s
+    return f"Emotion over time, by segments of {seconds:.2f} s"
 
 
 def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:

@@ -1,0 +1,52 @@
+"""What every network here has: a front end, maps, features and a head."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
+
+#: The peers select no segments.
+SEGMENTS = FrontEnd(selection=SelectionSettings("none"))
+WHOLE_RECORDING = FrontEnd(segments=SegmentSettings(segment_frames=None), selection=SelectionSettings("none"))
+
+
+class BaselineNetwork(nn.Module):
+    """A network whose maps become features and whose features are classified by a last layer.
+
+    A subclass gives `maps(segments)`, a dict of maps (n, channels, h, w) for Grad-CAM whose axes are time and
+    frequency, and `features(maps)`, (n, features_count). Where its second axis is not frequency, a map has width 1.
+
+    Attributes
+    ----------
+    front_end : FrontEnd
+        What it hears: segments of 0.96 s, or the recording as a whole, then of any number of frames, at least 96.
+    search : tuple of dict
+        Fields of `ser_core.learning.training_settings.TrainingSettings`, of which the best on the validation speakers
+        are taken; empty: nothing is searched for.
+    """
+
+    front_end: ClassVar[FrontEnd] = SEGMENTS
+    search: ClassVar[tuple[dict[str, Any], ...]] = ()
+
+    def __init__(self, classes: int, features_count: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features_count = features_count
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(features_count, classes)
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return the maps of segments (n, 1, frames, bands)."""
+        raise NotImplementedError
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the features (n, features_count) of the maps."""
+        raise NotImplementedError
+
+    def classify(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the logits (n, classes) of the maps."""
+        return self.head(self.dropout(self.features(maps)))
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Return the logits (n, classes) of segments (n, 1, frames, bands)."""
+        return self.classify(self.maps(segments))

@@ -1,0 +1,129 @@
+"""Fit an estimator of scikit-learn on features, and write both as one ONNX file, from log-mel segments to logits."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from torch import nn
+
+from ser_core.errors import SettingsRefused
+from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.networks.folding import folded
+
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+AT_ONCE = 64
+#: Under this a probability has no logarithm worth having; trees give 0 where they saw nothing.
+LEAST_PROBABILITY = 1e-4
+
+
+def fit_estimator(
+    baseline: ModuleType,
+    network: nn.Module | None,
+    dataset: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+    seed: int,
+) -> bytes:
+    """Fit a baseline's estimator on its features of every kept segment, and return it as ONNX.
+
+    Parameters
+    ----------
+    baseline : module
+        One of `ser_core.baselines.ESTIMATOR_BASELINES`.
+    network : nn.Module or None
+        What it learns from, trained.
+
+    Returns
+    -------
+    bytes
+        Takes `segments` (n, frames, bands), float32, and gives `logits` (n, classes), float32.
+
+    Raises
+    ------
+    SettingsRefused
+        If an emotion has no recording to learn from.
+    """
+    labels = np.concatenate([np.full(len(entry.start_frames), entry.label) for entry in dataset])
+    if missing := sorted(set(range(len(emotions))) - set(labels.tolist())):
+        raise SettingsRefused(
+            f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
+            "or tell fewer emotions apart."
+        )
+    features = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
+    estimator = baseline.estimator(seed).fit(features_of(features, dataset), labels)
+    return as_onnx(features, estimator, dataset[0].segments[:1].astype(np.float32))
+
+
+def features_of(features: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> np.ndarray:
+    """Return the features (segments, features), float32, of every kept segment."""
+    with torch.inference_mode():
+        return np.concatenate(
+            [
+                features(torch.from_numpy(part.astype(np.float32))).numpy()
+                for entry in dataset
+                for part in np.array_split(entry.segments, -(-len(entry.start_frames) // AT_ONCE))
+            ]
+        )
+
+
+def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
+    """Return features and the estimator behind them as one ONNX file.
+
+    Logits are what the estimator decides by, where it has such a thing, else the logarithm of its probabilities.
+
+    Parameters
+    ----------
+    example : ndarray of shape (1, frames, bands), float32
+    """
+    first = onnx.load_model_from_string(_exported(features, example))
+    count = features(torch.from_numpy(example)).shape[1]
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    decides = hasattr(last, "decision_function")
+    options = {id(last): {"zipmap": False} | ({"raw_scores": True} if decides else {})}
+    inputs = [("features", FloatTensorType([None, count]))]
+    with warnings.catch_warnings():
+        # The converter looks at attributes of SVC that scikit-learn will drop.
+        warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
+        second = convert_sklearn(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
+    second = onnx.compose.add_prefix(second, "estimator_")
+    for used in second.opset_import:  # skl2onnx notes the oldest that would do; to be joined both must say the same
+        used.version = OPSETS[used.domain]
+    first.ir_version, scores = second.ir_version, second.graph.output[1].name
+    whole = onnx.compose.merge_models(first, second, [("features", "estimator_features")])
+    if decides:
+        nodes = [helper.make_node("Identity", [scores], ["logits"])]
+    else:
+        least = helper.make_tensor("least", TensorProto.FLOAT, [], [LEAST_PROBABILITY])
+        whole.graph.initializer.append(least)
+        nodes = [helper.make_node("Max", [scores, "least"], ["p"]), helper.make_node("Log", ["p"], ["logits"])]
+    whole.graph.node.extend(nodes)
+    del whole.graph.output[:]
+    classes = len(estimator.classes_)
+    whole.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, classes]))
+    return whole.SerializeToString()
+
+
+def _exported(features: nn.Module, example: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    any_size = {"segments": {0: "n", 1: "frames"}, "features": {0: "n"}}
+    with warnings.catch_warnings():
+        # The newer exporter needs two more packages, and tells this one's end without a date.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        torch.onnx.export(
+            features,
+            (torch.from_numpy(np.concatenate([example, example])),),
+            file,
+            dynamo=False,
+            opset_version=OPSETS[""],
+            input_names=["segments"],
+            output_names=["features"],
+            dynamic_axes=any_size,
+        )
+    return file.getvalue()

@@ -1,0 +1,65 @@
+"""A model that a person adds: the file that the guide prints, trained and asked; and an ONNX file in the app."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from ser_core.settings import FrontEnd, settings_from_dict
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs" / "own_model.md").read_text(encoding="utf-8")
+
+
+def printed(language: str) -> str:
+    (code,) = re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+    return code
+
+
+@pytest.fixture(scope="module")
+def with_mine(tmp_path_factory):
+    """A copy of the library in which the guide's file is the only thing that is new."""
+    place = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "ser_core", place / "ser_core", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "ser_core" / "baselines" / "mine.py").write_text(printed("python"), encoding="utf-8")
+    (place / "models").mkdir()
+    return place
+
+
+def command(place: Path, *words: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"SER_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "ser_core", *words], cwd=place, env=environment, capture_output=True, text=True
+    )
+
+
+def test_one_file_makes_a_network_that_is_trained_listed_and_explained(with_mine, small_corpus, make_voice):
+    trained = command(
+        with_mine, "train", "--network", "mine", "--corpus", f"emodb={small_corpus}", "--epochs", "2",
+        "--out", "models/mine",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    assert "mean over corpora" in trained.stdout
+    card = json.loads((with_mine / "models" / "mine" / "card.json").read_text())
+    assert card["architecture"] == "mine"
+    assert card["front_end"]["selection"]["rule"] == "none"
+    assert (card["training"]["mine"]["epochs"], set(card["training"]["mine"]["augmentation"].values())) == (2, {0})
+
+    soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
+    asked = command(with_mine, "analyse", "speech.wav", "--out", "out", "--masks", "16")
+    assert asked.returncode == 0, asked.stderr
+    analysis = json.loads((with_mine / "out" / "speech" / "analysis.json").read_text())
+    assert analysis["model"]["name"] == "mine"
+    assert list(analysis["explanations"]) == ["grad_cam", "lime", "occlusion"]
+
+
+def test_the_card_that_the_guide_prints_is_one():
+    card = json.loads(printed("json"))
+    front_end = settings_from_dict(FrontEnd, card["front_end"])
+    assert (front_end.segments.segment_frames, front_end.spectrogram.bands) == (96, 64)
