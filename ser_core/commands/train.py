@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +82,9 @@ def _card_of_training(plan: TrainingPlan, asked: argparse.Namespace) -> dict[str
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread that still reads would hold when Python ends.
+    while os.read(0, 1_024):
+        pass
     # Nobody is left to tell; what is being written is not taken for whole.
     os._exit(1)
 
