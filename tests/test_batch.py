@@ -286,9 +286,14 @@ def has_ended(process):
 def command(place, model, out, *more):
     """Start the command as a terminal does, in a group of its own, and wait for its first results."""
     line = [sys.executable, "-m", "ser_core", "batch", str(place), "--model", str(model), "--out", str(out), *more]
-    process = subprocess.Popen(
-        line, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # Whoever runs the tests in the background lets all they begin be deaf to Ctrl-C.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            line, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, heard)
     family = []
     try:
         wait_until(lambda: list((out / "results").glob("*.parquet")), process)
