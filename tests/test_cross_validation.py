@@ -23,7 +23,7 @@ def table_of(plan):
     count = 8 * SPEAKERS_A_FOLD
     labels = np.arange(count) % 4
     wrong = np.arange(count) < 4 * (plan.fold - 1)
-    probabilities = np.full((count, 4), 0.1)
+    probabilities = np.full((count, len(plan.emotions)), 0.3 / (len(plan.emotions) - 1))
     probabilities[np.arange(count), np.where(wrong, (labels + 1) % 4, labels)] = 0.7
     return Predictions(
         plan.emotions,
