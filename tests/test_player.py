@@ -437,7 +437,6 @@ def test_keys_label_split_and_merge_regions_and_each_is_one_edit(opened):
     page.locator(".region").click()
     page.keyboard.press("2")
     expect(said).to_have_text(["region 0.500 1.000 sad"])
-    page.locator(".region").click()
     for _ in range(3):
         page.keyboard.press("ArrowRight")  # by 0.08 s
     page.keyboard.press("s")
