@@ -26,17 +26,19 @@ SUGGESTED_FROM = 0.5
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
-def show(place: Place, chosen: Chosen | None) -> None:
-    """Show the current recording with its marks, to be edited; every edit is saved at once."""
+def show(place: Place, chosen: Chosen | None, turn: str | None, refusals: list[str]) -> None:
+    """Show the current recording with its marks, to be edited; `turn` and `refusals` are what `make_edits` returned."""
+    for refusal in (*refusals, *details_section.refusals()):
+        st.error(in_markdown(refusal), icon=":material/sync_problem:")
     recording = session.current()
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
         return
-    turn, refusals = _make_edits(place)
     try:
         opened = place.store.open_recording(place.project, recording.sha256, place.annotator, queue_of(place))
-    except AnnotationsRefused:
+    except AnnotationsRefused as refusal:
         _offer_to_add(place)
+        st.caption(in_markdown(str(refusal)))
         return
     _turn(place, opened, turn)
     _heading(place, opened)
@@ -47,8 +49,6 @@ def show(place: Place, chosen: Chosen | None) -> None:
     shown = _shown(place, chosen.recording.sha256)
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, place.annotator)
-    for refusal in (*refusals, *details_section.refusals()):
-        st.error(in_markdown(refusal), icon=":material/sync_problem:")
     if EVIDENCE in session.choice("beside"):
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
     else:
@@ -57,8 +57,11 @@ def show(place: Place, chosen: Chosen | None) -> None:
     details_section.show(place, opened, shown)
 
 
-def _make_edits(place: Place) -> tuple[str | None, list[str]]:
-    """Write what was done in the player; return where to turn to, and what was refused."""
+def make_edits(place: Place) -> tuple[str | None, list[str]]:
+    """Write what was done in the player; return where to turn to, and what was refused.
+
+    In every view: who draws and then turns to another one at once has drawn all the same.
+    """
     turn, refusals, shown_by = None, [], st.session_state.setdefault("annotation shown", {})
     for edit in edits(PLAYER):
         if edit.command in ("previous", "next"):
@@ -66,8 +69,9 @@ def _make_edits(place: Place) -> tuple[str | None, list[str]]:
             continue
         try:
             shown = shown_by.get((place.project, place.annotator, edit.recording))
-            if shown is not None:
-                make_edit(place.store, place.project, place.annotator, edit, shown)
+            if shown is None:
+                raise AnnotationsRefused("An edit came after its project or annotator was changed. Make it again.")
+            make_edit(place.store, place.project, place.annotator, edit, shown)
         except AnnotationsRefused as refusal:
             refusals.append(str(refusal))
     return turn, refusals
