@@ -25,7 +25,7 @@ VIEWS = ("Queue", MARK, "Agreement", "Teach", "Files")
 frame.begin("Annotate", "👂", "Mark where you hear it. The model's evidence lies beside your marks, or not at all.")
 chosen = controls.sidebar()
 here = place.choose()
-turn, refusals = marking_section.make_edits(here)
+marking_section.make_edits(here)
 view = st.segmented_control(
     "View",
     VIEWS,
@@ -34,6 +34,6 @@ view = st.segmented_control(
     **session.widget("annotate_view", session.choice("annotate_view")),
 )
 if view == MARK:
-    marking_section.show(here, chosen, turn, refusals)
+    marking_section.show(here, chosen)
 else:
     OTHERS[view](here)

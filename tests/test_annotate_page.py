@@ -223,9 +223,9 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
         if page.locator(".region.suggested").count():
             break
         page.get_by_test_id("stSidebarNavLink").filter(has_text="Listen").click()
-        page.get_by_text(method, exact=True).click()
+        page.get_by_role("radio", name=method).click()
         page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
-        page.locator(".timeline[aria-valuenow]").wait_for()
+        expect(page.get_by_text("Whole recording", exact=True)).to_be_visible()
         at_rest(page)
     count = page.locator(".region.suggested").count()
     assert count

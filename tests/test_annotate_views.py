@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pages.shared.annotation import teaching_section
+from pages.shared.session import Held
 from ser_core.annotations.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.database import default_url
@@ -103,6 +104,30 @@ def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
     ratings = next(frame.value["annotators"].tolist() for frame in app.dataframe)
     agree = [EMOTIONS[n % 4] == EMOTIONS[n // 4] for n in range(16)]
     assert ratings == sorted((0.0 if same else 1.0 for same in agree), reverse=True)
+
+
+# --- marking ---
+
+
+def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back(store, voices):
+    (project,) = store.projects().items
+    app = shown("Queue", annotate_view="Mark", beside=[])
+    recording = read_recording(voices[5])
+    app.session_state["held"] = {recording.sha256: Held(recording, voices[5])}
+    app.session_state["current"] = recording.sha256
+    app = finished(app.run())
+    assert not app.exception
+    assert next(one for one in app.selectbox if one.label == "Status").value == "done"
+    last_seen = app._tree
+    for field in (*app.selectbox, *app.button_group, *app.text_input):
+        field.set_value(field.value)
+    store.undo(project.id, recording.sha256, "ann")
+    app.run()
+    assert next(one for one in app.selectbox if one.label == "Status").value == "open"
+    app._tree = last_seen
+    app.run()
+    assert store.history(project.id, recording.sha256).items[0].kind == "undo"
+    assert next(one for one in app.selectbox if one.label == "Status").value == "open"
 
 
 # --- agreement ---

@@ -35,12 +35,19 @@ def do(deed: Callable[..., object], *arguments: Any, **values: Any) -> None:
     try:
         deed(*arguments, **values)
     except SerError as refusal:
-        st.session_state.setdefault("annotation refusals", []).append(str(refusal))
+        refusals().append(str(refusal))
 
 
 def refusals() -> list[str]:
-    """Return what was refused since this was asked last."""
-    return st.session_state.pop("annotation refusals", [])
+    """Return what was refused and not yet shown, to be changed in place."""
+    return st.session_state.setdefault("annotation refusals", [])
+
+
+def show_refusals() -> None:
+    """Show, once, what was refused."""
+    for refusal in refusals():
+        st.error(in_markdown(refusal), icon=":material/sync_problem:")
+    refusals().clear()
 
 
 def _of_chosen(place: Place, opened: OpenRecording, shown: Shown) -> None:
@@ -77,8 +84,10 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
             value = st.session_state[f"{key} {name}"]
-            more = (labelled or {}) if name == "emotion" and mark.status == "open" else {}
-            do(*change, **{name: value or "" if name == "note" else value}, **more)
+            value = value or "" if name == "note" else value
+            # A browser that has not yet seen the last run tells of fields that are gone, and they count as changed.
+            if value != getattr(mark, name):
+                do(*change, **{name: value}, **(labelled or {} if name == "emotion" and mark.status == "open" else {}))
 
         return {"key": f"{key} {name}", "on_change": save}
 
@@ -120,7 +129,8 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
 
     def save() -> None:
         low, high = st.session_state[f"{key} low"], st.session_state[f"{key} high"]
-        do(lambda: change[0](*change[1:], region=Region(mark.region.start_s, mark.region.end_s, low, high)))
+        if (low, high) != (mark.region.low_hz, mark.region.high_hz):
+            do(lambda: change[0](*change[1:], region=Region(mark.region.start_s, mark.region.end_s, low, high)))
 
     for column, name, words, value in zip(
         st.columns(2), ("low", "high"), ("From (Hz)", "To (Hz)"), (mark.region.low_hz, mark.region.high_hz), strict=True

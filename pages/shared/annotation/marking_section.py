@@ -26,10 +26,9 @@ SUGGESTED_FROM = 0.5
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
-def show(place: Place, chosen: Chosen | None, turn: str | None, refusals: list[str]) -> None:
-    """Show the current recording with its marks, to be edited; `turn` and `refusals` are what `make_edits` returned."""
-    for refusal in (*refusals, *details_section.refusals()):
-        st.error(in_markdown(refusal), icon=":material/sync_problem:")
+def show(place: Place, chosen: Chosen | None) -> None:
+    """Show the current recording with its marks, to be edited, and what was refused."""
+    details_section.show_refusals()
     recording = session.current()
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
@@ -40,7 +39,7 @@ def show(place: Place, chosen: Chosen | None, turn: str | None, refusals: list[s
         _offer_to_add(place)
         st.caption(in_markdown(str(refusal)))
         return
-    _turn(place, opened, turn)
+    _turn(place, opened)
     _heading(place, opened)
     if chosen is None:
         return  # the sidebar says why there is no model
@@ -57,15 +56,17 @@ def show(place: Place, chosen: Chosen | None, turn: str | None, refusals: list[s
     details_section.show(place, opened, shown)
 
 
-def make_edits(place: Place) -> tuple[str | None, list[str]]:
-    """Write what was done in the player; return where to turn to, and what was refused.
+def make_edits(place: Place) -> None:
+    """Write what was done in the player.
 
-    In every view: who draws and then turns to another one at once has drawn all the same.
+    In every view: who draws and then turns to another one at once has drawn all the same. What is to follow is kept
+    in the session, because the run may end before it gets there.
     """
-    turn, refusals, shown_by = None, [], st.session_state.setdefault("annotation shown", {})
+    shown_by = st.session_state.setdefault("annotation shown", {})
+    turn, refusals = _asked_turn(), details_section.refusals()
     for edit in edits(PLAYER):
         if edit.command in ("previous", "next"):
-            turn = edit.command
+            turn["to"] = edit.command
             continue
         try:
             shown = shown_by.get((place.project, place.annotator, edit.recording))
@@ -74,7 +75,11 @@ def make_edits(place: Place) -> tuple[str | None, list[str]]:
             make_edit(place.store, place.project, place.annotator, edit, shown)
         except AnnotationsRefused as refusal:
             refusals.append(str(refusal))
-    return turn, refusals
+
+
+def _asked_turn() -> dict[str, str | None]:
+    """Return where a key or a button asked to turn to, to be changed in place."""
+    return st.session_state.setdefault("annotation turn", {"to": None})
 
 
 def _shown(place: Place, sha256: str) -> Shown:
@@ -94,9 +99,9 @@ def _offer_to_add(place: Place) -> None:
         filling_section.add_current(place)
 
 
-def _turn(place: Place, opened: OpenRecording, turn: str | None) -> None:
+def _turn(place: Place, opened: OpenRecording) -> None:
     """Open the recording before or the next one, where a key or a button asked for it."""
-    turn = turn or st.session_state.pop("annotation turn", None)
+    turn, _asked_turn()["to"] = _asked_turn()["to"], None
     sha256 = {"previous": opened.previous, "next": opened.next, None: None}[turn]
     if turn and sha256 is None:
         st.toast(f"There is no {turn} recording in the queue as it is filtered.")
@@ -125,7 +130,7 @@ def _heading(place: Place, opened: OpenRecording) -> None:
                 _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
-                _icon(name, icon, words, there, st.session_state.__setitem__, ("annotation turn", name))
+                _icon(name, icon, words, there, _asked_turn().__setitem__, ("to", name))
     beside, snap = st.columns([5, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
