@@ -6,8 +6,11 @@ Needs SER_CORPORA. Of people whom the model never heard, one second of an emotio
 speech, at the neutral speech's level, with cross-fades of 20 ms. Only clips count whose evidence for the emotion rises
 by at least 1 (log-odds) through the splice: of those we know where it comes from. An explainer hits where the highest
 point of its profile over time lies within the second; the area under the ROC curve asks how well the profile tells the
-frames inside from those outside. Control: a second of other neutral speech, asked for the same emotions; nothing should
-point to it more often than by chance.
+frames inside from those outside.
+
+Control: a second of other neutral speech, asked for the same emotions. What takes the place is as loud as any of the
+sentence, so that some maps point there whatever it says: `hits_above_unspliced` compares each map with the same
+explainer's map of the speech as it was, at the same place: its interval holds zero where splicing itself draws nothing.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import mean_with_interval, unheard
-from ser_core.analysis import frame_at
+from ser_core.analysis import Analysis, frame_at
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
@@ -131,41 +134,53 @@ def _recording(samples: np.ndarray, rate: int) -> Recording:
     return Recording("spliced.wav", "0" * 64, samples, rate)
 
 
-def profiles_of(
-    clip: Clip, classifier: Classifier, seed: int, least_rise: float
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return each explainer's profile over the frames, none where the evidence rises too little, and what is inside."""
-    settings = AnalysisSettings(emotion=clip.emotion, seed=seed)
-    before, heard = (listen(recording, classifier, settings) for recording in (clip.neutral, clip.recording))
+def inside_of(clip: Clip, heard: Analysis) -> np.ndarray:
+    """Return for each frame whether it lies within the second that was spliced in."""
+    first, end = (round(frame_at(clip.start_s + offset, heard.spectrogram.settings)) for offset in (0.0, SPLICE_S))
+    inside = np.zeros(heard.spectrogram.log_mel.shape[0], bool)
+    inside[max(first, 0) : end] = True
+    return inside
+
+
+def profiles_of(heard: Analysis, classifier: Classifier, settings: AnalysisSettings) -> dict[str, np.ndarray]:
+    """Return the profile over the frames of each explainer, of their consensus and of the reference maps."""
     question = question_of(heard, settings)
-    rise = float(question.evidence(heard.scores.recording) - question.evidence(before.scores.recording))
-    frames = heard.spectrogram.settings
-    edges = [round(frame_at(clip.start_s + offset, frames)) for offset in (0.0, SPLICE_S)]
-    inside = np.zeros(len(question.log_mel), bool)
-    inside[max(edges[0], 0) : edges[1]] = True
-    if rise < least_rise:
-        return {}, inside
     for method in EXPLAINERS:
         heard = with_hearing(heard, hear_with(heard, method, classifier, settings), settings)
     maps = {method: explanation.relevance for method, explanation in heard.explanations.items()}
     maps["consensus"] = consensus(maps, question.covered)
-    maps |= reference_maps(question, seed)
-    smoothing = round(settings.focus.smoothing_s / frames.frame_hop_s)
-    return {name: relevance_profile(map_, question.covered, smoothing) for name, map_ in maps.items()}, inside
+    maps |= reference_maps(question, settings.seed)
+    smoothing = round(settings.focus.smoothing_s / heard.spectrogram.settings.frame_hop_s)
+    return {name: relevance_profile(map_, question.covered, smoothing) for name, map_ in maps.items()}
+
+
+def rise_of(before: Analysis, heard: Analysis, settings: AnalysisSettings) -> float:
+    """Return by how much the splice raised the evidence for the emotion, in log-odds."""
+    question = question_of(heard, settings)
+    return float(question.evidence(heard.scores.recording) - question.evidence(before.scores.recording))
 
 
 def measure(
     items: list[LabelledRecording], classifier: Classifier, wanted: int, seed: int, *, control: bool
 ) -> dict[str, object]:
     """Return hits and ROC areas of each explainer, with intervals over speakers, and what chance would hit."""
-    hits, areas, speakers, chances, tried = defaultdict(list), defaultdict(list), [], [], 0
+    of: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    speakers, chances, tried = [], [], 0
     for clip in clips(items, classifier.emotions, seed, control=control):
         tried += 1
-        profiles, inside = profiles_of(clip, classifier, seed + tried, -np.inf if control else LEAST_RISE)
-        if profiles:
+        settings = AnalysisSettings(emotion=clip.emotion, seed=seed + tried)
+        before, heard = (listen(recording, classifier, settings) for recording in (clip.neutral, clip.recording))
+        if control or rise_of(before, heard, settings) >= LEAST_RISE:
+            inside, profiles = inside_of(clip, heard), profiles_of(heard, classifier, settings)
+            unspliced = profiles_of(before, classifier, settings) if control else {}
             for name, profile in profiles.items():
-                hits[name].append(bool(inside[int(np.argmax(profile))]))
-                areas[name].append(float(roc_auc_score(inside, profile)))
+                hit = float(inside[int(np.argmax(profile))])
+                of[name]["hits"].append(hit)
+                of[name]["hits_above_energy"].append(hit - float(inside[int(np.argmax(profiles["energy"]))]))
+                if control:
+                    was_hit = float(inside[int(np.argmax(unspliced[name]))])
+                    of[name]["hits_above_unspliced"].append(hit - was_hit)
+                of[name]["roc_area"].append(float(roc_auc_score(inside, profile)))
             speakers.append(clip.speaker)
             chances.append(inside.mean())
         if len(speakers) == wanted or tried == 20 * wanted:
@@ -176,14 +191,9 @@ def measure(
         "share_whose_evidence_rises": round(len(speakers) / tried, 3),
         "chance": round(float(np.mean(chances)), 3),
     }
-    for name in hits:
-        of_map = {
-            "hits": hits[name],
-            "roc_area": areas[name],
-            "hits_above_energy": np.subtract(hits[name], hits["energy"], dtype=float),
-        }
+    for name, measures in of.items():
         result[name] = {
-            measure: mean_with_interval(np.array(values, float), speakers, seed) for measure, values in of_map.items()
+            measure: mean_with_interval(np.array(values), speakers, seed) for measure, values in measures.items()
         }
     return result
 
