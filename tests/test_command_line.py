@@ -1,16 +1,13 @@
 import json
 import os
-import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import FOLDS_TABLE, TEST_TABLE, find_model, model_names, save_model
+from ser_core.checkpoint import save_model
 from ser_core.command_line import main
-from ser_core.learning import predictions as tables
-from ser_core.learning.predictions import all_figures, write_predictions
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
@@ -261,34 +258,3 @@ def test_the_folds_that_are_asked_for_are_trained_and_several_are_cross_validate
     assert trainings == [folds]
     split = "of one fold" if len(folds) == 1 else "of several folds"
     assert f"Split: {split}. Written to {tmp_path / 'model'}." in capsys.readouterr().out
-
-
-@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")
-def test_two_copies_of_a_model_are_compared_without_a_difference(tmp_path, capsys):
-    copies = [str(shutil.copytree(find_model("yamnet"), tmp_path / name)) for name in ("one", "two")]
-    assert main(["compare", *copies]) == 0
-    *measured, difference = capsys.readouterr().out.splitlines()
-    table = tables.tested_by(find_model("yamnet"))
-    uar = 100 * all_figures(table)["mean_over_corpora_uar"]
-    for line, copy in zip(measured, copies, strict=True):
-        assert line == f"{copy} UAR {uar:5.1f} %, {len(table.labels)} recordings"
-    assert difference.startswith(f"{copies[0]} minus {copies[1]}: +0.0 points (+0.0 to +0.0, ")
-    assert difference.endswith(" speakers resampled)")
-
-
-@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")
-def test_a_model_that_hears_every_recording_right_is_so_many_points_better(tmp_path, capsys):
-    right = shutil.copytree(find_model("yamnet"), tmp_path / "right")
-    table = tables.tested_by(right)
-    sure = np.eye(len(table.emotions))[table.labels]
-    for name in (TEST_TABLE, FOLDS_TABLE):
-        write_predictions(replace(table, probabilities=sure), right / name)
-    assert main(["compare", str(right), "yamnet"]) == 0
-    better = 100 * (1 - all_figures(table)["mean_over_corpora_uar"])
-    assert f"right minus yamnet: {better:+.1f} points (+" in capsys.readouterr().out
-
-
-def test_comparing_with_a_model_without_a_table_of_tested_recordings_is_refused_in_one_line(model, capsys):
-    assert main(["compare", str(model), str(model)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("small: its table of tested recordings cannot be read")

@@ -1,19 +1,17 @@
 """What the paper's experiments gave with the models here, or the command that makes what is missing."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import corpus_recordings
+from pages.shared import peers_section
 from pages.shared.charts import experiments as charts
 from pages.shared.comparison_section import points, side_of_zero
+from pages.shared.experiment_file import command, read_result_drawn, show_missing
 from pages.shared.names import in_markdown
-from ser_core.corpora import READERS
-from ser_core.errors import SerError
-from ser_core.experiments import read_result
 from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
 
 CONFIG = {"displayModeBar": False}
@@ -28,6 +26,7 @@ LIKENESS = {
 
 def show(models: Sequence[str]) -> None:
     """Show every experiment, one below the other."""
+    peers_section.show()
     show_selection()
     show_bands()
     show_branches()
@@ -38,11 +37,11 @@ def show_selection() -> None:
     """Show what data selection saves and costs, for the network that is chosen, then for all together."""
     st.subheader("What data selection saves and costs", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
     names = {network: f"selection-{network}" for network in charts.NETWORKS}
-    found = {network: result for network, name in names.items() if (result := _read(name, _selected))}
-    missing = {one: _command("selection", f"--network {one}") for one in names if one not in found}
+    found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
+    missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
     if found:
         _show_selection(found)
-    _show_missing(missing, len(names))
+    show_missing(missing, len(names))
 
 
 def _show_selection(found: dict[str, dict[str, Any]]) -> None:
@@ -110,9 +109,9 @@ def _difference(found: dict[str, Any]) -> str:
 def show_bands() -> None:
     """Show which frequencies speak for which emotion."""
     st.subheader("Which frequencies speak for which emotion", help="Fig. 24 of the paper.")
-    result = _read("bands", _bands)
+    result = read_result_drawn("bands", _bands)
     if result is None:
-        _show_missing({"bands": _command("bands")}, 1)
+        show_missing({"bands": command("experiment bands")}, 1)
         return
     words, figure = _bands(result)
     st.markdown(words)
@@ -134,9 +133,9 @@ def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
 def show_branches() -> None:
     """Show where both branches look in one segment, and how alike their maps are in all."""
     st.subheader("Where VGGish and YAMNet look in the same segment", help="Fig. 7 of the paper.")
-    result = _read("branches", _branches)
+    result = read_result_drawn("branches", _branches)
     if result is None:
-        _show_missing({"branches": _command("branches")}, 1)
+        show_missing({"branches": command("experiment branches")}, 1)
         return
     words, figures = _branches(result)
     st.markdown(words)
@@ -176,47 +175,18 @@ def show_robustness(models: Sequence[str]) -> None:
     """Show how the models stand worse sound."""
     st.subheader("How models stand worse sound", help="Noise, another level, lines and a room, put on by the computer.")
     names = {model: f"robustness-{model}" for model in models}
-    found = {model: result for model, name in names.items() if (result := _read(name, _robustness))}
-    missing = {model: _command("robustness", f"--model {shlex.quote(model)}") for model in models if model not in found}
+    found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _robustness))}
+    missing = {
+        model: command("experiment robustness", f"--model {shlex.quote(model)}")
+        for model in models
+        if model not in found
+    }
     if found:
         st.plotly_chart(charts.robustness_chart(found), config=CONFIG)
         splits = [f"{in_markdown(model)}: {in_markdown(result['split'])}" for model, result in found.items()]
         st.caption("  \n".join(splits))
-    _show_missing(missing, len(names))
+    show_missing(missing, len(names))
 
 
 def _robustness(result: dict[str, Any]) -> tuple[str, go.Figure]:
     return in_markdown(result["split"]), charts.robustness_chart({"": result})
-
-
-def _read(name: str, drawn: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
-    """Return an experiment's figures if they are there and can be drawn; say so where they are damaged."""
-    try:
-        result = read_result(name)
-        if result is not None:
-            drawn(result)
-        return result
-    except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # JSON, and not what is kept there
-        st.error(f"{in_markdown(name)}\\.json is damaged. Run the experiment again.", icon=":material/error:")
-    return None
-
-
-def _show_missing(commands: dict[str, str], of: int) -> None:
-    """Give the commands that make what is not there; folded where something else is there to be seen."""
-    if not commands:
-        return
-    words = f"No figures yet{': ' + ', '.join(in_markdown(name) for name in commands) if of > 1 else ''}"
-    if len(commands) < of:
-        place = st.expander(words, icon=":material/terminal:")
-    else:
-        place = st.container()
-        place.caption(f":material/terminal: {words}. This makes them:")
-    place.code("\n".join(commands.values()), language="bash", wrap_lines=True)
-
-
-def _command(experiment: str, *options: str) -> str:
-    """Return the command that runs an experiment on the corpora that are here."""
-    here = [f'--corpus "{name}=$SER_CORPORA/{name}"' for name in READERS if corpus_recordings.folder_of(name)]
-    return " ".join(["python -m ser_core experiment", experiment, *options, *(here or ["--corpus NAME=FOLDER"])])

@@ -1,33 +1,61 @@
-"""`compare`: whether models differ, from their tables of tested recordings."""
+"""`compare`: models beside each other, in the same test."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
-from ser_core.checkpoint import find_model
-from ser_core.commands.arguments import Commands
-from ser_core.learning.comparison import paired_difference
-from ser_core.learning.predictions import all_figures, tested_by
+from ser_core.commands.arguments import Commands, corpus_at, printed_progress, write_json
+from ser_core.experiments import COMPARISON, write_result
+from ser_core.experiments.model_comparison import SPLITS, compare_models
+from ser_core.experiments.results_page import write_results_page
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     compare = commands.add_parser(
-        "compare", help="say whether models differ, on the recordings that both were tested on"
+        "compare", help="say how models do in the same test, whether they differ, and what they cost"
     )
-    compare.add_argument("models", nargs="+", metavar="MODEL", help="the first is what the others are compared with")
+    compare.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="MODEL",
+        help="the first is what the others are compared with; all: those that are shipped, and models/RESULTS.md",
+    )
+    compare.add_argument("--split", choices=tuple(SPLITS), default="speaker", help="how the test was kept apart")
+    compare.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        type=corpus_at,
+        help="times the answers on some of its recordings",
+    )
+    compare.add_argument("--json", type=Path, metavar="FILE")
     compare.set_defaults(run=_compare)
 
 
 def _compare(asked: argparse.Namespace) -> int:
-    first, *others = asked.models
-    tables = {name: tested_by(find_model(name)) for name in asked.models}
-    for name in asked.models:
-        figures = all_figures(tables[name])
-        print(f"{name:22s} UAR {100 * figures['mean_over_corpora_uar']:5.1f} %, {len(tables[name].labels)} recordings")
-    for name in others:
-        difference = paired_difference(tables[first], tables[name])
-        low, high = difference.interval
-        print(
-            f"{first} minus {name}: {100 * difference.gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}, "
-            f"{difference.speakers} speakers resampled)"
-        )
+    every = asked.models == ["all"]
+    result = compare_models(None if every else asked.models, asked.split, dict(asked.corpus), printed_progress())
+    for name, model in result["models"].items():
+        print(_line(name, model))
+    print(f"{result['recordings']} recordings of {result['speakers']} speakers; split: {result['split']}.")
+    for reason in result["left_out"].values():
+        print(f"Left out: {reason}")
+    if asked.json:
+        write_json(result, asked.json)
+    if every:
+        print(f"Written: {write_result(COMPARISON, result)} and {write_results_page()}.")
     return 0
+
+
+def _line(name: str, model: dict[str, Any]) -> str:
+    low, high = model["gain_interval"]
+    took = "" if model["milliseconds"] is None else f", {model['milliseconds']:.0f} ms a recording"
+    return (
+        f"{name:24s} UAR {100 * model['uar']:5.1f} % "
+        f"({100 * model['interval'][0]:.1f} to {100 * model['interval'][1]:.1f}); the first minus it "
+        f"{100 * model['gain']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}); {model['numbers']:,} numbers, "
+        f"learnt in {model['training_seconds'] / 60:.1f} min{took}"
+    )

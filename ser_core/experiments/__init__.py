@@ -15,6 +15,8 @@ EXPERIMENTS = {
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
 }
 FOLDER = "experiments"
+#: What the figures of all models beside each other are kept under, which `compare` writes.
+COMPARISON = "models"
 
 
 def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Path:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ser_core.checkpoint import MODELS, TEST_TABLE, model_names, read_card
-from ser_core.experiments import read_result
+from ser_core.experiments import COMPARISON, read_result
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.predictions import all_figures, tested_by
+from ser_core.networks import NETWORKS
 
 PAPER_ACCURACY = {"none": 86.54, "minmax": 85.82}
 PAPER_MINUTES = {"none": 89.87, "minmax": 70.62}
@@ -22,10 +23,13 @@ RULE_WORDS = {
 def write_results_page(models: Path = MODELS) -> Path:
     """Write the page from the models' cards and tables and the experiments' figures, and return its file."""
     parts = [
-        "# Results\n\nWritten by `python -m ser_core experiment`; every figure here is computed from the tables and "
-        "cards in this folder. UAR is the mean of the emotions' recalls. Intervals (95 %) resample speakers.",
+        "# Results\n\nWritten by `python -m ser_core experiment` and `compare`; every figure here is computed from the "
+        "tables and cards in this folder. UAR is the mean of the emotions' recalls. "
+        "Intervals (95 %) resample speakers.",
         _recognition(models),
     ]
+    if result := read_result(COMPARISON, models):
+        parts.append(_comparison(result))
     stood = [result for name in model_names(models) if (result := read_result(f"robustness-{name}", models))]
     if stood:
         parts.append(_robustness(stood))
@@ -42,10 +46,11 @@ def write_results_page(models: Path = MODELS) -> Path:
 
 
 def _recognition(models: Path) -> str:
-    names = [name for name in model_names(models) if (models / name / TEST_TABLE).is_file()]
+    cards = {name: read_card(models / name) for name in model_names(models) if (models / name / TEST_TABLE).is_file()}
+    names = [name for name, card in cards.items() if card["architecture"] in NETWORKS]
     rows, splits = [], []
     for name in names:
-        card, figures = read_card(models / name), all_figures(tested_by(models / name))
+        card, figures = cards[name], all_figures(tested_by(models / name))
         splits.append(f"- {name}: {card.get('cross_validation', card)['split']}.")
         recalls = ", ".join(f"{emotion} {_percent(r)}" for emotion, r in figures["pooled"]["recall"].items())
         rows.append(
@@ -73,6 +78,51 @@ def _differences(models: Path, names: Sequence[str]) -> list[str]:
             gain = _difference(d.gain, d.interval)
             lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
     return lines
+
+
+def _comparison(result: dict[str, Any]) -> str:
+    first = next(iter(result["models"]))
+    rows = [
+        [
+            name,
+            f"{_percent(m['uar'])} ({_percent(m['interval'][0])} to {_percent(m['interval'][1])})",
+            "-" if name == first else _difference(m["gain"], m["gain_interval"]),
+            "-" if m["folds"] is None else f"{_percent(m['folds']['uar'])} ({m['folds']['count']})",
+            _percent(m["accuracy"]),
+            _percent(m["macro_average_accuracy"]),
+            "-" if m["auroc"] is None else f"{m['auroc']:.3f}",
+            f"{m['numbers'] / 1e6:.2f} M",
+            f"{m['training_seconds'] / 60:.1f} min" + (f", after {m['learnt_from']}" if m["learnt_from"] else ""),
+            "-" if m["milliseconds"] is None else f"{m['milliseconds']:.0f} ms",
+        ]
+        for name, m in sorted(result["models"].items(), key=lambda of: -of[1]["uar"])
+    ]
+    header = [
+        "model",
+        "UAR, mean over corpora",
+        f"{first} minus it",
+        "over several folds",
+        "WA (accuracy)",
+        "MAA",
+        "AUROC",
+        "numbers learnt",
+        "training",
+        "a recording",
+    ]
+    left_out = "\n".join(f"- {reason}" for reason in result["left_out"].values())
+    return f"""## Beside its peers
+
+The systems that the paper stands on, built small after their descriptions (`ser_core/baselines/`), and the models
+above: the same {result["recordings"]} recordings of {result["speakers"]} speakers whom none of them heard.
+Split: {result["split"]}.
+
+{_table(header, rows)}
+
+WA, MAA and AUROC are of all recordings together; MAA is the mean over emotions of accuracy against all others, above a
+half by chance. A recording is the median of {result["timed_recordings"]} without decoding ({result["machine"]}). Peers
+learn in few epochs and as their sources tell, without the augmentation and the AudioSet weights that ours have: this
+compares systems as they are described, not ideas at their best.
+""" + (f"\nLeft out:\n\n{left_out}" if left_out else "")
 
 
 def _robustness(results: list[dict[str, Any]]) -> str:

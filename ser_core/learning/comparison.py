@@ -1,5 +1,6 @@
 """Whether one model is better than another: the difference on the recordings that both were tested on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,17 +50,29 @@ def paired_difference(one: Predictions, other: Predictions) -> PairedDifference:
     if not both:
         raise SettingsRefused("No recording was tested with both models; choose models of the same split.")
     one, other = one.of(np.array(both)), other.of(np.array([place[one.sha256[number]] for number in both]))
+    gains = np.subtract(*uars_over_speakers([one, other]))
+    low, high = np.percentile(gains[1:], [2.5, 97.5])
+    return PairedDifference(float(gains[0]), (float(low), float(high)), len(both), len(set(one.speakers)))
+
+
+def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:
+    """Return the UAR, mean over corpora, of tables of the same recordings in the same order.
+
+    Returns
+    -------
+    ndarray of shape (tables, 1 + RESAMPLES)
+        As it is, then over sets of speakers drawn with replacement within each corpus, the same for all tables.
+    """
     rng = np.random.default_rng(SEED)
-    gains, spreads = [], []
-    for corpus in sorted(set(one.corpora)):
-        here = np.array(one.corpora) == corpus
-        names, speaker_of = np.unique(np.array(one.speakers)[here], return_inverse=True)
+    first = tables[0]
+    of_corpora = []
+    for corpus in sorted(set(first.corpora)):
+        here = np.array(first.corpora) == corpus
+        names, speaker_of = np.unique(np.array(first.speakers)[here], return_inverse=True)
         drawn = rng.integers(len(names), size=(RESAMPLES, len(names)))
-        uars = [_uars(model.of(here), speaker_of, np.vstack([np.arange(len(names)), drawn])) for model in (one, other)]
-        gains.append(uars[0][0] - uars[1][0])
-        spreads.append(uars[0][1:] - uars[1][1:])
-    low, high = np.percentile(np.mean(spreads, axis=0), [2.5, 97.5])
-    return PairedDifference(float(np.mean(gains)), (float(low), float(high)), len(both), len(set(one.speakers)))
+        sets = np.vstack([np.arange(len(names)), drawn])
+        of_corpora.append([_uars(table.of(here), speaker_of, sets) for table in tables])
+    return np.mean(of_corpora, axis=0)
 
 
 def _uars(predictions: Predictions, speaker_of: np.ndarray, drawn: np.ndarray) -> np.ndarray:

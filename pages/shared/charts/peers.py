@@ -1,0 +1,43 @@
+"""How models do beside each other."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from pages.shared.charts import axes
+from pages.shared.names import in_chart
+from ser_core.networks import NETWORKS
+
+OURS, PEERS = "#0072B2", "#7F7F7F"
+
+
+def uar_chart(models: dict[str, Any]) -> go.Figure:
+    """Draw the UAR of models with its interval, in their order; those of our own networks in colour."""
+    names = list(models)
+    figure = go.Figure()
+    for words, colour, ours in (("ours", OURS, True), ("peers", PEERS, False)):
+        chosen = [name for name in names if (models[name]["architecture"] in NETWORKS) == ours]
+        uars = [100 * models[name]["uar"] for name in chosen]
+        lows, highs = zip(*(models[name]["interval"] for name in chosen), strict=True) if chosen else ((), ())
+        figure.add_trace(
+            go.Scatter(
+                x=uars,
+                y=[in_chart(name) for name in chosen],
+                name=words,
+                mode="markers+text",
+                text=[f"{uar:.1f}" for uar in uars],
+                textposition="top center",
+                marker={"color": colour, "size": 10, "symbol": "circle" if ours else "diamond"},
+                error_x={
+                    "array": [100 * high - uar for high, uar in zip(highs, uars, strict=True)],
+                    "arrayminus": [uar - 100 * low for low, uar in zip(lows, uars, strict=True)],
+                    "thickness": 1.5,
+                },
+                hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+            )
+        )
+    chance = 100 / len(next(iter(models.values()))["recall"])
+    figure.add_vline(chance, line={"dash": "dash", "color": axes.GREY}, annotation_text="chance")
+    figure.update_xaxes(title="UAR, mean over corpora (%)", showgrid=True, gridcolor=axes.GREY, zeroline=False)
+    figure.update_yaxes(categoryorder="array", categoryarray=[in_chart(name) for name in reversed(names)])
+    return axes.sized(figure, 110 + 30 * len(names)).update_layout(legend={"orientation": "h", "y": 1.04})

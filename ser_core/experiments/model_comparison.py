@@ -1,0 +1,193 @@
+"""Models beside each other, on recordings that none of them heard: figures, size, and what they cost."""
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ser_core.audio import read_recording
+from ser_core.baselines import ESTIMATOR_BASELINES
+from ser_core.checkpoint import (
+    FOLDS_TABLE,
+    ONNX,
+    TEST_TABLE,
+    find_model,
+    load_model,
+    load_network,
+    model_names,
+    read_card,
+)
+from ser_core.classifier import Classifier
+from ser_core.corpora import read_corpus
+from ser_core.errors import SerError, SettingsRefused
+from ser_core.explanation.relevance import Progress
+from ser_core.learning.comparison import PairedDifference, paired_difference, uars_over_speakers
+from ser_core.learning.predictions import Predictions, all_figures, read_predictions
+from ser_core.pipeline import listen
+from ser_core.recording import Recording
+from ser_core.settings import AnalysisSettings
+
+#: What the cards of a split begin with; of folds the first, which every model has.
+SPLITS = {"speaker": "speaker-disjoint, fold 1 of", "random": "random", "corpus": "corpus-disjoint"}
+TIMED_RECORDINGS, SEED = 20, 0
+
+
+def compare_models(
+    names: Sequence[str] | None, split: str, corpora: dict[str, str], progress: Progress
+) -> dict[str, Any]:
+    """Return what each model reaches in the same test, how large it is, and how long it learnt and takes to answer.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        The first is what the others are compared with. None: all that are shipped; what cannot be compared is left out.
+    split : {"speaker", "random", "corpus"}
+        How the test was kept apart from training.
+    corpora : dict of str to str
+        Where recordings lie that the answers are timed on; nothing is timed where there are none.
+
+    Returns
+    -------
+    dict
+        `split`, `recordings`, `speakers`, `machine`, `timed_recordings`, `left_out` (reasons by name) and `models`: of
+        each its `uar` (mean over `corpora`, whose own are there by name), `accuracy`, `macro_average_accuracy`, `auroc`
+        and `recall` by emotion of all corpora together, `interval` of the UAR, `gain` and `gain_interval` of the first
+        minus it, `folds` (None, or `count`, `uar` and `interval` of all that it was trained on), `numbers` that it has
+        learnt, `training_seconds`, `learnt_from` and `milliseconds`, the median of a recording, decoding left out.
+
+    Raises
+    ------
+    SettingsRefused
+        If a model that was named cannot be compared, or fewer than two are left.
+    """
+    wanted = list(names or model_names())
+    if not wanted:
+        raise SettingsRefused("No model is shipped here. Train some, or name the folders of two with --models.")
+    tables, left_out = {}, {}
+    for name in wanted:
+        try:
+            tables[name] = _tested(name, split, next(iter(tables.values()), None))
+        except SerError as refusal:
+            if names:
+                raise
+            left_out[name] = str(refusal)
+    if len(tables) < 2:
+        raise SettingsRefused(
+            f"{len(tables)} of {len(wanted)} models can be compared; two are needed that were tested with the "
+            f"{split} split. " + " ".join(left_out.values())
+        )
+    first = next(iter(tables.values()))
+    recordings = _some_of(corpora)
+    resampled = uars_over_speakers(list(tables.values()))
+    models = {}
+    for done, (name, table) in enumerate(tables.items()):
+        progress(done / len(tables), f"Model {done + 1} of {len(tables)}: {name}")
+        models[name] = (
+            _figures(table)
+            | {"interval": _interval(resampled[done])}
+            | _gain(paired_difference(first, table))
+            | _over_folds(find_model(name))
+            | {"milliseconds": _milliseconds(load_model(name), recordings)}
+            | _cost(find_model(name))
+        )
+    return {
+        "split": read_card(find_model(next(iter(tables))))["split"],
+        "recordings": len(first.labels),
+        "speakers": len(set(first.speakers)),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "timed_recordings": len(recordings),
+        "left_out": left_out,
+        "models": models,
+    }
+
+
+def _tested(name: str, split: str, first: Predictions | None) -> Predictions:
+    """Return a model's own test, its rows in the order of the first one's."""
+    folder = find_model(name)
+    words = str(read_card(folder).get("split", ""))
+    if not words.startswith(SPLITS[split]):
+        raise SettingsRefused(f"{folder.name} was tested another way ({words or 'its card does not say how'}).")
+    table = read_predictions(folder / TEST_TABLE)
+    if first is None:
+        return table
+    if table.emotions != first.emotions:
+        raise SettingsRefused(f"{folder.name} tells other emotions apart ({', '.join(table.emotions)}).")
+    place = {sha256: number for number, sha256 in enumerate(table.sha256)}
+    if set(place) != set(first.sha256):
+        raise SettingsRefused(f"{folder.name} was tested on other recordings. Train it with the same corpora and fold.")
+    return table.of(np.array([place[sha256] for sha256 in first.sha256]))
+
+
+def _figures(table: Predictions) -> dict[str, Any]:
+    figures = all_figures(table)
+    return {
+        "uar": figures["mean_over_corpora_uar"],
+        "corpora": {corpus: own["uar"] for corpus, own in figures["corpora"].items()},
+        **{name: figures["pooled"][name] for name in ("accuracy", "recall")},
+        **{name: figures[name] for name in ("macro_average_accuracy", "auroc")},
+    }
+
+
+def _interval(uars: np.ndarray) -> list[float]:
+    return [float(q) for q in np.percentile(uars[1:], [2.5, 97.5])]
+
+
+def _gain(difference: PairedDifference) -> dict[str, Any]:
+    return {"gain": difference.gain, "gain_interval": list(difference.interval)}
+
+
+def _over_folds(folder: Path) -> dict[str, Any]:
+    if not (folder / FOLDS_TABLE).is_file():
+        return {"folds": None}
+    (uars,) = uars_over_speakers([read_predictions(folder / FOLDS_TABLE)])
+    count = read_card(folder)["cross_validation"]["folds"]
+    return {"folds": {"count": count, "uar": float(uars[0]), "interval": _interval(uars)}}
+
+
+def _cost(folder: Path) -> dict[str, Any]:
+    card = read_card(folder)
+    baseline = ESTIMATOR_BASELINES.get(card["architecture"])
+    return {
+        "architecture": card["architecture"],
+        "numbers": _count_onnx(folder / ONNX) if (folder / ONNX).is_file() else _count_network(folder),
+        "training_seconds": sum(e.get("seconds", 0.0) for stage in card.get("history", {}).values() for e in stage),
+        "learnt_from": baseline and baseline.LEARNS_FROM,
+    }
+
+
+def _count_network(folder: Path) -> int:
+    return sum(parameter.numel() for parameter in load_network(folder)[0].parameters())
+
+
+def _count_onnx(file: Path) -> int:
+    """Return how many numbers an ONNX file holds: tensors, and what trees and support vectors consist of."""
+    graph = onnx.load(file, load_external_data=False).graph
+    tensors = sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
+    return tensors + sum(len(attribute.floats) for node in graph.node for attribute in node.attribute)
+
+
+def _some_of(corpora: dict[str, str]) -> list[Recording]:
+    """Return recordings drawn evenly over the corpora."""
+    rng, recordings = np.random.default_rng(SEED), []
+    for name, folder in corpora.items():
+        items = read_corpus(name, folder).recordings
+        places = rng.permutation(len(items))[: -(-TIMED_RECORDINGS // len(corpora))]
+        recordings += [read_recording(items[place].path) for place in places]
+    return recordings
+
+
+def _milliseconds(classifier: Classifier, recordings: Sequence[Recording]) -> float | None:
+    if not recordings:
+        return None
+    settings, taken = AnalysisSettings(), []
+    listen(recordings[0], classifier, settings)  # the first call prepares what later ones use
+    for recording in recordings:
+        began = time.perf_counter()
+        listen(recording, classifier, settings)
+        taken.append(time.perf_counter() - began)
+    return round(1000 * float(np.median(taken)), 2)
