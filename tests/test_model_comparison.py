@@ -177,7 +177,7 @@ def test_all_that_are_shipped_are_on_the_page_of_results_and_what_is_not_says_wh
     write_result(COMPARISON, result | {"left_out": {"six": "six tells other emotions apart."}}, models)
     assert read_result(COMPARISON, models)["models"]["other"]["gain"] == 0.0
     text = results_page.write_results_page(models).read_text()
-    (line,) = (line for line in text.splitlines() if line.startswith("| other | ") and "after yamnet" in line)
+    (line,) = (line for line in text.splitlines() if line.startswith("| other | ") and "min, yamnet with it" in line)
     assert f"{100 * result['models']['yamnet']['uar']:.1f} %" in line
     assert "+0.0 points (+0.0 to +0.0)" in line
     assert "- six tells other emotions apart." in text

@@ -20,6 +20,7 @@ from pages.shared.judgement_section import BADGES
 from pages.shared.names import in_markdown
 from ser_core.audio import read_recording
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
+from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
 from ser_core.emotions import COLOURS, EMOTION_SETS
@@ -784,26 +785,53 @@ def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that
     monkeypatch.delenv("SER_CORPORA", raising=False)
     app = experiments_of({"robustness-other": robustness_result(0.6)}, own_models)
     assert len(figures_of(app)) == 1
-    assert words(app).count("No figures yet") == 3
+    assert words(app).count("No figures yet") == 4
     assert ["No figures yet" in expander.label for expander in app.tabs[1].expander] == [True]
     lines = [line for code in app.tabs[1].code for line in code.value.splitlines()]
-    assert [line.partition("python -m ser_core experiment ")[2].partition(" --corpus")[0] for line in lines] == [
-        "selection --network vggish",
-        "selection --network yamnet",
-        "selection --network fusion",
-        "bands",
-        "branches",
-        "robustness --model fusion-made-up",
+    assert [line.partition("python -m ser_core ")[2].partition(" --corpus")[0] for line in lines] == [
+        "compare --models all --split speaker",
+        "experiment selection --network vggish",
+        "experiment selection --network yamnet",
+        "experiment selection --network fusion",
+        "experiment bands",
+        "experiment branches",
+        "experiment robustness --model fusion-made-up",
     ]
     parser = argparse.ArgumentParser()
-    experiment_command.add(parser.add_subparsers())
+    subcommands = parser.add_subparsers()
+    experiment_command.add(subcommands)
+    compare_command.add(subcommands)
     for line in lines:
         assert parser.parse_args(shlex.split(line)[3:]).corpus == [("NAME", "FOLDER")]
 
 
+def compared(uar: float, **more) -> dict:
+    interval = [uar - 0.05, uar + 0.05]
+    recall = dict.fromkeys(CORE4, uar)
+    figures = {"uar": uar, "corpora": {"emodb": uar}, "accuracy": uar, "recall": recall, "interval": interval}
+    cost = {"numbers": 1_500_000, "training_seconds": 90, "learnt_from": None, "milliseconds": 12.3, "folds": None}
+    rest = {"gain": 0.7 - uar, "gain_interval": [0.6 - uar, 0.8 - uar], "macro_average_accuracy": 0.9, "auroc": None}
+    return figures | cost | rest | {"architecture": "yamnet"} | more
+
+
+def test_models_are_drawn_beside_each_other_best_first_ours_apart_from_peers(own_models):
+    models = {"other": compared(0.7), "forest": compared(0.5, architecture="cnn_forest", learnt_from="cnn_dense")}
+    split = {"split": "speaker-disjoint", "recordings": 8, "speakers": 4, "machine": "x", "timed_recordings": 4}
+    result = split | {"models": dict(reversed(models.items())), "left_out": {"six": "six tells <b>others</b> apart."}}
+    app = experiments_of({"models": result}, own_models)
+    ours, peers = figures_of(app)[0]["data"]
+    assert (ours["y"], numbers(ours["x"]), numbers(ours["error_x"]["array"])) == (["other"], [70], [5])
+    assert (peers["y"], numbers(peers["x"])) == (["forest"], [50])
+    table = app.tabs[1].dataframe[0].value
+    assert table["model"].tolist() == ["other", "forest"]
+    assert table["behind"].tolist()[1] == "+20.0 (+10.0 to +30.0)"
+    assert (table["training"][1], table["after"][1], table["milliseconds"][1]) == (1.5, "cnn_dense", 12.3)
+    assert f"Without six: {in_markdown('six tells <b>others</b> apart.')}" in words(app)
+
+
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"emotions": {"furious": 1}}', '"words"'])
 def test_a_damaged_experiment_is_refused_in_one_sentence_and_the_others_are_shown(content, own_models):
-    results = {name: {} for name in ("bands", "branches", "selection-yamnet", "robustness-other")}
+    results = {name: {} for name in ("models", "bands", "branches", "selection-yamnet", "robustness-other")}
     folder, _ = own_models
     app = experiments_of(results | {"robustness-fusion-made-up": robustness_result(0.6)}, own_models)
     for name in results:
@@ -811,7 +839,7 @@ def test_a_damaged_experiment_is_refused_in_one_sentence_and_the_others_are_show
     app.run()
     assert not app.exception
     assert [error.value.partition(r"\.json is damaged")[0] for error in app.error] == [
-        in_markdown(name) for name in ("selection-yamnet", "bands", "branches", "robustness-other")
+        in_markdown(name) for name in ("models", "selection-yamnet", "bands", "branches", "robustness-other")
     ]
     assert len(figures_of(app)) == 1
 
@@ -896,6 +924,20 @@ def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
     assert (asked.network, asked.emotions, asked.preset, asked.fold) == ("fusion", "six", "paper", "all")
     assert (asked.warm_start, asked.epochs, asked.resume) == ("fusion", 7, False)
     assert ["Whom fusion has heard is left out of every test" in warning.value for warning in app.warning] == [True]
+
+
+def test_a_peer_is_trained_as_any_network_and_an_estimator_without_a_network_begins_as_nothing(form_of_training):
+    app, returned = form_of_training
+    app.selectbox(key="train_network").select("resnet").run()
+    app.number_input(key="train_epochs").set_value(3).run()
+    assert not app.exception
+    assert (parsed(returned[-1]).network, parsed(returned[-1]).epochs) == ("resnet", 3)
+    assert app.selectbox(key="train_begin").options[0] == "by chance"
+    app.selectbox(key="train_network").select("mfcc_svm").run()
+    assert not app.exception
+    assert app.selectbox(key="train_begin").options == ["by chance"]
+    assert app.number_input(key="train_epochs").disabled
+    assert (parsed(returned[-1]).network, parsed(returned[-1]).epochs) == ("mfcc_svm", None)
 
 
 def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_command(form_of_training):

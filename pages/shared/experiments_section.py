@@ -12,7 +12,10 @@ from pages.shared.charts import experiments as charts
 from pages.shared.comparison_section import points, side_of_zero
 from pages.shared.experiment_file import command, read_result_drawn, show_missing
 from pages.shared.names import in_markdown
+from ser_core.checkpoint import find_model, read_card
+from ser_core.errors import SerError
 from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
+from ser_core.networks import NETWORKS
 
 CONFIG = {"displayModeBar": False}
 #: What a rank correlation of two maps says, from which value on.
@@ -179,13 +182,20 @@ def show_robustness(models: Sequence[str]) -> None:
     missing = {
         model: command("experiment robustness", f"--model {shlex.quote(model)}")
         for model in models
-        if model not in found
+        if model not in found and _is_ours(model)
     }
     if found:
         st.plotly_chart(charts.robustness_chart(found), config=CONFIG)
         splits = [f"{in_markdown(model)}: {in_markdown(result['split'])}" for model, result in found.items()]
         st.caption("  \n".join(splits))
     show_missing(missing, len(names))
+
+
+def _is_ours(model: str) -> bool:
+    try:
+        return read_card(find_model(model)).get("architecture") in NETWORKS
+    except SerError:
+        return False
 
 
 def _robustness(result: dict[str, Any]) -> tuple[str, go.Figure]:

@@ -72,6 +72,6 @@ def _columns(first: str) -> dict[str, Any]:
         "AUROC": number("AUROC", format="%.3f", help="Mean over emotions of the area under the ROC curve."),
         "numbers": number("Numbers learnt", format="%.2f M"),
         "training": number("Training", format="%.1f min", help="On the machine that they were trained on."),
-        "after": st.column_config.TextColumn("Learns from", help="The model that must have been trained before it."),
+        "after": st.column_config.TextColumn("Learns from", help="The network whose training is part of its own."),
         "milliseconds": number("A recording", format="%.0f ms", help=HEARD),
     }

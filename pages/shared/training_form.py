@@ -8,13 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import MODELS, find_model, model_names, read_card
+from ser_core.checkpoint import ARCHITECTURES, MODELS, find_model, model_names, read_card
 from ser_core.corpora import READERS
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.learning.starting_weights import YAMNET_WEIGHTS
-from ser_core.learning.training_plan import SPLITS, TrainingPlan
-from ser_core.networks import NETWORKS
+from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan
 
 FOLDS = 5
 ALL_FOLDS = "all"
@@ -62,7 +61,14 @@ def corpus_folders() -> dict[str, str]:
 def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
     """Ask what to train on these corpora; return the command's arguments, or None where something is missing."""
     left, middle, right = st.columns(3)
-    network = left.selectbox("Network", list(NETWORKS), format_func=NETWORK_WORDS.get, index=2, key="train_network")
+    network = left.selectbox(
+        "Network",
+        TRAINABLE,
+        format_func=lambda name: NETWORK_WORDS.get(name, f"{name} (a peer)"),
+        index=TRAINABLE.index("yamnet"),
+        key="train_network",
+        help="Peers are the systems that the paper stands on, and networks of your own.",
+    )
     emotions = middle.selectbox(
         "What is told apart", list(EMOTION_SETS), format_func=EMOTION_WORDS.get, key="train_emotions"
     )
@@ -80,7 +86,7 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
     more = _more(network, preset, fold)
     if not folders or not all(folders.values()):
         return None
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in NETWORKS:
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in TRAINABLE:
         st.info("Give the model a name of letters, digits, - and _, other than those of the shipped models.")
         return None
     corpora = [word for corpus, folder in folders.items() for word in ("--corpus", f"{corpus}={folder}")]
@@ -111,18 +117,21 @@ def _fold(place: DeltaGenerator, split: str, corpora: list[str]) -> str:
 def _more(network: str, preset: str, fold: str) -> list[str]:
     """Ask what is rarely changed; return the arguments."""
     plan = TrainingPlan({}, network=network, preset=preset)
-    branches = [stage for stage in plan.stages if stage in NETWORKS]
+    branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
     audioset = bool(os.environ.get(YAMNET_WEIGHTS))
-    nothing = "AudioSet's weights" if audioset else "the shipped YAMNet"
+    nothing = "by chance"
+    if "yamnet" in branches:
+        nothing = "AudioSet's weights" if audioset else "the shipped YAMNet"
     with st.expander("More", icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         begin = left.selectbox(
             "Begin as",
-            [None, *(model for model in model_names() if set(branches) <= _branches_of(model))],
+            [None, *(model for model in model_names() if branches and set(branches) <= _branches_of(model))],
             format_func=lambda model: model or nothing,
             key="train_begin",
             help="A model that has these branches, to go on from; whom it has heard is left out of the test. Otherwise "
-            f"YAMNet begins as {nothing}, and VGGish by chance unless SER_VGGISH_WEIGHTS names its weights.",
+            "YAMNet begins as AudioSet's weights or the shipped model, VGGish as the weights that SER_VGGISH_WEIGHTS "
+            "names, and all else by chance.",
         )
         epochs = middle.number_input(
             "Epochs",
@@ -131,6 +140,7 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
             value=None,
             placeholder=", ".join(f"{plan.settings_of(branch).epochs} of {branch}" for branch in branches),
             key="train_epochs",
+            disabled=not branches,
             help="Of each branch. Empty: as *How it learns* says.",
         )
         resume = right.toggle("Go on where an earlier run stopped", True, key="train_resume")
@@ -143,7 +153,7 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
         )
     return [
         *(["--warm-start", begin] if begin else []),
-        *(["--epochs", str(epochs)] if epochs else []),
+        *(["--epochs", str(epochs)] if epochs and branches else []),
         *(["--resume"] if resume else []),
     ]
 

@@ -92,7 +92,7 @@ def _comparison(result: dict[str, Any]) -> str:
             _percent(m["macro_average_accuracy"]),
             "-" if m["auroc"] is None else f"{m['auroc']:.3f}",
             f"{m['numbers'] / 1e6:.2f} M",
-            f"{m['training_seconds'] / 60:.1f} min" + (f", after {m['learnt_from']}" if m["learnt_from"] else ""),
+            f"{m['training_seconds'] / 60:.1f} min" + (f", {m['learnt_from']} with it" if m["learnt_from"] else ""),
             "-" if m["milliseconds"] is None else f"{m['milliseconds']:.0f} ms",
         ]
         for name, m in sorted(result["models"].items(), key=lambda of: -of[1]["uar"])
