@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -38,6 +39,8 @@ LEAST_CPU_S, LEAST_TIMES_REAL_TIME = 30, 20
 LONGEST_SILENCE_S = 30.0
 #: How many processes wait for a next file.
 MOST_KEPT = 2
+#: How many decode at once. Who uploads while so many do waits: twenty that start together starve each other.
+MOST_AT_ONCE = 4
 
 BLOCK_SAMPLES = 2**14
 LARGEST_READ = 2**15
@@ -65,16 +68,17 @@ def decoded_apart(file: BinaryIO, name: str, limits: AudioLimits, from_s: float 
     RecordingTooLong
         As there.
     """
-    process = _taken() or _Process()
-    try:
-        warnings: list[str] = []
-        rate = process.begin(file, name, limits, from_s)
-        yield Sound(rate, process.blocks(warnings), warnings)
-    finally:
-        if process.unharmed and len(_kept) < MOST_KEPT:
-            _kept.append(process)
-        else:
-            process.end()
+    with _places:
+        process = _taken() or _Process()
+        try:
+            warnings: list[str] = []
+            rate = process.begin(file, name, limits, from_s)
+            yield Sound(rate, process.blocks(warnings), warnings)
+        finally:
+            if process.unharmed and len(_kept) < MOST_KEPT:
+                _kept.append(process)
+            else:
+                process.end()
 
 
 class _Process:
@@ -168,7 +172,17 @@ class _Process:
 
 
 _kept: list[_Process] = []
-os.register_at_fork(after_in_child=_kept.clear)
+_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+def _begin_anew() -> None:
+    """What a process was forked from decodes there, not here."""
+    global _places
+    _kept.clear()
+    _places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _taken() -> _Process | None:

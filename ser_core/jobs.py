@@ -1,7 +1,8 @@
 """Work that takes longer than a second: one queue for the machine, which outlives the page that asked.
 
 Work is a function of `progress(fraction, text)` and `cancelled()`. People take turns: who has waited longest since
-their last job began goes first, so that one person's ten jobs do not stand before another's one.
+their last job began goes first, so that one person's ten jobs do not stand before another's one. Quick work, which
+takes a fraction of a second, goes before all other: a verdict does not wait for everybody's maps.
 """
 
 import logging
@@ -99,12 +100,13 @@ class Jobs:
         self._most_waiting, self._most_waiting_of_one = most_waiting, most_waiting_of_one
         self._most_kept_of_one = most_kept_of_one
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
-        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
+        #: The quick lane and the other one: of each owner what waits.
+        self._lanes: dict[bool, OrderedDict[str, deque[Job]]] = {True: OrderedDict(), False: OrderedDict()}
         self._running: Job | None = None
         self._changed = threading.Condition()
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
-    def submit(self, owner: str, key: Hashable, title: str, work: Work) -> Job:
+    def submit(self, owner: str, key: Hashable, title: str, work: Work, *, quick: bool = False) -> Job:
         """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
 
         Where too much is waiting, a job is returned that has failed already and says so. It is not remembered: who
@@ -119,15 +121,15 @@ class Jobs:
                 job._refuse(refusal)
                 return job
             self._jobs[owner, key] = job
-            self._waiting.setdefault(owner, deque()).append(job)
+            self._lanes[quick].setdefault(owner, deque()).append(job)
             self._forget_oldest(owner)
             self._changed.notify()
             return job
 
     def _too_much_waits(self, owner: str) -> str | None:
-        if len(self._waiting.get(owner, ())) >= self._most_waiting_of_one:
+        if sum(len(lane.get(owner, ())) for lane in self._lanes.values()) >= self._most_waiting_of_one:
             return f"{self._most_waiting_of_one} of your jobs are waiting already. Wait for one, or stop it."
-        if sum(map(len, self._waiting.values())) >= self._most_waiting:
+        if sum(len(queue) for lane in self._lanes.values() for queue in lane.values()) >= self._most_waiting:
             return f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes."
         return None
 
@@ -143,13 +145,14 @@ class Jobs:
         """Ask a job to stop; one that has not begun never will."""
         with self._changed:
             job._cancelled.set()
-            queue = self._waiting.get(job.owner)
-            if queue is not None and job in queue:
-                queue.remove(job)
-                if not queue:
-                    del self._waiting[job.owner]
-                job.state = "cancelled"
-                job._end()
+            for lane in self._lanes.values():
+                queue = lane.get(job.owner, ())
+                if job in queue:
+                    queue.remove(job)
+                    if not queue:
+                        del lane[job.owner]
+                    job.state = "cancelled"
+                    job._end()
 
     def drop(self, job: Job) -> None:
         """Forget a job, so that the same key may be submitted anew; one that still runs is cancelled."""
@@ -161,16 +164,19 @@ class Jobs:
     def withdraw(self, owner: str, kinds: Collection[Hashable]) -> None:
         """Drop what an owner has waiting of some kinds, which are the first parts of keys; what runs goes on."""
         with self._changed:
-            for job in list(self._waiting.get(owner, ())):
+            for job in [job for lane in self._lanes.values() for job in lane.get(owner, ())]:
                 if isinstance(job.key, tuple) and job.key[0] in kinds:
                     self.drop(job)
 
     def place(self, job: Job) -> int:
         """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
         with self._changed:
-            queues = [list(queue) for queue in self._waiting.values()]
             order = [
-                queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)
+                queue[turn]
+                for lane in self._lanes.values()
+                for turn in range(max(map(len, lane.values()), default=0))
+                for queue in lane.values()
+                if turn < len(queue)
             ]
             return order.index(job) + (self._running is not None) if job in order else 0
 
@@ -184,11 +190,12 @@ class Jobs:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting))
-                owner, queue = self._waiting.popitem(last=False)
+                self._changed.wait_for(lambda: any(self._lanes.values()))
+                lane = self._lanes[True] or self._lanes[False]
+                owner, queue = lane.popitem(last=False)
                 job = self._running = queue.popleft()
                 if queue:
-                    self._waiting[owner] = queue  # behind everyone else
+                    lane[owner] = queue  # behind everyone else
             job._run()
             with self._changed:
                 self._running = None

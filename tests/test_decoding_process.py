@@ -3,6 +3,8 @@
 import io
 import os
 import signal
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,24 @@ def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
     data = encoded(make_voice(60.0, 16_000))
     assert len(data) > decoding_process.SMALL_BYTES
     np.testing.assert_array_equal(sound_of(decoded_apart, data)[1], sound_of(decoded, data)[1])
+
+
+def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
+    data, ended = encoded(voice), threading.Event()
+
+    def decode_too() -> None:
+        sound_of(decoded_apart, data)
+        ended.set()
+
+    with ExitStack() as stack:
+        for _ in range(decoding_process.MOST_AT_ONCE):
+            stack.enter_context(decoded_apart(io.BytesIO(data), "voice", AudioLimits()))
+        one_more = threading.Thread(target=decode_too)
+        one_more.start()
+        assert not ended.wait(1)
+        assert kept_ids() == []
+    assert ended.wait(30)
+    one_more.join()
 
 
 def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other(voice):

@@ -42,7 +42,7 @@ def ended(*jobs_to_end) -> None:
         assert job.ended.wait(PATIENCE_S)
 
 
-def submit_noting(jobs: Jobs, order: list, owner: str, *keys):
+def submit_noting(jobs: Jobs, order: list, owner: str, *keys, quick: bool = False):
     """Submit work that notes its key in `order` and returns it."""
 
     def noting(key):
@@ -52,7 +52,37 @@ def submit_noting(jobs: Jobs, order: list, owner: str, *keys):
 
         return work
 
-    return [jobs.submit(owner, key, str(key), noting(key)) for key in keys]
+    return [jobs.submit(owner, key, str(key), noting(key), quick=quick) for key in keys]
+
+
+def test_quick_work_goes_before_all_other_in_turns_and_the_places_say_so(jobs):
+    gate, running = at_work(jobs)
+    order = []
+    slow = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
+    quick = submit_noting(jobs, order, "cy", "cy 1", "cy 2", quick=True)
+    quick += submit_noting(jobs, order, "ann", "ann quick", quick=True)
+    assert [jobs.place(job) for job in (*slow, *quick)] == [4, 6, 5, 1, 3, 2]
+    gate.may_end.set()
+    ended(running, *slow, *quick)
+    assert order == ["cy 1", "ann quick", "cy 2", "ann 1", "bea 1", "ann 2"]
+
+
+def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
+    jobs = Jobs(most_waiting_of_one=2)
+    gate, running = at_work(jobs)
+    order = []
+    (kept,) = submit_noting(jobs, order, "ann", ("listen", 1))
+    (stopped,) = submit_noting(jobs, order, "ann", ("listen", 2), quick=True)
+    (refused,) = submit_noting(jobs, order, "ann", ("listen", 3), quick=True)
+    assert "2 of your jobs are waiting already" in refused.refusal
+    jobs.cancel(stopped)
+    assert stopped.state == "cancelled"
+    (withdrawn,) = submit_noting(jobs, order, "ann", ("judge", 4), quick=True)
+    jobs.withdraw("ann", {"judge"})
+    assert withdrawn.state == "cancelled"
+    gate.may_end.set()
+    ended(running, kept)
+    assert order == [("listen", 1)]
 
 
 def test_result_and_state_are_there_when_the_job_has_ended(jobs):

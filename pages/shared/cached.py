@@ -68,6 +68,7 @@ def listening(recording: Recording, classifier: Classifier, settings: AnalysisSe
         ("listen", recording.sha256, classifier.sha256, asked),
         "Listening",
         lambda progress, cancelled: listen(recording, classifier, asked, progress, cancelled),
+        quick=True,
     )
 
 
@@ -91,6 +92,7 @@ def explaining(heard: Job, method: str, classifier: Classifier, settings: Analys
         _explaining_key(analysis, method, settings),
         method,
         lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
+        quick=method == "grad_cam",
     )
 
 
