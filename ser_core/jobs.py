@@ -187,6 +187,15 @@ class Jobs:
                 if about is None or (isinstance(job.key, tuple) and about in job.key):
                     self.drop(job)
 
+    def close(self, patience_s: float = 5.0) -> None:
+        """Stop all work, and wait a while for what runs: a process that ends within torch's threads is aborted."""
+        with self._changed:
+            for job in list(self._jobs.values()):
+                self.cancel(job)
+            running = self._running
+        if running is not None:
+            running.ended.wait(patience_s)
+
     def _work(self) -> None:
         while True:
             with self._changed:

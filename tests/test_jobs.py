@@ -67,6 +67,22 @@ def test_quick_work_goes_before_all_other_in_turns_and_the_places_say_so(jobs):
     assert order == ["cy 1", "ann quick", "cy 2", "ann 1", "bea 1", "ann 2"]
 
 
+def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
+    def until_cancelled(progress, cancelled):
+        began.set()
+        while not cancelled():
+            pass
+        raise Cancelled("Stopped.")
+
+    began, order = threading.Event(), []
+    running = jobs.submit("ann", "key", "Working", until_cancelled)
+    assert began.wait(PATIENCE_S)
+    waiting = submit_noting(jobs, order, "bea", "bea 1")
+    jobs.close(PATIENCE_S)
+    assert [job.state for job in (running, *waiting)] == ["cancelled", "cancelled"]
+    assert order == []
+
+
 def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
     jobs = Jobs(most_waiting_of_one=2)
     gate, running = at_work(jobs)

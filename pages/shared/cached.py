@@ -3,6 +3,7 @@
 What is made of a visit's recordings is kept for that visit, and goes when it ends.
 """
 
+import atexit
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -38,7 +39,9 @@ def model(name: str) -> Classifier:
 
 @st.cache_resource
 def jobs() -> Jobs:
-    return Jobs()
+    queue = Jobs()
+    atexit.register(queue.close)
+    return queue
 
 
 @st.cache_resource
