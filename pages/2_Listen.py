@@ -4,8 +4,10 @@ import streamlit as st
 
 from pages.shared import audible_section, cached, focus_section, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
+from pages.shared.names import in_markdown
 from pages.shared.player import player
 from ser_core.explanation import explainers_of
+from ser_core.explanation.grad_cam import without_maps
 from ser_core.focus import focus_in_words, focus_level
 from ser_core.overview_picture import METHOD_NAMES
 
@@ -22,6 +24,8 @@ method = st.segmented_control(
     required=True,
     **session.widget("explainer", session.choice("explainer")),
 )
+if not chosen.classifier.layers:
+    st.caption(in_markdown(without_maps(chosen.classifier)))
 analysis, explanation = waiting.explained_by(method, chosen, listening)
 st.html(verdict_html(analysis))
 focus_section.sliders()

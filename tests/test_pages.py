@@ -1166,7 +1166,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
     ("page", "said"),
     [
         ("app.py", "heard in the recording as a whole"),
-        ("pages/2_Listen.py", "LIME"),
+        ("pages/2_Listen.py", "it has no feature map whose gradient could be taken"),
         ("pages/4_Select.py", "theirs hears a recording as a whole"),
     ],
 )
