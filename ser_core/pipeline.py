@@ -92,6 +92,19 @@ def listen(
     )
 
 
+def asked_of(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
+    """Return what was heard, asked of another emotion; nothing is heard anew, and nothing is explained yet.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model does not know the emotion, or the stretch is not in the recording.
+    """
+    place = emotion_index(emotion, analysis.emotions)
+    stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, place, analysis.spectrogram, settings)
+    return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=())
+
+
 def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
     """Cut a spectrogram and select its segments, once; every perturbation of it keeps this selection."""
     values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)

@@ -18,7 +18,7 @@ STAGES = {
     **dict.fromkeys(("networks", "baselines", "scores", "classifier", "onnx_classifier", "checkpoint"), "3"),
     "learning": "4a",
     "explanation": "4b",
-    **dict.fromkeys(("timeline", "timeline_curves"), "5"),
+    **dict.fromkeys(("timeline", "timeline_curves", "model_agreement"), "5"),
     **dict.fromkeys(
         ("profile", "focus", "region_audio", "audible_focus", "verdict", "words", "focus_table", "annotations"), "5"
     ),

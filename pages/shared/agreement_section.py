@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ser_core.analysis import Explanation
-from ser_core.explanation.agreement import agreement
+from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
 from ser_core.overview_picture import METHOD_NAMES
 
 HELP = """
@@ -37,7 +37,7 @@ def in_words(correlation: float, overlap: float) -> str:
     """Say what a rank correlation and an overlap mean; NaN where a map is the same everywhere."""
     if np.isnan(correlation):
         return "one of them is the same everywhere"
-    for least, words in ((0.6, "agree well"), (0.3, "agree in part"), (-0.2, "hardly agree")):
+    for least, words in ((AGREE_WELL, "agree well"), (AGREE_IN_PART, "agree in part"), (HARDLY_AGREE, "hardly agree")):
         if correlation >= least:
             return f"{words}; overlap {overlap:.2f}"
     return f"contradict each other; overlap {overlap:.2f}"

@@ -32,7 +32,7 @@ from ser_core.timeline import emotion_timeline
 ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus")
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model")
+@st.cache_resource(max_entries=8, show_spinner="Loading the model")
 def model(name: str) -> Classifier:
     return load_model(name)
 
@@ -57,15 +57,29 @@ def broken_off() -> str | None:
 
 
 def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job that hears a recording; scores do not depend on what is asked about them.
+    """Return the job that hears a recording; scores do not depend on what is asked about them."""
+    _turn_to((recording.sha256, classifier.sha256, settings))
+    return _listening(recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s))
 
-    Whoever asks something else gives up the places in the queue of what was asked before.
-    """
-    question = (recording.sha256, classifier.sha256, settings)
+
+def listening_with_each(
+    recording: Recording, classifiers: dict[str, Classifier], method: str, settings: AnalysisSettings
+) -> dict[str, Job]:
+    """Return the jobs in which several models hear a recording, to be asked of one emotion by one method later."""
+    models = tuple(classifier.sha256 for classifier in classifiers.values())
+    _turn_to((recording.sha256, models, method, settings))
+    asked = AnalysisSettings(stretch_s=settings.stretch_s)
+    return {name: _listening(recording, classifier, asked) for name, classifier in classifiers.items()}
+
+
+def _turn_to(question: Hashable) -> None:
+    """Give up the places in the queue of what was asked before, where something else is asked now."""
     if st.session_state.setdefault("question", question) != question:
         st.session_state["question"] = question
         jobs().withdraw(session.owner(), ABOUT_A_RECORDING)
-    asked = AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
+
+
+def _listening(recording: Recording, classifier: Classifier, asked: AnalysisSettings) -> Job:
     return jobs().submit(
         session.owner(),
         ("listen", recording.sha256, classifier.sha256, asked),
@@ -87,9 +101,8 @@ def timeline(long: session.HeldLong, classifier: Classifier) -> Job:
     )
 
 
-def explaining(heard: Job, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
+def explaining(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job in which a method hears what it needs of a recording; what is asked of it comes later."""
-    analysis = heard.result
     return jobs().submit(
         session.owner(),
         _explaining_key(analysis, method, settings),
@@ -113,9 +126,9 @@ def _explanation(
     return _hearing.explain(question_of(_analysis, asked), _analysis.emotions)
 
 
-def is_explained(heard: Job, method: str, settings: AnalysisSettings) -> bool:
+def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) -> bool:
     """Whether the job of that has ended; none is begun."""
-    job = jobs().find(session.owner(), _explaining_key(heard.result, method, settings))
+    job = jobs().find(session.owner(), _explaining_key(analysis, method, settings))
     return job is not None and job.ended.is_set()
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import find_model, model_names, read_card
+from ser_core.checkpoint import emotions_of, find_model, model_names
 from ser_core.errors import SerError
 from ser_core.learning.comparison import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
@@ -15,7 +15,7 @@ def show(name: str, emotions: tuple[str, ...]) -> None:
         choice, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
         other = choice.selectbox(
             "Compared with",
-            [other for other in model_names() if other != name and _emotions_of(other) == emotions],
+            [other for other in model_names() if other != name and emotions_of(other) == emotions],
             index=None,
             placeholder="Choose a model",
             key="evaluate_compared",
@@ -57,11 +57,3 @@ def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
 def points(share: float) -> str:
     """Return a difference of shares in points, signed."""
     return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _emotions_of(model: str) -> tuple[str, ...]:
-    """Return what a model tells apart; nothing where its card cannot be read."""
-    try:
-        return tuple(read_card(find_model(model)).get("emotions") or ())
-    except SerError:
-        return ()

@@ -32,6 +32,8 @@ CHOICES = {
     "sign": "both",
     "opacity": 100,
     "share": 30,
+    "compared": None,
+    "compared_by": "grad_cam",
     "acted": None,
     "heard": None,
     "annotator": "",

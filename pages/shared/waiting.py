@@ -1,6 +1,6 @@
 """Show work that is going on: how far it is, how long it will take, and a button that stops it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -57,10 +57,10 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
     """
     settings, coarse = chosen.settings, chosen.settings.drafted()
     methods = explainers_of(chosen.classifier)
-    still = [method for method in methods if not cached.is_explained(listening, method, settings)]
-    drafts = {method: cached.explaining(listening, method, chosen.classifier, coarse) for method in still}
+    still = [method for method in methods if not cached.is_explained(listening.result, method, settings)]
+    drafts = {method: cached.explaining(listening.result, method, chosen.classifier, coarse) for method in still}
     heard = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explaining(listening, m, chosen.classifier, settings) for m in methods}
+    fine = {m: cached.explaining(listening.result, m, chosen.classifier, settings) for m in methods}
     heard |= {method: fine[method] for method in results(fine, list(drafts.values()))}
     analysis, explained = listening.result, {}
     for method in (m for m in methods if m in heard):
@@ -78,7 +78,7 @@ def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis,
     possible = explainers_of(chosen.classifier)
     method = method if method in (*possible, "consensus") else possible[0]
     methods = possible if method == "consensus" else (method,)
-    jobs = {m: cached.explaining(listening, m, chosen.classifier, chosen.settings) for m in methods}
+    jobs = {m: cached.explaining(listening.result, m, chosen.classifier, chosen.settings) for m in methods}
     if len(results(jobs)) < len(methods):
         st.stop()
     analysis = listening.result
@@ -94,11 +94,7 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
 
     It does so too when one of `drafts` ends, of which nothing else is shown.
     """
-    pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
-    if pending:
-        # Who stands far behind need not look twice a second: looking costs the one whose turn it is.
-        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
-        st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()])
+    watch(jobs, drafts)
     for name, job in jobs.items():
         if job.state == "failed":
             st.error(in_markdown(job.refusal), icon=":material/error:")
@@ -110,13 +106,22 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     return {name: job.result for name, job in jobs.items() if job.state == "done"}
 
 
-def _watch(pending: dict[str, Job], drafts: list[Job]) -> None:
+def watch(jobs: dict[str, Job], drafts: Sequence[Job] = (), titles: Mapping[str, str] = LABELS) -> None:
+    """Watch the jobs that have not ended; the page runs again when one of them, or one of `drafts`, does."""
+    pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
+    if pending:
+        # Who stands far behind need not look twice a second: looking costs the one whose turn it is.
+        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
+        st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()], titles)
+
+
+def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]) -> None:
     visits.here()
     if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
     for name, job in pending.items():
         words, button = st.columns([6, 1], vertical_alignment="center")
-        words.progress(job.fraction, text=f"**{LABELS[name]}** · {_state_in_words(job)}")
+        words.progress(job.fraction, text=f"**{titles[name]}** · {_state_in_words(job)}")
         if button.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch"):
             job.queue.cancel(job)
 

@@ -10,6 +10,9 @@ from ser_core.analysis import Explanation
 
 TOP_SHARE = 0.1
 
+#: Rank correlations from which on words say that maps agree; below the last one they contradict each other.
+AGREE_WELL, AGREE_IN_PART, HARDLY_AGREE = 0.6, 0.3, -0.2
+
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
