@@ -242,14 +242,6 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def emotions_of(name_or_path: str | Path, models: Path = MODELS) -> tuple[str, ...]:
-    """Return what a model tells apart, as its card says; nothing where that cannot be read."""
-    try:
-        return tuple(read_card(find_model(name_or_path, models))["emotions"])
-    except (ModelRefused, KeyError, TypeError):
-        return ()
-
-
 def training_list(folder: Path) -> dict[str, str]:
     """Return the recordings that a model was trained on: sha256 to corpus:speaker.
 

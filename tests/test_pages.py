@@ -48,6 +48,7 @@ PAGES = (
     "pages/4_Select.py",
     "pages/5_Train.py",
     "pages/6_Evaluate.py",
+    "pages/7_Compare.py",
 )
 LONGEST_WAIT_S = 120
 

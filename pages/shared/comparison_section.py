@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import emotions_of, find_model, model_names
+from ser_core.checkpoint import find_model, model_names, read_card
 from ser_core.errors import SerError
 from ser_core.learning.comparison import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
@@ -57,3 +57,11 @@ def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
 def points(share: float) -> str:
     """Return a difference of shares in points, signed."""
     return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def emotions_of(model: str) -> tuple[str, ...]:
+    """Return what a model tells apart; nothing where its card cannot be read."""
+    try:
+        return tuple(read_card(find_model(model)).get("emotions") or ())
+    except SerError:
+        return ()

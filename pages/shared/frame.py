@@ -38,6 +38,17 @@ STYLE = """
   .st-key-widget_timeline_stretch :has(> [data-testid=stSliderThumbValue]) ~ * [data-testid=stSliderThumbValue] p
     { position: relative; top: 2.4rem; }
   .scores .value { font-variant-numeric: tabular-nums; }
+  .compared { overflow-x: auto; }
+  .compared table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+  .compared th, .compared td { text-align: left; padding: 0.4rem 1.2rem 0.4rem 0; vertical-align: baseline; }
+  .compared tr { border-bottom: 1px solid rgba(127, 127, 127, 0.25); }
+  .compared thead th { font-weight: 400; opacity: 0.8; font-size: 0.875rem; }
+  .compared tbody th { font-weight: 600; white-space: nowrap; }
+  .compared .verdict-word { font-weight: 600; border-bottom: 0.18rem solid; white-space: nowrap; }
+  .compared .how, .compared .unknown, .compared .words { opacity: 0.8; }
+  .compared .track { height: 0.4rem; min-width: 3.5rem; border-radius: 0.2rem; overflow: hidden; }
+  .compared .track { background: rgba(127, 127, 127, 0.18); margin-top: 0.15rem; }
+  .compared .bar { height: 100%; border-radius: 0.2rem; }
 </style>
 """
 

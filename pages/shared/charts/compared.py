@@ -1,0 +1,194 @@
+"""Several models side by side: what each hears, where each looks, and how far their maps agree."""
+
+import html
+import textwrap
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared.charts import axes
+from pages.shared.charts.recording import hatching
+from pages.shared.names import in_chart, printable
+from ser_core.analysis import Analysis, Explanation, Spectrogram
+from ser_core.emotions import COLOURS
+from ser_core.explanation.agreement import Agreement
+from ser_core.spectrogram import band_centres_hz
+from ser_core.verdict import NO_SPEECH, NOT_SURE
+
+ROW_HEIGHT, WORDS_WIDTH = 150, 46
+BETTER_THAN_NONE = [
+    [0.0, "rgba(213, 94, 0, 0.95)"],
+    [0.5, "rgba(127, 127, 127, 0.06)"],
+    [1.0, "rgba(0, 114, 178, 0.95)"],
+]
+
+
+def heard_html(names: list[str], heard: dict[str, Analysis], missing: dict[str, str]) -> str:
+    """Return a table: a model in each row, with its verdict and the score of each emotion that any of them knows."""
+    emotions = [emotion for emotion in COLOURS if any(emotion in analysis.emotions for analysis in heard.values())]
+    head = "".join(f'<th scope="col">{emotion}</th>' for emotion in emotions)
+    rows = []
+    for name in names:
+        cells = f'<td class="words" colspan="{1 + len(emotions)}">{html.escape(printable(missing.get(name, "")))}</td>'
+        if name in heard:
+            cells = _verdict_cell(heard[name]) + "".join(_score_cell(heard[name], emotion) for emotion in emotions)
+        rows.append(f'<tr><th scope="row">{html.escape(printable(name))}</th>{cells}</tr>')
+    return (
+        '<div class="compared"><table aria-label="What each model hears"><thead><tr><th scope="col">model</th>'
+        f'<th scope="col">verdict</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def _verdict_cell(analysis: Analysis) -> str:
+    best = int(analysis.scores.recording.argmax())
+    how = f"{analysis.scores.recording[best]:.2f}"
+    if analysis.verdict in (NOT_SURE, NO_SPEECH):
+        how = f"at best {analysis.emotions[best]}, {how}"
+    colour = COLOURS.get(analysis.verdict, "#7F7F7F")
+    return (
+        f'<td><span class="verdict-word" style="border-color:{colour}">{html.escape(analysis.verdict)}</span> '
+        f'<span class="how">{how}</span></td>'
+    )
+
+
+def _score_cell(analysis: Analysis, emotion: str) -> str:
+    if emotion not in analysis.emotions:
+        return '<td class="unknown" title="This model does not tell it apart">-</td>'
+    score = analysis.scores.recording[analysis.emotions.index(emotion)]
+    return (
+        f'<td><span class="value">{score:.2f}</span><div class="track"><div class="bar" '
+        f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div></td>'
+    )
+
+
+def maps_chart(
+    first: Analysis,
+    names: list[str],
+    explained: dict[str, Analysis],
+    missing: dict[str, str],
+    method: str,
+    shared: Explanation | None,
+) -> go.Figure:
+    """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and what they share.
+
+    Where a model has no map, words stand in its place. Every map is divided by its own highest absolute value.
+    """
+    rows = len(names) + (shared is not None)
+    pictures = [
+        (name, explained.get(name), explained[name].explanations[method] if name in explained else None)
+        for name in names
+    ]
+    titles = [_title(name, explanation) for name, _, explanation in pictures]
+    if shared is not None:
+        titles.append(_title("What they share", shared))
+        pictures.append(("What they share", first, shared))
+    figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.24 / rows, subplot_titles=titles)
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    last = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
+    for row, (name, analysis, explanation) in enumerate(pictures, start=1):
+        if explanation is None:
+            _put_words(figure, row, missing[name])
+        else:
+            _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, bar=row == last)
+    figure.update_yaxes(axes.hz_axis(first.spectrogram))
+    figure.update_yaxes(matches="y")
+    figure.update_xaxes(title="Time (s)", row=rows, col=1)
+    return axes.finish(figure, first.recording.duration_s, 80 + ROW_HEIGHT * rows)
+
+
+def _title(name: str, explanation: Explanation | None) -> str:
+    if explanation is None:
+        return f"<b>{in_chart(name)}</b>"
+    against = f" rather than {explanation.against}" if explanation.against else ""
+    nothing = "" if (explanation.relevance > 0).any() else ": no positive evidence"
+    return f"<b>{in_chart(name)}</b> for {explanation.emotion}{against}{nothing}"
+
+
+def _put_words(figure: go.Figure, row: int, words: str) -> None:
+    figure.add_trace(go.Scatter(x=[0], y=[0], mode="markers", opacity=0, hoverinfo="skip", showlegend=False), row, 1)
+    figure.add_shape(
+        type="rect", x0=0, x1=1, y0=0, y1=1, xref="x domain", yref="y domain", fillcolor="rgba(127,127,127,0.10)",
+        line_width=0, layer="below", row=row, col=1,
+    )  # fmt: skip
+    figure.add_annotation(
+        text="<br>".join(textwrap.wrap(in_chart(words), WORDS_WIDTH)), x=0.5, y=0.5, xref="x domain", yref="y domain",
+        showarrow=False, font_size=13, row=row, col=1,
+    )  # fmt: skip
+
+
+def _put_map(
+    figure: go.Figure, row: int, spectrogram: Spectrogram, explanation: Explanation, axis: Spectrogram, *, bar: bool
+) -> None:
+    places = _band_places(spectrogram, axis)
+    underlay = axes.spectrogram_trace(spectrogram, "Greys_r")
+    underlay.hoverinfo, underlay.hovertemplate, underlay.customdata, underlay.y = "skip", None, None, places
+    figure.add_trace(underlay, row, 1)
+    figure.add_trace(_relevance_trace(spectrogram, explanation, places, bar=bar), row, 1)
+    for box in hatching(~explanation.covered, spectrogram.settings, -0.5, len(places) - 0.5):
+        figure.add_trace(box.update(showlegend=False), row, 1)
+
+
+def _band_places(spectrogram: Spectrogram, axis: Spectrogram) -> np.ndarray:
+    """Return where the bands lie on an axis on which a band of `axis` is one step; both are mel-spaced."""
+    own, steps = (1127 * np.log1p(band_centres_hz(one.settings) / 700) for one in (spectrogram, axis))
+    return (own - steps[0]) / (steps[1] - steps[0])
+
+
+def _relevance_trace(
+    spectrogram: Spectrogram, explanation: Explanation, places: np.ndarray, *, bar: bool
+) -> go.Heatmap:
+    most = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
+    shown, times_s = axes.columns_for_display(explanation.relevance / most, spectrogram.frame_times_s)
+    hz = band_centres_hz(spectrogram.settings).round().astype(np.int16)
+    return go.Heatmap(
+        x=times_s,
+        y=places,
+        z=(100 * shown.T).round().astype(np.int8),  # a byte for each point: six maps are shown at once
+        zmin=-100,
+        zmax=100,
+        colorscale=axes.FOR_AND_AGAINST,
+        showscale=bar,
+        colorbar={
+            "title": {"text": "evidence, % of each map's highest", "side": "right"},
+            "tickvals": [-100, 0, 100],
+            "ticktext": ["against", "0", "for"],
+            "thickness": 14,
+        },
+        customdata=np.broadcast_to(hz[:, None], shown.T.shape),
+        hovertemplate="%{x:.2f} s, %{customdata} Hz<br>%{z} % of its highest<extra></extra>",
+    )
+
+
+def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
+    """Draw the rank correlation of each pair of maps, with the overlap of their highest tenths below it."""
+    correlation = compared.rank_correlation.copy()
+    np.fill_diagonal(correlation, np.nan)
+    words = [
+        [
+            "" if np.isnan(r) else f"<b>{r:.2f}</b><br><span style='font-size:11px'>{o:.2f}</span>"
+            for r, o in zip(*row, strict=True)
+        ]
+        for row in zip(correlation, compared.top_overlap, strict=True)
+    ]
+    names = [in_chart(name) for name in compared.methods]
+    figure = go.Figure(
+        go.Heatmap(
+            z=correlation,
+            x=names,
+            y=names,
+            text=words,
+            texttemplate="%{text}",
+            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
+            colorscale=BETTER_THAN_NONE,
+            zmin=-1,
+            zmax=1,
+            xgap=2,
+            ygap=2,
+            showscale=False,
+            hoverinfo="skip",
+        )
+    )
+    figure.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False, fixedrange=True, automargin=True)
+    figure.update_xaxes(range=[-0.5, len(names) - 0.5], showgrid=False, fixedrange=True)
+    return axes.sized(figure, 90 + 58 * len(names))
