@@ -12,7 +12,7 @@ All models are asked for the same emotion: the one that the sidebar names, else 
 
 Red speaks **for** it, blue **against** it, and what is not coloured hardly matters. Each map is divided by its own
 highest absolute value: compare where models are coloured, not how strongly. Hatched stretches a model has not heard.
-**What they share** is the mean of what speaks for the emotion in each map, each divided by its own strength. Drag over
+The **consensus** is the mean of what speaks for the emotion in each map, each divided by its own strength. Drag over
 one picture to look closer in all of them, and double-click to see all again.
 """
 
@@ -33,7 +33,7 @@ waiting.watch(listening, titles={name: f"Listening, {in_markdown(name)}" for nam
 heard, unheard = compared_models.so_far(listening)
 st.html(heard_html(names, heard, refused | unheard))
 if heard:
-    st.markdown(in_markdown(heard_in_words(heard)))
+    st.markdown(f"**{in_markdown(heard_in_words(heard))}**")
 compared_models.offer_again(listening)
 if not heard or compared_models.PENDING in unheard.values():
     st.stop()
@@ -41,10 +41,11 @@ if not heard or compared_models.PENDING in unheard.values():
 emotion = chosen.settings.emotion or shared_emotion(heard)
 st.subheader(f"Where they look for {emotion}", divider="gray", help=HOW_TO_READ)
 explained, unexplained = compared_models.explained(heard, classifiers, emotion, method, chosen.settings)
-shared = shared_map(explained, method)
+complete = compared_models.PENDING not in unexplained.values()
+shared = shared_map(explained, method) if complete else None
 first = next(iter((explained or heard).values()))
 chart = maps_chart(first, names, explained, refused | unheard | unexplained, method, shared)
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.caption(compared_models.how_scaled(first, chosen.settings))
-if explained:
+if explained and complete:
     shared_evidence_section.show(explained, method, shared, chosen.settings)

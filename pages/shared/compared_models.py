@@ -141,6 +141,6 @@ def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
     said = "Each map is divided by its own highest absolute value."
     if analysis.stretch.end_s - analysis.stretch.start_s < analysis.recording.duration_s - 0.01:
         start, end = analysis.stretch.start_s, analysis.stretch.end_s
-        whose = "" if settings.stretch_s else f", which {in_markdown(analysis.model_name)} hears best"
+        whose = "" if settings.stretch_s else ", where the first of them that knows the emotion hears it best"
         said += f" All are asked about {start:.2f} to {end:.2f} s{whose}."
     return said

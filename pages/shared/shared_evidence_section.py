@@ -1,11 +1,11 @@
-"""Whether the models look at the same: a matrix, a sentence, and the stretches that they share, to be heard."""
+"""Whether the models look at the same: a matrix, a sentence, and the stretches of their consensus, to be heard."""
 
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
-from pages.shared.charts.compared import matrix_chart
+from pages.shared.charts.compared import CONSENSUS, matrix_chart
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from ser_core.analysis import Analysis, Explanation
@@ -15,13 +15,12 @@ from ser_core.pipeline import with_focus
 from ser_core.settings import AnalysisSettings
 
 HELP = """
-Large figures: **rank correlation**, which compares the order of all points of two maps: 1 is the same order, 0 none in
-common, below 0 the reverse. Small figures: **overlap** of the tenth of the points that each map marks most: of all that
+Above: **rank correlation**, which compares the order of all points of two maps: 1 is the same order, 0 none in
+common, below 0 the reverse. In brackets: **overlap** of the tenth of the points that each map marks most: of all that
 either of them marks, the part that both do. It is 1 where that is the same tenth, and 0.05 on average by chance. Each
 pair is compared where both models have heard.
 """
-SHARED = "what they share"
-#: What the models share is nowhere below zero: only what is above half of its peak is a stretch of its own.
+#: The consensus of models is nowhere below zero: only what is above half of its peak is a stretch of its own.
 LEAST_SHARE_OF_PEAK = 0.5
 
 
@@ -59,7 +58,7 @@ def _player(
     overlays = {name: one.explanations[method] for name, one in here.items()}
     profile, level, regions = None, None, []
     if shared is not None:
-        overlays = {SHARED: shared, **overlays}
+        overlays = {CONSENSUS: shared, **overlays}
         focus = replace(settings.focus, threshold=LEAST_SHARE_OF_PEAK)
         analysis = with_focus(analysis, shared, replace(settings, focus=focus))
         profile, level = analysis.profile, focus_level(analysis.profile, focus)
@@ -72,5 +71,5 @@ def _player(
         profile=profile,
         threshold=level,
         regions=regions,
-        regions_title="Shared evidence above half of its peak",
+        regions_title="Where the consensus is above half of its peak",
     )

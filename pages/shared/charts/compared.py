@@ -16,8 +16,10 @@ from ser_core.explanation.agreement import Agreement
 from ser_core.spectrogram import band_centres_hz
 from ser_core.verdict import NO_SPEECH, NOT_SURE
 
+#: A space keeps it apart from every model's name.
+CONSENSUS = "Consensus of models"
 ROW_HEIGHT, WORDS_WIDTH = 150, 46
-BETTER_THAN_NONE = [
+BELOW_AND_ABOVE = [
     [0.0, "rgba(213, 94, 0, 0.95)"],
     [0.5, "rgba(127, 127, 127, 0.06)"],
     [1.0, "rgba(0, 114, 178, 0.95)"],
@@ -70,7 +72,7 @@ def maps_chart(
     method: str,
     shared: Explanation | None,
 ) -> go.Figure:
-    """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and what they share.
+    """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and their consensus.
 
     Where a model has no map, words stand in its place. Every map is divided by its own highest absolute value.
     """
@@ -81,8 +83,8 @@ def maps_chart(
     ]
     titles = [_title(name, explanation) for name, _, explanation in pictures]
     if shared is not None:
-        titles.append(_title("What they share", shared))
-        pictures.append(("What they share", first, shared))
+        titles.append(_title(CONSENSUS, shared))
+        pictures.append((CONSENSUS, first, shared))
     figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.24 / rows, subplot_titles=titles)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     last = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
@@ -165,10 +167,7 @@ def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
     correlation = compared.rank_correlation.copy()
     np.fill_diagonal(correlation, np.nan)
     words = [
-        [
-            "" if np.isnan(r) else f"<b>{r:.2f}</b><br><span style='font-size:11px'>{o:.2f}</span>"
-            for r, o in zip(*row, strict=True)
-        ]
+        ["" if np.isnan(r) else f"{r:.2f}<br>({o:.2f})" for r, o in zip(*row, strict=True)]
         for row in zip(correlation, compared.top_overlap, strict=True)
     ]
     names = [in_chart(name) for name in compared.methods]
@@ -180,7 +179,7 @@ def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
             text=words,
             texttemplate="%{text}",
             textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
-            colorscale=BETTER_THAN_NONE,
+            colorscale=BELOW_AND_ABOVE,
             zmin=-1,
             zmax=1,
             xgap=2,

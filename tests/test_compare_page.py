@@ -1,0 +1,326 @@
+"""The page Compare, run without a browser, with models that are small enough to be asked quickly."""
+
+import base64
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from pages.shared.charts.compared import CONSENSUS
+from ser_core.audio import read_recording
+from ser_core.classifier import NetworkClassifier
+from ser_core.errors import ModelRefused
+from ser_core.explanation.agreement import agreement
+from ser_core.explanation.grad_cam import without_maps
+from ser_core.model_agreement import heard_in_words, shared_emotion
+from ser_core.pipeline import analyse_recording
+from ser_core.settings import AnalysisSettings, FrontEnd, SegmentSettings, SelectionSettings
+from ser_core.settings import SpectrogramSettings as Frames
+from tests.test_onnx_classifier import classifier_of as theirs_of
+from tests.test_onnx_classifier import onnx_model
+from tests.test_pages import all_jobs, at, finished, hold, wav, words
+from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, fresh
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Streamlit's own test runner
+
+BROKEN = "broken: its weights cannot be read (Is a directory). Check them."
+
+
+class Failing(NetworkClassifier):
+    """Hears, and fails where it is to be explained."""
+
+    def class_activation(self, segments, class_weights, layer):
+        raise ModelRefused("failing: no gradient comes back.")
+
+
+def tiny(name, seed, emotions=EMOTIONS, kind=NetworkClassifier):
+    network = fresh(TinyNetwork, len(emotions), seed)
+    front_end = FrontEnd(selection=SelectionSettings("none"))
+    return kind(network, name=name, sha256=f"{name:0>64}", emotions=emotions, front_end=front_end)
+
+
+def few_bands(name):
+    """A model of half as many bands, which hears the recording as a whole: its mean level, weighed by hand."""
+    model = LinearClassifier(np.zeros((4, 1, 1)))
+    weights = np.random.default_rng(0).normal(size=(4, 32)) / 32
+    model.score = lambda segments: (segments.mean(axis=1) @ weights.T).astype(np.float32)
+    model.name, model.sha256 = name, f"{name:0>64}"
+    model.front_end = FrontEnd(Frames(bands=32), SegmentSettings(None), SelectionSettings("none"))
+    return model
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """The models of the folder by name; a test may put others there."""
+    from pages.shared import cached, compared_models, controls
+
+    found = {name: tiny(name, seed) for seed, name in enumerate(("alpha", "beta", "gamma", "delta"))}
+    found["five"] = tiny("five", 7, (*EMOTIONS, "fear"))
+
+    def load(name):
+        if found[name] is None:
+            raise ModelRefused(BROKEN)
+        return found[name]
+
+    for module in (compared_models, controls):
+        monkeypatch.setattr(module, "model_names", lambda: list(found))
+    monkeypatch.setattr(compared_models, "emotions_of", lambda name: found[name].emotions if found[name] else ())
+    monkeypatch.setattr(cached, "load_model", load)
+    cached.model.clear()
+    yield found
+    cached.model.clear()
+
+
+def compared(samples, *names, **choices):
+    """Open the page with a recording, and with models where they are named; return it before anything is heard."""
+    from pages.shared.session import CHOICES
+
+    app = at("pages/7_Compare.py")
+    hold(app, samples)
+    app.session_state["choices"] = CHOICES | {"masks": 32, "compared": list(names) or None} | choices
+    return app.run()
+
+
+def shown(samples, *names, **choices):
+    app = finished(compared(samples, *names, **choices))
+    assert not app.exception
+    return app
+
+
+def chart(app, place=0):
+    return json.loads(app.get("plotly_chart")[place].proto.spec)
+
+
+def texts(app):
+    """Return the titles of the pictures and the words in the place of pictures, on one line each."""
+    return [one["text"].replace("<br>", " ") for one in chart(app)["layout"]["annotations"]]
+
+
+def overlays(app):
+    return [one["name"] for one in json.loads(app.get("bidi_component")[0].proto.json)["overlays"]]
+
+
+def analyses(samples, *classifiers, **asked):
+    recording = read_recording(wav(samples), "voice.wav")
+    asked = AnalysisSettings(**({"explain": ()} | asked))
+    return {one.name: analyse_recording(recording, one, asked) for one in classifiers}
+
+
+def test_without_a_recording_the_page_says_how_to_begin(models):
+    app = at("pages/7_Compare.py")
+    app.session_state["notice_read"] = True
+    app.run()
+    assert not app.exception
+    assert "No recording yet" in words(app)
+    assert not app.multiselect
+
+
+def test_at_first_the_sidebars_model_stands_beside_two_of_the_same_emotions(models, voice):
+    app = shown(voice)
+    assert app.multiselect[0].value == ["alpha", "beta", "gamma"]
+    assert shown(voice, model="five").multiselect[0].value == ["five"]
+
+
+def test_the_models_follow_the_sidebar_until_somebody_chooses(models, voice):
+    app = shown(voice)
+    app.selectbox(key="widget_model").select("delta").run()
+    assert app.multiselect[0].value == ["delta", "alpha", "beta"]
+    app.multiselect[0].set_value(["gamma"]).run()
+    app.selectbox(key="widget_model").select("alpha").run()
+    assert app.multiselect[0].value == ["gamma"]
+    app.switch_page("pages/2_Listen.py").run()
+    app.switch_page("pages/7_Compare.py").run()
+    assert app.multiselect[0].value == ["gamma"]
+
+
+def test_no_model_is_an_answer_too(models, voice):
+    app = shown(voice)
+    app.multiselect[0].set_value([]).run()
+    assert "No model is chosen" in words(app)
+    assert not app.get("plotly_chart")
+
+
+def test_a_model_that_is_no_longer_there_is_forgotten(models, voice):
+    assert shown(voice, "alpha", "deleted").multiselect[0].value == ["alpha", "beta", "gamma"]
+
+
+def test_what_each_hears_is_shown_with_its_scores_and_said_in_one_sentence(models, voice):
+    app = shown(voice, "alpha", "beta", "five")
+    heard = analyses(voice, *(models[name] for name in ("alpha", "beta", "five")))
+    table = next(block.proto.body for block in app.get("html") if 'class="compared"' in block.proto.body)
+    rows = table.partition("<tbody>")[2].split("<tr>")[1:]
+    for row, (name, analysis) in zip(rows, heard.items(), strict=True):
+        assert f'<th scope="row">{name}</th>' in row
+        assert analysis.verdict in row
+        assert all(f'class="value">{score:.2f}' in row for score in analysis.scores.recording)
+    assert [row.count('class="unknown"') for row in rows] == [1, 1, 0]
+    assert f"**{heard_in_words(heard)}**" in words(app).replace("\\", "")
+
+
+def test_all_are_asked_for_the_emotion_that_most_hear_best(models, voice):
+    names = ("alpha", "beta", "gamma", "delta")
+    emotion = shared_emotion(analyses(voice, *(models[name] for name in names)))
+    app = shown(voice, *names)
+    assert [f"<b>{name}</b> for {emotion}" in " ".join(texts(app)) for name in names] == [True] * 4
+    assert texts(app)[4].startswith(f"<b>{CONSENSUS}</b> for {emotion}")
+
+
+def test_a_model_that_does_not_know_the_emotion_says_so_in_its_place(models, voice):
+    app = shown(voice, "five", "alpha", model="five", emotion="fear")
+    assert texts(app)[0].startswith("<b>five</b> for fear")
+    assert any("does not know the emotion 'fear'" in text for text in texts(app))
+    assert overlays(app) == ["five"]
+    assert "At least two maps are needed" in words(app)
+
+
+def test_a_model_that_does_not_know_the_rival_says_so_too(models, voice):
+    app = shown(voice, "five", "alpha", model="five", emotion="angry", against="fear")
+    assert texts(app)[0].startswith("<b>five</b> for angry rather than fear")
+    assert any("does not know the emotion 'fear'" in text for text in texts(app))
+
+
+def test_where_an_explainer_cannot_apply_its_place_says_why_and_another_explainer_can(models, voice):
+    models["theirs"] = theirs_of(onnx_model(), frames=None)
+    app = shown(voice, "alpha", "theirs")
+    assert without_maps(models["theirs"]) in texts(app)
+    assert overlays(app) == ["alpha"]
+    app.segmented_control(key="widget_compared_by").set_value("occlusion").run()
+    app = finished(app)
+    assert not app.exception
+    assert overlays(app) == [CONSENSUS, "alpha", "theirs"]
+    assert without_maps(models["theirs"]) not in texts(app)
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_in_its_place_and_takes_no_other_with_it(models, voice):
+    models["broken"] = None
+    assert "broken" not in shown(voice, model="five").multiselect[0].value
+    app = shown(voice, "broken", "alpha", "beta")
+    assert BROKEN in texts(app)
+    assert BROKEN in words(app)
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
+
+
+def test_a_model_that_fails_where_it_is_explained_takes_no_other_with_it(models, voice):
+    models["failing"] = tiny("failing", 9, kind=Failing)
+    app = shown(voice, "failing", "alpha", "beta")
+    assert "failing: no gradient comes back." in texts(app)
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
+
+
+def test_the_matrix_holds_the_agreement_of_each_pair_of_maps(models, voice):
+    app = shown(voice, "alpha", "beta", emotion="sad")
+    maps = {
+        name: one.explanations["grad_cam"]
+        for name, one in analyses(
+            voice, models["alpha"], models["beta"], emotion="sad", explain=("grad_cam",)
+        ).items()
+    }  # fmt: skip
+    expected = agreement({name: one.relevance for name, one in maps.items()}, maps["alpha"].covered)
+    cells = chart(app, 1)["data"][0]["text"]
+    assert cells[0][0] == cells[1][1] == ""
+    assert cells[0][1] == cells[1][0] == f"{expected.rank_correlation[0, 1]:.2f}<br>({expected.top_overlap[0, 1]:.2f})"
+    assert "alpha and beta look at" in words(app).replace("\\", "")
+
+
+def test_each_map_is_divided_by_its_own_highest_absolute_value_on_one_scale(models, voice):
+    app = shown(voice, "alpha", "beta", "five")
+    maps = [trace for trace in chart(app)["data"] if trace.get("zmax") == 100]
+    assert len(maps) == 4
+    assert [(trace["zmin"], trace["zmax"]) for trace in maps] == [(-100, 100)] * 4
+    assert [trace["showscale"] for trace in maps] == [False, False, False, True]
+    highest = [np.abs(numbers(trace["z"])).max() for trace in maps]
+    assert highest == [100] * 4
+    assert {axis.get("matches", "x") for key, axis in chart(app)["layout"].items() if key.startswith("xaxis")} <= {
+        "x", "x4",
+    }  # fmt: skip
+
+
+def numbers(array):
+    """Return the numbers that plotly wrote as bytes."""
+    return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+
+
+def test_a_map_in_which_nothing_speaks_for_the_emotion_says_so(models, voice):
+    against = tiny("against", 0)
+    with torch.no_grad():
+        # Every cell of the map, which is never below zero, speaks against angry and for all others.
+        weight = against.network.head.weight.copy_(torch.ones_like(against.network.head.weight))
+        weight[0] = -1
+    models["against"] = against
+    app = shown(voice, "against", "alpha", emotion="angry")
+    assert "<b>against</b> for angry: no positive evidence" in texts(app)
+
+
+def test_all_are_asked_about_the_same_stretch_of_a_long_recording_and_the_page_says_which(models, make_voice):
+    app = shown(make_voice(31, 16_000), "alpha", "beta", "gamma")
+    stretches = {job.key[4] for job in all_jobs(app) if job.key[0] == "explain"}
+    assert len(stretches) == 1
+    stretch = stretches.pop()
+    assert stretch.end_s - stretch.start_s == pytest.approx(15)
+    assert f"{stretch.start_s:.2f} to {stretch.end_s:.2f} s, where the first of them" in words(app)
+
+
+def test_a_layer_of_one_model_is_not_asked_of_another(models, voice):
+    models["alpha"].layers = ("tiny", "tiny2")
+    app = shown(voice, "alpha", "beta", layer="tiny")
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
+    models["beta"].layers = ()
+    cached_again = shown(voice, "alpha", "beta", layer="tiny")
+    assert overlays(cached_again) == ["alpha"]
+
+
+def test_models_of_other_front_ends_are_drawn_on_the_same_axes_and_not_compared(models, voice):
+    models["coarse"] = few_bands("coarse")
+    app = shown(voice[:20_000], "alpha", "beta", "coarse", compared_by="lime")
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
+    assert "Not compared with the rest: coarse" in words(app)
+    cells = chart(app, 1)["data"][0]["text"]
+    assert [cells[0][2], cells[1][2]] == ["", ""]
+    assert cells[0][1] != ""
+    coarse = [trace for trace in chart(app)["data"] if trace.get("zmax") == 100][2]
+    places = numbers(coarse["y"])
+    # 64 bands: 65 steps between the limits; 32: 33. Its first band's centre lies 65/33 - 1 steps above the other's.
+    np.testing.assert_allclose(places[[0, 31]], [65 / 33 - 1, 32 * 65 / 33 - 1], atol=1e-9)
+
+
+def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice):
+    go_on = threading.Event()
+    slow = tiny("slow", 3)
+    score = slow.score
+    slow.score = lambda segments: (go_on.wait(60), score(segments))[1]
+    models["slow"] = slow
+    app = compared(voice, "slow", "alpha")
+    waiting = next(job for job in all_jobs(app) if job.key[2] == models["alpha"].sha256)
+    waiting.queue.cancel(waiting)
+    go_on.set()
+    app = finished(app)
+    assert "Stopped." in words(app)
+    assert "Stopped." in texts(app)
+    next(button for button in app.button if button.label == "Start again: alpha").click().run()
+    app = finished(app)
+    assert "Stopped." not in words(app)
+    assert overlays(app) == [CONSENSUS, "slow", "alpha"]
+
+
+def test_what_is_known_is_not_computed_again_when_a_model_is_added_or_the_emotion_changes(models, voice):
+    app = shown(voice, "alpha", "beta")
+    before = [job.key for job in all_jobs(app)]
+    app.selectbox(key="widget_emotion").select("sad").run()
+    assert [job.key for job in all_jobs(app)] == before
+    assert "for sad" in texts(app)[0]
+    app.multiselect[0].set_value(["alpha", "beta", "gamma"]).run()
+    app = finished(app)
+    new = [job.key for job in all_jobs(app) if job.key not in before]
+    assert [key[0] for key in new] == ["listen", "explain"]
+    assert all(models["gamma"].sha256 in key for key in new)
+
+
+def test_names_of_models_are_shown_as_they_are_and_never_as_markup(models, voice):
+    models["<b>_x_"] = tiny("<b>_x_", 5)
+    app = shown(voice, "<b>_x_", "alpha")
+    table = next(block.proto.body for block in app.get("html") if 'class="compared"' in block.proto.body)
+    assert "&lt;b&gt;_x_" in table
+    assert "<b>_x_" not in table
+    assert texts(app)[0].startswith("<b>&lt;b&gt;_x_</b> for")

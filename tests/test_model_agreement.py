@@ -1,0 +1,228 @@
+import numpy as np
+import pytest
+
+from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
+from ser_core.explanation.agreement import Agreement
+from ser_core.model_agreement import (
+    agreement_in_words,
+    heard_in_words,
+    map_agreement,
+    on_one_grid,
+    shared_emotion,
+    shared_map,
+    shared_part,
+)
+from ser_core.recording import Recording
+from ser_core.regions import Region
+from ser_core.settings import SpectrogramSettings, VerdictSettings
+from ser_core.verdict import verdict_of
+
+CORE = ("angry", "happy", "neutral", "sad")
+FIVE = (*CORE, "fear")
+NAN = float("nan")
+ALL = (True, True, True, True)
+
+
+def analysis(scores, emotions=CORE, map_=None, covered=ALL, speech_s=2.0, bands=2, method="grad_cam") -> Analysis:
+    """Return what a model heard in four frames of two bands, and its map where one is given."""
+    scores = np.asarray(scores, float)
+    whole, settings = Region(0.0, 0.04), SpectrogramSettings(bands=bands)
+    explanations = {}
+    if map_ is not None:
+        relevance = np.asarray(map_, np.float32)
+        explanations[method] = Explanation(
+            method, "angry", None, relevance, np.array(covered), whole, None, {}, 0, seconds=1.5
+        )
+    return Analysis(
+        recording=Recording("voice.wav", "0" * 64, np.zeros(640, np.float32), 16_000),
+        model_name="model",
+        model_sha256="0" * 64,
+        emotions=emotions,
+        spectrogram=Spectrogram(np.zeros((4, bands), np.float32), settings),
+        segments=Segments(np.zeros((1, 4, bands), np.float32), np.zeros(1, int), np.ones(1, bool), None),
+        scores=Scores(scores[None], scores),
+        emotion=emotions[int(scores.argmax())],
+        verdict=verdict_of(scores, emotions, speech_s, VerdictSettings()),
+        speech_s=speech_s,
+        stretch=whole,
+        explanations=explanations,
+    )
+
+
+ANGRY, HAPPY, SAD = (0.9, 0.1, 0, 0), (0.2, 0.7, 0.1, 0), (0, 0.1, 0, 0.9)
+NOBODY_SURE = (0.3, 0.4, 0.2, 0.1)
+
+
+def heard(**scores):
+    return {name: analysis(one) for name, one in scores.items()}
+
+
+# --- the emotion that all are asked for ---
+
+
+def test_the_emotion_that_most_models_hear_best_is_asked_for_however_sure_the_others_are():
+    assert shared_emotion(heard(a=SAD, b=(0.1, 0.4, 0.3, 0.2), c=(0.1, 0.4, 0.3, 0.2))) == "happy"
+
+
+def test_of_emotions_with_as_many_models_the_one_with_the_higher_mean_score_is_asked_for():
+    # angry: (0.9 + 0.2) / 2 = 0.55, happy: (0.1 + 0.7) / 2 = 0.4
+    assert shared_emotion(heard(a=ANGRY, b=HAPPY)) == "angry"
+    # angry: (0.6 + 0) / 2 = 0.3, sad: (0 + 0.9) / 2 = 0.45
+    assert shared_emotion(heard(a=(0.6, 0.4, 0, 0), b=SAD)) == "sad"
+
+
+def test_the_mean_score_is_over_the_models_that_tell_the_emotion_apart():
+    # fear: 0.5 by the one that knows it; angry: (0.9 + 0) / 2 = 0.45
+    models = {"core": analysis(ANGRY), "five": analysis((0, 0.3, 0.2, 0, 0.5), FIVE)}
+    assert shared_emotion(models) == "fear"
+
+
+# --- what they hear, in words ---
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ({"a": ANGRY}, "a hears angry."),
+        ({"a": ANGRY, "b": ANGRY}, "Both hear angry."),
+        ({"a": ANGRY, "b": ANGRY, "c": ANGRY}, "All 3 hear angry."),
+        ({"a": HAPPY, "b": ANGRY, "c": ANGRY}, "2 of 3 hear angry; a hears happy."),
+        ({"a": HAPPY, "b": ANGRY}, "No two hear the same: a hears happy; b hears angry."),
+        ({"a": ANGRY, "b": ANGRY, "c": SAD, "d": SAD}, "2 of 4 hear angry; c and d hear sad."),
+        ({"a": ANGRY, "b": NOBODY_SURE}, "a hears angry; b is not sure."),
+        ({"a": ANGRY, "b": ANGRY, "c": NOBODY_SURE, "d": NOBODY_SURE}, "2 of 4 hear angry; c and d are not sure."),
+        ({"a": NOBODY_SURE, "b": NOBODY_SURE, "c": NOBODY_SURE}, "a, b and c are not sure."),
+    ],
+)
+def test_what_models_hear_is_said_in_one_sentence(scores, said):
+    assert heard_in_words(heard(**scores)) == said
+
+
+def test_who_cannot_hear_what_another_hears_is_named():
+    models = heard(a=ANGRY, b=ANGRY) | {"five": analysis((0, 0, 0.1, 0, 0.9), FIVE)}
+    assert heard_in_words(models) == (
+        "2 of 3 hear angry; five hears fear. Fear is not among the emotions that a and b tell apart."
+    )
+
+
+def test_without_speech_nobody_is_said_to_hear_anything():
+    models = {name: analysis(ANGRY, speech_s=0.1) for name in "ab"}
+    assert heard_in_words(models) == "Hardly any speech was detected, so that no emotion is named."
+
+
+# --- whether they look at the same ---
+
+RISING = [[1, 2], [3, 4], [5, 6], [7, 8]]
+FALLING = [[8, 7], [6, 5], [4, 3], [2, 1]]
+
+
+def explained(**maps):
+    return {name: analysis(ANGRY, map_=map_) for name, map_ in maps.items()}
+
+
+def test_each_pair_of_maps_is_compared_by_order_and_by_the_tenth_that_is_marked_most():
+    compared = map_agreement(explained(a=RISING, b=10 * np.array(RISING), c=FALLING), "grad_cam")
+    assert compared.methods == ("a", "b", "c")
+    np.testing.assert_allclose(compared.rank_correlation, [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
+    np.testing.assert_allclose(compared.top_overlap, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+
+
+def test_a_pair_is_compared_where_both_have_heard_and_nowhere_else():
+    # In the first two frames the maps fall and rise alike; the last two would turn that round.
+    first = analysis(ANGRY, map_=[[1, 2], [3, 4], [0, 0], [0, 0]], covered=(True, True, False, False))
+    other = analysis(ANGRY, map_=[[1, 2], [3, 4], [9, -9], [-9, 9]])
+    elsewhere = analysis(ANGRY, map_=[[0, 0], [0, 0], [1, 2], [3, 4]], covered=(False, False, True, True))
+    compared = map_agreement({"first": first, "other": other, "elsewhere": elsewhere}, "grad_cam")
+    assert compared.rank_correlation[0, 1] == pytest.approx(1)
+    assert np.isnan(compared.rank_correlation[0, 2])
+    # 9, -9, -9, 9 against 1, 2, 3, 4: ranks 3.5, 1.5, 1.5, 3.5 have no slope
+    assert compared.rank_correlation[1, 2] == pytest.approx(0)
+
+
+def test_maps_of_other_front_ends_are_left_out_of_the_pairs_and_of_the_consensus():
+    models = explained(a=RISING, b=FALLING) | {"wide": analysis(ANGRY, map_=np.ones((4, 3)), bands=3)}
+    compared = map_agreement(models, "grad_cam")
+    assert np.isnan(compared.rank_correlation[:2, 2]).all()
+    assert compared.rank_correlation[0, 1] == pytest.approx(-1)
+    assert list(on_one_grid(models)) == ["a", "b"]
+    assert shared_map(models, "grad_cam").settings == {"of": ("a", "b")}
+
+
+@pytest.mark.parametrize(("overlap", "part"), [(0, 0), (1, 1), (1 / 3, 0.5), (1 / 19, 0.1)])
+def test_half_of_two_tenths_in_common_is_a_third_of_what_both_cover(overlap, part):
+    assert shared_part(overlap) == pytest.approx(part)
+
+
+def compared(*correlations, names=("a", "b", "c"), overlap=1 / 3):
+    """Return the agreement of a and b, a and c, b and c."""
+    r = np.eye(len(names))
+    for (i, j), value in zip(((0, 1), (0, 2), (1, 2)), correlations, strict=False):
+        r[i, j] = r[j, i] = value
+    return Agreement(names, r, np.where(np.eye(len(names), dtype=bool), 1.0, overlap))
+
+
+@pytest.mark.parametrize(
+    ("correlation", "places"),
+    [
+        (0.6, "much the same places"),
+        (0.59, "partly the same places"),
+        (0.29, "mostly different places"),
+        (-0.21, "opposite places"),
+    ],
+)
+def test_how_far_two_maps_agree_is_said_without_the_name_of_a_statistic(correlation, places):
+    assert agreement_in_words(compared(correlation, names=("a", "b"))) == (
+        f"a and b look at {places}: of the tenth of the picture that one marks most, another has 50 % among its own; "
+        "by chance it would be 10 %."
+    )
+
+
+def test_of_several_pairs_the_most_and_the_least_alike_are_named():
+    said = agreement_in_words(compared(0.9, 0.1, 0.5))  # mean 0.5
+    assert said.startswith("On the whole the models look at partly the same places")
+    assert said.endswith("Most alike: a and b (0.90). Least alike: a and c (0.10).")
+
+
+def test_pairs_that_say_nothing_do_not_count():
+    assert agreement_in_words(compared(NAN, NAN, 0.7)).startswith("b and c look at much the same places")
+    assert agreement_in_words(compared(NAN, NAN, NAN)) == "No two of these maps can be compared."
+
+
+# --- the map that they share ---
+
+
+def test_the_consensus_is_the_mean_of_what_speaks_for_the_emotion_each_map_by_its_own_strength():
+    # Without what speaks against: 2 and 0 of RMS 1 (4 of 8 cells: sqrt(4 * 2 / 8)); 10 in one half: RMS sqrt(50).
+    one = [[np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5]]
+    other = [[10, 10], [10, 10], [-1, 0], [0, -1]]
+    shared = shared_map(explained(one=one, other=other), "grad_cam")
+    root = np.sqrt(2)
+    np.testing.assert_allclose(
+        shared.relevance, [[root, root / 2], [root, root / 2], [root / 2, 0], [root / 2, 0]], rtol=1e-6
+    )
+    assert (shared.method, shared.emotion, shared.seconds) == ("consensus", "angry", 3.0)
+
+
+def test_a_model_in_whose_map_nothing_speaks_for_the_emotion_counts_as_zeros():
+    alone = [[2, 0], [2, 0], [2, 0], [2, 0]]  # RMS sqrt(2)
+    shared = shared_map(explained(alone=alone, against=np.full((4, 2), -3.0)), "grad_cam")
+    np.testing.assert_allclose(shared.relevance, np.array(alone) / np.sqrt(2) / 2, rtol=1e-6)
+
+
+def test_the_consensus_covers_what_all_have_heard():
+    models = {
+        "early": analysis(ANGRY, map_=RISING, covered=(True, True, True, False)),
+        "late": analysis(ANGRY, map_=RISING, covered=(False, True, True, True)),
+    }
+    shared = shared_map(models, "grad_cam")
+    assert shared.covered.tolist() == [False, True, True, False]
+    assert (shared.relevance[[0, 3]] == 0).all()
+    assert (shared.relevance[[1, 2]] > 0).all()
+
+
+def test_there_is_no_consensus_of_one_or_of_maps_without_a_common_frame():
+    assert shared_map(explained(a=RISING), "grad_cam") is None
+    assert shared_map({}, "grad_cam") is None
+    first = analysis(ANGRY, map_=RISING, covered=(True, True, False, False))
+    other = analysis(ANGRY, map_=RISING, covered=(False, False, True, True))
+    assert shared_map({"a": first, "b": other}, "grad_cam") is None
