@@ -66,7 +66,7 @@ def main() -> None:
             turn_to(page, "Explain")
             page.get_by_text("What would have to go").wait_for()
             photograph(page, "explain.png")
-            for name in ("Listen", "Select", "Evaluate"):
+            for name in ("Listen", "Select", "Evaluate", "Compare"):
                 turn_to(page, name)
                 photograph(page, f"{name.lower()}.png")
             annotate(page)

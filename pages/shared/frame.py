@@ -45,6 +45,8 @@ STYLE = """
   .compared thead th { font-weight: 400; opacity: 0.8; font-size: 0.875rem; }
   .compared tbody th { font-weight: 600; white-space: nowrap; }
   .compared .verdict-word { font-weight: 600; border-bottom: 0.18rem solid; white-space: nowrap; }
+  .compared td { white-space: nowrap; }
+  .compared td.words { white-space: normal; }
   .compared .how, .compared .unknown, .compared .words { opacity: 0.8; }
   .compared .track { height: 0.4rem; min-width: 3.5rem; border-radius: 0.2rem; overflow: hidden; }
   .compared .track { background: rgba(127, 127, 127, 0.18); margin-top: 0.15rem; }

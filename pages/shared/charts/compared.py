@@ -18,7 +18,7 @@ from ser_core.verdict import NO_SPEECH, NOT_SURE
 
 #: A space keeps it apart from every model's name.
 CONSENSUS = "Consensus of models"
-ROW_HEIGHT, WORDS_WIDTH = 150, 46
+ROW_HEIGHT, WORDS_WIDTH = 150, 42
 BELOW_AND_ABOVE = [
     [0.0, "rgba(213, 94, 0, 0.95)"],
     [0.5, "rgba(127, 127, 127, 0.06)"],
@@ -96,7 +96,7 @@ def maps_chart(
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
     figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
-    return axes.finish(figure, first.recording.duration_s, 80 + ROW_HEIGHT * rows)
+    return axes.finish(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
 
 
 def _title(name: str, explanation: Explanation | None) -> str:
@@ -115,7 +115,7 @@ def _put_words(figure: go.Figure, row: int, words: str) -> None:
     )  # fmt: skip
     figure.add_annotation(
         text="<br>".join(textwrap.wrap(in_chart(words), WORDS_WIDTH)), x=0.5, y=0.5, xref="x domain", yref="y domain",
-        showarrow=False, font_size=13, row=row, col=1,
+        showarrow=False, font_size=12, row=row, col=1,
     )  # fmt: skip
 
 
@@ -152,10 +152,16 @@ def _relevance_trace(
         colorscale=axes.FOR_AND_AGAINST,
         showscale=bar,
         colorbar={
-            "title": {"text": "evidence, % of each map's highest", "side": "right"},
             "tickvals": [-100, 0, 100],
-            "ticktext": ["against", "0", "for"],
-            "thickness": 14,
+            "ticktext": ["speaks against", "0", "speaks for"],
+            "thickness": 10,
+            "orientation": "h",  # beside the maps it would leave them no room on a narrow screen
+            "len": 0.5,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yanchor": "bottom",
+            "yref": "container",
         },
         customdata=np.broadcast_to(hz[:, None], shown.T.shape),
         hovertemplate="%{x:.2f} s, %{customdata} Hz<br>%{z} % of its highest<extra></extra>",
