@@ -101,6 +101,30 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
     assert 0.05 < region <= length + 0.01
 
 
+def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    turn_to(page, "Compare")
+    models = page.locator(".compared tbody tr").count()
+    assert models > 1
+    expect(page.get_by_role("heading", name="Hear it")).to_be_visible()
+    maps = page.locator(".js-plotly-plot").first
+    expect(maps.locator(".annotation-text", has_text=" for ").first).to_be_visible()
+    box = maps.locator(".nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+    page.mouse.up()
+    times = "Object.entries(chart._fullLayout).filter(([name]) => /^xaxis/.test(name)).map(([, axis]) => axis.range)"
+    page.wait_for_function(f"chart => {times}[0][0] > 0.5", arg=maps.element_handle())
+    ranges = maps.evaluate(f"chart => {times}")
+    assert len(ranges) >= models
+    for low, high in ranges:
+        assert low == pytest.approx(0.4 * 2.5, abs=0.05)
+        assert high == pytest.approx(0.6 * 2.5, abs=0.05)
+    page.get_by_role("button", name="Play (Space)").click()
+    expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
+
+
 @pytest.mark.corpora
 def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_plays(page, corpora):
     turn_to(page, "Evaluate")

@@ -11,7 +11,15 @@ from ser_core.audible_focus import sound_without
 from ser_core.audio import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.pipeline import add_explanation, analyse_recording, listen, listen_to_focus, question_of, segments_of
+from ser_core.pipeline import (
+    add_explanation,
+    analyse_recording,
+    asked_of,
+    listen,
+    listen_to_focus,
+    question_of,
+    segments_of,
+)
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples
 from ser_core.regions import FocusRegion, Region
@@ -188,6 +196,26 @@ def test_an_emotion_that_the_model_does_not_know_is_refused(classifier, name):
 def test_an_emotion_against_itself_is_refused(classifier):
     with pytest.raises(SettingsRefused, match="sad cannot be explained against itself"):
         analyse_recording(noise_recording(), classifier, replace(QUICK, emotion="sad", against="sad"))
+
+
+def test_what_was_heard_can_be_asked_of_another_emotion_as_if_that_had_been_asked_at_first(classifier):
+    heard = listen(noise_recording(), classifier, QUICK)
+    other = next(emotion for emotion in EMOTIONS if emotion != heard.emotion)
+    explained = analyse_recording(noise_recording(), classifier, replace(QUICK, explain=("grad_cam",)))
+    for before in (heard, explained):
+        asked = asked_of(before, other, QUICK)
+        assert (asked.emotion, asked.stretch) == (other, heard.stretch)
+        assert (asked.explanations, asked.profile, asked.focus) == ({}, None, ())
+    with pytest.raises(SettingsRefused, match="does not know the emotion 'bored'"):
+        asked_of(heard, "bored", QUICK)
+
+
+def test_another_emotion_of_a_long_recording_has_a_best_stretch_of_its_own(classifier):
+    long = noise_recording(seconds=40.0)
+    settings = replace(QUICK, explain=())
+    for emotion in EMOTIONS:
+        expected = listen(long, classifier, replace(settings, emotion=emotion)).stretch
+        assert asked_of(listen(long, classifier, settings), emotion, settings).stretch == expected
 
 
 # --- the stretch that is explained ---
