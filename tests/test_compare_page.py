@@ -232,9 +232,9 @@ def test_each_map_is_divided_by_its_own_highest_absolute_value_on_one_scale(mode
     assert [trace["showscale"] for trace in maps] == [False, False, False, True]
     highest = [np.abs(numbers(trace["z"])).max() for trace in maps]
     assert highest == [100] * 4
-    assert {axis.get("matches", "x") for key, axis in chart(app)["layout"].items() if key.startswith("xaxis")} <= {
-        "x", "x4",
-    }  # fmt: skip
+    layout = chart(app)["layout"]
+    assert {layout[f"xaxis{row}"].get("matches") for row in ("", 2, 3)} == {"x4"}
+    assert {layout[f"yaxis{row}"]["matches"] for row in ("", 2, 3, 4)} == {"y"}
 
 
 def numbers(array):
@@ -263,12 +263,11 @@ def test_all_are_asked_about_the_same_stretch_of_a_long_recording_and_the_page_s
 
 
 def test_a_layer_of_one_model_is_not_asked_of_another(models, voice):
-    models["alpha"].layers = ("tiny", "tiny2")
-    app = shown(voice, "alpha", "beta", layer="tiny")
+    models["alpha"].layers = ("tiny", "both")
+    app = shown(voice, "alpha", "beta", layer="both")
     assert overlays(app) == [CONSENSUS, "alpha", "beta"]
-    models["beta"].layers = ()
-    cached_again = shown(voice, "alpha", "beta", layer="tiny")
-    assert overlays(cached_again) == ["alpha"]
+    layers = [job.result.layer for job in all_jobs(app) if job.key[0] == "explain"]
+    assert layers == ["both", "tiny"]
 
 
 def test_models_of_other_front_ends_are_drawn_on_the_same_axes_and_not_compared(models, voice):
@@ -301,6 +300,40 @@ def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice
     next(button for button in app.button if button.label == "Start again: alpha").click().run()
     app = finished(app)
     assert "Stopped." not in words(app)
+    assert overlays(app) == [CONSENSUS, "slow", "alpha"]
+
+
+def test_maps_are_shown_as_they_come_and_compared_when_all_are_there(models, voice):
+    slow, go_on = tiny("slow", 3), threading.Event()
+    look = slow.class_activation
+    slow.class_activation = lambda *asked: (go_on.wait(60), look(*asked))[1]
+    models["slow"] = slow
+    app = compared(voice, "alpha", "beta", "slow")
+    for _ in range(2):  # all are heard; all but the slow one are explained
+        for job in all_jobs(app)[:5]:
+            assert job.ended.wait(60)
+        app.run()
+    assert "Not ready yet." in texts(app)
+    assert [text.partition(" for")[0] for text in texts(app)][:2] == ["<b>alpha</b>", "<b>beta</b>"]
+    assert not app.get("bidi_component")
+    go_on.set()
+    app = finished(app)
+    assert "Not ready yet." not in texts(app)
+    assert overlays(app) == [CONSENSUS, "alpha", "beta", "slow"]
+
+
+def test_a_model_that_is_taken_away_gives_up_its_place_in_the_queue(models, voice):
+    slow, go_on = tiny("slow", 3), threading.Event()
+    score = slow.score
+    slow.score = lambda segments: (go_on.wait(60), score(segments))[1]
+    models["slow"] = slow
+    app = compared(voice, "slow", "alpha", "beta")
+    beta = next(job for job in all_jobs(app) if job.key[2] == models["beta"].sha256)
+    assert beta.state == "waiting"
+    app.multiselect[0].set_value(["slow", "alpha"]).run()
+    go_on.set()
+    assert beta.state == "cancelled"
+    app = finished(app)
     assert overlays(app) == [CONSENSUS, "slow", "alpha"]
 
 
