@@ -5,7 +5,7 @@ import streamlit as st
 from pages.shared import cached, compared_models, controls, frame, shared_evidence_section, waiting
 from pages.shared.charts.compared import heard_html, maps_chart
 from pages.shared.names import in_markdown
-from ser_core.model_agreement import heard_in_words, shared_emotion, shared_map
+from ser_core.model_agreement import heard_in_words, on_one_grid, shared_emotion, shared_map
 
 HOW_TO_READ = """
 All models are asked for the same emotion: the one that the sidebar names, else the one that most of them hear best.
@@ -43,7 +43,7 @@ st.subheader(f"Where they look for {emotion}", divider="gray", help=HOW_TO_READ)
 explained, unexplained = compared_models.explained(heard, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
-first = next(iter((explained or heard).values()))
+first = next(iter((on_one_grid(explained) or heard).values()))
 chart = maps_chart(first, names, explained, refused | unheard | unexplained, method, shared)
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.caption(compared_models.how_scaled(first, chosen.settings))

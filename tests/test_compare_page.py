@@ -284,6 +284,15 @@ def test_models_of_other_front_ends_are_drawn_on_the_same_axes_and_not_compared(
     np.testing.assert_allclose(places[[0, 31]], [65 / 33 - 1, 32 * 65 / 33 - 1], atol=1e-9)
 
 
+def test_the_front_end_that_most_have_gives_the_axes_and_the_player_whoever_stands_first(models, voice):
+    models["coarse"] = few_bands("coarse")
+    app = shown(voice[:20_000], "coarse", "alpha", "beta", compared_by="lime")
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
+    drawn = [trace for trace in chart(app)["data"] if trace.get("zmax") == 100]
+    assert [len(numbers(trace["y"])) for trace in drawn] == [32, 64, 64, 64]
+    assert chart(app)["layout"]["yaxis"]["range"] == [-0.5, 63.5]
+
+
 def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice):
     go_on = threading.Event()
     slow = tiny("slow", 3)

@@ -41,12 +41,11 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
     dark = st.context.theme.type == "dark"
     matrix.plotly_chart(matrix_chart(compared, dark), width="stretch", config={"displayModeBar": False})
     words.markdown(in_markdown(agreement_in_words(compared)))
-    same = np.isnan(compared.rank_correlation).any()
     if others := sorted(set(explained) - set(on_one_grid(explained))):
         words.caption(
             f"Not compared with the rest: {in_markdown(', '.join(others))}, whose front end has other frames or bands."
         )
-    elif same:
+    elif np.isnan(compared.rank_correlation).any():
         words.caption("No figure stands where a map is the same everywhere, or where two heard no frame in common.")
 
 

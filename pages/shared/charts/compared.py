@@ -114,8 +114,8 @@ def _put_words(figure: go.Figure, row: int, words: str) -> None:
         line_width=0, layer="below", row=row, col=1,
     )  # fmt: skip
     figure.add_annotation(
-        text="<br>".join(textwrap.wrap(in_chart(words), WORDS_WIDTH)), x=0.5, y=0.5, xref="x domain", yref="y domain",
-        showarrow=False, font_size=12, row=row, col=1,
+        text="<br>".join(map(in_chart, textwrap.wrap(words, WORDS_WIDTH))), x=0.5, y=0.5,
+        xref="x domain", yref="y domain", showarrow=False, font_size=12, row=row, col=1,
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _put_map(
     underlay.hoverinfo, underlay.hovertemplate, underlay.customdata, underlay.y = "skip", None, None, places
     figure.add_trace(underlay, row, 1)
     figure.add_trace(_relevance_trace(spectrogram, explanation, places, bar=bar), row, 1)
-    for box in hatching(~explanation.covered, spectrogram.settings, -0.5, len(places) - 0.5):
+    for box in hatching(~explanation.covered, spectrogram.settings, -0.5, axis.settings.bands - 0.5):
         figure.add_trace(box.update(showlegend=False), row, 1)
 
 
@@ -142,7 +142,7 @@ def _relevance_trace(
 ) -> go.Heatmap:
     most = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
     shown, times_s = axes.columns_for_display(explanation.relevance / most, spectrogram.frame_times_s)
-    hz = band_centres_hz(spectrogram.settings).round().astype(np.int16)
+    hz = band_centres_hz(spectrogram.settings).round().astype(np.int32)
     return go.Heatmap(
         x=times_s,
         y=places,
