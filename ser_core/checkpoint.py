@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
 
-from ser_core.baselines import NETWORK_BASELINES
+from ser_core.baselines import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.classifier import Classifier, NetworkClassifier
 from ser_core.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
@@ -34,6 +34,7 @@ LARGEST_TEXT_BYTES = 5_000_000
 
 #: Every network that a card may name.
 ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
+PEERS = frozenset(NETWORK_BASELINES) | frozenset(ESTIMATOR_BASELINES)
 
 
 def save_model(
@@ -204,13 +205,13 @@ def fastest_precision() -> torch.dtype:
 
 
 def model_names(models: Path = MODELS) -> list[str]:
-    """Return the names of the models that are shipped, fusion first: it is the project's own."""
+    """Return the names of the models that are shipped, fusion first: it is the project's own; its peers last."""
     with suppress(OSError):  # in a folder that only may be read nothing is brought back
         bring_all_back(models)
     folders = models.iterdir() if models.is_dir() else ()
     # A name that begins with a dot is that of a model whose writing broke off.
     names = [f.name for f in folders if _holds_model(f) and not f.name.startswith(".")]
-    return sorted(names, key=lambda name: (name != "fusion", name))
+    return sorted(names, key=lambda name: (name != "fusion", name in PEERS, name))
 
 
 def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:

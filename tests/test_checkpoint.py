@@ -148,6 +148,9 @@ def test_fusion_is_named_first_and_a_folder_that_is_not_there_names_nothing(mode
     for name in ("fusion", "a"):
         shutil.copytree(models / "small", models / name)
     assert model_names(models) == ["fusion", "a", "small"]
+    for peer in ("alexnet", "mfcc_svm"):
+        shutil.copytree(models / "small", models / peer)
+    assert model_names(models) == ["fusion", "a", "small", "alexnet", "mfcc_svm"]
     assert model_names(tmp_path / "nowhere") == []
 
 

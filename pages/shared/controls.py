@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import cached, deletion, session
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import model_names
+from ser_core.checkpoint import PEERS, model_names
 from ser_core.classifier import Classifier
 from ser_core.errors import SerError
 from ser_core.explanation.relevance import FILLS
@@ -126,7 +126,13 @@ def _model() -> Classifier | None:
     if not names:
         st.error("There is no model here yet. Train one: python -m ser_core train --help", icon=":material/error:")
         return None
-    name = st.selectbox("Model", names, **session.widget("model", model_name()))
+    name = st.selectbox(
+        "Model",
+        names,
+        format_func=lambda name: f"{name} (a peer)" if name in PEERS else name,
+        help="Peers are the systems that the paper stands on, built small. The page Evaluate compares them all.",
+        **session.widget("model", model_name()),
+    )
     try:
         return cached.model(name)
     except SerError as refusal:
