@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from scipy.fft import dct
@@ -22,7 +23,7 @@ from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.relevance import Question
 from ser_core.learning.batches import as_batch
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.estimator import as_onnx, features_of, fit_estimator
+from ser_core.learning.estimator import as_onnx, features_as_stored, features_of, fit_estimator
 from ser_core.networks.folding import folded
 from ser_core.onnx_classifier import OnnxClassifier
 from ser_core.pipeline import segments_of
@@ -76,7 +77,7 @@ def estimators():
     for name, baseline in ESTIMATOR_BASELINES.items():
         network = fresh(NETWORK_BASELINES[baseline.LEARNS_FROM]) if baseline.LEARNS_FROM else None
         entries = dataset(baseline.FRONT_END)
-        features = baseline.Features(folded(network) if network else None).eval()
+        features = features_as_stored(baseline, network)
         labels = np.repeat([entry.label for entry in entries], [len(entry.start_frames) for entry in entries])
         own = baseline.estimator(0).fit(features_of(features, entries), labels)
         made[name] = (fit_estimator(baseline, network, entries, EMOTIONS, 0), entries, features, own)
@@ -246,6 +247,17 @@ def test_onnx_says_what_scikit_learn_says(name, estimators):
     np.testing.assert_allclose(found, expected, atol=5e-3 * np.abs(expected).max())
     assert (found.argmax(axis=1) == own.predict(inputs)).mean() > 0.95
     assert len(data) < 20_000_000
+
+
+@pytest.mark.parametrize("name", [name for name, one in ESTIMATOR_BASELINES.items() if one.LEARNS_FROM])
+def test_weights_are_rounded_to_half_precision_and_stored_in_it(name, estimators):
+    data, _, features, _ = estimators[name]
+    stored = {onnx.TensorProto.FLOAT: 0, onnx.TensorProto.FLOAT16: 0}
+    for tensor in onnx.load_model_from_string(data).graph.initializer:
+        stored[tensor.data_type] = stored.get(tensor.data_type, 0) + int(np.prod(tensor.dims))
+    assert stored[onnx.TensorProto.FLOAT16] > 1_000_000
+    assert stored[onnx.TensorProto.FLOAT] < 0.01 * stored[onnx.TensorProto.FLOAT16]
+    assert all((parameter == parameter.half().float()).all() for parameter in features.parameters())
 
 
 def test_the_same_seed_fits_the_same_forest(estimators):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from torch import nn
@@ -20,6 +20,8 @@ from ser_core.networks.folding import folded
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 AT_ONCE = 64
+#: Fewer are no weights worth a node of their own.
+LEAST_WEIGHTS = 256
 #: Under this a probability has no logarithm worth having; trees give 0 where they saw nothing.
 LEAST_PROBABILITY = 1e-4
 
@@ -56,9 +58,17 @@ def fit_estimator(
             f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
             "or tell fewer emotions apart."
         )
-    features = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
+    features = features_as_stored(baseline, network)
     estimator = baseline.estimator(seed).fit(features_of(features, dataset), labels)
     return as_onnx(features, estimator, dataset[0].segments[:1].astype(np.float32))
+
+
+def features_as_stored(baseline: ModuleType, network: nn.Module | None) -> nn.Module:
+    """Return what makes a baseline's features of segments, its weights rounded to the half precision that is stored."""
+    features = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
+    for parameter in features.parameters():
+        parameter.copy_(parameter.half())
+    return features
 
 
 def features_of(features: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> np.ndarray:
@@ -77,6 +87,7 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     """Return features and the estimator behind them as one ONNX file.
 
     Logits are what the estimator decides by, where it has such a thing, else the logarithm of its probabilities.
+    Weights that half precision holds exactly are stored in it.
 
     Parameters
     ----------
@@ -107,7 +118,22 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     del whole.graph.output[:]
     classes = len(estimator.classes_)
     whole.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, classes]))
+    _halve(whole.graph)
     return whole.SerializeToString()
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Store in half precision each tensor of weights that it holds exactly."""
+    for tensor in list(graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_WEIGHTS:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if (half == values).all():
+            name = f"{tensor.name}_half"
+            graph.node.insert(0, helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
+            tensor.CopyFrom(numpy_helper.from_array(half, name))
 
 
 def _exported(features: nn.Module, example: np.ndarray) -> bytes:
