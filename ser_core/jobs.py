@@ -6,6 +6,8 @@ takes a fraction of a second, goes before all other: a verdict does not wait for
 """
 
 import logging
+import os
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable
@@ -17,6 +19,9 @@ from ser_core.log import FIGURES, failed
 from ser_core.pace import Pace
 
 Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
+
+#: How much lower the priority of work is than that of pages, which stay quick while it goes on.
+GIVES_WAY = 10
 
 log = logging.getLogger(__name__)
 
@@ -197,6 +202,8 @@ class Jobs:
             running.ended.wait(patience_s)
 
     def _work(self) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own, and those that torch starts inherit it
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + GIVES_WAY)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: any(self._lanes.values()))

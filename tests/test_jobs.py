@@ -1,5 +1,7 @@
 """The queue: order, turns, cancelling, and what is remembered. Events, not clocks, decide what happens when."""
 
+import os
+import sys
 import threading
 
 import pytest
@@ -65,6 +67,13 @@ def test_quick_work_goes_before_all_other_in_turns_and_the_places_say_so(jobs):
     gate.may_end.set()
     ended(running, *slow, *quick)
     assert order == ["cy 1", "ann quick", "cy 2", "ann 1", "bea 1", "ann 2"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+def test_work_gives_way_to_pages(jobs):
+    job = jobs.submit("ann", "key", "Working", lambda *_: os.getpriority(os.PRIO_PROCESS, 0))
+    ended(job)
+    assert job.result > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):

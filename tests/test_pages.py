@@ -251,6 +251,24 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
     assert [key[1] for key in order].count("grad_cam") == 1
 
 
+def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monkeypatch):
+    from ser_core.jobs import Jobs
+
+    lanes, submit = {}, Jobs.submit
+
+    def noting(jobs, owner, key, title, work, *, quick=False):
+        lanes[key[1] if key[0] == "explain" else key[0], key[5:6]] = quick
+        return submit(jobs, owner, key, title, work, quick=quick)
+
+    monkeypatch.setattr(Jobs, "submit", noting)
+    with_recording("pages/1_Explain.py", voice[:24_000])
+    fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
+    assert {name for (name, _), quick in lanes.items() if quick} == {"listen", "grad_cam", "lime", "occlusion"}
+    for method in ("lime", "occlusion"):
+        assert lanes[method, (getattr(draft, method),)]
+        assert not lanes[method, (getattr(fine, method),)]
+
+
 def shown_by_player(app: AppTest) -> dict:
     """Return what the player of a page is given."""
     return json.loads(app.get("bidi_component")[0].proto.json)

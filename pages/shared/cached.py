@@ -108,7 +108,7 @@ def explaining(analysis: Analysis, method: str, classifier: Classifier, settings
         _explaining_key(analysis, method, settings),
         method,
         lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
-        quick=method == "grad_cam",
+        quick=getattr(settings, method) == getattr(settings.drafted(), method),  # drafts, and Grad-CAM, which has none
     )
 
 
