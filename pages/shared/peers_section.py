@@ -24,7 +24,7 @@ def show() -> None:
     words, figure, rows = _drawn(result)
     st.markdown(words)
     st.plotly_chart(figure, config={"displayModeBar": False})
-    st.dataframe(rows, hide_index=True, column_config=_columns(next(iter(result["models"]))))
+    st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
     for name, reason in result["left_out"].items():
         st.caption(f"Without {in_markdown(name)}: {in_markdown(reason)}")
 
@@ -37,23 +37,24 @@ def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]
         f"Split: {in_markdown(result['split'])}. UAR, mean over corpora; intervals (95 %) draw speakers anew. The "
         "peers learn in few epochs and as their sources tell, without the augmentation and AudioSet weights of ours."
     )
-    return words, peers.uar_chart(models), [_row(name, model) for name, model in models.items()]
+    first = next(iter(result["models"]))
+    return words, peers.uar_chart(models), [_row(name, model, first) for name, model in models.items()]
 
 
-def _row(name: str, model: dict[str, Any]) -> dict[str, Any]:
+def _row(name: str, model: dict[str, Any], first: str) -> dict[str, Any]:
     low, high = model["gain_interval"]
     folds = model["folds"]
     return {
         "model": printable(name),
         "UAR": 100 * model["uar"],
-        "behind": f"{points(model['gain'])} ({points(low)} to {points(high)})",
-        "folds": f"{100 * folds['uar']:.1f} % ({folds['count']:d})" if folds else None,
+        "behind": "" if name == first else f"{points(model['gain'])} ({points(low)} to {points(high)})",
+        "folds": f"{100 * folds['uar']:.1f} % ({folds['count']:d})" if folds else "",
         "WA": 100 * model["accuracy"],
         "MAA": 100 * model["macro_average_accuracy"],
         "AUROC": model["auroc"],
         "numbers": model["numbers"] / 1e6,
         "training": model["training_seconds"] / 60,
-        "after": model["learnt_from"],
+        "after": model["learnt_from"] or "",
         "milliseconds": model["milliseconds"],
     }
 
@@ -61,7 +62,7 @@ def _row(name: str, model: dict[str, Any]) -> dict[str, Any]:
 def _columns(first: str) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "model": st.column_config.TextColumn("Model", pinned=True),
+        "model": st.column_config.TextColumn("Model", pinned=True, width=170),
         "UAR": number("UAR", format="%.1f %%"),
         "behind": st.column_config.TextColumn(
             f"{printable(first)} minus it", help="Points of UAR, with their 95 % interval on the same speakers."
