@@ -63,10 +63,15 @@ def save_model(
         name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
     with written_whole(folder) as half_written:
         (half_written / name).write_bytes(content)
-        (half_written / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_card(half_written, card, readme)
         with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
-        (half_written / "README.md").write_text(readme, encoding="utf-8")
+
+
+def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
+    """Write what a model says of itself into the folder of a draft."""
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def draft_of(folder: Path) -> Path:

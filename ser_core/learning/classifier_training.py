@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ser_core.checkpoint import TEST_TABLE, draft_of, load_model, publish, save_model
+from ser_core.checkpoint import TEST_TABLE, draft_of, load_model, publish, read_card, save_model, write_card
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.evaluation import fit_temperature
@@ -16,7 +16,7 @@ from ser_core.learning.material import read_material
 from ser_core.learning.model_card import card_of, readme_of
 from ser_core.learning.model_evaluation import predict_recordings
 from ser_core.learning.network_outputs import figures_of, logits_of
-from ser_core.learning.predictions import all_figures, write_predictions
+from ser_core.learning.predictions import all_figures, read_predictions, write_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.onnx_classifier import OnnxClassifier
@@ -56,9 +56,10 @@ def train_classifier(
         [entry.item for entry in material.test],
         lambda fraction, text: progress(fraction, f"Testing, {text}"),
     )
-    card |= {"test_figures": all_figures(predictions)}
-    save_model(draft, model, card, list(material.heard.items()), readme_of(out.name, card))
     write_predictions(predictions, draft / TEST_TABLE)
+    # Every figure is one of the table, which holds fewer digits than what the model said.
+    card = read_card(draft) | {"test_figures": all_figures(read_predictions(draft / TEST_TABLE))}
+    write_card(draft, card, readme_of(out.name, card))
     publish(draft, out)
     return card
 

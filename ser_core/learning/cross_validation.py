@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import ARCHITECTURES, CARD, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card
+from ser_core.checkpoint import ARCHITECTURES, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card, write_card
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import Progress
 from ser_core.learning.model_card import readme_of
@@ -62,8 +62,7 @@ def cross_validate(
     draft = draft_of(out)
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(models[0], draft, ignore=shutil.ignore_patterns(PLAN))
-    (draft / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (draft / "README.md").write_text(readme_of(out.name, card), encoding="utf-8")
+    write_card(draft, card, readme_of(out.name, card))
     write_predictions(predictions, draft / FOLDS_TABLE)
     publish(draft, out)
     return card
