@@ -167,9 +167,10 @@ def test_smoothing_and_the_level_of_pauses_change_the_curves(long_voice):
 
 def test_another_model_hears_it_anew(long_voice):
     app = given(long_voice)
-    app.selectbox(key="widget_model").select(model_names()[-1]).run()
+    another = model_names()[1]  # of ours: some peers hear recordings as a whole, and not over time
+    app.selectbox(key="widget_model").select(another).run()
     app = finished(app)
-    assert f"heard by {model_names()[-1]}" in words(app)
+    assert f"heard by {another}" in words(app)
 
 
 # --- the chart ---
