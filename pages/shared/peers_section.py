@@ -72,7 +72,7 @@ def _columns(first: str) -> dict[str, Any]:
         "MAA": number("MAA", format="%.1f %%", help="Mean over emotions of accuracy against all others."),
         "AUROC": number("AUROC", format="%.3f", help="Mean over emotions of the area under the ROC curve."),
         "numbers": number("Numbers learnt", format="%.2f M"),
-        "training": number("Training", format="%.1f min", help="On the machine that they were trained on."),
+        "training": number("Training", format="%.1f min", help="As it was; for some beside other work."),
         "after": st.column_config.TextColumn("Learns from", help="The network whose training is part of its own."),
         "milliseconds": number("A recording", format="%.0f ms", help=HEARD),
     }

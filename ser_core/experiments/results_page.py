@@ -119,7 +119,8 @@ Split: {result["split"]}.
 {_table(header, rows)}
 
 WA, MAA and AUROC are of all recordings together; MAA is the mean over emotions of accuracy against all others, above a
-half by chance. A recording is the median of {result["timed_recordings"]} without decoding ({result["machine"]}). Peers
+half by chance. A recording is the median of {result["timed_recordings"]} without decoding ({result["machine"]}).
+Training times are as they were on that machine, for some beside other work, and then too long. Peers
 learn in few epochs and as their sources tell, without the augmentation and the AudioSet weights that ours have: this
 compares systems as they are described, not ideas at their best.
 """ + (f"\nLeft out:\n\n{left_out}" if left_out else "")
