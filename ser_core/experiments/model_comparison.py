@@ -26,7 +26,7 @@ from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation.relevance import Progress
-from ser_core.learning.comparison import PairedDifference, paired_difference, uars_over_speakers
+from ser_core.learning.comparison import uars_over_speakers
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions
 from ser_core.pipeline import listen
 from ser_core.recording import Recording
@@ -90,7 +90,7 @@ def compare_models(
         models[name] = (
             _figures(table)
             | {"interval": _interval(resampled[done])}
-            | _gain(paired_difference(first, table))
+            | _gain(resampled[0] - resampled[done])
             | _over_folds(find_model(name))
             | {"milliseconds": _milliseconds(load_model(name), recordings)}
             | _cost(find_model(name))
@@ -137,8 +137,8 @@ def _interval(uars: np.ndarray) -> list[float]:
     return [float(q) for q in np.percentile(uars[1:], [2.5, 97.5])]
 
 
-def _gain(difference: PairedDifference) -> dict[str, Any]:
-    return {"gain": difference.gain, "gain_interval": list(difference.interval)}
+def _gain(gains: np.ndarray) -> dict[str, Any]:
+    return {"gain": float(gains[0]), "gain_interval": _interval(gains)}
 
 
 def _over_folds(folder: Path) -> dict[str, Any]:
