@@ -3,14 +3,15 @@
     python benchmarks/spliced_speech.py [--quick] [--model NAME] [--clips N] [--seed N] [--json FILE]
 
 Needs SER_CORPORA. Of people whom the model never heard, one second of an emotion takes the place of a second of neutral
-speech, at the neutral speech's level, with cross-fades of 20 ms. Only clips count whose evidence for the emotion rises
-by at least 1 (log-odds) through the splice: of those we know where it comes from. An explainer hits where the highest
-point of its profile over time lies within the second; the area under the ROC curve asks how well the profile tells the
-frames inside from those outside.
+speech, at the neutral speech's level, with cross-fades of 20 ms. Both are chance seconds of the louder half of what
+they are taken from, so that neither is a pause, nor one fuller of speech than the other. Only clips count whose
+evidence for the emotion rises by at least 1 (log-odds) through the splice: of those we know where it comes from. An
+explainer hits where the highest point of its profile over time lies within the second; the area under the ROC curve
+asks how well the profile tells the frames inside from those outside.
 
-Control: a second of other neutral speech, asked for the same emotions. What takes the place is as loud as any of the
-sentence, so that some maps point there whatever it says: `hits_above_unspliced` compares each map with the same
-explainer's map of the speech as it was, at the same place: its interval holds zero where splicing itself draws nothing.
+Control: a second of other neutral speech, asked for the same emotions. As the place is one of the louder half, some
+maps point there whatever it says: `hits_above_unspliced` compares each map with the same explainer's map of the speech
+as it was, at the same place: its interval holds zero where splicing itself draws nothing.
 """
 
 import argparse
@@ -58,14 +59,6 @@ class Clip:
     speaker: str
 
 
-def loudest_second(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return the second with the most energy, so that it holds speech and not a pause."""
-    length = round(SPLICE_S * rate)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    first = int(np.argmax(energy[length:] - energy[:-length]))
-    return samples[first : first + length]
-
-
 def spliced(neutral: np.ndarray, second: np.ndarray, first: int, rate: int) -> np.ndarray:
     """Return neutral speech in which a second takes the place of its own from sample `first` on.
 
@@ -99,8 +92,8 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         edge, length = round(EDGE_S * rate), round(SPLICE_S * rate)
         if donor.sample_rate_hz != rate or len(donor.samples) < length or len(carrier) < 2 * edge + length:
             continue
-        second = loudest_second(donor.samples, rate)
-        first = _where_speech_is(carrier, length, edge, rng)
+        begin, first = _where_speech_is(donor.samples, length, 0, rng), _where_speech_is(carrier, length, edge, rng)
+        second = donor.samples[begin : begin + length]
         if not second.any() or not carrier[first : first + length].any():
             continue
         whole = spliced(carrier, second, first, rate)
@@ -120,10 +113,10 @@ def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tupl
     return np.concatenate(parts)[: round(LONGEST_S * rate)], rate
 
 
-def _where_speech_is(carrier: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
-    """Return a chance place away from the edges; one of the louder half, so that not a pause is replaced."""
-    starts = np.arange(edge, len(carrier) - edge - length + 1, max(1, length // 20))
-    energy = np.concatenate([[0.0], np.cumsum(np.square(carrier, dtype=np.float64))])
+def _where_speech_is(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
+    """Return a chance place away from the edges; one of the louder half, so that it is not a pause."""
+    starts = np.arange(edge, len(samples) - edge - length + 1, max(1, length // 20))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     energies = energy[starts + length] - energy[starts]
     return int(rng.choice(starts[energies >= np.median(energies)]))
 

@@ -21,7 +21,7 @@ from ser_core.pace import Pace
 Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
 
 #: How much lower the priority of work is than that of pages, which stay quick while it goes on.
-GIVES_WAY = 10
+GIVES_WAY = 5
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.spliced_speech import FADE_S, clips, loudest_second, spliced
+from benchmarks.spliced_speech import FADE_S, clips, spliced
 from ser_core.corpora.labelled import LabelledRecording
 
 RATE = 8_000
@@ -43,12 +43,6 @@ def test_where_both_sound_their_powers_add_up_to_that_of_one():
     np.testing.assert_allclose(share[100:-100], 1, atol=1e-6)
 
 
-def test_the_loudest_second_is_found_to_the_sample():
-    samples = voiced(3, 0.01)
-    samples[9_137 : 9_137 + RATE] += 0.5
-    np.testing.assert_array_equal(loudest_second(samples, RATE), samples[9_137 : 9_137 + RATE])
-
-
 @pytest.mark.parametrize("control", [False, True])
 def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp_path, control):
     items = []
@@ -66,3 +60,18 @@ def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp
     assert len(clip.recording.samples) == len(clip.neutral.samples) == 4 * RATE
     assert 0.25 <= clip.start_s <= 4 - 1.25
     assert np.median(clip.neutral.samples) == pytest.approx(0.1 if clip.speaker == "toy:a" else 0.3, abs=0.011)
+
+
+def test_what_is_spliced_in_is_of_the_louder_half_of_its_sentence(tmp_path):
+    items = []
+    for place, emotion in enumerate(("neutral", "neutral", "angry")):
+        samples = np.full(3 * RATE, 0.1)
+        if emotion == "angry":
+            samples[:RATE] = 0  # so that of all its seconds the quieter half holds some of the silence
+        path = tmp_path / f"{place}.wav"
+        soundfile.write(path, samples, RATE, "FLOAT")
+        items.append(LabelledRecording(path, "toy", "a", emotion, "", "none"))
+    made = clips(items, ("angry", "neutral"), 0, control=False)
+    for clip, _ in zip(made, range(40), strict=False):
+        first = round(clip.start_s * RATE)
+        np.testing.assert_allclose(clip.recording.samples[first + 200 : first + RATE - 200], 0.1, rtol=1e-6)

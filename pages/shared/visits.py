@@ -1,5 +1,6 @@
 """The end of a visit: its work is cancelled and its results are forgotten, so that they do not fill the memory."""
 
+import gc
 import threading
 
 import streamlit as st
@@ -29,6 +30,7 @@ def _broken(owner: str, connection: object) -> None:
         if _connections.get(owner) is connection:
             del _connections[owner]
             cached.jobs().forget(owner)
+            gc.collect()  # Streamlit's is off, and what refers to itself would stay for a while
 
     timer = threading.Timer(COMES_BACK_S, forget_unless_back)
     timer.daemon = True
