@@ -1,9 +1,11 @@
 """What is one visit's is nobody else's, and goes when the visit ends."""
 
+import gc
 import hashlib
 import threading
 import urllib.error
 import urllib.request
+import weakref
 
 import pytest
 import soundfile
@@ -55,6 +57,24 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
     assert running._cancelled.is_set()
     assert owner not in visits._connections
+
+
+def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
+    class Ring:
+        def __init__(self) -> None:
+            self.itself = self
+
+    connect, _, _ = connected
+    owner, connection = connect()
+    ring = Ring()
+    gone = weakref.ref(ring)
+    cached.jobs().submit(owner, "ring", "Ring", lambda *_, ring=ring: ring)
+    del ring
+    gc.collect()
+    assert gone() is not None
+    visits._broken(owner, connection)
+    Waits.newest.action()
+    assert gone() is None
 
 
 def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(connected):

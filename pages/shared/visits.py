@@ -1,6 +1,8 @@
 """The end of a visit: its work is cancelled and its results are forgotten, so that they do not fill the memory."""
 
+import ctypes
 import gc
+import sys
 import threading
 
 import streamlit as st
@@ -30,8 +32,15 @@ def _broken(owner: str, connection: object) -> None:
         if _connections.get(owner) is connection:
             del _connections[owner]
             cached.jobs().forget(owner)
-            gc.collect()  # Streamlit's is off, and what refers to itself would stay for a while
+            _give_back_memory()
 
     timer = threading.Timer(COMES_BACK_S, forget_unless_back)
     timer.daemon = True
     timer.start()
+
+
+def _give_back_memory() -> None:
+    """Collect what refers to itself, as Streamlit's own collection is off, and give what is free to the system."""
+    gc.collect()
+    if sys.platform == "linux":  # glibc keeps what many threads have freed
+        getattr(ctypes.CDLL(None), "malloc_trim", bool)(0)
