@@ -1,13 +1,10 @@
 """The end of a visit: its work is cancelled and its results are forgotten, so that they do not fill the memory."""
 
-import ctypes
-import gc
-import sys
 import threading
 
 import streamlit as st
 
-from pages.shared import cached, session
+from pages.shared import cached, memory, session
 
 #: A visit whose connection broke may come back for two minutes, and then Streamlit gives it all it held.
 COMES_BACK_S = 130
@@ -32,15 +29,8 @@ def _broken(owner: str, connection: object) -> None:
         if _connections.get(owner) is connection:
             del _connections[owner]
             cached.jobs().forget(owner)
-            _give_back_memory()
+            memory.give_back()
 
     timer = threading.Timer(COMES_BACK_S, forget_unless_back)
     timer.daemon = True
     timer.start()
-
-
-def _give_back_memory() -> None:
-    """Collect what refers to itself, as Streamlit's own collection is off, and give what is free to the system."""
-    gc.collect()
-    if sys.platform == "linux":  # glibc keeps what many threads have freed
-        getattr(ctypes.CDLL(None), "malloc_trim", bool)(0)
