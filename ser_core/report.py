@@ -71,7 +71,7 @@ def _verdict(analysis: Analysis) -> dict[str, str]:
         NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
         NOT_SURE: f"The best score is {analysis.emotions[best]} with {score}: more likely wrong than right.",
     }
-    heard = f"Score {score} of 1, from {kept.sum()} of {len(kept)} segments."
+    heard = f"Score {score} of 1, from {kept.sum()} of {len(kept)} segment{'s' * (len(kept) != 1)}."
     return {
         "word": analysis.verdict,
         "how": why_not.get(analysis.verdict, heard),

@@ -101,6 +101,22 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
     assert 0.05 < region <= length + 0.01
 
 
+def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    turn_to(page, "Listen")
+    smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Focus, part"))
+    for slider, value in ((smoothing, "0.11"), (share, "35")):
+        slider.press("ArrowRight")
+        expect(slider).to_have_value(value)
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="yamnet", exact=True).click()
+    smoothing.wait_for(state="detached")
+    page.locator(".player .lanes").wait_for()
+    page.get_by_role("button", name="Stop").last.wait_for(state="detached")
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    assert [smoothing.input_value(), share.input_value()] == ["0.11", "35"]
+
+
 def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(page, speech_files):
     upload(page, speech_files / "voice.flac")
     turn_to(page, "Compare")

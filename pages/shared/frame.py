@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import login, memory, uncaught, visits
+from pages.shared import login, memory, session, uncaught, visits
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
@@ -64,6 +64,7 @@ def begin(title: str, icon: str, lead: str) -> None:
     menu = {"About": law(), "Get help": None, "Report a bug": None}
     st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide", menu_items=menu)
     st.html(STYLE)
+    session.begin_run()
     visits.here()
     st.title(title)
     st.caption(lead)

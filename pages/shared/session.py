@@ -169,14 +169,22 @@ def choose(name: str, value: Any) -> None:
     st.session_state.pop(f"widget_{name}", None)
 
 
+def begin_run() -> None:
+    """Note which widgets of choices the last run of the page drew; every run begins with this."""
+    st.session_state["drawn_before"] = st.session_state.get("drawn", set())
+    st.session_state["drawn"] = set()
+
+
 def widget(name: str, shown: Any) -> dict[str, Any]:
     """Return the key and the callback that tie a widget to a choice.
 
-    Streamlit forgets a widget's value when a page without it is shown; the choice does not.
+    Streamlit forgets a widget's value when a page without it is shown; the choice does not. Of a widget that a run did
+    not come to, because it stopped before, the browser forgets the value and Streamlit does not: it is told anew.
     """
-    key = f"widget_{name}"
-    if key not in st.session_state:
+    key, drawn = f"widget_{name}", st.session_state.setdefault("drawn", set())
+    if key not in st.session_state or name not in drawn | st.session_state.get("drawn_before", set()):
         st.session_state[key] = shown
+    drawn.add(name)
     return {"key": key, "on_change": _keep, "args": (name,)}
 
 
