@@ -11,12 +11,13 @@ TORCH := torch==2.13.0 torchaudio==2.11.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := annotations textgrid elan words tables model sound
+FUZZ_TARGETS := annotations textgrid elan words tables model estimator sound
 
 .PHONY: app test lint bench fuzz lock samples pictures clean
 
+# glibc gives threads arenas of their own, eight for each processor, and what one has freed no other can use.
 app: $(VENV)/.installed samples
-	$(BIN)/streamlit run app.py
+	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev samples lint
 	$(BIN)/python -m pytest

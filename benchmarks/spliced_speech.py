@@ -11,7 +11,8 @@ asks how well the profile tells the frames inside from those outside.
 
 Control: a second of other neutral speech, asked for the same emotions. As the place is one of the louder half, some
 maps point there whatever it says: `hits_above_unspliced` compares each map with the same explainer's map of the speech
-as it was, at the same place: its interval holds zero where splicing itself draws nothing.
+as it was, at the same place: its interval holds zero where splicing itself draws nothing. Where the evidence for the
+emotion rises all the same, there is something to be found; where it falls, there is not.
 """
 
 import argparse
@@ -157,36 +158,44 @@ def measure(
     items: list[LabelledRecording], classifier: Classifier, wanted: int, seed: int, *, control: bool
 ) -> dict[str, object]:
     """Return hits and ROC areas of each explainer, with intervals over speakers, and what chance would hit."""
-    of: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    speakers, chances, tried = [], [], 0
+    of: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
+    speakers, chances, tried, risen = [], [], 0, 0
     for clip in clips(items, classifier.emotions, seed, control=control):
         tried += 1
         settings = AnalysisSettings(emotion=clip.emotion, seed=seed + tried)
         before, heard = (listen(recording, classifier, settings) for recording in (clip.neutral, clip.recording))
-        if control or rise_of(before, heard, settings) >= LEAST_RISE:
+        rise = rise_of(before, heard, settings)
+        risen += rise >= LEAST_RISE
+        if control or rise >= LEAST_RISE:
             inside, profiles = inside_of(clip, heard), profiles_of(heard, classifier, settings)
             unspliced = profiles_of(before, classifier, settings) if control else {}
             for name, profile in profiles.items():
                 hit = float(inside[int(np.argmax(profile))])
-                of[name]["hits"].append(hit)
-                of[name]["hits_above_energy"].append(hit - float(inside[int(np.argmax(profiles["energy"]))]))
+                found = {
+                    "hits": hit,
+                    "hits_above_energy": hit - float(inside[int(np.argmax(profiles["energy"]))]),
+                    "roc_area": float(roc_auc_score(inside, profile)),
+                }
                 if control:
-                    was_hit = float(inside[int(np.argmax(unspliced[name]))])
-                    of[name]["hits_above_unspliced"].append(hit - was_hit)
-                of[name]["roc_area"].append(float(roc_auc_score(inside, profile)))
+                    found["hits_above_unspliced"] = hit - float(inside[int(np.argmax(unspliced[name]))])
+                    found["hits_where_evidence_rises" if rise > 0 else "hits_where_evidence_falls"] = hit
+                for measure, value in found.items():
+                    of[name][measure].append((value, clip.speaker))
             speakers.append(clip.speaker)
             chances.append(inside.mean())
+            print(f"Clip {len(speakers)} of {wanted}, evidence {rise:+.2f}", file=sys.stderr)
         if len(speakers) == wanted or tried == 20 * wanted:
             break
     result: dict[str, object] = {
         "clips": len(speakers),
         "speakers": len(set(speakers)),
-        "share_whose_evidence_rises": round(len(speakers) / tried, 3),
+        "share_whose_evidence_rises": round(risen / tried, 3),
         "chance": round(float(np.mean(chances)), 3),
     }
     for name, measures in of.items():
         result[name] = {
-            measure: mean_with_interval(np.array(values), speakers, seed) for measure, values in measures.items()
+            measure: mean_with_interval(np.array([value for value, _ in found]), [who for _, who in found], seed)
+            for measure, found in measures.items()
         }
     return result
 

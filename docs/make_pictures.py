@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -61,12 +61,16 @@ def main() -> None:
             page = browser.new_context(viewport={"width": WIDTH, "height": 800}).new_page()
             page.set_default_timeout(180_000)
             visit(page, address)
-            upload(page, SAMPLES[0].path)
+            upload(page, SAMPLES[3].path)
             photograph(page, "recording.png")
             turn_to(page, "Explain")
             page.get_by_text("What would have to go").wait_for()
             photograph(page, "explain.png")
-            for name in ("Listen", "Select", "Evaluate", "Compare"):
+            turn_to(page, "Listen")
+            page.get_by_role("radio", name="Consensus").click()
+            expect(page.locator(".overlay option:checked")).to_have_text("Consensus")
+            photograph(page, "listen.png")
+            for name in ("Select", "Evaluate", "Compare"):
                 turn_to(page, name)
                 photograph(page, f"{name.lower()}.png")
             annotate(page)

@@ -7,6 +7,7 @@ intact files of the tests. A finding is written as `crash-*` beside the caller; 
 tests, and stays there. Audio is decoded in this process, where coverage can be seen.
 """
 
+import hashlib
 import json
 import sys
 import tempfile
@@ -28,6 +29,8 @@ with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safete
     from ser_core.decoding import decoded
     from ser_core.errors import SerError
     from ser_core.learning.predictions import read_predictions
+    from ser_core.onnx_classifier import OnnxClassifier
+    from ser_core.settings import FrontEnd, SegmentSettings
     from ser_core.words import read_words
 
 
@@ -66,19 +69,26 @@ def model(data: bytes) -> None:
     load_model(FOLDER)
 
 
+def estimator(data: bytes) -> None:
+    emotions, front_end = ("angry", "happy", "neutral", "sad"), FrontEnd(segments=SegmentSettings(None))
+    sha256 = hashlib.sha256(data).hexdigest()
+    OnnxClassifier(data, name="theirs", sha256=sha256, emotions=emotions, front_end=front_end)
+
+
 def sound(data: bytes) -> None:
     audio.decoded_apart = decoded
     audio.read_recording(data, "sound", audio.AudioLimits(longest_s=20.0))
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (annotations, textgrid, elan, words, tables, model, sound)
+    one.__name__: one for one in (annotations, textgrid, elan, words, tables, model, estimator, sound)
 }
 
 
 def intact(target: str) -> list[bytes]:
     """Return the files that fuzzing begins with."""
     from tests import hostile_files
+    from tests.test_onnx_classifier import onnx_model
 
     marks = list(hostile_files.annotation_files().values())
     if target == "sound":
@@ -87,6 +97,8 @@ def intact(target: str) -> list[bytes]:
         card = (ROOT / "models" / "yamnet" / CARD).read_bytes()
         header = json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode()
         return [json.dumps(json.loads(card)).encode() + b"\n" + len(header).to_bytes(8, "little") + header + bytes(2)]
+    if target == "estimator":
+        return [onnx_model()]
     if target == "tables":
         return [
             b"path,emotion,speaker\na.wav,anger,anna\n",

@@ -25,7 +25,7 @@ VIEWS = ("Queue", MARK, "Agreement", "Teach", "Files")
 frame.begin("Annotate", "👂", "Mark where you hear it. The model's evidence lies beside your marks, or not at all.")
 chosen = controls.sidebar()
 here = place.choose()
-marking_section.make_edits(here)
+marking_section.take_edits(here)
 view = st.segmented_control(
     "View",
     VIEWS,

@@ -1,6 +1,7 @@
 """A trained network as the rest of the project knows it: numpy in, numpy out."""
 
 import copy
+import os
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,11 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.networks.folding import folded
 from ser_core.settings import FrontEnd
+
+#: oneDNN keeps the code of so many operations, 1024 if nothing is said, and asks once, at its first one. The last batch
+#: of nearly every recording has a size of its own, and for each size an operation is another one, 30 of the fusion.
+KEPT_OPERATIONS = 128
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_OPERATIONS))
 
 BATCH = 32
 #: How long the segments of a batch may be all together, where each is a whole recording: 8 of 60 s.

@@ -10,8 +10,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.settings import FrontEnd
 
-#: Whatever onnxruntime raises: its exceptions have no root of their own.
-_FAULTS = tuple(kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, Exception))
+#: Whatever onnxruntime raises: its exceptions have no root of their own, and one whose text quotes broken bytes of the
+#: file fails as it is made.
+_FAULTS = (
+    *(kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    UnicodeDecodeError,
+)
 #: What a model that takes any number of frames is tried on, and how long the segments of a batch may be all together.
 TRIAL_FRAMES, LONGEST_BATCH_FRAMES = 96, 48_000
 SILENT = 4  # onnxruntime's log: only what is fatal
@@ -54,8 +58,7 @@ class OnnxClassifier:
                 f"{name}: its model.onnx is not the file that its card was written for, whose SHA-256 begins with "
                 f"{sha256[:8]}. Fetch the model again, or correct `sha256` in card.json."
             )
-        self._session = _session(data, name)
-        self._input = self._session.get_inputs()[0].name
+        self._session, self._input = _session(data, name)
         self._check()
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -104,7 +107,8 @@ class OnnxClassifier:
         """Return None: which of its numbers were learnt is not known."""
 
 
-def _session(data: bytes, name: str) -> onnxruntime.InferenceSession:
+def _session(data: bytes, name: str) -> tuple[onnxruntime.InferenceSession, str]:
+    """Return the running model, and what its input is called."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     # Threads that wait for work would otherwise keep a core busy that others need.
@@ -112,20 +116,20 @@ def _session(data: bytes, name: str) -> onnxruntime.InferenceSession:
     # Weights in other files would be looked for where the app was started: nothing lies below a file.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        inputs = [(one.name, one.type, one.shape) for one in session.get_inputs()]
     except _FAULTS as reason:
         raise ModelRefused(
             f"{name}: its model.onnx cannot be run ({_short(reason)}). It must be one ONNX file with all its weights "
             "inside and no operators of its own."
         ) from None
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 3:
-        found = ", ".join(f"{one.type} {one.shape}" for one in inputs) or "nothing"
+    if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or len(inputs[0][2]) != 3:
+        found = ", ".join(f"{kind} {shape}" for _, kind, shape in inputs) or "nothing"
         raise ModelRefused(
             f"{name}: its model takes {found}; it must take one float32 array of segments x frames x bands. "
             "Export it with that input."
         )
-    return session
+    return session, inputs[0][0]
 
 
 def _short(reason: Exception) -> str:

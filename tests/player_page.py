@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.shared.player import Editing, Mark, PlayerEvents, RegionTable, chosen_mark, edits, player
+from pages.shared.player import Edit, Editing, Mark, PlayerEvents, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
 from ser_core.emotions import COLOURS
 from ser_core.profile import relevance_profile
@@ -99,12 +99,15 @@ def show_editable() -> None:
     kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
     came = st.session_state.setdefault("came", [])
     slow_s = float(st.query_params.get("slow", 0))
-    for edit in edits("edit"):
+
+    def made(edit: Edit) -> None:
         came.append(f"{edit.command} {edit.value}" if edit.command else f"{len(edit.changed)} {len(edit.deleted)}")
         time.sleep(slow_s)
         gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
         if not edit.command:
             kept.append((*(mark for mark in kept[-1] if mark.id not in gone), *edit.changed))
+
+    hand_over("edit", made)
     if "hint" in st.query_params and len(kept) == 1:
         kept[0] = (kept[0][0], Mark("hint", Region(3.5, 3.8, label="sad"), suggested=True))
     player(
@@ -114,6 +117,7 @@ def show_editable() -> None:
         editing=Editing(
             kept[-1],
             {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},
+            made,
             snaps=(2.0, 3.0) if "snap" in st.query_params else (),
             others={"somebody else": (Region(1.0, 2.0, label="happy"),)},
         ),

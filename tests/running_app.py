@@ -62,7 +62,7 @@ def running_app(data: Path, log: Path, script: str = "app.py", *options: str, po
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     command += options
-    environment = os.environ | {"SER_DATA": str(data)}
+    environment = os.environ | {"SER_DATA": str(data), "MALLOC_ARENA_MAX": "2"}  # as `make app` does
     with log.open("wb") as output:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:

@@ -162,6 +162,29 @@ def test_marks_are_drawn_labelled_and_turned_from_by_keys_and_stand_in_the_datab
     assert [mark[:2] for mark in marks_in(data)["b <i>two.wav"]] == [("ann", None)]
 
 
+def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has_heard_of_it(
+    as_annotator, address, data
+):
+    page = as_annotator("flo")
+    open_first(page)
+    without_evidence(page)
+    app = _process_at(address.rpartition(":")[2])
+    os.kill(app, signal.SIGSTOP)
+    try:
+        draw(page, 0.08, 0.2)
+        draw(page, 0.32, 0.4)
+        page.get_by_test_id("stSidebarNavLink").filter(has_text="Evaluate").click()
+    finally:
+        os.kill(app, signal.SIGCONT)
+    page.get_by_role("heading", name="Evaluate", exact=True, level=1).wait_for()
+    at_rest(page)
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+    expect(page.locator(".region")).to_have_count(2)
+    expect(page.locator(".saved")).to_have_text("All saved")
+    own = [mark[2:] for marks in marks_in(data).values() for mark in marks if mark[0] == "flo"]
+    assert own == [(0.2, 0.5), (0.8, 1.0)]
+
+
 def test_undo_goes_back_over_a_new_visit(as_annotator, data):
     page = as_annotator("ann")
     expect(page.get_by_text("1 of 3 recordings done by ann")).to_be_visible()

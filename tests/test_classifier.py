@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.vggish import VGGish
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
+from tests.running_app import ROOT
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
 
 LAYERS = {
@@ -231,3 +236,30 @@ def test_the_fast_format_changes_logits_little_and_maps_not_at_all():
     np.testing.assert_array_equal(
         fast.class_activation(segments, one_hot(0), "yamnet"), exact.class_activation(segments, one_hot(0), "yamnet")
     )
+
+
+SIZES = """
+import numpy as np, torch
+from ser_core.classifier import NetworkClassifier
+from ser_core.networks.yamnet import YAMNet
+from ser_core.settings import FrontEnd
+torch.manual_seed(0)
+emotions = ("angry", "happy", "neutral", "sad")
+yamnet = NetworkClassifier(YAMNet(4), name="", sha256="", emotions=emotions, front_end=FrontEnd())
+segments = np.zeros((12, 96, 64), np.float32)
+for size in range(1, 13):
+    yamnet.score(segments[:size])
+    yamnet.score(segments[:size])
+print("anew", flush=True)
+yamnet.score(segments[:1])
+"""
+
+
+def test_the_code_of_operations_of_every_size_that_was_ever_heard_is_not_kept():
+    environment = {name: value for name, value in os.environ.items() if name != "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
+    environment["ONEDNN_VERBOSE"] = "profile_create"
+    run = subprocess.run([sys.executable, "-c", SIZES], cwd=ROOT, env=environment, capture_output=True, text=True)
+    before, _, anew = run.stdout.partition("anew")
+    if "create:cache_hit" not in before:
+        pytest.skip("torch does not compute with oneDNN on this machine, or was built without its log")
+    assert "create:cache_miss" in anew

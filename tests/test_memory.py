@@ -17,7 +17,6 @@ from pages.shared import memory
 def held_mib():
     return psutil.Process().memory_info().rss / 2**20
 
-memory.share_arenas()
 kept, together = [], threading.Barrier(8)
 
 def work():

@@ -131,6 +131,9 @@ def test_a_model_that_names_another_file_is_refused_though_that_file_is_there(tm
         (b"no model at all", "cannot be run"),
         (onnx_model()[:-40], "cannot be run"),
         (onnx_model([helper.make_node("Mine", ["segments"], ["logits"], domain="mine")]), "cannot be run"),
+        # onnxruntime quotes the bytes, which are no UTF-8, in what it raises, or gives them as a name.
+        (onnx_model().replace(b"MatMul", b"Mat\xe4ul"), "cannot be run"),
+        (onnx_model().replace(b"segments", b"segm\x80nts"), "cannot be run"),
         (onnx_model(takes=("n", 6144)), "segments x frames x bands"),
         (onnx_model(kind=TensorProto.DOUBLE), "cannot be run|segments x frames x bands"),
         (onnx_model(takes=(1, "frames", 64), gives=(1, 4)), "any number of segments"),

@@ -3,6 +3,8 @@
 import io
 import math
 import re
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from pages.shared.player import JAVASCRIPT
+from pages.shared.player import JAVASCRIPT, editing
 from pages.shared.player.tiles import (
     MAP_STEPS,
     profile_levels,
@@ -103,6 +105,48 @@ def test_a_profile_is_there_as_it_is_and_by_its_extremes():
     np.testing.assert_array_equal(values_of(finest)[:, 0], profile.astype(np.float32))
     assert values_of(coarser)[1].tolist() == pytest.approx([profile[16:32].min(), profile[16:32].max()])
     assert values_of(coarsest).tolist() == [pytest.approx([profile.min(), profile.max()])]
+
+
+# --- edits ---
+
+
+def told(number):
+    return {"number": number, "recording": "r", "whose": "1 ann", "changed": [], "deleted": [str(number)]}
+
+
+def test_two_runs_that_begin_at_once_hand_an_edit_over_once_and_in_order(monkeypatch):
+    state = {"p": {"editing": {"edits": [told(3), told(5)]}}, "p answered": editing._Answered(2)}
+    monkeypatch.setattr(editing.st, "session_state", state)
+    made, together = [], threading.Barrier(2)
+
+    def make(edit):
+        time.sleep(0.05)
+        made.append(edit.deleted[0])
+
+    def run():
+        together.wait()
+        editing.hand_over("p", make)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert made == ["3", "5"]
+
+
+def test_an_edit_that_could_not_be_made_comes_again(monkeypatch):
+    monkeypatch.setattr(editing.st, "session_state", state := {"p": {"editing": {"edits": [told(1), told(2)]}}})
+    tried = []
+
+    def make(edit):
+        tried.append(edit.deleted[0])
+        if tried == ["1", "2"]:
+            raise OSError
+
+    with pytest.raises(OSError):
+        editing.hand_over("p", make)
+    state["p"]["editing"]["edits"].append(told(3))
+    editing.hand_over("p", make)
+    assert tried == ["1", "2", "2", "3"]
 
 
 # --- in the browser ---
@@ -428,6 +472,23 @@ def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
     expect(page.get_by_test_id("stMarkdown")).to_have_count(5)
     page.wait_for_timeout(500)
     expect(page.locator(".region")).to_have_count(5)
+
+
+@pytest.mark.browser
+def test_regions_that_overlap_lie_below_each_other_and_as_high_as_their_names(opened):
+    page = opened("editable")
+    lane, regions = page.locator(".regions"), page.locator(".region")
+    expect(lane).to_have_css("height", "34px")
+    drag(page, lane, 0.45, 0.2, y=5)  # begins beside the one from 0.5 to 1.0 s of 4 s, and goes over it
+    expect(regions).to_have_count(2)
+    expect(lane).to_have_css("height", "48px")
+    upper, lower = sorted((region.bounding_box() for region in regions.all()), key=lambda box: box["y"])
+    assert upper["y"] + upper["height"] <= lower["y"]
+    assert min(upper["height"], lower["height"]) >= 20
+    assert lower["y"] + lower["height"] <= lane.bounding_box()["y"] + lane.bounding_box()["height"]
+    page.keyboard.press("Delete")
+    expect(regions).to_have_count(1)
+    expect(lane).to_have_css("height", "34px")
 
 
 @pytest.mark.browser

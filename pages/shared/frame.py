@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import login, memory, session, uncaught, visits
+from pages.shared import login, session, uncaught, visits
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
@@ -55,7 +55,6 @@ STYLE = """
 """
 
 
-memory.share_arenas()
 uncaught.take_over()
 
 

@@ -4,9 +4,6 @@ import ctypes
 import gc
 import sys
 
-#: glibc gives threads arenas of their own, eight for each processor, and what one has freed no other can use.
-M_ARENA_MAX, ARENAS = -8, 2
-
 
 def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
@@ -15,14 +12,12 @@ def _glibc() -> ctypes.CDLL | None:
     return library if hasattr(library, "malloc_trim") else None
 
 
-def share_arenas() -> None:
-    """Let all threads share the arenas that there are; without effect on those that were made before."""
-    if library := _glibc():
-        library.mallopt(M_ARENA_MAX, ARENAS)
-
-
 def give_back() -> None:
-    """Collect what refers to itself, which Streamlit is told not to do after every run, and free what is left."""
+    """Collect what refers to itself, which Streamlit is told not to do after every run, and free what is left.
+
+    Less is left where threads share the allocator's arenas: the app is started with `MALLOC_ARENA_MAX=2`, which has to
+    be set before the first of them begins.
+    """
     gc.collect()
     if library := _glibc():
         library.malloc_trim(0)

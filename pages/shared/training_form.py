@@ -43,7 +43,9 @@ def corpus_folders() -> dict[str, str]:
     """
     known = Path(os.environ.get("SER_CORPORA") or "/nowhere")
     here = [name for name in READERS if (known / name).is_dir()]
-    chosen = st.multiselect("Corpora", list(READERS), default=here, key="train_corpora")
+    chosen = st.multiselect(
+        "Corpora", list(READERS), default=here, key="train_corpora", placeholder="Choose one or more"
+    )
     columns = st.columns(2)
     folders = {
         name: columns[place % 2].text_input(
@@ -54,7 +56,8 @@ def corpus_folders() -> dict[str, str]:
     folders = {name: folder.strip() if os.path.isdir(folder.strip()) else "" for name, folder in folders.items()}
     missing = [name for name, folder in folders.items() if not folder]
     if not folders or missing:
-        st.info(f"Give the folder of {', '.join(missing) or 'at least one corpus'}.", icon=":material/folder_open:")
+        wanted = f"Give the folder of {', '.join(missing)}." if missing else "Choose at least one corpus."
+        st.info(wanted, icon=":material/folder_open:")
     return folders
 
 

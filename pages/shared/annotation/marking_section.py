@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.place import LABELS, Place, queue_of
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
-from pages.shared.player import Editing, edits, player
+from pages.shared.player import Edit, Editing, hand_over, player
 from ser_core.analysis import Analysis, Explanation, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.store import OpenRecording
@@ -56,25 +57,29 @@ def show(place: Place, chosen: Chosen | None) -> None:
     details_section.show(place, opened, shown)
 
 
-def make_edits(place: Place) -> None:
-    """Write what was done in the player.
+def take_edits(place: Place) -> None:
+    """Write what was done in the player and is not yet written."""
+    hand_over(PLAYER, partial(_make, place))
 
-    In every view: who draws and then turns to another one at once has drawn all the same. What is to follow is kept
-    in the session, because the run may end before it gets there.
-    """
+
+def _make(place: Place, edit: Edit) -> None:
+    """Write what was done in the player; what is to follow is kept in the session, for the run that comes."""
+    if edit.command in ("previous", "next"):
+        _asked_turn()["to"] = edit.command
+        return
     shown_by = st.session_state.setdefault("annotation shown", {})
-    turn, refusals = _asked_turn(), details_section.refusals()
-    for edit in edits(PLAYER):
-        if edit.command in ("previous", "next"):
-            turn["to"] = edit.command
-            continue
-        try:
-            shown = shown_by.get((place.project, place.annotator, edit.recording))
-            if shown is None:
-                raise AnnotationsRefused("An edit came after its project or annotator was changed. Make it again.")
-            make_edit(place.store, place.project, place.annotator, edit, shown)
-        except AnnotationsRefused as refusal:
-            refusals.append(str(refusal))
+    try:
+        shown = shown_by.get((place.project, place.annotator, edit.recording))
+        if shown is None or edit.whose != _whose(place):
+            raise AnnotationsRefused("An edit came after its project or annotator was changed. Make it again.")
+        make_edit(place.store, place.project, place.annotator, edit, shown)
+    except AnnotationsRefused as refusal:
+        details_section.refusals().append(str(refusal))
+
+
+def _whose(place: Place) -> str:
+    """Return whose marks are shown, in this visit: another one knows nothing of which edits were written."""
+    return f"{session.owner()} {place.project} {place.annotator}"
 
 
 def _asked_turn() -> dict[str, str | None]:
@@ -190,7 +195,14 @@ def _player(
         spectrogram=analysis.spectrogram,
         regions_title="My marks",
         words=st.session_state.get("words", {}).get(analysis.recording.sha256, ()),
-        editing=Editing(shown.for_player(), LABELS, _snaps(analysis, shown) if session.choice("snap") else (), others),
+        editing=Editing(
+            shown.for_player(),
+            LABELS,
+            partial(_make, place),
+            _whose(place),
+            snaps=_snaps(analysis, shown) if session.choice("snap") else (),
+            others=others,
+        ),
         **evidence,
     )
 

@@ -8,18 +8,19 @@ profile, scores) is served over HTTP in pieces; what goes through Streamlit is a
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from pages.shared.player import contents
-from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, edits, of_editing, of_regions
+from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.recording import Recording
 from ser_core.regions import Region
 
-__all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "edits", "player"]
+__all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "hand_over", "player"]
 
 #: One script without a build step: the files in the order in which they use each other.
 SCRIPTS = (
@@ -130,7 +131,7 @@ def player(
         one to another while it plays.
     editing : Editing, optional
         Marks in the place of `regions`, to be drawn, moved, resized, labelled, split, merged and deleted. A click then
-        only chooses one. `edits` yields what a person did; take it before this call, so that it shows what stands.
+        only chooses one.
     tells : collection of str
         Which of "seek" and "selection" the page wants to be told of; each of them makes the page run again.
     """
@@ -151,7 +152,10 @@ def player(
         "tells": sorted(tells),
         **contents.SCALES,
     }
-    told = _mount(key=key, data=data, **dict.fromkeys(CALLBACKS, _run_again))
+    callbacks = dict.fromkeys(CALLBACKS, _run_again)
+    if editing:
+        callbacks["on_editing_change"] = partial(hand_over, key, editing.made)
+    told = _mount(key=key, data=data, **callbacks)
     seek, selection = told.get("seek"), told.get("selection")
     return PlayerEvents(
         None if seek is None else float(seek),

@@ -202,9 +202,10 @@ Object.assign(Player.prototype, {
 
   // All that was not answered goes along: only the last word reaches Python where it is busy.
   tellEdit(edit) {
-    const number = Math.max(Date.now(), (this.lastEdit ?? 0) + 1);
+    const { recording, whose, answered } = this.data;
+    const number = Math.max(Date.now(), answered + 1, (this.lastEdit ?? 0) + 1);
     this.lastEdit = number;
-    this.pending = [...this.pending, { number, recording: this.data.recording.id, changed: [], deleted: [], ...edit }];
+    this.pending = [...this.pending, { number, recording: recording.id, whose, changed: [], deleted: [], ...edit }];
     this.tellEditing();
     this.showSaved();
   },
@@ -226,6 +227,7 @@ Object.assign(Player.prototype, {
   },
 
   showSaved() {
+    if (this.data.editable) unanswered.set(this.data.whose, this.pending);
     const shown = this.find(".saved");
     shown.hidden = !this.data.editable;
     const words = this.pending.length ? "Saving …" : "All saved";

@@ -1,15 +1,16 @@
 """Marks that are edited in the player, and what a person did to them.
 
-    for edit in edits("player"):
-        store.write(edit)
-    player(recording, key="player", editing=Editing(marks=store.read(), labels=COLOURS))
+    hand_over("player", store.write)
+    player(recording, key="player", editing=Editing(marks=store.read(), labels=COLOURS, made=store.write))
 
-The player shows an edit at once and says "Saving" until a run of the page has taken it from `edits` and come to
-`player`. It sends all edits that were not answered each time, because of two that come while the page runs Streamlit
-passes on the last word only; each is yielded once.
+The player shows an edit at once and says "Saving" until it was handed to `made` and the page has come to `player`
+again. It sends all edits that were not answered each time, because of two that come while the page runs Streamlit
+passes on the last word only; each is handed over once. That happens before the next run, of whichever page: who draws
+and then turns to another one has drawn all the same.
 """
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,11 @@ class Editing:
 
     Attributes
     ----------
+    made : callable
+        Called with each `Edit`, in order. It must not touch Streamlit's elements: a run may end there, and the edit
+        would come once more.
+    whose : str
+        What the marks belong to beside their recording; an edit says it again.
     labels : mapping of str to str
         Names for the keys 1 to 8, in this order, each with its colour.
     snaps : tuple of float
@@ -56,6 +62,8 @@ class Editing:
 
     marks: tuple[Mark, ...]
     labels: Mapping[str, str]
+    made: Callable[["Edit"], None]
+    whose: str = ""
     snaps: tuple[float, ...] = ()
     others: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
 
@@ -68,6 +76,8 @@ class Edit:
     ----------
     recording : str
         SHA-256 of the recording that the player showed them.
+    whose : str
+        What the marks belonged to that it showed.
     changed : tuple of Mark
         As they are now, new ones among them.
     deleted : tuple of str
@@ -79,25 +89,29 @@ class Edit:
     """
 
     recording: str
+    whose: str = ""
     changed: tuple[Mark, ...] = ()
     deleted: tuple[str, ...] = ()
     command: str | None = None
     value: str | None = None
 
 
-def edits(key: str) -> Iterator[Edit]:
-    """Yield each edit in the player of this key once, in order; it counts as taken when the next one is asked for.
+def hand_over(key: str, made: Callable[[Edit], None]) -> None:
+    """Call `made` with each edit in this key's player once, in order; it counts as taken when that has returned.
 
-    Until then the page must not touch Streamlit: it may end the run there, and the edit would come once more.
+    The player calls it before a run. The page calls it too, before it reads what it shows: of a run that was ended in
+    between nobody else takes what was left.
     """
     told = (st.session_state.get(key) or {}).get("editing") or {}
     answered = _answered(key)
-    for edit in told.get("edits", ()):
-        if edit["number"] > answered["number"]:
-            found = _edit(edit)
-            if found is not None:
-                yield found
-            answered["number"] = edit["number"]
+    # Streamlit begins the next run in another thread before the last one has come to an end.
+    with answered.lock:
+        for edit in told.get("edits", ()):
+            if edit["number"] > answered.number:
+                found = _edit(edit)
+                if found is not None:
+                    made(found)
+                answered.number = edit["number"]
 
 
 def chosen_mark(key: str) -> str | None:
@@ -109,6 +123,7 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
     """Return what the player is given of marks to edit."""
     return {
         "editable": True,
+        "whose": editing.whose,
         "regions": [
             contents.of_region(mark.region) | {"id": mark.id, "suggested": mark.suggested}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
@@ -119,7 +134,7 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
             {"name": name, "regions": [contents.of_region(region) for region in regions]}
             for name, regions in editing.others.items()
         ],
-        "answered": _answered(key)["number"],
+        "answered": _answered(key).number,
     }
 
 
@@ -131,9 +146,16 @@ def of_regions(regions: Any) -> dict[str, Any]:
     return {"editable": False, "regions": shown, "labels": [], "snaps": [], "others": [], "answered": 0}
 
 
-def _answered(key: str) -> dict[str, int]:
-    # Changed in place: Streamlit may end a run wherever the session's state is written to.
-    return st.session_state.setdefault(f"{key} answered", {"number": 0})
+@dataclass
+class _Answered:
+    """The number of the last edit that was handed over; changed under its lock."""
+
+    number: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _answered(key: str) -> _Answered:
+    return st.session_state.setdefault(f"{key} answered", _Answered())
 
 
 def _edit(told: Mapping[str, Any]) -> Edit | None:
@@ -142,7 +164,9 @@ def _edit(told: Mapping[str, Any]) -> Edit | None:
         changed = tuple(Mark(one["id"], _region(one)) for one in told["changed"])
     except SettingsRefused:
         return None
-    return Edit(told["recording"], changed, tuple(told["deleted"]), told.get("command"), told.get("value"))
+    return Edit(
+        told["recording"], told["whose"], changed, tuple(told["deleted"]), told.get("command"), told.get("value")
+    )
 
 
 def _region(told: Mapping[str, Any]) -> Region:

@@ -149,19 +149,19 @@ Object.assign(Lanes.prototype, {
     pen.font = `11px ${theme.font}`;
     pen.textBaseline = "middle";
     picture.others.forEach(({ name, regions }, place) => {
-      const top = lane.top + place * OTHERS_ROW;
-      this.mark(shortened(pen, name, this.gutter - 14), top + OTHERS_ROW / 2);
+      const top = lane.top + place * ROWS.others;
+      this.mark(shortened(pen, name, this.gutter - 14), top + ROWS.others / 2);
       for (const region of regions) {
         const [left, right] = [axis.x(region.start), axis.x(region.end)];
         if (right < 0 || left > axis.width) continue;
         pen.globalAlpha = 0.35;
         pen.fillStyle = picture.colourOf(region) ?? WAVE;
-        pen.fillRect(left, top + 2, Math.max(1, right - left), OTHERS_ROW - 4);
+        pen.fillRect(left, top + 2, Math.max(1, right - left), ROWS.others - 4);
         pen.globalAlpha = 1;
         pen.fillStyle = theme.text;
         pen.textAlign = "left";
         const words = region.label ?? "";
-        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + OTHERS_ROW / 2);
+        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROWS.others / 2);
       }
     });
   },

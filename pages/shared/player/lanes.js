@@ -2,7 +2,7 @@
 
 const TITLE = 24;
 const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 34, others: 0, ruler: 24 };
-const OTHERS_ROW = 18;
+const ROWS = { regions: 24, others: 18 };
 const WAVE = "#7f8fa6";
 const AGAINST = "#8a9bb0";
 
@@ -13,15 +13,15 @@ class Lanes {
     this.lanes = {};
   }
 
-  // Return the height of all; a lane is there when there is something to show in it. Of others' marks it is said how many
-  // rows.
+  // Return the height of all; a lane is there when there is something to show in it. Of regions and of others' marks it is
+  // said how many rows.
   layOut(shown, gutter) {
     this.gutter = gutter;
     this.lanes = {};
     let top = 0;
     for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
       if (name !== "ruler") top += TITLE;
-      const height = name === "others" ? OTHERS_ROW * shown.others : HEIGHTS[name];
+      const height = Math.max(HEIGHTS[name], name in ROWS ? ROWS[name] * shown[name] : 0);
       this.lanes[name] = { top, height, bottom: top + height };
       top += height;
     }

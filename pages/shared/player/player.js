@@ -13,6 +13,10 @@ const ICONS = {
   file: '<path d="M8 2v8M4.5 7L8 10.5 11.5 7M3 13.5h10"/>',
   ask: '<path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.7 8 9.1 8 10M8 12.7v.1"/>',
 };
+// Edits that Python has not answered to, by whose marks they are: a page that is turned takes the player along, and where
+// Python was busy it may never hear of them. They are told again when the player comes back.
+const unanswered = (globalThis.hearWhyUnanswered ??= new Map());
+const staysWished = ({ command }) => !command || command === "label";
 const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
 
 class Player {
@@ -46,13 +50,16 @@ class Player {
 
   update({ data, setStateValue }) {
     this.tellPython = setStateValue;
+    const turned = data.whose !== this.data?.whose;
     const another = data.recording.url !== this.data?.recording.url;
     if (another) this.open(data);
     this.data = data;
+    if (turned) this.pending = (unanswered.get(data.whose) ?? []).filter(staysWished);
     // Its answer to an older edit than the last one is not what stands.
     this.pending = this.pending.filter(({ number }) => number > data.answered);
-    if (another || !this.pending.length) this.regions.set(data.regions, data);
+    if (another || turned || !this.pending.length) this.regions.set(data.regions, data);
     this.showSaved();
+    if (turned && this.pending.length) this.tellEditing();
     this.loadScores(data.scores);
     this.offerOverlays();
     this.offerSounds();
@@ -131,7 +138,8 @@ class Player {
     if (!data || !this.root.isConnected) return;
     const stage = this.find(".stage");
     const gutter = stage.clientWidth < 480 ? 46 : 58;
-    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: data.editable || this.regions.list.length, others: data.others.length };
+    const regions = data.editable || this.regions.list.length ? this.regions.countRows() : 0;
+    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions, others: data.others.length };
     stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
     this.timeline.style.left = `${gutter}px`;
     this.axis.width = Math.max(1, stage.clientWidth - gutter);

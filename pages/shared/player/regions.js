@@ -3,7 +3,7 @@
 
 const LEAST = 4;
 const TWICE_MS = 400;
-const ROWS = 3;
+const MOST_ROWS = 3;
 
 class Regions {
   // `hooks`: choose(region), edited(edit, words), preview().
@@ -36,12 +36,16 @@ class Regions {
     return this.colours?.get(label) ?? (this.editable ? WAVE : null);
   }
 
+  countRows() {
+    return countOf(rowsOf(this.list));
+  }
+
   // Put the elements where the view has them, one below the other where they overlap.
   place() {
     while (this.buttons.length > this.list.length) this.buttons.pop().remove();
     while (this.buttons.length < this.list.length) this.buttons.push(this.element.appendChild(regionButton()));
     const rows = rowsOf(this.list);
-    const count = Math.min(ROWS, Math.max(1, ...rows.map((row) => row + 1)));
+    const count = countOf(rows);
     this.list.forEach((region, place) => {
       const { start, end, id, suggested } = region;
       const button = this.buttons[place];
@@ -130,6 +134,8 @@ function rowsOf(list) {
     return found;
   });
 }
+
+const countOf = (rows) => Math.min(MOST_ROWS, Math.max(0, ...rows) + 1);
 
 function regionButton() {
   const button = document.createElement("button");

@@ -1,0 +1,121 @@
+"""The proxies' settings in docs/operations.md, as they stand there: the app behind them, in a real browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import textwrap
+
+import pytest
+import soundfile
+from playwright.sync_api import Error, sync_playwright
+
+from tests.conftest import voice_like
+from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, visit
+
+NGINX = """\
+user root;
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    server_name localhost;
+    ssl_certificate {folder}/certificate.pem;
+    ssl_certificate_key {folder}/key.pem;
+{settings}
+  }}
+}}
+"""
+CADDY = """\
+{{
+    auto_https disable_redirects
+    admin off
+    skip_install_trust
+}}
+{settings}
+"""
+WANTED = {
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+}
+
+
+def printed(begins: str) -> str:
+    """Return the indented block of the page of operations that begins so."""
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    block = re.match(r"(?:    .*\n|\n)+", text[text.index(f"    {begins}") :]).group()
+    return textwrap.dedent(block)
+
+
+def nginx_command(folder, port, app_port):
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
+    files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"))
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    settings = printed("client_max_body_size").replace("127.0.0.1:8501", f"127.0.0.1:{app_port}")
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, settings=settings))
+    return ["nginx", "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+
+
+def caddy_command(folder, port, app_port):
+    settings = printed("hear.example.org {").replace("127.0.0.1:8501", f"127.0.0.1:{app_port}")
+    settings = settings.replace("hear.example.org {", f"https://localhost:{port} {{\n    tls internal", 1)
+    (folder / "Caddyfile").write_text(CADDY.format(settings=settings))
+    return ["caddy", "run", "--config", str(folder / "Caddyfile")]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("name", "command"), [("nginx", nginx_command), ("caddy", caddy_command)])
+def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_takes_files(name, command, tmp_path, monkeypatch):
+    needs_browser(model=False)
+    if shutil.which(name) is None or shutil.which("openssl") is None:
+        missing = f"no {name}, or no openssl, on this machine"
+        (pytest.fail if "proxies" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip)(missing)
+    monkeypatch.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "localhost")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    soundfile.write(tmp_path / "voice.wav", voice_like(3.0, 16_000, seed=1), 16_000)
+    app_port, port = free_port(), free_port()
+    log = tmp_path / "proxy.log"
+    with running_app(tmp_path / "data", tmp_path / "log", port=app_port), sync_playwright() as playwright:
+        with log.open("wb") as output:
+            proxy = subprocess.Popen(command(tmp_path, port, app_port), stdout=output, stderr=output)
+        browser = launch(playwright)
+        try:
+            page = browser.new_context(ignore_https_errors=True).new_page()
+            page.set_default_timeout(120_000)
+            sockets = []
+            page.on("websocket", lambda socket: sockets.append(socket.url))
+            address = f"https://localhost:{port}"
+            headers = answer_of(page, address, proxy, log)
+            visit(page, address)
+            assert page.evaluate("isSecureContext && !!navigator.mediaDevices")
+            page.get_by_role("tab", name="Upload").click()
+            page.locator("input[type=file]").set_input_files(tmp_path / "voice.wav")
+            page.get_by_role("heading", name="voice.wav").wait_for()
+        finally:
+            browser.close()
+            proxy.terminate()
+            proxy.wait(20)
+    assert set(sockets) == {f"wss://localhost:{port}/_stcore/stream"}
+    assert WANTED.items() <= headers.items()
+
+
+def answer_of(page, address, proxy, log):
+    """Return the headers of the first answer, once the proxy listens."""
+    for _ in range(300):
+        assert proxy.poll() is None, log.read_text()
+        try:
+            return page.request.get(address).headers
+        except Error:
+            page.wait_for_timeout(100)
+    raise TimeoutError(log.read_text())
