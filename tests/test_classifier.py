@@ -9,7 +9,7 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from ser_core.classifier import NetworkClassifier
+from ser_core.classifier import KEPT_OPERATIONS, NetworkClassifier
 from ser_core.errors import SettingsRefused
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.vggish import VGGish
@@ -247,11 +247,11 @@ torch.manual_seed(0)
 emotions = ("angry", "happy", "neutral", "sad")
 yamnet = NetworkClassifier(YAMNet(4), name="", sha256="", emotions=emotions, front_end=FrontEnd())
 segments = np.zeros((12, 96, 64), np.float32)
-for size in range(1, 13):
-    yamnet.score(segments[:size])
-    yamnet.score(segments[:size])
-print("anew", flush=True)
-yamnet.score(segments[:1])
+for turn in ("first", "second"):
+    print(turn, flush=True)
+    for size in range(1, 13):
+        yamnet.score(segments[:size])
+        yamnet.score(segments[:size])
 """
 
 
@@ -259,7 +259,9 @@ def test_the_code_of_operations_of_every_size_that_was_ever_heard_is_not_kept():
     environment = {name: value for name, value in os.environ.items() if name != "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
     environment["ONEDNN_VERBOSE"] = "profile_create"
     run = subprocess.run([sys.executable, "-c", SIZES], cwd=ROOT, env=environment, capture_output=True, text=True)
-    before, _, anew = run.stdout.partition("anew")
-    if "create:cache_hit" not in before:
+    first, _, second = run.stdout.partition("second")
+    if "create:cache_hit" not in first:
         pytest.skip("torch does not compute with oneDNN on this machine, or was built without its log")
-    assert "create:cache_miss" in anew
+    # Which ones it keeps is its own affair, but it cannot have kept them all.
+    assert first.count("create:cache_miss") > KEPT_OPERATIONS
+    assert "create:cache_miss" in second

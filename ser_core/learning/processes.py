@@ -1,9 +1,11 @@
 """Learn in several processes, or on several machines: torchrun starts them, Lightning Fabric keeps them in step."""
 
+import atexit
 import os
 from functools import cache
 
 from lightning_fabric import Fabric
+from torch import distributed
 
 
 @cache
@@ -17,4 +19,7 @@ def processes() -> Fabric:
     several = "ddp" if here * machines > 1 else "auto"
     fabric = Fabric(accelerator="cpu", strategy=several, devices=here, num_nodes=machines)
     fabric.launch()
+    if distributed.is_initialized():
+        # gloo's threads must end before the process does, or it now and then aborts when all its work is done.
+        atexit.register(distributed.destroy_process_group)
     return fabric
