@@ -218,6 +218,57 @@ def test_others_marks_are_seen_only_when_asked_for_and_never_overwritten(as_anno
     assert {("ann", "sad", 0.5, 1.5), ("bea", "happy", 0.5, 1.5)} < set(marks_in(data)["a one.wav"])
 
 
+def statuses_in(data: Path) -> dict[str, set[str]]:
+    """Return the statuses of everybody's marks in the first recording."""
+    found = {}
+    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
+        (project,) = store.projects().items
+        for mark in next(store.export(project.id)).annotations:
+            found.setdefault(mark.annotator, set()).add(mark.status)
+    return found
+
+
+def test_others_marks_are_heard_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
+    marking = as_annotator("eve")
+    open_first(marking)
+    without_evidence(marking)
+    draw(marking, 0.2, 0.6)
+    expect(marking.locator(".saved")).to_have_text("All saved")
+    page = as_annotator("fay")
+    open_first(page)
+    without_evidence(page)
+    page.get_by_text("Others' marks", exact=True).click()
+    expect(page.get_by_role("button", name="Verify")).to_be_disabled()
+    at_rest(page)
+    stage = page.locator(".stage").bounding_box()
+    # The last row of others' marks lies right above the ruler.
+    page.mouse.click(stage["x"] + 58 + 0.4 * (stage["width"] - 58), stage["y"] + stage["height"] - 24 - 9)
+    expect(page.locator(".selection")).to_be_visible()
+    page.keyboard.press("5")
+    expect(page.locator(".saved")).to_have_text("All saved")
+    assert ("fay", "fear", 0.5, 1.5) in marks_in(data)["a one.wav"]
+    at_rest(page)
+    table = page.get_by_test_id("stDataFrame")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 15, box["y"] + 15)
+    page.get_by_role("button", name=re.compile(r"Verify \d")).click()
+    expect(page.get_by_role("button", name="Verify")).to_be_disabled()
+    at_rest(page)
+    after = statuses_in(data)
+    assert after.pop("fay") == {"open"}
+    assert "eve" in after
+    assert set.union(*after.values()) == {"verified"}
+    marking.locator(".region").first.click()
+    marking.keyboard.press("2")
+    expect(marking.get_by_text("fay changed this mark")).to_be_visible()
+    expect(marking.get_by_role("combobox", name=re.compile("Status")).first).to_have_value("verified")
+    marking.keyboard.press("2")
+    expect(marking.locator(".saved")).to_have_text("All saved")
+    at_rest(marking)
+    assert statuses_in(data)["eve"] == {"done"}
+
+
 def test_of_two_windows_of_one_person_the_later_edit_of_an_old_mark_is_refused(as_annotator, data):
     one, other = as_annotator("cy"), as_annotator("cy")
     open_first(one)

@@ -73,6 +73,26 @@ def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
     assert second.changed_at > first.changed_at
 
 
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"region": Region(0, 2)}, "done"),
+        ({"emotion": "happy"}, "done"),
+        ({"intensity": 5}, "done"),
+        ({"note": "read twice"}, "verified"),
+        ({"emotion": "happy", "status": "open"}, "open"),
+    ],
+)
+def test_what_somebody_verified_is_verified_no_longer_once_it_says_something_else(store, project, values, status):
+    (made,) = store.edit(project, sha(0), "Ann", add=[mark(0, 4, emotion="sad", status="done")]).marks
+    (verified,) = store.edit(project, sha(0), "Ben", change=[replace(made, status="verified")]).marks
+    assert (verified.status, verified.annotator) == ("verified", "Ann")
+    (changed,) = store.edit(project, sha(0), "Ann", change=[replace(verified, **values)]).marks
+    assert changed.status == status
+    store.undo(project, sha(0), "Ann")
+    assert store.annotations_of(project, sha(0))[0].status == "verified"
+
+
 def test_split_is_one_step_and_all_or_nothing(store, project):
     (whole,) = store.edit(project, sha(0), "Ann", add=[mark(0, 4)]).marks
     left, right = replace(whole, region=Region(0, 2)), mark(2, 4)

@@ -897,3 +897,18 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
     assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 24 + 34 + 24 + 3 * 24
     page = opened("going")
     assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 34 + 24 + 2 * 24
+
+
+@pytest.mark.browser
+def test_a_click_on_a_word_selects_and_plays_it_and_one_between_words_only_moves_there(opened):
+    page = opened("heard")
+    in_words = 24 + 64 + 24 + 12
+    click_at(page, 3.5 / 6, y=in_words)
+    page.wait_for_function("sounds.length === 1 && sounds[0].ended")
+    assert page.evaluate("sounds[0].length") == pytest.approx(1.2, abs=1e-6)
+    assert clock(page) == pytest.approx(4.2, abs=0.001)
+    expect(page.locator(".selection")).to_be_visible()
+    click_at(page, 2 / 6, y=in_words)
+    expect(page.locator(".selection")).to_be_hidden()
+    assert clock(page) == pytest.approx(2, abs=0.01)
+    assert page.evaluate("sounds.length") == 1

@@ -244,7 +244,8 @@ class Store:
         annotator : str
             Who does it. New marks that name no annotator of their own become theirs.
         change, delete : sequence of Annotation
-            Marks of the store, with the key and revision that they were read with; they stay their annotator's.
+            Marks of the store, with the key and revision that they were read with; they stay their annotator's. A
+            verified one that gets another place, emotion or intensity, and no other status, is done again.
         provenance : mapping, optional
             What suggested the new marks; replaces that of the recording.
 
@@ -398,8 +399,11 @@ def _current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
 
 
 def _change_of(there: Standing, mark: Annotation, at: datetime) -> Change:
-    """Return the change of a mark by whomever; it stays its annotator's."""
-    return change_to(there, replace(mark, annotator=there.annotation.annotator), at)
+    """Return the change of a mark by whomever; it stays its annotator's, and verified only as it was verified."""
+    before = there.annotation
+    same = (mark.region, mark.emotion, mark.intensity) == (before.region, before.emotion, before.intensity)
+    status = "done" if before.status == mark.status == "verified" and not same else mark.status
+    return change_to(there, replace(mark, annotator=before.annotator, status=status), at)
 
 
 def _take(

@@ -27,7 +27,6 @@ def show(place: Place, opened: OpenRecording, shown: Shown) -> None:
         _of_chosen(place, opened, shown)
     with whole:
         _of_whole(place, opened, shown)
-    _history(place, opened)
 
 
 def do(deed: Callable[..., object], *arguments: Any, **values: Any) -> None:
@@ -155,7 +154,8 @@ def _keys() -> str:
 # --- what was done ---
 
 
-def _history(place: Place, opened: OpenRecording) -> None:
+def show_history(place: Place, opened: OpenRecording) -> None:
+    """Offer all that was done to the marks of a recording, the newest first."""
     with st.expander("History", icon=":material/history:", key="annotation_history", on_change="rerun") as history:
         if not history.open:
             return
@@ -169,12 +169,12 @@ def _history(place: Place, opened: OpenRecording) -> None:
 
 
 def _in_words(step: Step) -> str:
-    said = "; ".join(_change_in_words(change) for change in step.changes[:5])
+    said = "; ".join(_change_in_words(change, step.annotator) for change in step.changes[:5])
     more = f"; and {len(step.changes) - 5} more" if len(step.changes) > 5 else ""
     return ("" if step.kind == "edit" else f"{step.kind}: ") + said + more
 
 
-def _change_in_words(change: Change) -> str:
+def _change_in_words(change: Change, annotator: str) -> str:
     before, after = change.before, change.after
     mark = after or before
     whole = mark.tier == RECORDING_TIER
@@ -183,4 +183,6 @@ def _change_in_words(change: Change) -> str:
     emotion = in_markdown(mark.emotion or "no emotion")
     if before and after and before.emotion != after.emotion:
         emotion = f"{in_markdown(before.emotion or 'no emotion')} → {emotion}"
-    return f"{deed} {where}: {emotion}"
+    whose = "" if mark.annotator == annotator else f", a mark of {in_markdown(mark.annotator)}"
+    now = f", now {after.status}" if before and after and before.status != after.status else ""
+    return f"{deed} {where}: {emotion}{whose}{now}"

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.annotation import details_section, filling_section, queue_section
+from pages.shared.annotation import details_section, filling_section, queue_section, review_section
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.place import LABELS, Place, queue_of
 from pages.shared.controls import Chosen
@@ -55,6 +55,9 @@ def show(place: Place, chosen: Chosen | None) -> None:
         shown.suggestions = {}
     _player(place, opened, shown, analysis, explanation)
     details_section.show(place, opened, shown)
+    if OTHERS in session.choice("beside"):
+        review_section.show(place, opened)
+    details_section.show_history(place, opened)
 
 
 def take_edits(place: Place) -> None:

@@ -57,7 +57,11 @@ Object.assign(Player.prototype, {
     this.seek(time);
   },
 
-  click(time) {
+  // Where a word stands, or what somebody else marked, it is selected and heard.
+  click({ x, y }) {
+    const time = this.axis.time(x);
+    const stretch = this.lanes.stretchAt(time, y);
+    if (stretch) return this.hearStretch(stretch);
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
       this.setSelection(null, true);
@@ -115,6 +119,14 @@ Object.assign(Player.prototype, {
     this.setSelection(null, true);
     this.regions.chooseNone();
     this.read("");
+  },
+
+  hearStretch({ start, end }) {
+    this.regions.chooseNone();
+    this.setSelection({ start, end }, true);
+    this.sound.stop();
+    this.sound.seek(start);
+    this.sound.play(this.selection);
   },
 
   // --- regions ---

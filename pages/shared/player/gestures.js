@@ -65,11 +65,12 @@ class TimelineGestures {
     const { player, drag } = this;
     this.drag = null;
     if (!drag) return;
-    const time = player.axis.time(this.at(event).x);
+    const at = this.at(event);
+    const time = player.axis.time(at.x);
     if (drag.box) player.endBox(drag.before, drag.moved && drag.drawn);
     else if (drag.scrubbing) player.endScrub(time);
     else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
-    else player.click(time);
+    else player.click(at);
   }
 
   cancel(event) {
@@ -162,7 +163,7 @@ const EDITING_KEYS = [
 ];
 const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.hear(Number(key) - 1)]];
 const POINTER = [
-  ["Click, drag", [], "move to, select"],
+  ["Click, drag", [], "move to, select; a click on a word, or on what somebody else marked, plays it"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
 ];
 const EDITING_POINTER = [

@@ -143,6 +143,16 @@ Object.assign(Lanes.prototype, {
     }
   },
 
+  // Return what stands at a time, and at a height, in a lane that is read only: a word, or what somebody else marked.
+  stretchAt(time, y) {
+    const { words, others } = this.lanes;
+    const within = (lane) => lane && y >= lane.top && y < lane.bottom;
+    let shown = [];
+    if (within(words)) shown = this.picture.words;
+    if (within(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
+    return shown.findLast(({ start, end }) => start <= time && time < end);
+  },
+
   // What others marked, a row for each of them, with the name at the left.
   others(lane) {
     const { pen, axis, theme, picture } = this;

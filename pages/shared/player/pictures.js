@@ -56,9 +56,9 @@ function titlesOf(data, chosen) {
     },
     profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [] },
     scores: { words: [strong("Scores of segments"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
-    words: { words: [strong("Words")] },
+    words: { words: [strong("Words"), { text: "click to hear" }] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw one" : "click to hear" }] },
-    others: { words: [strong("Marked by others")] },
+    others: { words: [strong("Marked by others"), { text: "click to hear" }] },
     ruler: { words: [] },
   };
 }
