@@ -246,10 +246,10 @@ from ser_core.settings import FrontEnd
 torch.manual_seed(0)
 emotions = ("angry", "happy", "neutral", "sad")
 yamnet = NetworkClassifier(YAMNet(4), name="", sha256="", emotions=emotions, front_end=FrontEnd())
-segments = np.zeros((12, 96, 64), np.float32)
+segments = np.zeros((20, 96, 64), np.float32)
 for turn in ("first", "second"):
     print(turn, flush=True)
-    for size in range(1, 13):
+    for size in range(1, 21):
         yamnet.score(segments[:size])
         yamnet.score(segments[:size])
 """
