@@ -26,7 +26,7 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
     """Ask which test counts where the model was trained on several folds; return its table, and its split in words."""
     own, folds = folder / TEST_TABLE, folder / FOLDS_TABLE
     if "cross_validation" not in card or not folds.is_file():
-        return own, card["split"]
+        return own, str(card.get("split", ""))
     chosen = st.segmented_control(
         "Tested on",
         [ALL_FOLDS, OWN_TEST],
@@ -37,7 +37,7 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
         help="The same training on several folds gives several models, so that everybody is tested once. The one that "
         "you can choose in the sidebar is the first of them.",
     )
-    return (own, card["split"]) if chosen == OWN_TEST else (folds, card["cross_validation"]["split"] + EACH_NEW)
+    return (own, str(card["split"])) if chosen == OWN_TEST else (folds, card["cross_validation"]["split"] + EACH_NEW)
 
 
 def show_figures(name: str) -> None:
@@ -50,7 +50,7 @@ def show_figures(name: str) -> None:
     model_figures.show_table(figures)
     comparison_section.show(name, predictions.emotions)
     model_figures.show_emotions(predictions, figures)
-    model_figures.show_trust(figures, card["history"])
+    model_figures.show_trust(figures, card.get("history", {}))
 
 
 frame.begin("Evaluate", "👂", "How well does the model do on people whom it never heard?")

@@ -13,6 +13,10 @@ from ser_core.spectrogram import band_centres_hz
 
 WINDOW_S, HOP_S = 0.025, 0.005
 LOUDEST_PEAK = 0.99
+#: A spectrum takes fifty times the memory of its sound, so that there is one of so much at a time.
+BLOCK_S = 4.0
+#: Of longer recordings every second frame tells the noise floor, or every third, and so on.
+FLOOR_FRAMES = 3_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +73,9 @@ def sound_without(
     Parameters
     ----------
     taken_out : ndarray of shape (frames, bands)
-        0 leaves a point as it is, 1 takes it down to the level that its frequency exceeds in 95 % of the frames, and
-        what lies between goes part of the way, in magnitude. Between bands' middles it is interpolated, and beyond the
-        first and the last band goes what goes in them.
+        0 leaves a point as it is, 1 takes it down to the level that its frequency exceeds in 95 % of the frames (of
+        more than 15 s: of 3000 at the most, evenly drawn), and what lies between goes part of the way, in magnitude.
+        Between bands' middles it is interpolated, and beyond the first and the last band goes what goes in them.
     frame_times_s : ndarray of shape (frames,)
         Middles of the frames.
 
@@ -82,16 +86,35 @@ def sound_without(
     """
     rate = recording.sample_rate_hz
     stft = ShortTimeFFT(hann(round(WINDOW_S * rate), sym=False), round(HOP_S * rate), rate)
-    samples = recording.samples.astype(np.float64)
-    # A recording shorter than the window, and the last samples of any, need silence around them.
-    padded = np.concatenate([samples, np.zeros(stft.m_num)])
-    spectrum = stft.stft(padded)
-    magnitude = np.abs(spectrum)
-    inside = stft.t(len(padded)) <= recording.duration_s
-    floor = np.minimum(magnitude, np.percentile(magnitude[:, inside], NOISE_FLOOR_PERCENTILE, axis=1)[:, None])
-    out = _on_grid(taken_out, frame_times_s, settings, stft.t(len(padded)), stft.f)
-    gain = 1 - out * (1 - floor / np.maximum(magnitude, 1e-12))
-    return stft.istft(spectrum * gain, k1=len(samples)).astype(np.float32)
+    usual = _noise_floor(recording.samples, stft)[:, None]
+    changed = np.empty(len(recording.samples), np.float32)
+    reach = (stft.m_num // stft.hop + 1) * stft.hop
+    length = round(BLOCK_S * rate / stft.hop) * stft.hop
+    for start in range(0, len(changed), length):
+        # A block hears so much of what is around it that its frames are those of the whole.
+        from_, end = max(0, start - reach), min(start + length, len(changed))
+        heard = _padded(recording.samples[from_ : end + reach], stft)
+        spectrum = stft.stft(heard)
+        frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(heard)))
+        magnitude = np.abs(spectrum)
+        out = _on_grid(taken_out, frame_times_s, settings, frames * stft.delta_t, stft.f)
+        gain = 1 - out * (1 - np.minimum(magnitude, usual) / np.maximum(magnitude, 1e-12))
+        changed[start:end] = stft.istft(spectrum * gain, k1=end - from_)[start - from_ :]
+    return changed
+
+
+def _padded(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+    """Return samples with silence after them: a recording shorter than the window, and the last samples, need it."""
+    return np.concatenate([samples, np.zeros(stft.m_num, np.float32)])
+
+
+def _noise_floor(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+    """Return the magnitude (frequencies,) that each frequency exceeds in 95 % of the frames."""
+    hop = stft.hop * (len(samples) // (stft.hop * FLOOR_FRAMES) + 1)
+    frames = ShortTimeFFT(stft.win, hop, stft.fs)
+    padded = _padded(samples, stft)
+    inside = frames.t(len(padded)) <= len(samples) / stft.fs
+    return np.percentile(np.abs(frames.stft(padded)[:, inside]), NOISE_FLOOR_PERCENTILE, axis=1)
 
 
 def _on_grid(

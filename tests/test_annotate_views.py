@@ -244,3 +244,24 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
     assert bool(offers) is offered
     if not offered:
         assert "it got worse and is not offered" in " ".join(one.value for one in app.warning)
+
+
+def test_what_cannot_go_on_learning_is_not_offered_to_be_taught(store, monkeypatch):
+    monkeypatch.setattr(teaching_section.controls, "model_name", lambda: "mfcc_svm")
+    app = shown("Teach")
+    assert not app.exception
+    assert "cannot go on learning" in " ".join(one.value for one in app.info)
+    assert not [one for one in app.button if "Make a corpus" in one.label]
+
+
+def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(store, data, monkeypatch):
+    (project,) = store.projects().items
+    for document in list(store.export(project.id, "bea")):
+        store.edit(project.id, document.sha256, "bea", delete=document.annotations)
+    monkeypatch.setattr(teaching_section, "TRAIN_PAGE", data / "none.py")
+    app = shown("Teach")
+    button(app, "Make a corpus").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert "Models are not trained on this server" in " ".join(one.value for one in app.info)
+    assert not [one for one in app.button if "2 · Train" in one.label]

@@ -1,7 +1,10 @@
+import tracemalloc
+
 import librosa
 import numpy as np
 import pytest
 
+from ser_core import audible_focus
 from ser_core.audible_focus import focus_mask, level_matched, sound_without
 from ser_core.recording import Recording
 from ser_core.settings import SpectrogramSettings
@@ -46,6 +49,31 @@ def test_with_nothing_taken_out_it_is_the_recording_itself(rate, seconds):
     assert same.shape == recording.samples.shape
     assert same.dtype == np.float32
     np.testing.assert_allclose(same, recording.samples, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(8_000, 13.1), (11_025, 8.001), (44_100, 4.5)])
+def test_in_blocks_it_is_made_as_in_one(monkeypatch, rate, seconds):
+    recording = noise_recording(seconds, rate=rate)
+
+    def taken_out(t, hz):
+        return (np.sin(7 * t) > 0.3) * (hz > 1_000)
+
+    in_blocks = without(recording, taken_out)
+    monkeypatch.setattr(audible_focus, "BLOCK_S", 60.0)
+    np.testing.assert_array_equal(in_blocks, without(recording, taken_out))
+    assert np.abs(in_blocks - recording.samples).max() > 0.01
+
+
+def test_the_memory_of_a_long_recording_is_a_few_times_that_of_its_sound():
+    rate, seconds = 16_000, 240
+    recording = recording_of(np.random.default_rng(0).normal(0, 0.1, rate * seconds), rate)
+    times = (np.arange(100 * seconds) + 0.5) / 100
+    tracemalloc.start()
+    sound_without(recording, np.ones((len(times), SETTINGS.bands), np.float32), times, SETTINGS)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A spectrum of all of it would take 50 times as much.
+    assert most < 6 * recording.samples.nbytes
 
 
 def test_one_of_two_tones_is_taken_out_and_the_other_stays():

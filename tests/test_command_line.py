@@ -196,6 +196,13 @@ def test_training_with_a_fold_that_does_not_exist_is_refused_in_one_line(tmp_pat
     assert not (tmp_path / "model").exists()
 
 
+def test_what_learns_anew_each_time_takes_no_warm_start(tmp_path, capsys):
+    arguments = ["train", "--network", "mfcc_svm", "--warm-start", "yamnet", "--corpus", f"emodb={tmp_path}"]
+    assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mfcc_svm learns anew each time; leave the warm start out." in line
+
+
 @pytest.mark.parametrize(
     ("fold", "words"),
     [

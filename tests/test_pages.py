@@ -1198,3 +1198,12 @@ def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, 
     choices = " ".join(str(group.options) for group in app.get("button_group"))
     assert said in words(app) + charts + choices
     assert "Grad-CAM" not in choices
+
+
+def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypatch, tmp_path):
+    (tmp_path / "card.json").write_text('{"emotions": ["angry", "sad"], "temperature": 1.0}')
+    monkeypatch.setattr("ser_core.checkpoint.model_names", lambda: ["theirs"])
+    monkeypatch.setattr("ser_core.checkpoint.find_model", lambda name: tmp_path)
+    app = opened("pages/6_Evaluate.py")
+    assert not app.exception
+    assert ["has no test.csv: it was not trained here" in error.value for error in app.error] == [True]

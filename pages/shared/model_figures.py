@@ -88,5 +88,7 @@ def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]
     left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
     right.markdown("**If it may stay silent**", help="From right to left only higher scores are given as an answer.")
     right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
+    if not history:
+        return
     st.markdown("**How it learnt** · UAR on validation speakers, mean over corpora")
     st.plotly_chart(evaluation.history_chart(history), width="stretch")

@@ -13,9 +13,9 @@ from ser_core.annotations.held_out import CORPUS, TaughtSound, hold_out, speaker
 from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.taught_pieces import TaughtPiece, pieces_to_teach
 from ser_core.audio import read_recording
-from ser_core.checkpoint import find_model, read_card
+from ser_core.checkpoint import ARCHITECTURES, find_model, read_card
 from ser_core.emotions import EMOTION_SETS
-from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled
+from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, ModelRefused
 from ser_core.learning.dataset import Progress
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
@@ -111,6 +111,21 @@ def delete_taught(sha256: str, corpora: Path) -> None:
     """Delete those of the corpora in a folder that hold a piece of a recording; they can be made anew without it."""
     for piece in list(corpora.glob(f"*/{SOUNDS}/{sha256[:16]}-*.wav")):
         shutil.rmtree(piece.parent.parent, ignore_errors=True)
+
+
+def require_teachable(model: str) -> None:
+    """Refuse a model that no training can go on from.
+
+    Raises
+    ------
+    ModelRefused
+        If it is an estimator, which learns anew each time, or an ONNX file from elsewhere, or is not there.
+    """
+    if read_card(find_model(model)).get("architecture") not in ARCHITECTURES:
+        raise ModelRefused(
+            f"{Path(model).name} cannot go on learning: it is an estimator, which learns anew each time, or an ONNX "
+            "file from elsewhere. Choose a network, as fusion or yamnet."
+        )
 
 
 def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:

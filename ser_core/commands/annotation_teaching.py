@@ -10,7 +10,7 @@ from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import taught_better
-from ser_core.annotations.teaching import HELD_OUT, Teaching, training_arguments, write_teaching
+from ser_core.annotations.teaching import HELD_OUT, Teaching, require_teachable, training_arguments, write_teaching
 from ser_core.checkpoint import find_model, training_list
 from ser_core.commands.annotation_project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, model_or_default, print_figures, printed_progress
@@ -38,6 +38,7 @@ def add(commands: Commands) -> None:
 
 def _teach(asked: argparse.Namespace) -> int:
     model = model_or_default(asked.model)
+    require_teachable(model)
     heard = training_list(find_model(model))
     with opened_project(asked) as (store, project):
         recordings = list(store.export(project))

@@ -225,6 +225,11 @@ def read_predictions(path: Path) -> Predictions:
         probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
         if probabilities.shape != (len(labels), len(emotions)) or not (abs(probabilities - 0.5) <= 0.5).all():
             raise ValueError("what should be probabilities are none")
+    except FileNotFoundError:
+        raise ModelRefused(
+            f"{path.parent.name} has no {path.name}: it was not trained here, so nobody knows how well it does. The "
+            "command `evaluate` measures it on your recordings."
+        ) from None
     except (OSError, ValueError, csv.Error) as reason:
         raise ModelRefused(f"{path.parent.name}: its table of tested recordings cannot be read ({reason}).") from None
     return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)

@@ -15,12 +15,15 @@ from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import TaughtBetter, taught_better
-from ser_core.annotations.teaching import TAUGHT, Teaching, training_arguments, write_teaching
+from ser_core.annotations.teaching import TAUGHT, Teaching, require_teachable, training_arguments, write_teaching
 from ser_core.checkpoint import MODELS, find_model, training_list
+from ser_core.errors import ModelRefused
 from ser_core.learning.model_evaluation import predict_corpora
 from ser_core.saved_analyses import data_folder
 from ser_core.training_process import train_in_process
 
+#: A server whose visitors are not to train comes without it.
+TRAIN_PAGE = Path(__file__).parents[2] / "5_Train.py"
 EVERYBODY = "everybody"  # as on the page Train: one training at a time for the machine
 
 
@@ -34,6 +37,11 @@ def show(place: Place) -> None:
         "model has never heard is held out, and only a model that is not worse there is offered. Choose the model in "
         "the sidebar."
     )
+    try:
+        require_teachable(model)
+    except ModelRefused as refusal:
+        st.info(in_markdown(str(refusal)), icon=":material/school:")
+        return
     if st.button("1 · Make a corpus of the labels", type="primary", icon=":material/library_add:"):
         st.session_state["teaching"] = _submit_corpus(place, model)
     job = st.session_state.get("teaching")
@@ -42,7 +50,14 @@ def show(place: Place) -> None:
         return
     teaching, begun = done["teach"]
     _show_corpus(teaching)
-    _train(teaching, begun)
+    if TRAIN_PAGE.is_file():
+        _train(teaching, begun)
+    else:
+        st.info(
+            "Models are not trained on this server. Whoever runs it finds the corpus in the folder "
+            f"`{in_markdown(teaching.train.parent.name)}` under `{TAUGHT}`.",
+            icon=":material/model_training:",
+        )
 
 
 def _submit_corpus(place: Place, model: str) -> object:
