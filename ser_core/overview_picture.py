@@ -1,5 +1,6 @@
 """One picture of an analysis for print: waveform, spectrogram, maps with their profile, and emotion over time."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from ser_core.analysis import Analysis, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, frame_edge_s
 from ser_core.emotions import COLOURS
 from ser_core.settings import SpectrogramSettings
 from ser_core.spectrogram import band_edges_hz
@@ -19,8 +20,25 @@ METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion"
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
 
 
+#: Beyond this quantile of their strength maps have their full colour: a few extreme points would make all others pale.
+FULL_COLOUR_QUANTILE = 0.995
+#: Matplotlib's settings are those of the whole process: two pictures at once would take, and leave, each other's.
+one_at_a_time = threading.Lock()
+
+
 def save_overview(analysis: Analysis, path: Path) -> None:
     """Write the overview as PNG."""
+    with one_at_a_time:
+        _save_overview(analysis, path)
+
+
+def full_colour(explanation: Explanation) -> float:
+    """Return the relevance from which a map has its full colour, by what was explained; 0 where all of that is 0."""
+    strength = np.abs(explanation.relevance[explanation.covered])
+    return float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0
+
+
+def _save_overview(analysis: Analysis, path: Path) -> None:
     rows = 3 + len(analysis.explanations) + (analysis.profile is not None)
     heights = [1, 1.6, *[1.6] * len(analysis.explanations), *[0.9] * (analysis.profile is not None), 1.1]
     figure = Figure(figsize=(10, 1.15 * sum(heights) + 0.9), layout="constrained")
@@ -28,7 +46,7 @@ def save_overview(analysis: Analysis, path: Path) -> None:
     _waveform(axes[0], analysis)
     _map(axes[1], analysis, analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "neper")
     for axis, (method, explanation) in zip(axes[2:], analysis.explanations.items(), strict=False):
-        most = float(np.quantile(np.abs(explanation.relevance), 0.995)) or 1.0
+        most = full_colour(explanation) or 1.0
         shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
         _map(axis, analysis, shown, METHOD_NAMES[method], "RdBu_r", most, "relevance")
     if analysis.profile is not None:
@@ -40,8 +58,7 @@ def save_overview(analysis: Analysis, path: Path) -> None:
         f"{_plain(analysis.recording.name)}: {analysis.verdict}. "
         f"Evidence for {analysis.emotion}, model {analysis.model_name}"
     )
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130)
 
 
 def _plain(name: str) -> str:

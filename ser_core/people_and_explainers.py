@@ -26,7 +26,7 @@ class ComparedWithExplainers:
     ----------
     by_sha256 : dict of RecordingAgainstMaps
     silent : int
-        Recordings with marks in time whose sound was not at hand.
+        Recordings with marks in time whose sound was not at hand, or none that the model can hear.
     """
 
     by_sha256: dict[str, RecordingAgainstMaps]
@@ -62,10 +62,10 @@ def compare_with_explainers(
         progress(done / len(marked), f"Explaining recording {done + 1} of {len(marked)}")
         try:
             sound = sound_of(recording.sha256)
-        except AudioRefused:
-            sound = None
-        if sound is not None:
-            compared[recording.sha256] = _against_maps(recording, sound, classifier, methods)
+            if sound is not None:
+                compared[recording.sha256] = _against_maps(recording, sound, classifier, methods)
+        except AudioRefused:  # what this model cannot hear is counted with what nobody can
+            continue
     return ComparedWithExplainers(compared, len(marked) - len(compared))
 
 

@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 
 from ser_core.analysis import Analysis, Explanation, frame_at, frame_edge_s
 from ser_core.emotions import COLOURS
-from ser_core.overview_picture import METHOD_NAMES, mel_mesh, profile_curve
+from ser_core.overview_picture import METHOD_NAMES, full_colour, mel_mesh, one_at_a_time, profile_curve
 from ser_core.regions import Region
 
 #: Of a longer recording only the stretch that was explained is shown.
 LONGEST_WHOLE_S = 60.0
-#: Relevance beyond this quantile has full colour, so that one outlier does not pale the rest of its map.
-FULL_COLOUR_QUANTILE = 0.995
 INK = {"light": "#1c2126", "dark": "#e3e6ea"}
 
 #: As in the app: blue against, red for, nothing at zero, so that the spectrogram below stays visible.
@@ -46,7 +44,7 @@ def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], 
         Of the page that it will lie on.
     """
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
-    with matplotlib.rc_context(_look(INK[theme])):
+    with one_at_a_time, matplotlib.rc_context(_look(INK[theme])):
         figure = Figure(figsize=(8.4, sum(rows) + 0.45), layout="constrained")
         axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
         _spectrogram(axes[0], analysis)
@@ -89,10 +87,9 @@ def _spectrogram(axis: Axes, analysis: Analysis) -> None:
 
 
 def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:
-    strength = np.abs(explanation.relevance[explanation.covered])
-    most = float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0
+    most = full_colour(explanation) or 1.0
     _frames(axis, analysis, analysis.spectrogram.log_mel, cmap=UNDERLAY)
-    _frames(axis, analysis, explanation.relevance / (most or 1.0), cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
+    _frames(axis, analysis, explanation.relevance / most, cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
     _hatch(axis, analysis, explanation)
     axis.set_title(title)
 

@@ -11,15 +11,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from ser_core.errors import WriteRefused
 
 log = logging.getLogger(__name__)
 
+_turns: WeakValueDictionary[Path, Lock] = WeakValueDictionary()
+_giving_turns = Lock()
+
 
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
+
+    Who writes the same folder in another thread waits.
 
     Raises
     ------
@@ -27,6 +34,11 @@ def written_whole(folder: Path) -> Iterator[Path]:
         If it cannot be written; then nothing is left of it, and the older one stands.
     """
     half_written = _beside(folder, "part")
+    with _turn_at(folder):
+        yield from _written(folder, half_written)
+
+
+def _written(folder: Path, half_written: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if half_written.exists():
@@ -83,9 +95,16 @@ def bring_all_back(parent: Path) -> None:
 def delete(folder: Path) -> None:
     """Delete a folder, which is no longer there by its name as soon as its deletion begins."""
     doomed = _beside(folder, "part")
-    shutil.rmtree(doomed, ignore_errors=True)
-    os.replace(folder, doomed)
-    shutil.rmtree(doomed)
+    with _turn_at(folder):
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.replace(folder, doomed)
+        shutil.rmtree(doomed)
+
+
+def _turn_at(folder: Path) -> Lock:
+    """Return what one thread of this process at a time may hold for a folder."""
+    with _giving_turns:
+        return _turns.setdefault(folder.absolute(), Lock())
 
 
 def _beside(folder: Path, ending: str) -> Path:

@@ -5,7 +5,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from pages.shared.annotation import teaching_section
+from pages.shared.annotation import filling_section, teaching_section
+from pages.shared.annotation.place import Place
 from pages.shared.session import Held
 from ser_core.annotations.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
@@ -16,6 +17,7 @@ from ser_core.annotations.store import open_store
 from ser_core.annotations.teaching import TAUGHT
 from ser_core.audio import read_recording
 from ser_core.checkpoint import model_names
+from ser_core.errors import Cancelled
 from ser_core.learning.predictions import Predictions
 from ser_core.regions import Region
 from tests.test_pages import at, finished, wav, words
@@ -130,6 +132,37 @@ def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back
     assert next(one for one in app.selectbox if one.label == "Status").value == "open"
 
 
+def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
+    (project,) = store.projects().items
+    app = shown("Queue", annotate_view="Mark", beside=[])
+    recording = read_recording(voices[1])
+    app.session_state["held"] = {recording.sha256: Held(recording, voices[1])}
+    app.session_state["current"] = recording.sha256
+    app = finished(app.run())
+    said = {label.annotator: label.emotion for label in store.annotations_of(project.id, recording.sha256)}
+    assert said["ann"] != said["bea"]
+    emotion = next(one for one in app.selectbox if one.label == "Emotion")
+    assert emotion.value == said["ann"]
+    next(one for one in app.text_input if one.label == "Annotator").set_value("bea").run()
+    assert next(one for one in app.selectbox if one.label == "Emotion").value == said["bea"]
+
+
+# --- adding ---
+
+
+def test_who_stops_adding_leaves_no_sound_behind(data, voices):
+    with closing(open_store(default_url(data))) as opened:
+        place = Place(opened, opened.create_project("Voices"), "Voices", "ann")
+        stopped = iter([False, False, True])
+        files = [(source, f"{number}.wav") for number, source in enumerate(voices[:3])]
+        with pytest.raises(Cancelled, match="Nothing was added"):
+            filling_section._add_files(place, files, lambda *_: None, lambda: next(stopped))
+        assert not opened.recordings(place.project).items
+        assert not list((data / "recordings").glob("*"))
+        filling_section._add_files(place, files, lambda *_: None, lambda: False)
+        assert len(list((data / "recordings").glob("*"))) == 3
+
+
 # --- agreement ---
 
 
@@ -151,8 +184,12 @@ def test_agreement_is_that_of_the_library_and_explainers_are_compared_when_asked
 def test_agreement_of_nothing_is_said(data):
     with closing(open_store(default_url(data))) as opened:
         opened.create_project("Empty")
-    app = finished(shown("Agreement"))
-    assert "Nothing is marked in this project yet" in words(app)
+        opened.add_recordings(opened.projects().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
+        app = shown("Agreement")
+        assert "Nothing is marked in this project yet" in words(app)
+        label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion="sad")
+        opened.edit(opened.projects().items[0].id, "a" * 64, "ann", add=[label])
+        assert "1 mark in 1 recording, by 1 annotator" in words(finished(app.run()))
 
 
 # --- files ---
@@ -264,4 +301,10 @@ def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(s
     app = finished(app)
     assert not app.exception
     assert "Models are not trained on this server" in " ".join(one.value for one in app.info)
+    store.create_project("Another")
+    app.run()
+    next(one for one in app.selectbox if one.label == "Project").set_value("Another").run()
+    assert "To learn from" not in words(app)
+    next(one for one in app.selectbox if one.label == "Project").set_value("Voices").run()
+    assert "To learn from" in words(app)
     assert not [one for one in app.button if "2 · Train" in one.label]

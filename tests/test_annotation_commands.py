@@ -20,10 +20,12 @@ from ser_core.annotations.database import default_url
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.marks import content_of
 from ser_core.annotations.store import open_store
+from ser_core.audio import read_recording
 from ser_core.checkpoint import save_model
 from ser_core.command_line import main
 from ser_core.commands import annotation_agreement, annotation_files, annotation_teaching
 from ser_core.commands.annotation_files import EXPORTED
+from ser_core.errors import AudioRefused
 from ser_core.learning.predictions import Predictions
 from ser_core.networks.yamnet import YAMNet
 from ser_core.regions import Region
@@ -518,7 +520,26 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     out = capsys.readouterr().out
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
-    assert "Left out: 1 recording whose sound is not at hand any more, unchanged." in out
+    assert "Left out: 1 recording whose sound is not at hand any more, unchanged, or not for this model." in out
+
+
+def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store, project, sounds, monkeypatch):
+    def heard(sound, classifier, settings):
+        if sound.name == "take 0.wav":
+            raise AudioRefused("take 0.wav lasts 61.0 s; this model hears at most 60 s.")
+        return analyse(sound, classifier, settings)
+
+    analyse = people_and_explainers.analyse_recording
+    monkeypatch.setattr(people_and_explainers, "analyse_recording", heard)
+    for path in sounds:
+        store.edit(project, sha256_of(path), "Ann", add=[mark(0.1, 0.3, emotion="sad")])
+    found = people_and_explainers.compare_with_explainers(
+        list(store.export(project)),
+        lambda sha256: read_recording({sha256_of(path): path for path in sounds}[sha256]),
+        classifier_of(fresh(TinyNetwork), front_end=everything_kept()),
+        ["grad_cam"],
+    )
+    assert (len(found.by_sha256), found.silent) == (len(sounds) - 1, 1)
 
 
 def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsys):
@@ -620,6 +641,7 @@ def test_a_model_that_got_worse_should_not_become_the_default(right, offered, tm
         return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[heard]), {}
 
     monkeypatch.setattr(annotation_teaching, "predict_corpora", predictions)
+    (tmp_path / "held_out.csv").write_text("sha256,recording_sha256\n")
     assert run("taught", "before", "after", "--taught", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     uar = {40: "100.0", 30: " 75.0"}

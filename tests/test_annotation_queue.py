@@ -50,8 +50,9 @@ def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
         ({"name": " "}, "name of a recording is empty"),
         ({"name": "\udcff.wav"}, "no text"),
         ({"path": "\udcff/a.wav"}, "path .* no text"),
-        ({"duration_s": 0.0}, "lasts 0.0 s"),
+        ({"duration_s": 0.0}, "lasts 0 s"),
         ({"duration_s": float("inf")}, "lasts inf s"),
+        ({"duration_s": 1e9}, "at most 7200 s of it"),
     ],
 )
 def test_recording_that_cannot_be_is_refused_with_all_that_come_with_it(store, project, wrong, words):

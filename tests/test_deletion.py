@@ -14,6 +14,7 @@ from ser_core.annotations.store import open_store
 from ser_core.annotations.teaching import SOUNDS, TAUGHT
 from ser_core.audio import read_recording
 from ser_core.checkpoint import model_names
+from ser_core.errors import AnnotationsRefused
 from ser_core.jobs import Jobs
 from ser_core.regions import Region
 from tests.databases import file as file_of
@@ -159,6 +160,20 @@ def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
     with closing(Database(f"sqlite:///{file}")) as database:
         database.overwrite_deleted()
         assert NOTE.encode() not in everything_under(tmp_path)
+
+
+def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr("ser_core.annotations.database.PATIENCE_S", 0.2)
+    url = f"sqlite:///{tmp_path / FILE_NAME}"
+    with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        project = store.create_project("One")
+        store.add_recordings(project, [file_of(0)])
+        assert store.delete_project(project) == {sha(0)}
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(AnnotationsRefused, match=r"The marks are deleted, but .*database is locked"):
+            store.overwrite_deleted()
+        other.rollback()
+        store.overwrite_deleted()
 
 
 def test_jobs_about_one_thing_are_forgotten_and_others_are_not():

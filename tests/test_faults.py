@@ -11,11 +11,13 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import psutil
@@ -107,6 +109,23 @@ def test_folder_whose_replacement_was_killed_before_any_step_is_the_older_or_the
     older, newer = ["older", "older"], ["newer", "newer"]
     assert kept == kept.count(older) * [older] + kept.count(newer) * [newer]
     assert min(kept.count(older), kept.count(newer)) > 3
+
+
+def test_two_threads_that_write_one_folder_take_turns(tmp_path):
+    folder, inside = tmp_path / "folder", Barrier(2)
+
+    def write_slowly(word):
+        with written_whole(folder) as half_written:
+            with suppress(BrokenBarrierError):
+                inside.wait(0.5)  # both are inside only where they do not take turns
+            fill(half_written, word)
+
+    with ThreadPoolExecutor(2) as threads:
+        for written in [threads.submit(write_slowly, word) for word in ("one", "other")]:
+            written.result()
+    assert words_in(folder) in (["one", "one"], ["other", "other"])
+    assert hidden(tmp_path) == []
+    assert inside.broken
 
 
 def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_path):

@@ -9,15 +9,17 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import downloads
+from pages.shared import cached, downloads, waiting
 from pages.shared.judgement_section import BADGES
 from pages.shared.names import in_markdown
+from pages.shared.session import CHOICES
 from ser_core.audio import read_recording
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
 from ser_core.commands import compare as compare_command
@@ -236,6 +238,65 @@ def test_what_is_taken_away_is_what_is_shown(voice):
     for method, explanation in whole.explanations.items():
         np.testing.assert_array_equal(maps[method], explanation.relevance)
     assert downloads._png(whole).startswith(b"\x89PNG")
+
+
+def test_a_stretch_in_which_nothing_was_heard_has_maps_without_evidence(make_voice):
+    said = make_voice(8.0, 16_000)
+    app = at("pages/1_Explain.py")
+    hold(app, np.concatenate([said, np.zeros(4 * 16_000, np.float32), said]))
+    app.session_state["choices"] = dict(CHOICES) | {"stretch": (9.8, 10.2)}
+    app = finished(app.run())
+    assert not app.exception
+    assert len(app.get("plotly_chart")) >= 1
+
+
+def test_a_layer_of_another_model_is_not_asked_of_this_one(voice):
+    app = at("pages/1_Explain.py")
+    hold(app, voice[:24_000])
+    app.session_state["choices"] = dict(CHOICES) | {"model": "resnet", "layer": "vggish_pool3"}
+    app = finished(app.run())
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft(monkeypatch):
+    def job(state, result):
+        return SimpleNamespace(state=state, result=result)
+
+    fine, drafts = {}, {}
+
+    def explaining(analysis, method, classifier, settings):
+        jobs = drafts if settings == "coarse" else fine
+        return jobs.setdefault(method, job("done" if jobs is drafts else "running", f"{settings} {method}"))
+
+    def results(jobs, others):
+        found = {name: one.result for name, one in jobs.items() if one.state == "done"}
+        fine["lime"].state = "done"
+        return found
+
+    monkeypatch.setattr(waiting, "results", results)
+    monkeypatch.setattr(waiting, "explainers_of", lambda classifier: ("grad_cam", "lime"))
+    monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation, settings: explanation)
+    monkeypatch.setattr(waiting.cached, "is_explained", lambda *_: False)
+    monkeypatch.setattr(waiting.cached, "explaining", explaining)
+    monkeypatch.setattr(waiting.cached, "explanation_of", lambda job, analysis, settings: job.result)
+    settings = SimpleNamespace(drafted=lambda: "coarse")
+    chosen = SimpleNamespace(settings=settings, classifier=None)
+    explained, called_drafts = waiting.explanations(chosen, job("done", None))
+    assert explained == {"grad_cam": "coarse grad_cam", "lime": "coarse lime"}
+    assert called_drafts == {"grad_cam", "lime"}
+
+
+def test_the_focus_is_heard_anew_where_the_map_marks_something_else(monkeypatch):
+    keys = []
+    monkeypatch.setattr(cached.session, "owner", lambda: "ann")
+    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
+    analysis = SimpleNamespace(recording=SimpleNamespace(sha256="r"), stretch=None)
+    for seed in (0, 1, 1):
+        relevance = np.random.default_rng(seed).random((100, 64))
+        map_ = SimpleNamespace(relevance=relevance, covered=np.ones(100, bool))
+        cached.hearing_focus(analysis, map_, 0.3, SimpleNamespace(sha256="m"))
+    assert keys[0] != keys[1] == keys[2]
 
 
 def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
@@ -1206,4 +1267,4 @@ def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypa
     monkeypatch.setattr("ser_core.checkpoint.find_model", lambda name: tmp_path)
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
-    assert ["has no test.csv: it was not trained here" in error.value for error in app.error] == [True]
+    assert ["it was not trained here" in error.value for error in app.error] == [True]

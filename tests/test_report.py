@@ -1,10 +1,12 @@
 import io
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import version
 from itertools import combinations
 
+import matplotlib
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +19,7 @@ from ser_core.command_line import main
 from ser_core.commands import analyse
 from ser_core.emotions import COLOURS
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
+from ser_core.overview_picture import full_colour
 from ser_core.pipeline import analyse_recording, with_focus
 from ser_core.region_audio import region_samples
 from ser_core.regions import FocusRegion, Region
@@ -356,6 +359,23 @@ def test_what_speaks_for_is_red_against_blue_and_zero_has_no_colour(analysis):
 def test_maps_are_drawn_alike_whatever_their_unit(analysis):
     relevance = analysis.explanations["lime"].relevance
     np.testing.assert_array_equal(one_map(analysis, relevance), one_map(analysis, 1024 * relevance))
+
+
+def test_pictures_that_are_made_at_once_look_as_those_made_one_after_the_other(analysis):
+    before = dict(matplotlib.rcParams)
+    alone = [report_picture(analysis, {}, theme) for theme in ("light", "dark")]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda theme: report_picture(analysis, {}, theme), ["light", "dark"] * 4))
+    assert at_once == alone * 4
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
+    explanation = analysis.explanations["lime"]
+    covered = np.arange(len(explanation.relevance)) < len(explanation.relevance) // 100
+    relevance = np.where(covered[:, None], 0.5, 0.0).astype(np.float32)
+    assert full_colour(replace(explanation, relevance=relevance, covered=covered)) == 0.5
+    assert full_colour(replace(explanation, relevance=relevance, covered=np.zeros_like(covered))) == 0
 
 
 def test_what_was_not_heard_is_hatched_and_nothing_else(analysis):

@@ -4,9 +4,11 @@ What is made of a visit's recordings is kept for that visit, and goes when it en
 """
 
 import atexit
+import hashlib
 from collections.abc import Hashable
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from pages.shared import session
@@ -153,9 +155,9 @@ def judging(
 
 def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, classifier: Classifier) -> Job:
     """Return the job that makes sound of what an explanation marks most, and lets the model listen to it."""
-    asked = (explanation.method, explanation.emotion, explanation.against, explanation.seed, explanation.layer)
-    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, *asked, repr(explanation.settings), share)
     mask = focus_mask(explanation.relevance, explanation.covered, share)
+    marked = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, marked)
     return jobs().submit(
         session.owner(),
         ("hear focus", *key),

@@ -176,9 +176,9 @@ def _question(recording: Recording, classifier: Classifier) -> None:
 def _settings(classifier: Classifier) -> None:
     with st.expander("Settings", icon=":material/tune:"):
         layers = list(classifier.layers)
+        if session.choice("layer") not in (None, *layers):
+            session.choose("layer", None)
         if len(layers) > 1:
-            if session.choice("layer") not in (None, *layers):
-                session.choose("layer", None)
             st.selectbox(
                 "Grad-CAM looks at",
                 layers,

@@ -45,11 +45,12 @@ def _annotations_are_kept() -> bool:
 
 
 def _delete(sha256: str, marks_too: bool) -> None:
-    if marks_too:
-        with closing(open_store(default_url(data_folder()))) as store:
-            store.delete_recording(sha256)
     delete_recording(sha256, data_folder())
     forget_sound(sha256, data_folder())
     delete_taught(sha256, data_folder() / TAUGHT)
+    if marks_too:
+        with closing(open_store(default_url(data_folder()))) as store:
+            store.delete_recording(sha256)
+            store.overwrite_deleted()
     session.let_go(sha256)
     cached.let_go(sha256)

@@ -66,7 +66,7 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
     for method in (m for m in methods if m in heard):
         explanation = cached.explanation_of(heard[method], analysis, settings)
         explained[method] = with_explanation(analysis, explanation, settings)
-    return explained, {method for method in explained if fine[method].state != "done"}
+    return explained, {method for method in explained if heard[method] is not fine[method]}
 
 
 def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis, Explanation]:

@@ -86,11 +86,24 @@ class Database:
             yield connection
 
     def overwrite_deleted(self) -> None:
-        """Write a file of SQLite anew, without the pages that still hold what was deleted; a server does so in time."""
-        if self._url.get_backend_name() == "sqlite":
+        """Write a file of SQLite anew, without the pages that still hold what was deleted; a server does so in time.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else writes all the time, or the disk is full.
+        """
+        if self._url.get_backend_name() != "sqlite":
+            return
+        try:
             with self._refusing(), closing(self._engine.raw_connection()) as connection:
                 for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                     connection.cursor().execute(statement).close()
+        except sqlite3.Error as error:
+            raise AnnotationsRefused(
+                "The marks are deleted, but the file of the annotations could not be written anew without them "
+                f"({error}). Make room on the disk, or wait until nobody writes, and delete anything once more."
+            ) from error
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.marks import insert_into
 from ser_core.annotations.tables import STANDING_LABEL, folded, kept_name, kept_text, marks, recordings
+from ser_core.decoding import LONG
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
@@ -144,8 +145,10 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
         raise AnnotationsRefused(
             f"'{name}' comes with the SHA-256 {file.sha256[:80]!r}; it has to be 64 hexadecimal digits, a to f small."
         )
-    if not 0 < file.duration_s < math.inf:
-        raise AnnotationsRefused(f"'{name}' lasts {file.duration_s} s; only what lasts can be marked.")
+    if not 0 < file.duration_s <= LONG.longest_s:
+        raise AnnotationsRefused(
+            f"'{name}' lasts {file.duration_s:g} s; what lasts can be marked, and at most {LONG.longest_s:g} s of it."
+        )
     return {
         "project_id": project,
         "sha256": file.sha256,

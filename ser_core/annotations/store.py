@@ -135,7 +135,7 @@ class Store:
         return Page(tuple(Project(**row._mapping) for row in rows), total)
 
     def delete_project(self, project: int) -> set[str]:
-        """Delete a project with its recordings, their marks and their history; SQLite then keeps no bytes of it.
+        """Delete a project with its recordings, their marks and their history.
 
         Returns
         -------
@@ -148,7 +148,6 @@ class Store:
             alone = select(own.c.sha256).where(own.c.project_id == project, ~elsewhere)
             sha256 = set(connection.execute(alone).scalars())
             connection.execute(delete(tables.projects).where(tables.projects.c.id == project))
-        self._database.overwrite_deleted()
         return sha256
 
     def annotators(self, page: int = 0, size: int = PAGE_SIZE) -> Page[str]:
@@ -167,10 +166,19 @@ class Store:
             recordings.add_files(connection, project, files, datetime.now(UTC))
 
     def delete_recording(self, sha256: str) -> None:
-        """Delete a recording from all projects, with its marks and their history; SQLite then keeps no bytes of it."""
+        """Delete a recording from all projects, with its marks and their history."""
         with self._database.writing() as connection:
             asked = tables.recordings.c.sha256 == kept_text(sha256, "SHA-256")
             connection.execute(delete(tables.recordings).where(asked))
+
+    def overwrite_deleted(self) -> None:
+        """Leave no bytes of what was deleted in a file of SQLite: the last step of every deletion.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If the file cannot be written anew; what was deleted is deleted all the same.
+        """
         self._database.overwrite_deleted()
 
     def rate(self, project: int, rating: str, values: Mapping[str, float | None]) -> None:

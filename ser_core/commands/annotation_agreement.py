@@ -161,7 +161,8 @@ def _explainers(
     for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
     if compared.silent:
-        print(f"  Left out: {counted(compared.silent, 'recording')} whose sound is not at hand any more, unchanged.")
+        why = "whose sound is not at hand any more, unchanged, or not for this model"
+        print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
     return {
         "model": classifier.name,
         "left_out": compared.silent,

@@ -9,7 +9,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
-from ser_core.annotations.taught_better import taught_better
+from ser_core.annotations.taught_better import recording_of_pieces, taught_better
 from ser_core.annotations.teaching import HELD_OUT, Teaching, require_teachable, training_arguments, write_teaching
 from ser_core.checkpoint import find_model, training_list
 from ser_core.commands.annotation_project import add_command, opened_project, printable
@@ -79,7 +79,7 @@ def _taught(asked: argparse.Namespace) -> int:
     for model, predictions in ((asked.before, before), (asked.after, after)):
         print(f"{model}, {counted(len(predictions.labels), 'held-out piece')}")
         print_figures(all_figures(predictions))
-    better = taught_better(before, after)
+    better = taught_better(before, after, recording_of_pieces(asked.taught / HELD_OUT))
     print(better.words)
     if not better.offered:
         print(f"{asked.after} should not become the default; keep {asked.before}.")

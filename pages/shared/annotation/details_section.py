@@ -74,7 +74,8 @@ def _of_whole(place: Place, opened: OpenRecording, shown: Shown) -> None:
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
     change = (label_whole, place.store, place.project, place.annotator, sha256, shown)
-    _fields(mark, f"whole {sha256} {mark.revision}", change, labelled={"status": "done"})
+    whose = f"whole {sha256} {place.project} {place.annotator} {mark.revision}"
+    _fields(mark, whose, change, labelled={"status": "done"})
 
 
 def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None) -> None:

@@ -103,7 +103,7 @@ def _import(place: Place) -> None:
     if st.button("Import, all or none", type="primary", disabled=not given, icon=":material/input:"):
         files = [(printable(file.name), file.getvalue()) for file in given]
         turn = session.choice("import_turn")
-        st.session_state["importing"] = cached.jobs().submit(
+        st.session_state[f"importing {place.project}"] = cached.jobs().submit(
             session.owner(),
             ("import", place.project, turn),
             "Import",
@@ -111,7 +111,7 @@ def _import(place: Place) -> None:
         )
         session.choose("import_turn", turn + 1)
         st.rerun()
-    job = st.session_state.get("importing")
+    job = st.session_state.get(f"importing {place.project}")
     done = waiting.results({"import": job}) if job else {}
     if "import" not in done:
         return

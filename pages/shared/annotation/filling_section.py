@@ -46,14 +46,14 @@ def show(place: Place) -> None:
         help=None if current is None else printable(current.name),
     ):
         add_current(place)
-    _progress()
+    _progress(place)
 
 
 def add_current(place: Place) -> None:
     """Add the recording that every page is about."""
     held = session.held()[session.current().sha256]
     try:
-        _keep(place, [_file(held.source, held.recording.name)])
+        _keep(place, [(_file(held.source, held.recording.name), held.source)])
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
@@ -63,7 +63,7 @@ def add_current(place: Place) -> None:
 
 def _submit(place: Place, files: list[tuple[bytes, str]]) -> None:
     key = ("add", place.project, session.choice("queue_added"))
-    st.session_state["adding"] = cached.jobs().submit(
+    st.session_state[f"adding {place.project}"] = cached.jobs().submit(
         session.owner(),
         key,
         "Adding recordings",
@@ -71,8 +71,8 @@ def _submit(place: Place, files: list[tuple[bytes, str]]) -> None:
     )
 
 
-def _progress() -> None:
-    job = st.session_state.get("adding")
+def _progress(place: Place) -> None:
+    job = st.session_state.get(f"adding {place.project}")
     if job is None:
         return
     done = waiting.results({"add": job})
@@ -103,20 +103,22 @@ def _add_files(
         if cancelled():
             raise Cancelled("Nothing was added.")
         try:
-            read.append(_file(source, name))
+            read.append((_file(source, name), source))
         except AudioRefused as refusal:
             refused.append(str(refusal))
         progress(number / len(files), f"{number} of {len(files)} recordings")
     _keep(place, read)
-    return len({file.sha256 for file in read}), refused
+    return len({file.sha256 for file, _ in read}), refused
 
 
 def _file(source: bytes, name: str) -> RecordingFile:
     recording = read_recording(source, name)
-    keep_sound(source, data_folder())
     return RecordingFile(recording.sha256, printable(name), recording.duration_s, recording.sample_rate_hz)
 
 
-def _keep(place: Place, files: list[RecordingFile]) -> None:
+def _keep(place: Place, files: list[tuple[RecordingFile, bytes]]) -> None:
+    """Add recordings and keep their sound, in this order: no sound is left that no project would ever delete."""
     if files:
-        place.store.add_recordings(place.project, files)
+        place.store.add_recordings(place.project, [file for file, _ in files])
+    for _, source in files:
+        keep_sound(source, data_folder())

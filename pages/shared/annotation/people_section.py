@@ -21,8 +21,8 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.label_agreement import LabelAgreement
 from ser_core.annotations.over_recordings import Measured
+from ser_core.annotations.recordings import Queue
 from ser_core.annotations.store import EVERY
-from ser_core.errors import AnnotationsRefused
 from ser_core.jobs import Job
 from ser_core.overview_picture import METHOD_NAMES
 from ser_core.people_and_explainers import COMPARED, ComparedWithExplainers, compare_with_explainers
@@ -33,6 +33,9 @@ Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
 
 def show(place: Place) -> None:
     """Compare all that was marked in the project."""
+    if not place.store.recordings(place.project, Queue(marked=True), size=1).total:
+        st.info("Nothing is marked in this project yet. Mark some recordings, then compare.", icon=":material/group:")
+        return
     turn = session.choice("people_turn")
     if st.button("Compare anew", icon=":material/refresh:", help="Takes in what was marked since."):
         session.choose("people_turn", turn + 1)
@@ -61,8 +64,6 @@ def show(place: Place) -> None:
 
 def _compared(place: Place) -> Found:
     recordings = [recording for recording in place.store.export(place.project) if recording.annotations]
-    if not recordings:
-        raise AnnotationsRefused("Nothing is marked in this project yet. Mark some recordings, then compare.")
     return recordings, annotator_agreement(recordings)
 
 
@@ -175,7 +176,7 @@ def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None
     for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
         st.caption(f"{counted(count, 'recording')} not compared: {in_markdown(reason)}")
     if found.silent:
-        st.caption(f"{counted(found.silent, 'recording')} left out: their sound is not at hand.")
+        st.caption(f"{counted(found.silent, 'recording')} left out: their sound is not at hand, or not for this model.")
     compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
     if not compared:
         st.info("No recording could be compared. Mark stretches of an emotion that the model knows.")

@@ -123,6 +123,7 @@ def _delete(store: Store, project: Project) -> None:
                 for sha256 in store.delete_project(project.id):
                     forget_sound(sha256, data_folder())
                     delete_taught(sha256, data_folder() / TAUGHT)
+                store.overwrite_deleted()
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(str(refusal)), icon=":material/error:")
                 return

@@ -35,7 +35,7 @@ def show(place: Place) -> None:
     add, rate = st.columns(2, gap="large")
     with add.expander("Add recordings", icon=":material/playlist_add:"):
         filling_section.show(place)
-    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.goes_on()):
+    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.goes_on(place)):
         rating_section.show(place)
 
 

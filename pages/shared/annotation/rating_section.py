@@ -23,9 +23,9 @@ NEEDED = {
 }
 
 
-def goes_on() -> bool:
+def goes_on(place: Place) -> bool:
     """Whether recordings are being rated."""
-    job = st.session_state.get("rating")
+    job = st.session_state.get(_rating(place))
     return job is not None and not job.ended.is_set()
 
 
@@ -38,17 +38,22 @@ def show(place: Place) -> None:
         captions=[NEEDED[name] for name in RATINGS],
     )
     name = controls.model_name()
-    job = st.session_state.get("rating")
-    if st.button("Rate all recordings", icon=":material/sort:", disabled=goes_on() or name is None):
+    job = st.session_state.get(_rating(place))
+    if st.button("Rate all recordings", icon=":material/sort:", disabled=goes_on(place) or name is None):
         if job is not None:
             job.queue.drop(job)
-        job = st.session_state["rating"] = _submit(place, rating, cached.model(name))
+        job = st.session_state[_rating(place)] = _submit(place, rating, cached.model(name))
     if job is None:
         return
     done = waiting.results({"rate": job})
     if "rate" in done:
         words = f" The sound of {done['rate']} was not at hand." if done["rate"] else ""
         st.success(f"Rated. Choose the order above.{words}", icon=":material/check:")
+
+
+def _rating(place: Place) -> str:
+    """Return where the visit remembers the rating of a project."""
+    return f"rating {place.project}"
 
 
 def _submit(place: Place, rating: str, classifier: Classifier) -> Job:

@@ -14,7 +14,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
-from ser_core.annotations.taught_better import TaughtBetter, taught_better
+from ser_core.annotations.taught_better import TaughtBetter, recording_of_pieces, taught_better
 from ser_core.annotations.teaching import TAUGHT, Teaching, require_teachable, training_arguments, write_teaching
 from ser_core.checkpoint import MODELS, find_model, training_list
 from ser_core.errors import ModelRefused
@@ -43,15 +43,15 @@ def show(place: Place) -> None:
         st.info(in_markdown(str(refusal)), icon=":material/school:")
         return
     if st.button("1 · Make a corpus of the labels", type="primary", icon=":material/library_add:"):
-        st.session_state["teaching"] = _submit_corpus(place, model)
-    job = st.session_state.get("teaching")
+        st.session_state[f"teaching {place.project}"] = _submit_corpus(place, model)
+    job = st.session_state.get(f"teaching {place.project}")
     done = waiting.results({"teach": job}) if job else {}
     if "teach" not in done:
         return
     teaching, begun = done["teach"]
     _show_corpus(teaching)
     if TRAIN_PAGE.is_file():
-        _train(teaching, begun)
+        _train(place, teaching, begun)
     else:
         st.info(
             "Models are not trained on this server. Whoever runs it finds the corpus in the folder "
@@ -82,8 +82,9 @@ def _show_corpus(teaching: Teaching) -> None:
         st.caption(f"Left out: {counted(count, 'label')}, {in_markdown(reason).rstrip('.')}.")
 
 
-def _train(teaching: Teaching, begun: str) -> None:
+def _train(place: Place, teaching: Teaching, begun: str) -> None:
     columns = st.columns([2, 1, 2], vertical_alignment="bottom")
+    of_project = f"taught model {place.project}"
     name = columns[0].text_input("Name of the new model", f"{begun}-taught", max_chars=40, key="taught_name").strip()
     epochs = columns[1].number_input("Epochs", 1, 100, 10, key="taught_epochs")
     fits = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
@@ -101,10 +102,10 @@ def _train(teaching: Teaching, begun: str) -> None:
             "Training",
             lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
         )
-        st.session_state["taught model"] = name
-    if not fits and st.session_state.get("taught model") != name:
+        st.session_state[of_project] = name
+    if not fits and st.session_state.get(of_project) != name:
         st.info("Give the model a name of letters, digits, - and _ that no model here has.", icon=":material/edit:")
-    taught = st.session_state.get("taught model")
+    taught = st.session_state.get(of_project)
     if taught is None or known is None:
         return
     if "train" in waiting.results({"train": known}) and (MODELS / taught).is_dir():
@@ -134,4 +135,4 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
 
 def _compared(held_out: Path, begun: str, taught: str, progress: Callable[[float, str], None]) -> TaughtBetter:
     before, after = (predict_corpora(model, {CORPUS: str(held_out)}, progress)[0] for model in (begun, taught))
-    return taught_better(before, after)
+    return taught_better(before, after, recording_of_pieces(held_out))

@@ -10,11 +10,8 @@ from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation.flip import Flip
-from ser_core.overview_picture import METHOD_NAMES
+from ser_core.overview_picture import METHOD_NAMES, full_colour
 from ser_core.spectrogram import band_centres_hz
-
-#: Relevance beyond this quantile has full colour, so that one outlier does not pale the rest of its map.
-FULL_COLOUR_QUANTILE = 0.995
 
 
 def maps_chart(
@@ -72,7 +69,7 @@ def _relevance_trace(
     analysis: Analysis, explanation: Explanation, name: str, *, only_for: bool, last: bool
 ) -> go.Heatmap:
     relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
-    most = float(np.quantile(np.abs(explanation.relevance[explanation.covered]), FULL_COLOUR_QUANTILE)) or 1.0
+    most = full_colour(explanation) or 1.0
     hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
     return go.Heatmap(
         x=times_s,

@@ -9,7 +9,6 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import axes
-from pages.shared.charts.maps import FULL_COLOUR_QUANTILE
 from pages.shared.names import printable
 from pages.shared.player.media import served
 from pages.shared.player.tiles import (
@@ -22,6 +21,7 @@ from pages.shared.player.tiles import (
 )
 from ser_core.analysis import Analysis, Explanation, Spectrogram, frame_edge_s
 from ser_core.emotions import COLOURS
+from ser_core.overview_picture import full_colour
 from ser_core.recording import Recording
 from ser_core.region_audio import wav_bytes
 from ser_core.regions import Region
@@ -77,7 +77,6 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
     first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
     relevance = explanation.relevance[first : last + 1]
     levels, most = relevance_levels(relevance)
-    strength = np.abs(explanation.relevance[covered])
     return {
         **_frames(int(first), settings),
         "levels": _levels(levels, f"{key} overlay {name}"),
@@ -85,7 +84,7 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
         "emotion": explanation.emotion,
         "against": explanation.against,
         "most": most,
-        "full": (float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0) or most,
+        "full": full_colour(explanation) or most,
         "uncovered": [[float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
     }
 

@@ -75,8 +75,8 @@ Object.assign(Lanes.prototype, {
     pen.save();
     pen.globalAlpha = 0.16;
     for (const region of regions) {
-      const { start, end, low, suggested } = region;
-      if (low === null && !suggested && end >= axis.start && start <= axis.end) {
+      const { start, end, low, high, suggested } = region;
+      if (low === null && high === null && !suggested && end >= axis.start && start <= axis.end) {
         pen.fillStyle = colourOf(region) ?? accent;
         pen.fillRect(axis.x(start), lane.top, Math.max(1, axis.x(end) - axis.x(start)), lane.height);
       }
@@ -91,10 +91,11 @@ Object.assign(Lanes.prototype, {
     pen.lineWidth = 2;
     for (const region of regions) {
       const { start, end, low, high } = region;
-      if (low === null) continue;
+      if (low === null && high === null) continue;
       pen.strokeStyle = colourOf(region) ?? accent;
-      const top = lane.bottom - (rowOf(high, spectrogram.hz) / spectrogram.rows) * lane.height;
-      const bottom = lane.bottom - (rowOf(low, spectrogram.hz) / spectrogram.rows) * lane.height;
+      const { hz, rows } = spectrogram;
+      const top = lane.bottom - ((high === null ? rows : rowOf(high, hz)) / rows) * lane.height;
+      const bottom = lane.bottom - ((low === null ? 0 : rowOf(low, hz)) / rows) * lane.height;
       pen.strokeRect(axis.x(start), top, axis.x(end) - axis.x(start), bottom - top);
     }
     pen.restore();

@@ -162,16 +162,16 @@ def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
                 times[key] = {"start_s": edges[0] / 1000, "end_s": edges[1] / 1000}
         shared.update((tier_id, parent) for parent, *_ in referring.values())
         parents |= {key: (tier_id, parent) for key, (parent, *_) in referring.items()}
-    found = dict(times)
+    passed = set()
     for key in parents:
-        above, passed = key, set()
-        while above in parents and above not in passed and shared[parents[above]] == 1:
-            passed.add(above)
-            above = parents[above][1]
-        if above in times:
-            found[key] = times[above]
-    lost = len(eaf.annotations) - len(found)
-    return found, (f"{counted(lost, 'annotation')} without times",) if lost else ()
+        way = [key]
+        while way[-1] in parents and way[-1] not in passed and shared[parents[way[-1]]] == 1:
+            passed.add(way[-1])
+            way.append(parents[way[-1]][1])
+        if way[-1] in times:
+            times |= dict.fromkeys(way, times[way[-1]])
+    lost = len(eaf.annotations) - len(times)
+    return times, (f"{counted(lost, 'annotation')} without times",) if lost else ()
 
 
 def _owner(tier_id: str, annotator: str | None, eaf: Eaf, place: int) -> tuple[str, str]:
