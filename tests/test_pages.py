@@ -196,6 +196,10 @@ def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without
     assert ["another seed's map" in words_ for words_ in said] == [False, True, False, False]
     assert len(app.get("plotly_chart")) == 2
     assert "taken away" in app.get("plotly_chart")[1].proto.spec
+    (judged,) = (job.result for job in all_jobs(app) if job.key[0] == "judge")
+    (table,) = (frame.value for frame in app.dataframe if "Fid-In" in frame.value)
+    assert table["Area"].tolist() == [judged.curves[method].area for method in judged.curves]
+    assert table["FF"].tolist() == [judged.metrics[method].faithfulness for method in judged.curves]
 
 
 def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(voice):

@@ -36,6 +36,19 @@ The cells that the map with the largest area marks are taken away, the strongest
 They are outlined in the spectrogram above. A small part means a verdict that hangs on little.
 """
 SHARE = 0.2
+MEASURES = {
+    name: st.column_config.Column(name, help=words)
+    if form is None
+    else st.column_config.NumberColumn(name, help=words, format=form)
+    for name, form, words in (
+        ("Area", "%.2f", "Between the two curves above, in log-odds. High is good."),
+        ("AI", None, "Average increase: whether the score rises where the map alone is left. Yes is good."),
+        ("AD", "%.0f %%", "Average drop: how much of the score is lost where the map alone is left. Low is good."),
+        ("AG", "%.0f %%", "Average gain: how much of what was missing to 1 is won there. High is good."),
+        ("FF", "%.2f", "Faithfulness: by how much the score falls without what the map marks. High is good."),
+        ("Fid-In", None, "Fidelity: whether the verdict is the same where the map alone is left. Yes is good."),
+    )
+}
 
 
 def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], settings: AnalysisSettings) -> None:
@@ -56,9 +69,31 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
             "Left: what is marked most is taken away first, and the evidence should fall fast. Right: it is put into "
             "the empty recording first, and the evidence should rise fast. Grey: five maps drawn by chance."
         )
+        _measures(judged)
 
     st.markdown("**What would have to go**", help=FLIP_HELP)
     st.markdown(_flip_words(judged, analysis, settings))
+
+
+def _measures(judged: Judgement) -> None:
+    """List the measures that the literature knows, of each map as numbers."""
+    rows = [
+        {
+            "Map": METHOD_NAMES[method],
+            "Area": judged.curves[method].area,
+            "AI": "yes" if measured.increase else "no",
+            "AD": 100 * measured.drop,
+            "AG": 100 * measured.gain,
+            "FF": measured.faithfulness,
+            "Fid-In": "yes" if measured.fidelity else "no",
+        }
+        for method, measured in judged.metrics.items()
+    ]
+    st.dataframe(rows, hide_index=True, column_config=MEASURES)
+    by_chance = float(np.mean([curves.area for curves in judged.random]))
+    st.caption(
+        f"The area of what is loud is {judged.energy.area:.2f}, of maps drawn by chance {by_chance:.2f} on average."
+    )
 
 
 def _flip_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
