@@ -90,10 +90,8 @@ def _measures(judged: Judgement) -> None:
         for method, measured in judged.metrics.items()
     ]
     st.dataframe(rows, hide_index=True, column_config=MEASURES)
-    by_chance = float(np.mean([curves.area for curves in judged.random]))
-    st.caption(
-        f"The area of what is loud is {judged.energy.area:.2f}, of maps drawn by chance {by_chance:.2f} on average."
-    )
+    loud, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
+    st.caption(f"The area of what is loud is {loud:.2f}, that of maps drawn by chance {by_chance:.2f} on average.")
 
 
 def _flip_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
