@@ -83,12 +83,17 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         of[item.speaker_id, item.emotion].append(item)
     speakers = sorted({speaker for speaker, emotion in of if emotion == "neutral" and len(of[speaker, emotion]) > 1})
     others = [name for name in emotions if name != "neutral"]
+    if not speakers:
+        sys.exit("Nobody has two neutral recordings here; give corpora of acted speech.")
     while True:
         speaker, emotion = str(rng.choice(speakers)), str(rng.choice(others))
         donors = of[speaker, "neutral" if control else emotion]
         if not donors:
             continue
-        carrier, rate = _carrier(of[speaker, "neutral"], rng)
+        carrier, rate, used = _carrier(of[speaker, "neutral"], rng)
+        donors = [item for item in donors if item not in used]
+        if not donors:
+            continue
         donor = read_recording(donors[rng.integers(len(donors))].path)
         edge, length = round(EDGE_S * rate), round(SPLICE_S * rate)
         if donor.sample_rate_hz != rate or len(donor.samples) < length or len(carrier) < 2 * edge + length:
@@ -101,17 +106,20 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         yield Clip(_recording(whole, rate), _recording(carrier, rate), first / rate, emotion, speaker)
 
 
-def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Return 3 to 5 s of neutral speech, several sentences one after the other where one is too short."""
-    parts, rate = [], 0
+def _carrier(
+    neutral: list[LabelledRecording], rng: np.random.Generator
+) -> tuple[np.ndarray, int, list[LabelledRecording]]:
+    """Return 3 to 5 s of neutral speech, several sentences where one is too short, its rate, and what it is made of."""
+    parts, rate, used = [], 0, []
     for place in rng.permutation(len(neutral)):
         recording = read_recording(neutral[place].path)
         rate = rate or recording.sample_rate_hz
         if recording.sample_rate_hz == rate:
             parts.append(recording.samples)
+            used.append(neutral[place])
         if sum(map(len, parts)) >= SHORTEST_S * rate:
             break
-    return np.concatenate(parts)[: round(LONGEST_S * rate)], rate
+    return np.concatenate(parts)[: round(LONGEST_S * rate)], rate, used
 
 
 def _where_speech_is(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:

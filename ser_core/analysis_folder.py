@@ -28,7 +28,7 @@ def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | Non
     WriteRefused
         If it cannot be written.
     """
-    with written_whole(folder) as half_written:
+    with written_whole(folder, "analysis.json") as half_written:
         _write(analysis, half_written, more or {})
 
 

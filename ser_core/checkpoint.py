@@ -22,7 +22,7 @@ from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.networks import NETWORKS
 from ser_core.onnx_classifier import OnnxClassifier
 from ser_core.settings import FrontEnd, settings_from_dict
-from ser_core.whole_folder import bring_all_back, put_in_place, written_whole
+from ser_core.whole_folder import bring_all_back, put_in_place, require_replaceable, written_whole
 
 MODELS = Path(__file__).parent.parent / "models"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
@@ -61,7 +61,7 @@ def save_model(
         card = card | {"sha256": hashlib.sha256(model).hexdigest()}
     else:
         name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
-    with written_whole(folder) as half_written:
+    with written_whole(folder, CARD) as half_written:
         (half_written / name).write_bytes(content)
         write_card(half_written, card, readme)
         with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
@@ -76,13 +76,19 @@ def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
 
 def draft_of(folder: Path) -> Path:
     """Return where a model is put together before it takes its place; it is never listed."""
-    return folder.with_name(f".{folder.name}.draft")
+    return folder.absolute().with_name(f".{folder.absolute().name}.draft")
+
+
+def require_room(folder: Path) -> None:
+    """Refuse, before anything is trained, a folder that holds something else than a model."""
+    require_replaceable(folder.absolute(), CARD)
 
 
 def publish(draft: Path, folder: Path) -> None:
     """Put a finished draft in the place of its model."""
+    require_room(folder)
     try:
-        put_in_place(draft, folder)
+        put_in_place(draft, folder.absolute())
     except OSError as reason:
         raise WriteRefused(f"{folder} cannot be written ({reason.strerror}). Make room, then train again.") from None
 

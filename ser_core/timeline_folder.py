@@ -19,7 +19,7 @@ def save_timeline(timeline: Timeline, folder: Path) -> None:
     WriteRefused
         If it cannot be written.
     """
-    with written_whole(folder) as half_written:
+    with written_whole(folder, "timeline.json") as half_written:
         (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
         text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)
         (half_written / "timeline.json").write_text(text + "\n", encoding="utf-8")

@@ -22,18 +22,45 @@ _turns: WeakValueDictionary[Path, Lock] = WeakValueDictionary()
 _giving_turns = Lock()
 
 
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
-
-    Who writes the same folder in another thread waits.
+def require_replaceable(folder: Path, known_by: str) -> None:
+    """Refuse a folder that holds something, but not the file by which ours are known.
 
     Raises
     ------
     WriteRefused
-        If it cannot be written; then nothing is left of it, and the older one stands.
     """
+    try:
+        others = folder.exists() and not (folder / known_by).exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as reason:
+        raise WriteRefused(f"{folder} cannot be read ({reason.strerror}). Choose another folder.") from None
+    if others:
+        raise WriteRefused(
+            f"{folder} is there already and holds something else, which would be lost. "
+            "Choose a new folder, or an empty one."
+        )
+
+
+@contextmanager
+def written_whole(folder: Path, known_by: str | None) -> Iterator[Path]:
+    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
+
+    Who writes the same folder in another thread waits.
+
+    Parameters
+    ----------
+    known_by : str or None
+        A file that every folder of this kind holds: what does not hold it is not replaced. None where the caller sees
+        to that.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written, or something else stands there; then nothing is left of it, and the older one stands.
+    """
+    folder = folder.absolute()
     half_written = _beside(folder, "part")
+    if known_by is not None:
+        require_replaceable(folder, known_by)
     with _turn_at(folder):
         yield from _written(folder, half_written)
 
@@ -104,7 +131,7 @@ def delete(folder: Path) -> None:
 def _turn_at(folder: Path) -> Lock:
     """Return what one thread of this process at a time may hold for a folder."""
     with _giving_turns:
-        return _turns.setdefault(folder.absolute(), Lock())
+        return _turns.setdefault(folder, Lock())
 
 
 def _beside(folder: Path, ending: str) -> Path:

@@ -580,13 +580,17 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, e
         ({"engine": "dask", "scheduler": "127.0.0.1:8786", "workers": 2}, "has its own workers"),
         ({"workers": 0}, "0 workers do nothing"),
         ({"settings": AnalysisSettings(explain=("magic",))}, "no explainer 'magic'"),
+        (
+            {"model": "mfcc_svm", "settings": AnalysisSettings(explain=("grad_cam",))},
+            "mfcc_svm cannot be explained by grad_cam",
+        ),
         ({"settings": AnalysisSettings(emotion="boredom")}, "does not know the emotion"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_path, asked, said):
-    settings = asked.pop("settings", SETTINGS)
+    asked = {"model": str(model), "settings": SETTINGS} | asked
     with pytest.raises(SettingsRefused, match=said):
-        run_batch(place, str(model), settings, tmp_path / "out", **asked)
+        run_batch(place, asked.pop("model"), asked.pop("settings"), tmp_path / "out", **asked)
     assert not (tmp_path / "out").exists()
 
 

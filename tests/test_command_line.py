@@ -196,6 +196,21 @@ def test_training_with_a_fold_that_does_not_exist_is_refused_in_one_line(tmp_pat
     assert not (tmp_path / "model").exists()
 
 
+def test_training_into_a_folder_of_other_things_is_refused_before_anything_is_read(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years")
+    assert main(["train", "--corpus", f"emodb={tmp_path}", "--out", str(tmp_path)]) == 2
+    assert "holds something else, which would be lost" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years"
+
+
+def test_a_corpus_given_twice_is_refused_and_so_are_no_epochs(tmp_path, capsys):
+    arguments = ["train", "--corpus", f"emodb={tmp_path}", "--out", str(tmp_path / "model")]
+    assert main([*arguments, "--corpus", f"emodb={tmp_path / 'more'}"]) == 2
+    assert "The corpus 'emodb' is given 2 times" in capsys.readouterr().err
+    assert main([*arguments, "--epochs", "0"]) == 2
+    assert "0 epochs teach nothing" in capsys.readouterr().err
+
+
 def test_what_learns_anew_each_time_takes_no_warm_start(tmp_path, capsys):
     arguments = ["train", "--network", "mfcc_svm", "--warm-start", "yamnet", "--corpus", f"emodb={tmp_path}"]
     assert main([*arguments, "--out", str(tmp_path / "model")]) == 2

@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,9 +69,10 @@ def models(monkeypatch):
         monkeypatch.setattr(module, "model_names", lambda: list(found))
     monkeypatch.setattr(compared_models, "emotions_of", lambda name: found[name].emotions if found[name] else ())
     monkeypatch.setattr(cached, "load_model", load)
-    cached.model.clear()
+    monkeypatch.setattr(cached, "find_model", Path)
+    cached._model.clear()
     yield found
-    cached.model.clear()
+    cached._model.clear()
 
 
 def compared(samples, *names, **choices):

@@ -308,6 +308,14 @@ def test_row_that_gives_no_recording_is_left_out_with_its_number_and_its_reason(
     assert [why for _, why in corpus.left_out] == [f"row 4: {reason}"]
 
 
+def test_a_row_that_ends_before_its_path_is_left_out(tmp_path):
+    touched(tmp_path, "good.wav")
+    rows = ("angry,bob,good.wav", "angry,bob")
+    corpus = read_corpus("x", manifest(tmp_path, *rows, header="emotion,speaker,path"))
+    assert [item.path.name for item in corpus.recordings] == ["good.wav"]
+    assert [why for _, why in corpus.left_out] == ["row 3: there is no file ''"]
+
+
 def test_row_whose_corpus_is_not_a_simple_word_is_left_out(tmp_path):
     touched(tmp_path, "1.wav", "2.wav")
     file = manifest(tmp_path, "1.wav,sad,jan,a:b", "2.wav,sad,jan,", header="path,emotion,speaker,corpus")

@@ -8,6 +8,7 @@ import pytest
 
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.learning import cross_validation
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions, write_predictions
 from ser_core.learning.predictions import tested_by as table_of_model
@@ -73,6 +74,7 @@ class FakeTraining:
 def training(monkeypatch):
     fake = FakeTraining()
     monkeypatch.setattr("ser_core.learning.cross_validation.train_classifier", fake)
+    monkeypatch.setattr("ser_core.learning.cross_validation._learnt_from", lambda plan: "what was always there")
     return fake
 
 
@@ -204,6 +206,26 @@ def test_progress_rises_over_the_folds_and_names_them(validate):
     validate(progress=lambda fraction, text: said.append((fraction, text)))
     assert [text for _, text in said] == [f"Fold {fold}, half way" for fold in (1, 2, 3)]
     assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
+
+
+def test_with_resume_folds_of_other_recordings_are_trained_anew(validate, training, monkeypatch):
+    validate()
+    monkeypatch.setattr("ser_core.learning.cross_validation._learnt_from", lambda plan: "what is there now")
+    validate(resume=True)
+    assert training.folds == [1, 2, 3, 1, 2, 3]
+
+
+def test_what_is_learnt_from_changes_with_sounds_labels_and_people_and_not_with_the_time(tmp_path):
+    plan = TrainingPlan({"mine": str(tmp_path / "mine.csv")}, network="yamnet")
+
+    def learnt_from(sound=b"a", emotion="sad", speaker="bob"):
+        (tmp_path / "a.wav").write_bytes(sound)
+        (tmp_path / "mine.csv").write_text(f"path,emotion,speaker\na.wav,{emotion},{speaker}\n")
+        return cross_validation._learnt_from(plan)
+
+    found = [learnt_from(), learnt_from(b"b"), learnt_from(emotion="happy"), learnt_from(speaker="ann")]
+    assert len(set(found)) == 4
+    assert learnt_from() == found[0]
 
 
 def test_a_finished_fold_says_which_plan_it_came_of(validate, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.shared.session import Held
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.database import FILE_NAME, Database, default_url
 from ser_core.annotations.kept_sounds import keep_sound
@@ -84,7 +85,7 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
 
     with closing(open_store(default_url(tmp_path))) as elsewhere:  # as the page Annotate of somebody else
         elsewhere.projects()
-        app.checkbox(key="delete_marks").check()
+        next(one for one in app.checkbox if one.label == "Delete its marks too").check()
         button_of(app, "Delete this recording").click().run()
         assert not app.exception
         assert not app.error
@@ -123,12 +124,28 @@ def test_marks_stay_where_that_is_not_wished_and_the_next_recording_is_turned_to
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_that_marks_go_too_is_wished_for_each_recording_anew(make_voice, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    open_store(default_url(tmp_path)).close()
+    app = with_recording("app.py", make_voice(1.0, 16_000))
+    other = read_recording(wav(make_voice(1.0, 16_000, seed=1)), "other.wav")
+    app.session_state["held"] = {**app.session_state["held"], other.sha256: Held(other, b"")}
+    app.run()
+    next(one for one in app.checkbox if one.label == "Delete its marks too").check().run()
+    button_of(app, "Delete this recording").click().run()
+    assert app.session_state["current"] == other.sha256
+    assert not next(one for one in app.checkbox if one.label == "Delete its marks too").value
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_cannot_be_deleted_is_said_and_the_recording_stays(voice, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     (tmp_path / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
     app = with_recording("app.py", voice)
-    app.checkbox(key="delete_marks").check()
+    next(one for one in app.checkbox if one.label == "Delete its marks too").check()
     button_of(app, "Delete this recording").click().run()
     assert not app.exception
     assert "Not all of it could be deleted" in app.error[0].value

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from ser_core.learning.evaluation import figures, figures_by_corpus, fit_temperature, speaker_interval
+from ser_core.learning.evaluation import (
+    figures,
+    figures_by_corpus,
+    fit_temperature,
+    speaker_interval,
+    summed_over_drawn,
+)
 
 EMOTIONS = ("angry", "happy", "sad")
 
@@ -69,6 +75,12 @@ def test_interval_is_the_same_for_the_same_seed_and_does_not_depend_on_the_order
     assert once == speaker_interval(PREDICTED, LABELS, speakers, 3, seed=4)
     assert once == pytest.approx(speaker_interval(PREDICTED[order], LABELS[order], speakers[order], 3, seed=4))
     assert once != speaker_interval(PREDICTED, LABELS, speakers, 3, seed=5)
+
+
+def test_sums_over_drawn_speakers_are_those_of_all_at_once():
+    rng = np.random.default_rng(0)
+    values, drawn = rng.integers(9, size=(7, 3, 3)), rng.integers(7, size=(50, 7))
+    np.testing.assert_array_equal(summed_over_drawn(values, drawn), values[drawn].sum(axis=1))
 
 
 def test_interval_resamples_speakers_and_not_recordings():

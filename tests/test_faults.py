@@ -28,7 +28,7 @@ from safetensors import safe_open
 from ser_core.analysis_folder import save_analysis
 from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.store import open_store
-from ser_core.checkpoint import load_model, model_names, save_model
+from ser_core.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.command_line import main
 from ser_core.errors import AnnotationsRefused, SettingsRefused, WriteRefused
 from ser_core.networks.yamnet import YAMNet
@@ -87,7 +87,7 @@ def fill(folder, word) -> None:
 
 
 def write(folder, word) -> None:
-    with written_whole(folder) as half_written:
+    with written_whole(folder, "a") as half_written:
         fill(half_written, word)
 
 
@@ -115,7 +115,7 @@ def test_two_threads_that_write_one_folder_take_turns(tmp_path):
     folder, inside = tmp_path / "folder", Barrier(2)
 
     def write_slowly(word):
-        with written_whole(folder) as half_written:
+        with written_whole(folder, "a") as half_written:
             with suppress(BrokenBarrierError):
                 inside.wait(0.5)  # both are inside only where they do not take turns
             fill(half_written, word)
@@ -128,11 +128,27 @@ def test_two_threads_that_write_one_folder_take_turns(tmp_path):
     assert inside.broken
 
 
+def test_what_is_not_ours_is_not_replaced(tmp_path):
+    thesis = tmp_path / "interview" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years")
+    with pytest.raises(WriteRefused, match="holds something else, which would be lost"):
+        write(thesis.parent, "newer")
+    with pytest.raises(WriteRefused, match="holds something else"):
+        require_room(thesis.parent)
+    assert thesis.read_text() == "years"
+    assert sorted(tmp_path.iterdir()) == [thesis.parent]
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty", "newer")
+    write(tmp_path / "empty", "newest")
+    assert words_in(tmp_path / "empty") == ["newest", "newest"]
+
+
 def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_path):
     data, saved = tmp_path, tmp_path / "analyses" / f"{'a' * 16}-{'b' * 8}"
     for step in count():
         about = {"recording_name": "a", "model_name": "b", "verdict": "c", "settings": {}}
-        with written_whole(saved) as folder:
+        with written_whole(saved, "question.json") as folder:
             (folder / "recording.original").write_bytes(b"sound")
             (folder / "question.json").write_text(json.dumps(about))
         (found,) = kept_analyses(data)

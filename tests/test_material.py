@@ -7,6 +7,7 @@ import soundfile
 
 from ser_core.checkpoint import find_model, model_names, save_model, training_list
 from ser_core.errors import SettingsRefused
+from ser_core.learning.branch_training import _state_name
 from ser_core.learning.material import read_material
 from ser_core.learning.starting_weights import heard_before
 from ser_core.learning.training_plan import TrainingPlan
@@ -178,3 +179,37 @@ def test_without_audiosets_weights_whoever_learns_from_yamnet_has_heard_what_the
 def test_a_warm_start_has_heard_what_its_model_has(heard):
     before = {"a" * 64: "left:ada", "b" * 64: "right:eve"}
     assert heard_before(replace(PLAN, warm_start=heard(before))) == before
+
+
+@pytest.mark.parametrize("split", ["speaker", "random"])
+def test_of_copies_of_a_sound_one_is_taken(read, manifest, home, split):
+    (home / "copy.wav").write_bytes((home / "ada-sad.wav").read_bytes())
+    (home / "more.csv").write_text("path,emotion,speaker,text\ncopy.wav,sad,somebody,s9\n")
+    material = read(split=split, corpora={"made": str(manifest), "more": str(home / "more.csv")})
+    everything = material.train + material.validation + material.test
+    assert len(everything) == len(sha256s(everything)) == WANTED
+    assert material.left_out == [("copy.wav", "the same sound as another recording")]
+
+
+def test_a_state_is_of_the_labels_the_order_and_the_teacher_that_it_learnt_from(read):
+    material, network = read(), TinyNetwork(2)
+    plan = TrainingPlan({"made": "list.csv"}, network="vggish")
+    first = material.train[0]
+    relabelled = [replace(first, label=1 - first.label), *material.train[1:]]
+
+    def name(train=material.train, validation=material.validation, teacher=None):
+        return _state_name(plan, "vggish", train, validation, network, teacher)
+
+    others = [name(relabelled), name(material.train[::-1]), name(validation=[]), name(teacher=TinyNetwork(2))]
+    assert len({name(), *others}) == 5
+    assert name() == name(list(material.train))
+
+
+def test_a_spectrogram_that_was_cut_short_is_made_anew(read, home):
+    before = read()
+    for kept in (home / "log_mels").glob("*.npy"):
+        kept.write_bytes(kept.read_bytes()[:100])
+    after = read()
+    assert [entry.sha256 for entry in after.train] == [entry.sha256 for entry in before.train]
+    assert all((one.log_mel == other.log_mel).all() for one, other in zip(before.train, after.train, strict=True))
+    assert not list((home / "log_mels").glob("*.part"))

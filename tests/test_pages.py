@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import cached, downloads, waiting
 from pages.shared.judgement_section import BADGES
 from pages.shared.names import in_markdown
-from pages.shared.session import CHOICES
+from pages.shared.session import CHOICES, Held
 from ser_core.audio import read_recording
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
 from ser_core.commands import compare as compare_command
@@ -82,8 +82,6 @@ def with_recording(page: str, samples) -> AppTest:
 
 def hold(app: AppTest, samples) -> None:
     """Let a page that was not run yet have a recording."""
-    from pages.shared.session import Held
-
     source = wav(samples)
     recording = read_recording(source, "voice.wav")
     app.session_state["notice_read"] = True
@@ -252,6 +250,31 @@ def test_a_stretch_in_which_nothing_was_heard_has_maps_without_evidence(make_voi
     app = finished(app.run())
     assert not app.exception
     assert len(app.get("plotly_chart")) >= 1
+
+
+@pytest.mark.parametrize("page", ["pages/1_Explain.py", "pages/2_Listen.py"])
+def test_what_is_heard_best_held_against_itself_is_said_and_no_error(voice, page):
+    classifier = load_model(model_names()[0])
+    best = analyse_recording(read_recording(wav(voice[:24_000])), classifier, AnalysisSettings(explain=())).emotion
+    app = at(page)
+    hold(app, voice[:24_000])
+    app.session_state["choices"] = dict(CHOICES) | {"against": best}
+    app = finished(app.run())
+    assert not app.exception
+    assert any("cannot be held against itself" in info.value for info in app.info)
+
+
+def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
+    app = at("app.py")
+    sounds = [read_recording(wav(make_voice(1.0, 16_000, seed)), "take.wav") for seed in range(3)]
+    app.session_state["notice_read"] = True
+    app.session_state["held"] = {one.sha256: Held(one, b"") for one in sounds}
+    app.session_state["current"] = sounds[2].sha256
+    app.run()
+    field = next(one for one in app.selectbox if one.label == "Recording")
+    assert len(set(field.options)) == 3
+    field.set_value(sounds[0].sha256).run()
+    assert app.session_state["current"] == sounds[0].sha256
 
 
 def test_a_layer_of_another_model_is_not_asked_of_this_one(voice):
@@ -1232,9 +1255,10 @@ def theirs(monkeypatch):
     classifier = classifier_of(onnx_model(), frames=None)
     monkeypatch.setattr(controls, "model_names", lambda: ["theirs"])
     monkeypatch.setattr(cached, "load_model", lambda name: classifier)
-    cached.model.clear()
+    monkeypatch.setattr(cached, "find_model", Path)
+    cached._model.clear()
     yield classifier
-    cached.model.clear()
+    cached._model.clear()
 
 
 def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(theirs, voice):

@@ -518,7 +518,11 @@ def test_a_selection_is_labelled_by_one_key_and_becomes_a_region(opened):
     page = opened("editable")
     drag(page, page.locator(".timeline"), 0.5, 0.75)
     page.keyboard.press("1")
-    expect(page.get_by_test_id("stMarkdown")).to_have_text(["region 0.500 1.000 first", "region 2.000 3.000 angry"])
+    first, second = "region 0.500 1.000 first", "region 2.000 3.000 angry"
+    expect(page.get_by_test_id("stMarkdown")).to_have_text([first, second])
+    drag(page, page.locator(".timeline"), 0.8, 0.9)
+    page.keyboard.press("2")
+    expect(page.get_by_test_id("stMarkdown")).to_have_text([first, second, "region 3.200 3.600 sad"])
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     expect(page.locator(".said")).to_have_text("Choose or draw a region first")

@@ -117,5 +117,5 @@ def test_a_table_comes_back_as_it_was_written_to_four_digits(tmp_path):
 def test_a_missing_or_damaged_table_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "test.csv").write_text(content)
-    with pytest.raises(ModelRefused, match="cannot be read"):
+    with pytest.raises(ModelRefused, match="cannot be read" if content is not None else "it was not trained here"):
         read_predictions(tmp_path / "test.csv")

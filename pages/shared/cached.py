@@ -15,7 +15,7 @@ from pages.shared import session
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation
 from ser_core.audible_focus import FocusHeard, focus_mask, level_matched
-from ser_core.checkpoint import load_model
+from ser_core.checkpoint import CARD, find_model, load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
@@ -34,8 +34,14 @@ from ser_core.timeline import emotion_timeline
 ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus")
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model")
 def model(name: str) -> Classifier:
+    """Return a model, loaded anew where it was trained anew under its name."""
+    card = find_model(name) / CARD
+    return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the model")
+def _model(name: str, written_ns: int) -> Classifier:
     return load_model(name)
 
 

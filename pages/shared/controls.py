@@ -1,6 +1,7 @@
 """The sidebar of every page: recording, model, what is asked, and the settings."""
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 
 import streamlit as st
@@ -65,12 +66,14 @@ def _recordings() -> None:
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
     current = session.current()
-    names = {sha256: one.recording.name for sha256, one in held.items()}
+    labels = {sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in held.items()}
+    # Streamlit finds an option by its text.
+    alike = {label for label, count in Counter(labels.values()).items() if count > 1}
     chosen = st.selectbox(
         "Recording",
-        list(names),
-        index=list(names).index(current.sha256),
-        format_func=lambda sha256: f"{names[sha256]} ({held[sha256].recording.duration_s:.1f} s)",
+        list(labels),
+        index=list(labels).index(current.sha256),
+        format_func=lambda sha256: labels[sha256] + (f" · {sha256[:6]}" if labels[sha256] in alike else ""),
         help="The recordings of this visit. They are gone when you close the page, unless you save an analysis.",
     )
     if chosen != current.sha256:

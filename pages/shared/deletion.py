@@ -20,7 +20,7 @@ def button(recording: Recording) -> None:
     """Offer to delete the recording that the pages are about."""
     marks_too = _annotations_are_kept() and st.checkbox(
         "Delete its marks too",
-        key="delete_marks",
+        key=f"delete_marks_{recording.sha256}",
         help="In every project of the page Annotate, with their history. They cannot be restored.",
     )
     if st.button(
@@ -52,5 +52,7 @@ def _delete(sha256: str, marks_too: bool) -> None:
         with closing(open_store(default_url(data_folder()))) as store:
             store.delete_recording(sha256)
             store.overwrite_deleted()
+        for kind in ("export", "people", "explainers"):
+            cached.jobs().forget(session.owner(), about=kind)
     session.let_go(sha256)
     cached.let_go(sha256)

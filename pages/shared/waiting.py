@@ -47,6 +47,13 @@ def heard(chosen: Chosen) -> Job:
     listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
     if "listen" not in results({"listen": listening}):
         st.stop()
+    if chosen.settings.against == listening.result.emotion:
+        st.info(
+            f"The best score is {listening.result.emotion}, which cannot be held against itself. "
+            "Choose another emotion to explain, or another under *Rather than*.",
+            icon=":material/compare_arrows:",
+        )
+        st.stop()
     return listening
 
 

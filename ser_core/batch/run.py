@@ -19,7 +19,7 @@ from ser_core.batch.results import ResultsFolder, columns
 from ser_core.checkpoint import find_model, load_model
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.settings import AnalysisSettings
 
 ENGINES = ("local", "dask")
@@ -101,6 +101,8 @@ def run_batch(
     began = time.monotonic()
     workers = _checked(engine, scheduler, workers, settings)
     classifier = load_model(model)
+    if impossible := sorted(set(settings.explain) - set(explainers_of(classifier))):
+        raise SettingsRefused(f"{classifier.name} cannot be explained by {impossible[0]}; leave it out.")
     if settings.emotion is not None:
         emotion_index(settings.emotion, classifier.emotions)
     work = Work(str(find_model(model).resolve()), identity_of(classifier), settings)

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def some_of(offered: Collection[str]) -> Callable[[str], tuple[str, ...]]:
         names = tuple(part.strip() for part in text.split(",") if part.strip())
         if not names or not set(names) <= set(offered):
             raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(offered)}")
-        return names
+        return tuple(dict.fromkeys(names))
 
     return read
 
@@ -52,6 +52,17 @@ def corpus_at(text: str) -> tuple[str, str]:
     if not separator:
         raise argparse.ArgumentTypeError(f"'{text}' is not of the form NAME=DIR")
     return name, folder
+
+
+def folders_of(corpora: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the folders by the names of their corpora; of two with one name one would be lost."""
+    for name, count in Counter(name for name, _ in corpora).items():
+        if count > 1:
+            raise SettingsRefused(
+                f"The corpus '{name}' is given {count} times. Put its files into one folder, or list them in a "
+                "manifest."
+            )
+    return dict(corpora)
 
 
 def fold_numbers(text: str, last: int) -> list[int]:

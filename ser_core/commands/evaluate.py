@@ -6,6 +6,7 @@ from pathlib import Path
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
+    folders_of,
     model_or_default,
     print_figures,
     printed_progress,
@@ -26,7 +27,7 @@ def add(commands: Commands) -> None:
 
 def _evaluate(asked: argparse.Namespace) -> int:
     result = evaluate_model(
-        model_or_default(asked.model), dict(asked.corpus), printed_progress(), robustness=asked.robustness
+        model_or_default(asked.model), folders_of(asked.corpus), printed_progress(), robustness=asked.robustness
     )
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():

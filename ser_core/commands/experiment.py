@@ -3,7 +3,7 @@
 import argparse
 
 from ser_core.checkpoint import find_model
-from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, printed_progress
+from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
 from ser_core.experiments.relevance_by_band import relevance_by_band
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 
 
 def _experiment(asked: argparse.Namespace) -> int:
-    corpora, name = dict(asked.corpus), asked.name
+    corpora, name = folders_of(asked.corpus), asked.name
     if name == "selection":
         name = f"selection-{asked.network}"
         result = selection_cost(corpora, asked.network, fold_numbers(asked.fold, 5), runs_folder(), printed_progress())

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, print_figures, printed_progress, whole_number
+from ser_core.commands.arguments import (
+    Commands,
+    corpus_at,
+    fold_numbers,
+    folders_of,
+    print_figures,
+    printed_progress,
+    whole_number,
+)
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import WriteRefused
 from ser_core.learning.classifier_training import train_classifier
@@ -46,7 +54,7 @@ def add(commands: Commands) -> None:
 
 def _train(asked: argparse.Namespace) -> int:
     plan = TrainingPlan(
-        corpora=dict(asked.corpus),
+        corpora=folders_of(asked.corpus),
         network=asked.network,
         split=asked.split,
         folds=asked.folds,

@@ -124,7 +124,7 @@ def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> L
         return "no speaker"
     if not SIMPLE_WORD.fullmatch(corpus):
         return f"the corpus '{textwrap.shorten(corpus, 40)}' is not lower-case letters, digits and _"
-    path = _file_under(folder, row["path"])
+    path = _file_under(folder, row.get("path", ""))
     if isinstance(path, str):
         return path
     gender = row.get("gender", "").lower()

@@ -1,11 +1,12 @@
 """The paper's experiments, each a function that returns its figures; `write_result` keeps them beside the models."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ser_core.checkpoint import MODELS
-from ser_core.errors import SettingsRefused
+from ser_core.errors import SettingsRefused, WriteRefused
 
 #: The names that the command line uses, and what each measures.
 EXPERIMENTS = {
@@ -20,12 +21,31 @@ COMPARISON = "models"
 
 
 def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Path:
-    """Write an experiment's figures, whole or not at all, and return their file."""
-    file = models / FOLDER / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write an experiment's figures, whole or not at all, and return their file.
+
+    Raises
+    ------
+    WriteRefused
+        If they cannot be written; it holds them.
+    """
+    text = json.dumps(result, indent=1) + "\n"
+    try:
+        return write_text_whole(models / FOLDER / f"{name}.json", text)
+    except WriteRefused as refusal:
+        raise WriteRefused(f"{refusal} What was found:\n{text}") from None
+
+
+def write_text_whole(file: Path, text: str) -> Path:
+    """Write a file of results, whole or not at all, and return it."""
     half_written = file.with_suffix(".part")
-    half_written.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    half_written.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half_written.write_text(text, encoding="utf-8")
+        half_written.replace(file)
+    except OSError as reason:
+        with suppress(OSError):
+            half_written.unlink(missing_ok=True)
+        raise WriteRefused(f"{file} cannot be written ({reason.strerror}). Make room there.") from None
     return file
 
 

@@ -13,7 +13,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import Progress, Question
-from ser_core.learning.evaluation import RESAMPLES
+from ser_core.learning.evaluation import RESAMPLES, summed_over_drawn
 from ser_core.learning.model_evaluation import unheard_recordings
 from ser_core.pipeline import segments_of
 from ser_core.settings import AnalysisSettings
@@ -96,7 +96,8 @@ def _over_speakers(
 
 def _drawn(speakers: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Return the mean shares (RESAMPLES, bands) of speakers drawn with replacement."""
-    return np.stack(speakers)[rng.integers(len(speakers), size=(RESAMPLES, len(speakers)))].mean(axis=1)
+    drawn = rng.integers(len(speakers), size=(RESAMPLES, len(speakers)))
+    return summed_over_drawn(np.stack(speakers), drawn) / len(speakers)
 
 
 def _centres(shares: np.ndarray, band_hz: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_core.checkpoint import MODELS, TEST_TABLE, model_names, read_card
-from ser_core.experiments import COMPARISON, read_result
+from ser_core.experiments import COMPARISON, read_result, write_text_whole
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.predictions import all_figures, tested_by
 from ser_core.networks import NETWORKS
@@ -40,9 +40,7 @@ def write_results_page(models: Path = MODELS) -> Path:
         parts.append(_bands(result))
     if result := read_result("branches", models):
         parts.append(_branches(result))
-    file = models / "RESULTS.md"
-    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return file
+    return write_text_whole(models / "RESULTS.md", "\n\n".join(parts) + "\n")
 
 
 def _recognition(models: Path) -> str:

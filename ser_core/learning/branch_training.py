@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from ser_core.baselines import ESTIMATOR_BASELINES
 from ser_core.checkpoint import ARCHITECTURES
-from ser_core.learning.dataset import Progress
+from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
 from ser_core.learning.material import Material
@@ -69,7 +69,9 @@ def train_stages(
             history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
             return estimator, history
         network = branches[stage] = starting_branch(stage, plan)
-        state = runs / _state_name(plan, stage, material, network)
+        teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
+        learns_from = material.train + (material.other_emotions if teacher is not None else [])
+        state = runs / _state_name(plan, stage, learns_from, material.validation, network, teacher)
         if not resume and processes().is_global_zero:
             for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
                 old.unlink(missing_ok=True)
@@ -78,10 +80,9 @@ def train_stages(
         if candidates := getattr(network, "search", ()):
             taught = (network, candidates, material.train, material.validation, plan.emotions, settings, plan.seed)
             settings, history["search"] = best_settings(*taught, state, log_offset, report, cancelled)
-        teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
         history[stage] = train_network(
             network,
-            material.train + (material.other_emotions if teacher is not None else []),
+            learns_from,
             material.validation,
             plan.emotions,
             settings,
@@ -104,12 +105,22 @@ def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
     return fusion
 
 
-def _state_name(plan: TrainingPlan, branch: str, material: Material, begins_as: nn.Module) -> str:
+def _state_name(
+    plan: TrainingPlan,
+    branch: str,
+    learns_from: Sequence[LabelledSpectrogram],
+    validation: Sequence[LabelledSpectrogram],
+    begins_as: nn.Module,
+    teacher: nn.Module | None,
+) -> str:
     """Name a state by what it follows from, so that a fusion finds the branches that are trained already."""
     learnt_from = hashlib.sha256()
-    for entry in sorted(material.train, key=lambda entry: entry.sha256):
-        learnt_from.update(f"{entry.sha256}{entry.start_frames.tolist()}".encode())
-    for tensor in begins_as.state_dict().values():
-        learnt_from.update(tensor.numpy().tobytes())
+    for part in (learns_from, validation):
+        # In their order, by which they are drawn.
+        about = [(entry.sha256, entry.start_frames.tolist(), entry.label) for entry in part]
+        learnt_from.update(repr(about).encode())
+    for network in (begins_as, teacher) if teacher is not None else (begins_as,):
+        for tensor in network.state_dict().values():
+            learnt_from.update(tensor.numpy().tobytes())
     words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
     return f"{words}-{learnt_from.hexdigest()[:12]}.safetensors"

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ser_core.checkpoint import TEST_TABLE, draft_of, load_model, publish, read_card, save_model, write_card
+from ser_core.checkpoint import (
+    TEST_TABLE,
+    draft_of,
+    load_model,
+    publish,
+    read_card,
+    require_room,
+    save_model,
+    write_card,
+)
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.evaluation import fit_temperature
@@ -43,6 +52,7 @@ def train_classifier(
     resume : bool
         Go on from those states; False begins anew.
     """
+    require_room(out)
     material = read_material(plan, runs / "log_mels", progress)
     model, history = train_stages(plan, material, runs, resume, progress, cancelled)
     if not processes().is_global_zero:
@@ -59,7 +69,7 @@ def train_classifier(
     write_predictions(predictions, draft / TEST_TABLE)
     # Every figure is one of the table, which holds fewer digits than what the model said.
     card = read_card(draft) | {"test_figures": all_figures(read_predictions(draft / TEST_TABLE))}
-    write_card(draft, card, readme_of(out.name, card))
+    write_card(draft, card, readme_of(out.absolute().name, card))
     publish(draft, out)
     return card
 

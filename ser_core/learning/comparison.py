@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_core.errors import SettingsRefused
-from ser_core.learning.evaluation import RESAMPLES, recalls
+from ser_core.learning.evaluation import RESAMPLES, recalls, summed_over_drawn
 from ser_core.learning.predictions import Predictions
 
 SEED = 0
@@ -80,4 +80,4 @@ def _uars(predictions: Predictions, speaker_of: np.ndarray, drawn: np.ndarray) -
     classes = len(predictions.emotions)
     of_speaker = np.zeros((speaker_of.max() + 1, classes, classes))
     np.add.at(of_speaker, (speaker_of, predictions.labels, predictions.predicted), 1)
-    return np.nanmean(recalls(of_speaker[drawn].sum(axis=1)), axis=-1)
+    return np.nanmean(recalls(summed_over_drawn(of_speaker, drawn)), axis=-1)

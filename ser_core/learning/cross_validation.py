@@ -1,18 +1,33 @@
 """Train on every fold, and read the figures from everybody together: each speaker as tested by a model new to them."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import ARCHITECTURES, FOLDS_TABLE, TEST_TABLE, draft_of, publish, read_card, write_card
+from ser_core.audio import file_bytes
+from ser_core.checkpoint import (
+    ARCHITECTURES,
+    FOLDS_TABLE,
+    TEST_TABLE,
+    draft_of,
+    publish,
+    read_card,
+    require_room,
+    write_card,
+)
+from ser_core.corpora import read_corpus
+from ser_core.errors import AudioRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import Progress
 from ser_core.learning.model_card import readme_of
 from ser_core.learning.predictions import all_figures, pooled, read_predictions, write_predictions
 from ser_core.learning.processes import processes
+from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training_plan import TrainingPlan
 
 #: A finished fold's folder holds the plan that it came of.
@@ -46,13 +61,15 @@ def cross_validate(
     SettingsRefused
         If there is no such fold, before any is trained.
     """
-    models = []
-    for done, of_fold in enumerate([replace(plan, fold=fold) for fold in folds]):
+    require_room(out)
+    plans = [replace(plan, fold=fold) for fold in folds]
+    models, learnt_from = [], _learnt_from(plan)
+    for done, of_fold in enumerate(plans):
 
         def report(fraction: float, text: str, done: int = done, fold: int = of_fold.fold) -> None:
             progress((done + fraction) / len(folds), f"Fold {fold}, {text}")
 
-        models.append(_model_of_fold(of_fold, runs, resume, report, cancelled))
+        models.append(_model_of_fold(of_fold, learnt_from, runs, resume, report, cancelled))
     if not processes().is_global_zero:
         return {}
     predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
@@ -62,17 +79,32 @@ def cross_validate(
     draft = draft_of(out)
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(models[0], draft, ignore=shutil.ignore_patterns(PLAN))
-    write_card(draft, card, readme_of(out.name, card))
+    write_card(draft, card, readme_of(out.absolute().name, card))
     write_predictions(predictions, draft / FOLDS_TABLE)
     publish(draft, out)
     return card
 
 
+def _learnt_from(plan: TrainingPlan) -> str:
+    """Return a hash of the recordings, with what is known of each, and of the weights that a training begins with."""
+    found = hashlib.sha256()
+    for name, folder in plan.corpora.items():
+        for item in read_corpus(name, folder).recordings:
+            with suppress(AudioRefused):  # it is left out of the training too
+                found.update(hashlib.sha256(file_bytes(item.path)).digest())
+            found.update(repr((item.speaker_id, item.emotion)).encode())
+    for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
+        for tensor in starting_branch(branch, plan).state_dict().values():
+            found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
+
+
 def _model_of_fold(
-    plan: TrainingPlan, runs: Path, resume: bool, progress: Progress, cancelled: Callable[[], bool]
+    plan: TrainingPlan, learnt_from: str, runs: Path, resume: bool, progress: Progress, cancelled: Callable[[], bool]
 ) -> Path:
     learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
-    words = json.dumps(asdict(plan) | {"training": learning}, indent=1)
+    about = {"training": learning, "learnt_from": learnt_from}
+    words = json.dumps(asdict(plan) | about, indent=1)
     name = f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-{plan.front_end.selection.rule}"
     folder = runs / "folds" / name
     finished = folder / PLAN

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,10 +92,10 @@ def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, 
     sha256 = hashlib.sha256(data).hexdigest()
     settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
     kept = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
-    if kept.exists():
+    with suppress(OSError, ValueError, EOFError):  # not there, or cut short by a machine that went down
         return sha256, np.load(kept)
     log_mel = spectrogram_of(read_recording(data, path.name), front_end.spectrogram).log_mel.astype(np.float16)
-    half_written = kept.with_suffix(".part")
+    half_written = kept.with_suffix(f".{uuid.uuid4().hex}.part")
     with half_written.open("wb") as file:
         np.save(file, log_mel)
     half_written.replace(kept)

@@ -78,8 +78,18 @@ def speaker_interval(
     of_speaker = np.zeros((len(names), classes, classes))
     np.add.at(of_speaker, (speaker_of, labels, predicted), 1)
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    uars = np.nanmean(recalls(of_speaker[drawn].sum(axis=1)), axis=-1)
+    uars = np.nanmean(recalls(summed_over_drawn(of_speaker, drawn)), axis=-1)
     return [float(q) for q in np.percentile(uars, [2.5, 97.5])]
+
+
+def summed_over_drawn(of_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return sums (sets, ...) of values (speakers, ...) over sets of speakers (sets, n), drawn with replacement.
+
+    Set by set: all that is drawn, at once, would be values for each of thousands of sets and of speakers.
+    """
+    values = of_speaker.reshape(len(of_speaker), -1)
+    sums = np.stack([np.bincount(one, minlength=len(values)) @ values for one in drawn])
+    return sums.reshape(len(drawn), *of_speaker.shape[1:])
 
 
 def figures_by_corpus(

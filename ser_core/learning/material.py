@@ -1,6 +1,6 @@
 """The recordings that a training learns from, chooses by and is tested on."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,8 @@ def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Materi
     others = [item for item in items if item.emotion not in plan.emotions]
     with processes().rank_zero_first():
         dataset, left_out = load_dataset(wanted, plan.emotions, plan.front_end, cache, progress)
+    dataset, again = _first_of_each(dataset, set())
+    left_out += again
     split = _split(plan, [entry.item for entry in dataset])
     train, validation, test = ([dataset[i] for i in side] for side in (split.train, split.validation, split.test))
     speakers, held_out = ({entry.item.speaker_id for entry in side} for side in (train, validation + test))
@@ -63,11 +65,26 @@ def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Materi
         of_train = [item for item in others if item.speaker_id in speakers - held_out]
         with processes().rank_zero_first():
             shown, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, progress)
-        left_out = left_out + refused
+        shown, again = _first_of_each(shown, {entry.sha256 for entry in dataset})
+        left_out += refused + again
     before = heard_before(plan)
     words, test = _unheard(test, before, by_speaker=plan.split != "random", words=split.words)
     heard = before | {entry.sha256: entry.item.speaker_id for entry in train + validation + shown}
     return Material(train, validation, test, shown, heard, left_out, len(others), words)
+
+
+def _first_of_each(
+    dataset: Sequence[LabelledSpectrogram], known: Set[str]
+) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
+    """Return each sound once, and what was left out: copies of a file must not stand on both sides of a split."""
+    first: dict[str, LabelledSpectrogram] = {}
+    again = []
+    for entry in dataset:
+        if entry.sha256 in known or entry.sha256 in first:
+            again.append((entry.item.path.name, "the same sound as another recording"))
+        else:
+            first[entry.sha256] = entry
+    return list(first.values()), again
 
 
 def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:

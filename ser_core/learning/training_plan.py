@@ -56,6 +56,8 @@ class TrainingPlan:
                 raise SettingsRefused(f"There is no {what} '{chosen}'; choose one of {', '.join(offered)}.")
         if not 1 <= self.fold <= self.last_fold:
             raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
+        if self.epochs is not None and self.epochs < 1:
+            raise SettingsRefused(f"{self.epochs} epochs teach nothing; ask for at least 1.")
         if self.warm_start is not None and not set(self.stages) & set(ARCHITECTURES):
             raise SettingsRefused(f"{self.network} learns anew each time; leave the warm start out.")
         if self.front_end is None:

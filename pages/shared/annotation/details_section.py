@@ -138,7 +138,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
         column.number_input(
             words,
             0.0,
-            24_000.0,
+            max(24_000.0, value or 0.0),
             value,
             step=50.0,
             format="%.0f",

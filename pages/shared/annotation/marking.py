@@ -28,7 +28,7 @@ class Shown:
     suggestions : dict of Annotation
         What the model suggests and was not taken or dismissed, by id.
     passed : set of str
-        Ids of suggestions that were.
+        Ids of suggestions that were dismissed.
     provenance : dict
         Of the suggestions.
     """
@@ -55,7 +55,7 @@ class Shown:
             name = f"{SUGGESTION} {emotion} {region.start_s:.3f} {region.end_s:.3f}"
             marked = any(overlap(region, mark.region) >= 0.5 for mark in self.marks.values())
             is_all = region.duration_s > MOST_SUGGESTED * self.duration_s
-            if name not in self.passed and not marked and not is_all:
+            if name not in self.passed | self.marks.keys() and not marked and not is_all:
                 self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), emotion=emotion)
 
     def for_player(self) -> tuple[Mark, ...]:
@@ -95,7 +95,7 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
     new = [mark for mark in edit.changed if mark.id not in shown.marks]
     deleted = [shown.marks[id_] for id_ in edit.deleted if id_ in shown.marks]
     suggested = {mark.id for mark in new} & set(shown.suggestions)
-    shown.passed |= suggested | (set(edit.deleted) & set(shown.suggestions))
+    shown.passed |= set(edit.deleted) & set(shown.suggestions)
     if not (changed or new or deleted):
         return None
     step = store.edit(

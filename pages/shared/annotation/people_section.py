@@ -23,6 +23,7 @@ from ser_core.annotations.label_agreement import LabelAgreement
 from ser_core.annotations.over_recordings import Measured
 from ser_core.annotations.recordings import Queue
 from ser_core.annotations.store import EVERY
+from ser_core.checkpoint import load_model
 from ser_core.jobs import Job
 from ser_core.overview_picture import METHOD_NAMES
 from ser_core.people_and_explainers import COMPARED, ComparedWithExplainers, compare_with_explainers
@@ -162,12 +163,10 @@ def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -
 def _submit(
     place: Place, recordings: list[AnnotatedRecording], methods: Sequence[str], name: str, key: tuple[object, ...]
 ) -> Job:
-    classifier = cached.model(name)
-
     def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> ComparedWithExplainers:
         files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
         sound_of = sounds_of(files, data_folder())
-        return compare_with_explainers(recordings, sound_of, classifier, methods, progress, cancelled)
+        return compare_with_explainers(recordings, sound_of, load_model(name), methods, progress, cancelled)
 
     return cached.jobs().submit(session.owner(), key, "Comparing explainers with people", work)
 

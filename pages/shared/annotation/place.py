@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import login, session
+from pages.shared import cached, login, session
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.database import default_url
 from ser_core.annotations.kept_sounds import forget_sound
@@ -127,8 +127,18 @@ def _delete(store: Store, project: Project) -> None:
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(str(refusal)), icon=":material/error:")
                 return
+            _forget(project)
             session.choose("project", None)
             st.rerun()
+
+
+def _forget(project: Project) -> None:
+    """Drop what this visit computed of a project: SQLite gives its number to the next one."""
+    for key in [key for key in st.session_state if str(key).endswith(f" {project.id}")]:
+        del st.session_state[key]
+    st.session_state.pop("annotation shown", None)
+    for kind in ("people", "explainers", "export"):
+        cached.jobs().forget(session.owner(), about=kind)
 
 
 def queue_of(place: Place) -> Queue:

@@ -9,7 +9,7 @@ from pages.shared.annotation.place import ORDERS, Place
 from ser_core.annotations.kept_sounds import kept_sound
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.audio import read_recording
-from ser_core.classifier import Classifier
+from ser_core.checkpoint import load_model
 from ser_core.jobs import Job
 from ser_core.queue_rating import rate_by_marks, rate_by_model
 from ser_core.recording import Recording
@@ -42,7 +42,7 @@ def show(place: Place) -> None:
     if st.button("Rate all recordings", icon=":material/sort:", disabled=goes_on(place) or name is None):
         if job is not None:
             job.queue.drop(job)
-        job = st.session_state[_rating(place)] = _submit(place, rating, cached.model(name))
+        job = st.session_state[_rating(place)] = _submit(place, rating, name)
     if job is None:
         return
     done = waiting.results({"rate": job})
@@ -56,12 +56,12 @@ def _rating(place: Place) -> str:
     return f"rating {place.project}"
 
 
-def _submit(place: Place, rating: str, classifier: Classifier) -> Job:
+def _submit(place: Place, rating: str, model: str) -> Job:
     def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> int:
         if rating == "annotators_disagreement":
             rate_by_marks(place.store, place.project, progress, cancelled)
             return 0
-        return rate_by_model(place.store, place.project, rating, _sound, classifier, progress, cancelled)
+        return rate_by_model(place.store, place.project, rating, _sound, load_model(model), progress, cancelled)
 
     return cached.jobs().submit(session.owner(), ("rate", place.project), "Rating the queue", work)
 

@@ -102,10 +102,12 @@ def _train(place: Place, teaching: Teaching, begun: str) -> None:
             "Training",
             lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
         )
-        st.session_state[of_project] = name
-    if not fits and st.session_state.get(of_project) != name:
+        st.session_state[of_project] = name, teaching.train
+    taught, learnt_from = st.session_state.get(of_project, (None, None))
+    if learnt_from != teaching.train:
+        taught = None  # of an older corpus, whose pieces may be among those that are held out now
+    if not fits and taught != name:
         st.info("Give the model a name of letters, digits, - and _ that no model here has.", icon=":material/edit:")
-    taught = st.session_state.get(of_project)
     if taught is None or known is None:
         return
     if "train" in waiting.results({"train": known}) and (MODELS / taught).is_dir():

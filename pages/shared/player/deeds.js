@@ -96,6 +96,7 @@ Object.assign(Player.prototype, {
     if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);
     this.setSelection(selection, done);
     if (!done) return;
+    this.chooseNone();
     const playing = this.sound.run;
     this.sound.stop(selection.start);
     if (playing) this.sound.play(selection);
@@ -111,6 +112,7 @@ Object.assign(Player.prototype, {
     const to = clamp(other + (way * axis.span) / 50, 0, axis.duration);
     const [start, end] = [Math.min(this.held, to), Math.max(this.held, to)];
     this.setSelection(end > start ? { start, end } : null, true);
+    this.chooseNone();
     if (axis.follow(to)) this.redraw();
   },
 
@@ -121,8 +123,15 @@ Object.assign(Player.prototype, {
     this.read("");
   },
 
-  hearStretch({ start, end }) {
+  // What is selected is now meant by keys, not what was chosen before.
+  chooseNone() {
+    if (this.regions.chosen === null) return;
     this.regions.chooseNone();
+    this.tellChosen();
+  },
+
+  hearStretch({ start, end }) {
+    this.chooseNone();
     this.setSelection({ start, end }, true);
     this.sound.stop();
     this.sound.seek(start);

@@ -25,7 +25,7 @@ class TimelineGestures {
     this.element.setPointerCapture(event.pointerId);
     const at = this.at(event);
     this.pointers.set(event.pointerId, at);
-    if (this.pointers.size === 2) return this.beginPinch();
+    if (this.pointers.size > 1) return void (this.pinch || this.beginPinch());
     const { selection, axis } = this.player;
     const time = axis.time(at.x);
     const scrubbing = this.player.lanes.laneAt(at.y) === "ruler";

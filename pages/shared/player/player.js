@@ -98,7 +98,7 @@ class Player {
       // The samples are the WAV file itself, after its header.
       const placed = levels.map((level) => ({
         ...level,
-        offset: level.url === this.data.recording.url ? this.sound.header.then(({ offset }) => offset) : 0,
+        offset: level.url === this.data.recording.url ? async () => (await this.sound.header).offset : () => 0,
       }));
       this.kept.set(key, new Values({ start, column, levels: placed }, () => this.redraw(true)));
     }

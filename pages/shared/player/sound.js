@@ -44,8 +44,17 @@ class Sound {
     this.stop();
     Object.assign(this, { duration, at: 0, others: [] });
     this.open(url);
-    this.header = readHeader(url);
-    this.header.catch(() => {}); // whoever needs it hears of it
+    this.askForHeader(url);
+  }
+
+  // Whoever needs it meanwhile hears that it did not come.
+  askForHeader(url, pause = TRY_AGAIN_MS) {
+    const asked = (this.header = readHeader(url));
+    asked.catch(() => {
+      setTimeout(() => {
+        if (this.header === asked && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_PAUSE_MS));
+      }, pause);
+    });
   }
 
   open(url) {

@@ -44,7 +44,7 @@ class Values {
     const bytes = rows * TYPES[type].BYTES_PER_ELEMENT;
     const last = Math.min((place + 1) * tile, columns);
     try {
-      const from = await offset;
+      const from = await offset();
       const data = new TYPES[type](await fetchBytes(url, from + place * tile * bytes, from + last * bytes));
       this.tiles.set(key, { data, first: place * tile, columns: data.length / rows });
       for (const oldest of this.tiles.keys()) if (this.tiles.size > MOST_TILES) this.tiles.delete(oldest);
