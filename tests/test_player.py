@@ -904,6 +904,24 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
 
 
 @pytest.mark.browser
+def test_a_header_that_did_not_come_is_asked_for_again(opened):
+    failed = []
+
+    def fail_header_once(route):
+        asked = route.request.headers.get("range") == "bytes=0-4095"
+        if asked and not failed:
+            failed.append(route.request.url)
+            return route.abort()
+        return route.continue_()
+
+    page = opened("heard", before=lambda page: page.route("**/media/**", fail_header_once))
+    assert failed
+    page.wait_for_timeout(1_500)
+    page.get_by_role("button", name="Play region 2").click()
+    page.wait_for_function("sounds.length === 1 && sounds[0].ended")
+
+
+@pytest.mark.browser
 def test_a_click_on_a_word_selects_and_plays_it_and_one_between_words_only_moves_there(opened):
     page = opened("heard")
     in_words = 24 + 64 + 24 + 12
