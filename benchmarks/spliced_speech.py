@@ -90,11 +90,10 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         donors = of[speaker, "neutral" if control else emotion]
         if not donors:
             continue
-        carrier, rate, used = _carrier(of[speaker, "neutral"], rng)
-        donors = [item for item in donors if item not in used]
-        if not donors:
-            continue
-        donor = read_recording(donors[rng.integers(len(donors))].path)
+        # In the control it comes of another recording than those that it goes into.
+        taken = donors[rng.integers(len(donors))] if control else None
+        carrier, rate = _carrier([item for item in of[speaker, "neutral"] if item is not taken], rng)
+        donor = read_recording((taken or donors[rng.integers(len(donors))]).path)
         edge, length = round(EDGE_S * rate), round(SPLICE_S * rate)
         if donor.sample_rate_hz != rate or len(donor.samples) < length or len(carrier) < 2 * edge + length:
             continue
@@ -106,20 +105,17 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         yield Clip(_recording(whole, rate), _recording(carrier, rate), first / rate, emotion, speaker)
 
 
-def _carrier(
-    neutral: list[LabelledRecording], rng: np.random.Generator
-) -> tuple[np.ndarray, int, list[LabelledRecording]]:
-    """Return 3 to 5 s of neutral speech, several sentences where one is too short, its rate, and what it is made of."""
-    parts, rate, used = [], 0, []
+def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Return 3 to 5 s of neutral speech, several sentences one after the other where one is too short."""
+    parts, rate = [], 0
     for place in rng.permutation(len(neutral)):
         recording = read_recording(neutral[place].path)
         rate = rate or recording.sample_rate_hz
         if recording.sample_rate_hz == rate:
             parts.append(recording.samples)
-            used.append(neutral[place])
         if sum(map(len, parts)) >= SHORTEST_S * rate:
             break
-    return np.concatenate(parts)[: round(LONGEST_S * rate)], rate, used
+    return np.concatenate(parts)[: round(LONGEST_S * rate)], rate
 
 
 def _where_speech_is(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:

@@ -416,7 +416,7 @@ def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
 
 
 def test_saving_again_replaces_what_was_there(analysis, tmp_path):
-    (tmp_path / "a" / "focus").mkdir(parents=True)
+    save_analysis(analysis, tmp_path / "a")
     (tmp_path / "a" / "focus" / "09_old.wav").write_bytes(b"old")
     save_analysis(analysis, tmp_path / "a")
     assert not (tmp_path / "a" / "focus" / "09_old.wav").exists()
