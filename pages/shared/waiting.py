@@ -47,14 +47,19 @@ def heard(chosen: Chosen) -> Job:
     listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
     if "listen" not in results({"listen": listening}):
         st.stop()
-    if chosen.settings.against == listening.result.emotion:
+    return listening
+
+
+def _require_rival(chosen: Chosen, listening: Job) -> None:
+    """End the page where the best score, known only now, is that of the emotion that it is to be held against."""
+    emotion = listening.result.emotion
+    if chosen.settings.against == emotion:
         st.info(
-            f"The best score is {listening.result.emotion}, which cannot be held against itself. "
+            f"The best score is {emotion}, which cannot be held against itself. "
             "Choose another emotion to explain, or another under *Rather than*.",
             icon=":material/compare_arrows:",
         )
         st.stop()
-    return listening
 
 
 def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], set[str]]:
@@ -62,6 +67,7 @@ def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], s
 
     Drafts are heard first, so that all maps are there soon; the fine ones take their places as they come.
     """
+    _require_rival(chosen, listening)
     settings, coarse = chosen.settings, chosen.settings.drafted()
     methods = explainers_of(chosen.classifier)
     still = [method for method in methods if not cached.is_explained(listening.result, method, settings)]
@@ -82,6 +88,7 @@ def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis,
     Where that explainer cannot explain the classifier, the first that can takes its place. A page ends here as long as
     it is not computed.
     """
+    _require_rival(chosen, listening)
     possible = explainers_of(chosen.classifier)
     method = method if method in (*possible, "consensus") else possible[0]
     methods = possible if method == "consensus" else (method,)
