@@ -156,7 +156,9 @@ def clear_half_written(parent: Path) -> int:
         with suppress(OSError), ExitStack() as held:
             with _locked(parent):
                 # Locked is what a living process writes or deletes; so is all, where a file system knows no locks.
-                held.enter_context(_locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
+                descriptor = held.enter_context(_locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
+                if not _is(left, descriptor):  # its process has just come to its end
+                    continue
             _remove(left)
             cleared += 1
     return cleared
@@ -207,7 +209,7 @@ def _held(part: Path, is_file: bool) -> int:
 
 
 @contextmanager
-def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Iterator[None]:
+def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Iterator[int]:
     descriptor = os.open(path, AS_IT_IS)
     try:
         try:
@@ -215,7 +217,7 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
         except OSError:  # a file system without locks, or somebody else has it
             if required:
                 raise
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
