@@ -17,7 +17,7 @@ from ser_core.recording import Recording
 from ser_core.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
 from ser_core.settings import AnalysisSettings
 
-SAVED_PAGE = 20
+SAVED_PAGE = 10
 FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of the band", "random": "random, from the same band"}
 LAYER_WORDS = {
     "both": "both branches",
@@ -88,19 +88,21 @@ def _saved() -> None:
     if not kept:
         return
     with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):
-        found = kept
+        found, text = kept, session.choice("saved_text")
         if len(kept) > SAVED_PAGE:
             st.text_input(
                 "Search saved analyses",
                 label_visibility="collapsed",
-                placeholder="Recording, model or emotion",
+                placeholder="Search",
                 icon=":material/search:",
-                **session.widget("saved_text", session.choice("saved_text")),
+                help="Words of the recording's name, the model or the verdict.",
+                **session.widget("saved_text", text),
             )
-            words = session.choice("saved_text").casefold().split()
+            words = text.casefold().split()
             found = [saved for saved in kept if all(word in _words_of(saved) for word in words)]
         pages = max(1, math.ceil(len(found) / SAVED_PAGE))
-        number = min(session.choice("saved_page"), pages - 1)
+        searched, number = session.choice("saved_page")
+        number = min(number, pages - 1) if searched == text else 0
         first = number * SAVED_PAGE
         shown = found[first : first + SAVED_PAGE]
         for saved in shown:
@@ -114,7 +116,7 @@ def _saved() -> None:
                 (newer, "Newer", ":material/chevron_left:", number - 1),
                 (older, "Older", ":material/chevron_right:", number + 1),
             ):
-                turn = {"on_click": session.choose, "args": ("saved_page", to), "help": words}
+                turn = {"on_click": session.choose, "args": ("saved_page", (text, to)), "help": words}
                 column.button(
                     "", key=f"saved_{words}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
                 )

@@ -56,7 +56,7 @@ CHOICES = {
     "timeline_quiet": round(QUIET_DBFS),
     "timeline_stretch": None,
     "saved_text": "",
-    "saved_page": 0,
+    "saved_page": ("", 0),
 }
 QUESTION = ("emotion", "against", "stretch")
 TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch")
