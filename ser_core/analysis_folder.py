@@ -16,6 +16,8 @@ from ser_core.spectrogram import band_centres_hz
 from ser_core.whole_folder import written_whole
 
 LONGEST_NAME_BYTES = 200
+#: Windows takes these for devices, also with an ending.
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
@@ -42,7 +44,8 @@ def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
         samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
     text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "analysis.json").write_text(text + "\n", encoding="utf-8")
+    # A name's bytes that are no text become the escapes by which JSON knows them.
+    (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
     save_overview(analysis, folder / "overview.png")
     for name, data in more.items():
@@ -111,7 +114,8 @@ def folder_name(recording_name: str) -> str:
     stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
     safe = re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80]
     # File systems count bytes, 255 of them, and letters of some scripts take four.
-    return safe.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
+    short = safe.encode(errors="replace")[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
+    return f"_{short}" if RESERVED.fullmatch(short) else short
 
 
 def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """The gate of recordings that are never held as a whole: they stay in their file and are read in blocks."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import numpy as np
 from ser_core.audio import SoundCheck, check_size, readable
 from ser_core.decoding import gathered
 from ser_core.decoding_process import decoded_apart
-from ser_core.errors import Cancelled
+from ser_core.errors import AudioRefused, Cancelled
 from ser_core.settings import AudioLimits
 
 Source = str | Path | BinaryIO
@@ -33,6 +34,8 @@ class LongRecording:
         What is known of the samples.
     warnings : tuple of str
         What a person should know before they trust the result.
+    version : tuple of int
+        Of the file on disk: its size and when it was last written.
     """
 
     name: str
@@ -42,6 +45,7 @@ class LongRecording:
     check: SoundCheck
     warnings: tuple[str, ...]
     file: BinaryIO
+    version: tuple[int, ...]
     limits: AudioLimits
 
     @property
@@ -49,10 +53,21 @@ class LongRecording:
         return self.samples / self.sample_rate_hz
 
     def blocks(self, block_s: float) -> Iterator[np.ndarray]:
-        """Yield the samples in blocks of shape (n,), float32, of `block_s` or a little more; louder is scaled down."""
-        with decoded_apart(self.file, self.name, self.limits) as sound:
-            for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
-                yield self.check.scaled(block)
+        """Yield the samples in blocks of shape (n,), float32, of `block_s` or a little more; louder is scaled down.
+
+        Raises
+        ------
+        AudioRefused
+            At the end, if the file has changed since it was opened.
+        """
+        count = 0
+        with _unless_changed(self.file, self.name, self.version):
+            with decoded_apart(self.file, self.name, self.limits) as sound:
+                for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
+                    count += len(block)
+                    yield self.check.scaled(block)
+            if (count, _sha256(self.file)) != (self.samples, self.sha256):
+                raise _changed(self.name)
 
 
 @contextmanager
@@ -79,17 +94,19 @@ def long_recording(
     Cancelled
     """
     with opened(source, name, limits) as file:
-        sha256, size = _sha256(file, cancelled), file.tell()
-        with decoded_apart(file, name, limits) as sound:
-            check, heard = SoundCheck(sound.sample_rate_hz), 0.0
-            for block in sound.blocks:
-                stop_if(cancelled)
-                check.add(block)
-                heard = max(heard, min(file.tell() / size, 1.0))  # the head of some is looked at again at the end
-                progress(heard)
-        check.refuse(name, limits)
+        version = _version(file)
+        with _unless_changed(file, name, version):
+            sha256, size = _sha256(file, cancelled), file.tell()
+            with decoded_apart(file, name, limits) as sound:
+                check, heard = SoundCheck(sound.sample_rate_hz), 0.0
+                for block in sound.blocks:
+                    stop_if(cancelled)
+                    check.add(block)
+                    heard = max(heard, min(file.tell() / size, 1.0))  # the head of some is looked at again at the end
+                    progress(heard)
+            check.refuse(name, limits)
         warnings = (*sound.warnings, *check.warnings())
-        yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, limits)
+        yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, version, limits)
 
 
 @contextmanager
@@ -114,7 +131,32 @@ def stop_if(cancelled: Callable[[], bool]) -> None:
         raise Cancelled("Stopped.")
 
 
-def _sha256(file: BinaryIO, cancelled: Callable[[], bool]) -> str:
+@contextmanager
+def _unless_changed(file: BinaryIO, name: str, version: tuple[int, ...]) -> Iterator[None]:
+    """Refuse a file that changed while it was read, which is also what a refusal of its content would come from."""
+    try:
+        yield
+    except AudioRefused:
+        if _version(file) != version:
+            raise _changed(name) from None
+        raise
+    if _version(file) != version:
+        raise _changed(name)
+
+
+def _version(file: BinaryIO) -> tuple[int, ...]:
+    try:
+        found = os.fstat(file.fileno())
+    except io.UnsupportedOperation:  # it is held in memory
+        return ()
+    return found.st_size, found.st_mtime_ns
+
+
+def _changed(name: str) -> AudioRefused:
+    return AudioRefused(f"{name}: the file changed while it was read. Wait until nothing writes to it, then try again.")
+
+
+def _sha256(file: BinaryIO, cancelled: Callable[[], bool] = lambda: False) -> str:
     # hashlib.file_digest would first copy a file that is held in memory.
     digest = hashlib.sha256()
     file.seek(0)

@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ser_core.whole_folder import atomic_write
+
 FOLDER = Path(__file__).parent.parent / "samples"
 ARCHIVE = "pocketsphinx==5.1.1"
 ARCHIVE_SHA256 = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355"
@@ -63,13 +65,15 @@ def fetch() -> None:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         options = ["--no-binary", "pocketsphinx", "--require-hashes", "--requirement", str(wanted), "--dest", temporary]
         subprocess.run([*pip, *options], check=True, timeout=300)
-        FOLDER.mkdir(exist_ok=True)
         with tarfile.open(next(Path(temporary).glob("*.tar.gz"))) as archive:
             for sample in SAMPLES:
                 data = archive.extractfile(INSIDE.format(number=sample.number)).read()
-                sample.path.write_bytes(data)
+                atomic_write(sample.path, data)
                 print(f"{sample.path.name}: {sample.words}")
 
 
 if __name__ == "__main__":
-    fetch()
+    try:
+        fetch()
+    except (OSError, subprocess.SubprocessError, tarfile.TarError, LookupError, StopIteration) as reason:
+        sys.exit(f"The samples cannot be fetched ({type(reason).__name__}). Check network and disk; all else works.")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 from ser_core.analysis import Analysis
 from ser_core.analysis_folder import save_analysis
 from ser_core.annotations.kept_sounds import FOLDER as SOUNDS
-from ser_core.errors import SerError, WriteRefused
-from ser_core.settings import AnalysisSettings, settings_from_dict
-from ser_core.whole_folder import bring_all_back
+from ser_core.errors import AudioRefused, SerError, WriteRefused
+from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict
+from ser_core.whole_folder import bring_all_back, clear_half_written, read_regular
 from ser_core.whole_folder import delete as delete_folder
 
 FOLDER = "analyses"
 SOURCE, QUESTION = "recording.original", "question.json"
+LARGEST_QUESTION_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,19 @@ class SavedAnalysis:
     settings: AnalysisSettings
 
     def source(self) -> bytes:
-        """Return the recording's file, byte for byte."""
-        return (self.folder / SOURCE).read_bytes()
+        """Return the recording's file, byte for byte.
+
+        Raises
+        ------
+        AudioRefused
+            If it cannot be read, for instance because somebody has deleted it meanwhile.
+        """
+        try:
+            return read_regular(self.folder / SOURCE, AudioLimits().largest_file_bytes)
+        except OSError as reason:
+            raise AudioRefused(
+                f"{self.recording_name}: its saved recording cannot be read ({reason.strerror}). Open the file again."
+            ) from None
 
 
 def data_folder() -> Path:
@@ -55,15 +66,15 @@ def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Pa
         "settings": asdict(settings),
     }
     folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
-    files = {SOURCE: source, QUESTION: json.dumps(about, ensure_ascii=False).encode()}
+    files = {SOURCE: source, QUESTION: json.dumps(about).encode()}
     save_analysis(analysis, folder, files)
     return folder
 
 
 def kept_analyses(data: Path) -> list[SavedAnalysis]:
-    """Return what is kept, the newest first; a folder that cannot be read is passed over."""
-    found = [_read(folder) for folder in sorted(_folders(data), key=lambda f: f.stat().st_mtime, reverse=True)]
-    return [saved for saved in found if saved is not None]
+    """Return what is kept, the newest first; a folder that cannot be read or is just deleted is passed over."""
+    found = [saved for folder in _folders(data) if (saved := _read(folder)) is not None]
+    return [saved for _, saved in sorted(found, key=lambda dated: dated[0], reverse=True)]
 
 
 def delete(saved: SavedAnalysis, data: Path) -> None:
@@ -82,27 +93,25 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
 
 
 def clear_broken_off(data: Path) -> str | None:
-    """Delete what was half written under the data folder when the app ended, and say so; None where nothing was."""
-    half_written = [place for kind in (FOLDER, SOUNDS) for place in (data / kind).glob(".*.part")]
-    for place in half_written:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                place.unlink()
-    if not half_written:
+    """Delete what was half written under the data folder when an app ended, and say so; None where nothing was.
+
+    What another app is writing just now stays.
+    """
+    cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
+    if not cleared:
         return None
     return (
         "The app ended while it was saving or deleting, and what was half done is gone: "
-        f"{len(half_written)} of analyses and sounds. All that had been reported as saved is there."
+        f"{cleared} of analyses and sounds. All that had been reported as saved is there."
     )
 
 
 def delete_recording(sha256: str, data: Path) -> None:
-    """Delete every kept analysis of a recording, of any model, also one that cannot be read any more."""
+    """Delete every kept analysis of a recording, of any model, also one that cannot be read or was half written."""
+    clear_half_written(data / FOLDER)
     for folder in _folders(data):
         if folder.name.partition("-")[0] == sha256[:16]:
-            shutil.rmtree(folder)
+            delete_folder(folder)
 
 
 def _folders(data: Path) -> list[Path]:
@@ -111,13 +120,21 @@ def _folders(data: Path) -> list[Path]:
         return []
     with suppress(OSError):  # in a folder that only may be read nothing is brought back
         bring_all_back(parent)
-    return [f for f in parent.iterdir() if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{1,8}", f.name) and f.is_dir()]
+    with os.scandir(parent) as entries:
+        return [
+            Path(entry.path)
+            for entry in entries
+            if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{1,8}", entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
 
 
-def _read(folder: Path) -> SavedAnalysis | None:
+def _read(folder: Path) -> tuple[int, SavedAnalysis] | None:
+    """Return when an analysis was kept, in nanoseconds, and what it is; None where it cannot be read."""
     try:
-        about = json.loads((folder / QUESTION).read_text(encoding="utf-8"))
+        kept_ns = folder.stat().st_mtime_ns
+        about = json.loads(read_regular(folder / QUESTION, LARGEST_QUESTION_BYTES))
+        words = about["recording_name"], about["model_name"], about["verdict"]
         settings = settings_from_dict(AnalysisSettings, about["settings"])
-        return SavedAnalysis(folder, about["recording_name"], about["model_name"], about["verdict"], settings)
-    except (OSError, ValueError, KeyError, TypeError, SerError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):
         return None
+    return (kept_ns, SavedAnalysis(folder, *words, settings)) if all(isinstance(w, str) for w in words) else None

@@ -22,7 +22,7 @@ def save_timeline(timeline: Timeline, folder: Path) -> None:
     with written_whole(folder, "timeline.json") as half_written:
         (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
         text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)
-        (half_written / "timeline.json").write_text(text + "\n", encoding="utf-8")
+        (half_written / "timeline.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def timeline_csv(timeline: Timeline) -> bytes:

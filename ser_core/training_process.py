@@ -14,10 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ser_core.errors import Cancelled, SerError
+from ser_core.whole_folder import atomic_write, read_regular
 
 POLL_S = 0.3
 #: In the runs folder, the arguments of the training that goes on.
 NOTE = "training.begun"
+LARGEST_NOTE_BYTES = 1_000_000
 ROOT = Path(__file__).parent.parent
 PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
 
@@ -58,8 +60,8 @@ def broken_off() -> list[str] | None:
         if not note.exists():
             return None
         with _lock():
-            noted = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError, Timeout):
+            noted = json.loads(read_regular(note, LARGEST_NOTE_BYTES))
+    except (OSError, ValueError, RecursionError, Timeout):
         return None
     words = isinstance(noted, list) and all(isinstance(word, str) for word in noted)
     return noted if words and "--out" in noted[:-1] else None
@@ -83,9 +85,7 @@ def _noted(arguments: Sequence[str]) -> Iterator[None]:
     try:
         runs_folder().mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        half_written = runs_folder() / f".{NOTE}.part"
-        half_written.write_text(json.dumps(list(arguments)), encoding="utf-8")
-        half_written.replace(runs_folder() / NOTE)
+        atomic_write(runs_folder() / NOTE, json.dumps(list(arguments)))
     except Timeout:
         raise TrainingFailed("Another app on this machine is training. Wait for its end, or stop it there.") from None
     except OSError as reason:

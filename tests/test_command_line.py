@@ -1,6 +1,9 @@
 import json
 import os
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import soundfile
 
 from ser_core.checkpoint import save_model
 from ser_core.command_line import main
+from ser_core.commands.arguments import write_json
+from ser_core.errors import SettingsRefused
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
@@ -280,3 +285,116 @@ def test_the_folds_that_are_asked_for_are_trained_and_several_are_cross_validate
     assert trainings == [folds]
     split = "of one fold" if len(folds) == 1 else "of several folds"
     assert f"Split: {split}. Written to {tmp_path / 'model'}." in capsys.readouterr().out
+
+
+# --- names that an attacker chose, and streams that take no text ---
+
+HOSTILE_NAMES = [
+    "\x1b]0;owned\x07\x1b[2J.wav",
+    "a\nb.wav: happy (best score 1.00), everything is fine.wav",
+    "\u202egnp.wav",
+    "...wav",
+    " trailing .wav",
+    "CON.wav",
+    "!!!.wav",
+    "-rf.wav",
+    "声.wav",
+    "x" * 251 + ".wav",
+]
+
+
+def test_names_are_printed_as_one_line_of_text_and_their_folders_lie_in_out(model, tmp_path, capsys):
+    files = [tmp_path / "in" / name for name in HOSTILE_NAMES]
+    for number, file in enumerate(files):
+        write(tmp_path / "in" / "new.wav", seed=number).rename(file)
+    (tmp_path / "in" / "no\x1b[31m.wav").write_text("no sound")
+    assert analyse(model, tmp_path / "out", *files, tmp_path / "in" / "no\x1b[31m.wav") == 2
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == len(HOSTILE_NAMES)
+    assert len(said.err.splitlines()) == 1
+    assert all(line.isprintable() for line in (said.out + said.err).splitlines())
+    folders = [path.name for path in (tmp_path / "out").iterdir()]
+    assert len(folders) == len(HOSTILE_NAMES)
+    assert all(name.isprintable() and not name.startswith(".") and len(name.encode()) < 240 for name in folders)
+    assert not {"con", "CON"} & set(folders)
+
+
+def test_names_that_differ_only_in_case_get_folders_of_their_own(model, tmp_path):
+    files = [write(tmp_path / "a" / "Take.wav", seed=1), write(tmp_path / "b" / "take.wav", seed=2)]
+    assert analyse(model, tmp_path / "out", *files) == 0
+    assert len({path.name.casefold() for path in (tmp_path / "out").iterdir()}) == 2
+
+
+def run(arguments, **settings):
+    return subprocess.run(
+        [sys.executable, "-m", "ser_core", *map(str, arguments)],
+        env=os.environ | settings,
+        capture_output=True,
+        cwd=Path(__file__).parent.parent,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["PYTHONIOENCODING=ascii", "LC_ALL=C"],
+)
+def test_where_the_terminal_takes_only_ascii_names_are_escaped_and_the_work_is_done(settings, model, tmp_path):
+    file = write(tmp_path / "café 声.wav")
+    arguments = ["analyse", "--model", model, "--explain", "grad_cam", "--out", tmp_path / "out", file, "désolé.wav"]
+    ended = run(arguments, **settings)
+    assert ended.returncode == 2
+    assert b"caf" in ended.stdout
+    assert ended.stderr.count(b"\n") == 1
+    assert (ended.stdout + ended.stderr).isascii()
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["analyse", "a.wav", "--model", LONG],
+        ["timeline", "a.wav", "--model", LONG],
+        ["batch", LONG, "--out", "out"],
+        ["evaluate", "--corpus", f"emodb={LONG}"],
+        ["compare", "--models", LONG],
+        ["experiment", "bands", "--corpus", f"emodb={LONG}"],
+        ["train", "--corpus", "emodb=tests", "--out", LONG],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_paths_that_no_file_system_takes_are_refused_in_one_line(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert LONG in said
+    assert said.count("\n") == 1
+
+
+def test_output_that_has_no_room_is_said_and_no_output_is_no_error(model, tmp_path, monkeypatch, capsys):
+    file = write(tmp_path / "a.wav")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert analyse(model, tmp_path / "out", file) == 0
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert analyse(model, tmp_path / "out", file) == 2
+        monkeypatch.undo()
+        assert "No space left on device" in capsys.readouterr().err
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # closing it would fail again
+
+
+def test_figures_that_cannot_be_written_are_refused_in_one_line_and_leave_nothing(tmp_path):
+    for file in (tmp_path / LONG, tmp_path):
+        with pytest.raises(SettingsRefused, match=r"cannot be written .*Choose another file\.$"):
+            write_json({"uar": 1}, file)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_are_printed_only_as_text(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["analyse", "a.wav", "--seed", "\x1b[2J"])
+    assert "\x1b" not in capsys.readouterr().err

@@ -30,13 +30,20 @@ from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.store import open_store
 from ser_core.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.command_line import main
-from ser_core.errors import AnnotationsRefused, SettingsRefused, WriteRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
 from ser_core.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording
 from ser_core.saved_analyses import clear_broken_off, delete, keep, kept_analyses
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 from ser_core.training_process import broken_off, forget_broken_off, train_in_process
-from ser_core.whole_folder import bring_all_back, put_in_place, written_whole
+from ser_core.whole_folder import (
+    atomic_file,
+    atomic_write,
+    bring_all_back,
+    clear_half_written,
+    read_regular,
+    written_whole,
+)
 from tests.broken_machine import files_of_at_most, forks, killed, read_only
 from tests.databases import file, mark
 from tests.test_checkpoint import SEEN, card_of
@@ -164,22 +171,171 @@ def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_p
     assert step > 3
 
 
-def test_older_folder_that_somebody_brought_back_meanwhile_is_replaced_all_the_same(tmp_path, monkeypatch):
-    folder, new = tmp_path / "folder", tmp_path / ".folder.part"
-    write(folder, "older")
-    new.mkdir()
-    fill(new, "newer")
-    rename, meddled = os.replace, []
+def replace_for_a_while(parent, word, reports) -> None:
+    for _ in range(60):
+        write(parent / "folder", word)
+    reports.send("done")
 
-    def meddle(source, target) -> None:
-        if Path(source) == new and not meddled:
-            meddled.append(True)
-            bring_all_back(tmp_path)
-        rename(source, target)
 
-    monkeypatch.setattr(os, "replace", meddle)
-    put_in_place(new, folder)
-    assert (words_in(folder), hidden(tmp_path), meddled) == (["newer", "newer"], [], [True])
+def test_processes_that_write_one_folder_while_others_bring_back_and_clear_never_lose_it(tmp_path):
+    write(tmp_path / "folder", "first")
+    processes = []
+    for word in ("one", "other"):
+        ours, theirs = forks.Pipe(duplex=False)
+        processes.append((forks.Process(target=replace_for_a_while, args=(tmp_path, word, theirs)), ours))
+    for process, _ in processes:
+        process.start()
+    while any(process.is_alive() for process, _ in processes):
+        bring_all_back(tmp_path)
+        assert clear_half_written(tmp_path) == 0
+    for process, ours in processes:
+        process.join()
+        assert (process.exitcode, ours.recv()) == (0, "done")
+    assert words_in(tmp_path / "folder") in (["one", "one"], ["other", "other"])
+    assert hidden(tmp_path) == []
+
+
+def write_and_wait(parent, reports) -> None:
+    with written_whole(parent / "folder", "a") as folder, atomic_file(parent / "file") as file:
+        fill(folder, "new")
+        file.write_text("new")
+        reports.send("inside")
+        time.sleep(60)
+
+
+def test_what_a_living_process_writes_is_not_cleared_and_what_a_killed_one_wrote_is(tmp_path):
+    reports, theirs = forks.Pipe(duplex=False)
+    process = forks.Process(target=write_and_wait, args=(tmp_path, theirs))
+    process.start()
+    assert reports.recv() == "inside"
+    assert clear_half_written(tmp_path) == 0
+    assert words_in(tmp_path / ".folder.part") == ["new", "new"]
+    process.kill()
+    process.join()
+    assert hidden(tmp_path)
+    assert clear_half_written(tmp_path) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
+    made = analysis()
+    keep(b"0", made, QUESTION, tmp_path)
+    with ThreadPoolExecutor(3) as threads:
+        saving = [threads.submit(keep, f"{n}".encode(), made, replace(QUESTION, seed=n), tmp_path) for n in range(12)]
+        while not all(one.done() for one in saving):
+            assert clear_broken_off(tmp_path) is None
+            assert len(kept_analyses(tmp_path)) <= 1  # for the moment between two renamings there may be none
+        assert all(one.result().is_dir() for one in saving)
+    (saved,) = kept_analyses(tmp_path)
+    assert saved.source() == f"{saved.settings.seed}".encode()
+
+
+def test_file_whose_replacement_was_killed_before_any_step_is_the_older_or_the_newer_one_whole(tmp_path):
+    file, found = tmp_path / "file", []
+    for step in count():
+        atomic_write(file, "older")
+        ended = survives(step, atomic_write, file, "newer")
+        found.append(file.read_text())
+        clear_half_written(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+        if ended:
+            break
+    assert set(found) == {"older", "newer"}
+    assert found[-1] == "newer"
+
+
+def test_file_that_cannot_be_written_leaves_nothing_and_the_older_one_stands(tmp_path):
+    file = tmp_path / "file"
+    atomic_write(file, "older")
+    with files_of_at_most(3), pytest.raises(OSError, match="File too large"):
+        atomic_write(file, "newer")
+    with pytest.raises(OSError, match="File name too long"):
+        atomic_write(tmp_path / ("x" * 300), "new")
+    assert everything(tmp_path) == {"file": b"older"}
+
+
+def test_hidden_names_that_are_links_or_fifos_neither_hang_nor_lead_elsewhere(tmp_path):
+    precious = tmp_path / "elsewhere" / "precious"
+    precious.parent.mkdir()
+    precious.write_text("years")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / ".file.part").symlink_to(precious)
+    (inside / ".folder.part").symlink_to(precious.parent)
+    os.mkfifo(inside / ".other.part")
+    with pytest.raises(OSError, match="symbolic links"):
+        atomic_write(inside / "file", "new")
+    with pytest.raises(WriteRefused):
+        write(inside / "folder", "new")
+    atomic_write(inside / "other", "new")
+    clear_half_written(inside)
+    assert (inside / "other").read_text() == "new"
+    assert precious.read_text() == "years"
+
+
+# --- what is listed ---
+
+
+def saved_at(data, number, seconds) -> Path:
+    folder = data / "analyses" / f"{number:016x}-{'b' * 8}"
+    folder.mkdir(parents=True)
+    about = {"recording_name": f"take {number}.wav", "model_name": "m", "verdict": "sad", "settings": {}}
+    (folder / "question.json").write_text(json.dumps(about))
+    (folder / "recording.original").write_bytes(b"sound")
+    os.utime(folder, (seconds, seconds))
+    return folder
+
+
+def delete_all(data, reports) -> None:
+    for saved in kept_analyses(data):
+        delete(saved, data)
+    reports.send("done")
+
+
+def test_analyses_that_two_processes_delete_while_they_are_listed_vanish_without_an_error(tmp_path):
+    for number in range(200):
+        saved_at(tmp_path, number, number)
+    _, theirs = forks.Pipe(duplex=False)
+    processes = [forks.Process(target=delete_all, args=(tmp_path, theirs)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    counts = [200]
+    while any(process.is_alive() for process in processes):
+        counts.append(len(kept_analyses(tmp_path)))
+        assert clear_broken_off(tmp_path) is None
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert counts == sorted(counts, reverse=True)
+    assert everything(tmp_path) == {}
+
+
+def test_newest_analyses_come_first_and_what_is_no_regular_file_is_never_opened(tmp_path):
+    folders = [saved_at(tmp_path, number, 1_000 + number) for number in range(6)]
+    for folder, spoil in zip(
+        folders,
+        (os.mkfifo, lambda f: f.symlink_to(folders[5] / "question.json"), lambda f: f.write_bytes(b" " * 2_000_000)),
+        strict=False,
+    ):
+        (folder / "question.json").unlink()
+        spoil(folder / "question.json")
+    (tmp_path / "analyses" / f"{9:016x}-{'c' * 8}").symlink_to(folders[5])
+    for number, folder in enumerate(folders):
+        os.utime(folder, (1_000 + number,) * 2)
+    assert [saved.recording_name for saved in kept_analyses(tmp_path)] == ["take 5.wav", "take 4.wav", "take 3.wav"]
+    (folders[5] / "recording.original").unlink()
+    os.mkfifo(folders[5] / "recording.original")
+    with pytest.raises(AudioRefused, match=r"^take 5\.wav: .*not a regular file"):
+        kept_analyses(tmp_path)[0].source()
+
+
+def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_regular(file, 5) == b"12345"
+    for most, path in ((4, file), (5, tmp_path), (5, Path("/dev/zero"))):
+        with pytest.raises(OSError, match=r"more than 4 bytes|not a regular file|s a directory"):
+            read_regular(path, most)
 
 
 # --- killed at random moments ---
@@ -443,7 +599,7 @@ def test_training_for_whose_state_there_is_no_room_keeps_the_epoch_before_and_go
     room = (tmp_path / "one.safetensors").stat().st_size + 40
     with files_of_at_most(room), pytest.raises(OSError, match="File too large") as refused:
         train(fresh_network(), DATASET, HELD_OUT, state)
-    assert refused.value.filename == str(tmp_path / "state.part")
+    assert refused.value.filename == str(state)
     assert epochs_in(state) == 1
     train(straight, DATASET, HELD_OUT, tmp_path / "straight.safetensors")
     train(resumed, DATASET, HELD_OUT, state)

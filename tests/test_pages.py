@@ -490,6 +490,53 @@ def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeyp
     assert list((tmp_path / "analyses").iterdir()) == []
 
 
+def saved_analyses(data, count):
+    for number in range(count):
+        folder = data / "analyses" / f"{number:016x}-{'b' * 8}"
+        folder.mkdir(parents=True)
+        verdict = "clearly sad" if number % 10 == 0 else "angry or happy"
+        about = {"recording_name": f"Take {number}.wav", "model_name": "fusion", "verdict": verdict, "settings": {}}
+        (folder / "question.json").write_text(json.dumps(about))
+        (folder / "recording.original").write_bytes(b"no sound")
+        os.utime(folder, (1_000 + number,) * 2)
+
+
+def saved_shown(app):
+    return [b.label.partition(chr(92))[0] for b in app.sidebar.button if (b.key or "").startswith("open_")]
+
+
+def test_every_one_of_60_saved_analyses_is_reached_by_pages_and_by_search_and_can_be_deleted(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    saved_analyses(tmp_path, 60)
+    app = opened("app.py")
+    seen = saved_shown(app)
+    assert app.button(key="saved_Newer").disabled
+    for _ in range(5):
+        app.button(key="saved_Older").click().run()
+        seen += saved_shown(app)
+    assert app.button(key="saved_Older").disabled
+    assert seen == [f"Take {number}" for number in reversed(range(60))]
+    app.text_input(key="widget_saved_text").set_value("SAD take").run()
+    assert saved_shown(app) == [f"Take {number}" for number in (50, 40, 30, 20, 10, 0)]
+    app.button(key=f"delete_{0:016x}-{'b' * 8}").click().run()
+    assert saved_shown(app) == [f"Take {number}" for number in (50, 40, 30, 20, 10)]
+    app.text_input(key="widget_saved_text").set_value("nothing like it").run()
+    assert saved_shown(app) == []
+    assert not app.exception
+
+
+def test_a_saved_analysis_that_is_damaged_or_deleted_meanwhile_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    saved_analyses(tmp_path, 1)
+    app = opened("app.py")
+    (recording,) = tmp_path.rglob("recording.original")
+    recording.unlink()
+    os.mkfifo(recording)
+    next(b for b in app.sidebar.button if (b.key or "").startswith("open_")).click().run()
+    assert not app.exception
+    assert "cannot be opened" in words(app) or any("cannot be opened" in e.value for e in app.error)
+
+
 def test_results_of_one_visit_are_not_found_by_another(voice):
     from pages.shared import cached
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import tracemalloc
 from dataclasses import asdict
 from itertools import pairwise
@@ -261,6 +262,52 @@ def test_what_cannot_be_heard_is_refused_in_one_sentence(classifier, voice, tmp_
     for source in (path, io.BytesIO(make(voice))):
         with pytest.raises(AudioRefused, match=rf"^speech\.wav: .*{said}.*\.$"):
             emotion_timeline(source, classifier, name="speech.wav")
+
+
+def changing_at(part, change):
+    """Return a progress that changes the file once so much is done."""
+    changed = []
+
+    def progress(fraction, _):
+        if fraction >= part and not changed:
+            changed.append(change())
+
+    return progress
+
+
+@pytest.mark.parametrize("part", [0.0, 0.06, 0.5], ids=["checked", "begun", "half done"])
+@pytest.mark.parametrize("kind", ["another", "other samples with the same time", "shorter", "text", "longer"])
+def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_is_written(
+    classifier, make_voice, tmp_path, part, kind
+):
+    path, voice = tmp_path / "speech.wav", make_voice(25.0, RATE)
+    path.write_bytes(encoded(voice))
+    before = path.stat()
+
+    def change():
+        if kind == "shorter":
+            os.truncate(path, before.st_size // 3)
+        elif kind == "longer":
+            path.write_bytes(encoded(np.tile(voice, 2)))
+        elif kind == "text":
+            path.write_text("This is no sound.")
+        else:
+            path.write_bytes(encoded(voice[::-1].copy()))
+            if kind != "another":
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with pytest.raises(AudioRefused, match=r"^speech\.wav: the file changed while it was read\."):
+        emotion_timeline(path, classifier, changing_at(part, change), block_s=2.0)
+
+
+def test_a_file_that_another_one_replaces_while_it_is_read_is_read_as_it_was(classifier, make_voice, tmp_path):
+    path, new, voice = tmp_path / "speech.wav", tmp_path / "new.wav", make_voice(10.0, RATE)
+    path.write_bytes(encoded(voice))
+    new.write_bytes(encoded(voice[::-1].copy()))
+    expected = emotion_timeline(io.BytesIO(encoded(voice)), classifier)
+    found = emotion_timeline(path, classifier, changing_at(0.06, lambda: os.replace(new, path)), block_s=2.0)
+    assert found.sha256 == expected.sha256
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
 
 
 def test_a_recording_is_refused_for_its_end_before_any_of_it_is_classified(make_voice):

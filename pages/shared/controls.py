@@ -1,5 +1,6 @@
 """The sidebar of every page: recording, model, what is asked, and the settings."""
 
+import math
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ser_core.recording import Recording
 from ser_core.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
 from ser_core.settings import AnalysisSettings
 
+SAVED_PAGE = 10
 FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of the band", "random": "random, from the same band"}
 LAYER_WORDS = {
     "both": "both branches",
@@ -86,17 +88,53 @@ def _saved() -> None:
     if not kept:
         return
     with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):
-        for saved in kept[:50]:
-            name, remove = st.columns([5, 1], vertical_alignment="center")
-            label = in_markdown(f"{saved.recording_name}: {saved.verdict}")
-            if name.button(
-                label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {in_markdown(saved.model_name)}"
+        found, text = kept, session.choice("saved_text")
+        if len(kept) > SAVED_PAGE:
+            st.text_input(
+                "Search saved analyses",
+                label_visibility="collapsed",
+                placeholder="Search",
+                icon=":material/search:",
+                help="Words of the recording's name, the model or the verdict.",
+                **session.widget("saved_text", text),
+            )
+            words = text.casefold().split()
+            found = [saved for saved in kept if all(word in _words_of(saved) for word in words)]
+        pages = max(1, math.ceil(len(found) / SAVED_PAGE))
+        searched, number = session.choice("saved_page")
+        number = min(number, pages - 1) if searched == text else 0
+        first = number * SAVED_PAGE
+        shown = found[first : first + SAVED_PAGE]
+        for saved in shown:
+            _saved_row(saved)
+        if not found:
+            st.caption("No saved analysis fits.")
+        if pages > 1:
+            newer, position, older = st.columns([1, 3, 1], vertical_alignment="center")
+            position.caption(f"{first + 1} to {first + len(shown)} of {len(found)}", text_alignment="center")
+            for column, words, icon, to in (
+                (newer, "Newer", ":material/chevron_left:", number - 1),
+                (older, "Older", ":material/chevron_right:", number + 1),
             ):
-                _reopen(saved)
-            if remove.button(
-                "", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"
-            ):
-                _delete(saved)
+                turn = {"on_click": session.choose, "args": ("saved_page", (text, to)), "help": words}
+                column.button(
+                    "", key=f"saved_{words}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
+                )
+
+
+def _saved_row(saved: SavedAnalysis) -> None:
+    name, remove = st.columns([5, 1], vertical_alignment="center")
+    label = in_markdown(f"{saved.recording_name}: {saved.verdict}")
+    if name.button(
+        label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {in_markdown(saved.model_name)}"
+    ):
+        _reopen(saved)
+    if remove.button("", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"):
+        _delete(saved)
+
+
+def _words_of(saved: SavedAnalysis) -> str:
+    return f"{saved.recording_name} {saved.model_name} {saved.verdict}".casefold()
 
 
 def _delete(saved: SavedAnalysis) -> None:
@@ -111,7 +149,7 @@ def _delete(saved: SavedAnalysis) -> None:
 def _reopen(saved: SavedAnalysis) -> None:
     try:
         session.hold(saved.source(), saved.recording_name)
-    except (SerError, OSError) as refusal:
+    except SerError as refusal:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
     session.take_over(saved.settings, saved.model_name)

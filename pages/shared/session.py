@@ -55,6 +55,8 @@ CHOICES = {
     "timeline_smoothing": None,
     "timeline_quiet": round(QUIET_DBFS),
     "timeline_stretch": None,
+    "saved_text": "",
+    "saved_page": ("", 0),
 }
 QUESTION = ("emotion", "against", "stretch")
 TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch")

@@ -2,15 +2,14 @@
 
 import hashlib
 import re
-import uuid
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.audio import read_recording
 from ser_core.errors import AnnotationsRefused
 from ser_core.recording import Recording
+from ser_core.whole_folder import atomic_write
 
 FOLDER = "recordings"
 
@@ -26,14 +25,9 @@ def keep_sound(source: bytes, data: Path) -> None:
     kept = data / FOLDER / hashlib.sha256(source).hexdigest()
     if kept.exists():
         return
-    half_written = kept.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        half_written.write_bytes(source)
-        half_written.replace(kept)
+        atomic_write(kept, source)
     except OSError as error:
-        with suppress(OSError):
-            half_written.unlink()
         raise AnnotationsRefused(
             f"The sound cannot be kept in {kept.parent} ({error.strerror}). Make room there, or set SER_DATA to "
             "another folder."

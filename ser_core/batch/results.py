@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,9 @@ from filelock import FileLock, Timeout
 
 from ser_core.annotations.formats.table import FORMULA
 from ser_core.errors import BatchRefused
+from ser_core.whole_folder import atomic_write, read_regular
 
+LARGEST_TEXT_BYTES = 5_000_000
 #: What must not change from run to run, and what a batch is where it has.
 FIXED = {
     "place": "of other recordings",
@@ -128,8 +129,8 @@ class ResultsFolder:
                 raise BatchRefused(f"{self.folder} holds results, but not of which batch. Give another --out.")
             return
         try:
-            earlier = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            earlier = json.loads(read_regular(file, LARGEST_TEXT_BYTES))
+        except (OSError, ValueError, RecursionError):
             raise BatchRefused(f"{file} cannot be read, which says what is there. Give another --out.") from None
         now = json.loads(json.dumps(self.about))
         for key, words in FIXED.items():
@@ -138,13 +139,8 @@ class ResultsFolder:
                 raise BatchRefused(f"{self.folder} holds a batch {words}. Give another --out, or ask as before.")
 
     def _write(self, file: Path, data: bytes) -> None:
-        half_written = file.with_name(f".{file.name}.part")
         try:
-            with half_written.open("wb") as output:
-                output.write(data)
-                output.flush()
-                os.fsync(output.fileno())
-            os.replace(half_written, file)
+            atomic_write(file, data)
         except OSError as reason:
             raise self._unwritable(reason) from None
 

@@ -10,7 +10,7 @@ from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import EVERY, Store, open_store
 from ser_core.annotations.tables import kept_name
 from ser_core.audio import read_recording
-from ser_core.commands.arguments import Commands
+from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
 from ser_core.saved_analyses import data_folder
 
@@ -81,8 +81,3 @@ def recording_file(path: Path) -> RecordingFile:
     recording = read_recording(path, name)
     kept_place = place if place.isprintable() else None
     return RecordingFile(recording.sha256, name, recording.duration_s, recording.sample_rate_hz, kept_place)
-
-
-def printable(text: str) -> str:
-    """Return a text without what a terminal would take for a command."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

@@ -13,6 +13,7 @@ from ser_core.analysis_folder import folder_name
 from ser_core.checkpoint import model_names
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.pace import Pace
+from ser_core.whole_folder import atomic_write
 
 #: argparse has no public name for it.
 Commands = argparse._SubParsersAction
@@ -74,12 +75,22 @@ def fold_numbers(text: str, last: int) -> list[int]:
     return sorted({int(part) for part in text.split(",")})
 
 
+def say(text: str, to_stderr: bool = False) -> None:
+    """Print a line, and nothing in it that a terminal could take for a command or another line: names hold anything."""
+    print(printable(text), file=sys.stderr if to_stderr else sys.stdout, flush=to_stderr)
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 def print_figures(result: dict[str, Any]) -> None:
     """Print the UAR of each corpus and their mean."""
     for name, f in result["corpora"].items():
         low, high = f["interval"]
-        print(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
-    print(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
+        say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
+    say(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
 
 
 def write_json(result: dict[str, Any], file: Path) -> None:
@@ -90,12 +101,9 @@ def write_json(result: dict[str, Any], file: Path) -> None:
     SettingsRefused
         If the file cannot be written.
     """
-    half_written = file.with_name(f".{file.name}.part")
     try:
-        half_written.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        half_written.replace(file)
+        atomic_write(file, json.dumps(result, indent=2) + "\n")
     except OSError as reason:
-        half_written.unlink(missing_ok=True)
         raise SettingsRefused(f"{file} cannot be written ({reason.strerror}). Choose another file.") from None
 
 
@@ -116,22 +124,23 @@ def finish_each(
     int
         0, or 2 where a file was refused.
     """
-    stems = Counter(folder_name(Path(file).name) for file in files)
+    # A name of bytes that are no text could be neither printed nor written.
+    names = [Path(file).name.encode(errors="replace").decode() for file in files]
+    # Some file systems take A and a for one name.
+    stems = Counter(folder_name(name).casefold() for name in names)
     refused = 0
-    for file in files:
-        # A name of bytes that are no text could be neither printed nor written.
-        name = Path(file).name.encode(errors="replace").decode()
+    for file, name in zip(files, names, strict=True):
         try:
             result, sha256 = make(file, name)
             stem = folder_name(name)
-            folder = out / (stem if stems[stem] == 1 else f"{stem}-{sha256[:8]}")
+            folder = out / (stem if stems[stem.casefold()] == 1 else f"{stem}-{sha256[:8]}")
             said = save(result, folder)
         except SerError as refusal:
             refused += 1
             named = str(refusal).startswith(f"{name}:")
-            print(refusal if named else f"{name}: {refusal}", file=sys.stderr)
+            say(str(refusal) if named else f"{name}: {refusal}", to_stderr=True)
             continue
-        print(f"{name}: {said}, {folder}")
+        say(f"{name}: {said}, {folder}")
     return 2 if refused else 0
 
 
@@ -147,6 +156,6 @@ def printed_progress() -> Callable[[float, str], None]:
         printed = now
         left = pace.seconds_left(fraction)
         words = "" if left is None else f", about {left / 60:.0f} min left"
-        print(f"{100 * fraction:3.0f} %  {text}{words}", file=sys.stderr, flush=True)
+        say(f"{100 * fraction:3.0f} %  {text}{words}", to_stderr=True)
 
     return show

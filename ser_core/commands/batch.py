@@ -1,11 +1,10 @@
 """`batch`: thousands of recordings, by several processes or machines, into one table."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ser_core.batch.run import ENGINES, run_batch
-from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, whole_number
+from ser_core.commands.arguments import Commands, model_or_default, printed_progress, say, some_of, whole_number
 from ser_core.explanation import EXPLAINERS
 from ser_core.settings import AnalysisSettings
 
@@ -47,12 +46,12 @@ def _batch(asked: argparse.Namespace) -> int:
             progress=printed_progress(),
         )
     except KeyboardInterrupt:
-        print(f"Stopped. What is done is kept in {asked.out}; the same command goes on from there.", file=sys.stderr)
+        say(f"Stopped. What is done is kept in {asked.out}; the same command goes on from there.", to_stderr=True)
         return 130
-    print(
+    say(
         f"{counts.done} of {counts.recordings} recordings ({counts.files} files) are done, {counts.new} of them now, "
         f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of sound: {asked.out / 'results'}"
     )
     if counts.failed:
-        print(f"{counts.failed} failed; {asked.out / 'failures.csv'} says why.", file=sys.stderr)
+        say(f"{counts.failed} failed; {asked.out / 'failures.csv'} says why.", to_stderr=True)
     return 2 if counts.failed else 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ser_core.commands.arguments import Commands, corpus_at, folders_of, printed_progress, write_json
+from ser_core.commands.arguments import Commands, corpus_at, folders_of, printed_progress, say, write_json
 from ser_core.experiments import COMPARISON, write_result
 from ser_core.experiments.model_comparison import SPLITS, compare_models
 from ser_core.experiments.results_page import write_results_page
@@ -39,14 +39,14 @@ def _compare(asked: argparse.Namespace) -> int:
     every = asked.models == ["all"]
     result = compare_models(None if every else asked.models, asked.split, folders_of(asked.corpus), printed_progress())
     for name, model in result["models"].items():
-        print(_line(name, model))
-    print(f"{result['recordings']} recordings of {result['speakers']} speakers; split: {result['split']}.")
+        say(_line(name, model))
+    say(f"{result['recordings']} recordings of {result['speakers']} speakers; split: {result['split']}.")
     for reason in result["left_out"].values():
-        print(f"Left out: {reason}")
+        say(f"Left out: {reason}")
     if asked.json:
         write_json(result, asked.json)
     if every:
-        print(f"Written: {write_result(COMPARISON, result)} and {write_results_page()}.")
+        say(f"Written: {write_result(COMPARISON, result)} and {write_results_page()}.")
     return 0
 
 

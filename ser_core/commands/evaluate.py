@@ -10,6 +10,7 @@ from ser_core.commands.arguments import (
     model_or_default,
     print_figures,
     printed_progress,
+    say,
     write_json,
 )
 from ser_core.learning.model_evaluation import evaluate_model
@@ -31,8 +32,8 @@ def _evaluate(asked: argparse.Namespace) -> int:
     )
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():
-        print(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
-    print(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
+        say(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
+    say(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
     if asked.json:
         write_json(result, asked.json)
     return 0

@@ -3,7 +3,7 @@
 import argparse
 
 from ser_core.checkpoint import find_model
-from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress
+from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
 from ser_core.experiments.relevance_by_band import relevance_by_band
@@ -43,5 +43,5 @@ def _experiment(asked: argparse.Namespace) -> int:
         result = robustness(asked.model, corpora, printed_progress())
     else:
         result = branch_maps(asked.model, corpora, printed_progress())
-    print(f"Written: {write_result(name, result)} and {write_results_page()}.")
+    say(f"Written: {write_result(name, result)} and {write_results_page()}.")
     return 0

@@ -14,6 +14,7 @@ from ser_core.commands.arguments import (
     folders_of,
     print_figures,
     printed_progress,
+    say,
     whole_number,
 )
 from ser_core.emotions import EMOTION_SETS
@@ -77,7 +78,7 @@ def _train(asked: argparse.Namespace) -> int:
     if card:  # of several processes only the first has it
         tested = card.get("cross_validation", card["test_figures"])
         print_figures(tested)
-        print(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
+        say(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
     return 0
 
 

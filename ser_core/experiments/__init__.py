@@ -1,12 +1,12 @@
 """The paper's experiments, each a function that returns its figures; `write_result` keeps them beside the models."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ser_core.checkpoint import MODELS
 from ser_core.errors import SettingsRefused, WriteRefused
+from ser_core.whole_folder import atomic_write, read_regular
 
 #: The names that the command line uses, and what each measures.
 EXPERIMENTS = {
@@ -16,6 +16,7 @@ EXPERIMENTS = {
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
 }
 FOLDER = "experiments"
+LARGEST_BYTES = 50_000_000
 #: What the figures of all models beside each other are kept under, which `compare` writes.
 COMPARISON = "models"
 
@@ -32,19 +33,14 @@ def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Pa
     try:
         return write_text_whole(models / FOLDER / f"{name}.json", text)
     except WriteRefused as refusal:
-        raise WriteRefused(f"{refusal} What was found:\n{text}") from None
+        raise WriteRefused(f"{refusal} What was found: {json.dumps(result)}") from None
 
 
 def write_text_whole(file: Path, text: str) -> Path:
     """Write a file of results, whole or not at all, and return it."""
-    half_written = file.with_suffix(".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        half_written.write_text(text, encoding="utf-8")
-        half_written.replace(file)
+        atomic_write(file, text)
     except OSError as reason:
-        with suppress(OSError):
-            half_written.unlink(missing_ok=True)
         raise WriteRefused(f"{file} cannot be written ({reason.strerror}). Make room there.") from None
     return file
 
@@ -58,9 +54,9 @@ def read_result(name: str, models: Path = MODELS) -> dict[str, Any] | None:
         If they are damaged.
     """
     file = models / FOLDER / f"{name}.json"
-    if not file.is_file():
-        return None
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(read_regular(file, LARGEST_BYTES))
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, RecursionError):
         raise SettingsRefused(f"{file.name} is damaged. Run the experiment again.") from None

@@ -1,8 +1,8 @@
 """Labelled recordings as a network learns from them: log-mel spectrograms, segments and classes."""
 
 import hashlib
+import io
 import json
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,8 +17,11 @@ from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
 from ser_core.settings import FrontEnd
 from ser_core.spectrogram import spectrogram_of
+from ser_core.whole_folder import atomic_file, read_regular
 
 Progress = Callable[[float, str], None]
+
+LARGEST_CACHED_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +95,9 @@ def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, 
     sha256 = hashlib.sha256(data).hexdigest()
     settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
     kept = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
-    with suppress(OSError, ValueError, EOFError):  # not there, or cut short by a machine that went down
-        return sha256, np.load(kept)
+    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
+        return sha256, np.load(io.BytesIO(read_regular(kept, LARGEST_CACHED_BYTES)))
     log_mel = spectrogram_of(read_recording(data, path.name), front_end.spectrogram).log_mel.astype(np.float16)
-    half_written = kept.with_suffix(f".{uuid.uuid4().hex}.part")
-    with half_written.open("wb") as file:
+    with atomic_file(kept) as half_written, half_written.open("wb") as file:
         np.save(file, log_mel)
-    half_written.replace(kept)
     return sha256, log_mel

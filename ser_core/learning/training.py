@@ -20,6 +20,7 @@ from ser_core.learning.processes import processes
 from ser_core.learning.training_run import Run
 from ser_core.learning.training_settings import TrainingSettings
 from ser_core.scores import mean_probabilities
+from ser_core.whole_folder import atomic_write
 
 
 def train_network(
@@ -92,7 +93,7 @@ def train_network(
         run.keep_if_best(history)
         if fabric.is_global_zero:
             run.save(state_file, identity, history)
-            _write_whole(state_file.with_suffix(".json"), json.dumps(history, indent=1))
+            atomic_write(state_file.with_suffix(".json"), json.dumps(history, indent=1))
     network.load_state_dict(fabric.broadcast(run.best))
     return fabric.broadcast(history)
 
@@ -100,9 +101,3 @@ def train_network(
 def _targets(labels: Tensor, classes: int) -> Tensor:
     """Return target distributions (n, classes); those of labels that are -1 are all zero."""
     return F.one_hot(labels.clamp_min(0), classes) * (labels >= 0)[:, None].float()
-
-
-def _write_whole(file: Path, text: str) -> None:
-    half_written = file.with_suffix(".part")
-    half_written.write_text(text, encoding="utf-8")
-    half_written.replace(file)

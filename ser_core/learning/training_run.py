@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import augment, mixup
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.whole_folder import atomic_file
 
 
 class _Learner(nn.Module):
@@ -108,14 +109,12 @@ class Run:
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{k}": v for k, v in moments.items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        half_written = file.with_suffix(".part")
         words = {"identity": json.dumps(identity, sort_keys=True), "history": json.dumps(history)}
-        try:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
-        except SafetensorError as reason:
-            raise OSError(errno.EIO, str(reason), str(half_written)) from None
-        half_written.replace(file)
+        with atomic_file(file) as half_written:
+            try:
+                save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
+            except SafetensorError as reason:
+                raise OSError(errno.EIO, str(reason), str(file)) from None
 
     def restore(self, file: Path, identity: dict[str, Any]) -> list[dict[str, Any]]:
         try:
