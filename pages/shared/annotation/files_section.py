@@ -102,6 +102,7 @@ def _import(place: Place) -> None:
     )
     if st.button("Import, all or none", type="primary", disabled=not given, icon=":material/input:"):
         files = [(printable(file.name), file.getvalue()) for file in given]
+        session.forget_uploads(file.file_id for file in given)
         turn = session.choice("import_turn")
         st.session_state[f"importing {place.project}"] = cached.jobs().submit(
             session.owner(),
