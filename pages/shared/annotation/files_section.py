@@ -55,7 +55,7 @@ def _export(place: Place) -> None:
     name, content, media_type = _to_take_away(written, folder_name(place.project_name), kind)
     take, anew = st.columns([3, 1])
     take.download_button(
-        f"{counted(len(written.files), 'file')}: {printable(name)}",
+        f"{counted(len(written.files), 'file')}: {in_markdown(name)}",
         content,
         name,
         media_type,

@@ -44,7 +44,7 @@ def show(place: Place) -> None:
         disabled=current is None,
         icon=":material/add:",
         width="stretch",
-        help=None if current is None else printable(current.name),
+        help=None if current is None else in_markdown(current.name),
     ):
         add_current(place)
     _progress(place)
