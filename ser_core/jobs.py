@@ -167,7 +167,7 @@ class Jobs:
                 del self._jobs[job.owner, job.key]
 
     def withdraw(self, owner: str, kinds: Collection[Hashable], *, running: bool = False) -> None:
-        """Drop an owner's waiting jobs of these kinds, which are the first parts of keys; on request running ones too."""
+        """Drop an owner's waiting jobs of these kinds, the first parts of keys; on request running ones too."""
         states = ("waiting", "running") if running else ("waiting",)
         with self._changed:
             for job in [job for (whose, _), job in self._jobs.items() if whose == owner and job.state in states]:

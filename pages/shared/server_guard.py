@@ -333,4 +333,4 @@ def require_stores(started_runtime: runtime.Runtime) -> None:
         if not isinstance(found, expected):
             refusal = f"Streamlit made a {type(found).__name__} where the guard needs a {expected.__name__}."
             log.critical(refusal)
-            raise SerError(f"{refusal} Nothing is served. Install the version of Streamlit that requirements.txt names.")
+            raise SerError(f"{refusal} Nothing is served. Install the Streamlit that requirements.txt names.")

@@ -177,7 +177,7 @@ def choose(name: str, value: Any) -> None:
 def begin_run() -> None:
     """Note which widgets of choices the last run of the page drew; every run begins with this.
 
-    The widgets of another page have forgotten the files that they took, which Streamlit would hold until the visit ends.
+    The widgets of another page have forgotten their files, which Streamlit would hold until the visit ends.
     """
     context = get_script_run_ctx()
     if st.session_state.get("page") != context.page_script_hash:
