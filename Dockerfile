@@ -16,8 +16,10 @@ COPY models models
 COPY docs/law.md docs/law.md
 RUN python -m compileall -q ser_core pages
 
-# Two arenas of the allocator for all threads: a fifth less memory when many visits have been.
+# Two arenas of the allocator for all threads: a fifth less memory when many visits have been. Without a name of its own
+# Streamlit asks a service on the internet for its address when it starts.
 ENV SER_DATA=/data HOME=/data MALLOC_ARENA_MAX=2 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
+ENV STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 USER hear
 VOLUME /data
 EXPOSE 8501

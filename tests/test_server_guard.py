@@ -320,6 +320,10 @@ def test_the_server_looks_up_no_name_and_asks_no_service_whoever_comes(tmp_path,
 # Sounds
 
 
+def sound_of(page):
+    return page.locator("[data-testid=stAudio]").first
+
+
 @pytest.mark.browser
 def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tmp_path):
     needs_browser(model=False)
@@ -332,18 +336,16 @@ def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tm
             page.goto(app)
             page.get_by_role("tab", name="Upload").click()
             page.locator("input[type=file]").set_input_files(tmp_path / "speech.wav")
-            page.locator("[data-testid=stAudio]").first.wait_for()
-            sounds.append(
-                page.locator("[data-testid=stAudio]").first.evaluate("audio => audio.currentSrc || audio.src")
-            )
+            sound_of(page).wait_for()
+            sounds.append(sound_of(page).evaluate("audio => audio.currentSrc || audio.src"))
         mine, other = (urlsplit(url).path for url in sounds)
         assert mine != other
         for path in (mine, other):
             status, headers, content = answer(app, path, Range="bytes=44-99")
             assert (status, len(content)) == (206, 56)
             assert headers["content-range"].startswith("bytes 44-99/")
-        moved = "async audio => { audio.currentTime = 1; await new Promise(r => audio.onseeked = r); return audio.currentTime }"
-        assert pages[0].locator("[data-testid=stAudio]").first.evaluate(moved) == 1
+        moved = "async a => { a.currentTime = 1; await new Promise(done => (a.onseeked = done)); return a.currentTime }"
+        assert sound_of(pages[0]).evaluate(moved) == 1
         pages[0].context.close()
         until(lambda: answer(app, mine)[0] == 404)
         assert answer(app, other)[0] == 200
