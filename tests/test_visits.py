@@ -5,6 +5,7 @@ import hashlib
 import threading
 import urllib.error
 import urllib.request
+import uuid
 import weakref
 
 import pytest
@@ -61,19 +62,19 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     assert owner not in visits._connections
 
 
-def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_on(connected):
-    connect, done, exporting = connected
-    owner, connection = connect()
-    cached.jobs().cancel(exporting)
-    end = threading.Event()
+def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_on(monkeypatch):
+    monkeypatch.setattr(threading, "Timer", Waits)
+    owner, began, end = f"visit {uuid.uuid4()}", threading.Event(), threading.Event()
 
-    def waits_for_its_end(_, cancelled):
+    def until_the_end(_, cancelled):
+        began.set()
         assert end.wait(PATIENCE_S)
         return cancelled()
 
-    running = cached.jobs().submit(owner, ("explain", 1), "Explaining", waits_for_its_end)
-    waiting = cached.jobs().submit(owner, ("judge", 1), "Judging", waits_for_its_end)
-    export = cached.jobs().submit(owner, ("export", 1), "Export", waits_for_its_end)
+    jobs = [cached.jobs().submit(owner, (kind, 1), kind, until_the_end) for kind in ("explain", "judge", "export")]
+    running, waiting, export = jobs
+    assert began.wait(PATIENCE_S)
+    visits._connections[owner] = connection = object()
     visits._broken(owner, connection)
     assert Waits.before.seconds < 60
     Waits.before.action()
@@ -81,7 +82,7 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     assert export.ended.wait(PATIENCE_S)
     assert waiting.state == "cancelled"
     assert (running.result, export.result) == (True, False)
-    assert cached.jobs().find(owner, "done") is done
+    assert [cached.jobs().find(owner, job.key) for job in jobs] == [None, None, export]
     Waits.newest.action()
 
 
