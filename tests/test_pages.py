@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, downloads, waiting
 from pages.shared.judgement_section import BADGES
-from pages.shared.names import in_markdown
+from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.audio import read_recording
 from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
@@ -601,6 +601,32 @@ def test_a_recording_of_a_cell_is_heard_and_leads_to_its_evidence_and_back(corpo
     assert (asked["emotion"], asked["against"]) == ("angry", "happy")
     app.switch_page("pages/6_Evaluate.py").run()
     assert f"**{len(cell.labels)} recordings**" in words(app)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "see http://evil.example/a",
+        "HTTPS://evil.example",
+        "www.evil.example",
+        "WWW.evil.example",
+        "(www.a.b)",
+        "ann@example.org",
+        "a_http://b.c",
+        "mailto:a@b.cd",
+        ":streamlit:",
+        "a->b",
+        "a--b",
+        "<-",
+        "speaker:1",
+    ],
+)
+def test_a_name_is_no_address_for_markdown_and_reads_the_same(name):
+    without_escapes = re.sub(r"\\(.)", r"\1", in_markdown(name))
+    assert without_escapes.replace(WORD_JOINER, "") == name
+    # As GitHub's Markdown finds addresses in texts, and Streamlit icons and arrows.
+    found = r"(?:https?://|www(?=\.))[-.\w]+|[-.\w+]+@[-\w]+(?:\.[-\w]+)+|:\w+:|->|<-|--"
+    assert not re.search(found, without_escapes, re.IGNORECASE)
 
 
 def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
