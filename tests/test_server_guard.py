@@ -64,8 +64,10 @@ def xsrf(address) -> dict[str, str]:
 
 
 @contextmanager
-def socket_of(address, **options):
-    with connect(address.replace("http", "ws") + "/_stcore/stream", subprotocols=["streamlit"], **options) as stream:
+def socket_of(address, again="", **options):
+    """Connect as a browser does, to a new session or to one that broke off."""
+    asks = ["streamlit", "token", again] if again else ["streamlit"]
+    with connect(address.replace("http", "ws") + "/_stcore/stream", subprotocols=asks, **options) as stream:
         yield stream
 
 
@@ -197,6 +199,18 @@ def test_the_memory_of_a_visit_that_went_is_free_though_nobody_comes_after_it(ap
             assert put(app, session_id, b"\1" * (60 * MIB)) == 204
         assert server.memory_info().rss > before + 150 * MIB
     until(lambda: server.memory_info().rss < before + 50 * MIB)
+
+
+def test_a_visit_that_comes_back_in_time_goes_on_and_one_that_is_late_begins_again(app):
+    with visit(app) as session_id:
+        pass
+    with socket_of(app, again=session_id, origin=app) as stream:
+        assert opened(stream) == session_id
+        time.sleep(AWAY_S + 0.5)  # what the broken connection began to count means nothing now
+        assert put(app, session_id) == 204
+    time.sleep(AWAY_S + 0.5)
+    with socket_of(app, again=session_id, origin=app) as stream:
+        assert opened(stream) != session_id
 
 
 def test_turning_to_another_page_frees_the_files_of_the_last(app):
