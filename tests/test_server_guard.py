@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 import pytest
 import soundfile
@@ -30,7 +31,7 @@ from websockets.sync.client import connect
 from pages.shared import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import ROOT, free_port, launch, needs_browser, running_app
+from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
 from tests.test_login import SECRETS
 
 MIB = 2**20
@@ -365,6 +366,24 @@ def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tm
         assert answer(app, other)[0] == 200
         browser.close()
     until(lambda: answer(app, other)[0] == 404)
+
+
+@pytest.mark.browser
+def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_path):
+    needs_browser()
+    soundfile.write(tmp_path / "speech.wav", voice_like(1.5, 16_000, seed=1), 16_000)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page()
+        page.set_default_timeout(4000 * PATIENCE_S)
+        page.goto(app)
+        upload(page, tmp_path / "speech.wav")
+        turn_to(page, "Explain")
+        with page.expect_download() as given:
+            page.get_by_role("button", name="Maps (npz)").click()
+        with np.load(given.value.path()) as maps:
+            assert "log_mel" in maps
+        browser.close()
 
 
 @pytest.fixture
