@@ -6,7 +6,7 @@ WORKDIR /app
 COPY requirements.lock requirements.txt ./
 RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
  && pip install --no-cache-dir torch==2.13.0 torchaudio==2.11.0 --index-url https://download.pytorch.org/whl/cpu
-COPY app.py LICENSE ./
+COPY app.py Recording.py LICENSE ./
 COPY .streamlit .streamlit
 COPY ser_core ser_core
 COPY pages pages
@@ -16,8 +16,10 @@ COPY models models
 COPY docs/law.md docs/law.md
 RUN python -m compileall -q ser_core pages
 
-# Two arenas of the allocator for all threads: a fifth less memory when many visits have been.
+# Two arenas of the allocator for all threads: a fifth less memory when many visits have been. Without a name of its own
+# Streamlit asks a service on the internet for its address when it starts.
 ENV SER_DATA=/data HOME=/data MALLOC_ARENA_MAX=2 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
+ENV STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 USER hear
 VOLUME /data
 EXPOSE 8501

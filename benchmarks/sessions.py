@@ -120,8 +120,7 @@ class Session:
     async def turn_to(self, link: str, title: str = "") -> float:
         """Click a page's link and return when; it has come when its heading stands there with content or a place."""
         began = time.monotonic()
-        name = "app" if link == "Recording" else link
-        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name).first.click()
+        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=link).first.click()
         await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
         await self.page.locator(CONTENT).first.wait_for()
         self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)

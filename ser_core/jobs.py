@@ -166,10 +166,11 @@ class Jobs:
             if self._jobs.get((job.owner, job.key)) is job:
                 del self._jobs[job.owner, job.key]
 
-    def withdraw(self, owner: str, kinds: Collection[Hashable]) -> None:
-        """Drop what an owner has waiting of some kinds, which are the first parts of keys; what runs goes on."""
+    def withdraw(self, owner: str, kinds: Collection[Hashable], *, running: bool = False) -> None:
+        """Drop an owner's waiting jobs of these kinds, the first parts of keys; on request running ones too."""
+        states = ("waiting", "running") if running else ("waiting",)
         with self._changed:
-            for job in [job for lane in self._lanes.values() for job in lane.get(owner, ())]:
+            for job in [job for (whose, _), job in self._jobs.items() if whose == owner and job.state in states]:
                 if isinstance(job.key, tuple) and job.key[0] in kinds:
                     self.drop(job)
 

@@ -7,6 +7,7 @@ import pytest
 
 from pages.shared.annotation import filling_section, teaching_section
 from pages.shared.annotation.place import Place
+from pages.shared.names import in_markdown
 from pages.shared.session import Held
 from ser_core.annotations.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
@@ -202,7 +203,7 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     button(app, "Prepare").click().run()
     app = finished(app)
     assert not app.exception
-    assert "16 files: Voices-textgrid.zip" in [one.label for one in app.get("download_button")]
+    assert f"16 files: {in_markdown('Voices-textgrid.zip')}" in [one.label for one in app.get("download_button")]
     assert "Not in Praat TextGrid" in words(app)
 
 

@@ -84,7 +84,7 @@ def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
 def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog):
-    app = AppTest.from_file("failing_page.py")
+    app = AppTest.from_file("failing_page.py", default_timeout=60)
     app.session_state["notice_read"] = True
     app.run()
     assert not app.exception

@@ -9,8 +9,13 @@ from tests.running_app import launch, needs_browser, running_app, turn_to, visit
 pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
-#: HTML, a picture and a link of Markdown, and the signs that end a string: in one name.
-NAME = "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)}.wav"
+#: HTML, a picture and a link of Markdown, the signs that end a string, and addresses: in one name.
+NAME = (
+    "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)} "
+    "https://evil.example www.evil.example me@evil.example :streamlit: a->b.wav"
+)
+#: What none of it may become.
+MADE_OF_IT = "img[src=x], img[src*='p.png'], img[alt*=Streamlit], a[href^=javascript], a[href*=evil]:not([href^='#'])"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,7 @@ def test_a_stored_script_is_text_for_the_next_visitor_until_the_recording_is_del
     author.get_by_role("tab", name="Upload").click()
     author.locator("input[type=file]").set_input_files({"name": NAME, "mimeType": "audio/wav", "buffer": content})
     author.locator(".verdict .word").wait_for()
+    assert author.locator(MADE_OF_IT).count() == 0
     author.get_by_role("button", name="Save", exact=True).click()
     author.get_by_text("Saved analyses (1)").wait_for()
     assert content[1000:1064] in b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
@@ -61,8 +67,10 @@ def test_a_stored_script_is_text_for_the_next_visitor_until_the_recording_is_del
     visitor.get_by_role("button", name="<img src=x onerror=alert(1)>").click()
     visitor.locator(".verdict .word").wait_for()
     expect(visitor.get_by_role("heading", name="<img src=x onerror=alert(1)>")).to_be_visible()
-    turn_to(visitor, "Listen")
-    assert visitor.locator("img[src=x], img[src*='p.png'], a[href^=javascript]").count() == 0
+    assert visitor.get_by_text("me@\u2060evil.example").count() > 0
+    for title in ("Explain", "Select", "Listen"):
+        turn_to(visitor, title)
+        assert visitor.locator(MADE_OF_IT).count() == 0
 
     visitor.get_by_role("button", name="Delete this recording").click()
     visitor.get_by_text("No recording yet").wait_for()

@@ -5,25 +5,28 @@ import hashlib
 import threading
 import urllib.error
 import urllib.request
+import uuid
 import weakref
 
 import pytest
 import soundfile
 from playwright.sync_api import sync_playwright
+from streamlit.runtime.memory_media_file_storage import _calculate_file_id
 
 from pages.shared import cached, visits
 from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 from tests.test_browser import LONGEST_WAIT_MS
 
 PATIENCE_S = 20
+HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
 
 
 class Waits:
     """A timer that goes off when the test says so."""
 
-    def __init__(self, seconds, action) -> None:
-        self.seconds, self.action = seconds, action
-        Waits.newest = self
+    def __init__(self, seconds, action, arguments=()) -> None:
+        self.seconds, self.action = seconds, lambda: action(*arguments)
+        Waits.before, Waits.newest = getattr(Waits, "newest", None), self
 
     def start(self) -> None:
         """Wait."""
@@ -57,6 +60,30 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
     assert running._cancelled.is_set()
     assert owner not in visits._connections
+
+
+def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_on(monkeypatch):
+    monkeypatch.setattr(threading, "Timer", Waits)
+    owner, began, end = f"visit {uuid.uuid4()}", threading.Event(), threading.Event()
+
+    def until_the_end(_, cancelled):
+        began.set()
+        assert end.wait(PATIENCE_S)
+        return cancelled()
+
+    jobs = [cached.jobs().submit(owner, (kind, 1), kind, until_the_end) for kind in ("explain", "judge", "export")]
+    running, waiting, export = jobs
+    assert began.wait(PATIENCE_S)
+    visits._connections[owner] = connection = object()
+    visits._broken(owner, connection)
+    assert Waits.before.seconds < 60
+    Waits.before.action()
+    end.set()
+    assert export.ended.wait(PATIENCE_S)
+    assert waiting.state == "cancelled"
+    assert (running.result, export.result) == (True, False)
+    assert [cached.jobs().find(owner, job.key) for job in jobs] == [None, None, export]
+    Waits.newest.action()
 
 
 def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
@@ -127,7 +154,7 @@ def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
 
 
 @pytest.mark.browser
-def test_addresses_of_sounds_follow_from_nothing_but_the_content(two_visits):
+def test_addresses_of_sounds_cannot_be_computed_from_what_is_in_them(two_visits):
     address, people = two_visits
     page, fetched, source = people["Ann"]
     turn_to(page, "Listen")
@@ -135,11 +162,13 @@ def test_addresses_of_sounds_follow_from_nothing_but_the_content(two_visits):
     with urllib.request.urlopen(sound) as answer:
         content = answer.read()
     assert len(sound.rsplit("/", 1)[1].removesuffix(".wav")) == 32
-    known = (b"secret of Ann.wav", hashlib.sha256(source).hexdigest().encode(), str(len(content)).encode())
-    for words in known:
-        for derived in (hashlib.sha256(words).hexdigest()[:32], hashlib.blake2b(words, digest_size=16).hexdigest()):
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(f"{address}/media/{derived}.wav")
+    sha256 = hashlib.sha256(content).hexdigest()
+    of_streamlit = [_calculate_file_id(content, "audio/wav", name) for name in (None, sha256)]
+    known = (b"secret of Ann.wav", hashlib.sha256(source).hexdigest().encode(), str(len(content)).encode(), content)
+    derived = [f(words, **size).hexdigest()[:32] for words in known for f, size in HASHES]
+    for name in (*of_streamlit, *derived):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/media/{name}.wav")
     for listing in ("/media/", "/media", "/_stcore/media"):
         with pytest.raises(urllib.error.HTTPError, match="40"):
             urllib.request.urlopen(f"{address}{listing}/..%2f")

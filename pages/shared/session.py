@@ -3,7 +3,7 @@
 import io
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,11 +135,16 @@ def let_go(sha256: str) -> None:
     """Hold a recording no more, nor any file that was given; the widgets that took them begin anew."""
     held().pop(sha256, None)
     st.session_state.get("words", {}).pop(sha256, None)
-    context = get_script_run_ctx()
-    for token in st.session_state.pop("taken", {}):
-        context.uploaded_file_mgr.remove_file(context.session_id, token.partition("-")[2])
+    forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
     st.session_state["given_anew"] = given_anew() + 1
     make_current(next(reversed(held()), None))
+
+
+def forget_uploads(file_ids: Iterable[str]) -> None:
+    """Free the memory of files that widgets took and will not show again."""
+    context = get_script_run_ctx()
+    for file_id in file_ids:
+        context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
 def given_anew() -> int:
@@ -172,7 +177,14 @@ def choose(name: str, value: Any) -> None:
 
 
 def begin_run() -> None:
-    """Note which widgets of choices the last run of the page drew; every run begins with this."""
+    """Note which widgets of choices the last run of the page drew; every run begins with this.
+
+    The widgets of another page have forgotten their files, which Streamlit would hold until the visit ends.
+    """
+    context = get_script_run_ctx()
+    if st.session_state.get("page") != context.page_script_hash:
+        st.session_state["page"] = context.page_script_hash
+        context.uploaded_file_mgr.remove_session_files(context.session_id)
     st.session_state["drawn_before"] = st.session_state.get("drawn", set())
     st.session_state["drawn"] = set()
 

@@ -1,10 +1,12 @@
 """The end of a visit: its work is cancelled and its results are forgotten, so that they do not fill the memory."""
 
 import threading
+from collections.abc import Callable
 
 import streamlit as st
 
 from pages.shared import cached, memory, session
+from pages.shared.server_guard import LEFT_AFTER_S
 
 #: A visit whose connection broke may come back for two minutes, and then Streamlit gives it all it held.
 COMES_BACK_S = 130
@@ -25,12 +27,20 @@ def _connected(owner: str) -> tuple[str, object]:
 
 
 def _broken(owner: str, connection: object) -> None:
-    def forget_unless_back() -> None:
-        if _connections.get(owner) is connection:
-            del _connections[owner]
-            cached.jobs().forget(owner)
-            memory.give_back()
+    def stop_work() -> None:
+        cached.jobs().withdraw(owner, cached.ABOUT_A_RECORDING, running=True)
 
-    timer = threading.Timer(COMES_BACK_S, forget_unless_back)
-    timer.daemon = True
-    timer.start()
+    def forget() -> None:
+        del _connections[owner]
+        cached.jobs().forget(owner)
+        memory.give_back()
+
+    def unless_back(do: Callable[[], None]) -> None:
+        if _connections.get(owner) is connection:
+            do()
+
+    # What explains a recording is soon computed again, and others wait for it; what adds or exports goes on for longer.
+    for wait_s, do in ((LEFT_AFTER_S, stop_work), (COMES_BACK_S, forget)):
+        timer = threading.Timer(wait_s, unless_back, (do,))
+        timer.daemon = True
+        timer.start()

@@ -55,7 +55,7 @@ def _export(place: Place) -> None:
     name, content, media_type = _to_take_away(written, folder_name(place.project_name), kind)
     take, anew = st.columns([3, 1])
     take.download_button(
-        f"{counted(len(written.files), 'file')}: {printable(name)}",
+        f"{counted(len(written.files), 'file')}: {in_markdown(name)}",
         content,
         name,
         media_type,
@@ -102,6 +102,7 @@ def _import(place: Place) -> None:
     )
     if st.button("Import, all or none", type="primary", disabled=not given, icon=":material/input:"):
         files = [(printable(file.name), file.getvalue()) for file in given]
+        session.forget_uploads(file.file_id for file in given)
         turn = session.choice("import_turn")
         st.session_state[f"importing {place.project}"] = cached.jobs().submit(
             session.owner(),

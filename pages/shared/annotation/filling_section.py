@@ -36,6 +36,7 @@ def show(place: Place) -> None:
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
         _submit(place, [(file.getvalue(), file.name) for file in given])
+        session.forget_uploads(file.file_id for file in given)
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
     if held.button(
@@ -43,7 +44,7 @@ def show(place: Place) -> None:
         disabled=current is None,
         icon=":material/add:",
         width="stretch",
-        help=None if current is None else printable(current.name),
+        help=None if current is None else in_markdown(current.name),
     ):
         add_current(place)
     _progress(place)

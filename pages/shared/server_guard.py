@@ -1,0 +1,336 @@
+"""What the server answers, accepts and keeps for visits, from its start on and whichever page is opened first.
+
+Streamlit's own server answers to any name, takes files from anybody who is connected, and frees what a visit held when
+the next one comes. `app.py` puts this between the network and Streamlit.
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+from streamlit import cli_util, config, net_util, runtime
+from streamlit.runtime import memory_media_file_storage, memory_session_storage, memory_uploaded_file_manager
+from streamlit.runtime.media_file_storage import MediaFileKind, MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import (
+    MemoryFile,
+    MemoryMediaFileStorage,
+    _calculate_file_id,
+    get_extension_for_mimetype,
+)
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.session_manager import SessionInfo, SessionStorage
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+from streamlit.web.server import server_util
+
+from ser_core.errors import SerError
+
+#: What the uploads of one visit, and those of all visits together, may hold in memory.
+MOST_OF_ONE_VISIT_BYTES = 500 * 2**20
+MOST_OF_ALL_BYTES = 2**30
+
+#: An upload of which nothing comes for so long is broken off: until then it takes up room.
+UPLOAD_STALLS_AFTER_S = 60.0
+
+#: A visit without a connection for so long has left: its sounds are served no more, unless it comes back.
+LEFT_AFTER_S = 15.0
+
+#: How long a file is there that no page shows: one made for a download, which the browser fetches at once.
+DOWNLOAD_S = 60.0
+
+#: How many visits whose connection broke may come back.
+MOST_WHO_COME_BACK = 128
+
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+OWN_NAMES = {"localhost", "127.0.0.1", "::1"}
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?", re.IGNORECASE)
+CLOSED = re.compile(r"/_stcore/(metrics|agent)(/|$)")
+UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
+
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A request that is answered with nothing but a status and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class Guard:
+    """Middleware around all of Streamlit: refuses what is not for this server, and sends headers with every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        try:
+            require_own_host_and_origin(HTTPConnection(scope))
+            if CLOSED.search(scope["path"]):
+                raise Refused(404, "Not found.")
+            if scope["type"] == "http" and scope["method"] == "PUT" and (upload := UPLOAD.search(scope["path"])):
+                await self._take_upload(upload[1], scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
+        except Refused as refusal:
+            answer = PlainTextResponse(refusal.sentence, refusal.status)
+            if scope["type"] == "websocket":
+                answer = WebSocketClose(1008, refusal.sentence)
+            await answer(scope, receive, send_with_headers)
+
+    async def _take_upload(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if not shows_uploader(session_id):
+            raise Refused(403, "The page that is open takes no files. Open one that does, and choose the file there.")
+        length = HTTPConnection(scope).headers.get("content-length", "")
+        if not length.isdecimal():
+            raise Refused(411, "An upload has to say its length.")
+
+        async def receive_in_time() -> Message:
+            try:
+                async with asyncio.timeout(UPLOAD_STALLS_AFTER_S):
+                    return await receive()
+            except TimeoutError:
+                raise Refused(408, "The upload stopped coming. Try again.") from None
+
+        with runtime.get_instance().uploaded_file_mgr.room_for(session_id, int(length)):
+            await self._app(scope, receive_in_time, send)
+
+
+def require_own_host_and_origin(request: HTTPConnection) -> None:
+    """Refuse requests for a name that is not this server's, and those that another site's page makes.
+
+    Any site may give its own name this machine's address, and then reads what a server says that answers to it.
+    """
+    hosts, origins = request.headers.getlist("host"), request.headers.getlist("origin")
+    if len(hosts) != 1 or not is_own_name(hosts[0], request.scope.get("server")):
+        raise Refused(
+            421,
+            "This server does not go by that name. Whoever runs it names it in STREAMLIT_BROWSER_SERVER_ADDRESS.",
+        )
+    # Exactly the same: of all others Streamlit asks an address service on the internet.
+    if any(urlsplit(origin).netloc != hosts[0] for origin in origins):
+        raise Refused(403, "This server answers its own pages only.")
+
+
+def is_own_name(host: str, bound_to: tuple[str, int | None] | None = None) -> bool:
+    """Whether a Host header names this server: itself, the address the connection came to, or its public name."""
+    if HOST.fullmatch(host) is None:
+        return False
+    with suppress(ValueError):
+        name = urlsplit(f"//{host}").hostname.rstrip(".")
+        public = [config.get_option("browser.serverAddress"), *config.get_option("server.allowedHosts")]
+        own = OWN_NAMES | {each.lower().rstrip(".") for each in public}
+        return name in own or (bound_to is not None and name == bound_to[0].removeprefix("::ffff:"))
+    return False
+
+
+def shows_uploader(session_id: str) -> bool:
+    """Whether a visit is connected, and its page shows a widget that takes files: never so before a login."""
+    connected = runtime.get_instance()._session_mgr.get_active_session_info(session_id)
+    if connected is None:
+        return False
+    state = connected.session.session_state
+    widgets = state._new_widget_state
+    shown = set(widgets.states) | set(state._old_state)
+    return any(
+        metadata.value_type == "file_uploader_state_value" and name in shown
+        for name, metadata in list(widgets.widget_metadata.items())
+    )
+
+
+class VisitUploads(MemoryUploadedFileManager):
+    """Uploaded files, of which one visit and all visits together may hold so much and no more."""
+
+    def __init__(self, upload_endpoint: str) -> None:
+        super().__init__(upload_endpoint)
+        self._coming_bytes: Counter[str] = Counter()
+
+    @contextmanager
+    def room_for(self, session_id: str, size_bytes: int) -> Iterator[None]:
+        """Hold room for an upload while it comes."""
+        with self._lock:
+            held = sum(len(file.data) for file in self.file_storage.get(session_id, {}).values())
+            if held + self._coming_bytes[session_id] + size_bytes > MOST_OF_ONE_VISIT_BYTES:
+                most = MOST_OF_ONE_VISIT_BYTES // 2**20
+                raise Refused(413, f"The files of one visit may hold {most} MB. Remove one, or load the page again.")
+            if self._total_bytes + self._coming_bytes.total() + size_bytes > MOST_OF_ALL_BYTES:
+                raise Refused(503, "The files of all visitors fill this server. Try again in a few minutes.")
+            self._coming_bytes[session_id] += size_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming_bytes[session_id] -= size_bytes
+                self._coming_bytes += Counter()  # forgets those at zero
+
+    def add_file(self, session_id: str, file: UploadedFileRec) -> None:
+        """Keep a file for which there is room, unless its visit ended while it came."""
+        if not self._coming_bytes[session_id]:
+            raise Refused(403, "No room was held for this file.")
+        if runtime.get_instance()._session_mgr.get_session_info(session_id) is not None:
+            super().add_file(session_id, file)
+
+
+class VisitMedia(MemoryMediaFileStorage):
+    """Sounds and downloads under addresses that nobody can compute, each for the visit it was made for.
+
+    Streamlit's own addresses follow from the content: they tell whoever has the same file that it is open here.
+    """
+
+    def __init__(self, media_endpoint: str) -> None:
+        super().__init__(media_endpoint)
+        self._secret = secrets.token_bytes(32)
+        self._visits: dict[str, str | None] = {}
+
+    def load_and_get_id(
+        self, path_or_data: str | bytes, mimetype: str, kind: MediaFileKind, filename: str | None = None
+    ) -> str:
+        content = path_or_data if isinstance(path_or_data, bytes) else self._read_file(path_or_data)
+        context = get_script_run_ctx()
+        if context is None:
+            file_id = secrets.token_hex(16)
+            runtime.get_instance()._get_async_objs().eventloop.call_soon_threadsafe(
+                lambda: asyncio.get_running_loop().call_later(DOWNLOAD_S, self.delete_file, file_id)
+            )
+        else:
+            identity = f"{context.session_id} {_calculate_file_id(content, mimetype, filename)}"
+            file_id = hashlib.blake2b(identity.encode(), key=self._secret, digest_size=16).hexdigest()
+        self._visits[file_id] = context and context.session_id
+        self._files_by_id.setdefault(file_id, MemoryFile(content, mimetype, kind, filename))
+        return file_id
+
+    def get_file(self, filename: str) -> MemoryFile:
+        """Return a file to whoever asks for its address, as long as its visit goes on."""
+        visit = self._visits.get(filename.partition(".")[0])
+        if visit is not None and not goes_on(visit):
+            raise MediaFileStorageError("The visit has ended.")
+        return super().get_file(filename)
+
+    def get_url(self, file_id: str) -> str:
+        return f"{self._media_endpoint}/{file_id}{get_extension_for_mimetype(self._files_by_id[file_id].mimetype)}"
+
+    def delete_file(self, file_id: str) -> None:
+        super().delete_file(file_id)
+        self._visits.pop(file_id, None)
+
+    def forget(self, session_id: str) -> None:
+        """Delete all files of a visit."""
+        for file_id, visit in list(self._visits.items()):
+            if visit == session_id:
+                self.delete_file(file_id)
+
+
+def goes_on(session_id: str) -> bool:
+    """Whether a visit is connected, or was a moment ago."""
+    sessions = runtime.get_instance()._session_mgr
+    return sessions.is_active_session(session_id) or sessions._session_storage.away_s(session_id) < LEFT_AFTER_S
+
+
+class VisitSessions(SessionStorage):
+    """Visits whose connection broke. Each ends when its time is over, and not when somebody else comes.
+
+    Parameters
+    ----------
+    ttl_seconds : int
+        How long a visit may stay away and come back; `server.disconnectedSessionTTL` sets it.
+    """
+
+    def __init__(self, ttl_seconds: int) -> None:
+        self._comes_back_s = ttl_seconds
+        self._away: dict[str, tuple[float, SessionInfo]] = {}
+
+    def get(self, session_id: str) -> SessionInfo | None:
+        return self._away[session_id][1] if session_id in self._away else None
+
+    def save(self, session_info: SessionInfo) -> None:
+        session_id, since = session_info.session.id, monotonic()
+        self._away[session_id] = since, session_info
+        asyncio.get_running_loop().call_later(self._comes_back_s, self._end_unless_back, session_id, since)
+        if len(self._away) > MOST_WHO_COME_BACK:
+            self._end(next(iter(self._away)))
+
+    def delete(self, session_id: str) -> None:
+        del self._away[session_id]
+
+    def list(self) -> list[SessionInfo]:
+        return [info for _, info in self._away.values()]
+
+    def away_s(self, session_id: str) -> float:
+        """Return how long a visit has been without a connection; infinitely long where it is over."""
+        return monotonic() - self._away[session_id][0] if session_id in self._away else float("inf")
+
+    def _end_unless_back(self, session_id: str, since: float) -> None:
+        if session_id in self._away and self._away[session_id][0] == since:
+            self._end(session_id)
+
+    def _end(self, session_id: str) -> None:
+        _, info = self._away.pop(session_id)
+        info.session.shutdown()
+        runtime.get_instance().media_file_mgr._storage.forget(session_id)
+
+
+def install() -> None:
+    """Put the stores above in the place of Streamlit's, which it makes when the app starts."""
+    memory_uploaded_file_manager.MemoryUploadedFileManager = VisitUploads
+    memory_media_file_storage.MemoryMediaFileStorage = VisitMedia
+    memory_session_storage.MemorySessionStorage = VisitSessions
+    net_util.get_external_ip = lambda: None
+
+
+@asynccontextmanager
+async def started(app: Any) -> AsyncIterator[None]:
+    """Go on with the start only where the stores are ours; then open a browser, as `streamlit run` does of scripts."""
+    require_stores(app._runtime)
+    if not config.get_option("server.headless"):
+        address = server_util.get_url(config.get_option("browser.serverAddress"))
+        asyncio.get_running_loop().call_soon(cli_util.open_browser, address)
+    yield
+
+
+def require_stores(started_runtime: runtime.Runtime) -> None:
+    """Refuse to serve where Streamlit has made stores of its own.
+
+    Raises
+    ------
+    SerError
+        With what is not guarded: this version of Streamlit makes it otherwise.
+    """
+    sessions = started_runtime._session_mgr
+    stores = {
+        VisitUploads: started_runtime.uploaded_file_mgr,
+        VisitMedia: started_runtime.media_file_mgr._storage,
+        VisitSessions: sessions._session_storage,
+    }
+    for expected, found in stores.items():
+        if not isinstance(found, expected):
+            refusal = f"Streamlit made a {type(found).__name__} where the guard needs a {expected.__name__}."
+            log.critical(refusal)
+            raise SerError(f"{refusal} Nothing is served. Install the Streamlit that requirements.txt names.")
