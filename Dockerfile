@@ -6,7 +6,7 @@ WORKDIR /app
 COPY requirements.lock requirements.txt ./
 RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
  && pip install --no-cache-dir torch==2.13.0 torchaudio==2.11.0 --index-url https://download.pytorch.org/whl/cpu
-COPY app.py Recording.py LICENSE ./
+COPY app.py LICENSE ./
 COPY .streamlit .streamlit
 COPY ser_core ser_core
 COPY pages pages

@@ -1,9 +1,14 @@
-"""What `streamlit run app.py` serves: the page `Recording.py` and those in `pages/`, behind the guard."""
+"""The app: the server that `streamlit run app.py` starts, behind its guard, and the first page."""
 
-import streamlit as st
-from starlette.middleware import Middleware
+if __name__ == "__main__":  # as Streamlit runs a page
+    from pages.shared import recording_page
 
-from pages.shared import server_guard
+    recording_page.show()
+else:  # as the server is imported, before anybody visits it and without what the page needs
+    import streamlit as st
+    from starlette.middleware import Middleware
 
-server_guard.install()
-app = st.App("Recording.py", middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.started)
+    from pages.shared import server_guard
+
+    server_guard.install()
+    app = st.App(__file__, middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.started)

@@ -54,11 +54,11 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
 ):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
-    other = with_recording("Recording.py", make_voice(1.5, 16_000, seed=9))
+    other = with_recording("app.py", make_voice(1.5, 16_000, seed=9))
     button_of(other, "Save").click().run()
     (others,) = (tmp_path / "analyses").iterdir()
 
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload(NAME, wav(voice), "audio/wav").run()
     app = finished(app)
     source = app.file_uploader[0].value.getvalue()
@@ -109,7 +109,7 @@ def test_marks_stay_where_that_is_not_wished_and_the_next_recording_is_turned_to
 ):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
-    app = opened("Recording.py")
+    app = opened("app.py")
     hold(app, make_voice(1.5, 16_000, seed=9))
     kept = app.session_state["held"]
     hold(app, voice)
@@ -128,7 +128,7 @@ def test_that_marks_go_too_is_wished_for_each_recording_anew(make_voice, tmp_pat
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     open_store(default_url(tmp_path)).close()
-    app = with_recording("Recording.py", make_voice(1.0, 16_000))
+    app = with_recording("app.py", make_voice(1.0, 16_000))
     other = read_recording(wav(make_voice(1.0, 16_000, seed=1)), "other.wav")
     app.session_state["held"] = {**app.session_state["held"], other.sha256: Held(other, b"")}
     app.run()
@@ -144,7 +144,7 @@ def test_what_cannot_be_deleted_is_said_and_the_recording_stays(voice, tmp_path,
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     (tmp_path / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
-    app = with_recording("Recording.py", voice)
+    app = with_recording("app.py", voice)
     next(one for one in app.checkbox if one.label == "Delete its marks too").check()
     button_of(app, "Delete this recording").click().run()
     assert not app.exception

@@ -56,7 +56,7 @@ def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not(
 
 def test_training_is_not_on_a_server_and_no_other_page_leads_to_it():
     assert "rm pages/5_Train.py" in instructions("RUN")
-    pages = [ROOT / "Recording.py", *(ROOT / "pages").rglob("*.py")]
+    pages = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
     assert not [page.name for page in pages if "pages/5_Train" in page.read_text(encoding="utf-8")]
 
 

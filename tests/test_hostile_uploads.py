@@ -29,7 +29,7 @@ NAMES = ("<b>x</b>.wav", "[a](javascript:alert(1)).wav", "../../x.wav", "a" * 30
 
 def test_ten_nasty_uploads_are_each_refused_in_one_sentence_and_a_good_one_is_held_after_them():
     files = named_audio()
-    app = opened("Recording.py")
+    app = opened("app.py")
     for place, nasty in enumerate(NASTY):
         app.file_uploader[0].upload(NAMES[place % len(NAMES)], files[nasty], "audio/wav").run()
         assert not app.exception
@@ -45,7 +45,7 @@ def test_ten_nasty_uploads_are_each_refused_in_one_sentence_and_a_good_one_is_he
 
 
 def test_a_bomb_is_taken_for_a_long_recording_and_never_held_as_samples():
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("bomb.flac", bomb(700, 8_000), "audio/flac").run()
     assert not app.exception
     assert app.session_state["long"].name == "bomb.flac"

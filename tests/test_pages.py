@@ -43,7 +43,7 @@ pytestmark = [
 ]
 
 PAGES = (
-    "Recording.py",
+    "app.py",
     "pages/1_Explain.py",
     "pages/2_Listen.py",
     "pages/3_Annotate.py",
@@ -63,8 +63,8 @@ def wav(samples, rate=16_000) -> bytes:
 
 def at(page: str) -> AppTest:
     """Return a page that was not run yet, as a first visit to its address finds it."""
-    app = AppTest.from_file("../Recording.py", default_timeout=LONGEST_WAIT_S)
-    return app if page == "Recording.py" else app.switch_page(page)
+    app = AppTest.from_file("../app.py", default_timeout=LONGEST_WAIT_S)
+    return app if page == "app.py" else app.switch_page(page)
 
 
 def opened(page: str) -> AppTest:
@@ -134,7 +134,7 @@ def test_the_first_visit_says_what_the_app_is_not_for_until_it_is_understood(pag
 
 
 def test_an_upload_leads_to_scores_of_every_emotion(voice):
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("voice.wav", wav(voice), "audio/wav").run()
     app = finished(app)
     assert not app.exception
@@ -154,7 +154,7 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
     ids=["words", "empty", "silent", "short"],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence_and_nothing_is_held(content, said):
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("speech.wav", content, "audio/wav").run()
     assert not app.exception
     assert [in_markdown(said) in error.value for error in app.error] == [True]
@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence_and_nothing_is_held(cont
 
 def test_noise_is_given_no_emotion():
     noise = 0.1 * np.random.default_rng(0).standard_normal(32_000)
-    app = with_recording("Recording.py", noise)
+    app = with_recording("app.py", noise)
     assert "no speech heard" in words(app)
 
 
@@ -267,7 +267,7 @@ def test_what_is_heard_best_held_against_itself_is_said_where_it_is_explained_an
 
 
 def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
-    app = at("Recording.py")
+    app = at("app.py")
     sounds = [read_recording(wav(make_voice(1.0, 16_000, seed)), "take.wav") for seed in range(3)]
     app.session_state["notice_read"] = True
     app.session_state["held"] = {one.sha256: Held(one, b"") for one in sounds}
@@ -457,7 +457,7 @@ def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_b
 
 
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):
-    app = with_recording("Recording.py", voice)
+    app = with_recording("app.py", voice)
     app.number_input(key="widget_seed").set_value(7).run()
     assert app.session_state["choices"]["seed"] == 7
     assert "--seed 7" in " ".join(code.value for code in app.code)
@@ -478,10 +478,10 @@ def test_an_emotion_against_another_is_asked_of_every_explainer(voice):
 
 def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
-    app = with_recording("Recording.py", voice)
+    app = with_recording("app.py", voice)
     next(button for button in app.button if button.label == "Save").click().run()
     assert len(list((tmp_path / "analyses").iterdir())) == 1
-    other = opened("Recording.py")
+    other = opened("app.py")
     next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
     other = finished(other)
     assert not other.exception
@@ -540,7 +540,7 @@ def test_a_saved_analysis_that_is_damaged_or_deleted_meanwhile_is_refused_in_a_s
 def test_results_of_one_visit_are_not_found_by_another(voice):
     from pages.shared import cached
 
-    first, second = with_recording("Recording.py", voice), with_recording("Recording.py", voice[:20_000])
+    first, second = with_recording("app.py", voice), with_recording("app.py", voice[:20_000])
     assert first.session_state["owner"] != second.session_state["owner"]
     keys = [key for owner, key in cached.jobs()._jobs if owner == first.session_state["owner"]]
     assert keys
@@ -1302,7 +1302,7 @@ def test_train_reads_no_corpus_before_its_tab_is_opened(small_corpus, monkeypatc
 def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):
     if not samples_here():
         pytest.skip("the samples were not fetched")
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("voice.wav", wav(voice), "audio/wav").run()
     app = finished(app)
     app.button(key=f"sample_{samples_here()[1].number}").click().run()
@@ -1312,7 +1312,7 @@ def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_
 
 
 def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("speech.wav", b"only words", "audio/wav").run()
     app.run()
     assert ["not audio" in error.value for error in app.error] == [True]
@@ -1349,7 +1349,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("Recording.py", "heard in the recording as a whole"),
+        ("app.py", "heard in the recording as a whole"),
         ("pages/2_Listen.py", "it has no feature map whose gradient could be taken"),
         ("pages/4_Select.py", "theirs hears a recording as a whole"),
     ],

@@ -475,9 +475,8 @@ def test_a_streamlit_that_makes_its_stores_otherwise_is_refused():
 
 
 def test_the_server_does_not_start_without_the_guard(tmp_path):
-    text = (ROOT / "app.py").read_text().replace("server_guard.install()\n", "").replace("Recording.py", "page.py")
+    text = (ROOT / "app.py").read_text().replace("    server_guard.install()\n", "")
     (tmp_path / "app.py").write_text(text)
-    (tmp_path / "page.py").write_text("")
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(free_port()), "--server.address", "127.0.0.1"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -35,7 +35,7 @@ def long_voice(make_voice, monkeypatch):
 
 def given(samples, name="interview.wav") -> AppTest:
     """Upload a recording on the first page and wait for what it shows."""
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload(name, wav(samples), "audio/wav").run()
     return finished(app)
 
@@ -72,7 +72,7 @@ def test_the_bytes_of_a_long_recording_are_shared_by_all_who_read_them():
 
 
 def test_the_uploader_says_what_becomes_of_a_long_recording(long_voice):
-    uploader = opened("Recording.py").file_uploader[0]
+    uploader = opened("app.py").file_uploader[0]
     assert "at most two hours" in uploader.label
     assert "More than ten minutes are shown as a timeline" in uploader.help
 
@@ -95,7 +95,7 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
     button(app, "in the player").click().run()
     assert "Timeline: interview" in str([link.proto.label for link in app.get("page_link")])
     jobs = len(all_jobs(app))
-    app.switch_page("Recording.py").run()
+    app.switch_page("app.py").run()
     assert [value.hour * 3600 + value.second for value in stretch_slider(app).value] == [2, 4]
     assert sum(job.key[0] == "timeline" for job in all_jobs(app)) == 1 <= jobs
     button(app, "Close").click().run()
@@ -106,7 +106,7 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
 
 
 def test_closing_stops_the_work_on_it(long_voice):
-    app = opened("Recording.py")
+    app = opened("app.py")
     # Another's work stands before it.
     release = threading.Event()
     other = cached.jobs().submit("another", "blocking", "Waiting", lambda progress, cancelled: release.wait(60))
@@ -144,7 +144,7 @@ def test_more_than_can_be_opened_at_once_is_said_and_cannot_be_pressed(long_voic
 def test_what_the_gate_finds_at_the_end_of_a_long_recording_is_said_and_can_be_closed(long_voice):
     samples = long_voice.copy()
     samples[-1] = np.nan
-    app = opened("Recording.py")
+    app = opened("app.py")
     app.file_uploader[0].upload("interview.wav", encoded(samples, subtype="FLOAT"), "audio/wav").run()
     app = finished(app)
     assert not app.exception

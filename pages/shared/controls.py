@@ -59,13 +59,13 @@ def sidebar() -> Chosen | None:
 def _recordings() -> None:
     held, long = session.held(), session.held_long()
     if long is not None:
-        st.page_link("Recording.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
+        st.page_link("app.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
     if not held and long is not None:
         st.info("Open a stretch of the timeline to see and hear its evidence.", icon=":material/hearing:")
         return
     if not held:
         st.info("No recording yet. Record, upload or press a sample on the first page.", icon=":material/mic:")
-        st.page_link("Recording.py", label="Choose a recording", icon=":material/arrow_back:")
+        st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
     current = session.current()
     labels = {sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in held.items()}

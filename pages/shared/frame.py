@@ -25,6 +25,8 @@ not what, and it cannot know what anybody feels.
 STYLE = """
 <style>
   .block-container { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 76rem; }
+  [data-testid="stSidebarNavItems"] li:first-child p { font-size: 0; }
+  [data-testid="stSidebarNavItems"] li:first-child p::after { content: "Recording"; font-size: 0.875rem; }
   h1 { font-weight: 650; letter-spacing: -0.02em; padding-bottom: 0.2rem; }
   .verdict { display: flex; align-items: baseline; gap: 0.8rem; flex-wrap: wrap; margin: 0.1rem 0 0.4rem; }
   .verdict .word { font-size: 2.3rem; font-weight: 700; line-height: 1.1; border-bottom: 0.28rem solid; }

@@ -1,4 +1,4 @@
-"""First page: choose a recording, and see what is heard in it."""
+"""First page: choose a recording, and see which emotion a model predicts for it."""
 
 import numpy as np
 import streamlit as st
@@ -119,16 +119,18 @@ def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
     listen.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:", width="stretch")
 
 
-frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
-if words := cached.broken_off():
-    st.info(words, icon=":material/power_off:")
-choose_recording()
-chosen = controls.sidebar()
-if (long := session.held_long()) is not None:
-    timeline_section.show(long)
-if chosen is not None:
-    st.subheader(in_markdown(chosen.recording.name), divider="gray")
-    show_sound(chosen.recording)
-    heard = waiting.results({"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)})
-    if "listen" in heard:
-        show_result(chosen, heard["listen"])
+def show() -> None:
+    """Show the page."""
+    frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
+    if words := cached.broken_off():
+        st.info(words, icon=":material/power_off:")
+    choose_recording()
+    chosen = controls.sidebar()
+    if (long := session.held_long()) is not None:
+        timeline_section.show(long)
+    if chosen is not None:
+        st.subheader(in_markdown(chosen.recording.name), divider="gray")
+        show_sound(chosen.recording)
+        heard = waiting.results({"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)})
+        if "listen" in heard:
+            show_result(chosen, heard["listen"])
