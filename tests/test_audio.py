@@ -278,10 +278,9 @@ def test_sample_rate_outside_the_limits_is_refused(voice, rate):
         read_recording(encoded(voice, rate), "voice.wav")
 
 
-@pytest.mark.parametrize("data", [video_without_sound(), b"\x89PNG\r\n\x1a\n" + bytes(500)], ids=["video", "picture"])
-def test_file_with_pictures_only_is_refused(data):
+def test_film_without_sound_is_refused():
     with pytest.raises(AudioRefused, match="film: the file holds no sound"):
-        read_recording(data, "film")
+        read_recording(video_without_sound(), "film")
 
 
 # --- what is warned of ---
