@@ -7,7 +7,6 @@ the library lacks one, the other still applies; elsewhere than on Linux only mem
 
 import ctypes
 import errno
-import mmap
 import os
 import resource
 import socket
@@ -24,7 +23,7 @@ LANDLOCK, SECCOMP = "landlock", "seccomp"
 _ALLOWED = (
     *("read", "readv", "write", "writev", "recvfrom", "sendto", "poll", "ppoll", "select", "pselect6", "lseek"),
     *("fstat", "close"),
-    *("brk", "munmap", "mremap", "madvise"),
+    *("brk", "mmap", "mprotect", "munmap", "mremap", "madvise"),  # with code too: cffi, of soundfile, writes callbacks
     *("futex", "set_robust_list", "rseq", "membarrier", "sched_yield", "sched_getaffinity", "getcpu"),
     *("getpid", "gettid", "getrusage", "sysinfo", "uname", "getrandom"),
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time"),
@@ -164,8 +163,6 @@ def _apply_seccomp(library: ctypes.CDLL) -> bool:
     whole = 2**32 - 1
     failed = [add(allow, name) for name in _ALLOWED]
     failed += [
-        add(allow, "mmap", 2, mmap.PROT_EXEC, 0),
-        add(allow, "mprotect", 2, mmap.PROT_EXEC, 0),
         add(allow, "clone", 0, _CLONE_THREAD, _CLONE_THREAD),
         add(fail | errno.ENOSYS, "clone3"),  # its flags cannot be seen; glibc then takes clone
         add(allow, "prctl", 0, whole, _PR_SET_NAME),

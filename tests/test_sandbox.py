@@ -8,7 +8,6 @@ import encodings.idna  # noqa: F401 - for `connect`
 import functools
 import importlib
 import json
-import mmap
 import os
 import resource
 import signal
@@ -71,18 +70,6 @@ def _socket_pair() -> None:
     socket.socketpair()
 
 
-def _map_code() -> None:
-    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-
-
-def _map_code_late() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    page = libc.mmap(None, 4096, 3, 0x22, -1, 0)
-    if libc.mprotect(ctypes.c_void_p(page), 4096, 7):
-        raise OSError(ctypes.get_errno(), "refused")
-
-
 FILES = {
     "read a file": lambda: SECRET.read_bytes(),
     "write a file": lambda: VICTIM.write_bytes(b"x"),
@@ -106,8 +93,6 @@ OTHERS = {
     "io_uring": lambda: _syscall(425, 8, ctypes.create_string_buffer(120)),
     "memory as a file": lambda: os.memfd_create("code"),
     "new namespaces": lambda: _syscall({"x86_64": 272}.get(os.uname().machine, 97), 0x10000000),
-    "map code": _map_code,
-    "make code of data": _map_code_late,
 }
 
 
