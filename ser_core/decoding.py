@@ -335,8 +335,11 @@ class _Checksum:
     def read(self) -> np.ndarray:
         """Return the next samples of shape (n, channels), float32."""
         block = self._reader.read(_BLOCK_FRAMES, "int32", always_2d=True)
-        whole = (block >> (32 - self._bits)).astype("<i4", copy=False)
-        self._md5.update(whole.view(np.uint8).reshape(-1, 4)[:, : (self._bits + 7) // 8].tobytes())
+        whole, count = block >> (32 - self._bits), (self._bits + 7) // 8
+        if count == 2:  # as nearly all, and 20 times as fast
+            self._md5.update(whole.astype("<i2"))
+        else:
+            self._md5.update(whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :count].tobytes())
         return block.astype(np.float32) * np.float32(2**-31)
 
     def matches(self) -> bool:
