@@ -29,6 +29,7 @@ CONTAINERS = {
     "flac": rb"fLaC",
     "ogg": rb"OggS\0",
     "mp3": rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]",  # layer III of MPEG 1, 2 and 2.5
+    "aac": rb"\xff[\xf0\xf1\xf8\xf9]",
     "mov": rb"....ftyp",
     "matroska": rb"\x1aE\xdf\xa3.{1,40}\x42\x82\x84webm",
 }
@@ -118,7 +119,7 @@ def _container(file: BinaryIO) -> tuple[str, int]:
         start += 10 + size + (10 if head[5] & 0x10 else 0)
         head = _bytes_at(file, start)
     for container, pattern in CONTAINERS.items():
-        if re.match(pattern, head, re.DOTALL) and (not start or container in ("flac", "mp3")):
+        if re.match(pattern, head, re.DOTALL) and (not start or container in ("flac", "mp3", "aac")):
             return container, start
     return "", 0
 

@@ -13,6 +13,7 @@ from ser_core.analysis_folder import folder_name
 from ser_core.checkpoint import model_names
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.pace import Pace
+from ser_core.recording import shown_name
 
 #: argparse has no public name for it.
 Commands = argparse._SubParsersAction
@@ -119,8 +120,7 @@ def finish_each(
     stems = Counter(folder_name(Path(file).name) for file in files)
     refused = 0
     for file in files:
-        # A name of bytes that are no text could be neither printed nor written.
-        name = Path(file).name.encode(errors="replace").decode()
+        name = shown_name(Path(file).name)
         try:
             result, sha256 = make(file, name)
             stem = folder_name(name)

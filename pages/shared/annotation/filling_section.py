@@ -113,7 +113,7 @@ def _add_files(
 
 def _file(source: bytes, name: str) -> RecordingFile:
     recording = read_recording(source, name)
-    return RecordingFile(recording.sha256, printable(name), recording.duration_s, recording.sample_rate_hz)
+    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
 
 
 def _keep(place: Place, files: list[tuple[RecordingFile, bytes]]) -> None:
