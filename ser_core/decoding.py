@@ -99,7 +99,7 @@ def decoded(file: BinaryIO, name: str, limits: AudioLimits, from_s: float = 0.0)
     """
     warnings: list[str] = []
     container, start = _container(file)
-    with _opened(file, container, name) as reader:
+    with _opened(file, container, start, name) as reader:
         if isinstance(reader, soundfile.SoundFile):
             rate = reader.samplerate
             _check_format(rate, reader.channels, name, limits)
@@ -143,8 +143,10 @@ class _Part:
         return self._file.tell() - self._start
 
 
-def _opened(file: BinaryIO, container: str, name: str) -> soundfile.SoundFile | av.container.InputContainer:
-    if container in LIBSNDFILE_READS:
+def _opened(file: BinaryIO, container: str, start: int, name: str) -> soundfile.SoundFile | av.container.InputContainer:
+    # Of an MP3 that does not say how many frames it has libsndfile guesses the length, and stops there.
+    guessed = container == "mp3" and not re.search(rb"Xing|Info|VBRI", _bytes_at(file, start))
+    if container in LIBSNDFILE_READS and not guessed:
         try:
             return soundfile.SoundFile(_Part(file))
         except soundfile.LibsndfileError:
@@ -191,20 +193,20 @@ def _soundfile_blocks(
             return
         total += read - first
         position = file.tell()
-        if 0 < reader.frames < 2**62 and read < 0.99 * reader.frames:
-            warnings.append(_TRUNCATED)
-            return
-        if checksum and not checksum.matches():
+        cut = 0 < reader.frames < 2**62 and read < 0.99 * reader.frames
+        if checksum and not cut and not checksum.matches() and _WRONG_CHECKSUM not in warnings:
             warnings.append(_WRONG_CHECKSUM)
         reader.close()
         start, reader, first = *_next_part(file, container, start, position), 0
+        if cut and _TRUNCATED not in warnings:
+            warnings.append(_TRUNCATED)
         if reader is None:
             break
         if reader.samplerate != rate:
             reader.close()
             warnings.append(_changes(total / rate, rate, reader.samplerate))
             return
-    if _ends_early(file):
+    if _TRUNCATED not in warnings and _ends_early(file):
         warnings.append(_TRUNCATED)
 
 
@@ -404,7 +406,8 @@ def _av_blocks(
                         yield mixed(part.to_ndarray().T)
             except av.FFmpegError:
                 warnings.append(_DAMAGED)
-        if container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
+        promises = container.format.name != "mp3"  # that of one which comes here is guessed
+        if promises and container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
             warnings.append(_TRUNCATED)
 
     return rate, blocks()

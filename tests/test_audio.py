@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from ser_core.audio import file_bytes, read_recording, resample
+from ser_core.decoding import _mp3_frame_bytes
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.long_recording import long_recording
 from ser_core.settings import AudioLimits
@@ -410,14 +411,24 @@ def test_of_joined_files_of_other_rates_the_first_is_read_and_the_warning_says_h
     assert all(figure in warning for figure in ("2.0 s", "16000", "48000"))
 
 
-def test_mp3_without_a_count_of_frames_that_changes_its_rate_is_not_read_in_silence(make_voice):
-    def bare(rate, seconds):  # without the frame that says how many follow
-        data = encoded(make_voice(seconds, rate), rate, "MP3", "MPEG_LAYER_III")
-        start = next(at for at in (data.find(b"Xing"), data.find(b"Info")) if at >= 0)
-        return data[data.index(data[:2], start) :]
+def mp3_without_count(samples, rate):
+    """Return an MP3 without its first frame, which says how many follow."""
+    data = encoded(samples, rate, "MP3", "MPEG_LAYER_III")
+    return data[_mp3_frame_bytes(data[:4]) :]
 
-    joined = read_recording(bare(RATE, 2.0) + bare(48_000, 3.0), "joined.mp3")
+
+def test_mp3_that_does_not_say_how_many_frames_it_has_is_read_to_its_end(make_voice):
+    found = read_recording(mp3_without_count(make_voice(6.0, RATE), RATE), "no count.mp3")
+    assert found.duration_s == pytest.approx(6.0, abs=0.15)
+    assert found.warnings == ()
+
+
+def test_mp3s_without_counts_that_were_joined_are_read_as_far_as_their_rate_goes(make_voice):
+    one, two = (mp3_without_count(make_voice(2.0, rate), rate) for rate in (RATE, 48_000))
+    assert read_recording(one + one, "same.mp3").duration_s == pytest.approx(4.0, abs=0.3)
+    joined = read_recording(one + two, "joined.mp3")
     assert joined.sample_rate_hz == RATE
+    assert joined.duration_s == pytest.approx(2.0, abs=0.3)
     assert any("48000" in warning for warning in joined.warnings)
 
 
