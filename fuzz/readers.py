@@ -92,7 +92,8 @@ def intact(target: str) -> list[bytes]:
 
     marks = list(hostile_files.annotation_files().values())
     if target == "sound":
-        return [*hostile_files.audio_files().values(), hostile_files.wav_header()]
+        texts = hostile_files.texts_that_name_files()
+        return [*hostile_files.audio_files().values(), hostile_files.wav_header(), *texts.values()]
     if target == "model":
         card = (ROOT / "models" / "yamnet" / CARD).read_bytes()
         header = json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode()

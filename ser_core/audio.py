@@ -2,16 +2,19 @@
 
 import hashlib
 import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soxr
 
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused
-from ser_core.recording import Recording
+from ser_core.recording import Recording, shown_name
 from ser_core.settings import AudioLimits
 
 FULL_SCALE = 0.999
@@ -29,7 +32,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     source : bytes or path
         A whole audio file. Its format is found from its content, never from its name.
     name : str
-        What to call it; a path's own name where empty.
+        What to call it; a path's own name where empty. It is shortened, and cleared of what a terminal obeys.
     limits : AudioLimits, optional
         Decoding stops as soon as a limit is passed.
 
@@ -43,7 +46,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
         name, source = name or Path(source).name, file_bytes(Path(source), limits)
-    name = name or "The recording"
+    name = shown_name(name) or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
     with decoded_apart(io.BytesIO(source), name, limits) as sound:
@@ -163,32 +166,53 @@ def resample_blocks(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> I
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)
 
 
-def file_bytes(path: Path, limits: AudioLimits | None = None) -> bytes:
-    """Return a file as it is.
+def file_bytes(path: Path, limits: AudioLimits | None = None, *, follow_link: bool = True) -> bytes:
+    """Return what a file holds.
 
     Raises
     ------
     AudioRefused
-        If it is not there, may not be read or is too large; nothing of a file that is too large is read.
+        If `opened_file` refuses it.
     """
-    with readable(path, limits or AudioLimits()):
-        return path.read_bytes()
+    limits = limits or AudioLimits()
+    with opened_file(path, limits, follow_link=follow_link) as file:
+        content = file.read(limits.largest_file_bytes + 1)
+        check_size(len(content), shown_name(path.name), limits)
+        return content
 
 
 @contextmanager
-def readable(path: Path, limits: AudioLimits) -> Iterator[None]:
-    """Refuse a file that is not there or too large, and what goes wrong while it is read, each with AudioRefused."""
-    there = False
-    with suppress(OSError):  # a name that is too long for any file
-        there = path.is_file()
+def opened_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) -> Iterator[BinaryIO]:
+    """Open a file for reading, and refuse what goes wrong while it is read.
+
+    Parameters
+    ----------
+    follow_link : bool
+        False for a path that nobody gave: that a link leads out of a folder is then no reason to follow it.
+
+    Raises
+    ------
+    AudioRefused
+        If it is not there, may not be read, is too large, or is no regular file: nothing waits for a pipe, or wakes a
+        device.
+    """
+    name, there = shown_name(path.name), False
+    with suppress(OSError, ValueError):  # a name that is too long for any file, or holds a null byte
+        there = stat.S_ISREG(path.stat(follow_symlinks=follow_link).st_mode)
     if not there:
-        raise AudioRefused(f"{path.name}: there is no such file. Check the path.")
-    check_size(path.stat().st_size, path.name, limits)
+        raise AudioRefused(f"{name}: there is no such file. Check the path.")
     try:
-        yield
+        # What was a file a moment ago may have become a pipe, or a link.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_link else os.O_NOFOLLOW))
+        with open(descriptor, "rb") as file:
+            now = os.fstat(descriptor)
+            if not stat.S_ISREG(now.st_mode):
+                raise AudioRefused(f"{name}: there is no such file. Check the path.")
+            check_size(now.st_size, name, limits)
+            yield file
     except OSError as reason:
         raise AudioRefused(
-            f"{path.name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
+            f"{name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
         ) from None
 
 

@@ -2,34 +2,35 @@
 
 Every recording is decoded there, those of corpora too: a process that came to the end of a file without a word of
 damage is kept for the next one, so that thousands of files cost one start, and a millisecond or so each. It imports
-numpy, soundfile and PyAV but never torch, opens no file, and asks for the bytes that it wants; samples come back as
-they lie in memory. It is started and never forked: the fork of a process in which torch runs threads may hang.
+numpy, soundfile and PyAV but never torch, then gives up all but computing (`ser_core.sandbox`), and asks for the bytes
+that it wants; samples come back as they lie in memory. It is started and never forked: the fork of a process in which
+torch runs threads may hang.
 """
 
 import atexit
+import hashlib
 import io
 import json
 import logging
 import os
-import resource
 import socket
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict
-from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO, NoReturn
 
+import av.subtitles.stream  # noqa: F401 - PyAV imports it when it first opens a file, which is too late
 import numpy as np
 
 from ser_core.decoding import Sound, decoded, gathered
 from ser_core.errors import AudioRefused, RecordingTooLong
+from ser_core.log import FIGURES
+from ser_core.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process, start_child
 from ser_core.settings import AudioLimits
-
-ROOT = Path(__file__).parent.parent
 
 #: Of private memory. Sound within the limits takes a third of it; what leads a library astray takes gigabytes.
 MOST_BYTES = 2**28
@@ -37,10 +38,13 @@ MOST_BYTES = 2**28
 LEAST_CPU_S, LEAST_TIMES_REAL_TIME = 30, 20
 #: From one message to the next.
 LONGEST_SILENCE_S = 30.0
+#: How long one file may be waited for in all: so long, and then a part of what it plays.
+LEAST_WAIT_S, LEAST_TIMES_REAL_TIME_WAITED = 30.0, 5
 #: How many processes wait for a next file.
 MOST_KEPT = 2
-#: How many decode at once. Who uploads while so many do waits: twenty that start together starve each other.
-MOST_AT_ONCE = 4
+#: How many decode at once, and how many of one owner. Who uploads while so many do waits: twenty that start together
+#: starve each other.
+MOST_AT_ONCE, MOST_OF_ONE = 4, 2
 
 BLOCK_SAMPLES = 2**14
 LARGEST_READ = 2**15
@@ -51,8 +55,11 @@ LARGEST_MESSAGE = 2**22
 #: A message: what it is, how many bytes its content has, and the content. That of READ is a place in the file and how
 #: many bytes are wanted; that of BLOCK samples as float32; that of BYTES what the file holds; of all others JSON.
 HEAD, WANTED = struct.Struct("<cI"), struct.Struct("<QI")
-DECODE, READ, BYTES, RATE, BLOCK, END, REFUSED = b"D", b"r", b"b", b"R", b"B", b"E", b"X"
+READY, DECODE, READ, BYTES, RATE, BLOCK, END, REFUSED = b"!", b"D", b"r", b"b", b"R", b"B", b"E", b"X"
 REFUSALS = {kind.__name__: kind for kind in (AudioRefused, RecordingTooLong)}
+
+#: For which visit a thread decodes. On the command line it is nobody in particular, and has all slots.
+decoding_owner: ContextVar[str] = ContextVar("decoding_owner", default="")
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +75,7 @@ def decoded_apart(file: BinaryIO, name: str, limits: AudioLimits, from_s: float 
     RecordingTooLong
         As there.
     """
-    with _places:
+    with _slots.one(decoding_owner.get()):
         process = _taken() or _Process()
         try:
             warnings: list[str] = []
@@ -94,19 +101,13 @@ class _Process:
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(LONGEST_SILENCE_S)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ser_core.decoding_process"],
-                cwd=ROOT,
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-                stdin=theirs,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # libraries complain there of every damaged frame
-            )
+            self._process = start_child("ser_core.decoding_process", theirs)
         self.unharmed = False
 
     def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> int:
         """Have a file decoded, and return its rate."""
         self._file, self._name, self.unharmed = file, name, False
+        self._left_s = LEAST_WAIT_S + from_s / LEAST_TIMES_REAL_TIME_WAITED
         size = file.seek(0, os.SEEK_END)
         asked = {"size": size, "name": name, "limits": asdict(limits), "from_s": from_s}
         file.seek(0)
@@ -115,7 +116,8 @@ class _Process:
             _send(self._socket, DECODE, json.dumps(asked).encode())
             if whole is not None:
                 _send(self._socket, BYTES, whole)
-        return self._next(RATE)[1]["rate"]
+        self._rate = self._next(RATE)[1]["rate"]
+        return self._rate
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:
         """Yield samples of shape (n,), float32, and at their end add the warnings."""
@@ -123,6 +125,7 @@ class _Process:
         kind, content = self._next(BLOCK, END)
         while kind == BLOCK:
             count += len(content)
+            self._left_s += len(content) / self._rate / LEAST_TIMES_REAL_TIME_WAITED
             yield content
             kind, content = self._next(BLOCK, END)
         if content["samples"] != count:
@@ -140,20 +143,27 @@ class _Process:
 
     def _next(self, *kinds: bytes) -> tuple[bytes, Any]:
         """Return the next message of these kinds; until it comes, give the process what it wants to read."""
+        begun = monotonic()
         while True:
             with self._refusing_what_breaks():
-                kind, content = _received(self._socket)
+                now = monotonic()
+                kind, content = _received(self._socket, min(now + LONGEST_SILENCE_S, begun + self._left_s))
             if kind in kinds:
+                self._left_s -= monotonic() - begun
                 return kind, content
             if kind == REFUSED:
                 raise REFUSALS[content["kind"]](content["text"])
-            if kind != READ:
+            if kind == READY:
+                _log_what_is_missing(content["applied"])
+            elif kind == READ:
+                position, count = content
+                self._file.seek(position)
+                wanted = self._file.read(min(count, LARGEST_READ))
+                with self._refusing_what_breaks():
+                    self._socket.settimeout(LONGEST_SILENCE_S)
+                    _send(self._socket, BYTES, wanted)
+            else:
                 self._broke()
-            place, count = content
-            self._file.seek(place)
-            wanted = self._file.read(min(count, LARGEST_READ))
-            with self._refusing_what_breaks():
-                _send(self._socket, BYTES, wanted)
 
     @contextmanager
     def _refusing_what_breaks(self) -> Iterator[None]:
@@ -171,15 +181,59 @@ class _Process:
         ) from None
 
 
+class _Slots:
+    """Who decodes now: at most MOST_AT_ONCE, and MOST_OF_ONE of one owner, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._decoding: list[str] = []
+        self._waiting: list[tuple[str, object]] = []
+
+    @contextmanager
+    def one(self, owner: str) -> Iterator[None]:
+        """Wait for a slot, and hold it."""
+        ticket = owner, object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(lambda: self._first() is ticket)
+                self._decoding.append(owner)
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._decoding.remove(owner)
+                self._changed.notify_all()
+
+    def _first(self) -> tuple[str, object] | None:
+        """Return who has waited longest of those that may begin."""
+        if len(self._decoding) >= MOST_AT_ONCE:
+            return None
+        may = (one for one in self._waiting if not one[0] or self._decoding.count(one[0]) < MOST_OF_ONE)
+        return next(may, None)
+
+
 _kept: list[_Process] = []
-_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+_slots = _Slots()
+_logged = threading.Event()
+
+
+def _log_what_is_missing(applied: list[str]) -> None:
+    """Say once if the kernel does not hold the processes back; their limits of memory and time apply anyway."""
+    missing = [name for name in (LANDLOCK, SECCOMP) if name not in applied]
+    if missing and not _logged.is_set():
+        _logged.set()
+        log.info("Decoding is held back by less than it could be", extra={FIGURES: {"missing": missing}})
 
 
 def _begin_anew() -> None:
     """What a process was forked from decodes there, not here."""
-    global _places
+    global _slots
     _kept.clear()
-    _places = threading.BoundedSemaphore(MOST_AT_ONCE)
+    _slots = _Slots()
 
 
 os.register_at_fork(after_in_child=_begin_anew)
@@ -208,11 +262,12 @@ def _send(to: socket.socket, kind: bytes, content: bytes | memoryview) -> None:
     to.sendall(HEAD.pack(kind, len(content)) + content)
 
 
-def _received(of: socket.socket) -> tuple[bytes, Any]:
-    kind, length = HEAD.unpack(_exactly(of, HEAD.size))
+def _received(of: socket.socket, until: float | None = None) -> tuple[bytes, Any]:
+    """Return a message; `until` is the time, as of `monotonic`, by which all of it has to be there."""
+    kind, length = HEAD.unpack(_exactly(of, HEAD.size, until))
     if length > LARGEST_MESSAGE:
         raise ValueError(length)
-    content = _exactly(of, length)
+    content = _exactly(of, length, until)
     if kind == READ:
         return kind, WANTED.unpack(content)
     if kind == BLOCK:
@@ -220,10 +275,12 @@ def _received(of: socket.socket) -> tuple[bytes, Any]:
     return kind, content if kind == BYTES else json.loads(content)
 
 
-def _exactly(of: socket.socket, count: int) -> bytearray:
+def _exactly(of: socket.socket, count: int, until: float | None) -> bytearray:
     content = bytearray(count)
     left = memoryview(content)
     while left:
+        if until is not None:
+            of.settimeout(max(until - monotonic(), 1e-3))
         got = of.recv_into(left)
         if not got:
             raise EOFError
@@ -238,7 +295,7 @@ class _Asked(io.RawIOBase):
     """The file, which lies on the other side."""
 
     def __init__(self, socket_: socket.socket, size: int) -> None:
-        self._socket, self._size, self._place = socket_, size, 0
+        self._socket, self._size, self._position = socket_, size, 0
 
     def readable(self) -> bool:
         return True
@@ -246,26 +303,26 @@ class _Asked(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        if start + place < 0:
-            raise OSError("A place before the file's beginning")
-        self._place = start + place
-        return self._place
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if start + position < 0:
+            raise OSError("A position before the file's beginning")
+        self._position = start + position
+        return self._position
 
     def readinto(self, buffer: memoryview) -> int:
-        if self._place >= self._size:
+        if self._position >= self._size:
             return 0
-        _send(self._socket, READ, WANTED.pack(self._place, len(buffer)))
+        _send(self._socket, READ, WANTED.pack(self._position, len(buffer)))
         _, found = _received(self._socket)
         buffer[: len(found)] = found
-        self._place += len(found)
+        self._position += len(found)
         return len(found)
 
 
 def _decode(asked: dict[str, Any], to: socket.socket) -> None:
     limits, samples = AudioLimits(**asked["limits"]), 0
-    _allow_cpu(LEAST_CPU_S + limits.longest_s / LEAST_TIMES_REAL_TIME)
+    allow_cpu(LEAST_CPU_S + limits.longest_s / LEAST_TIMES_REAL_TIME)
     small = asked["size"] <= SMALL_BYTES
     file = io.BytesIO(_received(to)[1]) if small else io.BufferedReader(_Asked(to, asked["size"]), LARGEST_READ)
     try:
@@ -279,16 +336,11 @@ def _decode(asked: dict[str, Any], to: socket.socket) -> None:
         _send(to, REFUSED, json.dumps({"kind": type(refusal).__name__, "text": str(refusal)}).encode())
 
 
-def _allow_cpu(seconds: float) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most = round(used.ru_utime + used.ru_stime + seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-
-
 def _main() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+    hashlib.md5(usedforsecurity=False)  # at its first use OpenSSL opens files
     with socket.socket(fileno=0) as other, suppress(EOFError):
+        applied = restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LEAST_CPU_S)
+        _send(other, READY, json.dumps({"applied": applied}).encode())
         while True:
             _decode(_received(other)[1], other)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Hashable
 from time import monotonic
 from typing import Any
 
+from ser_core.decoding_process import decoding_owner
 from ser_core.errors import Cancelled, SerError
 from ser_core.log import FIGURES, failed
 from ser_core.pace import Pace
@@ -64,6 +65,7 @@ class Job:
 
     def _run(self) -> None:
         self._pace, self.state, begun = Pace(), "running", monotonic()
+        decoding_owner.set(self.owner)
         try:
             self.result, self.state = self._work(self._report, self._cancelled.is_set), "done"
         except Cancelled:

@@ -11,10 +11,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core.audio import SoundCheck, check_size, readable
+from ser_core.audio import SoundCheck, check_size, opened_file
 from ser_core.decoding import gathered
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused, Cancelled
+from ser_core.recording import shown_name
 from ser_core.settings import AudioLimits
 
 Source = str | Path | BinaryIO
@@ -93,6 +94,7 @@ def long_recording(
         As in `read_recording`.
     Cancelled
     """
+    name = shown_name(name)
     with opened(source, name, limits) as file:
         version = _version(file)
         with _unless_changed(file, name, version):
@@ -113,7 +115,7 @@ def long_recording(
 def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]:
     """Open a path, or pass a file on; one that is missing, empty or too large is refused."""
     if isinstance(source, str | Path):
-        with readable(Path(source), limits), Path(source).open("rb") as file:
+        with opened_file(Path(source), limits) as file:
             yield file
     else:
         check_size(source.seek(0, os.SEEK_END), name, limits)
@@ -122,7 +124,7 @@ def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]
 
 def own_name(source: Source) -> str:
     """Return what a source is called where nobody named it."""
-    return Path(source).name if isinstance(source, str | Path) else "The recording"
+    return shown_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
 
 
 def stop_if(cancelled: Callable[[], bool]) -> None:

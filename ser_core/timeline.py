@@ -12,6 +12,7 @@ from ser_core.decoding import LONG, gathered
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.long_recording import LongRecording, Source, long_recording, opened, own_name, stop_if
+from ser_core.recording import shown_name
 from ser_core.region_audio import wav_bytes
 from ser_core.regions import clock
 from ser_core.scores import softmax
@@ -164,7 +165,7 @@ def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", ful
     AudioRefused
         If the source is not a recording that can be read.
     """
-    name = name or own_name(source)
+    name = shown_name(name) or own_name(source)
     if not 0 <= start_s < end_s:
         raise SettingsRefused(f"From {start_s:g} to {end_s:g} s is no stretch. Give a start before the end.")
     if end_s - start_s > LONGEST_STRETCH_S + 1e-6:

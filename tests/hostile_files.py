@@ -203,6 +203,44 @@ def named_audio() -> dict[str, bytes]:
     }
 
 
+def texts_that_name_files() -> dict[str, bytes]:
+    """Return playlists, manifests, descriptions and scripts, each of a kind that FFmpeg would take for audio."""
+    texts = {
+        "ffconcat": "ffconcat version 1.0\nfile /etc/passwd\n",
+        "concat with inpoint": "ffconcat version 1.0\nfile 'data/recordings/ab'\ninpoint 0\noutpoint 9\n",
+        "concat protocol": "concat:/etc/passwd|/etc/hosts",
+        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 0.0.0.0\nt=0 0\nm=audio 40000 RTP/AVP 0\n",
+        "hls": "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "hls of subfiles": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsubfile,,start,0,end,9,,:/etc/passwd\n",
+        "hls key": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"\n#EXTINF:1,\na.ts\n',
+        "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+        '<Representation id="1" bandwidth="1"><BaseURL>file:///etc/passwd</BaseURL></Representation></AdaptationSet>'
+        "</Period></MPD>",
+        "smooth streaming": '<SmoothStreamingMedia><StreamIndex Url="http://127.0.0.1/"/></SmoothStreamingMedia>',
+        "imf": '<CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016"><Id>urn:uuid:0</Id>'
+        "</CompositionPlaylist>",
+        "image pattern": "/etc/%03d.png",
+        "lavfi": "sine=frequency=440:duration=9",
+        "lavfi movie": "amovie=/etc/passwd",
+        "ffmetadata": ";FFMETADATA1\ntitle=x\n",
+        "subrip": "1\n00:00:00,000 --> 00:00:09,000\nwords\n",
+        "webvtt": "WEBVTT\n\n00:00.000 --> 00:09.000\nwords\n",
+        "substation": "[Script Info]\nScriptType: v4.00+\n[Events]\n",
+        "sami": "<SAMI><BODY><SYNC Start=0>words</BODY></SAMI>",
+        "vobsub": "# VobSub index file, v7\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 000000000\n",
+        "avisynth": 'AviSource("/etc/passwd")\n',
+        "vapoursynth": "import vapoursynth\n",
+        "data uri": "data:audio/wav;base64,UklGRiQAAABXQVZF",
+        "file uri": "file:///etc/passwd",
+        "rtsp reference": "RTSPtextrtsp://127.0.0.1/a",
+        "pls": "[playlist]\nFile1=http://127.0.0.1/a.mp3\n",
+        "xspf": '<playlist xmlns="http://xspf.org/ns/0/"><trackList><track/></trackList></playlist>',
+        "asx": '<asx version="3.0"><entry><ref href="http://127.0.0.1/"/></entry></asx>',
+        "tee": "[f=wav]/tmp/a|[f=wav]/tmp/b",
+    }
+    return {kind: text.encode() for kind, text in texts.items()}
+
+
 def bomb(seconds: int, rate: int) -> bytes:
     """Return a FLAC that is small and long."""
     file = io.BytesIO()

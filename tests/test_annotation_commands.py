@@ -169,7 +169,7 @@ def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path
     assert run("add", "--project", "Voices", os.fsdecode(named)) == 0
     (made,) = store.projects().items
     (found,) = store.recordings(made.id).items
-    assert (found.file.name, found.file.path) == ("take?.wav", None)
+    assert (found.file.name, found.file.path) == ("take\ufffd.wav", None)
 
 
 # --- which project ---

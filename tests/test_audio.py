@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import socket
 import tracemalloc
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from ser_core.audio import read_recording, resample
-from ser_core.errors import AudioRefused
+from ser_core.audio import file_bytes, read_recording, resample
+from ser_core.decoding import _mp3_frame_bytes
+from ser_core.errors import AudioRefused, RecordingTooLong
+from ser_core.long_recording import long_recording
 from ser_core.settings import AudioLimits
 
 RATE = 16_000
@@ -278,10 +282,9 @@ def test_sample_rate_outside_the_limits_is_refused(voice, rate):
         read_recording(encoded(voice, rate), "voice.wav")
 
 
-@pytest.mark.parametrize("data", [video_without_sound(), b"\x89PNG\r\n\x1a\n" + bytes(500)], ids=["video", "picture"])
-def test_file_with_pictures_only_is_refused(data):
+def test_film_without_sound_is_refused():
     with pytest.raises(AudioRefused, match="film: the file holds no sound"):
-        read_recording(data, "film")
+        read_recording(video_without_sound(), "film")
 
 
 # --- what is warned of ---
@@ -371,9 +374,221 @@ def test_a_file_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monkey
     path = tmp_path / "secret.wav"
     path.write_bytes(b"RIFF")
 
-    def forbidden(self):
+    def forbidden(path, flags):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    read_recording(encoded(np.full(RATE, 0.5)))  # the process that decodes is started
+    monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(AudioRefused, match=r"secret\.wav: the file cannot be read \(Permission denied\)\. Check who"):
         read_recording(path)
+
+
+# --- files that are more than one ---
+
+KINDS = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("FLAC", "PCM_16")]
+
+
+@pytest.mark.parametrize(("kind", "subtype"), KINDS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_files_of_one_rate_that_were_joined_are_read_to_the_end(make_voice, kind, subtype, channels):
+    one = encoded(make_voice(2.0, RATE), kind=kind, subtype=subtype)
+    two = encoded(np.stack(channels * [make_voice(3.0, RATE)], axis=1), kind=kind, subtype=subtype)
+    joined = read_recording(one + two + one, "joined")
+    parts = [read_recording(part, "part").samples for part in (one, two, one)]
+    np.testing.assert_array_equal(joined.samples, np.concatenate(parts))
+    assert joined.warnings == ()
+
+
+@pytest.mark.parametrize(("kind", "subtype"), KINDS)
+def test_of_joined_files_of_other_rates_the_first_is_read_and_the_warning_says_how_much_that_is(
+    make_voice, kind, subtype
+):
+    one = encoded(make_voice(2.0, RATE), kind=kind, subtype=subtype)
+    two = encoded(make_voice(3.0, 48_000), 48_000, kind=kind, subtype=subtype)
+    joined = read_recording(one + two, "joined")
+    np.testing.assert_array_equal(joined.samples, read_recording(one, "one").samples)
+    (warning,) = joined.warnings
+    assert all(figure in warning for figure in ("2.0 s", "16000", "48000"))
+
+
+def mp3_without_count(samples, rate):
+    """Return an MP3 without its first frame, which says how many follow."""
+    data = encoded(samples, rate, "MP3", "MPEG_LAYER_III")
+    return data[_mp3_frame_bytes(data[:4]) :]
+
+
+def test_mp3_that_does_not_say_how_many_frames_it_has_is_read_to_its_end(make_voice):
+    found = read_recording(mp3_without_count(make_voice(6.0, RATE), RATE), "no count.mp3")
+    assert found.duration_s == pytest.approx(6.0, abs=0.15)
+    assert found.warnings == ()
+
+
+def test_mp3s_without_counts_that_were_joined_are_read_as_far_as_their_rate_goes(make_voice):
+    one, two = (mp3_without_count(make_voice(2.0, rate), rate) for rate in (RATE, 48_000))
+    assert read_recording(one + one, "same.mp3").duration_s == pytest.approx(4.0, abs=0.3)
+    joined = read_recording(one + two, "joined.mp3")
+    assert joined.sample_rate_hz == RATE
+    assert joined.duration_s == pytest.approx(2.0, abs=0.3)
+    assert any("48000" in warning for warning in joined.warnings)
+
+
+def test_tags_after_an_mp3_are_no_further_file(voice):
+    data = encoded(voice, kind="MP3", subtype="MPEG_LAYER_III")
+    picture = np.random.default_rng(0).bytes(100_000)
+    for tag in (b"TAG" + bytes(125), b"APETAGEX" + picture, b"\xff\xfb" * 50_000):
+        found = read_recording(data + tag, "tagged.mp3")
+        assert found.duration_s == pytest.approx(2.5, abs=0.01)
+        assert found.warnings == ()
+
+
+def test_streams_that_lie_beside_each_other_in_an_ogg_are_not_taken_for_joined_files(voice):
+    data = encoded(voice, kind="OGG", subtype="VORBIS")
+    # A second logical stream that begins on the second page, as a skeleton or pictures would.
+    beside = b"OggS\0\2" + bytes(8) + b"\7\0\0\0" + bytes(8) + b"\1\4" + b"fish"
+    first = 27 + data[26] + sum(data[27 : 27 + data[26]])
+    found = read_recording(data[:first] + beside + data[first:], "two streams")
+    assert found.duration_s == pytest.approx(2.5, abs=0.01)
+    assert found.warnings == ()
+
+
+def test_joined_files_that_are_too_long_together_are_refused(make_voice):
+    data = encoded(make_voice(2.0, RATE), kind="OGG", subtype="VORBIS")
+    with pytest.raises(RecordingTooLong):
+        read_recording(20 * data, "many", AudioLimits(longest_s=30))
+
+
+# --- channels and tracks ---
+
+
+@pytest.mark.parametrize("make", [encoded, lambda stereo: encoded_with_av(stereo, "webm", "libopus")])
+def test_channels_that_cancel_each_other_out_are_read_as_one_with_a_warning(make_voice, make):
+    voice = make_voice(2.0, 48_000)
+    quiet = np.random.default_rng(0).normal(0, 1e-4, (48_000, 2)).astype(np.float32)
+    stereo = np.concatenate([quiet, np.stack([0.9 * voice, -voice], axis=1)])
+    found = read_recording(make(stereo) if make is not encoded else encoded(stereo, 48_000), "upside down")
+    assert np.sqrt(np.mean(found.samples**2)) > 0.5 * np.sqrt(np.mean(voice**2))
+    (warning,) = (warning for warning in found.warnings if "cancel" in warning)
+    assert "channel 2" in warning
+
+
+@pytest.mark.parametrize("right", [0.0, 0.5, 1.0, -0.5])
+def test_channels_that_do_not_cancel_are_mixed_without_a_warning(voice, right):
+    found = read_recording(encoded(np.stack([voice, right * voice], axis=1)), "stereo")
+    np.testing.assert_allclose(found.samples, voice * (1 + right) / 2, atol=1e-4)
+    assert not [warning for warning in found.warnings if "channel" in warning]
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("webm", "libopus")])
+def test_of_several_tracks_of_sound_one_is_read_and_the_warning_says_so(make_voice, container, codec):
+    data = io.BytesIO()
+    with av.open(data, "w", format=container) as file:
+        streams = [file.add_stream(codec, rate=48_000, layout="mono") for _ in range(2)]
+        for stream, loudness in zip(streams, (0.5, 0.1), strict=True):
+            samples = loudness * make_voice(1.0, 48_000)
+            to_codec = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=48_000)
+            for start in range(0, 48_000, 960):
+                frame = av.AudioFrame.from_ndarray(samples[None, start : start + 960], "fltp", "mono")
+                frame.sample_rate, frame.pts = 48_000, start
+                for part in to_codec.resample(frame):
+                    file.mux(stream.encode(part))
+            file.mux(stream.encode(None))
+    found = read_recording(data.getvalue(), "two tracks")
+    assert found.duration_s == pytest.approx(1.0, abs=0.1)
+    assert [w for w in found.warnings if "2 tracks" in w and "number 1" in w]
+
+
+# --- the checksum of a FLAC ---
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_flac_with_a_wrong_checksum_is_read_with_a_warning(make_voice, subtype, channels):
+    stereo = np.stack([make_voice(1.5, RATE), 0.5 * make_voice(1.5, RATE)], axis=1)[:, :channels]
+    data = encoded(stereo, kind="FLAC", subtype=subtype)
+    right = read_recording(data, "right.flac")
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        np.testing.assert_array_equal(right.samples, file.read(dtype="float32", always_2d=True).mean(axis=1))
+    assert not [w for w in right.warnings if "MD5" in w]
+    wrong = read_recording(data[:30] + bytes([data[30] ^ 1]) + data[31:], "wrong.flac")
+    np.testing.assert_array_equal(wrong.samples, right.samples)
+    assert [w for w in wrong.warnings if "MD5" in w]
+    none = read_recording(data[:26] + bytes(16) + data[42:], "none.flac")
+    assert none.warnings == right.warnings
+
+
+# --- names, pipes and links ---
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("voice.wav", "voice.wav"),
+        ("\x1b]0;owned\x07\x1b[2J.wav", "\ufffd]0;owned\ufffd\ufffd[2J.wav"),
+        ("a\nb\r\tc\x00.wav", "a\ufffdb\ufffd\ufffdc\ufffd.wav"),
+        ("\x9b31m.wav", "\ufffd31m.wav"),
+        ("\u202egnp.wav", "\ufffdgnp.wav"),
+        ("\udcff\u2028.wav", "\ufffd\ufffd.wav"),
+        ("می\u200cخواهم\u3000録音 \N{GRINNING FACE}.wav", "می\u200cخواهم\u3000録音 \N{GRINNING FACE}.wav"),
+        ("Ω" * 296 + ".wav", "Ω" * 99 + "…" + "Ω" * 16 + ".wav"),
+    ],
+)
+def test_a_name_is_shown_without_what_a_terminal_obeys(voice, name, shown):
+    assert read_recording(encoded(voice), name).name == shown
+    with pytest.raises(AudioRefused) as refusal:
+        read_recording(b"x" * 100, name)
+    assert str(refusal.value).startswith(f"{shown}: ")
+
+
+@pytest.mark.parametrize("make", [read_recording, file_bytes, lambda path: long_recording_of(path)])
+def test_a_pipe_a_socket_and_a_device_are_refused_and_not_waited_for(tmp_path, make):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to(tmp_path / "pipe.wav")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s.wav"))
+        for path in (tmp_path / "pipe.wav", tmp_path / "link.wav", tmp_path / "s.wav", Path("/dev/zero")):
+            with pytest.raises(AudioRefused, match="there is no such file"):
+                make(path)
+
+
+def long_recording_of(path):
+    with long_recording(path, "long", AudioLimits(), lambda fraction: None, lambda: False):
+        pass
+
+
+def test_a_link_that_somebody_gave_is_followed_and_one_that_was_found_is_not(voice, tmp_path):
+    there, link = tmp_path / "voice.wav", tmp_path / "link.wav"
+    there.write_bytes(encoded(voice))
+    link.symlink_to(there)
+    assert len(read_recording(link).samples) == len(voice)
+    assert file_bytes(link) == file_bytes(there, follow_link=False) == there.read_bytes()
+    with pytest.raises(AudioRefused, match="there is no such file"):
+        file_bytes(link, follow_link=False)
+
+
+def test_a_file_that_turns_into_a_pipe_after_it_was_looked_at_is_not_waited_for(tmp_path, monkeypatch):
+    path, real = tmp_path / "voice.wav", os.open
+    path.write_bytes(b"RIFF")
+
+    def swapped(*args):
+        path.unlink()
+        os.mkfifo(path)
+        return real(*args)
+
+    monkeypatch.setattr(os, "open", swapped)
+    with pytest.raises(AudioRefused, match="there is no such file"):
+        file_bytes(path)
+
+
+def test_no_more_is_read_of_a_file_than_may_be_whatever_size_it_says(tmp_path, monkeypatch):
+    path = tmp_path / "grows.wav"
+    path.write_bytes(bytes(5_000))
+    small = os.stat_result((*os.stat(path)[:6], 100, *os.stat(path)[7:]))
+    monkeypatch.setattr(os, "fstat", lambda descriptor: small)
+    with pytest.raises(AudioRefused, match="at most 0 MiB"):
+        file_bytes(path, AudioLimits(largest_file_bytes=1_000))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux has such files")
+def test_a_file_that_says_it_is_empty_is_refused():
+    with pytest.raises(AudioRefused, match="empty"):
+        read_recording("/proc/self/status")

@@ -27,6 +27,7 @@ from ser_core.batch import chunk as chunks
 from ser_core.batch import dask_engine, run
 from ser_core.batch.chunk import Work, analyse_chunk
 from ser_core.batch.local_engine import local_engine
+from ser_core.batch.recordings import find_recordings
 from ser_core.batch.results import ResultsFolder
 from ser_core.batch.run import run_batch
 from ser_core.checkpoint import load_model, save_model
@@ -619,3 +620,15 @@ def test_the_folder_is_free_again_when_it_was_refused(tmp_path):
         ResultsFolder(tmp_path / "out", about | {"place": "b"}, schema)
     with ResultsFolder(tmp_path / "out", about, schema) as results:
         assert results.done == {}
+
+
+def test_a_link_in_a_folder_is_not_followed_and_a_pipe_not_waited_for(tmp_path):
+    folder, secret = tmp_path / "folder", tmp_path / "secret.wav"
+    folder.mkdir()
+    secret.write_bytes(b"RIFF secret")
+    (folder / "own.wav").write_bytes(b"RIFF own")
+    (folder / "link.wav").symlink_to(secret)
+    os.mkfifo(folder / "pipe.wav")
+    found = find_recordings(folder, lambda fraction, text: None)
+    assert [path.name for paths in found.files.values() for path in paths] == ["own.wav"]
+    assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]

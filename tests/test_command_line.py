@@ -84,9 +84,9 @@ def test_a_file_whose_name_is_no_text_is_analysed_all_the_same(model, tmp_path, 
     except OSError:
         pytest.skip("this file system takes no such names")
     assert analyse(model, tmp_path / "out", os.fsdecode(named)) == 0
-    assert capsys.readouterr().out.startswith("take?.wav: ")
+    assert capsys.readouterr().out.startswith("take\ufffd.wav: ")
     found = json.loads((tmp_path / "out" / "take_" / "analysis.json").read_text(encoding="utf-8"))
-    assert found["recording"]["name"] == "take?.wav"
+    assert found["recording"]["name"] == "take\ufffd.wav"
 
 
 def test_what_is_asked_for_is_what_is_explained(model, tmp_path):

@@ -3,21 +3,26 @@
 import io
 import os
 import signal
+import socket
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ser_core import decoding_process
+from ser_core import decoding_process, sandbox
 from ser_core.audio import read_recording
 from ser_core.decoding import decoded
 from ser_core.decoding_process import decoded_apart
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
-from tests.hostile_files import audio_files
+from tests.hostile_files import audio_files, named_audio
 from tests.test_audio import encoded
+
+NAMED = named_audio()
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +73,43 @@ def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
         assert kept_ids() == []
     assert ended.wait(30)
     one_more.join()
+
+
+def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for_them(voice):
+    data, ended = encoded(voice), {name: threading.Event() for name in ("mine", "theirs")}
+
+    def decode_for(owner: str) -> None:
+        decoding_process.decoding_owner.set(owner)  # of this thread alone
+        sound_of(decoded_apart, data)
+        ended[owner].set()
+
+    threads = [threading.Thread(target=decode_for, args=(owner,)) for owner in ("mine", "theirs")]
+
+    def hold_and_start() -> None:
+        decoding_process.decoding_owner.set("mine")
+        with ExitStack() as stack:
+            for _ in range(decoding_process.MOST_OF_ONE):
+                stack.enter_context(decoded_apart(io.BytesIO(data), "voice", AudioLimits()))
+            for thread in threads:
+                thread.start()
+            assert ended["theirs"].wait(30)
+            assert not ended["mine"].is_set()
+
+    copy_context().run(hold_and_start)
+    assert ended["mine"].wait(30)
+    for thread in threads:
+        thread.join()
+
+
+def test_slots_go_to_who_has_waited_longest_of_those_that_may_begin():
+    slots = decoding_process._Slots()
+    slots._decoding = ["a", "a", "b"]
+    slots._waiting = [("a", 1), ("", 2), ("b", 3)]
+    assert slots._first() == ("", 2)
+    slots._decoding.append("c")
+    assert slots._first() is None
+    slots._decoding = ["b"]
+    assert slots._first() == ("a", 1)
 
 
 def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other(voice):
@@ -133,6 +175,70 @@ def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
     assert process._process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("trickles", [decoding_process.READ, b"half a message"])
+def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkeypatch, trickles):
+    monkeypatch.setattr(decoding_process, "LEAST_WAIT_S", 0.5)
+    process = decoding_process._Process()
+    process._socket.close()
+    process._socket, theirs = socket.socketpair()
+
+    def trickle() -> None:
+        with theirs, suppress(OSError):
+            if trickles == b"half a message":
+                theirs.sendall(decoding_process.HEAD.pack(decoding_process.BLOCK, 10**6))
+            while True:
+                if trickles == decoding_process.READ:
+                    decoding_process._send(theirs, trickles, decoding_process.WANTED.pack(0, 10))
+                else:
+                    theirs.sendall(b"\0")  # one byte of its million
+                time.sleep(0.02)
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    with pytest.raises(AudioRefused, match="keeps it busy without end"):
+        process.begin(io.BytesIO(encoded(voice)), "slow.wav", AudioLimits(), 0.0)
+    trickling.join()
+    assert process._process.returncode is not None
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process has")
+def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, monkeypatch):
+    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://name:password@host/database")
+    read_recording(encoded(voice), "voice")
+    about = Path(f"/proc/{kept_ids()[0]}")
+    status = dict(line.split(":\t", 1) for line in (about / "status").read_text().splitlines() if ":\t" in line)
+    assert status["NoNewPrivs"] == "1"
+    assert sandbox._libseccomp() is None or status["Seccomp"] == "2"
+    assert b"password" not in (about / "environ").read_bytes()
+    opened = sorted(os.readlink(one).partition(":")[0] for one in (about / "fd").iterdir())
+    assert opened == ["/dev/null", "/dev/null", "socket"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
+    """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""
+
+    def outcome(decode):
+        try:
+            rate, samples, warnings = sound_of(decode, NAMED[name])
+            return rate, samples.tobytes(), warnings
+        except AudioRefused as refusal:
+            return str(refusal)
+        except ValueError:
+            return "no blocks"
+
+    assert outcome(decoded_apart) == outcome(decoded)
+
+
+def test_what_the_kernel_does_not_enforce_is_logged_once(voice, monkeypatch, caplog):
+    caplog.set_level("INFO", "ser_core")
+    monkeypatch.setattr(decoding_process, "_logged", threading.Event())
+    for applied in ([], [], ["landlock", "seccomp"]):
+        decoding_process._log_what_is_missing(applied)
+    (record,) = caplog.records
+    assert record.figures == {"missing": ["landlock", "seccomp"]}
+
+
 def test_a_message_that_is_too_long_is_not_waited_for(make_voice, monkeypatch):
     monkeypatch.setattr(decoding_process, "LARGEST_MESSAGE", 0)
     with pytest.raises(AudioRefused, match="breaks what decodes it"):
@@ -160,6 +266,6 @@ def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
 
 def test_the_name_of_a_file_may_be_of_any_characters(voice):
     for name in ("\udcff.wav", "a\nb.wav", "Ω" * 300):
-        with pytest.raises(AudioRefused) as refusal:
-            read_recording(b"x" * 1000, name)
+        with pytest.raises(AudioRefused) as refusal, decoded_apart(io.BytesIO(b"x" * 1000), name, AudioLimits()):
+            pass
         assert str(refusal.value).startswith(name)

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.shared import corpus_recordings, session
 from pages.shared.charts.evaluation import confusion_chart
 from pages.shared.names import in_markdown
+from ser_core.audio import file_bytes
 from ser_core.errors import SerError
 from ser_core.learning.predictions import Predictions, in_cell
 
@@ -116,7 +117,7 @@ def _show_recording(cell: Predictions, place: int) -> None:
 
 def _explain(file: Path, heard: str, acted: str | None = None) -> None:
     """Turn to the page Explain and ask there what speaks for what was heard rather than what was acted."""
-    session.hold(file.read_bytes(), file.name)
+    session.hold(file_bytes(file), file.name)
     session.choose("emotion", heard)
     session.choose("against", acted or session.ALL_OTHERS)
     st.switch_page("pages/1_Explain.py")

@@ -11,7 +11,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ser_core.audio import read_recording
-from ser_core.recording import Recording
+from ser_core.decoding_process import decoding_owner
+from ser_core.recording import Recording, shown_name
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline_curves import QUIET_DBFS
 
@@ -116,7 +117,7 @@ def hold_of_queue(source: bytes, name: str) -> Recording:
 def hold_long(source: bytes, name: str) -> None:
     """Hold a long recording in the place of the one before."""
     close_long()
-    st.session_state["long"] = HeldLong(name, source)
+    st.session_state["long"] = HeldLong(shown_name(name), source)
 
 
 def held_long() -> HeldLong | None:
@@ -177,7 +178,7 @@ def choose(name: str, value: Any) -> None:
 
 
 def begin_run() -> None:
-    """Note which widgets of choices the last run of the page drew; every run begins with this.
+    """Note for whom this run decodes, and which widgets of choices the last run drew; every run begins with this.
 
     The widgets of another page have forgotten their files, which Streamlit would hold until the visit ends.
     """
@@ -185,6 +186,7 @@ def begin_run() -> None:
     if st.session_state.get("page") != context.page_script_hash:
         st.session_state["page"] = context.page_script_hash
         context.uploaded_file_mgr.remove_session_files(context.session_id)
+    decoding_owner.set(owner())
     st.session_state["drawn_before"] = st.session_state.get("drawn", set())
     st.session_state["drawn"] = set()
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ser_core.annotations.recordings import RecordingFile
-from ser_core.audio import read_recording
-from ser_core.errors import AnnotationsRefused
+from ser_core.audio import file_bytes, read_recording
+from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.recording import Recording
 from ser_core.whole_folder import atomic_write
 
@@ -39,8 +39,8 @@ def kept_sound(file: RecordingFile, data: Path) -> bytes | None:
     places = [data / FOLDER / file.sha256] if re.fullmatch("[0-9a-f]{64}", file.sha256) else []
     for place in (*places, *([Path(file.path)] if file.path else [])):
         try:
-            source = place.read_bytes()
-        except (OSError, ValueError):
+            source = file_bytes(place, follow_link=False)
+        except AudioRefused:
             continue
         if hashlib.sha256(source).hexdigest() == file.sha256:
             return source

@@ -16,6 +16,7 @@ from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.errors import BatchRefused, Cancelled, SerError
 from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.recording import shown_name
 from ser_core.settings import AnalysisSettings
 
 LONGEST_REASON = 300
@@ -138,4 +139,4 @@ def _focus(analysis: Analysis, method: str, settings: AnalysisSettings) -> list[
 
 
 def _name(path: str) -> str:
-    return Path(path).name.encode(errors="replace").decode()
+    return shown_name(Path(path).name)

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ser_core.audio import opened_file
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import AUDIO_SUFFIXES, audio_files
-from ser_core.errors import BatchRefused
+from ser_core.errors import AudioRefused, BatchRefused
+from ser_core.recording import shown_name
+from ser_core.settings import AudioLimits
 
 SUFFIXES = AUDIO_SUFFIXES | {".aac", ".aif", ".aiff", ".m4a", ".oga", ".webm"}
 
@@ -63,15 +66,13 @@ def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Foun
         progress(0.0, f"Reading file {number + 1} of {len(paths)}")
         try:
             sha256 = _sha256(path)
-        except OSError as reason:
-            failures.append((path, f"the file cannot be read ({reason.strerror})."))
+        except AudioRefused as refusal:
+            failures.append((path, str(refusal).removeprefix(f"{shown_name(path.name)}: ")))
         else:
             files[sha256] = (*files.get(sha256, ()), path)
     return Found(folder, files, tuple(failures))
 
 
 def _sha256(path: Path) -> str:
-    if not path.is_file():  # a pipe would be waited for without end
-        raise OSError(0, "it is no file")
-    with path.open("rb") as file:
+    with opened_file(path, AudioLimits(), follow_link=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

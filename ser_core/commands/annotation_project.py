@@ -76,8 +76,6 @@ def recording_file(path: Path) -> RecordingFile:
     ------
     AudioRefused
     """
-    # A name of bytes that are no text can be neither printed nor kept.
-    name, place = path.name.encode(errors="replace").decode(), str(path.resolve())
-    recording = read_recording(path, name)
+    place, recording = str(path.resolve()), read_recording(path)
     kept_place = place if place.isprintable() else None
-    return RecordingFile(recording.sha256, name, recording.duration_s, recording.sample_rate_hz, kept_place)
+    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz, kept_place)

@@ -13,6 +13,7 @@ from ser_core.analysis_folder import folder_name
 from ser_core.checkpoint import model_names
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.pace import Pace
+from ser_core.recording import shown_name
 from ser_core.whole_folder import atomic_write
 
 #: argparse has no public name for it.
@@ -124,8 +125,7 @@ def finish_each(
     int
         0, or 2 where a file was refused.
     """
-    # A name of bytes that are no text could be neither printed nor written.
-    names = [Path(file).name.encode(errors="replace").decode() for file in files]
+    names = [shown_name(Path(file).name) for file in files]
     # Some file systems take A and a for one name.
     stems = Counter(folder_name(name).casefold() for name in names)
     refused = 0

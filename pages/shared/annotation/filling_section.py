@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.place import Place
-from pages.shared.names import in_markdown, printable
+from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.kept_sounds import keep_sound
 from ser_core.annotations.recordings import RecordingFile
@@ -114,7 +114,7 @@ def _add_files(
 
 def _file(source: bytes, name: str) -> RecordingFile:
     recording = read_recording(source, name)
-    return RecordingFile(recording.sha256, printable(name), recording.duration_s, recording.sample_rate_hz)
+    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
 
 
 def _keep(place: Place, files: list[tuple[RecordingFile, bytes]]) -> None:
