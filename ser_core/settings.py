@@ -1,7 +1,7 @@
 """Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from math import ceil, inf
+from math import ceil
 from typing import Any
 
 from ser_core.errors import SettingsRefused
@@ -29,6 +29,8 @@ class AudioLimits:
 MOST_ARRAY_BYTES = 2**27
 MOST_FFT_SAMPLES_PER_S = 2**20
 LARGEST_FFT_SAMPLES, MOST_BANDS, MOST_FRAMES_PER_S = 2**14, 256, 500
+#: Scores of segments, which are compared with the threshold, are -1 to 1.
+MOST_THRESHOLD = 100
 #: What a recording that is one segment has at most: memory grows with it. 60 s by default.
 LONGEST_WHOLE_FRAMES = 6_000
 
@@ -113,8 +115,8 @@ class SelectionSettings:
     def __post_init__(self) -> None:
         if self.rule not in ("minmax", "guarded", "none"):
             raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
-        if not -inf < self.threshold < inf:
-            raise SettingsRefused(f"A selection threshold of {self.threshold:g} is no number; choose 0 to 1.")
+        if not isinstance(self.threshold, (int, float)) or not abs(self.threshold) <= MOST_THRESHOLD:
+            raise SettingsRefused(f"A selection threshold of {self.threshold!s:.20} is impossible; choose 0 to 1.")
 
 
 @dataclass(frozen=True)
