@@ -13,7 +13,9 @@ STAGES = {
     **dict.fromkeys(("__init__", "errors", "settings", "emotions", "regions", "recording", "analysis", "log"), "0"),
     "whole_folder": "0",
     **dict.fromkeys(("torchaudio_import", "audio", "spectrogram", "segments", "selection"), "1"),
-    **dict.fromkeys(("voice_activity", "prosody", "samples", "decoding", "decoding_process", "long_recording"), "1"),
+    **dict.fromkeys(
+        ("voice_activity", "prosody", "samples", "decoding", "decoding_process", "long_recording", "sandbox"), "1"
+    ),
     **dict.fromkeys(("corpora", "splits"), "2"),
     **dict.fromkeys(("networks", "baselines", "scores", "classifier", "onnx_classifier", "checkpoint"), "3"),
     "learning": "4a",
