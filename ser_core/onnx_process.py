@@ -121,9 +121,7 @@ class OnnxGraphApart:
     def __init__(self, data: bytes, name: str, classes: int) -> None:
         self._data, self._name, self._classes = data, name, classes
         self._turn = threading.Lock()
-        self._child: _Child | None = None
-        with self._turn:
-            self._start()
+        self._start()
 
     def run(self, segments: np.ndarray) -> np.ndarray:
         """Return the logits, as `OnnxGraph.run`.
@@ -134,42 +132,38 @@ class OnnxGraphApart:
             As there; and if it crashes, or takes more time or memory than is allowed. The next call starts it again.
         """
         with self._turn:
-            if self._child is None or not self._child.lives():
+            if not self._child.lives():
                 self._start()
-            shape = SHAPE.pack(*segments.shape)
-            logits = self._answer(
-                LOGITS, _run_cpu_s(segments), _shape_in_words(segments), [(RUN, shape, memoryview(segments).cast("B"))]
-            )
-        if len(logits) != len(segments) * self._classes * 4:
-            raise ModelRefused(f"{self._name}: the process that runs its model.onnx breaks the protocol.")
+            message = RUN, SHAPE.pack(*segments.shape), memoryview(segments).cast("B")
+            size = len(segments) * self._classes * 4
+            logits = self._answer(LOGITS, size, _run_cpu_s(segments), _shape_in_words(segments), [message])
         return np.frombuffer(logits, np.float32).reshape(len(segments), self._classes)
 
     def _start(self) -> None:
-        if self._child is not None:
-            self._child.end()
         self._child = _Child()
-        weakref.finalize(self, self._child.end)  # at the latest when this process ends
+        self._end = weakref.finalize(self, self._child.end)  # at the latest when this process ends
         about = json.dumps({"name": self._name, "classes": self._classes}).encode()
-        self._answer(READY, LOAD_CPU_S, "its loading", [(ABOUT, about), (LOAD, self._data)])
+        self._answer(READY, 0, LOAD_CPU_S, "its loading", [(ABOUT, about), (LOAD, self._data)])
 
-    def _answer(self, kind: bytes, cpu_s: float, at: str, messages: list[tuple[bytes, ...]]) -> bytearray:
-        """Send messages and return what is answered."""
-        child, until = self._child, time.monotonic() + WAIT_PER_CPU_S * cpu_s
+    def _answer(
+        self, kind: bytes, size: int, cpu_s: float, at: str, messages: list[tuple[bytes | memoryview, ...]]
+    ) -> bytearray:
+        """Send messages and return the answer, which must be of this kind and size, or else a refusal."""
+        until = time.monotonic() + WAIT_PER_CPU_S * cpu_s
         try:
             for message in messages:
-                child.send(*message, until=until)
-            found, content = child.receive(until)
+                self._child.send(*message, until=until)
+            found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), until)
+            if found != REFUSED and (found, len(content)) != (kind, size):
+                raise ValueError(found)
         except (OSError, EOFError, ValueError, struct.error):
-            child.end()
+            self._end()
             raise ModelRefused(
                 f"{self._name}: its model.onnx was stopped at {at}: it crashed, or took more than {cpu_s:.0f} s of "
                 f"processor time or {MOST_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
             ) from None
         if found == REFUSED:
             raise ModelRefused("".join(c for c in content.decode("utf-8", "replace") if c.isprintable()))
-        if found != kind:
-            child.end()
-            raise ModelRefused(f"{self._name}: the process that runs its model.onnx breaks the protocol.")
         return content
 
 
@@ -185,8 +179,8 @@ class _Child:
         _set_deadline(self._socket, until)
         _send(self._socket, kind, *content)
 
-    def receive(self, until: float) -> tuple[bytes, bytearray]:
-        return _received(self._socket, until)
+    def receive(self, largest: int, until: float) -> tuple[bytes, bytearray]:
+        return _received(self._socket, largest, until)
 
     def lives(self) -> bool:
         return self._process.poll() is None
@@ -218,7 +212,7 @@ def _send(to: socket.socket, kind: bytes, *content: bytes | memoryview) -> None:
         to.sendall(part)
 
 
-def _received(of: socket.socket, until: float | None = None, largest: int = 2**28) -> tuple[bytes, bytearray]:
+def _received(of: socket.socket, largest: int = MOST_BYTES, until: float | None = None) -> tuple[bytes, bytearray]:
     kind, length = HEAD.unpack(_exactly(of, HEAD.size, until))
     if length > largest:
         raise ValueError(length)
@@ -269,8 +263,8 @@ def _text(refusal: ModelRefused) -> bytes:
 
 
 def _main() -> None:
-    restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LOAD_CPU_S)
     with socket.socket(fileno=0) as other, suppress(EOFError):
+        restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LOAD_CPU_S)
         try:
             _serve(other)
         except ModelRefused as refusal:  # of the graph itself: there is nothing to run

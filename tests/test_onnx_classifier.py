@@ -72,8 +72,8 @@ def test_long_segments_come_in_small_batches_that_change_nothing(monkeypatch):
     classifier, segments = classifier_of(onnx_model()), np.stack([random_log_mel(seed=seed) for seed in range(5)])
     whole = classifier.score(segments)
     monkeypatch.setattr("ser_core.onnx_classifier.LONGEST_BATCH_FRAMES", 2 * 96 + 1)
-    run, sizes = classifier._run, []
-    monkeypatch.setattr(classifier, "_run", lambda part: sizes.append(len(part)) or run(part))
+    run, sizes = classifier._graph.run, []
+    monkeypatch.setattr(classifier._graph, "run", lambda part: sizes.append(len(part)) or run(part))
     np.testing.assert_allclose(classifier.score(segments), whole, rtol=1e-4)
     assert sizes == [2, 2, 1]
 
