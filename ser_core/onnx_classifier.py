@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from ser_core.errors import ModelRefused, SettingsRefused
-from ser_core.onnx_process import OnnxGraph, OnnxGraphApart
+from ser_core.onnx_process import OnnxProcess
 from ser_core.settings import FrontEnd
 
 #: What a model that takes any number of frames is tried on, and how long the segments of a batch may be all together.
@@ -22,8 +22,6 @@ class OnnxClassifier:
         (n, classes), float32, as its first output. All weights are inside: a model that names other files is refused.
     sha256 : str
         Of the data, as the model's card says.
-    trusted : bool
-        Whether it may run in this process, where nothing limits it; else it has one of its own.
 
     Raises
     ------
@@ -43,7 +41,6 @@ class OnnxClassifier:
         emotions: tuple[str, ...],
         front_end: FrontEnd,
         temperature: float = 1.0,
-        trusted: bool = False,
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
         self.front_end, self.temperature = front_end, temperature
@@ -52,7 +49,7 @@ class OnnxClassifier:
                 f"{name}: its model.onnx is not the file that its card was written for, whose SHA-256 begins with "
                 f"{sha256[:8]}. Fetch the model again, or correct `sha256` in card.json."
             )
-        self._graph = (OnnxGraph if trusted else OnnxGraphApart)(data, name, len(emotions))
+        self._graph = OnnxProcess(data, name, len(emotions))
         self._check()
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -61,7 +58,7 @@ class OnnxClassifier:
         Raises
         ------
         ModelRefused
-            If the model fails at them, or, where it is not trusted, takes more time or memory than is allowed.
+            If the model fails at them, or takes more time or memory than is allowed.
         """
         size = max(1, LONGEST_BATCH_FRAMES // segments.shape[1])
         parts = [segments[start : start + size] for start in range(0, len(segments), size)]

@@ -23,9 +23,9 @@ class AudioLimits:
     largest_file_bytes: int = 200 * 2**20
 
 
-#: What a model's card may make ten minutes of sound cost: bytes of the log-mel spectrogram, of all segments together and
-#: of the correlations between segments, each (by default 15, 31 and 13 MB), and samples that are transformed per second
-#: (by default 120 000).
+#: What a model's card may make ten minutes of sound cost: bytes of the log-mel spectrogram, of all segments together
+#: and of the correlations between segments, each (by default 15, 31 and 13 MB), and samples that are transformed per
+#: second (by default 120 000).
 MOST_ARRAY_BYTES = 2**27
 MOST_FFT_SAMPLES_PER_S = 2**20
 LARGEST_FFT_SAMPLES, MOST_BANDS, MOST_FRAMES_PER_S = 2**14, 256, 500
@@ -60,15 +60,16 @@ class SpectrogramSettings:
         )
         if not possible:
             raise SettingsRefused(
-                f"No spectrogram has these settings: {self}. Choose hop, window and band limits anew: the rate is "
-                f"4 000 to 96 000 Hz, the FFT has at most {LARGEST_FFT_SAMPLES} samples, and bands are at most {MOST_BANDS}."
+                "Needed are a rate of 4 000 to 96 000 Hz, hop <= window <= FFT, an FFT of at most "
+                f"{LARGEST_FFT_SAMPLES} samples, 1 to {MOST_BANDS} bands below half of the rate, and an offset below "
+                f"1. Found were {self}. Choose them again."
             )
         frames_per_s = self.sample_rate_hz / self.hop_samples
         if frames_per_s > MOST_FRAMES_PER_S or frames_per_s * self.fft_samples > MOST_FFT_SAMPLES_PER_S:
             raise SettingsRefused(
-                f"A hop of {self.hop_samples} samples at {self.sample_rate_hz} Hz, with an FFT of {self.fft_samples}, costs "
-                f"too much: at most {MOST_FRAMES_PER_S} frames and {MOST_FFT_SAMPLES_PER_S} transformed samples per second "
-                "are computed. Choose a longer hop or a shorter FFT."
+                f"A hop of {self.hop_samples} samples at {self.sample_rate_hz} Hz with an FFT of {self.fft_samples} "
+                f"costs too much: at most {MOST_FRAMES_PER_S} frames and {MOST_FFT_SAMPLES_PER_S} transformed samples are "
+                "computed of a second. Choose a longer hop or a shorter FFT."
             )
 
     @property
@@ -145,8 +146,9 @@ class FrontEnd:
         what, largest = max(cost_bytes.items(), key=lambda item: item[1])
         if largest > MOST_ARRAY_BYTES:
             raise SettingsRefused(
-                f"The {what} of ten minutes would take {largest / 2**20:.0f} MiB; at most {MOST_ARRAY_BYTES // 2**20} MiB "
-                "are computed. Choose fewer bands, or a longer hop between frames or segments."
+                f"The {what} of ten minutes would take {largest / 2**20:.0f} MiB; at most "
+                f"{MOST_ARRAY_BYTES // 2**20} MiB are allowed. Choose fewer bands, or a longer hop between frames or "
+                "segments."
             )
 
 
