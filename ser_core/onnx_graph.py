@@ -11,15 +11,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from ser_core.errors import ModelRefused
 from ser_core.onnx_process import (
+    ARGS,
     LARGEST_TEXT_BYTES,
     LOAD_CPU_S,
     LOGITS,
     MOST_BYTES,
     READY,
     REFUSED,
-    SHAPE,
     received,
-    run_cpu_s,
     send,
     shape_in_words,
 )
@@ -99,8 +98,9 @@ def _serve(other: socket.socket) -> None:
     send(other, READY)
     while True:
         _, content = received(other)
-        segments = np.frombuffer(content, np.float32, offset=SHAPE.size).reshape(SHAPE.unpack_from(content))
-        allow_cpu(run_cpu_s(segments))
+        *shape, cpu_s = ARGS.unpack_from(content)
+        segments = np.frombuffer(content, np.float32, offset=ARGS.size).reshape(shape)
+        allow_cpu(cpu_s)
         try:
             logits = graph.run(segments)
         except ModelRefused as refusal:

@@ -25,8 +25,9 @@ LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S, SEGMENT_VALUES = 30.0, 10.0, 0.25, 96 * 64
 #: How much longer a call may take where other processes are busy too.
 WAIT_PER_CPU_S = 4
 
-#: A message: what it is, how many bytes its content has, and the content.
-HEAD, SHAPE = struct.Struct("<cQ"), struct.Struct("<QQQ")
+#: A message: what it is, how many bytes its content has, and the content. That of RUN are segments, frames, bands and
+#: seconds of processor time, and the values; that of LOGITS values.
+HEAD, ARGS = struct.Struct("<cQ"), struct.Struct("<QQQd")
 ABOUT, LOAD, RUN, READY, LOGITS, REFUSED = b"A", b"L", b"R", b"r", b"l", b"X"
 LARGEST_TEXT_BYTES = 4_096
 
@@ -67,9 +68,10 @@ class OnnxProcess:
             if not self._child.lives():
                 self._end()
                 self._start()
-            message = RUN, SHAPE.pack(*segments.shape), memoryview(segments).cast("B")
+            cpu_s = RUN_CPU_S + SEGMENT_CPU_S * segments.size / SEGMENT_VALUES
+            message = RUN, ARGS.pack(*segments.shape, cpu_s), memoryview(segments).cast("B")
             size = len(segments) * self._classes * 4
-            logits = self._answer(LOGITS, size, run_cpu_s(segments), shape_in_words(segments), [message])
+            logits = self._answer(LOGITS, size, cpu_s, shape_in_words(segments), [message])
         return np.frombuffer(logits, np.float32).reshape(len(segments), self._classes)
 
     def _start(self) -> None:
@@ -130,11 +132,6 @@ class _Child:
         self._socket.close()
         self._process.kill()
         self._process.wait()
-
-
-def run_cpu_s(segments: np.ndarray) -> float:
-    """Return the processor time that segments may take."""
-    return RUN_CPU_S + SEGMENT_CPU_S * segments.size / SEGMENT_VALUES
 
 
 def shape_in_words(segments: np.ndarray) -> str:

@@ -68,8 +68,8 @@ class SpectrogramSettings:
         if frames_per_s > MOST_FRAMES_PER_S or frames_per_s * self.fft_samples > MOST_FFT_SAMPLES_PER_S:
             raise SettingsRefused(
                 f"A hop of {self.hop_samples} samples at {self.sample_rate_hz} Hz with an FFT of {self.fft_samples} "
-                f"costs too much: at most {MOST_FRAMES_PER_S} frames and {MOST_FFT_SAMPLES_PER_S} transformed samples are "
-                "computed of a second. Choose a longer hop or a shorter FFT."
+                f"costs too much: at most {MOST_FRAMES_PER_S} frames and {MOST_FFT_SAMPLES_PER_S} transformed samples "
+                "are computed of a second. Choose a longer hop or a shorter FFT."
             )
 
     @property
