@@ -270,7 +270,7 @@ def _check_shape(front_end: FrontEnd, architecture: type[nn.Module]) -> None:
 
 def _temperature_of(card: dict[str, Any]) -> float:
     temperature = float(card["temperature"])
-    if not 0 < temperature < 100:
+    if not 1e-3 <= temperature < 100:
         raise ValueError(f"a temperature of {temperature:g} is impossible")
     return temperature
 
