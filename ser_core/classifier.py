@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ser_core.errors import SettingsRefused
+from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.networks.folding import folded
 from ser_core.settings import FrontEnd
 
@@ -127,6 +127,11 @@ class NetworkClassifier:
         -------
         ndarray of shape (n, h, w) or (k, n, h, w), float32
 
+        Raises
+        ------
+        ModelRefused
+            If the maps are not finite.
+
         References
         ----------
         Selvaraju et al. 2017, arXiv:1610.02391.
@@ -136,6 +141,10 @@ class NetworkClassifier:
         names = self._maps if layer == "both" else (layer,)
         rows = torch.as_tensor(np.atleast_2d(class_weights), dtype=torch.float32)
         maps = np.concatenate([self._activations(batch, rows, names) for batch in _batches(segments)], axis=1)
+        if not np.isfinite(maps).all():
+            raise ModelRefused(
+                f"{self.name}: its Grad-CAM maps are not finite numbers. Fetch or train it again, or choose LIME."
+            )
         return maps if np.ndim(class_weights) == 2 else maps[0]
 
     def _activations(self, batch: Tensor, rows: Tensor, names: tuple[str, ...]) -> np.ndarray:

@@ -2,12 +2,26 @@
 
 import numpy as np
 
+from ser_core.errors import ModelRefused
+
 PROBABILITY_FLOOR = 1e-4
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return probabilities along the last axis, float64."""
+    """Return probabilities along the last axis, float64: all scores of a model come from here.
+
+    Raises
+    ------
+    ModelRefused
+        If logits are not finite: their probabilities would be nan, and look like a result.
+    """
     scaled = np.asarray(logits, np.float64) / temperature
+    finite = np.isfinite(scaled).all(axis=-1)
+    if not finite.all():
+        raise ModelRefused(
+            f"The model's logits are not finite numbers in {np.count_nonzero(~finite)} of {finite.size} segments. "
+            "Its weights are damaged or too large: fetch, train or export it again, or choose another model."
+        )
     scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return scaled / scaled.sum(axis=-1, keepdims=True)
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ser_core.errors import AudioRefused
-from ser_core.settings import SegmentSettings
+from ser_core.settings import LONGEST_WHOLE_FRAMES, SegmentSettings
 
 NOISE_FLOOR_PERCENTILE = 5
-#: What a recording that is one segment has at least, and at most: memory grows with it. 0.96 and 60 s.
-SHORTEST_WHOLE_FRAMES, LONGEST_WHOLE_FRAMES = 96, 6_000
+#: What a recording that is one segment has at least. 0.96 s by default.
+SHORTEST_WHOLE_FRAMES = 96
 
 
 def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple[np.ndarray, np.ndarray]:

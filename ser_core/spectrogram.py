@@ -12,8 +12,8 @@ from ser_core.recording import Recording
 from ser_core.settings import SpectrogramSettings
 from ser_core.torchaudio_import import torchaudio
 
-#: 30 s: the spectrum of a long recording would take a gigabyte.
-FRAMES_AT_ONCE = 3_000
+#: 30 s by default: the spectrum of a long recording would take a gigabyte.
+FFT_SAMPLES_AT_ONCE = 3_000 * 1_200
 
 
 def spectrogram_of(recording: Recording, settings: SpectrogramSettings) -> Spectrogram:
@@ -44,9 +44,10 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
     padded = np.zeros((frames - 1) * settings.hop_samples + settings.window_samples, np.float32)
     padded[: len(samples)] = samples
     result = np.empty((frames, settings.bands), np.float32)
+    at_once = max(1, FFT_SAMPLES_AT_ONCE // settings.fft_samples)
     with torch.inference_mode():
-        for first in range(0, frames, FRAMES_AT_ONCE):
-            end = min(first + FRAMES_AT_ONCE, frames)
+        for first in range(0, frames, at_once):
+            end = min(first + at_once, frames)
             block = padded[first * settings.hop_samples : (end - 1) * settings.hop_samples + settings.window_samples]
             magnitude = _mel_magnitude(settings)(torch.from_numpy(block)) * settings.audioset_scale
             result[first:end] = torch.log(magnitude + settings.log_offset).T

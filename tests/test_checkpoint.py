@@ -18,10 +18,12 @@ from ser_core.checkpoint import (
     ONNX,
     TEST_TABLE,
     WEIGHTS,
+    _shapes,
     find_model,
     load_model,
     load_network,
     model_names,
+    models_left_out,
     read_card,
     save_model,
     training_list,
@@ -226,6 +228,108 @@ def test_a_shipped_model_with_an_altered_file_is_refused_and_one_of_somebody_s_o
         ModelRefused, match=rf"small: its {file} is not the one that was shipped .*Fetch the model again"
     ):
         training_list(models / "small") if file == "training.csv" else load_model("small", models)
+
+
+@pytest.fixture
+def altered(models):
+    """The model `small`, which the list of hashes names, with another bit in its weights; of its own folder."""
+    listed(models)
+    data = bytearray((models / "small" / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (models / "small" / WEIGHTS).write_bytes(data)
+    return models / "small"
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("..", "small"),
+        ("..", "./small/"),
+        ("..", "small/../small"),
+        (".", "."),
+        (".", "../small"),
+        (".", "inside/.."),
+        ("inside", ".."),
+        ("/", "{}"),
+        ("/", "{}/inside/.."),
+        ("/", "{}-link"),
+        ("/", "{}-files"),
+    ],
+)
+def test_a_shipped_model_is_checked_by_whatever_path_it_is_loaded(altered, tmp_path, monkeypatch, where, path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (altered / "inside").mkdir()
+    (elsewhere / "small-link").symlink_to(altered)
+    (elsewhere / "small-files").mkdir()
+    for file in ("card.json", WEIGHTS):
+        (elsewhere / "small-files" / file).symlink_to(altered / file)
+    monkeypatch.chdir(altered / where)
+    here = altered if "-" not in path else elsewhere / "small"
+    with pytest.raises(ModelRefused, match=rf"small: its {WEIGHTS} is not the one that was shipped"):
+        load_model(path.format(here), tmp_path / "no models")
+
+
+def test_a_link_in_the_place_of_a_shipped_model_is_checked_as_that(models, tmp_path):
+    listed(models)
+    (models / "small").rename(tmp_path / "another")
+    card = tmp_path / "another" / "card.json"
+    card.write_bytes(card.read_bytes() + b" ")
+    (models / "small").symlink_to(tmp_path / "another")
+    for name in ("small", models / "small"):
+        with pytest.raises(ModelRefused, match="not the one that was shipped"):
+            load_model(name, models)
+    assert load_model(tmp_path / "another", models).emotions == EMOTIONS
+
+
+def test_a_shipped_model_gets_no_files_that_the_list_does_not_name(models):
+    listed(models)
+    lines = (models / HASHES).read_text().splitlines(keepends=True)
+    (models / HASHES).write_text("".join(line for line in lines if WEIGHTS not in line))
+    with pytest.raises(ModelRefused, match="not the one that was shipped"):
+        load_model("small", models)
+
+
+def test_every_model_that_is_listed_loads_and_of_the_others_the_reason_is_said(models, network, monkeypatch):
+    for name in ("a b", "no_card", "cut", "large", "other_emotions", "other_network", "no_weights", "own_1.5", "über"):
+        shutil.copytree(models / "small", models / name)
+    (models / "no_card" / "card.json").unlink()
+    (models / "no_weights" / WEIGHTS).unlink()
+    os.truncate(models / "cut" / WEIGHTS, (models / "cut" / WEIGHTS).stat().st_size - 1)
+    os.truncate(models / "large" / WEIGHTS, LARGEST_BYTES + 1)
+    for name, changes in (("other_emotions", {"emotions": ["sad", "happy"]}), ("other_network", {"architecture": "x"})):
+        (models / name / "card.json").write_text(json.dumps(card_of(**changes)))
+    with monkeypatch.context() as patch:
+        patch.setattr("ser_core.checkpoint.load_tensors", None)  # no weights are read for a list
+        names, left_out = model_names(models), models_left_out(models)
+    assert names == ["own_1.5", "small", "über"]
+    assert {name: load_model(name, models).name for name in names} == {name: name for name in names}
+    assert sorted(left_out) == ["a b", "cut", "large", "no_card", "other_emotions", "other_network"]
+    for name, part in {"a b": "letters", "cut": "cut off", "large": "at most", "no_card": "card.json"}.items():
+        assert part in left_out[name]
+    for name in left_out:
+        with pytest.raises(ModelRefused):
+            load_model(name, models)
+    assert models_left_out() == {}
+
+
+def test_a_model_that_was_mended_or_broken_is_listed_as_it_is_now(models):
+    assert model_names(models) == ["small"]
+    good = (models / "small" / "card.json").read_text()
+    (models / "small" / "card.json").write_text("{")
+    assert model_names(models) == []
+    (models / "small" / "card.json").write_text(good)
+    assert model_names(models) == ["small"]
+    listed(models)
+    (models / "small" / "card.json").write_text(good + " ")
+    assert "not the one that was shipped" in models_left_out(models)["small"]
+
+
+def test_listing_models_draws_nothing_from_torchs_random_numbers(models):
+    _shapes.cache_clear()
+    state = torch.random.get_rng_state()
+    model_names(models)
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def model_file(name: str) -> str:

@@ -1,6 +1,8 @@
 """Whatever a file holds, it is read to something valid or refused in a sentence, soon and with little memory."""
 
+import io
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -8,23 +10,52 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import torch
 
 from ser_core.annotations.formats import read_annotations
 from ser_core.audio import read_recording
-from ser_core.checkpoint import CARD, TEST_TABLE, TRAINING_LIST, WEIGHTS, load_model, save_model, training_list
+from ser_core.checkpoint import (
+    CARD,
+    HASHES,
+    LARGEST_HEADER_BYTES,
+    TEST_TABLE,
+    TRAINING_LIST,
+    WEIGHTS,
+    load_model,
+    model_names,
+    models_left_out,
+    save_model,
+    training_list,
+)
+from ser_core.command_line import main
 from ser_core.corpora.manifest import read_manifest
-from ser_core.errors import AudioRefused, SerError
+from ser_core.errors import AudioRefused, ModelRefused, SerError
 from ser_core.experiments import read_result
+from ser_core.explanation.lime import lime
+from ser_core.explanation.occlusion import occlusion
+from ser_core.learning.model_evaluation import _probabilities
 from ser_core.learning.predictions import read_predictions
 from ser_core.networks.yamnet import YAMNet
-from ser_core.pipeline import listen
+from ser_core.pipeline import analyse_recording, listen
 from ser_core.recording import Recording, shown_name
 from ser_core.saved_analyses import QUESTION, kept_analyses
-from ser_core.settings import AnalysisSettings, AudioLimits
+from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
+from ser_core.timeline import emotion_timeline
 from ser_core.words import read_words
 from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
 from tests.test_checkpoint import SEEN, card_of
-from tests.tiny_networks import LinearClassifier, fresh
+from tests.tiny_networks import (
+    LinearClassifier,
+    TinyNetwork,
+    classifier_of,
+    fresh,
+    never,
+    noise_recording,
+    question_of_log_mel,
+    random_log_mel,
+    silent_progress,
+)
 
 LONGEST_S = 60
 MOST_MIB = 512
@@ -236,6 +267,18 @@ def test_a_broken_model_is_loaded_or_refused(seed, model, tmp_path):
         (("front_end", "spectrogram", "high_hz"), None),
         (("front_end", "spectrogram", "log_offset"), float("nan")),
         (("front_end", "selection", "threshold"), float("inf")),
+        (("front_end", "selection", "threshold"), 10**400),
+        (("front_end", "selection", "threshold"), "0"),
+        (("front_end", "spectrogram", "low_hz"), 10**400),
+        (("front_end", "spectrogram", "hop_samples"), 1),
+        (("front_end", "spectrogram", "fft_samples"), 2**16),
+        (("front_end", "spectrogram", "bands"), 1_200),
+        (("front_end", "segments"), {"segment_frames": 96, "hop_frames": 1}),
+        (("front_end", "segments"), {"segment_frames": None, "hop_frames": 10**400}),
+        (("temperature",), 10**400),
+        (("temperature",), 1e400),
+        (("temperature",), 1e-320),
+        (("emotions",), {"angry": 1, "happy": 2, "neutral": 3, "sad": 4}),
         (("temperature",), float("nan")),
         (("temperature",), "warm"),
         (("emotions",), "angry"),
@@ -255,6 +298,71 @@ def test_a_card_of_impossible_values_is_refused(place, value, model, tmp_path):
     inner[place[-1]] = value
     (folder / CARD).write_text(json.dumps(card))
     assert read_or_refused(lambda: load_model(folder)) is None
+    assert model_names(tmp_path) == []
+    assert list(models_left_out(tmp_path)) == ["small"]
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "[" * 100_000, '{"front_end": ' * 10_000, '"' + "x" * 1_000_000 + '"'])
+def test_a_refusal_of_a_card_is_short_whatever_it_holds(text, model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "small")
+    for card in (text, json.dumps(card_of())[:-1] + f', "temperature": {text}}}', f'{{"emotions": {text}}}'):
+        (folder / CARD).write_text(card)
+        assert read_or_refused(lambda: load_model(folder)) is None
+        assert len(models_left_out(tmp_path)["small"]) < 500
+
+
+@pytest.mark.parametrize("file", [CARD, WEIGHTS, TRAINING_LIST, TEST_TABLE, HASHES])
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "folder"])
+def test_a_file_of_a_model_that_is_no_file_is_never_waited_for(file, kind, model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "small")
+    path = tmp_path / HASHES if file == HASHES else folder / file
+    path.unlink(missing_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path if kind == "pipe" else tmp_path / "pipe")
+        if kind == "link to a pipe":
+            path.symlink_to(tmp_path / "pipe")
+    loads = file not in (CARD, WEIGHTS)
+    assert (read_or_refused(lambda: load_model(folder)) is not None) == loads
+    assert (model_names(tmp_path) == ["small"]) == loads
+    assert (read_or_refused(lambda: training_list(folder)) is not None) == (file != TRAINING_LIST)
+    assert read_or_refused(lambda: read_predictions(folder / TEST_TABLE)) is None
+
+
+def header_of(tensors: dict, size: int = 0) -> bytes:
+    """Weights that begin with this header."""
+    header = json.dumps(tensors).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+NOTHING = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        header_of({f"tensor{number}": NOTHING for number in range(200_000)}),
+        (2**63).to_bytes(8, "little") + b"{}",
+        (10).to_bytes(8, "little"),
+        header_of({}),
+        header_of({"layers": NOTHING}),
+        header_of({"layers": {"dtype": "F32", "shape": 3, "data_offsets": 4}}),
+        header_of({"layers": []}),
+        header_of({"__metadata__": {"format": "pt"}}),
+        header_of([]),
+        b"\x08" + bytes(7) + b"\xff" * 8,
+        (LARGEST_HEADER_BYTES - 8).to_bytes(8, "little") + b"[" * (LARGEST_HEADER_BYTES - 8),
+    ],
+    ids=range(11),
+)
+def test_weights_with_a_hostile_header_are_neither_listed_nor_loaded(weights, model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "small")
+    (folder / WEIGHTS).write_bytes(weights)
+    assert read_or_refused(lambda: load_model(folder)) is None
+    assert model_names(tmp_path) == []
 
 
 def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
@@ -290,3 +398,58 @@ def test_there_are_at_least_500_seeded_mutations(request):
     if len(own) < 500:
         pytest.skip("only some of this file's tests were asked for")
     assert sum("seed" in item.fixturenames for item in own) >= 500
+
+
+class WithoutNumbers(LinearClassifier):
+    """Of its logits one is not a number."""
+
+    def score(self, segments):
+        logits = super().score(segments)
+        logits[-1, 2] = np.nan
+        return logits
+
+
+def occluded(classifier):
+    question = question_of_log_mel(random_log_mel(240))
+    return occlusion(classifier, question, OcclusionSettings(), 0, silent_progress, never)
+
+
+def over_time(classifier):
+    sound = io.BytesIO()
+    soundfile.write(sound, noise_recording(3).samples, 16_000, format="WAV")
+    return emotion_timeline(sound, classifier, name="noise.wav")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda c: analyse_recording(noise_recording(3), c, AnalysisSettings(explain=())),
+        over_time,
+        lambda c: lime(c, question_of_log_mel(random_log_mel(240)), LimeSettings(), 0, silent_progress, never),
+        occluded,
+        lambda c: _probabilities(noise_recording(3), c),
+    ],
+    ids=["analyse", "timeline", "lime", "occlusion", "evaluate"],
+)
+def test_no_use_of_a_model_takes_logits_that_are_not_numbers_for_a_result(use):
+    with pytest.raises(ModelRefused, match="not finite numbers in"):
+        use(WithoutNumbers(np.zeros((4, 96, 64))))
+
+
+def test_timeline_writes_nothing_of_a_model_whose_logits_are_not_numbers(model, tmp_path, capsys):
+    folder = shutil.copytree(model, tmp_path / "small")
+    network = fresh(YAMNet)
+    network.layers[-1].bn.running_var[0] = -1.0  # finite, but not its square root
+    save_model(folder, network, card_of(), SEEN, "# small\n")
+    soundfile.write(tmp_path / "noise.wav", noise_recording(3).samples, 16_000)
+    out = tmp_path / "out"
+    assert main(["timeline", str(tmp_path / "noise.wav"), "--model", str(folder), "--out", str(out)]) == 2
+    assert "not finite numbers" in capsys.readouterr().err
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_maps_that_are_not_numbers_are_refused():
+    classifier = classifier_of(fresh(TinyNetwork))
+    classifier.network.head.weight.data[:] = torch.nan
+    with pytest.raises(ModelRefused, match="small: its Grad-CAM maps are not finite"):
+        classifier.class_activation(random_log_mel()[None], np.eye(4)[0], "tiny")

@@ -1,6 +1,11 @@
+import gc
 import hashlib
 import json
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ from ser_core.checkpoint import LARGEST_BYTES, find_model, load_model, load_netw
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
 from ser_core.onnx_classifier import OnnxClassifier
+from ser_core.sandbox import _libseccomp
+from ser_core.scores import softmax
 from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
 from tests.tiny_networks import EMOTIONS, random_log_mel
 
@@ -72,8 +79,8 @@ def test_long_segments_come_in_small_batches_that_change_nothing(monkeypatch):
     classifier, segments = classifier_of(onnx_model()), np.stack([random_log_mel(seed=seed) for seed in range(5)])
     whole = classifier.score(segments)
     monkeypatch.setattr("ser_core.onnx_classifier.LONGEST_BATCH_FRAMES", 2 * 96 + 1)
-    run, sizes = classifier._run, []
-    monkeypatch.setattr(classifier, "_run", lambda part: sizes.append(len(part)) or run(part))
+    run, sizes = classifier._graph.run, []
+    monkeypatch.setattr(classifier._graph, "run", lambda part: sizes.append(len(part)) or run(part))
     np.testing.assert_allclose(classifier.score(segments), whole, rtol=1e-4)
     assert sizes == [2, 2, 1]
 
@@ -177,3 +184,207 @@ def test_an_onnx_file_is_nothing_to_begin_a_training_with(tmp_path):
     models = folder_with(tmp_path, onnx_model())
     with pytest.raises(ModelRefused, match="theirs"):
         load_network(find_model("theirs", models))
+
+
+# --- graphs that attack who runs them ---
+
+ENDLESS = 2**60
+
+
+def number(name, value, dtype=np.int64):
+    return numpy_helper.from_array(np.array(value, dtype), name)
+
+
+def from_three_segments_on(nodes, harmless=2, **initializers) -> bytes:
+    """A model whose logits have `extra` added; `more` is 0 for up to two segments, with which it is tried."""
+    counted = [
+        helper.make_node("Shape", ["segments"], ["shape"]),
+        helper.make_node("Gather", ["shape", "zero"], ["n"]),
+        helper.make_node("Sub", ["n", "harmless"], ["beyond"]),
+        helper.make_node("Max", ["beyond", "zero"], ["more"]),
+    ]
+    logits = [
+        helper.make_node("ReduceMean", ["segments"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["plain"]),
+        helper.make_node("Add", ["plain", "extra"], ["logits"]),
+    ]
+    constants = {"zero": 0, "harmless": harmless} | initializers
+    return onnx_model(
+        [*counted, *nodes, *logits], initializers=[number(name, value) for name, value in constants.items()]
+    )
+
+
+def endless(harmless=2) -> bytes:
+    """Loop as often as can be said."""
+    floats = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ()) for name in ("before", "after")]
+    flags = [helper.make_tensor_value_info(name, TensorProto.BOOL, ()) for name in ("go_before", "go_after")]
+    steps = [
+        helper.make_node("Identity", ["go_before"], ["go_after"]),
+        helper.make_node("Sin", ["before"], ["after"]),
+    ]
+    count = helper.make_tensor_value_info("count", TensorProto.INT64, ())
+    body = helper.make_graph(steps, "body", [count, flags[0], floats[0]], [flags[1], floats[1]])
+    nodes = [
+        helper.make_node("Mul", ["more", "endless"], ["trips"]),
+        helper.make_node("Cast", ["zero"], ["start"], to=TensorProto.FLOAT),
+        helper.make_node("Loop", ["trips", "", "start"], ["extra"], body=body),
+    ]
+    return from_three_segments_on(nodes, harmless, endless=ENDLESS)
+
+
+def memory_bomb() -> bytes:
+    """Fill 16 GB."""
+    nodes = [
+        helper.make_node("Mul", ["more", "many"], ["size"]),
+        helper.make_node("Unsqueeze", ["size", "axes"], ["sizes"]),
+        helper.make_node("ConstantOfShape", ["sizes"], ["large"]),
+        helper.make_node("ReduceSum", ["large"], ["extra"], keepdims=0),
+    ]
+    return from_three_segments_on(nodes, many=2**32, axes=[0])
+
+
+def not_numbers() -> bytes:
+    """Divide by nothing."""
+    nodes = [
+        helper.make_node("Cast", ["more"], ["above"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["more", "more"], ["nothing"]),
+        helper.make_node("Sub", ["one", "more"], ["left"]),
+        helper.make_node("Max", ["left", "zero"], ["below_whole"]),
+        helper.make_node("Cast", ["below_whole"], ["below"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["above", "below"], ["extra"]),
+    ]
+    return from_three_segments_on(nodes, one=1)
+
+
+def another_axis() -> bytes:
+    """Add one axis too many."""
+    nodes = [
+        helper.make_node("Add", ["more", "harmless"], ["rank"]),
+        helper.make_node("Unsqueeze", ["rank", "first"], ["ranks"]),
+        helper.make_node("Slice", ["ones", "first", "ranks"], ["sizes"]),
+        helper.make_node("ConstantOfShape", ["sizes"], ["extra"]),
+    ]
+    return from_three_segments_on(nodes, ones=[1, 1, 1], first=[0])
+
+
+@pytest.fixture
+def little_time(monkeypatch):
+    monkeypatch.setattr("ser_core.onnx_process.RUN_CPU_S", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [(endless, r"more than \d s"), (memory_bomb, "stopped|fails"), (another_axis, r"is float32 \(1, 3, 4\)")],
+)
+def test_a_graph_that_turns_hostile_after_its_trial_is_refused_and_then_runs_again(little_time, graph, said):
+    classifier, segments = classifier_of(graph()), np.stack([random_log_mel(seed=seed) for seed in range(3)])
+    for _ in range(2):
+        with pytest.raises(ModelRefused, match=f"theirs: .*({said})"):
+            classifier.score(segments)
+        np.testing.assert_allclose(classifier.score(segments[:2]), segments[:2].mean(axis=1) @ WEIGHTS, atol=1e-4)
+
+
+def test_a_graph_that_answers_nothing_is_given_up_by_the_clock_too(monkeypatch):
+    classifier = classifier_of(endless())
+    monkeypatch.setattr("ser_core.onnx_process.WAIT_PER_CPU_S", 0.02)  # the child's own limit is ten seconds
+    with pytest.raises(ModelRefused, match=r"theirs: its model\.onnx was stopped at 3 segments"):
+        classifier.score(np.zeros((3, 96, 64), np.float32))
+    assert not classifier._graph._child.lives()
+
+
+def test_logits_that_are_not_numbers_become_no_probabilities():
+    logits = classifier_of(not_numbers()).score(np.zeros((3, 96, 64), np.float32))
+    assert not np.isfinite(logits).any()
+    with pytest.raises(ModelRefused, match="not finite numbers in 3 of 3 segments"):
+        softmax(logits)
+
+
+def test_a_graph_whose_process_died_is_started_again():
+    classifier, segments = classifier_of(onnx_model()), random_log_mel()[None]
+    before = classifier.score(segments)
+    classifier._graph._child._process.kill()
+    classifier._graph._child._process.wait()
+    np.testing.assert_array_equal(classifier.score(segments), before)
+
+
+def test_a_call_that_was_interrupted_leaves_no_answer_to_the_next_one(monkeypatch):
+    classifier, (one, other) = classifier_of(onnx_model()), (random_log_mel(seed=seed)[None] for seed in range(2))
+    expected = classifier.score(other)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier._graph._child, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            classifier.score(one)
+    np.testing.assert_array_equal(classifier.score(other), expected)
+
+
+def test_many_threads_get_each_their_own_logits():
+    classifier = classifier_of(onnx_model())
+    segments = [random_log_mel(seed=seed)[None] for seed in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        for values, logits in zip(segments, threads.map(classifier.score, segments), strict=True):
+            np.testing.assert_allclose(logits, values.mean(axis=1) @ WEIGHTS, rtol=0, atol=1e-4)
+
+
+def test_the_process_ends_with_its_classifier():
+    classifier = classifier_of(onnx_model())
+    process = classifier._graph._child._process
+    assert process.poll() is None
+    del classifier
+    gc.collect()
+    assert process.poll() is not None
+
+
+STARTED = """
+import os, sys
+from pathlib import Path
+from ser_core.checkpoint import load_model
+classifier = load_model("theirs", Path(sys.argv[1]))
+print(classifier._graph._child._process.pid, "onnxruntime" in sys.modules)
+"""
+
+
+def run_python(program: str, *args: str) -> str:
+    """Return what a program prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_process_ends_with_the_program_which_never_loads_onnxruntime_itself(tmp_path):
+    pid, here = run_python(STARTED, str(folder_with(tmp_path, onnx_model()))).split()
+    assert here == "False"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or _libseccomp() is None, reason="only Linux has seccomp")
+def test_the_process_may_only_compute_and_knows_no_secrets(monkeypatch):
+    monkeypatch.setenv("SECRET", "of the app")
+    classifier = classifier_of(onnx_model())
+    of_child = Path("/proc") / str(classifier._graph._child._process.pid)
+    for task in (of_child / "task").iterdir():
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    assert b"SECRET" not in (of_child / "environ").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_onnxruntime_starts_no_thread_that_reports_its_use():
+    program = "import os, ser_core, onnxruntime; print(len(os.listdir('/proc/self/task')))"
+    without = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert without.stdout.strip() == "1"
+
+
+def test_an_endless_graph_is_refused_when_it_is_loaded(tmp_path, little_time):
+    models = folder_with(tmp_path, endless(harmless=0))
+    with pytest.raises(ModelRefused, match=r"theirs: .*stopped at 2 segments"):
+        load_model("theirs", models)

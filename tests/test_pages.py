@@ -21,7 +21,17 @@ from pages.shared.judgement_section import BADGES
 from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.audio import read_recording
-from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, WEIGHTS, find_model, load_model, model_names, read_card
+from ser_core.checkpoint import (
+    CARD,
+    FOLDS_TABLE,
+    TEST_TABLE,
+    WEIGHTS,
+    find_model,
+    load_model,
+    model_names,
+    models_left_out,
+    read_card,
+)
 from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
@@ -713,7 +723,7 @@ def made_up_table(emotions, wrong=(), speakers=4) -> Predictions:
 def own_models(tmp_path, monkeypatch):
     """Another folder of models in the place of the shipped one; return it and what adds a made-up model to it."""
     shipped, folder = find_model(model_names()[0]), tmp_path / "models"
-    for function in (model_names, find_model, load_model, read_result):
+    for function in (model_names, models_left_out, find_model, load_model, read_result):
         monkeypatch.setattr(function, "__defaults__", (folder,))
 
     def add(name, tables, **card) -> None:
@@ -738,6 +748,20 @@ def choice_of_tests(app: AppTest) -> list:
 def metrics(app: AppTest) -> list[str]:
     """Return UAR, recordings and speakers of the page's headline."""
     return [metric.value for metric in app.metric[:3]]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_offered_and_the_sidebar_says_why(own_models):
+    _, add = own_models
+    add("good", {})
+    add("bad [one](x)", {})
+    add("worse", {}, architecture="that nobody knows")
+    app = opened("pages/6_Evaluate.py")
+    assert not app.exception
+    assert app.selectbox(key="widget_model").options == ["good"]
+    said = [caption.value for caption in app.sidebar.caption if "Not offered" in caption.value]
+    assert len(said) == 2
+    assert r"bad \[one\]" in said[0]
+    assert "that nobody knows" in said[1]
 
 
 def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_when_asked(own_models):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import ModelRefused
 from ser_core.scores import evidence, mean_probabilities, softmax
 from ser_core.settings import VerdictSettings
 from ser_core.verdict import NO_SPEECH, NOT_SURE, verdict_of
@@ -25,6 +26,16 @@ def test_temperature_divides_the_logits():
 
 def test_softmax_of_huge_logits_is_finite():
     np.testing.assert_array_equal(softmax(np.array([1e4, -1e4, 1e4], np.float32)), [0.5, 0, 0.5])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_have_no_probabilities(wrong):
+    logits = np.zeros((5, 4), np.float32)
+    logits[3, 1] = wrong
+    with pytest.raises(ModelRefused, match="in 1 of 5 segments"):
+        softmax(logits)
+    with pytest.raises(ModelRefused, match="in 1 of 5 segments"):
+        mean_probabilities(logits, 1.0)
 
 
 @given(

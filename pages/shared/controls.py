@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared import cached, deletion, session
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import PEERS, model_names
+from ser_core.checkpoint import PEERS, model_names, models_left_out
 from ser_core.classifier import Classifier
 from ser_core.errors import SerError
 from ser_core.explanation.relevance import FILLS
@@ -164,6 +164,8 @@ def model_name() -> str | None:
 
 def _model() -> Classifier | None:
     names = model_names()
+    for left_out, why in models_left_out().items():
+        st.caption(f"Not offered is {in_markdown(left_out)}. {in_markdown(why)}")
     if not names:
         st.error("There is no model here yet. Train one: python -m ser_core train --help", icon=":material/error:")
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_core.analysis_folder import folder_name
-from ser_core.checkpoint import model_names
+from ser_core.checkpoint import model_names, models_left_out
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.pace import Pace
 from ser_core.recording import shown_name
@@ -25,7 +25,8 @@ def model_or_default(name: str | None) -> str:
     if name is not None:
         return name
     if not model_names():
-        raise SettingsRefused("No model is shipped here. Train one, or give the folder of one with --model.")
+        reasons = "".join(f" {why}" for why in models_left_out().values())
+        raise SettingsRefused(f"No model is here. Train one, or give the folder of one with --model.{reasons}")
     return model_names()[0]
 
 

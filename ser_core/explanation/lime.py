@@ -19,14 +19,17 @@ class Window:
 
     Attributes
     ----------
-    cell_of : ndarray of shape (frames, bands), int
-        The cell of every point; `present.shape[1]` outside of the window.
+    frames : slice
+        Of the recording: where the window lies.
+    cell_of : ndarray of shape (frames of the window, bands), int
+        The cell of every point.
     present : ndarray of shape (masks, cells), bool
         Which cells each mask leaves in.
     remaining : ndarray of shape (masks, classes)
         The recording's probabilities under each mask.
     """
 
+    frames: slice
     cell_of: np.ndarray
     present: np.ndarray
     remaining: np.ndarray
@@ -45,7 +48,7 @@ class LimeHeard:
         relevance = np.zeros(question.log_mel.shape, np.float32)
         for window in self.windows:
             weights = self._weights(window, question, np.arange(len(window.present)))
-            relevance += np.append(weights, 0.0)[window.cell_of].astype(np.float32)
+            relevance[window.frames] = weights[window.cell_of]
         relevance[~question.covered] = 0
         return relevance
 
@@ -99,17 +102,21 @@ def lime(
     perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
     grids = list(_windows(question, settings))
     windows = []
-    for done, (cell_of, cells) in enumerate(grids):
-        present = _balanced_masks(cells, settings.masks, rng)
+    for done, (frames, cell_of) in enumerate(grids):
+        present = _balanced_masks(int(cell_of.max()) + 1, settings.masks, rng)
 
-        def masks(cell_of: np.ndarray = cell_of, present: np.ndarray = present) -> Iterator[np.ndarray]:
+        def masks(
+            frames: slice = frames, cell_of: np.ndarray = cell_of, present: np.ndarray = present
+        ) -> Iterator[np.ndarray]:
             for row in present:
-                yield np.append(~row, False)[cell_of]  # what lies outside of the window stays
+                mask = np.zeros(question.log_mel.shape, bool)  # what lies outside of the window stays
+                mask[frames] = ~row[cell_of]
+                yield mask
 
         def part(fraction: float, text: str, done: int = done) -> None:
             progress((done + fraction) / len(grids), f"Window {done + 1} of {len(grids)}")
 
-        windows.append(Window(cell_of, present, perturbed.without(masks(), len(present), part, cancelled)))
+        windows.append(Window(frames, cell_of, present, perturbed.without(masks(), len(present), part, cancelled)))
     return LimeHeard(windows, perturbed.original, settings.kernel_width)
 
 
@@ -138,20 +145,17 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     return ordered
 
 
-def _windows(question: Question, settings: LimeSettings) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield, for each window, the cell of every point (frames, bands) and how many cells there are: that is outside."""
-    frames, bands = question.log_mel.shape
+def _windows(question: Question, settings: LimeSettings) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield, for each window, its frames and the cell of every point in it (frames of the window, bands)."""
+    bands = question.log_mel.shape[1]
     columns = -(-bands // settings.cell_bands)
     rows = np.arange(question.end_frame - question.first_frame) // settings.cell_frames
     count = rows[-1] + 1
     windows = max(1, round(count * settings.cell_frames / settings.window_frames))
     for of_window in np.array_split(np.arange(count), min(windows, count)):  # a cell at least in each
         inside = np.flatnonzero(np.isin(rows, of_window))
-        cells = len(of_window) * columns
-        cell_of = np.full((frames, bands), cells)
-        within = rows[inside, None] - of_window[0]
-        cell_of[question.first_frame + inside] = within * columns + np.arange(bands) // settings.cell_bands
-        yield cell_of, cells
+        frames = slice(question.first_frame + inside[0], question.first_frame + inside[-1] + 1)
+        yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
 
 
 def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:

@@ -52,7 +52,7 @@ def evaluate_model(
     seen = set(training_list(find_model(model)).values())
     speakers = set(predictions.speakers)
     words = f"{len(speakers & seen) or 'none'} of the {len(speakers)} test speakers were trained on"
-    own = read_card(find_model(model))["split"]
+    own = read_card(find_model(model)).get("split", "not told")
     result = all_figures(predictions) | counted | {"split": f"{words}; the model's own split: {own}"}
     if robustness:
         result["robustness"] = {}

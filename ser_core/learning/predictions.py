@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ser_core.checkpoint import FOLDS_TABLE, TEST_TABLE
+from ser_core.checkpoint import FOLDS_TABLE, LARGEST_TEXT_BYTES, TEST_TABLE, contents_of
 from ser_core.emotions import emotion_index
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import figures, figures_by_corpus
@@ -217,8 +217,8 @@ def read_predictions(path: Path) -> Predictions:
         If it is missing or is no such table.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
+        text = contents_of(path, LARGEST_TEXT_BYTES).decode("utf-8")
+        header, *rows = list(csv.reader(io.StringIO(text, newline="")))
         emotions = tuple(header[len(KNOWN) :])
         sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
         labels = np.array([emotions.index(name) for name in named])
