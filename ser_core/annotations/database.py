@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -69,6 +69,11 @@ class Database:
             self.close()
             raise
 
+    @property
+    def place(self) -> str:
+        """Where it is, without user and password."""
+        return _place(self._url)
+
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
@@ -118,15 +123,19 @@ class Database:
     def _bring_up_to_date(self) -> None:
         scripts = ScriptDirectory(MIGRATIONS)
         with self._engine.begin() as connection:
-            if _is_newest(connection, scripts):
-                return
+            is_newest = _is_newest(connection, scripts)
+        if is_newest:
+            _note_made(self._url)
+            return
         with _one_migration_at_a_time, self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             if not _is_newest(connection, scripts):
+                _refuse_emptied(connection, self._url)
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
                 command.upgrade(config, "head")
+        _note_made(self._url)
 
 
 def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
@@ -138,6 +147,27 @@ def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
             "or choose another database with SER_DATABASE_URL."
         )
     return set(made) == set(scripts.get_heads())
+
+
+def _refuse_emptied(connection: Connection, url: URL) -> None:
+    """Refuse a file of SQLite without our tables in which they stood before."""
+    made = MigrationContext.configure(connection).get_current_heads()
+    if not made and url.get_backend_name() == "sqlite" and _made_mark(url).exists():
+        raise AnnotationsRefused(
+            f"{url.database} held annotations and is empty now, so nothing is written into it. Put its backup there; "
+            f"to begin anew without what was in it, delete {_made_mark(url).name} beside it."
+        )
+
+
+def _note_made(url: URL) -> None:
+    """Leave a mark beside a file of SQLite that holds our tables; a folder that only may be read goes without."""
+    if url.get_backend_name() == "sqlite" and not _made_mark(url).exists():
+        with suppress(OSError), _made_mark(url).open("w") as mark:
+            mark.write("This database holds annotations. Without this file an empty one would be taken for new.\n")
+
+
+def _made_mark(url: URL) -> Path:
+    return Path(f"{url.database}-made")
 
 
 def _checked_url(url: str) -> URL:

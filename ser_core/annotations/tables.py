@@ -118,12 +118,18 @@ STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
 
 metadata = MetaData()
 
+# What is in the trash lies in a project too, which no list of projects shows: `trash.py` says what the columns mean.
 projects = Table(
     "projects",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
+    Column("owner", Text),
+    Column("deleted_at", UtcTime),
+    Column("deleted_by", Text),
+    Column("deleted_name", Text),
+    Column("of_project", Integer),
 )
 
 annotators = Table("annotators", metadata, Column("name", Text, primary_key=True))
@@ -142,6 +148,7 @@ recordings = Table(
     Column("path", Text),
     Column("provenance", Json, nullable=False),
     Column("added_at", UtcTime, nullable=False),
+    Column("added_by", Text),
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
     Column("annotators_disagreement", Rating, nullable=False),
@@ -206,4 +213,13 @@ steps = Table(
     CheckConstraint("kind IN ('edit', 'undo', 'redo')", name="kind_known"),
     Index("steps_of_an_annotator", "recording_id", "annotator", "id"),
     Index("steps_of_a_recording", "recording_id", "id"),
+)
+
+# Deletions for good that are not finished yet: the sound of a recording, or, where the SHA-256 is empty, what SQLite's
+# file still holds of deleted rows.
+unfinished_deletions = Table(
+    "unfinished_deletions",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("due_at", UtcTime, nullable=False),
 )

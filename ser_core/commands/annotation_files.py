@@ -53,6 +53,8 @@ def _export(asked: argparse.Namespace) -> int:
     print(f"{counted(len(written.files), 'file')} in {asked.out}.")
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
+    for words in written.unfit:
+        print(f"Not as it is kept: {printable(words).rstrip('.')}.")
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
@@ -65,12 +67,12 @@ def _import(asked: argparse.Namespace) -> int:
     annotator = asked.annotator or _login_name()
     found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
     audio = _audio([document for _, document in found], asked.audio)
-    with opened_project(asked, may_be_new=True) as (store, project):
+    with opened_project(asked, may_be_new=True, owner=annotator) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
         only = audio[0] if asked.audio is not None and not asked.audio.is_dir() else None
         documents = as_of_recordings(found, known, audio, only)
         imported = store.import_recordings(project, documents, annotator, printed_progress())
-        store.add_recordings(project, audio)
+        store.add_recordings(project, audio, annotator)
     print(
         f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
         f"{imported.known} known already, {imported.left_out} left out."
