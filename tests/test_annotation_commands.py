@@ -341,7 +341,7 @@ def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds
 
     monkeypatch.setattr(getpass, "getuser", unknown)
     capsys.readouterr()
-    assert "say who imports with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
+    assert "with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
 
 
 def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from ser_core.checkpoint import model_names
 from ser_core.errors import AnnotationsRefused
 from ser_core.jobs import Jobs
 from ser_core.regions import Region
+from tests.broken_machine import everything_under
 from tests.databases import file as file_of
 from tests.databases import fresh_store, fresh_url, mark, sha  # noqa: F401 (fixtures)
 from tests.test_pages import all_jobs, finished, hold, opened, wav, with_recording
@@ -25,12 +25,6 @@ from tests.test_pages import all_jobs, finished, hold, opened, wav, with_recordi
 NAME, NOTE = "Interview with Jane Doe.wav", "she whispers the name of her sister"
 
 in_the_app = pytest.mark.skipif(not model_names(), reason="no model is shipped in models/")
-
-
-def everything_under(folder: Path) -> bytes:
-    """Return the names and bytes of all files of a folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)
 
 
 def marked(url: str, *recordings: tuple[str, str, str]) -> None:

@@ -1,7 +1,6 @@
 """`annotations export` and `annotations import`: marks out of a project and into one, in files of other tools."""
 
 import argparse
-import getpass
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import EVERY
 from ser_core.audio import file_bytes
-from ser_core.commands.annotation_project import add_command, opened_project, printable, recording_file
+from ser_core.commands.annotation_project import add_command, login_name, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
@@ -64,7 +63,7 @@ def _export(asked: argparse.Namespace) -> int:
 
 
 def _import(asked: argparse.Namespace) -> int:
-    annotator = asked.annotator or _login_name()
+    annotator = asked.annotator or login_name()
     found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
     audio = _audio([document for _, document in found], asked.audio)
     with opened_project(asked, may_be_new=True, owner=annotator) as (store, project):
@@ -82,13 +81,6 @@ def _import(asked: argparse.Namespace) -> int:
     for words in dropped:
         print(f"Not taken over from {words}.")
     return 0
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise AnnotationsRefused("Your login name is not known; say who imports with --annotator NAME.") from None
 
 
 def _audio(documents: Iterable[AnnotatedRecording], place: Path | None) -> list[RecordingFile]:

@@ -1,6 +1,7 @@
 """The project that a command about annotations works on."""
 
 import argparse
+import getpass
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -84,6 +85,14 @@ def recording_file(path: Path) -> RecordingFile:
     recording = read_recording(path, name)
     kept_place = place if place.isprintable() else None
     return RecordingFile(recording.sha256, name, recording.duration_s, recording.sample_rate_hz, kept_place)
+
+
+def login_name() -> str:
+    """Return by which name the machine knows who gives the command, or refuse."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise AnnotationsRefused("Your login name is not known; say who you are with --annotator NAME.") from None
 
 
 def printable(text: str) -> str:
