@@ -80,7 +80,7 @@ def finish_deletions_daily() -> None:
         _finish_deletions(default_url(data_folder()), data_folder())
 
 
-@st.cache_resource(ttl="1d", show_spinner=False)
+@st.cache_resource(ttl=24 * 3_600, show_spinner=False)
 def _finish_deletions(url: str, data: Path) -> None:
     try:
         with closing(open_store(url)) as store:

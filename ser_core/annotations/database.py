@@ -25,6 +25,8 @@ PATIENCE_S = 60
 CONNECT_WITHIN_S = 10
 TRY_AGAIN_AFTER_S = 0.01
 
+EMPTY_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+
 #: Any number that no other program locks in the same PostgreSQL database.
 MIGRATION_LOCK = 5_153_197_403
 
@@ -98,11 +100,18 @@ class Database:
         AnnotationsRefused
             If somebody else writes all the time, or the disk is full.
         """
+        self._tell_sqlite("VACUUM", EMPTY_THE_LOG)
+
+    def empty_log(self) -> None:
+        """Leave nothing in SQLite's log of what was written; a server does so in time. Raises as the above."""
+        self._tell_sqlite(EMPTY_THE_LOG)
+
+    def _tell_sqlite(self, *statements: str) -> None:
         if self._url.get_backend_name() != "sqlite":
             return
         try:
             with self._refusing(), closing(self._engine.raw_connection()) as connection:
-                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                for statement in statements:
                     connection.cursor().execute(statement).close()
         except sqlite3.Error as error:
             raise AnnotationsRefused(
@@ -203,9 +212,9 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too.
+    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too. And zeros over deleted rows.
     _switch_to_wal(connection)
-    for setting in ("synchronous = FULL", "foreign_keys = ON"):
+    for setting in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {setting}").close()
 
 

@@ -283,6 +283,7 @@ class Store:
         """Take deletions out of the journal."""
         with self._database.writing() as connection:
             trash.forget_unfinished(connection, sha256)
+        self._database.empty_log()
 
     def overwrite_deleted(self) -> None:
         """Leave no bytes of what was deleted in a file of SQLite: the last step of every deletion.
