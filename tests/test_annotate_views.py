@@ -346,7 +346,7 @@ def test_stranger_is_told_whose_the_project_is_and_finds_no_button(store):
         app = shown("Queue", annotator=visitor)
         button(app, "Delete Voices").click().run()
         assert "18 marks of ann" in words(app)
-        assert "Ask ann" in words(app)
+        assert "ask ann" in words(app)
         assert not [one for one in app.button if "Delete project" in one.label]
     assert store.projects().items[0].recordings == 16
 

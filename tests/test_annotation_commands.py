@@ -681,7 +681,7 @@ def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, proje
 
 def test_stranger_deletes_nothing_by_command_either(store, project, sounds, capsys):
     assert run("delete", "--annotator", "Mallory", "--yes") == 2
-    assert "Mallory is neither who owns the project" in capsys.readouterr().err
+    assert "Mallory neither owns the project" in capsys.readouterr().err
     assert run("delete", "--annotator", "Mallory", "--recording", sounds[0].name, "--yes", "--for-good") == 2
     assert store.projects().total == 1
     assert store.trash() == []

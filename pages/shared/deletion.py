@@ -54,7 +54,7 @@ def _confirm(recording: Recording) -> None:
         fate = LEAVE
         if choices:
             fate = st.radio(
-                "In these projects" if len(choices) > 1 else "In this project",
+                in_markdown(f"In {' and '.join(holding.project_name for holding in choices)}"),
                 (LEAVE, TRASH, FOR_GOOD),
                 index=1,
                 key=f"fate_{recording.sha256}",
@@ -83,7 +83,7 @@ def _in_projects(recording: Recording) -> list[Holding]:
         if holding.may_delete(_person()):
             mine.append(holding)
         else:
-            st.caption(in_markdown(f"It stays there. {holding.refusal(_person())}"))
+            st.caption(f"It stays there: ask {in_markdown(holding.responsible)} to delete it.")
     return mine
 
 

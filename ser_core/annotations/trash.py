@@ -52,12 +52,16 @@ class Holding:
 
     def refusal(self, person: str) -> AnnotationsRefused:
         """Return what to say to somebody who may not delete it."""
-        what = f"The project '{self.project_name}'" if self.is_project else "The recording"
-        where = "" if self.is_project else f" in the project '{self.project_name}'"
+        what = "The project" if self.is_project else "The recording in the project"
         return AnnotationsRefused(
-            f"{what}{where} holds {self.in_words()}, and {person or 'somebody without a name'} is neither who owns the "
-            f"project nor the only one who worked there. Ask {self.owner or ' and '.join(sorted(self.marks))}."
+            f"{what} '{self.project_name}' holds {self.in_words()}, and {person or 'somebody without a name'} neither "
+            f"owns the project nor made all of them. Ask {self.responsible}."
         )
+
+    @property
+    def responsible(self) -> str:
+        """Who can delete it, in words."""
+        return self.owner or " and ".join(sorted({*self.marks, self.added_by} - {None}))
 
     def in_words(self) -> str:
         """Return whose marks there are and how many.

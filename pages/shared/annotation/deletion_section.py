@@ -31,7 +31,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
     with st.container(border=True, key="confirm_project"):
         st.markdown(f"**{name}** holds {counted(project.recordings, 'recording')}: {in_markdown(holding.in_words())}.")
         if not holding.may_delete(person):
-            st.caption(in_markdown(str(holding.refusal(person))))
+            st.caption(f"It is not yours: ask {in_markdown(holding.responsible)} to delete it.")
             st.button("Close", key="keep_project", on_click=_confirm, args=(PROJECT, None))
             return
         for_good = st.checkbox(
