@@ -44,6 +44,8 @@ def page_actions(store, project):
     yield "undo of 1000", lambda: store.undo(project, sha(1), "fusion")
     (there, *_) = store.annotations_of(project, sha(0), "Ann")
     yield "delete", lambda: store.edit(project, sha(0), "Ann", delete=[there])
+    yield "deleted marks", lambda: store.deleted_marks(project, sha(0))
+    yield "restore a mark", lambda: store.restore_mark(project, sha(0), "Ann", there.key)
     yield "page of what is not marked", lambda: store.recordings(project, Queue(marked=False))
     yield "progress", lambda: store.count_by_status(project, "Ann")
     yield "progress of all", lambda: store.count_by_status(project)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,6 +236,52 @@ def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its
     store.add_recordings(project, [each])
     finish_deletions(store, tmp_path)
     assert kept_sound(each, tmp_path) == source
+
+
+# --- single marks ---
+
+
+def test_deleted_mark_is_listed_and_restored_by_its_maker_its_deleter_and_the_owner_only(store, marked):
+    (first, second) = store.annotations_of(marked, sha(0), ANN)
+    store.edit(marked, sha(0), OWNER, delete=[first, second])
+    assert [(there.annotation.annotator, there.changed_by) for there in store.deleted_marks(marked, sha(0))] == [
+        (ANN, OWNER)
+    ] * 2
+    with pytest.raises(AnnotationsRefused, match="Marks of Ann can be restored by them or by the project's owner"):
+        store.restore_mark(marked, sha(0), STRANGER, first.key)
+    store.restore_mark(marked, sha(0), ANN, first.key)
+    store.restore_mark(marked, sha(0), OWNER, second.key)
+    assert [found.note for found in store.annotations_of(marked, sha(0), ANN)] == [first.note, second.note]
+    with pytest.raises(AnnotationsRefused, match="not in the trash any more"):
+        store.restore_mark(marked, sha(0), ANN, first.key)
+    store.undo(marked, sha(0), ANN)
+    assert [found.key for found in store.annotations_of(marked, sha(0), ANN)] == [second.key]
+
+
+def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still_be_undone(store, project, tmp_path):
+    (early,) = store.edit(project, sha(0), ANN, add=[mark(0, 1, note="early")]).marks
+    (gone, _) = store.edit(project, sha(0), ANN, add=[mark(note="secret note"), mark(3, 4, note="stays")]).marks
+    (gone,) = store.edit(project, sha(0), BEA, change=[replace(gone, status="verified")]).marks
+    store.edit(project, sha(0), ANN, change=[replace(early, note="later")])
+    store.edit(project, sha(0), ANN, delete=[gone])
+    store.undo(project, sha(0), ANN)
+    store.redo(project, sha(0), ANN)
+    deleted_at = datetime.now(UTC)
+    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR - timedelta(minutes=1))
+    assert len(store.deleted_marks(project, sha(0))) == 1
+    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR + timedelta(minutes=1))
+    assert store.deleted_marks(project, sha(0)) == []
+    assert b"secret" not in everything_under(tmp_path)
+    assert "secret" not in str(store.history(project, sha(0)).items)
+    assert [step.kind for step in store.history(project, sha(0)).items] == ["edit"] * 3
+    assert not store.open_recording(project, sha(0), BEA).can_undo
+    notes = []
+    while store.undo(project, sha(0), ANN):
+        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    assert notes == [["early", "stays"], ["early"], []]
+    while store.redo(project, sha(0), ANN):
+        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
 
 
 # --- orphans ---

@@ -257,9 +257,10 @@ class Store:
             trash.delete_for_good(connection, [deleted], datetime.now(UTC))
 
     def empty_trash(self, now: datetime) -> None:
-        """Delete for good what has been in the trash for 30 days; `finish_deletions` does so."""
+        """Delete for good what was deleted 30 days ago, single marks too; `finish_deletions` does so."""
         with self._database.writing() as connection:
             trash.delete_for_good(connection, trash.due(connection, now), now)
+            trash.delete_marks_for_good(connection, now)
 
     def note_sounds(self, sha256: Collection[str], due_at: datetime) -> None:
         """Note sounds of which no recording is known, to be deleted at a time unless one is by then."""
@@ -421,6 +422,36 @@ class Store:
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
+    def deleted_marks(self, project: int, sha256: str) -> list[Standing]:
+        """Return the marks of a recording that were deleted in the last 30 days, the newest first, and by whom."""
+        asked = (*recordings.of_file(project, sha256), tables.DELETED_MARK)
+        listed = select(tables.marks).join(tables.recordings).where(*asked).order_by(tables.marks.c.changed_at.desc())
+        with self._database.reading() as connection:
+            rows = connection.execute(listed).all()
+        return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in rows]
+
+    def restore_mark(self, project: int, sha256: str, annotator: str, key: str) -> Step:
+        """Put back a mark that was deleted, as a step that can be undone.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it was not deleted, or it is somebody else's, was deleted by another and the project is not theirs.
+        """
+        annotator = _name(annotator)
+        self._add_annotators({annotator})
+        with self._database.writing() as connection:
+            (recording_id, _), at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            standing = standing_marks(connection, recording_id, [key])
+            there = standing.get(key)
+            if there is None or not there.deleted:
+                raise AnnotationsRefused("This mark is not in the trash any more; load the recording again.")
+            if there.changed_by != annotator:
+                _require_own(connection, project, annotator, [there], "restored")
+            changes = [change_to(there, there.annotation, at)]
+            beneath = history.top_of_stack(recording_id, annotator)
+            return _take(connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath)
+
     def history(self, project: int, sha256: str, page: int = 0, size: int = PAGE_SIZE) -> Page[Step]:
         """Return a page of all that was done to the marks of a recording, the newest first."""
         of_recording = recordings.of_file(project, sha256)
@@ -508,13 +539,15 @@ def _person(name: str) -> str:
     return _name(name) if name.strip() else ""
 
 
-def _require_own(connection: Connection, project: int, annotator: str, gone: Sequence[Standing]) -> None:
-    """Refuse to delete others' marks, unless in one's own project."""
-    others = {there.annotation.annotator for there in gone} - {annotator}
+def _require_own(
+    connection: Connection, project: int, annotator: str, marks: Sequence[Standing], deed: str = "deleted"
+) -> None:
+    """Refuse to do something to others' marks, unless in one's own project."""
+    others = {there.annotation.annotator for there in marks} - {annotator}
     if others and trash.owner_of(connection, project) != annotator:
         raise AnnotationsRefused(
-            f"Marks of {' and '.join(sorted(others))} can be deleted by them or by the project's owner, not by "
-            f"{annotator}. Nothing was deleted."
+            f"Marks of {' and '.join(sorted(others))} can be {deed} by them or by the project's owner, not by "
+            f"{annotator}. Nothing was {deed}."
         )
 
 

@@ -116,6 +116,9 @@ def folded(name: str) -> str:
 #: Marks of a whole recording. As text: databases use the index below only where a query says the same literally.
 STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
 
+#: Marks in the trash, as text for the same reason.
+DELETED_MARK = text("deleted")
+
 metadata = MetaData()
 
 # What is in the trash lies in a project too, which no list of projects shows: `trash.py` says what the columns mean.
@@ -161,7 +164,7 @@ recordings = Table(
     Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
 )
 
-# A deleted mark stays as a row: who comes late with a change to it can be told who deleted it, and when.
+# A deleted mark stays as a row for 30 days: who comes late with a change to it can be told who deleted it, and when.
 marks = Table(
     "marks",
     metadata,
@@ -188,6 +191,7 @@ marks = Table(
     CheckConstraint("status IN ('open', 'done', 'verified')", name="status_known"),
     Index("marks_in_order_of_time", "recording_id", "start_s"),
     Index("marks_by_emotion", "emotion", "recording_id"),
+    Index("marks_deleted", "changed_at", sqlite_where=DELETED_MARK, postgresql_where=DELETED_MARK),
     Index(
         "one_label_of_the_whole_per_annotator",
         "recording_id",

@@ -12,8 +12,17 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, or_, select, update
 
+from ser_core.annotations.history import forget_marks
 from ser_core.annotations.marks import insert_into
-from ser_core.annotations.tables import kept_text, marks, projects, recordings, steps, unfinished_deletions
+from ser_core.annotations.tables import (
+    DELETED_MARK,
+    kept_text,
+    marks,
+    projects,
+    recordings,
+    steps,
+    unfinished_deletions,
+)
 from ser_core.errors import AnnotationsRefused
 
 KEPT_FOR = timedelta(days=30)
@@ -348,6 +357,24 @@ def delete_unused_project(connection: Connection, project: int) -> None:
 def due(connection: Connection, now: datetime) -> list[int]:
     """Return the ids of what has lain in the trash long enough."""
     return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - KEPT_FOR)).scalars())
+
+
+def delete_marks_for_good(connection: Connection, now: datetime) -> None:
+    """Delete marks that were deleted 30 days ago, and what the history says of them."""
+    gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
+    of = set(connection.execute(select(marks.c.recording_id).where(*gone)).scalars())
+    if not of:
+        return
+    connection.execute(
+        select(recordings.c.id).where(recordings.c.id.in_(of)).order_by(recordings.c.id).with_for_update()
+    )
+    deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
+    keys: dict[int, set[str]] = {}
+    for recording_id, key in connection.execute(deleted):
+        keys.setdefault(recording_id, set()).add(key)
+    for recording_id, of_recording in keys.items():
+        forget_marks(connection, recording_id, of_recording)
+    note_unfinished(connection, [THE_FILE], now)
 
 
 # --- the journal ---

@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text, primary_key=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
     )
+    deleted = sa.text("deleted")
+    op.create_index("marks_deleted", "marks", ["changed_at"], sqlite_where=deleted, postgresql_where=deleted)
     _compose_names()
 
 
