@@ -376,6 +376,23 @@ def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_c
     assert sha256 not in kept_sha256(data)
 
 
+def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concerns(store, voices):
+    (project,) = store.projects().items
+    recording = read_recording(voices[0])
+    (mark,) = (each for each in store.annotations_of(project.id, recording.sha256, "ann") if each.note == "here")
+    store.edit(project.id, recording.sha256, "ann", delete=[mark])
+    for visitor, offered in (("bea", False), ("ann", True)):
+        app = shown("Mark", beside=[], annotator=visitor)
+        app.session_state["held"] = {recording.sha256: Held(recording, voices[0])}
+        app.session_state["current"] = recording.sha256
+        app.session_state["annotation_history"] = True
+        app = finished(app.run())
+        assert not app.exception
+        assert bool([one for one in app.button if one.label == "Restore"]) == offered
+    button(app, "Restore").click().run()
+    assert "here" in [each.note for each in store.annotations_of(project.id, recording.sha256, "ann")]
+
+
 def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known(store):
     app = shown("Queue")
     name = next(one for one in app.text_input if one.label == "Name of the new project")

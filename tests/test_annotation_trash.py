@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -236,6 +237,26 @@ def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its
     store.add_recordings(project, [each])
     finish_deletions(store, tmp_path)
     assert kept_sound(each, tmp_path) == source
+
+
+def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_is_not_there(store, project, tmp_path):
+    source = b"sound"
+    each = file(0, sha256=hashlib.sha256(source).hexdigest())
+
+    def add() -> None:
+        store.add_recordings(project, [each])
+        keep_sound(source, tmp_path)
+
+    def delete() -> None:
+        store.delete_recording(each.sha256, OWNER, for_good=True)
+        finish_deletions(store, tmp_path)
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(25):
+            for running in [threads.submit(delete), threads.submit(add)]:
+                running.result(60)
+            there = each.sha256 in [queued.file.sha256 for queued in store.recordings(project).items]
+            assert not there or kept_sound(each, tmp_path) == source
 
 
 # --- single marks ---

@@ -362,19 +362,16 @@ def due(connection: Connection, now: datetime) -> list[int]:
 def delete_marks_for_good(connection: Connection, now: datetime) -> None:
     """Delete marks that were deleted 30 days ago, and what the history says of them."""
     gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
-    of = set(connection.execute(select(marks.c.recording_id).where(*gone)).scalars())
-    if not of:
-        return
-    connection.execute(
-        select(recordings.c.id).where(recordings.c.id.in_(of)).order_by(recordings.c.id).with_for_update()
-    )
+    of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
+    connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
     deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
     keys: dict[int, set[str]] = {}
     for recording_id, key in connection.execute(deleted):
         keys.setdefault(recording_id, set()).add(key)
     for recording_id, of_recording in keys.items():
         forget_marks(connection, recording_id, of_recording)
-    note_unfinished(connection, [THE_FILE], now)
+    if keys:
+        note_unfinished(connection, [THE_FILE], now)
 
 
 # --- the journal ---
