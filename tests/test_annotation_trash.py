@@ -45,6 +45,19 @@ def everything(store, project):
 # --- who may ---
 
 
+def test_project_that_nobody_created_or_marked_is_whose_first_recording_is_in_it(store):
+    project = store.create_project("Nobody's")
+    store.add_recordings(project, [file(0)], ANN)
+    store.add_recordings(project, [file(1)], BEA)
+    with pytest.raises(AnnotationsRefused, match="Ask Ann"):
+        store.delete_project(project, STRANGER, for_good=True)
+    store.delete_project(project, ANN)
+
+
+def test_names_in_another_form_of_unicode_are_the_same_person():
+    assert Holding(1, "p", "Zo\u00eb").may_delete("Zoe\u0308 ")
+
+
 @pytest.mark.parametrize(
     ("holding", "allowed", "refused"),
     [
@@ -305,6 +318,22 @@ def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still
     assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
 
 
+def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, tmp_path):
+    data = tmp_path / "data"
+    sounds_of_project(store, project, data)
+    stuck = data / FOLDER / kept_sha256(data)[1]
+    stuck.unlink()
+    stuck.mkdir()
+    store.delete_project(project, OWNER, for_good=True)
+    for _ in range(2):
+        with pytest.raises(AnnotationsRefused, match=f"{stuck.name} cannot be deleted"):
+            finish_deletions(store, data)
+        assert kept_sha256(data) == []
+    stuck.rmdir()
+    finish_deletions(store, data)
+    assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
+
+
 # --- orphans ---
 
 
@@ -449,7 +478,7 @@ def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
     with closing(open_store(url)) as store:
         store.create_project("Voices")
     whole = path.read_bytes()
-    for emptied in (b"", None):
+    for emptied in (b"", whole[:1], whole[:99], whole[:511], None):
         path.unlink()
         if emptied is None:
             with closing(sqlite3.connect(path)) as other:
@@ -457,8 +486,12 @@ def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
                 other.commit()
         else:
             path.write_bytes(emptied)
-        with pytest.raises(AnnotationsRefused, match=r"held annotations and is empty now.*backup.*to begin anew"):
+        with pytest.raises(AnnotationsRefused, match=r"(is empty now|is malformed).* backup"):
             open_store(url)
+    for left in (512, 4_096, 8_192, len(whole) // 2, len(whole) - 4_096):
+        path.write_bytes(whole[:left])
+        with pytest.raises(AnnotationsRefused):
+            open_store(url).projects()
     path.write_bytes(whole)
     with closing(open_store(url)) as store:
         assert [project.name for project in store.projects().items] == ["Voices"]

@@ -83,7 +83,8 @@ def _in_projects(recording: Recording) -> list[Holding]:
         if holding.may_delete(_person()):
             mine.append(holding)
         else:
-            st.caption(f"It stays there: ask {in_markdown(holding.responsible)} to delete it.")
+            unknown = "" if _person() else " If that is you, type your name on the page Annotate first."
+            st.caption(f"It stays there: ask {in_markdown(holding.responsible)} to delete it.{unknown}")
     return mine
 
 

@@ -65,7 +65,8 @@ class Database:
             self.close()
             raise AnnotationsRefused(
                 f"The annotations' database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
-                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to."
+                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to; "
+                "where the file is damaged, put its backup there."
             ) from None
         except BaseException:
             self.close()

@@ -79,7 +79,11 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Rec
 def kept_sha256(data: Path) -> list[str]:
     """Return the SHA-256 of all sounds that are kept."""
     folder = data / FOLDER
-    return sorted(name for name in os.listdir(folder) if SHA256.fullmatch(name)) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        files = [each.name for each in entries if not each.is_dir(follow_symlinks=False)]
+    return sorted(name for name in files if SHA256.fullmatch(name))
 
 
 def forget_sound(sha256: str, data: Path) -> None:

@@ -98,7 +98,7 @@ def kept_name(value: str, what: str) -> str:
     AnnotationsRefused
         If nothing is left, or it is too long, or no text.
     """
-    name = unicodedata.normalize("NFC", kept_text(value, what)).strip()
+    name = composed(kept_text(value, what))
     if not name:
         raise AnnotationsRefused(f"The {what} is empty; give one.")
     if len(name) > LONGEST_NAME:
@@ -106,6 +106,11 @@ def kept_name(value: str, what: str) -> str:
             f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} can be kept."
         )
     return name
+
+
+def composed(name: str) -> str:
+    """Return a name without spaces around it, in the form of Unicode in which names are kept."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def folded(name: str) -> str:

@@ -16,6 +16,7 @@ from ser_core.annotations.history import forget_marks
 from ser_core.annotations.marks import insert_into
 from ser_core.annotations.tables import (
     DELETED_MARK,
+    composed,
     kept_text,
     marks,
     projects,
@@ -37,7 +38,8 @@ class Holding:
     Attributes
     ----------
     owner : str or None
-        Who created the project; where that is not known, who marked in it first; None where nobody did either.
+        Who created the project; where that is not known, who marked in it first, or else added a recording first; None
+        where nobody is known.
     marks : mapping of str to int
         How many marks of whom.
     added_by : str or None
@@ -54,6 +56,7 @@ class Holding:
 
     def may_delete(self, person: str) -> bool:
         """Whether somebody owns the project, or all that is in the recording is theirs."""
+        person = composed(person)
         involved = {*self.marks, self.added_by} - {None}
         if self.owner is None and not involved:
             return True
@@ -112,10 +115,12 @@ class Deleted:
 
     def may_delete(self, person: str) -> bool:
         """Whether somebody may delete it for good before that: the project's owner, or who alone had made it."""
+        person = composed(person)
         return (bool(person) and person == self.owner) or {*self.marks, self.deleted_by} == {person}
 
     def may_restore(self, person: str) -> bool:
         """Whether somebody has to do with it."""
+        person = composed(person)
         return person == self.deleted_by or (bool(person) and person in {self.owner, *self.marks})
 
 
@@ -141,15 +146,19 @@ def holding_of_project(connection: Connection, project: int) -> Holding:
 
 
 def owner_of(connection: Connection, project: int) -> str | None:
-    """Return who created a project, else who marked in it first."""
+    """Return who created a project, else who marked in it first, else who first added a recording."""
     created = connection.execute(select(projects.c.owner).where(projects.c.id == project)).scalar_one_or_none()
-    return created or _first_annotator(connection, project)
+    return created or _first_in(connection, project)
 
 
-def _first_annotator(connection: Connection, project: int) -> str | None:
+def _first_in(connection: Connection, project: int) -> str | None:
     of_project = select(recordings.c.id).where(recordings.c.project_id == project)
     first = select(func.min(steps.c.id)).where(steps.c.recording_id.in_(of_project)).scalar_subquery()
-    return connection.execute(select(steps.c.annotator).where(steps.c.id == first)).scalar_one_or_none()
+    annotator = connection.execute(select(steps.c.annotator).where(steps.c.id == first)).scalar_one_or_none()
+    if annotator is not None:
+        return annotator
+    added = select(recordings.c.added_by).where(recordings.c.project_id == project, recordings.c.added_by.is_not(None))
+    return connection.execute(added.order_by(recordings.c.id).limit(1)).scalar_one_or_none()
 
 
 def _holdings(
@@ -160,7 +169,7 @@ def _holdings(
         Holding(
             row.id,
             row.name,
-            row.owner or _first_annotator(connection, row.id),
+            row.owner or _first_in(connection, row.id),
             marked.get(row.id, {}),
             None if is_project else row.added_by,
             is_project,

@@ -29,21 +29,24 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
     now = now or datetime.now(UTC)
     store.empty_trash(now)
     _note_orphans(store, data, now)
-    try:
-        done = store.delete_sounds(now, lambda sha256: _delete_sound(sha256, data))
-    except OSError as reason:
-        raise AnnotationsRefused(
-            f"{reason.filename or data} cannot be deleted ({reason.strerror}). Check its rights; "
-            "it is tried again at the next start."
-        ) from None
+    failed: dict[str, OSError] = {}
+
+    def delete_sound(sha256: str) -> None:
+        try:
+            forget_sound(sha256, data)
+            delete_taught(sha256, data / TAUGHT)
+        except OSError as reason:  # which keeps none of the others
+            failed[sha256] = reason
+
+    done = store.delete_sounds(now, delete_sound) - failed.keys()
     if done:
         store.overwrite_deleted()
         store.finished(done)
-
-
-def _delete_sound(sha256: str, data: Path) -> None:
-    forget_sound(sha256, data)
-    delete_taught(sha256, data / TAUGHT)
+    for reason in failed.values():
+        raise AnnotationsRefused(
+            f"{reason.filename or data} cannot be deleted ({reason.strerror}). Check its rights; "
+            "it is tried again at the next start."
+        )
 
 
 def _note_orphans(store: Store, data: Path, now: datetime) -> None:
@@ -57,8 +60,13 @@ def _note_orphans(store: Store, data: Path, now: datetime) -> None:
 def _is_only_database(store: Store, folder: Path) -> bool:
     """Whether no other database has ever been opened beside these sounds; this one is noted."""
     noted, own = folder / DATABASES, hashlib.sha256(store.place.encode()).hexdigest()
-    known = set(noted.read_text().split()) if noted.is_file() else set()
-    if own not in known:
-        with noted.open("a") as file:
-            file.write(f"{own}\n")
+    try:
+        if noted.is_symlink() or (noted.exists() and not noted.is_file()):
+            return False
+        known = set(noted.read_text().split()) if noted.exists() else set()
+        if own not in known:
+            with noted.open("a") as file:
+                file.write(f"{own}\n")
+    except OSError:  # of a folder that only may be read nothing could be deleted anyhow
+        return False
     return known <= {own}
