@@ -2,14 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ser_core.analysis_folder import folder_name
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, fitted
 from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations
 from ser_core.annotations.formats.format import Format, Written, summed
-from ser_core.annotations.formats.gate import at
+from ser_core.annotations.formats.gate import at, shown
 from ser_core.annotations.recordings import RecordingFile
+from ser_core.errors import AnnotationsRefused, SerError
 
 #: The formats as they are asked for.
 EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()}
@@ -31,19 +32,45 @@ class Exported:
         What the format has no place for, in words with counts.
     without_marks : int
         Recordings that have no file, because nothing would be in it.
+    unfit : tuple of str
+        Marks that cannot be, as an older version could keep them, and that were cut or left out.
     """
 
     files: dict[str, bytes]
     dropped: tuple[str, ...]
     without_marks: int
+    unfit: tuple[str, ...] = ()
 
 
-def exported(recordings: Sequence[AnnotatedRecording], file_format: Format) -> Exported:
-    """Return the marks of recordings as files: one where the format holds many, else one for each recording."""
-    written = _written(recordings, file_format)
+def exported(recordings: Iterable[AnnotatedRecording], file_format: Format) -> Exported:
+    """Return the marks of recordings as files: one where the format holds many, else one for each recording.
+
+    A mark that cannot be does not keep the others from being exported: it is cut, or left out, and that is said.
+    """
+    unfit: list[str] = []
+    written = _written([_fit(recording, unfit) for recording in recordings], file_format)
     # A file of labels with none in it could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
-    return Exported(files, tuple(summed(each for _, each in written)), len(written) - len(files))
+    return Exported(files, tuple(summed(each for _, each in written)), len(written) - len(files), tuple(unfit))
+
+
+def _fit(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
+    """Return a recording without what cannot be in it, which is added to the list in words."""
+    marks = []
+    for number, mark in enumerate(recording.annotations, start=1):
+        place = f"{shown(recording.name)}, mark {number} of {shown(mark.annotator)}"
+        try:
+            marks.append(fitted(mark, recording.duration_s))
+            continue
+        except AnnotationsRefused as refusal:
+            reason = refusal
+        try:
+            region = replace(mark.region, end_s=min(mark.region.end_s, recording.duration_s))
+            marks.append(fitted(replace(mark, region=region, note=mark.note[:LONGEST_TEXT]), recording.duration_s))
+            unfit.append(f"{place}: cut to what can be. {reason}")
+        except SerError:
+            unfit.append(f"{place}: left out. {reason}")
+    return replace(recording, annotations=tuple(marks))
 
 
 def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> list[tuple[str, Written]]:

@@ -66,9 +66,9 @@ def atomic_file(file: Path) -> Iterator[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with _turn(_beside(file, "part"), is_file=True) as half_written:
         yield half_written
-        _sync(half_written)
+        sync(half_written)
         os.replace(half_written, file)
-    _sync(file.parent)
+    sync(file.parent)
 
 
 def require_replaceable(folder: Path, known_by: str) -> None:
@@ -173,7 +173,7 @@ def _renaming(folder: Path) -> Iterator[None]:
             yield
             with suppress(OSError):  # there is none
                 held.enter_context(_locked(gone))
-        _sync(folder.parent)
+        sync(folder.parent)
         _remove(gone)
 
 
@@ -259,10 +259,11 @@ def _remove(*paths: Path) -> None:
 def _sync_all(folder: Path) -> None:
     for parent, _, names in os.walk(folder):
         for path in (*(Path(parent, name) for name in names), parent):
-            _sync(path)
+            sync(path)
 
 
-def _sync(path: Path | str) -> None:
+def sync(path: Path | str) -> None:
+    """Let what was written to a file, or a change of names in a folder, outlive a power cut."""
     descriptor = os.open(path, AS_IT_IS)
     try:
         os.fsync(descriptor)

@@ -5,6 +5,7 @@ import os
 import resource
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(["tests.test_annotation_faults", "tests.test_faults"])
@@ -54,3 +55,9 @@ def read_only(folder):
             os.seteuid(0)
         for path in (folder, *folder.iterdir()):
             path.chmod(0o755)
+
+
+def everything_under(folder: Path) -> bytes:
+    """Return the names and bytes of all files of a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)

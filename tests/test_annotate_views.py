@@ -1,5 +1,6 @@
 """The views of the page Annotate that need no player: agreement, teaching, files, the queue; without a browser."""
 
+import sqlite3
 from contextlib import closing
 
 import numpy as np
@@ -11,8 +12,8 @@ from pages.shared.names import in_markdown
 from pages.shared.session import Held
 from ser_core.annotations.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
-from ser_core.annotations.database import default_url
-from ser_core.annotations.kept_sounds import keep_sound
+from ser_core.annotations.database import FILE_NAME, default_url
+from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import open_store
 from ser_core.annotations.teaching import TAUGHT
@@ -309,3 +310,108 @@ def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(s
     next(one for one in app.selectbox if one.label == "Project").set_value("Voices").run()
     assert "To learn from" in words(app)
     assert not [one for one in app.button if "2 · Train" in one.label]
+
+
+# --- deleting ---
+
+
+def plain(app) -> str:
+    """Return the texts of a page, but not of its tables, as they are read."""
+    return " ".join(one.value for one in (*app.markdown, *app.caption)).replace("\\", "")
+
+
+def test_owner_is_told_whose_marks_go_deletes_a_project_and_brings_it_back(store):
+    app = shown("Queue")
+    button(app, "Delete Voices").click().run()
+    assert "16 recordings" in words(app)
+    assert "18 marks of ann, 16 marks of bea" in plain(app)
+    button(app, "Cancel").click().run()
+    assert "18 marks of ann" not in words(app)
+    button(app, "Delete Voices").click().run()
+    button(app, "Delete project").click().run()
+    assert not app.exception
+    assert store.projects().total == 0
+    assert "No project yet" in words(app)
+    app.session_state["annotation_trash"] = True
+    app.run()
+    assert "34 marks" in words(app)
+    button(app, "Restore").click().run()
+    assert not app.exception
+    (project,) = store.projects().items
+    assert (project.name, project.recordings) == ("Voices", 16)
+    assert sum(len(document.annotations) for document in store.export(project.id)) == 34
+
+
+def test_stranger_is_told_whose_the_project_is_and_finds_no_button(store):
+    for visitor in ("mallory", "bea"):
+        app = shown("Queue", annotator=visitor)
+        button(app, "Delete Voices").click().run()
+        assert "18 marks of ann" in words(app)
+        assert "ask ann" in words(app)
+        assert not [one for one in app.button if "Delete project" in one.label]
+    assert store.projects().items[0].recordings == 16
+
+
+def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_clicks(store, data):
+    (project,) = store.projects().items
+    sha256 = store.recordings(project.id).items[0].file.sha256
+    store.delete_recording(sha256, "ann")
+    app = shown("Queue", annotator="mallory")
+    app.session_state["annotation_trash"] = True
+    app.run()
+    assert "take 0.wav" not in plain(app)
+    app = shown("Queue", annotator="bea")
+    app.session_state["annotation_trash"] = True
+    app.run()
+    assert "take 0.wav" in plain(app)
+    assert not [one for one in app.button if "for good" in one.label]
+    app = shown("Queue")
+    app.session_state["annotation_trash"] = True
+    app.run()
+    button(app, "Delete for good now").click().run()
+    assert sha256 in kept_sha256(data)
+    button(app, "Yes, for good").click().run()
+    assert not app.exception
+    assert store.trash() == []
+    assert len(kept_sha256(data)) == 15
+    assert sha256 not in kept_sha256(data)
+
+
+def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concerns(store, voices):
+    (project,) = store.projects().items
+    recording = read_recording(voices[0])
+    (mark,) = (each for each in store.annotations_of(project.id, recording.sha256, "ann") if each.note == "here")
+    store.edit(project.id, recording.sha256, "ann", delete=[mark])
+    for visitor, offered in (("bea", False), ("ann", True)):
+        app = shown("Mark", beside=[], annotator=visitor)
+        app.session_state["held"] = {recording.sha256: Held(recording, voices[0])}
+        app.session_state["current"] = recording.sha256
+        app.session_state["annotation_history"] = True
+        app = finished(app.run())
+        assert not app.exception
+        assert bool([one for one in app.button if one.label == "Restore"]) == offered
+    button(app, "Restore").click().run()
+    assert "here" in [each.note for each in store.annotations_of(project.id, recording.sha256, "ann")]
+
+
+def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known(store):
+    app = shown("Queue")
+    name = next(one for one in app.text_input if one.label == "Name of the new project")
+    name.set_value("Zoe\u0308")
+    button(app, "Create project").click().run()
+    assert next(one for one in app.selectbox if one.label == "Project").value == "Zo\u00eb"
+    assert {project.name: project.owner for project in store.projects().items} == {"Voices": None, "Zo\u00eb": "ann"}
+    next(one for one in app.text_input if one.label == "Name of the new project").set_value("Zo\u00eb")
+    button(app, "Create project").click().run()
+    assert "already" in app.error[0].value
+
+
+def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
+    with closing(sqlite3.connect(data / FILE_NAME)) as connection:
+        connection.execute("UPDATE marks SET end_s = 99 WHERE note = 'here' AND emotion = 'angry'")
+        connection.commit()
+    app = shown("Files")
+    button(app, "Prepare").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert ["cut" in one.value and r"take 0\.wav" in one.value for one in app.warning] == [True]

@@ -341,7 +341,7 @@ def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds
 
     monkeypatch.setattr(getpass, "getuser", unknown)
     capsys.readouterr()
-    assert "say who imports with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
+    assert "with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
 
 
 def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project, tmp_path, capsys):
@@ -655,3 +655,45 @@ def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, ca
     model = small_model(tmp_path)
     line = refusal_of(capsys, "taught", model, model, "--taught", tmp_path / "none")
     assert "held_out.csv" in line
+
+
+# --- deleting ---
+
+
+def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, project, sounds, capsys):
+    sha256 = sha256_of(sounds[0])
+    before = store.annotations_of(project, sha256)
+    deletion = ("delete", "--recording", sounds[0].name, "--annotator", "Ann")
+    assert run(*deletion) == 0
+    told = capsys.readouterr().out
+    assert "Voices: 2 marks of Ann, 1 mark of Ben" in told
+    assert "Nothing was deleted" in told
+    assert store.recordings(project).total == 3
+    assert run(*deletion, "--yes") == 0
+    assert store.recordings(project).total == 2
+    capsys.readouterr()
+    assert run("trash") == 0
+    line = capsys.readouterr().out
+    assert sounds[0].name in line
+    assert run("restore", line.split()[0], "--annotator", "Ann") == 0
+    assert store.annotations_of(project, sha256) == before
+
+
+def test_stranger_deletes_nothing_by_command_either(store, project, sounds, capsys):
+    assert run("delete", "--annotator", "Mallory", "--yes") == 2
+    assert "Mallory neither owns the project" in capsys.readouterr().err
+    assert run("delete", "--annotator", "Mallory", "--recording", sounds[0].name, "--yes", "--for-good") == 2
+    assert store.projects().total == 1
+    assert store.trash() == []
+
+
+def test_deletion_for_good_by_command_leaves_nothing_in_the_trash(store, project, capsys):
+    assert run("delete", "--annotator", "Ann", "--yes", "--for-good") == 0
+    assert store.projects().total == 0
+    assert run("trash") == 0
+    assert "The trash is empty" in capsys.readouterr().out
+
+
+def test_recording_that_is_to_be_deleted_has_to_be_named_as_it_is(project, capsys):
+    assert "no recording 'nothing'" in refusal_of(capsys, "delete", "--recording", "nothing", "--annotator", "Ann")
+    assert "not in the trash any more" in refusal_of(capsys, "restore", "77", "--annotator", "Ann")

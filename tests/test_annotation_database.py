@@ -13,11 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from ser_core.annotations.database import default_url
+from ser_core.annotations.database import MIGRATIONS, default_url
 from ser_core.annotations.store import open_store
 from ser_core.annotations.tables import metadata
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -133,14 +135,38 @@ def test_database_of_a_newer_version_is_refused_and_left_alone(store, database_u
     engine.dispose()
 
 
-def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(store, project, database_url):
-    store.edit(project, sha(0), "Ann", add=[mark()])
-    engine = create_engine(database_url)
+FIRST_ROWS = (
+    "INSERT INTO projects VALUES (1, :decomposed, '2024-05-01 12:00:00'), (2, :composed, '2024-05-01 12:00:00')",
+    "INSERT INTO annotators VALUES ('Ann')",
+    "INSERT INTO recordings VALUES (1, 1, :sha, 'a.wav', 'a.wav', 10, 16000, NULL, '{}', '2024-05-01 12:00:00', -1, "
+    "-1, -1)",
+    "INSERT INTO marks VALUES ('key', 1, 'emotion', 'Ann', 1, 2, NULL, NULL, 'sad', NULL, '', NULL, 'open', 1, FALSE, "
+    "'2024-05-01 12:00:00', 'Ann')",
+    "INSERT INTO steps VALUES (1, 1, 'Ann', '2024-05-01 12:00:00', 'edit', '[]', NULL, NULL)",
+)
+
+
+def engine_of_version(url, version):
+    """Return an engine of a database as the migrations up to a version leave it."""
+    engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("DROP INDEX recordings_by_content"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, version)
+    return engine
+
+
+def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(database_url):
+    engine = engine_of_version(database_url, "0001")
+    with engine.begin() as connection:
+        for statement in FIRST_ROWS:
+            connection.execute(text(statement), {"sha": sha(0), "decomposed": "Zoe\u0308", "composed": "Zo\u00eb"})
     with closing(open_store(database_url)) as newer:
-        assert len(newer.annotations_of(project, sha(0))) == 1
+        projects = {project.name: project.id for project in newer.projects().items}
+        assert projects == {"Zo\u00eb": 2, "Zo\u00eb (2)": 1}
+        assert [found.emotion for found in newer.annotations_of(1, sha(0))] == ["sad"]
+        (holding,) = newer.holdings_of(sha(0))
+        assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 1}, None)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()

@@ -3,11 +3,16 @@
 Every time the same holds: what was reported as saved is there, nothing is there by half, and the next call works.
 """
 
+import hashlib
+import os
 import re
+import signal
 import sqlite3
+import sys
 import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -18,10 +23,13 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 
 from ser_core.annotations import recordings
 from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.store import open_store
+from ser_core.annotations.teaching import SOUNDS, TAUGHT
+from ser_core.annotations.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
 from ser_core.regions import Region
-from tests.broken_machine import files_of_at_most, killed, read_only
+from tests.broken_machine import everything_under, files_of_at_most, forks, killed, read_only
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 KILLS = {"sqlite": 24, "postgresql": 8}
@@ -112,6 +120,64 @@ def test_import_that_was_killed_left_nothing(store, project, database_url):
     assert store.recordings(project).total == 5
     assert_sound(database_url)
     store.edit(project, sha(0), "Ben", add=[mark()])
+
+
+def delete_project_and_die(url, project, data, moment) -> None:
+    """Delete a project for good; be killed before the file or statement of this number is touched."""
+    touched = count(1)
+
+    def touch(*_) -> None:
+        if next(touched) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(name, arguments) -> None:
+        if name in ("os.remove", "os.rename", "os.rmdir") or (name == "open" and str(data) in str(arguments[0])):
+            touch()
+
+    with closing(open_store(url)) as store:
+        sys.addaudithook(audit)
+        for name in ("before_cursor_execute", "commit"):
+            event.listen(Engine, name, touch)
+        store.delete_project(project, "Ben", for_good=True)
+        finish_deletions(store, Path(data))
+
+
+def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next_start(database_url, tmp_path):
+    left, data = [], tmp_path / "data"
+    for moment in count(1):
+        with closing(open_store(database_url)) as store:
+            project = store.create_project(f"Secret project {moment}", "Ben")
+            sources = [f"secret sound {moment} {number}".encode() for number in range(5)]
+            files = [file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name") for source in sources]
+            store.add_recordings(project, files)
+            for source, each in zip(sources, files, strict=True):
+                keep_sound(source, data)
+                store.edit(project, each.sha256, "Ann", add=[mark(note="secret note")])
+            piece = data / TAUGHT / "Voices-1" / SOUNDS / f"{files[2].sha256[:16]}-001.wav"
+            piece.parent.mkdir(parents=True)
+            piece.write_bytes(b"secret piece")
+        process = forks.Process(target=delete_project_and_die, args=(database_url, project, str(data), moment))
+        process.start()
+        process.join()
+        left.append(len(kept_sha256(data)))
+        with closing(open_store(database_url)) as store:
+            finish_deletions(store, data)
+            if store.projects().total:  # it was killed before it had deleted anything
+                assert left[-1] == 5
+                assert store.recordings(project).total == 5
+                store.delete_project(project, "Ben", for_good=True)
+                finish_deletions(store, data)
+            assert (store.projects().total, store.trash()) == (0, [])
+            assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
+        assert kept_sha256(data) == []
+        assert list((data / TAUGHT).iterdir()) == []
+        assert b"secret" not in everything_under(tmp_path).lower()
+        assert_sound(database_url)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+    assert set(left) == {0, 1, 2, 3, 4, 5}
+    assert moment > 20
 
 
 # --- the server goes ---

@@ -70,7 +70,7 @@ def test_projects_share_no_marks_and_go_with_all_that_is_theirs(store, project, 
     assert [item.name for item in store.projects(page=1, size=1).items] == ["Voices"]
     with pytest.raises(AnnotationsRefused, match="project 'Voices' already"):
         store.create_project(" Voices ")
-    assert store.delete_project(other) == {sha(7)}
+    store.delete_project(other, "Ann", for_good=True)
     assert store.projects().total == 1
     assert store.annotations_of(other, sha(0)) == ()
     assert store.history(other, sha(0)).total == 0

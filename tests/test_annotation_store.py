@@ -176,17 +176,20 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
     ("wrong", "words"),
     [
         (mark(note="a\0b"), "note 'a.x00b' holds signs that are no text"),
-        (mark(emotion="\udcff"), "emotion .* no text"),
+        (mark(emotion="\udcff"), "emotion .* half a character"),
         (mark(emotion="  "), "emotion is empty"),
         (mark(tier="x" * 256), "has 256 characters; at most 255"),
         (mark(annotator="\0"), "no text"),
         (mark(intensity=2.5), "intensity of 2.5 is not possible"),
         (replace(mark(), region=Region(0, math.inf)), "ends at inf s has no end"),
-        (replace(mark(), region=Region(0, 1, 300.0, 200.0)), "from 300.0 to 200.0 Hz is not possible"),
-        (replace(mark(), region=Region(0, 1, 200.0, 200.0)), "below its upper"),
-        (replace(mark(), region=Region(0, 1, -1.0, 200.0)), "at least 0 Hz"),
-        (replace(mark(), region=Region(0, 1, math.nan, None)), "Hz is not possible"),
-        (replace(mark(), region=Region(0, 1, None, math.inf)), "Hz is not possible"),
+        (replace(mark(), region=Region(0, 1, 300.0, 200.0)), "300 to 200 Hz are not possible"),
+        (replace(mark(), region=Region(0, 1, 200.0, 200.0)), "below the upper"),
+        (replace(mark(), region=Region(0, 1, -1.0, 200.0)), "at least 0 and below"),
+        (replace(mark(), region=Region(0, 1, math.nan, None)), "nan Hz are not possible"),
+        (replace(mark(), region=Region(0, 1, None, math.inf)), "inf Hz are not possible"),
+        (mark(9, 10.002), r"ends at 10\.002 s, after its recording, which is 10 s long"),
+        (mark(10, 10.0005), "after its recording"),
+        (mark(note="x" * 100_001), "note has 100001 characters; at most 100000"),
     ],
 )
 def test_mark_that_cannot_be_is_refused(store, project, wrong, words):
@@ -379,6 +382,10 @@ def do(deed, annotator, place, emotion, store, twin, project, recording) -> None
         asked = {"change": [replace(old, emotion=emotion, intensity=1 + place % 5)]}
     elif deed == "delete":
         asked = {"delete": [old]}
+        if annotator not in ("Ann", old.annotator):
+            with pytest.raises(AnnotationsRefused, match="can be deleted by them or by the project's owner"):
+                store.edit(project, recording, annotator, **asked)
+            return
     else:
         middle = (old.region.start_s + old.region.end_s) / 2
         left, right = Region(old.region.start_s, middle), Region(middle, old.region.end_s)
@@ -416,7 +423,7 @@ def store_of_all_examples(request, tmp_path_factory):
     if request.param == "sqlite":
         file_of_all = tmp_path_factory.mktemp("twin") / "annotations.sqlite"
         with closing(open_store(f"sqlite:///{file_of_all}")) as store:
-            yield store, store.create_project("Twin")
+            yield store, store.create_project("Twin", "Ann")
     else:
         with fresh_schema() as url, closing(open_store(url)) as store:
-            yield store, store.create_project("Twin")
+            yield store, store.create_project("Twin", "Ann")

@@ -1,15 +1,18 @@
 """A recording that is deleted leaves nothing: in the visit, on disk, and, where wished, in the annotations."""
 
+import hashlib
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pages.shared.session import Held
+from pages.shared.deletion import FOR_GOOD, LEAVE
+from pages.shared.session import CHOICES
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.database import FILE_NAME, Database, default_url
-from ser_core.annotations.kept_sounds import keep_sound
+from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import open_store
 from ser_core.annotations.teaching import SOUNDS, TAUGHT
@@ -18,29 +21,34 @@ from ser_core.checkpoint import model_names
 from ser_core.errors import AnnotationsRefused
 from ser_core.jobs import Jobs
 from ser_core.regions import Region
+from tests.broken_machine import everything_under
 from tests.databases import file as file_of
 from tests.databases import fresh_store, fresh_url, mark, sha  # noqa: F401 (fixtures)
-from tests.test_pages import all_jobs, finished, hold, opened, wav, with_recording
+from tests.test_pages import all_jobs, finished, hold, opened, wav, with_recording, words
 
 NAME, NOTE = "Interview with Jane Doe.wav", "she whispers the name of her sister"
 
 in_the_app = pytest.mark.skipif(not model_names(), reason="no model is shipped in models/")
 
 
-def everything_under(folder: Path) -> bytes:
-    """Return the names and bytes of all files of a folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)
-
-
-def marked(url: str, *recordings: tuple[str, str, str]) -> None:
-    """Put recordings (SHA-256, name, a mark's note) into a project, one mark in each, changed once."""
+def marked(url: str, *recordings: tuple[str, str, str], owner: str = "") -> None:
+    """Put recordings (SHA-256, name, a mark's note) into a project, one mark of ann's in each, changed once."""
     with closing(open_store(url)) as store:
-        project = store.create_project("Voices")
+        project = store.create_project("Voices", owner)
         for sha256, name, note in recordings:
             store.add_recordings(project, [RecordingFile(sha256, name, 2.5)])
             step = store.edit(project, sha256, "ann", add=[Annotation(Region(0.5, 1.0), note=note)])
-            store.edit(project, sha256, "ann", delete=step.marks)
+            store.edit(project, sha256, "ann", change=[replace(step.marks[0], emotion="sad")])
+
+
+def as_person(app, name: str):
+    """Let a visit be somebody's, as if they had typed their name on the page Annotate."""
+    app.session_state["choices"] = dict(CHOICES) | {"annotator": name}
+    return app
+
+
+def fate_of(app):
+    return next(one for one in app.radio if one.label.startswith("In "))
 
 
 def button_of(app, label: str):
@@ -49,16 +57,14 @@ def button_of(app, label: str):
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_folder(
-    voice, make_voice, tmp_path, monkeypatch
-):
+def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, make_voice, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     other = with_recording("app.py", make_voice(1.5, 16_000, seed=9))
     button_of(other, "Save").click().run()
     (others,) = (tmp_path / "analyses").iterdir()
 
-    app = opened("app.py")
+    app = as_person(opened("app.py"), "ann")
     app.file_uploader[0].upload(NAME, wav(voice), "audio/wav").run()
     app = finished(app)
     source = app.file_uploader[0].value.getvalue()
@@ -85,8 +91,10 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
 
     with closing(open_store(default_url(tmp_path))) as elsewhere:  # as the page Annotate of somebody else
         elsewhere.projects()
-        next(one for one in app.checkbox if one.label == "Delete its marks too").check()
         button_of(app, "Delete this recording").click().run()
+        assert "1 mark of ann" in words(app)
+        fate_of(app).set_value(FOR_GOOD)
+        button_of(app, "Delete").click().run()
         assert not app.exception
         assert not app.error
         after = everything_under(tmp_path)
@@ -102,67 +110,124 @@ def test_one_click_deletes_a_recording_and_no_byte_of_it_is_left_under_the_data_
     assert not [job for job in all_jobs(app) if recording.sha256 in job.key]
 
 
-@in_the_app
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_marks_stay_where_that_is_not_wished_and_the_next_recording_is_turned_to(
-    voice, make_voice, tmp_path, monkeypatch
-):
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
-    app = opened("app.py")
+    return tmp_path
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_marks_stay_where_that_is_wished_and_the_next_recording_is_turned_to(voice, make_voice, data):
+    app = as_person(opened("app.py"), "ann")
     hold(app, make_voice(1.5, 16_000, seed=9))
     kept = app.session_state["held"]
     hold(app, voice)
     app.session_state["held"] = kept | app.session_state["held"]
     gone = app.session_state["current"]
-    marked(default_url(tmp_path), (gone, NAME, NOTE))
+    marked(default_url(data), (gone, NAME, NOTE))
+    keep_sound(wav(voice), data)
     app = finished(app.run())
     button_of(app, "Delete this recording").click().run()
+    fate_of(app).set_value(LEAVE)
+    button_of(app, "Delete").click().run()
     assert list(app.session_state["held"]) == list(kept) == [app.session_state["current"]]
-    assert NOTE.encode() in everything_under(tmp_path)
+    assert NOTE.encode() in everything_under(data)
+    assert kept_sha256(data) == [gone]
 
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_that_marks_go_too_is_wished_for_each_recording_anew(make_voice, tmp_path, monkeypatch):
-    monkeypatch.setenv("SER_DATA", str(tmp_path))
-    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
-    open_store(default_url(tmp_path)).close()
-    app = with_recording("app.py", make_voice(1.0, 16_000))
-    other = read_recording(wav(make_voice(1.0, 16_000, seed=1)), "other.wav")
-    app.session_state["held"] = {**app.session_state["held"], other.sha256: Held(other, b"")}
+def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_the_project(voice, data):
+    app = as_person(with_recording("app.py", voice), "mallory")
+    sha256 = app.session_state["current"]
+    marked(default_url(data), (sha256, NAME, NOTE), owner="ben")
+    keep_sound(wav(voice), data)
     app.run()
-    next(one for one in app.checkbox if one.label == "Delete its marks too").check().run()
     button_of(app, "Delete this recording").click().run()
-    assert app.session_state["current"] == other.sha256
-    assert not next(one for one in app.checkbox if one.label == "Delete its marks too").value
+    assert "1 mark of ann" in words(app)
+    assert "ask ben" in words(app)
+    assert not [one for one in app.radio if one.label.startswith("In ")]
+    assert app.session_state["held"]  # nothing goes before it was confirmed
+    button_of(app, "Delete").click().run()
+    assert not app.error
+    assert not app.session_state["held"]
+    assert NOTE.encode() in everything_under(data)
+    assert kept_sha256(data) == [sha256]
 
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_cannot_be_deleted_is_said_and_the_recording_stays(voice, tmp_path, monkeypatch):
-    monkeypatch.setenv("SER_DATA", str(tmp_path))
-    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
-    (tmp_path / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
+def test_deletion_is_taken_back_before_it_is_confirmed_and_out_of_the_trash_after(voice, data):
+    app = as_person(with_recording("app.py", voice), "ann")
+    sha256 = app.session_state["current"]
+    marked(default_url(data), (sha256, NAME, NOTE))
+    app.run()
+    button_of(app, "Delete this recording").click().run()
+    button_of(app, "Cancel").click().run()
+    assert app.session_state["held"]
+    button_of(app, "Delete this recording").click().run()
+    button_of(app, "Delete").click().run()
+    assert not app.session_state["held"]
+    with closing(open_store(default_url(data))) as store:
+        assert [(one.recording_name, one.deleted_by) for one in store.trash()] == [(NAME, "ann")]
+        (project,) = store.projects().items
+        assert project.recordings == 0
+        store.restore(store.trash()[0].id, "ann")
+        assert len(store.annotations_of(project.id, sha256)) == 1
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_cannot_be_looked_into_is_said_and_all_else_can_be_deleted(voice, data):
+    (data / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
     app = with_recording("app.py", voice)
-    next(one for one in app.checkbox if one.label == "Delete its marks too").check()
     button_of(app, "Delete this recording").click().run()
     assert not app.exception
-    assert "Not all of it could be deleted" in app.error[0].value
+    assert "If it is in projects, it stays there" in app.warning[0].value
     assert app.session_state["current"] in app.session_state["held"]
+    button_of(app, "Delete").click().run()
+    assert not app.exception
+    assert not app.session_state["held"]
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_sound_that_no_project_knows_goes_with_its_recording(voice, data):
+    open_store(default_url(data)).close()
+    app = with_recording("app.py", voice)
+    keep_sound(wav(voice), data)
+    button_of(app, "Delete this recording").click().run()
+    assert not app.session_state["held"]
+    assert kept_sha256(data) == []
+
+
+@in_the_app
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_was_being_deleted_when_the_app_ended_is_finished_at_its_start(voice, data):
+    source = b"secret sound"
+    sha256 = hashlib.sha256(source).hexdigest()
+    marked(default_url(data), (sha256, NAME, NOTE))
+    keep_sound(source, data)
+    with closing(open_store(default_url(data))) as store:
+        store.delete_recording(sha256, "ann", for_good=True)
+    opened("app.py")
+    assert kept_sha256(data) == []
+    assert not [trace for trace in (source, NAME.encode(), NOTE.encode()) if trace in everything_under(data)]
 
 
 def test_a_deleted_recording_is_in_no_project_and_others_keep_their_marks(store):
     for name in ("One", "Two"):
-        project = store.create_project(name)
+        project = store.create_project(name, "ann")
         store.add_recordings(project, [file_of(0), file_of(1)])
         for number in (0, 1):
             store.edit(project, sha(number), "ann", add=[mark()])
-    store.delete_recording(sha(0))
+    store.delete_recording(sha(0), "ann")
     for project in (found.id for found in store.projects().items):
         assert [one.file.sha256 for one in store.recordings(project).items] == [sha(1)]
         assert len(store.annotations_of(project, sha(1))) == 1
-    store.delete_recording(sha(0))  # once more is no error
+    store.delete_recording(sha(0), "ann")  # once more is no error
 
 
 def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
@@ -185,7 +250,7 @@ def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, mo
     with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
         project = store.create_project("One")
         store.add_recordings(project, [file_of(0)])
-        assert store.delete_project(project) == {sha(0)}
+        store.delete_project(project, "", for_good=True)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(AnnotationsRefused, match=r"The marks are deleted, but .*database is locked"):
             store.overwrite_deleted()

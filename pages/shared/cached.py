@@ -5,8 +5,12 @@ What is made of a visit's recordings is kept for that visit, and goes when it en
 
 import atexit
 import hashlib
+import logging
+import os
 from collections.abc import Hashable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -14,11 +18,15 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation
+from ser_core.annotations.database import FILE_NAME, default_url
+from ser_core.annotations.store import open_store
+from ser_core.annotations.unfinished import finish_deletions
 from ser_core.audible_focus import FocusHeard, focus_mask, level_matched
 from ser_core.checkpoint import CARD, find_model, load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
+from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import Hearing
 from ser_core.jobs import Job, Jobs
 from ser_core.pipeline import hear_with, judge_maps, listen, listen_to_focus, question_of
@@ -29,6 +37,8 @@ from ser_core.regions import Region
 from ser_core.saved_analyses import clear_broken_off, data_folder
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline import emotion_timeline
+
+log = logging.getLogger(__name__)
 
 #: Work that answers what is asked about a recording.
 ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus")
@@ -62,6 +72,21 @@ def trainings() -> Jobs:
 def broken_off() -> str | None:
     """Say what was being saved when the app ended the last time; looked for once after each start."""
     return clear_broken_off(data_folder())
+
+
+def finish_deletions_daily() -> None:
+    """Finish what was being deleted when the app ended, and empty the trash of annotations: at each start and daily."""
+    if os.environ.get("SER_DATABASE_URL") or (data_folder() / FILE_NAME).is_file():
+        _finish_deletions(default_url(data_folder()), data_folder())
+
+
+@st.cache_resource(ttl=24 * 3_600, show_spinner=False)
+def _finish_deletions(url: str, data: Path) -> None:
+    try:
+        with closing(open_store(url)) as store:
+            finish_deletions(store, data)
+    except AnnotationsRefused:
+        log.warning("Deletions are not finished and are tried again tomorrow.", exc_info=True)
 
 
 def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:

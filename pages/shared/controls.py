@@ -41,6 +41,7 @@ class Chosen:
 
 def sidebar() -> Chosen | None:
     """Draw the sidebar; return what is chosen, or None where there is no recording or no model yet."""
+    cached.finish_deletions_daily()
     with st.sidebar:
         _recordings()
         _saved()

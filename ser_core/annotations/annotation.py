@@ -1,7 +1,9 @@
 """A person's mark in a recording, and a recording with all of its marks."""
 
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,14 @@ LEAST_INTENSITY, MOST_INTENSITY = 1, 5
 
 #: The tier of marks in time, and the one whose single mark is the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
+
+#: Characters of a note, or of another text of a mark.
+LONGEST_TEXT = 100_000
+
+#: Tools round times: a mark may end this much after its recording, and is cut there.
+END_SLACK_S = 0.001
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -86,3 +96,46 @@ class AnnotatedRecording:
     sample_rate_hz: int | None
     annotations: tuple[Annotation, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fitted(mark: Annotation, duration_s: float | None) -> Annotation:
+    """Return a mark as it can be in a recording, in the store and in files alike.
+
+    Parameters
+    ----------
+    duration_s : float or None
+        Length of the recording, if known; a mark that ends up to `END_SLACK_S` after it is cut there, a label of the
+        whole recording always.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it ends after its recording, its limits are no stretch or band, or a text is too long or none.
+    """
+    region = mark.region
+    if not math.isfinite(region.end_s):
+        raise AnnotationsRefused(f"A mark that ends at {region.end_s} s has no end; give one in seconds.")
+    limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
+    if not all(0 <= hz < math.inf for hz in limits) or limits != sorted(set(limits)):
+        between = " to ".join(f"{hz:g}" for hz in limits)
+        raise AnnotationsRefused(
+            f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
+        )
+    for what in ("tier", "annotator", "emotion", "note"):
+        require_text(getattr(mark, what) or "", what)
+    if duration_s is None or region.end_s <= duration_s:
+        return mark
+    is_late = mark.tier != RECORDING_TIER and region.end_s > duration_s + END_SLACK_S
+    if is_late or region.start_s >= duration_s:
+        raise AnnotationsRefused(
+            f"The mark ends at {region.end_s:g} s, after its recording, which is {duration_s:g} s long. Cut it."
+        )
+    return replace(mark, region=replace(region, end_s=duration_s))
+
+
+def require_text(value: str, what: str) -> None:
+    """Refuse a text that is too long to be kept, or that no encoding of Unicode can write."""
+    if len(value) > LONGEST_TEXT:
+        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are kept.")
+    if HALF_CHARACTER.search(value):
+        raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} holds half a character. Write it anew.")

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -24,6 +24,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE_S = 60
 CONNECT_WITHIN_S = 10
 TRY_AGAIN_AFTER_S = 0.01
+
+EMPTY_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 #: Any number that no other program locks in the same PostgreSQL database.
 MIGRATION_LOCK = 5_153_197_403
@@ -63,11 +65,17 @@ class Database:
             self.close()
             raise AnnotationsRefused(
                 f"The annotations' database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
-                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to."
+                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to; "
+                "where the file is damaged, put its backup there."
             ) from None
         except BaseException:
             self.close()
             raise
+
+    @property
+    def place(self) -> str:
+        """Where it is, without user and password."""
+        return _place(self._url)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -93,11 +101,18 @@ class Database:
         AnnotationsRefused
             If somebody else writes all the time, or the disk is full.
         """
+        self._tell_sqlite("VACUUM", EMPTY_THE_LOG)
+
+    def empty_log(self) -> None:
+        """Leave nothing in SQLite's log of what was written; a server does so in time. Raises as the above."""
+        self._tell_sqlite(EMPTY_THE_LOG)
+
+    def _tell_sqlite(self, *statements: str) -> None:
         if self._url.get_backend_name() != "sqlite":
             return
         try:
             with self._refusing(), closing(self._engine.raw_connection()) as connection:
-                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                for statement in statements:
                     connection.cursor().execute(statement).close()
         except sqlite3.Error as error:
             raise AnnotationsRefused(
@@ -118,15 +133,19 @@ class Database:
     def _bring_up_to_date(self) -> None:
         scripts = ScriptDirectory(MIGRATIONS)
         with self._engine.begin() as connection:
-            if _is_newest(connection, scripts):
-                return
+            is_newest = _is_newest(connection, scripts)
+        if is_newest:
+            _note_made(self._url)
+            return
         with _one_migration_at_a_time, self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             if not _is_newest(connection, scripts):
+                _refuse_emptied(connection, self._url)
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
                 command.upgrade(config, "head")
+        _note_made(self._url)
 
 
 def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
@@ -138,6 +157,27 @@ def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
             "or choose another database with SER_DATABASE_URL."
         )
     return set(made) == set(scripts.get_heads())
+
+
+def _refuse_emptied(connection: Connection, url: URL) -> None:
+    """Refuse a file of SQLite without our tables in which they stood before."""
+    made = MigrationContext.configure(connection).get_current_heads()
+    if not made and url.get_backend_name() == "sqlite" and _made_mark(url).exists():
+        raise AnnotationsRefused(
+            f"{url.database} held annotations and is empty now, so nothing is written into it. Put its backup there; "
+            f"to begin anew without what was in it, delete {_made_mark(url).name} beside it."
+        )
+
+
+def _note_made(url: URL) -> None:
+    """Leave a mark beside a file of SQLite that holds our tables; a folder that only may be read goes without."""
+    if url.get_backend_name() == "sqlite" and not _made_mark(url).exists():
+        with suppress(OSError), _made_mark(url).open("w") as mark:
+            mark.write("This database holds annotations. Without this file an empty one would be taken for new.\n")
+
+
+def _made_mark(url: URL) -> Path:
+    return Path(f"{url.database}-made")
 
 
 def _checked_url(url: str) -> URL:
@@ -173,9 +213,9 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too.
+    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too. And zeros over deleted rows.
     _switch_to_wal(connection)
-    for setting in ("synchronous = FULL", "foreign_keys = ON"):
+    for setting in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {setting}").close()
 
 

@@ -1,4 +1,4 @@
-"""Who did what to the marks of a recording, kept for ever, and what can be undone and redone.
+"""Who did what to the marks of a recording, and what can be undone and redone; of deleted marks for 30 days.
 
 Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack is read from them: an
 edit says which one lies beneath it (`beneath_id`); undoing and redoing are steps too and say which edit is on top
@@ -6,12 +6,12 @@ afterwards (`top_id`). The edit that can be redone is the youngest that lies on 
 is younger, and so hides those that were undone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delete, func, insert, select, update
 
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.marks import Change, Standing, annotation_of, change_to, content_of
@@ -128,6 +128,24 @@ def _from_to(
     if _said(there) != _said(expected):
         raise AnnotationsOutdated(f"{who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost.")
     return change_to(standing, wanted, at)
+
+
+def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
+    """Leave nothing of marks in the history of a recording; steps that did nothing else are taken out of their stacks.
+
+    An edit goes together with every step that undid or redid it, because these are about the same marks.
+    """
+    rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
+    beneath: dict[int, int | None] = {}  # of the edits that go, what lies beneath them and stays
+    for row in rows:
+        left = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
+        links = {name: beneath.get(link, link) for name in ("beneath_id", "top_id") for link in [row._mapping[name]]}
+        own = steps.c.id == row.id
+        if row.changes and not left:
+            beneath[row.id] = links["beneath_id"]
+            connection.execute(delete(steps).where(own))
+        elif len(left) < len(row.changes) or links != {name: row._mapping[name] for name in links}:
+            connection.execute(update(steps).where(own).values(changes=left, **links))
 
 
 def who_and_when(standing: Standing) -> str:

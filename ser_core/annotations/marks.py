@@ -1,6 +1,5 @@
 """Marks as rows: checked before they are written, and read with what only the database knows of them."""
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, fitted
 from ser_core.annotations.tables import kept_name, kept_text, marks
 from ser_core.errors import AnnotationsRefused
 from ser_core.regions import Region
@@ -65,30 +64,22 @@ def annotation_of(values: Mapping[str, Any]) -> Annotation:
 
 
 def checked(annotation: Annotation, annotator: str) -> Annotation:
-    """Return a mark as it can be kept; one that says no annotator becomes that of the given one.
+    """Return a mark as databases can keep it; one that says no annotator becomes that of the given one.
+
+    Whether it fits into its recording, `fitted` tells when that is known.
 
     Raises
     ------
     AnnotationsRefused
         If a text, a time or a frequency is none, or the intensity is not a whole number.
     """
-    region = annotation.region
-    numbers = [None if value is None else float(value) for value in (getattr(region, name) for name in PLACE)]
-    _, end_s, low_hz, high_hz = numbers
-    if not math.isfinite(end_s):
-        raise AnnotationsRefused(f"A mark that ends at {end_s} s has no end; give one in seconds.")
-    frequencies = [hz for hz in (low_hz, high_hz) if hz is not None]
-    if not all(0 <= hz < math.inf for hz in frequencies) or frequencies != sorted(set(frequencies)):
-        raise AnnotationsRefused(
-            f"A mark from {low_hz} to {high_hz} Hz is not possible; "
-            "it needs a lower limit of at least 0 Hz, below its upper one."
-        )
+    numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
     intensity = annotation.intensity
     if intensity is not None and intensity != int(intensity):
         raise AnnotationsRefused(f"An intensity of {intensity} is not possible; choose a whole number.")
+    possible = fitted(replace(annotation, region=Region(*numbers)), None)
     return replace(
-        annotation,
-        region=Region(*numbers),
+        possible,
         tier=kept_name(annotation.tier, "name of the tier"),
         annotator=kept_name(annotation.annotator.strip() or annotator, "name of the annotator"),
         emotion=None if annotation.emotion is None else kept_name(annotation.emotion, "emotion"),

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from ser_core.annotations import trash
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.marks import insert_into
 from ser_core.annotations.tables import STANDING_LABEL, folded, kept_name, kept_text, marks, recordings
@@ -120,16 +121,23 @@ class Queue:
             kept_text(asked or "", "text that is looked for")
 
 
-def add_files(connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime) -> None:
+def add_files(
+    connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime, added_by: str | None
+) -> None:
     """Add recordings; one that is there already, by its content, takes the file's name and path."""
     statement = insert_into(connection, recordings)
     statement = statement.on_conflict_do_update(
         index_elements=["project_id", "sha256"],
         set_={name: statement.excluded[name] for name in ("name", "folded_name", "path")},
     )
-    rows = [recording_row(project, file, at) | {"path": file.path and kept_text(file.path, "path")} for file in files]
+    known = {"added_by": added_by}
+    rows = [
+        recording_row(project, file, at) | {"path": file.path and kept_text(file.path, "path")} | known
+        for file in files
+    ]
     if rows:
         connection.execute(statement, rows)
+        trash.forget_unfinished(connection, {row["sha256"] for row in rows})
 
 
 def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, Any]:
@@ -159,27 +167,30 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
         "path": None,
         "provenance": {},
         "added_at": at,
+        "added_by": None,
         **dict.fromkeys(RATINGS),
     }
 
 
-def lock(connection: Connection, project: int, sha256: str, provenance: Mapping[str, Any] | None = None) -> int:
-    """Return a recording's id, and let nobody else change its marks until the transaction ends.
+def lock(
+    connection: Connection, project: int, sha256: str, provenance: Mapping[str, Any] | None = None
+) -> tuple[int, float]:
+    """Return a recording's id and length, and let nobody else change its marks until the transaction ends.
 
     Raises
     ------
     AnnotationsRefused
         If the project has no such recording.
     """
-    asked = of_file(project, sha256)
+    asked, columns = of_file(project, sha256), (recordings.c.id, recordings.c.duration_s)
     if provenance is None:
-        statement = select(recordings.c.id).where(*asked).with_for_update(key_share=True)
+        statement = select(*columns).where(*asked).with_for_update(key_share=True)
     else:
-        statement = update(recordings).where(*asked).values(provenance=dict(provenance)).returning(recordings.c.id)
-    found = connection.execute(statement).scalar_one_or_none()
+        statement = update(recordings).where(*asked).values(provenance=dict(provenance)).returning(*columns)
+    found = connection.execute(statement).one_or_none()
     if found is None:
         raise not_there(sha256)
-    return found
+    return found.id, found.duration_s
 
 
 def of_file(project: int, sha256: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

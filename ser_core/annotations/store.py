@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Select, delete, exists, func, select
+from sqlalchemy import Connection, Select, func, select
 
-from ser_core.annotations import history, recordings, tables, transfer
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations import history, recordings, tables, transfer, trash
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, fitted
 from ser_core.annotations.database import Database
 from ser_core.annotations.history import Step
 from ser_core.annotations.marks import (
@@ -29,8 +29,9 @@ from ser_core.annotations.marks import (
     write_marks,
 )
 from ser_core.annotations.recordings import Queue, QueuedRecording, RecordingFile
-from ser_core.annotations.tables import kept_name, kept_text
+from ser_core.annotations.tables import kept_name
 from ser_core.annotations.transfer import Imported
+from ser_core.annotations.trash import Deleted, Holding
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 PAGE_SIZE = 50
@@ -56,6 +57,7 @@ class Project:
     id: int
     name: str
     created_at: datetime
+    owner: str | None
     recordings: int
 
 
@@ -108,17 +110,29 @@ class Store:
         self._database = database
         self._known_annotators: set[str] = set()
 
+    @property
+    def place(self) -> str:
+        """Where the database is, without user and password."""
+        return self._database.place
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
     # --- projects and annotators ---
 
-    def create_project(self, name: str) -> int:
-        """Create a project and return its id; a name that is taken is refused."""
+    def create_project(self, name: str, owner: str = "") -> int:
+        """Create a project and return its id; a name that is taken is refused.
+
+        Parameters
+        ----------
+        owner : str
+            Who may delete it and all that is in it. Where nobody is named, it is whoever marks in it first.
+        """
         name = kept_name(name, "name of the project")
+        row = {"name": name, "created_at": datetime.now(UTC), "owner": _person(owner) or None}
         with self._database.writing() as connection:
-            statement = insert_into(connection, tables.projects).values(name=name, created_at=datetime.now(UTC))
+            statement = insert_into(connection, tables.projects).values(row)
             statement = statement.on_conflict_do_nothing().returning(tables.projects.c.id)
             created = connection.execute(statement).scalar_one_or_none()
         if created is None:
@@ -129,26 +143,12 @@ class Store:
         """Return a page of the projects, in the order of their names."""
         of_project = tables.recordings.c.project_id == tables.projects.c.id
         count = select(func.count()).where(of_project).scalar_subquery().label("recordings")
-        listed = select(tables.projects, count).order_by(tables.projects.c.name)
+        columns = (tables.projects.c[name] for name in ("id", "name", "created_at", "owner"))
+        there = tables.projects.c.deleted_at.is_(None)
+        listed = select(*columns, count).where(there).order_by(tables.projects.c.name)
         with self._database.reading() as connection:
             rows, total = _page(connection, listed, page, size)
         return Page(tuple(Project(**row._mapping) for row in rows), total)
-
-    def delete_project(self, project: int) -> set[str]:
-        """Delete a project with its recordings, their marks and their history.
-
-        Returns
-        -------
-        sha256 : set of str
-            Of its recordings that are in no other project.
-        """
-        own, others = tables.recordings.alias(), tables.recordings.alias()
-        elsewhere = exists().where(others.c.sha256 == own.c.sha256, others.c.project_id != project)
-        with self._database.writing() as connection:
-            alone = select(own.c.sha256).where(own.c.project_id == project, ~elsewhere)
-            sha256 = set(connection.execute(alone).scalars())
-            connection.execute(delete(tables.projects).where(tables.projects.c.id == project))
-        return sha256
 
     def annotators(self, page: int = 0, size: int = PAGE_SIZE) -> Page[str]:
         """Return a page of the names of all who have marked, in any project."""
@@ -159,17 +159,132 @@ class Store:
 
     # --- recordings ---
 
-    def add_recordings(self, project: int, files: Iterable[RecordingFile]) -> None:
+    def add_recordings(self, project: int, files: Iterable[RecordingFile], added_by: str = "") -> None:
         """Add recordings to a project; one that is there, by its SHA-256, takes the new name and path."""
         with self._database.writing() as connection:
             _require_project(connection, project)
-            recordings.add_files(connection, project, files, datetime.now(UTC))
+            recordings.add_files(connection, project, files, datetime.now(UTC), _person(added_by) or None)
 
-    def delete_recording(self, sha256: str) -> None:
-        """Delete a recording from all projects, with its marks and their history."""
+    # --- what is deleted ---
+
+    def holdings_of(self, sha256: str) -> list[Holding]:
+        """Return which projects hold a recording, whose marks, and who may delete them."""
+        with self._database.reading() as connection:
+            return trash.holdings_of(connection, sha256)
+
+    def holding_of_project(self, project: int) -> Holding:
+        """Return whose marks are in a project, and who may delete it."""
+        with self._database.reading() as connection:
+            return trash.holding_of_project(connection, project)
+
+    def delete_recording(self, sha256: str, person: str, *, for_good: bool = False) -> int:
+        """Move a recording, with its marks and history, out of every project where somebody may do so.
+
+        Parameters
+        ----------
+        person : str
+            Who deletes it; "" for somebody who has no name.
+        for_good : bool
+            Not into the trash, out of which it comes back for 30 days: `finish_deletions` then has to follow.
+
+        Returns
+        -------
+        projects : int
+            That it was deleted from.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is in projects, but all of it in each is others'.
+        """
+        at = datetime.now(UTC)
         with self._database.writing() as connection:
-            asked = tables.recordings.c.sha256 == kept_text(sha256, "SHA-256")
-            connection.execute(delete(tables.recordings).where(asked))
+            ids = trash.trash_recording(connection, sha256, _person(person), at)
+            if for_good:
+                trash.delete_for_good(connection, ids, at)
+        return len(ids)
+
+    def delete_project(self, project: int, person: str, *, for_good: bool = False) -> None:
+        """Move a project into the trash, or delete it for good; as `delete_recording`.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not there, or somebody else's.
+        """
+        at = datetime.now(UTC)
+        with self._database.writing() as connection:
+            deleted = trash.trash_project(connection, project, _person(person), at)
+            if for_good:
+                trash.delete_for_good(connection, [deleted], at)
+
+    def delete_unused_project(self, project: int) -> None:
+        """Delete a project that no recording was added to, and leave any other."""
+        with self._database.writing() as connection:
+            trash.delete_unused_project(connection, project)
+
+    def trash(self) -> list[Deleted]:
+        """Return what was deleted in the last 30 days and can be restored, the newest first."""
+        with self._database.reading() as connection:
+            return trash.listed(connection)
+
+    def restore(self, deleted: int, person: str) -> str:
+        """Put back what was deleted, by its id in the trash; return the name of the project that it is in.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not in the trash, somebody has no part in it, or it was added again and marked meanwhile.
+        """
+        with self._database.writing() as connection:
+            return trash.restore(connection, deleted, _person(person))
+
+    def delete_for_good(self, deleted: int, person: str) -> None:
+        """Delete what is in the trash before its time; `finish_deletions` has to follow.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not in the trash, or others' marks are in it and somebody else's project.
+        """
+        with self._database.writing() as connection:
+            found, _ = trash.locked(connection, deleted)
+            if not found.may_delete(_person(person)):
+                raise AnnotationsRefused(
+                    f"Only {found.owner or found.deleted_by or 'whoever made it'} can delete this for good now; "
+                    f"it goes by itself on {found.goes_at:%Y-%m-%d}."
+                )
+            trash.delete_for_good(connection, [deleted], datetime.now(UTC))
+
+    def empty_trash(self, now: datetime) -> None:
+        """Delete for good what was deleted 30 days ago, single marks too; `finish_deletions` does so."""
+        with self._database.writing() as connection:
+            trash.delete_for_good(connection, trash.due(connection, now), now)
+            trash.delete_marks_for_good(connection, now)
+
+    def note_sounds(self, sha256: Collection[str], due_at: datetime) -> None:
+        """Note sounds of which no recording is known, to be deleted at a time unless one is by then."""
+        with self._database.writing() as connection:
+            known = select(tables.recordings.c.sha256).where(tables.recordings.c.sha256.in_(sha256))
+            trash.note_unfinished(connection, set(sha256) - set(connection.execute(known).scalars()), due_at)
+
+    def delete_sounds(self, now: datetime, delete_sound: Callable[[str], None]) -> set[str]:
+        """Call a function for each sound that is due and that no recording needs; return what `finished` takes.
+
+        Nobody adds such a recording meanwhile.
+        """
+        with self._database.writing() as connection:
+            due = trash.unfinished(connection, now)
+            for sha256, held in due.items():
+                if not held and sha256 != trash.THE_FILE:
+                    delete_sound(sha256)
+        return set(due)
+
+    def finished(self, sha256: Collection[str]) -> None:
+        """Take deletions out of the journal."""
+        with self._database.writing() as connection:
+            trash.forget_unfinished(connection, sha256)
+        self._database.empty_log()
 
     def overwrite_deleted(self) -> None:
         """Leave no bytes of what was deleted in a file of SQLite: the last step of every deletion.
@@ -267,16 +382,20 @@ class Store:
         AnnotationsOutdated
             If somebody has changed or deleted one of the marks since it was read.
         AnnotationsRefused
-            If a mark cannot be, or the recording or the mark is not there.
+            If a mark cannot be, or the recording or the mark is not there, or a mark that is to be deleted is somebody
+            else's and so is the project.
         """
         annotator = _name(annotator)
         changed, new = ([checked(mark, annotator) for mark in marks] for marks in (change, add))
         self._add_annotators({annotator, *(mark.annotator for mark in new)})
         with self._database.writing() as connection:
-            recording_id, at = recordings.lock(connection, project, sha256, provenance), datetime.now(UTC)
+            (recording_id, duration_s), at = recordings.lock(connection, project, sha256, provenance), datetime.now(UTC)
+            changed, new = ([fitted(mark, duration_s) for mark in marks] for marks in (changed, new))
             standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
+            gone = [_current(standing, mark) for mark in delete]
+            _require_own(connection, project, annotator, gone)
             changes = [
-                *(change_to(_current(standing, mark), None, at) for mark in delete),
+                *(change_to(there, None, at) for there in gone),
                 *(_change_of(_current(standing, mark), mark, at) for mark in changed),
                 *(change_to(None, mark, at) for mark in new),
             ]
@@ -302,6 +421,36 @@ class Store:
             If somebody else has changed one of its marks since; then nothing is redone.
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
+
+    def deleted_marks(self, project: int, sha256: str) -> list[Standing]:
+        """Return the marks of a recording that were deleted in the last 30 days, the newest first, and by whom."""
+        asked = (*recordings.of_file(project, sha256), tables.DELETED_MARK)
+        listed = select(tables.marks).join(tables.recordings).where(*asked).order_by(tables.marks.c.changed_at.desc())
+        with self._database.reading() as connection:
+            rows = connection.execute(listed).all()
+        return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in rows]
+
+    def restore_mark(self, project: int, sha256: str, annotator: str, key: str) -> Step:
+        """Put back a mark that was deleted, as a step that can be undone.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it was not deleted, or it is somebody else's, was deleted by another and the project is not theirs.
+        """
+        annotator = _name(annotator)
+        self._add_annotators({annotator})
+        with self._database.writing() as connection:
+            (recording_id, _), at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            standing = standing_marks(connection, recording_id, [key])
+            there = standing.get(key)
+            if there is None or not there.deleted:
+                raise AnnotationsRefused("This mark is not in the trash any more; load the recording again.")
+            if there.changed_by != annotator:
+                _require_own(connection, project, annotator, [there], "restored")
+            changes = [change_to(there, there.annotation, at)]
+            beneath = history.top_of_stack(recording_id, annotator)
+            return _take(connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath)
 
     def history(self, project: int, sha256: str, page: int = 0, size: int = PAGE_SIZE) -> Page[Step]:
         """Return a page of all that was done to the marks of a recording, the newest first."""
@@ -362,7 +511,7 @@ class Store:
     ) -> Step | None:
         annotator = _name(annotator)
         with self._database.writing() as connection:
-            recording_id, at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            (recording_id, _), at = recordings.lock(connection, project, sha256), datetime.now(UTC)
             edit = history.edit_at(connection, find(recording_id, annotator))
             if edit is None:
                 return None
@@ -383,6 +532,23 @@ class Store:
 
 def _name(annotator: str) -> str:
     return kept_name(annotator, "name of the annotator")
+
+
+def _person(name: str) -> str:
+    """Return a name as it stands at marks, or "" for nobody's."""
+    return _name(name) if name.strip() else ""
+
+
+def _require_own(
+    connection: Connection, project: int, annotator: str, marks: Sequence[Standing], deed: str = "deleted"
+) -> None:
+    """Refuse to do something to others' marks, unless in one's own project."""
+    others = {there.annotation.annotator for there in marks} - {annotator}
+    if others and trash.owner_of(connection, project) != annotator:
+        raise AnnotationsRefused(
+            f"Marks of {' and '.join(sorted(others))} can be {deed} by them or by the project's owner, not by "
+            f"{annotator}. Nothing was {deed}."
+        )
 
 
 def _annotations(connection: Connection, project: int, sha256: str, annotator: str | None) -> tuple[Annotation, ...]:

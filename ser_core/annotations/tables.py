@@ -98,7 +98,7 @@ def kept_name(value: str, what: str) -> str:
     AnnotationsRefused
         If nothing is left, or it is too long, or no text.
     """
-    name = unicodedata.normalize("NFC", kept_text(value, what)).strip()
+    name = composed(kept_text(value, what))
     if not name:
         raise AnnotationsRefused(f"The {what} is empty; give one.")
     if len(name) > LONGEST_NAME:
@@ -106,6 +106,11 @@ def kept_name(value: str, what: str) -> str:
             f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} can be kept."
         )
     return name
+
+
+def composed(name: str) -> str:
+    """Return a name without spaces around it, in the form of Unicode in which names are kept."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def folded(name: str) -> str:
@@ -116,14 +121,23 @@ def folded(name: str) -> str:
 #: Marks of a whole recording. As text: databases use the index below only where a query says the same literally.
 STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
 
+#: Marks in the trash, as text for the same reason.
+DELETED_MARK = text("deleted")
+
 metadata = MetaData()
 
+# What is in the trash lies in a project too, which no list of projects shows: `trash.py` says what the columns mean.
 projects = Table(
     "projects",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
+    Column("owner", Text),
+    Column("deleted_at", UtcTime),
+    Column("deleted_by", Text),
+    Column("deleted_name", Text),
+    Column("of_project", Integer),
 )
 
 annotators = Table("annotators", metadata, Column("name", Text, primary_key=True))
@@ -142,6 +156,7 @@ recordings = Table(
     Column("path", Text),
     Column("provenance", Json, nullable=False),
     Column("added_at", UtcTime, nullable=False),
+    Column("added_by", Text),
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
     Column("annotators_disagreement", Rating, nullable=False),
@@ -154,7 +169,7 @@ recordings = Table(
     Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
 )
 
-# A deleted mark stays as a row: who comes late with a change to it can be told who deleted it, and when.
+# A deleted mark stays as a row for 30 days: who comes late with a change to it can be told who deleted it, and when.
 marks = Table(
     "marks",
     metadata,
@@ -181,6 +196,7 @@ marks = Table(
     CheckConstraint("status IN ('open', 'done', 'verified')", name="status_known"),
     Index("marks_in_order_of_time", "recording_id", "start_s"),
     Index("marks_by_emotion", "emotion", "recording_id"),
+    Index("marks_deleted", "changed_at", sqlite_where=DELETED_MARK, postgresql_where=DELETED_MARK),
     Index(
         "one_label_of_the_whole_per_annotator",
         "recording_id",
@@ -206,4 +222,13 @@ steps = Table(
     CheckConstraint("kind IN ('edit', 'undo', 'redo')", name="kind_known"),
     Index("steps_of_an_annotator", "recording_id", "annotator", "id"),
     Index("steps_of_a_recording", "recording_id", "id"),
+)
+
+# Deletions for good that are not finished yet: the sound of a recording, or, where the SHA-256 is empty, what SQLite's
+# file still holds of deleted rows.
+unfinished_deletions = Table(
+    "unfinished_deletions",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("due_at", UtcTime, nullable=False),
 )

@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -24,6 +25,8 @@ from ser_core.regions import Region
 #: Where the app keeps such corpora, under its data folder.
 TAUGHT = "taught"
 TRAIN, HELD_OUT, SOUNDS = "train.csv", "held_out.csv", "sounds"
+#: Ending of a corpus that is being deleted.
+DOOMED = ".doomed"
 NO_SOUND = "its sound is not at hand"
 
 SoundOf = Callable[[str], Recording | None]
@@ -108,9 +111,16 @@ def write_teaching(
 
 
 def delete_taught(sha256: str, corpora: Path) -> None:
-    """Delete those of the corpora in a folder that hold a piece of a recording; they can be made anew without it."""
+    """Delete those of the corpora in a folder that hold a piece of a recording; they can be made anew without it.
+
+    Under the ending that it gets first, a corpus is found again whose deletion was broken off.
+    """
     for piece in list(corpora.glob(f"*/{SOUNDS}/{sha256[:16]}-*.wav")):
-        shutil.rmtree(piece.parent.parent, ignore_errors=True)
+        corpus = piece.parent.parent
+        if corpus.is_dir() and corpus.suffix != DOOMED:
+            corpus.replace(corpus.with_name(f".{corpus.name}-{uuid.uuid4().hex[:8]}{DOOMED}"))
+    for doomed in list(corpora.glob(f"*{DOOMED}")):
+        shutil.rmtree(doomed)
 
 
 def require_teachable(model: str) -> None:

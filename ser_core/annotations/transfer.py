@@ -8,7 +8,10 @@ from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations import trash
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, fitted
+from ser_core.annotations.formats.gate import at as refused_at
+from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.history import TOP, step_row
 from ser_core.annotations.marks import (
     IN_ORDER_OF_TIME,
@@ -65,8 +68,9 @@ def import_documents(
     waiting = iter(documents)
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
         asked: dict[int, list[Annotation]] = {}
-        for recording_id, document in zip(_recording_ids(connection, project, batch, at), batch, strict=True):
-            asked.setdefault(recording_id, []).extend(document.annotations)
+        lengths = _recordings(connection, project, batch, annotator, at)
+        for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
+            asked.setdefault(recording_id, []).extend(_fitted(document, duration_s))
         additions = _additions(connection, asked, at, counts)
         rows = [mark_row(of, change, annotator, at) for of, changes in additions.items() for change in changes]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
@@ -102,13 +106,13 @@ def documents_after(
     return documents, found[-1].id if found else last_id
 
 
-def _recording_ids(
-    connection: Connection, project: int, documents: Sequence[AnnotatedRecording], at: datetime
-) -> list[int]:
-    """Return the ids of the documents' recordings; those that are not there are added, and all are locked."""
+def _recordings(
+    connection: Connection, project: int, documents: Sequence[AnnotatedRecording], annotator: str, at: datetime
+) -> list[tuple[int, float]]:
+    """Return ids and lengths of the documents' recordings; those that are not there are added, and all are locked."""
     rows = [
         recording_row(project, RecordingFile(d.sha256, d.name, d.duration_s, d.sample_rate_hz), at)
-        | {"provenance": dict(d.provenance)}
+        | {"provenance": dict(d.provenance), "added_by": annotator}
         for d in documents
         if d.sha256 is not None
     ]
@@ -121,26 +125,35 @@ def _recording_ids(
             ),
             rows,
         )
+        trash.forget_unfinished(connection, {row["sha256"] for row in rows})
     names = [document.name for document in documents if document.sha256 is None]
     asked = recordings.c.sha256.in_([row["sha256"] for row in rows]) | recordings.c.name.in_(names)
-    columns = select(recordings.c.id, recordings.c.sha256, recordings.c.name)
+    columns = select(recordings.c.id, recordings.c.sha256, recordings.c.name, recordings.c.duration_s)
     locked = columns.where(recordings.c.project_id == project, asked).order_by(recordings.c.id)
     found = connection.execute(locked.with_for_update(key_share=True)).all()
-    by_sha256 = {row.sha256: row.id for row in found}
-    by_name: dict[str, list[int]] = {}
+    by_sha256 = {row.sha256: (row.id, row.duration_s) for row in found}
+    by_name: dict[str, list[tuple[int, float]]] = {}
     for row in found:
-        by_name.setdefault(row.name, []).append(row.id)
+        by_name.setdefault(row.name, []).append((row.id, row.duration_s))
     return [by_sha256[d.sha256] if d.sha256 is not None else _only(by_name, d.name) for d in documents]
 
 
-def _only(ids_by_name: Mapping[str, Sequence[int]], name: str) -> int:
-    ids = ids_by_name.get(name, ())
-    if len(ids) != 1:
+def _fitted(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
+    marks_there = []
+    for number, mark in enumerate(document.annotations, start=1):
+        with refused_at(f"{shown(document.name)}, mark {number}"):
+            marks_there.append(fitted(mark, duration_s))
+    return marks_there
+
+
+def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tuple[int, float]:
+    found = by_name.get(name, ())
+    if len(found) != 1:
         raise AnnotationsRefused(
             f"The file does not say by SHA-256 which recording '{name}' is, and the project has "
-            f"{len(ids) or 'none'} of that name; add the one that is meant, or give names that differ."
+            f"{len(found) or 'none'} of that name; add the one that is meant, or give names that differ."
         )
-    return ids[0]
+    return found[0]
 
 
 def _additions(

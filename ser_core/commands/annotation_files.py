@@ -1,7 +1,6 @@
 """`annotations export` and `annotations import`: marks out of a project and into one, in files of other tools."""
 
 import argparse
-import getpass
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.recordings import RecordingFile
 from ser_core.annotations.store import EVERY
 from ser_core.audio import file_bytes
-from ser_core.commands.annotation_project import add_command, opened_project, printable, recording_file
+from ser_core.commands.annotation_project import add_command, login_name, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
@@ -53,6 +52,8 @@ def _export(asked: argparse.Namespace) -> int:
     print(f"{counted(len(written.files), 'file')} in {asked.out}.")
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
+    for words in written.unfit:
+        print(f"Not as it is kept: {printable(words).rstrip('.')}.")
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
@@ -62,15 +63,15 @@ def _export(asked: argparse.Namespace) -> int:
 
 
 def _import(asked: argparse.Namespace) -> int:
-    annotator = asked.annotator or _login_name()
+    annotator = asked.annotator or login_name()
     found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
     audio = _audio([document for _, document in found], asked.audio)
-    with opened_project(asked, may_be_new=True) as (store, project):
+    with opened_project(asked, may_be_new=True, owner=annotator) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
         only = audio[0] if asked.audio is not None and not asked.audio.is_dir() else None
         documents = as_of_recordings(found, known, audio, only)
         imported = store.import_recordings(project, documents, annotator, printed_progress())
-        store.add_recordings(project, audio)
+        store.add_recordings(project, audio, annotator)
     print(
         f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
         f"{imported.known} known already, {imported.left_out} left out."
@@ -80,13 +81,6 @@ def _import(asked: argparse.Namespace) -> int:
     for words in dropped:
         print(f"Not taken over from {words}.")
     return 0
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise AnnotationsRefused("Your login name is not known; say who imports with --annotator NAME.") from None
 
 
 def _audio(documents: Iterable[AnnotatedRecording], place: Path | None) -> list[RecordingFile]:

@@ -1,6 +1,7 @@
 """The project that a command about annotations works on."""
 
 import argparse
+import getpass
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,13 +30,17 @@ def add_command(
 
 
 @contextmanager
-def opened_project(asked: argparse.Namespace, *, may_be_new: bool = False) -> Iterator[tuple[Store, int]]:
+def opened_project(
+    asked: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
+) -> Iterator[tuple[Store, int]]:
     """Yield the store, and the id of the project that was asked for, else of the only one.
 
     Parameters
     ----------
     may_be_new : bool
         Create the project that was named where it is not there; one that then stays empty is deleted again.
+    owner : str
+        Whose a project is that is created.
 
     Raises
     ------
@@ -46,12 +51,11 @@ def opened_project(asked: argparse.Namespace, *, may_be_new: bool = False) -> It
         projects = {project.name: project.id for project in store.projects(size=EVERY).items}
         name = None if asked.project is None else kept_name(asked.project, "name of the project")
         if may_be_new and name is not None and name not in projects:
-            created = store.create_project(name)
+            created = store.create_project(name, owner)
             try:
                 yield store, created
             finally:
-                if not store.recordings(created, size=1).total:
-                    store.delete_project(created)
+                store.delete_unused_project(created)
         else:
             yield store, _chosen(projects, name)
 
@@ -79,3 +83,11 @@ def recording_file(path: Path) -> RecordingFile:
     place, recording = str(path.resolve()), read_recording(path)
     kept_place = place if place.isprintable() else None
     return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz, kept_place)
+
+
+def login_name() -> str:
+    """Return by which name the machine knows who gives the command, or refuse."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise AnnotationsRefused("Your login name is not known; say who you are with --annotator NAME.") from None

@@ -8,7 +8,7 @@ from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.history import Step
 from ser_core.annotations.marks import Change, content_of
-from ser_core.commands import annotation_agreement, annotation_files, annotation_teaching
+from ser_core.commands import annotation_agreement, annotation_deletion, annotation_files, annotation_teaching
 from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import audio_files
@@ -28,6 +28,7 @@ def add(commands: Commands) -> None:
     history.add_argument("--recording", metavar="NAME|SHA256", help="default: all")
     annotation_agreement.add(own)
     annotation_teaching.add(own)
+    annotation_deletion.add(own)
 
 
 def _add(asked: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, REC
 from ser_core.annotations.history import Step
 from ser_core.annotations.marks import Change
 from ser_core.annotations.store import OpenRecording
+from ser_core.annotations.trash import KEPT_FOR
 from ser_core.errors import SerError
 from ser_core.regions import Region
 
@@ -160,6 +161,7 @@ def show_history(place: Place, opened: OpenRecording) -> None:
     with st.expander("History", icon=":material/history:", key="annotation_history", on_change="rerun") as history:
         if not history.open:
             return
+        _deleted_marks(place, opened)
         page = place.store.history(place.project, opened.recording.file.sha256)
         if not page.items:
             st.caption("Nothing was done here yet.")
@@ -167,6 +169,26 @@ def show_history(place: Place, opened: OpenRecording) -> None:
             st.markdown(f"{step.at:%Y-%m-%d %H:%M:%S} UTC · **{in_markdown(step.annotator)}** · {_in_words(step)}")
         if page.total > len(page.items):
             st.caption(f"The newest {len(page.items)} of {page.total} steps. The command line lists all.")
+
+
+def _deleted_marks(place: Place, opened: OpenRecording) -> None:
+    """Offer one's own marks that were deleted in the last 30 days, and those that one deleted."""
+    sha256 = opened.recording.file.sha256
+    for there in place.store.deleted_marks(place.project, sha256):
+        mark = there.annotation
+        if place.annotator not in (mark.annotator, there.changed_by):
+            continue
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                "Restore",
+                key=f"restore {mark.key} {mark.revision}",
+                icon=":material/restore_from_trash:",
+                on_click=do,
+                args=(place.store.restore_mark, place.project, sha256, place.annotator, mark.key),
+            )
+            goes_at = mark.changed_at + KEPT_FOR
+            words = _change_in_words(Change(mark, None), place.annotator)
+            st.caption(f"{in_markdown(there.changed_by)} {words}. It goes for good on {goes_at:%Y-%m-%d}.")
 
 
 def _in_words(step: Step) -> str:

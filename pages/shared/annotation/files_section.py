@@ -50,6 +50,10 @@ def _export(place: Place) -> None:
     written: Exported = done["export"]
     for words in written.dropped:
         st.caption(f"Not in {EXPORTED[kind].name}: {in_markdown(words)}.")
+    for words in written.unfit[:20]:
+        st.warning(f"Not as it is kept: {in_markdown(words)}", icon=":material/content_cut:")
+    if len(written.unfit) > 20:
+        st.warning(f"And {len(written.unfit) - 20} more.", icon=":material/content_cut:")
     if written.without_marks:
         st.caption(f"{counted(written.without_marks, 'recording')} without marks have no file.")
     name, content, media_type = _to_take_away(written, folder_name(place.project_name), kind)

@@ -32,7 +32,7 @@ def show(place: Place) -> None:
     )
     current = session.current()
     label = f"Add {counted(len(given), 'recording')}" if given else "Add"
-    st.caption("Their sound is kept on this machine with the marks, until you delete the project.")
+    st.caption("Their sound is kept on this machine with the marks, until they are deleted there.")
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
         _submit(place, [(file.getvalue(), file.name) for file in given])
@@ -120,6 +120,6 @@ def _file(source: bytes, name: str) -> RecordingFile:
 def _keep(place: Place, files: list[tuple[RecordingFile, bytes]]) -> None:
     """Add recordings and keep their sound, in this order: no sound is left that no project would ever delete."""
     if files:
-        place.store.add_recordings(place.project, [file for file, _ in files])
+        place.store.add_recordings(place.project, [file for file, _ in files], place.annotator)
     for _, source in files:
         keep_sound(source, data_folder())

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import cached, login, session
+from pages.shared import login, session
+from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.database import default_url
-from ser_core.annotations.kept_sounds import forget_sound
 from ser_core.annotations.recordings import Queue
-from ser_core.annotations.store import Project, Store, open_store
-from ser_core.annotations.teaching import TAUGHT, delete_taught
+from ser_core.annotations.store import Store, open_store
+from ser_core.annotations.tables import kept_name
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.saved_analyses import data_folder
@@ -65,12 +65,14 @@ def choose() -> Place:
             **session.widget("project", session.choice("project")),
         )
         with new.popover("Projects", icon=":material/folder_managed:", width="stretch"):
-            _create(store)
-            _delete(store, projects.get(session.choice("project")))
+            _create(store, annotator)
+            deletion_section.delete_project(store, projects[session.choice("project")], annotator)
+            deletion_section.trash(store, annotator)
     else:
         with where:
             st.markdown("**No project yet.** A project holds recordings and everybody's marks in them.")
-        _create(store)
+        _create(store, annotator)
+        deletion_section.trash(store, annotator)
     if not annotator or not projects:
         if projects:
             st.info("Type your name or initials to begin: every mark says who made it.", icon=":material/badge:")
@@ -93,52 +95,17 @@ def _annotator(column: DeltaGenerator) -> str:
     ).strip()
 
 
-def _create(store: Store) -> None:
+def _create(store: Store, owner: str) -> None:
     with st.form("new_project", border=False, clear_on_submit=True):
         name = st.text_input("Name of the new project", max_chars=120)
         if st.form_submit_button("Create project", type="primary", icon=":material/create_new_folder:"):
             try:
-                store.create_project(name)
+                store.create_project(name, owner)
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(str(refusal)), icon=":material/block:")
                 return
-            session.choose("project", name.strip())
+            session.choose("project", kept_name(name, "name of the project"))
             st.rerun()
-
-
-def _delete(store: Store, project: Project) -> None:
-    with st.form("delete_project", border=False, clear_on_submit=True):
-        name = printable(project.name)
-        sure = st.text_input(
-            f"Delete {in_markdown(project.name)}",
-            placeholder="Type its name to delete it",
-            help="With everybody's marks in it, their history, and the sound that no other project needs. "
-            "It cannot be restored; the view Files takes the marks out first.",
-        )
-        if st.form_submit_button("Delete project", icon=":material/delete_forever:"):
-            if sure.strip() != name:
-                st.error("Type the name of the project as it stands above.", icon=":material/block:")
-                return
-            try:
-                for sha256 in store.delete_project(project.id):
-                    forget_sound(sha256, data_folder())
-                    delete_taught(sha256, data_folder() / TAUGHT)
-                store.overwrite_deleted()
-            except AnnotationsRefused as refusal:
-                st.error(in_markdown(str(refusal)), icon=":material/error:")
-                return
-            _forget(project)
-            session.choose("project", None)
-            st.rerun()
-
-
-def _forget(project: Project) -> None:
-    """Drop what this visit computed of a project: SQLite gives its number to the next one."""
-    for key in [key for key in st.session_state if str(key).endswith(f" {project.id}")]:
-        del st.session_state[key]
-    st.session_state.pop("annotation shown", None)
-    for kind in ("people", "explainers", "export"):
-        cached.jobs().forget(session.owner(), about=kind)
 
 
 def queue_of(place: Place) -> Queue:

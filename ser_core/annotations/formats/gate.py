@@ -8,18 +8,13 @@ from datetime import UTC, datetime
 from numbers import Integral, Real
 from typing import Any
 
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, fitted, require_text
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.regions import Region
 
-LONGEST_TEXT = 100_000
 MOST_LEVELS = 50
 
-#: Tools round times: a mark may end this much after its recording, and is cut there.
-END_SLACK_S = 0.001
-
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -64,10 +59,7 @@ def text(value: object, what: str) -> str:
     """Return a text that every encoding of Unicode can write, or refuse."""
     if not isinstance(value, str):
         raise AnnotationsRefused(f"The {what} {shown(value)} is not a text.")
-    if len(value) > LONGEST_TEXT:
-        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are kept.")
-    if HALF_CHARACTER.search(value):
-        raise AnnotationsRefused(f"The {what} {shown(value)} holds half a character. Write it anew.")
+    require_text(value, what)
     return value
 
 
@@ -123,31 +115,19 @@ def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annota
     Raises
     ------
     AnnotationsRefused
-        If a value is none of its kind, or the mark ends after its recording.
+        If a value is none of its kind, or the mark as `fitted` refuses it.
     """
     kinds = CONTENT | IDENTITY
     given = {field: value for field, value in fields.items() if value is not None}
     content = {field: kind(given[field], what) for field, (what, kind) in kinds.items() if field in given}
     content["emotion"] = content.get("emotion") or None
-    return Annotation(_region(given, duration_s), **content)
+    return fitted(Annotation(_region(given), **content), duration_s)
 
 
-def _region(given: Mapping[str, Any], duration_s: float | None) -> Region:
+def _region(given: Mapping[str, Any]) -> Region:
     place = {field: number(given[field], what) for field, what in PLACE.items() if field in given}
     if not {"start_s", "end_s"} <= set(place):
         raise AnnotationsRefused("The mark has no start or no end. Give both in seconds.")
-    if duration_s is not None and place["end_s"] > duration_s:
-        if place["end_s"] > duration_s + END_SLACK_S:
-            raise AnnotationsRefused(
-                f"The mark ends at {place['end_s']:g} s, after its recording, which is {duration_s:g} s long. Cut it."
-            )
-        place["end_s"] = duration_s
-    limits = [place[field] for field in ("low_hz", "high_hz") if field in place]
-    if any(hz < 0 for hz in limits) or limits != sorted(set(limits)):
-        between = " to ".join(f"{hz:g}" for hz in limits)
-        raise AnnotationsRefused(
-            f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
-        )
     return Region(**place)
 
 

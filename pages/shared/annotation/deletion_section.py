@@ -1,0 +1,110 @@
+"""Delete a project, after having been told whose marks are in it, and bring back what lies in the trash."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.shared import cached, session
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store import Project, Store
+from ser_core.annotations.trash import Deleted
+from ser_core.annotations.unfinished import finish_deletions
+from ser_core.errors import AnnotationsRefused
+from ser_core.saved_analyses import data_folder
+
+#: In the session: the project, and the id in the trash, whose deletion is to be confirmed.
+PROJECT, FOR_GOOD = "project to delete", "trash to delete"
+
+
+def delete_project(store: Store, project: Project, person: str) -> None:
+    """Offer to delete a project; what is in it, and whose, is said first."""
+    name = in_markdown(project.name)
+    if st.session_state.get(PROJECT) != project.id:
+        st.button(f"Delete {name}", icon=":material/delete:", on_click=_confirm, args=(PROJECT, project.id))
+        return
+    try:
+        holding = store.holding_of_project(project.id)
+    except AnnotationsRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    with st.container(border=True, key="confirm_project"):
+        st.markdown(f"**{name}** holds {counted(project.recordings, 'recording')}: {in_markdown(holding.in_words())}.")
+        if not holding.may_delete(person):
+            st.caption(f"It is not yours: ask {in_markdown(holding.responsible)} to delete it.")
+            st.button("Close", key="keep_project", on_click=_confirm, args=(PROJECT, None))
+            return
+        for_good = st.checkbox(
+            "For good now, past the trash",
+            key=f"project_for_good_{project.id}",
+            help="Otherwise it can be restored below for 30 days, with its sound, marks and history.",
+        )
+        with st.container(horizontal=True):
+            sure = st.button("Delete project", type="primary", icon=":material/delete_forever:")
+            st.button("Cancel", key="keep_project", on_click=_confirm, args=(PROJECT, None))
+        if sure and _done(store, lambda: store.delete_project(project.id, person, for_good=for_good)):
+            _forget(project)
+            session.choose("project", None)
+            st.rerun()
+
+
+def trash(store: Store, person: str) -> None:
+    """List what was deleted in the last 30 days and what this person has a part in."""
+    with st.expander("Trash", icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        found = [deleted for deleted in store.trash() if deleted.may_restore(person)]
+        if not found:
+            st.caption("Nothing of yours was deleted in the last 30 days.")
+        for deleted in found:
+            _deleted(store, deleted, person)
+
+
+def _deleted(store: Store, deleted: Deleted, person: str) -> None:
+    what = f"**{in_markdown(deleted.project_name)}**, {counted(deleted.recordings, 'recording')}"
+    if deleted.recording_name is not None:
+        what = f"**{in_markdown(deleted.recording_name)}** of {in_markdown(deleted.project_name)}"
+    marks = counted(sum(deleted.marks.values()), "mark")
+    st.markdown(f"{what}, {marks}")
+    by = printable(deleted.deleted_by) or "somebody without a name"
+    st.caption(
+        in_markdown(f"Deleted by {by} on {deleted.deleted_at:%Y-%m-%d}, goes for good on {deleted.goes_at:%Y-%m-%d}.")
+    )
+    with st.container(horizontal=True):
+        if st.button("Restore", key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
+            store, lambda: store.restore(deleted.id, person)
+        ):
+            st.rerun()
+        if not deleted.may_delete(person):
+            return
+        if st.session_state.get(FOR_GOOD) != deleted.id:
+            st.button("Delete for good now", key=f"purge_{deleted.id}", on_click=_confirm, args=(FOR_GOOD, deleted.id))
+        elif st.button(
+            "Yes, for good", key=f"purge_{deleted.id}_sure", type="primary", icon=":material/delete_forever:"
+        ) and _done(store, lambda: store.delete_for_good(deleted.id, person)):
+            st.rerun()
+
+
+def _confirm(what: str, id_: int | None) -> None:
+    st.session_state[what] = id_
+
+
+def _done(store: Store, deed: Callable[[], object]) -> bool:
+    """Do something that deletes or restores, to the end, or say why it was refused."""
+    try:
+        deed()
+        finish_deletions(store, data_folder())
+    except AnnotationsRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return False
+    return True
+
+
+def _forget(project: Project) -> None:
+    """Drop what this visit computed of a project: SQLite gives its number to the next one."""
+    for key in [key for key in st.session_state if str(key).endswith(f" {project.id}")]:
+        del st.session_state[key]
+    st.session_state.pop("annotation shown", None)
+    st.session_state.pop(PROJECT, None)
+    for kind in ("people", "explainers", "export"):
+        cached.jobs().forget(session.owner(), about=kind)

@@ -1,0 +1,508 @@
+"""The trash: only makers and owners delete, what they delete comes back for 30 days, and then no byte is left of it."""
+
+import hashlib
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ser_core.annotation_exchange import EXPORTED, exported
+from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
+from ser_core.annotations.database import FILE_NAME
+from ser_core.annotations.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sha256, kept_sound
+from ser_core.annotations.store import open_store
+from ser_core.annotations.trash import KEPT_FOR, Holding
+from ser_core.annotations.unfinished import finish_deletions
+from ser_core.errors import AnnotationsRefused
+from ser_core.settings import AudioLimits
+from tests.broken_machine import everything_under
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+OWNER, ANN, BEA, STRANGER = "Ben", "Ann", "Bea", "Mallory"
+
+
+@pytest.fixture
+def marked(store, project) -> int:
+    """Ben's project, in which Ann and Bea marked recording 0, and Ann alone recording 1."""
+    store.edit(project, sha(0), ANN, add=[mark(note="hers"), mark(3, 4)])
+    store.edit(project, sha(0), BEA, add=[mark(0, 10, tier=RECORDING_TIER, status="done")])
+    store.edit(project, sha(1), ANN, add=[mark()])
+    store.rate(project, "uncertainty", {sha(0): 0.5})
+    return project
+
+
+def everything(store, project):
+    return [
+        (store.open_recording(project, sha(n), ANN), store.history(project, sha(n)).items) for n in range(5)
+    ], store.count_by_status(project)
+
+
+# --- who may ---
+
+
+def test_project_that_nobody_created_or_marked_is_whose_first_recording_is_in_it(store):
+    project = store.create_project("Nobody's")
+    store.add_recordings(project, [file(0)], ANN)
+    store.add_recordings(project, [file(1)], BEA)
+    with pytest.raises(AnnotationsRefused, match="Ask Ann"):
+        store.delete_project(project, STRANGER, for_good=True)
+    store.delete_project(project, ANN)
+
+
+def test_names_in_another_form_of_unicode_are_the_same_person():
+    assert Holding(1, "p", "Zo\u00eb").may_delete("Zoe\u0308 ")
+
+
+@pytest.mark.parametrize(
+    ("holding", "allowed", "refused"),
+    [
+        (Holding(1, "p", OWNER, {ANN: 1}), [OWNER, ANN], [BEA, STRANGER, ""]),
+        (Holding(1, "p", OWNER, {ANN: 1, BEA: 2}), [OWNER], [ANN, BEA, STRANGER, ""]),
+        (Holding(1, "p", OWNER, {ANN: 1}, added_by=BEA), [OWNER], [ANN, BEA, STRANGER, ""]),
+        (Holding(1, "p", OWNER, {}, added_by=BEA), [OWNER, BEA], [ANN, STRANGER, ""]),
+        (Holding(1, "p", OWNER), [OWNER], [ANN, STRANGER, ""]),
+        (Holding(1, "p", None), [ANN, ""], []),
+        (Holding(1, "p", OWNER, {ANN: 1}, is_project=True), [OWNER], [ANN, ""]),
+    ],
+)
+def test_only_who_made_all_of_it_or_owns_the_project_may_delete(holding, allowed, refused):
+    assert [name for name in allowed if not holding.may_delete(name)] == []
+    assert [name for name in refused if holding.may_delete(name)] == []
+
+
+def test_stranger_deletes_neither_recording_nor_project_nor_marks_and_is_told_whose_they_are(store, marked):
+    before = everything(store, marked)
+    theirs = store.annotations_of(marked, sha(0))
+    for attack in (
+        lambda: store.delete_recording(sha(0), STRANGER),
+        lambda: store.delete_recording(sha(0), STRANGER, for_good=True),
+        lambda: store.delete_recording(sha(0), ""),
+        lambda: store.delete_recording(sha(0), ANN),
+        lambda: store.delete_project(marked, STRANGER),
+        lambda: store.delete_project(marked, ANN, for_good=True),
+    ):
+        with pytest.raises(AnnotationsRefused, match=r"[23] marks of Ann") as refused:
+            attack()
+        assert "1 mark of Bea" in str(refused.value)
+        assert "Ask Ben" in str(refused.value)
+    with pytest.raises(AnnotationsRefused, match="Marks of Ann and Bea can be deleted by them"):
+        store.edit(marked, sha(0), STRANGER, delete=theirs)
+    assert everything(store, marked) == before
+    assert store.trash() == []
+
+
+def test_project_without_an_owner_is_whose_who_marked_in_it_first_and_nobodys_before(store):
+    project = store.create_project("Nobody's")
+    store.add_recordings(project, [file(0), file(1)])
+    assert store.delete_recording(sha(1), "") == 1
+    store.edit(project, sha(0), ANN, add=[mark()])
+    store.edit(project, sha(0), BEA, add=[mark()])
+    with pytest.raises(AnnotationsRefused, match="Ask Ann"):
+        store.delete_project(project, BEA)
+    store.delete_project(project, ANN)
+
+
+def test_recording_goes_only_out_of_the_projects_in_which_that_is_allowed(store, marked):
+    other = store.create_project("Bea's", BEA)
+    store.add_recordings(other, [file(0)])
+    assert store.delete_recording(sha(0), BEA) == 1
+    assert store.recordings(other).total == 0
+    assert store.recordings(marked).total == 5
+
+
+# --- there and back ---
+
+
+def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(store, marked):
+    before = everything(store, marked)
+    store.delete_recording(sha(0), OWNER)
+    assert store.recordings(marked).total == 4
+    assert [document.sha256 for document in store.export(marked)] == [sha(n) for n in range(1, 5)]
+    with pytest.raises(AnnotationsRefused, match="not in this project any more"):
+        store.edit(marked, sha(0), ANN, add=[mark()])
+    (deleted,) = store.trash()
+    assert (deleted.project_name, deleted.recording_name, deleted.recordings) == ("Voices", "take 0.wav", 1)
+    assert (deleted.marks, deleted.deleted_by, deleted.owner) == ({ANN: 2, BEA: 1}, OWNER, OWNER)
+    assert deleted.goes_at - deleted.deleted_at == timedelta(days=30)
+    assert store.restore(deleted.id, ANN) == "Voices"
+    assert everything(store, marked) == before
+    assert store.trash() == []
+    assert store.undo(marked, sha(0), ANN).kind == "undo"
+    with pytest.raises(AnnotationsRefused, match="not in the trash any more"):
+        store.restore(deleted.id, ANN)
+
+
+def test_project_comes_back_whole_beside_another_one_that_has_its_name_now(store, marked):
+    before = everything(store, marked)
+    store.delete_recording(sha(4), OWNER)
+    store.delete_project(marked, OWNER)
+    assert store.projects().total == 0
+    (whole, one) = sorted(store.trash(), key=lambda deleted: deleted.recordings, reverse=True)
+    assert (whole.recording_name, whole.recordings, whole.marks) == (None, 4, {ANN: 3, BEA: 1})
+    taken = store.create_project("Voices", STRANGER)
+    with pytest.raises(AnnotationsRefused, match="project 'Voices' is in the trash too"):
+        store.restore(one.id, OWNER)
+    assert store.restore(whole.id, OWNER) == "Voices (2)"
+    assert store.restore(one.id, OWNER) == "Voices (2)"
+    names = {project.name: project.id for project in store.projects().items}
+    assert names.pop("Voices") == taken
+    assert everything(store, names["Voices (2)"]) == before
+
+
+def test_stranger_restores_nothing_and_purges_nothing(store, marked):
+    store.delete_recording(sha(0), OWNER)
+    (deleted,) = store.trash()
+    assert [name for name in (STRANGER, "") if deleted.may_restore(name) or deleted.may_delete(name)] == []
+    with pytest.raises(AnnotationsRefused, match="has no part in what Ben deleted"):
+        store.restore(deleted.id, STRANGER)
+    with pytest.raises(AnnotationsRefused, match="Only Ben can delete this for good"):
+        store.delete_for_good(deleted.id, ANN)
+    assert len(store.trash()) == 1
+
+
+def test_recording_that_was_added_again_makes_room_unless_it_was_marked_again(store, marked):
+    before = everything(store, marked)
+    for marks_again in (False, True):
+        store.delete_recording(sha(0), OWNER)
+        store.add_recordings(marked, [file(0)])
+        (deleted,) = store.trash()
+        if marks_again:
+            store.edit(marked, sha(0), BEA, add=[mark()])
+            with pytest.raises(AnnotationsRefused, match="added to 'Voices' again and marked there since"):
+                store.restore(deleted.id, OWNER)
+            assert len(store.annotations_of(marked, sha(0))) == 1
+        else:
+            store.restore(deleted.id, OWNER)
+            assert sorted(map(str, everything(store, marked)[0])) == sorted(map(str, before[0]))
+
+
+# --- for good ---
+
+
+def sounds_of_project(store, project, data) -> list[bytes]:
+    sources = [f"secret sound {number}".encode() for number in range(3)]
+    for source in sources:
+        each = file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name.wav")
+        store.add_recordings(project, [each])
+        store.edit(project, each.sha256, ANN, add=[mark(note="secret note")])
+        keep_sound(source, data)
+    return sources
+
+
+def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path):
+    data = tmp_path / "data"
+    sources = sounds_of_project(store, project, data)
+    deleted_at = datetime.now(UTC)
+    store.delete_project(project, OWNER)
+    finish_deletions(store, data, deleted_at + KEPT_FOR - timedelta(minutes=1))
+    assert len(store.trash()) == 1
+    assert len(kept_sha256(data)) == len(sources)
+    assert b"secret note" in everything_under(tmp_path) or store.place.startswith("postgres")
+    finish_deletions(store, data, deleted_at + KEPT_FOR + timedelta(minutes=1))
+    assert store.trash() == []
+    assert kept_sha256(data) == []
+    assert b"secret" not in everything_under(tmp_path)
+
+
+def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, project, tmp_path):
+    data = tmp_path / "data"
+    first, second, _ = (hashlib.sha256(source).hexdigest() for source in sounds_of_project(store, project, data))
+    store.delete_recording(first, OWNER, for_good=True)
+    finish_deletions(store, data)
+    assert first not in kept_sha256(data)
+    store.delete_recording(second, OWNER)
+    finish_deletions(store, data)
+    assert second in kept_sha256(data)
+    store.delete_for_good(store.trash()[0].id, OWNER)
+    finish_deletions(store, data)
+    assert second not in kept_sha256(data)
+    assert store.trash() == []
+
+
+def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp_path):
+    source = b"sound"
+    each = file(0, sha256=hashlib.sha256(source).hexdigest())
+    other, third = store.create_project("Other", OWNER), store.create_project("Third", OWNER)
+    for where in (project, other, third):
+        store.add_recordings(where, [each])
+    keep_sound(source, tmp_path)
+    store.delete_project(other, OWNER)
+    store.delete_project(project, OWNER, for_good=True)
+    store.delete_project(third, OWNER, for_good=True)
+    finish_deletions(store, tmp_path)
+    assert kept_sha256(tmp_path) == [each.sha256]
+    (deleted,) = store.trash()
+    store.restore(deleted.id, OWNER)
+    assert kept_sound(each, tmp_path) == source
+
+
+def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its_sound(store, project, tmp_path):
+    source = b"sound"
+    each = file(0, sha256=hashlib.sha256(source).hexdigest())
+    store.add_recordings(project, [each])
+    keep_sound(source, tmp_path)
+    store.delete_recording(each.sha256, OWNER, for_good=True)
+    store.add_recordings(project, [each])
+    finish_deletions(store, tmp_path)
+    assert kept_sound(each, tmp_path) == source
+
+
+def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_is_not_there(store, project, tmp_path):
+    source = b"sound"
+    each = file(0, sha256=hashlib.sha256(source).hexdigest())
+
+    def add() -> None:
+        store.add_recordings(project, [each])
+        keep_sound(source, tmp_path)
+
+    def delete() -> None:
+        store.delete_recording(each.sha256, OWNER, for_good=True)
+        finish_deletions(store, tmp_path)
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(25):
+            for running in [threads.submit(delete), threads.submit(add)]:
+                running.result(60)
+            there = each.sha256 in [queued.file.sha256 for queued in store.recordings(project).items]
+            assert not there or kept_sound(each, tmp_path) == source
+
+
+# --- single marks ---
+
+
+def test_deleted_mark_is_listed_and_restored_by_its_maker_its_deleter_and_the_owner_only(store, marked):
+    (first, second) = store.annotations_of(marked, sha(0), ANN)
+    store.edit(marked, sha(0), OWNER, delete=[first, second])
+    assert [(there.annotation.annotator, there.changed_by) for there in store.deleted_marks(marked, sha(0))] == [
+        (ANN, OWNER)
+    ] * 2
+    with pytest.raises(AnnotationsRefused, match="Marks of Ann can be restored by them or by the project's owner"):
+        store.restore_mark(marked, sha(0), STRANGER, first.key)
+    store.restore_mark(marked, sha(0), ANN, first.key)
+    store.restore_mark(marked, sha(0), OWNER, second.key)
+    assert [found.note for found in store.annotations_of(marked, sha(0), ANN)] == [first.note, second.note]
+    with pytest.raises(AnnotationsRefused, match="not in the trash any more"):
+        store.restore_mark(marked, sha(0), ANN, first.key)
+    store.undo(marked, sha(0), ANN)
+    assert [found.key for found in store.annotations_of(marked, sha(0), ANN)] == [second.key]
+
+
+def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still_be_undone(store, project, tmp_path):
+    (early,) = store.edit(project, sha(0), ANN, add=[mark(0, 1, note="early")]).marks
+    (gone, _) = store.edit(project, sha(0), ANN, add=[mark(note="secret note"), mark(3, 4, note="stays")]).marks
+    (gone,) = store.edit(project, sha(0), BEA, change=[replace(gone, status="verified")]).marks
+    store.edit(project, sha(0), ANN, change=[replace(early, note="later")])
+    store.edit(project, sha(0), ANN, delete=[gone])
+    store.undo(project, sha(0), ANN)
+    store.redo(project, sha(0), ANN)
+    deleted_at = datetime.now(UTC)
+    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR - timedelta(minutes=1))
+    assert len(store.deleted_marks(project, sha(0))) == 1
+    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR + timedelta(minutes=1))
+    assert store.deleted_marks(project, sha(0)) == []
+    assert b"secret" not in everything_under(tmp_path)
+    assert "secret" not in str(store.history(project, sha(0)).items)
+    assert [step.kind for step in store.history(project, sha(0)).items] == ["edit"] * 3
+    assert not store.open_recording(project, sha(0), BEA).can_undo
+    notes = []
+    while store.undo(project, sha(0), ANN):
+        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    assert notes == [["early", "stays"], ["early"], []]
+    while store.redo(project, sha(0), ANN):
+        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
+
+
+def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, tmp_path):
+    data = tmp_path / "data"
+    sounds_of_project(store, project, data)
+    stuck = data / FOLDER / kept_sha256(data)[1]
+    stuck.unlink()
+    stuck.mkdir()
+    store.delete_project(project, OWNER, for_good=True)
+    for _ in range(2):
+        with pytest.raises(AnnotationsRefused, match=f"{stuck.name} cannot be deleted"):
+            finish_deletions(store, data)
+        assert kept_sha256(data) == []
+    stuck.rmdir()
+    finish_deletions(store, data)
+    assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
+
+
+# --- orphans ---
+
+
+def test_sound_that_no_recording_is_known_of_goes_after_30_days_unless_it_is_added(store, project, tmp_path):
+    orphan, wanted = b"orphan", b"wanted"
+    for source in (orphan, wanted):
+        keep_sound(source, tmp_path)
+    now = datetime.now(UTC)
+    finish_deletions(store, tmp_path, now)
+    finish_deletions(store, tmp_path, now + timedelta(days=29))
+    assert len(kept_sha256(tmp_path)) == 2
+    store.add_recordings(project, [file(0, sha256=hashlib.sha256(wanted).hexdigest())])
+    finish_deletions(store, tmp_path, now + timedelta(days=31))
+    assert kept_sha256(tmp_path) == [hashlib.sha256(wanted).hexdigest()]
+
+
+def test_sounds_beside_which_another_database_was_opened_are_nobodys_orphans(store, tmp_path):
+    keep_sound(b"of the other database", tmp_path / "data")
+    now = datetime.now(UTC)
+    with closing(open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
+        finish_deletions(other, tmp_path / "data", now)
+    finish_deletions(store, tmp_path / "data", now)
+    finish_deletions(store, tmp_path / "data", now + timedelta(days=31))
+    assert len(kept_sha256(tmp_path / "data")) == 1
+
+
+# --- kept sounds ---
+
+
+def stored(tmp_path, source=b"RIFF and so on"):
+    each = file(0, sha256=hashlib.sha256(source).hexdigest())
+    return each, tmp_path / FOLDER / each.sha256
+
+
+@pytest.mark.parametrize("damage", [b"", b"RIFF and s", b"RIFF and so oN", b"RIFF and so on and on"])
+def test_damaged_sound_is_not_taken_for_the_recording_and_is_mended_when_it_is_added_again(tmp_path, damage):
+    each, path = stored(tmp_path)
+    keep_sound(b"RIFF and so on", tmp_path)
+    path.write_bytes(damage)
+    assert kept_sound(each, tmp_path) is None
+    keep_sound(b"RIFF and so on", tmp_path)
+    assert kept_sound(each, tmp_path) == b"RIFF and so on"
+    assert [found.name for found in path.parent.iterdir()] == [each.sha256]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "dangling link"])
+def test_what_is_no_file_among_the_sounds_is_never_opened_and_is_replaced(tmp_path, kind, monkeypatch):
+    each, path = stored(tmp_path)
+    path.parent.mkdir()
+    (tmp_path / "elsewhere").write_bytes(b"RIFF and so on")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        try:
+            os.mknod(path, 0o20666, os.makedev(1, 5))  # /dev/zero, which never ends
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    else:
+        path.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
+    opened, real = [], os.open
+    monkeypatch.setattr(os, "open", lambda *args: opened.append(str(args[0])) or real(*args))
+    assert kept_sound(each, tmp_path) is None
+    assert str(path) not in opened
+    keep_sound(b"RIFF and so on", tmp_path)
+    assert kept_sound(each, tmp_path) == b"RIFF and so on"
+    assert (tmp_path / "elsewhere").read_bytes() == b"RIFF and so on"
+    forget_sound(each.sha256, tmp_path)
+    assert not path.exists()
+
+
+def test_pipe_where_a_recording_was_last_seen_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "take.wav")
+    assert kept_sound(file(0, path=str(tmp_path / "take.wav")), tmp_path) is None
+
+
+def test_sound_that_is_larger_than_any_upload_is_not_read(tmp_path):
+    each, path = stored(tmp_path)
+    path.parent.mkdir()
+    with path.open("wb") as huge:
+        huge.truncate(AudioLimits().largest_file_bytes + 1)
+    assert kept_sound(each, tmp_path) is None
+
+
+def test_sound_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, sync, rename = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda opened: done.append("sync") or sync(opened))
+    monkeypatch.setattr(os, "replace", lambda half_written, to: done.append("name") or rename(half_written, to))
+    keep_sound(b"sound", tmp_path)
+    assert done == ["sync", "name", "sync"]
+
+
+# --- marks that cannot be ---
+
+
+@pytest.fixture
+def spoilt(store, project, database_url) -> int:
+    """The project with a mark past the end, one that begins there, and one with a long note, as older versions let."""
+    store.edit(project, sha(0), ANN, add=[mark(1, 2, note="good"), mark(3, 4, note="late"), mark(5, 6, note="gone")])
+    store.edit(project, sha(1), BEA, add=[mark(1, 2, note="good"), mark(3, 4, note="long")])
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE marks SET end_s = 12.5 WHERE note = 'late'"))
+        connection.execute(text("UPDATE marks SET start_s = 11, end_s = 12 WHERE note = 'gone'"))
+        connection.execute(text("UPDATE marks SET note = :long WHERE note = 'long'"), {"long": "x" * 200_000})
+    engine.dispose()
+    return project
+
+
+@pytest.mark.parametrize("kind", EXPORTED)
+def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
+    written = exported(store.export(spoilt), EXPORTED[kind])
+    assert len(written.unfit) == 3
+    late, gone, long = written.unfit
+    assert "mark 2 of 'Ann': cut" in late
+    assert "mark 3 of 'Ann': left out" in gone
+    assert "mark 2 of 'Bea': cut" in long
+    read = [
+        recording
+        for name, content in written.files.items()
+        for recording in EXPORTED[kind].read(content, name).recordings
+        if recording.annotations
+    ]
+    assert sum(len(recording.annotations) for recording in read) == 4
+    assert max(found.region.end_s for recording in read for found in recording.annotations) == pytest.approx(10)
+    assert max(len(found.note) for recording in read for found in recording.annotations) <= LONGEST_TEXT
+
+
+def test_import_checks_marks_against_the_recording_that_is_there_and_says_which_is_wrong(store, project):
+    late = AnnotatedRecording("take 0.wav", sha(0), 20.0, None, (mark(), mark(12, 13)))
+    with pytest.raises(AnnotationsRefused, match=r"take 0.wav', mark 2: The mark ends at 13 s, after its recording"):
+        store.import_recordings(project, [late], ANN)
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+# --- an emptied database, and names ---
+
+
+def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
+    path = tmp_path / FILE_NAME
+    url = f"sqlite:///{path}"
+    path.touch()  # a new one, as another process begins it
+    with closing(open_store(url)) as store:
+        store.create_project("Voices")
+    whole = path.read_bytes()
+    for emptied in (b"", whole[:1], whole[:99], whole[:511], None):
+        path.unlink()
+        if emptied is None:
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("CREATE TABLE something_else (id INTEGER)")
+                other.commit()
+        else:
+            path.write_bytes(emptied)
+        with pytest.raises(AnnotationsRefused, match=r"(is empty now|is malformed).* backup"):
+            open_store(url)
+    for left in (512, 4_096, 8_192, len(whole) // 2, len(whole) - 4_096):
+        path.write_bytes(whole[:left])
+        with pytest.raises(AnnotationsRefused):
+            open_store(url).projects()
+    path.write_bytes(whole)
+    with closing(open_store(url)) as store:
+        assert [project.name for project in store.projects().items] == ["Voices"]
+    path.write_bytes(b"")
+    path.with_name(f"{FILE_NAME}-made").unlink()
+    with closing(open_store(url)) as store:
+        assert store.projects().total == 0
+
+
+def test_project_names_in_another_form_of_unicode_are_the_same_name(store):
+    store.create_project("Zoe\u0308")
+    with pytest.raises(AnnotationsRefused, match="project 'Zo\u00eb' already"):
+        store.create_project("Zo\u00eb")
+    assert [project.name for project in store.projects().items] == ["Zo\u00eb"]
