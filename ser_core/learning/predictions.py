@@ -17,6 +17,7 @@ from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import figures, figures_by_corpus
 
 CALIBRATION_BINS = 10
+ABSTENTION_SCORES = np.arange(0, 1, 0.05)
 FEWEST_OF_A_SPEAKER = 8
 KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
 
@@ -142,19 +143,24 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
     """
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
-    place = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    bins = [
+    bins = calibration_bins(best, right, np.ones(len(best)))
+    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
+    return {"expected_error": float(error), "bins": bins}
+
+
+def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -> list[dict[str, float]]:
+    """Return of each bin that holds something where it begins, its recordings, and its weighted score and accuracy."""
+    bin_of = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
         {
             "from": number / CALIBRATION_BINS,
             "recordings": int(here.sum()),
-            "score": float(best[here].mean()),
-            "accuracy": float(right[here].mean()),
+            "score": float(np.average(best[here], weights=weights[here])),
+            "accuracy": float(np.average(right[here], weights=weights[here])),
         }
         for number in range(CALIBRATION_BINS)
-        if (here := place == number).any()
+        if (here := bin_of == number).any()
     ]
-    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
-    return {"expected_error": float(error), "bins": bins}
 
 
 def abstention(predictions: Predictions) -> list[dict[str, float]]:
@@ -162,7 +168,7 @@ def abstention(predictions: Predictions) -> list[dict[str, float]]:
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
     curve = []
-    for least in np.arange(0, 1, 0.05):
+    for least in ABSTENTION_SCORES:
         answered = best >= least
         if not answered.any():
             break
