@@ -252,7 +252,8 @@ def trainings(monkeypatch):
 
     def several(plan, folds, *_, **__):
         asked.append(list(folds))
-        return card | {"cross_validation": figures | {"split": "of several folds"}}
+        key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
+        return card | {key: figures | {"split": "of several folds"}}
 
     monkeypatch.setattr("ser_core.commands.train.train_classifier", one)
     monkeypatch.setattr("ser_core.commands.train.cross_validate", several)

@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "bands": "which frequencies speak for which emotion (Fig. 24)",
     "robustness": "how a model stands noise, another level, lines and rooms",
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
+    "listeners": "how often people who listen to the voice alone name the emotion (known of CREMA-D)",
 }
 FOLDER = "experiments"
 #: What the figures of all models beside each other are kept under, which `compare` writes.

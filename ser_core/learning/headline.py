@@ -10,6 +10,23 @@ from ser_core.learning.predictions import ABSTENTION_SCORES, Predictions, calibr
 
 #: Corpora whose words betray the emotion: figures of their own, and no part of the mean.
 APART = frozenset({"korean_emotional_tts"})
+#: The corpora that models are measured by.
+MEASURED = ("ravdess", "emodb", "nemo", "crema_d")
+#: Finer where a model that is often sure would end early.
+LEAST_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
+#: What is new in each of a model's tables (see `ser_core.learning.predictions.tables_of`).
+WAYS = {
+    "people": "new people",
+    "people_voice": "new people, their own normal known",
+    "corpora": "new corpora",
+    "corpora_voice": "new corpora, the voices' own normal known",
+}
+
+
+def way_words(way: str, card: dict[str, Any]) -> str:
+    """Return what is new in a table; what a model's own split keeps apart need not be people."""
+    split = str(card.get("cross_validation", card).get("split", ""))
+    return WAYS[way] if split.startswith("speaker") else WAYS[way].replace("new people", "its own test")
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:
@@ -49,6 +66,20 @@ def _of_corpus(table: Predictions) -> dict[str, Any]:
     return chosen | {"expected_calibration_error": calibration(table)["expected_error"]}
 
 
+def figures_at(curve: list[dict[str, float]], answered: float) -> dict[str, float] | None:
+    """Return accuracy and UAR where this share of recordings is answered, between the points of `abstention`.
+
+    None below the smallest share of the curve.
+    """
+    shares = [point["answered"] for point in reversed(curve)]
+    if answered < shares[0]:
+        return None
+    return {
+        name: float(np.interp(answered, shares, [point[name] for point in reversed(curve)]))
+        for name in ("accuracy", "uar")
+    }
+
+
 def reliability(corpora: list[Predictions]) -> list[dict[str, float]]:
     """Return the bins of a reliability diagram in which every corpus has the same weight."""
     together = [
@@ -66,7 +97,7 @@ def abstention_over_corpora(corpora: list[Predictions]) -> list[dict[str, float]
     All are means over the corpora. The curve ends where a corpus has no answer left.
     """
     curve = []
-    for least in ABSTENTION_SCORES:
+    for least in LEAST_SCORES:
         answered = [table.of(table.probabilities.max(axis=1) >= least) for table in corpora]
         if not all(len(table.labels) for table in answered):
             break

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ser_core.checkpoint import FOLDS_TABLE, TEST_TABLE
+from ser_core.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, FOLDS_TABLE, FOLDS_VOICE_TABLE, TEST_TABLE
 from ser_core.emotions import emotion_index
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import figures, figures_by_corpus
@@ -245,3 +245,19 @@ def tested_by(folder: Path) -> Predictions:
     """Return what a model said of the test: of all folds where they were trained, else of its own."""
     folds = folder / FOLDS_TABLE
     return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)
+
+
+def tables_of(folder: Path) -> dict[str, Path]:
+    """Return the tables that a model's folder has, by what was new to who said it.
+
+    `people` are speakers that were never trained on (or what else the model's own split keeps apart), `corpora` whole
+    corpora; with `_voice` each voice was compared with its own normal.
+    """
+    people = folder / FOLDS_TABLE
+    tables = {
+        "people": people if people.is_file() else folder / TEST_TABLE,
+        "people_voice": folder / FOLDS_VOICE_TABLE,
+        "corpora": folder / CORPORA_TABLE,
+        "corpora_voice": folder / CORPORA_VOICE_TABLE,
+    }
+    return {name: table for name, table in tables.items() if table.is_file()}
