@@ -78,7 +78,8 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
     with left:
         st.markdown(
             "**Do scores mean what they say?**",
-            help="On the diagonal, of all scores of 0.7 seven in ten are right. Corpora of the mean weigh the same.",
+            help="On the diagonal, of all scores of 0.7 seven in ten are right. The error is the expected calibration "
+            "error, mean over corpora; in the curve, too, each corpus of the mean weighs the same.",
         )
         st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
     with right:
@@ -112,7 +113,7 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
 def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
     rows = []
     for row in ["mean", *corpora]:
-        cells = {"corpus": printable(row) + (" (apart)" if row in APART else "")}
+        cells = {"corpus": printable(row)}
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
             cells[words[way]] = _with_interval(figures) if figures else ""
@@ -122,7 +123,7 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
             cells[error] = f"{100 * figures['expected_calibration_error']:.1f} %" if figures else ""
         rows.append(cells)
     st.dataframe(
-        rows, hide_index=True, column_config={"corpus": st.column_config.TextColumn("Corpus", pinned=True, width=150)}
+        rows, hide_index=True, column_config={"corpus": st.column_config.TextColumn("Corpus", pinned=True, width=165)}
     )
 
 

@@ -103,10 +103,14 @@ def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]
     """Draw how far scores can be trusted, and how the model learnt."""
     left, right = st.columns(2, gap="large")
     left.markdown(
-        "**Do scores mean what they say?**", help="On the diagonal, of all scores of 0.7 seven in ten are right."
+        "**Do scores mean what they say?** · all recordings together",
+        help="On the diagonal, of all scores of 0.7 seven in ten are right.",
     )
     left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
-    right.markdown("**If it may stay silent**", help="From right to left only higher scores are given as an answer.")
+    right.markdown(
+        "**If it may stay silent** · all recordings together",
+        help="From right to left only higher scores are given as an answer.",
+    )
     right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
     if not history:
         return

@@ -17,9 +17,9 @@ LEAST_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
 #: What is new in each of a model's tables (see `ser_core.learning.predictions.tables_of`).
 WAYS = {
     "people": "new people",
-    "people_voice": "new people, their own normal known",
+    "people_voice": "new people, with own normal",
     "corpora": "new corpora",
-    "corpora_voice": "new corpora, the voices' own normal known",
+    "corpora_voice": "new corpora, with own normal",
 }
 
 

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from pages.shared.names import in_chart
+from ser_core.learning.headline import APART
 
 #: Colour, symbol and dash of each way; the voice's own normal is open and dotted: nothing is said by colour alone.
 STYLES = {
@@ -61,10 +62,13 @@ def uar_chart(
         )
     figure.add_vline(100 * chance, line={"dash": "dash", "color": axes.GREY}, annotation_text="chance")
     figure.add_hline(0.5, line={"color": axes.GREY, "width": 1})
+    apart = [number for number, row in enumerate(rows) if row in APART]
+    if apart:
+        figure.add_hline(apart[0] - 0.5, line={"color": axes.GREY, "width": 1})
     figure.update_xaxes(title="UAR (%)", range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[f"<b>{MEAN}</b>", *map(in_chart, corpora)],
+        ticktext=[f"<b>{MEAN}</b>", *(in_chart(c) + ("<br>(apart)" if c in APART else "") for c in corpora)],
         range=[len(rows) - 0.4, -0.6],
         showgrid=False,
         zeroline=False,
@@ -84,14 +88,15 @@ def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -
     for way, one in found.items():
         colour, symbol, dash = STYLES[way]
         bins = one["reliability"]
+        most = max(b["recordings"] for b in bins)
         figure.add_trace(
             go.Scatter(
                 x=[b["score"] for b in bins],
                 y=[b["accuracy"] for b in bins],
-                name=words[way],
+                name=f"{words[way]}, error {100 * one['expected_calibration_error']:.1f} %",
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
-                marker={"symbol": symbol, "size": 9},
+                marker={"symbol": symbol, "size": [5 + 9 * (b["recordings"] / most) ** 0.5 for b in bins]},
                 customdata=[b["recordings"] for b in bins],
                 hovertemplate="score %{x:.2f}: right %{y:.2f}, %{customdata} recordings",
             )
