@@ -716,8 +716,8 @@ def test_two_models_are_compared_in_a_sentence_that_says_whether_they_differ(own
     app.selectbox(key="evaluate_compared").select("sure_1_").run()
     assert "No model is chosen" not in words(app)
     assert (
-        r"poor minus sure\_1\_: **−25.0 points** of UAR, mean over corpora (95 % interval −25.0 to −25.0), on 64 "
-        r"recordings of 8 speakers that both were tested on. **sure\_1\_ is better:** the interval excludes zero."
+        r"poor minus sure\_1\_: **−25.0 points** of UAR, mean over large, small (95 % interval −25.0 to −25.0), on "
+        r"64 recordings of 8 speakers that both were tested on. **sure\_1\_ is better:** the interval excludes zero."
     ) in words(app)
     app.selectbox(key="evaluate_compared").select("too").run()
     assert "poor minus too: **+0.0 points**" in words(app)
@@ -1158,6 +1158,11 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
     app.selectbox(key="train_fold_corpus").select("2").run()
     asked = parsed(returned[-1])
     assert (asked.split, asked.fold) == ("corpus", "2")
+    app.selectbox(key="train_split").select("sentence").run()
+    assert app.selectbox(key="train_fold_sentence").options == [*(f"{n} of 5" for n in range(1, 6)), "all 5 in turn"]
+    app.selectbox(key="train_fold_sentence").select("4").run()
+    asked = parsed(returned[-1])
+    assert (asked.split, asked.fold) == ("sentence", "4")
     app.selectbox(key="train_split").select("random").run()
     assert app.selectbox(key="train_fold_random").disabled
     asked = parsed(returned[-1])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ser_core.checkpoint import HASHES, find_model
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
@@ -91,6 +92,8 @@ def _train(asked: argparse.Namespace) -> int:
         tested = card.get(key, card["test_figures"])
         print_figures(tested)
         print(f"Split: {tested.get('split', card['split'])}. Written to {asked.out or asked.figures_of}.")
+        if asked.figures_of and (find_model(asked.figures_of).parent / HASHES).is_file():
+            print(f"Its card changed: write {HASHES} again, as CONTRIBUTING.md says, if the model is in it.")
     return 0
 
 
