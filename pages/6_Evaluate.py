@@ -5,13 +5,22 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import comparison_section, controls, experiments_section, frame, model_figures, session
+from pages.shared import (
+    comparison_section,
+    controls,
+    experiments_section,
+    frame,
+    generalisation_section,
+    model_figures,
+    session,
+)
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
+from ser_core.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
 from ser_core.errors import SerError
+from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions
 
-ALL_FOLDS, OWN_TEST = "all folds", "this model's own test"
+ALL_FOLDS, NEW_CORPORA, OWN_TEST = "all folds", "new corpora", "this model's own test"
 EACH_NEW = ": each speaker was tested by the model that never heard them"
 
 
@@ -19,25 +28,35 @@ EACH_NEW = ": each speaker was tested by the model that never heard them"
 def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
     """Return a table and its figures; `written_ns` tells a table from the one that stood there before."""
     predictions = read_predictions(table)
-    return predictions, all_figures(predictions)
+    return predictions, all_figures(predictions) | {"headline": headline(predictions)}
+
+
+def tested_now(table: Path) -> tuple[Predictions, dict[str, Any]]:
+    """Return a table as it stands there now, and its figures."""
+    return tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
 
 
 def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
     """Ask which test counts where the model was trained on several folds; return its table, and its split in words."""
-    own, folds = folder / TEST_TABLE, folder / FOLDS_TABLE
-    if "cross_validation" not in card or not folds.is_file():
-        return own, str(card.get("split", ""))
+    offered = {OWN_TEST: (folder / TEST_TABLE, str(card.get("split", "")))}
+    if (folder / CORPORA_TABLE).is_file():
+        split = card.get("leave_one_corpus_out", {}).get("split", "each corpus left out of training in turn")
+        offered = {NEW_CORPORA: (folder / CORPORA_TABLE, split)} | offered
+    if "cross_validation" in card and (folder / FOLDS_TABLE).is_file():
+        offered = {ALL_FOLDS: (folder / FOLDS_TABLE, card["cross_validation"]["split"] + EACH_NEW)} | offered
+    if len(offered) == 1:
+        return offered[OWN_TEST]
     chosen = st.segmented_control(
         "Tested on",
-        [ALL_FOLDS, OWN_TEST],
-        default=ALL_FOLDS,
+        list(offered),
+        default=next(iter(offered)),
         required=True,
         key="evaluate_tested",
         persist_state="session",
         help="The same training on several folds gives several models, so that everybody is tested once. The one that "
-        "you can choose in the sidebar is the first of them.",
+        "you can choose in the sidebar is the first of them. New corpora: each was left out of training in turn.",
     )
-    return (own, str(card["split"])) if chosen == OWN_TEST else (folds, card["cross_validation"]["split"] + EACH_NEW)
+    return offered.get(chosen, offered[OWN_TEST])
 
 
 def show_figures(name: str) -> None:
@@ -45,9 +64,10 @@ def show_figures(name: str) -> None:
     folder = find_model(name)
     card = read_card(folder)
     table, split = chosen_table(folder, card)
-    predictions, figures = tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
+    predictions, figures = tested_now(table)
     model_figures.show_headline(split, figures)
     model_figures.show_table(figures)
+    generalisation_section.show(name, folder, card, tested_now)
     comparison_section.show(name, predictions.emotions)
     model_figures.show_emotions(predictions, figures)
     model_figures.show_trust(figures, card.get("history", {}))

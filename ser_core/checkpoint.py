@@ -29,7 +29,10 @@ from ser_core.whole_folder import bring_all_back, put_in_place, require_replacea
 
 MODELS = Path(__file__).parent.parent / "models"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
-TEST_TABLE, FOLDS_TABLE = "test.csv", "folds.csv"
+#: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
+#: each corpus by a model that never met that corpus. The last two also with each voice compared with its own normal.
+TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
+FOLDS_VOICE_TABLE, CORPORA_VOICE_TABLE = "folds_voice.csv", "corpora_voice.csv"
 HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
 LARGEST_BYTES = 45_000_000
 LARGEST_TEXT_BYTES = 5_000_000

@@ -11,11 +11,16 @@ from ser_core.errors import SettingsRefused
 
 TEST_SHARE = 0.15
 VALIDATION_SHARE = 0.15  # of what is not tested
+#: Of the speakers and of the sentences that are not tested, where both are kept apart: a sixteenth of the recordings.
+VALIDATION_SHARE_OF_BOTH = 0.25
 
 
 @dataclass(frozen=True)
 class Split:
-    """Places of the recordings in the list that was divided; `words` says how, for every figure that comes of it."""
+    """Places of the recordings in the list that was divided; `words` says how, for every figure that comes of it.
+
+    A recording that would be on two sides by what it shares with others is on none.
+    """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -35,9 +40,7 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
         If there are fewer than two folds, or a corpus has too few speakers for some to be tested, some to validate and
         some to learn from in every fold.
     """
-    if folds < 2:
-        raise SettingsRefused(f"{folds} folds leave nobody to learn from; ask for at least 2.")
-    needed = 4 if folds == 2 else folds  # two folds of three speakers would leave one to validate and to learn from
+    needed = _needed(folds)
     order = _shuffled_speakers(recordings, seed)
     for corpus, speakers in order.items():
         if len(speakers) < needed:
@@ -45,25 +48,89 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
                 f"{corpus} has {len(speakers)} speakers; {folds} folds need at least {needed}. "
                 "Ask for fewer folds, or leave the corpus out."
             )
-    fold_of = {name: place % folds for speakers in order.values() for place, name in enumerate(speakers)}
-    return [_speaker_split(recordings, fold, folds, fold_of, order) for fold in range(folds)]
+    splits = []
+    for fold in range(folds):
+        side_of = {name: side for names in order.values() for name, side in _sides(names, fold, folds).items()}
+        words = f"speaker-disjoint, fold {fold + 1} of {folds}"
+        splits.append(_split(recordings, lambda item, of=side_of: of[item.speaker_id], words))
+    return splits
 
 
-def _speaker_split(
-    recordings: Sequence[LabelledRecording], fold: int, folds: int, fold_of: dict[str, int], order: dict[str, list[str]]
+def _needed(folds: int) -> int:
+    """Return how many speakers, or sentences, a corpus needs to fill all sides in every fold."""
+    if folds < 2:
+        raise SettingsRefused(f"{folds} folds leave nobody to learn from; ask for at least 2.")
+    return 4 if folds == 2 else folds  # two folds of three speakers would leave one to validate and to learn from
+
+
+def _sides(names: list[str], fold: int, folds: int, share: float = VALIDATION_SHARE) -> dict[str, str]:
+    """Deal names out to the sides of a fold."""
+    tested = set(names[fold::folds])
+    others = [name for name in names if name not in tested]
+    # Begin behind the fold's own place, so that others validate in other folds.
+    validating = _validating(others[fold:] + others[:fold], share)
+    return {name: "test" if name in tested else "validation" if name in validating else "train" for name in names}
+
+
+def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: int) -> list[Split]:
+    """Divide so that neither a speaker nor a sentence is on two sides.
+
+    In each corpus every speaker and every sentence is tested in exactly one fold: the fold's speakers saying the fold's
+    sentences. Of the others a quarter of the speakers validate with a quarter of the sentences, and the rest is learnt
+    from. What lies between (a speaker of one side saying a sentence of another) or whose sentence is not known is on no
+    side. A corpus with too few speakers or sentences for that is learnt from as a whole.
+
+    Raises
+    ------
+    SettingsRefused
+        If there are fewer than two folds, no corpus has enough speakers and sentences, or a side stays empty.
+    """
+    needed = _needed(folds)
+    speakers, sentences = _shuffled_speakers(recordings, seed), _shuffled_sentences(recordings, seed)
+    counts = {corpus: (len(names), len(sentences.get(corpus, ()))) for corpus, names in speakers.items()}
+    divided = [corpus for corpus, (people, texts) in counts.items() if min(people, texts) >= needed]
+    too_few = ", ".join(
+        f"{corpus} ({people} speakers, {texts} sentences)"
+        for corpus, (people, texts) in counts.items()
+        if corpus not in divided
+    )
+    if not divided:
+        raise SettingsRefused(
+            f"No corpus has the {needed} speakers and {needed} known sentences that {folds} folds need: "
+            f"{too_few or 'there are no recordings'}. Ask for fewer folds, add a corpus, or divide by speakers."
+        )
+    parts = {corpus: (names, sentences[corpus]) for corpus, names in speakers.items() if corpus in divided}
+    also = f"; only learnt from: {too_few}" if too_few else ""
+    return [_sentence_split(recordings, fold, folds, parts, also) for fold in range(folds)]
+
+
+def _sentence_split(
+    recordings: Sequence[LabelledRecording],
+    fold: int,
+    folds: int,
+    parts: dict[str, tuple[list[str], list[str]]],
+    also: str,
 ) -> Split:
-    validating = set()
-    for names in order.values():
-        others = [name for name in names if fold_of[name] != fold]
-        # Begin behind the fold's own place, so that other speakers validate in other folds.
-        validating |= _validating(others[fold:] + others[:fold])
+    """Return a fold of the corpora whose speakers and sentences are given; `also` is added to its words."""
+    of_speakers, of_sentences = {}, {}
+    for corpus, (speakers, sentences) in parts.items():
+        of_speakers |= _sides(speakers, fold, folds, VALIDATION_SHARE_OF_BOTH)
+        sides = _sides(sentences, fold, folds, VALIDATION_SHARE_OF_BOTH)
+        of_sentences |= {(corpus, text): side for text, side in sides.items()}
 
-    def side_of(item: LabelledRecording) -> str:
-        if fold_of[item.speaker_id] == fold:
-            return "test"
-        return "validation" if item.speaker_id in validating else "train"
+    def side_of(item: LabelledRecording) -> str | None:
+        if item.corpus not in parts:
+            return "train"
+        side = of_speakers[item.speaker_id]
+        return side if side == of_sentences.get((item.corpus, item.text)) else None
 
-    return _split(recordings, side_of, f"speaker-disjoint, fold {fold + 1} of {folds}")
+    split = _split(recordings, side_of, f"sentence- and speaker-disjoint, fold {fold + 1} of {folds}{also}")
+    if not (split.train and split.validation and split.test):
+        raise SettingsRefused(
+            f"Fold {fold + 1} of {folds} leaves a side without recordings: too few of its speakers say its "
+            "sentences. Ask for other folds, add a corpus, or divide by speakers."
+        )
+    return split
 
 
 def corpus_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Split]:
@@ -168,14 +235,27 @@ def _shuffled_speakers(recordings: Sequence[LabelledRecording], seed: int) -> di
     return {corpus: [str(name) for name in rng.permutation(sorted(speakers[corpus]))] for corpus in sorted(speakers)}
 
 
-def _validating(speakers: list[str]) -> set[str]:
-    return set(speakers[: max(1, round(VALIDATION_SHARE * len(speakers)))])
+def _shuffled_sentences(recordings: Sequence[LabelledRecording], seed: int) -> dict[str, list[str]]:
+    """Return the known sentences of each corpus, in an order of chance as that of the speakers."""
+    rng = np.random.default_rng([seed, 1])  # not the speakers' order
+    sentences = defaultdict(set)
+    for item in recordings:
+        if item.text:
+            sentences[item.corpus].add(item.text)
+    return {corpus: [str(text) for text in rng.permutation(sorted(sentences[corpus]))] for corpus in sorted(sentences)}
 
 
-def _split(recordings: Sequence[LabelledRecording], side_of: Callable[[LabelledRecording], str], kind: str) -> Split:
+def _validating(names: list[str], share: float = VALIDATION_SHARE) -> set[str]:
+    return set(names[: max(1, round(share * len(names)))])
+
+
+def _split(
+    recordings: Sequence[LabelledRecording], side_of: Callable[[LabelledRecording], str | None], kind: str
+) -> Split:
     sides: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for place, item in enumerate(recordings):
-        sides[side_of(item)].append(place)
+        if (side := side_of(item)) is not None:
+            sides[side].append(place)
     words = f"{kind}; {shared_texts(recordings, sides)}"
     return Split(tuple(sides["train"]), tuple(sides["validation"]), tuple(sides["test"]), words)
 

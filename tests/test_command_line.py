@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import save_model
+from ser_core.checkpoint import model_names, save_model
 from ser_core.command_line import main
 from ser_core.commands.arguments import write_json
 from ser_core.errors import SettingsRefused
@@ -257,10 +257,12 @@ def trainings(monkeypatch):
 
     def several(plan, folds, *_, **__):
         asked.append(list(folds))
-        return card | {"cross_validation": figures | {"split": "of several folds"}}
+        key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
+        return card | {key: figures | {"split": "of several folds"}}
 
     monkeypatch.setattr("ser_core.commands.train.train_classifier", one)
     monkeypatch.setattr("ser_core.commands.train.cross_validate", several)
+    monkeypatch.setattr("ser_core.commands.train.measure_recipe", several)
     return asked
 
 
@@ -273,6 +275,7 @@ def trainings(monkeypatch):
         (["--fold=2,2"], [2]),
         (["--fold=all"], [1, 2, 3, 4, 5]),
         (["--fold=all", "--folds=3"], [1, 2, 3]),
+        (["--fold=all", "--split=sentence", "--folds=3"], [1, 2, 3]),
         (["--fold=all", "--split=random"], [1]),
         (["--fold=all", "--split=corpus"], [1, 2]),
     ],
@@ -398,3 +401,24 @@ def test_arguments_are_printed_only_as_text(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["analyse", "a.wav", "--seed", "\x1b[2J"])
     assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
+def test_figures_of_a_model_are_measured_on_several_folds_and_its_folder_is_named(trainings, capsys):
+    asked = ["train", "--corpus", "emodb=here", "--corpus", "ravdess=there", "--split=corpus", "--figures-of", "yamnet"]
+    assert main([*asked, "--fold=all"]) == 0
+    printed = capsys.readouterr().out
+    assert trainings == [[1, 2]]
+    assert "Written to yamnet." in printed
+    assert "SHA256SUMS" in printed
+    assert main(asked) == 2
+    assert "several folds" in capsys.readouterr().err
+    assert trainings == [[1, 2]]
+
+
+def test_a_training_needs_a_folder_or_a_model_to_measure_and_not_both(tmp_path, capsys):
+    asked = ["train", "--corpus", "emodb=here"]
+    for more in ([], ["--out", str(tmp_path / "x"), "--figures-of", "yamnet"]):
+        with pytest.raises(SystemExit):
+            main([*asked, *more])
+    assert "--figures-of" in capsys.readouterr().err

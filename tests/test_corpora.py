@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.corpora import READERS, read_corpus
+from ser_core.corpora import READERS, corpus_names, read_corpus
 from ser_core.corpora.labelled import LabelledRecording, recordings_by_sha256
-from ser_core.emotions import COLOURS
+from ser_core.corpora.listeners import listeners_of_corpora, listeners_recall
+from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.errors import CorpusRefused
 
 # --- names ---
@@ -385,3 +386,86 @@ def test_corpora_of_the_paper_are_read_from_a_manifest_and_refused_otherwise(tmp
         CorpusRefused, match=rf"{name} is not public .* path, emotion, speaker and give {name}=FILE\.csv"
     ):
         read_corpus(name, tmp_path)
+
+
+# --- what listeners heard ---
+
+
+def voice_table(folder: Path, rows: dict[str, str]) -> None:
+    lines = ['"","FileName","VoiceVote","VoiceLevel"', *(f'"1","{name}","{vote}","60"' for name, vote in rows.items())]
+    (folder / "summaryTable.csv").write_text("\n".join(lines))
+
+
+def crema_d_of(folder: Path, *names: str):
+    for name in names:
+        (folder / f"{name}.wav").touch()
+    return {item.path.stem: item for item in read_corpus("crema_d", folder).recordings}
+
+
+def test_votes_of_listeners_are_read_where_their_table_lies_under_the_corpus(tmp_path):
+    (tmp_path / "AudioWAV").mkdir()
+    (tmp_path / "processedResults").mkdir()
+    names = ("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1001_DFA_HAP_XX", "1040_ITH_SAD_X")
+    votes = {"1001_DFA_ANG_XX": "A", "1001_DFA_SAD_XX": "N:S", "1040_ITH_SAD_XX": "N"}
+    voice_table(tmp_path / "processedResults", votes)
+    for name in names:
+        (tmp_path / "AudioWAV" / f"{name}.wav").touch()
+    found = {item.path.stem: item for item in read_corpus("crema_d", tmp_path).recordings}
+    assert [found[name].heard_as for name in names] == [("angry",), ("neutral", "sad"), None, ("neutral",)]
+    assert [found[name].unrecognised for name in names] == [False, False, False, True]
+
+
+def test_without_the_table_nobody_is_said_to_have_listened(tmp_path):
+    (item,) = crema_d_of(tmp_path, "1001_DFA_ANG_XX").values()
+    assert item.heard_as is None
+    assert not item.unrecognised
+
+
+@pytest.mark.parametrize("table", ["a,b\n1,2\n", '"FileName","VoiceVote"\n"1001_DFA_ANG_XX","Q"\n', "\xff"])
+def test_a_table_of_votes_that_is_none_is_refused_by_its_name(tmp_path, table):
+    (tmp_path / "summaryTable.csv").write_text(table, encoding="latin-1")
+    with pytest.raises(CorpusRefused, match=r"summaryTable\.csv is not the table of CREMA-D's listeners"):
+        crema_d_of(tmp_path, "1001_DFA_ANG_XX")
+
+
+def test_recall_of_listeners_worked_by_hand():
+    def heard(emotion, *choices):
+        return LabelledRecording(Path("x"), "a", "s", emotion, "t", "English", heard_as=choices or None)
+
+    recordings = [
+        heard("angry", "angry"),
+        heard("angry", "angry", "sad"),  # a tie names neither
+        heard("angry", "neutral"),
+        heard("angry", "angry"),
+        heard("sad", "neutral"),
+        heard("sad", "sad"),
+        heard("sad"),  # nobody listened
+        heard("fear", "fear"),  # not told apart here
+    ]
+    found = listeners_recall(recordings, ("angry", "happy", "sad"))
+    assert found == {"recall": {"angry": 0.5, "sad": 0.5}, "uar": 0.5, "recordings": {"angry": 4, "sad": 2}}
+    assert listeners_recall([heard("sad")], ("angry", "sad")) is None
+    assert listeners_of_corpora([heard("sad"), *recordings], ("angry", "sad")).keys() == {"a"}
+
+
+@pytest.mark.corpora
+def test_listeners_name_half_of_the_four_emotions_of_crema_d_and_43_percent_of_its_six(corpora):
+    recordings = read_corpus("crema_d", corpora / "crema_d").recordings
+    four = listeners_recall(recordings, EMOTION_SETS["core4"])
+    percents = {emotion: round(100 * recall, 1) for emotion, recall in four["recall"].items()}
+    assert percents == {"angry": 60.6, "happy": 26.0, "neutral": 95.7, "sad": 16.5}
+    assert round(100 * four["uar"], 1) == 49.7  # of the six that CREMA-D has: 0.4295
+    assert round(100 * listeners_recall(recordings, EMOTION_SETS["seven"])["uar"], 1) == 42.9
+
+
+# --- which corpora there are ---
+
+
+def test_corpora_of_a_manifest_are_those_of_its_column_with_an_emotion_that_counts(tmp_path):
+    rows = ["path,emotion,speaker,corpus", "a.wav,sad,ann,left", "b.wav,sad,bob,right", "c.wav,fear,bob,third"]
+    for name in "abc":
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    folders = {"made": str(tmp_path / "list.csv"), "emodb": "anywhere"}
+    assert corpus_names(folders, ("angry", "sad")) == ["emodb", "left", "right"]
+    assert corpus_names(folders, ("fear",)) == ["emodb", "third"]

@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from ser_core.checkpoint import CARD, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
+from ser_core.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning import cross_validation
-from ser_core.learning.cross_validation import cross_validate
+from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions, write_predictions
 from ser_core.learning.predictions import tested_by as table_of_model
 from ser_core.learning.training_plan import TrainingPlan
@@ -232,3 +232,103 @@ def test_a_finished_fold_says_which_plan_it_came_of(validate, tmp_path):
     validate()
     (kept,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
     assert json.loads(kept.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()
+
+
+# --- corpora left out in turn ---
+
+CORPORA_PLAN = replace(PLAN, corpora={"a": "nowhere", "b": "nowhere", "c": "nowhere"}, split="corpus", folds=5)
+
+
+@pytest.fixture
+def by_corpora(monkeypatch):
+    """Each fold is a corpus: a, b or c."""
+
+    def of_corpus(plan):
+        table, corpus = of_speakers(plan), "abc"[plan.fold - 1]
+        speakers = tuple(name.replace("toy:", f"{corpus}:") for name in table.speakers)
+        return replace(table, corpora=(corpus,) * len(table.labels), speakers=speakers)
+
+    of_speakers = table_of
+    monkeypatch.setitem(globals(), "table_of", of_corpus)
+
+
+def test_corpora_left_out_in_turn_have_a_table_and_figures_of_their_own(validate, by_corpora, tmp_path):
+    card = validate(CORPORA_PLAN)
+    folder = tmp_path / "models" / "mine"
+    assert not (folder / FOLDS_TABLE).exists()
+    assert "cross_validation" not in card
+    found = card["leave_one_corpus_out"]
+    # By hand: of the 16 recordings of a, b and c none, the first 4 and the first 8 are wrong, of each emotion as many.
+    assert {name: f["uar"] for name, f in found["headline"]["by_corpus"].items()} == {"a": 1, "b": 0.75, "c": 0.5}
+    assert found["headline"]["uar"] == found["mean_over_corpora_uar"] == 0.75
+    assert found["split"] == "corpus split, folds 1, 2, 3 of 3: a, b, c left out of training in turn"
+    table = read_predictions(folder / CORPORA_TABLE)
+    assert sorted(set(table.corpora)) == ["a", "b", "c"]
+    assert len(table.labels) == 48
+    assert "each corpus left out in turn" in (folder / "README.md").read_text()
+
+
+def recipe(plan, **card):
+    return {
+        "architecture": plan.network,
+        "emotions": list(plan.emotions),
+        "preset": plan.preset,
+        "corpora": sorted(plan.corpora),
+        "front_end": asdict(plan.front_end),
+        "warm_start": None,
+        "training": {"yamnet": {"epochs": plan.settings_of("yamnet").epochs}},
+    } | card
+
+
+@pytest.fixture
+def measured(validate, tmp_path):
+    """A model that was trained on folds of the speakers, whose card says how."""
+    validate()
+    folder = tmp_path / "models" / "mine"
+    card = json.loads((folder / CARD).read_text()) | recipe(CORPORA_PLAN)
+    (folder / CARD).write_text(json.dumps(card))
+    return folder
+
+
+def test_figures_of_left_out_corpora_are_added_to_a_model_that_is_else_left_alone(
+    measured, by_corpora, training, tmp_path
+):
+    before = {path.name: path.read_bytes() for path in measured.iterdir()}
+    card = measure_recipe(CORPORA_PLAN, (1, 2, 3), measured, tmp_path / "runs")
+    after = {path.name: path.read_bytes() for path in measured.iterdir()}
+    assert after.keys() - before.keys() == {CORPORA_TABLE}
+    assert {name for name in before if after[name] != before[name]} == {CARD, "README.md"}
+    assert card == json.loads(after[CARD])
+    assert card["cross_validation"] == json.loads(before[CARD])["cross_validation"]
+    assert card["leave_one_corpus_out"]["headline"]["uar"] == 0.75
+    assert [plan.split for plan, _ in training.asked] == ["speaker"] * 3 + ["corpus"] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"network": "vggish"}, "architecture"),
+        ({"emotion_set": "six"}, "emotions"),
+        ({"preset": "paper"}, "preset"),
+        ({"corpora": {"a": "nowhere", "b": "nowhere"}, "fold": 1}, "corpora"),
+        ({"front_end": FrontEnd(selection=SelectionSettings("none"))}, "front_end"),
+        ({"epochs": 1}, "epochs"),
+        ({"drop_unrecognised": True}, "drop_unrecognised"),
+    ],
+)
+def test_figures_of_another_recipe_are_refused_before_any_training(measured, training, tmp_path, change, named):
+    trained = len(training.asked)
+    with pytest.raises(SettingsRefused, match=f"mine was trained with other settings .*{named}"):
+        measure_recipe(replace(CORPORA_PLAN, **change), (1, 2), measured, tmp_path / "runs")
+    assert len(training.asked) == trained
+
+
+def test_a_manifest_counts_as_many_corpora_as_its_column_has(tmp_path):
+    rows = ["path,emotion,speaker,corpus", *(f"{name}.wav,sad,{name},{name}" for name in "abc")]
+    for name in "abc":
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    plan = TrainingPlan({"made": str(tmp_path / "list.csv")}, network="yamnet", split="corpus", fold=3)
+    assert plan.last_fold == 3
+    with pytest.raises(SettingsRefused, match="Fold 4 is outside 1 to 3"):
+        replace(plan, fold=4)

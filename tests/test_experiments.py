@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import model_names
+from ser_core.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
 from ser_core.command_line import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
+from ser_core.experiments.listeners import among, listeners
 from ser_core.learning.dataset import LabelledSpectrogram
-from tests.tiny_networks import LinearClassifier, silent_progress
+from ser_core.learning.predictions import Predictions, write_predictions
+from tests.tiny_networks import LinearClassifier, TinyNetwork, silent_progress
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to explain")
 
@@ -196,3 +198,78 @@ def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
     assert "-0.4 points (-1.4 to +0.6)" in text
     assert "UAR 71.2 %" in text
     assert json.loads((tmp_path / "experiments" / "selection-yamnet.json").read_text()) == result
+
+
+# --- new people and new corpora ---
+
+
+def predicted(corpora, right, voices=2):
+    """Two emotions, said twice by every voice of each corpus; `right` names the corpora in which all are found."""
+    rows = [(c, f"{c}:{v}", label) for c in corpora for v in range(voices) for label in (0, 1) for _ in range(2)]
+    best = [label if corpus in right else 0 for corpus, _, label in rows]
+    probabilities = np.full((len(rows), 2), 0.2)
+    probabilities[np.arange(len(rows)), best] = 0.8
+    columns = [tuple(row[number] for row in rows) for number in (0, 1)]
+    sha256 = tuple(f"{number:064x}" for number in range(len(rows)))
+    return Predictions(
+        ("angry", "sad"), sha256, *columns, ("",) * len(rows), np.array([r[2] for r in rows]), probabilities
+    )
+
+
+@pytest.fixture
+def model_of_tables(tmp_path):
+    """A model's folder with tables of new people and of new corpora, and people who listened."""
+    folder, corpora = tmp_path / "made", ("crema_d", "ravdess", "korean_emotional_tts")
+    card = {"architecture": "yamnet", "emotions": ["angry", "sad"], "split": "speaker-disjoint, fold 1 of 5"}
+    save_model(folder, TinyNetwork(2), card, [], "")
+    write_predictions(predicted(corpora, corpora), folder / TEST_TABLE)
+    write_predictions(predicted(corpora, ["korean_emotional_tts"]), folder / CORPORA_TABLE)
+    write_predictions(predicted(corpora, ["korean_emotional_tts", "ravdess"]), folder / CORPORA_VOICE_TABLE)
+    people = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
+    write_result("listeners", {"corpora": {"crema_d": people}}, tmp_path)
+    return tmp_path
+
+
+def test_new_people_and_new_corpora_stand_in_rows_and_the_mean_leaves_out_where_words_betray(model_of_tables):
+    text = results_page.write_results_page(model_of_tables).read_text()
+    assert "korean_emotional_tts (apart)" in text
+    sure, half = "100.0 % (100 to 100)", "50.0 % (50 to 50)"
+    assert f"| made | new people | 6 | {sure} | {sure} | {sure} | {sure} |" in text
+    # By hand: ravdess and crema_d are the mean, korean_emotional_tts is not.
+    assert f"| made | new corpora | 6 | {half} | {half} | {half} | {sure} |" in text
+    with_normal = "75.0 % (75 to 75)"
+    assert f"| made | new corpora, with own normal | 6 | {with_normal} | {sure} | {half} | {sure} |" in text
+    assert "- made, new corpora: the voices' own normal adds +25.0 points (+25.0 to +25.0)." in text
+
+
+def test_people_who_listen_stand_beside_the_model_in_its_emotions_alone(model_of_tables):
+    text = results_page.write_results_page(model_of_tables).read_text()
+    assert "| crema_d, 2 emotions | mean | angry | sad |" in text
+    assert "| people, from the voice alone | 40.0 % | 60.0 % | 20.0 % |" in text
+    assert "| made, new corpora | 50.0 % | 100.0 % | 0.0 % |" in text
+
+
+def test_calibration_and_silence_on_new_corpora_are_worked_by_hand(model_of_tables):
+    text = results_page.write_results_page(model_of_tables).read_text()
+    # All scores are 0.8: half right in ravdess and crema_d (30 points off), all right in the Korean one (20 points).
+    assert "| made | new corpora | 30.0 % | 30.0 % | 30.0 % | 20.0 % |" in text
+    assert "| made | new corpora | 50.0 % | - | - | - |" in text  # one score: all are answered, or none
+    assert "No figures of new corpora yet" not in text
+
+
+def test_a_model_without_a_table_of_new_corpora_is_named_with_the_command_that_makes_it(model_of_tables):
+    (model_of_tables / "made" / CORPORA_TABLE).unlink()
+    text = results_page.write_results_page(model_of_tables).read_text()
+    assert "No figures of new corpora yet: made." in text
+    assert "--split corpus --fold all --figures-of" in text
+
+
+def test_listeners_of_corpora_without_votes_are_refused(small_corpus):
+    with pytest.raises(SettingsRefused, match="Nothing says what listeners heard in emodb"):
+        listeners({"emodb": str(small_corpus)})
+
+
+def test_people_are_compared_in_the_emotions_that_a_model_has_and_in_none_where_it_has_others():
+    heard = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
+    assert among(heard, ("angry", "happy", "sad")) == {"recall": {"angry": 0.6, "sad": 0.2}, "uar": pytest.approx(0.4)}
+    assert among(heard, ("happy", "calm")) is None

@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from ser_core.checkpoint import find_model, model_names, save_model, training_list
+from ser_core.corpora import read_corpus
 from ser_core.errors import SettingsRefused
 from ser_core.learning.branch_training import _state_name
 from ser_core.learning.material import read_material
@@ -155,6 +156,71 @@ def test_a_file_that_is_no_audio_is_left_out_and_named(read, home, manifest, tmp
     material = read(corpora={"made": str(file)})
     assert [name for name, _ in material.left_out] == ["broken.wav"]
     assert len(material.train + material.validation + material.test) == WANTED
+
+
+# --- sentences kept apart ---
+
+
+@pytest.fixture
+def mixed(manifest):
+    """The same recordings, but everybody says each of three sentences in two of the emotions."""
+    rows = ["path,emotion,speaker,text,corpus"]
+    for row in manifest.read_text().splitlines()[1:]:
+        path, emotion, speaker, text, _ = row.split(",")
+        rows.append(f"{path},{emotion},{speaker},t{int(text[1:]) % 3},one")
+    file = manifest.with_name("mixed.csv")
+    file.write_text("\n".join(rows))
+    return {"made": str(file)}
+
+
+def sentences(entries):
+    return {entry.item.text for entry in entries}
+
+
+@pytest.mark.parametrize("fold", [1, 2, 3])
+def test_with_sentences_kept_apart_a_teacher_shows_none_that_validates_or_is_tested(read, mixed, fold):
+    material = read(split="sentence", fold=fold, corpora=mixed)
+    assert not sentences(material.train + material.other_emotions) & sentences(material.validation + material.test)
+    assert not speakers(material.train + material.other_emotions) & speakers(material.validation + material.test)
+    assert sentences(material.train)
+    assert sentences(material.test)
+    assert sentences(material.other_emotions) <= sentences(material.train)
+
+
+def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read, heard, mixed):
+    fresh = read(split="sentence", corpora=mixed)
+    (tested,) = sentences(fresh.test)
+    everything = read(corpora=mixed)  # by speakers, so that every recording is on a side
+    stranger = next(
+        entry
+        for entry in everything.train + everything.validation + everything.test
+        if entry.item.text == tested and entry.item.speaker_id not in speakers(fresh.test)
+    )
+    with pytest.raises(SettingsRefused, match="or their speakers or sentences"):
+        read(split="sentence", corpora=mixed, warm_start=heard({stranger.sha256: stranger.item.speaker_id}))
+
+
+# --- recordings in whose voice nobody found the emotion ---
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is_tested_all_the_same(
+    read, monkeypatch, dropped
+):
+    def with_votes(name, place):
+        corpus = read_corpus(name, place)
+        heard_as = {"sad": ("neutral",), "angry": ("angry", "sad"), "happy": None, "neutral": ("neutral",)}
+        voted = [replace(item, heard_as=heard_as.get(item.emotion)) for item in corpus.recordings]
+        return replace(corpus, recordings=tuple(voted))
+
+    monkeypatch.setattr("ser_core.learning.material.read_corpus", with_votes)
+    material = read(drop_unrecognised=dropped)
+    learnt = {entry.item.emotion for entry in material.train}
+    assert learnt == {"angry", "happy", "neutral"} | (set() if dropped else {"sad"})
+    assert material.unrecognised_count == (len(speakers(material.train)) if dropped else 0)
+    for side in (material.validation, material.test):
+        assert "sad" in {entry.item.emotion for entry in side}
+    assert set(material.heard) == sha256s(material.train + material.validation + material.other_emotions)
 
 
 # --- what starting weights have heard ---

@@ -1,14 +1,17 @@
 """Models are measured on what they were not trained on, as it is and degraded."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from ser_core.checkpoint import TRAINING_LIST, find_model, model_names
+from ser_core.checkpoint import TRAINING_LIST, find_model, model_names, training_list
 from ser_core.command_line import main
+from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.degradation import CONDITIONS
-from ser_core.learning.model_evaluation import predict_corpora
+from ser_core.learning.model_evaluation import overlap_words, predict_corpora, training_overlap
 
 pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
 
@@ -20,7 +23,19 @@ def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus,
     assert {"accuracy", "uar", "macro_f1", "recall", "confusion", "interval"} <= set(result["pooled"])
     assert result["corpora"]["emodb"] == result["pooled"]
     assert (result["pooled"]["recordings"], result["pooled"]["speakers"], result["excluded"]) == (40, 5, 0)
-    assert " of the 5 test speakers were trained on; the model's own split: " in result["split"]
+    trained_on = sum(speaker.startswith("emodb:") for speaker in training_list(find_model("yamnet")).values())
+    assert result["training"]["emodb"] == {
+        "trained_on": trained_on,
+        "not_at_hand": trained_on,
+        "speakers": 5,
+        "speakers_trained_on": 0,
+        "sentences": 4,
+        "sentences_trained_on": 0,
+    }
+    assert result["split"].startswith("emodb: ")
+    assert "none of the 5 test speakers" in result["split"]
+    assert "nobody knows how many of the 4 test sentences" in result["split"]
+    assert (result["headline"]["corpora"], result["listeners"]) == (["emodb"], {})
     assert list(result["robustness"]) == list(CONDITIONS)
     for measured in result["robustness"].values():
         assert measured["mean_over_corpora_uar"] == pytest.approx(measured["corpora"]["emodb"])
@@ -58,3 +73,42 @@ def test_a_file_that_cannot_be_read_is_refused_and_the_others_are_measured(small
     assert len(found.labels) == 4
     (refused,) = counted["refused"]
     assert refused.startswith("21a01Wc.wav: there is no such file")
+
+
+def said(corpus, speaker, text) -> LabelledRecording:
+    return LabelledRecording(Path(f"{corpus}-{speaker}-{text}.wav"), corpus, speaker, "sad", text, "German")
+
+
+def test_overlap_with_training_is_counted_for_each_corpus_by_itself():
+    # Trained on: two people of `met` with the sentences s1 and s2, and a recording that nobody has any more.
+    seen = {"1": "met:ann", "2": "met:bob", "3": "met:ann"}
+    heard = {"1": said("met", "ann", "s1"), "2": said("met", "bob", "s2")}
+    measured = [said("met", "ann", "s1"), said("met", "cleo", "s3"), said("new", "ann", "s1"), said("new", "bob", "")]
+    overlap = training_overlap(measured, heard, seen)
+    assert overlap["met"] == {
+        "trained_on": 3,
+        "not_at_hand": 1,
+        "speakers": 2,
+        "speakers_trained_on": 1,
+        "sentences": 2,
+        "sentences_trained_on": 1,
+    }
+    assert (overlap["new"]["trained_on"], overlap["new"]["speakers_trained_on"]) == (0, 0)  # another corpus' ann
+    assert (overlap["new"]["sentences"], overlap["new"]["sentences_trained_on"]) == (1, 0)
+    assert "1 of the 2 test speakers" in overlap_words("met", overlap["met"])
+    assert "at least 1 of the 2 test sentences" in overlap_words("met", overlap["met"])
+    assert overlap_words("new", overlap["new"]) == "new: an unseen corpus, nothing of it was trained on"
+
+
+def test_a_corpus_that_was_not_trained_on_is_called_unseen_and_the_training_split_is_not_spoken_of(
+    make_voice, tmp_path, capsys
+):
+    rows = ["path,emotion,speaker,text"]
+    for number, emotion in enumerate(("angry", "happy", "neutral", "sad")):
+        soundfile.write(tmp_path / f"{emotion}.wav", make_voice(1.0, 16_000, seed=number), 16_000)
+        rows.append(f"{emotion}.wav,{emotion},ann,s1")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    assert main(["evaluate", "--model", "yamnet", "--corpus", f"brand_new={tmp_path / 'list.csv'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "brand_new: an unseen corpus" in printed
+    assert "122" not in printed  # the sentences of the model's own test

@@ -23,7 +23,10 @@ from pages.shared.session import CHOICES, Held
 from ser_core.audio import read_recording
 from ser_core.checkpoint import (
     CARD,
+    CORPORA_TABLE,
+    CORPORA_VOICE_TABLE,
     FOLDS_TABLE,
+    FOLDS_VOICE_TABLE,
     TEST_TABLE,
     WEIGHTS,
     find_model,
@@ -40,7 +43,7 @@ from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.learning import predictions as tables
-from ser_core.learning.predictions import Predictions, all_figures, in_cell, write_predictions
+from ser_core.learning.predictions import Predictions, all_figures, in_cell, pooled, write_predictions
 from ser_core.pipeline import analyse_recording
 from ser_core.samples import samples_here
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
@@ -801,8 +804,8 @@ def test_two_models_are_compared_in_a_sentence_that_says_whether_they_differ(own
     app.selectbox(key="evaluate_compared").select("sure_1_").run()
     assert "No model is chosen" not in words(app)
     assert (
-        r"poor minus sure\_1\_: **−25.0 points** of UAR, mean over corpora (95 % interval −25.0 to −25.0), on 64 "
-        r"recordings of 8 speakers that both were tested on. **sure\_1\_ is better:** the interval excludes zero."
+        r"poor minus sure\_1\_: **−25.0 points** of UAR, mean over large, small (95 % interval −25.0 to −25.0), on "
+        r"64 recordings of 8 speakers that both were tested on. **sure\_1\_ is better:** the interval excludes zero."
     ) in words(app)
     app.selectbox(key="evaluate_compared").select("too").run()
     assert "poor minus too: **+0.0 points**" in words(app)
@@ -820,6 +823,95 @@ def test_models_that_were_tested_on_nobody_in_common_are_not_compared_and_the_pa
     app.selectbox(key="evaluate_compared").select("b").run()
     assert not app.exception
     assert ["No recording was tested with both models" in error.value for error in app.error] == [True]
+
+
+def in_corpora(table, names) -> Predictions:
+    """The same table, its two corpora called otherwise."""
+    other = dict(zip(("large", "small"), names, strict=True))
+    corpora = tuple(other[corpus] for corpus in table.corpora)
+    speakers = tuple(f"{other[speaker.split(':')[0]]}:{speaker.split(':')[1]}" for speaker in table.speakers)
+    return replace(table, corpora=corpora, speakers=speakers)
+
+
+def traces_of(app: AppTest) -> list[dict[str, dict]]:
+    """The traces of each chart by their names."""
+    charts = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    return [{trace["name"]: trace for trace in chart["data"] if trace.get("name")} for chart in charts]
+
+
+def test_without_a_table_of_new_corpora_the_page_says_so_and_gives_the_command_that_makes_it(own_models):
+    _, add = own_models
+    add("single", {TEST_TABLE: made_up_table(CORE4)}, split="own split", corpora=["emodb", "nemo"])
+    app = opened("pages/6_Evaluate.py")
+    assert not app.exception
+    assert "No figures of new corpora yet" in words(app)
+    (code,) = [code.value for code in app.code if "--split corpus" in code.value]
+    assert "train --split corpus --fold all --figures-of single --network" in code
+    assert "--emotions core4" in code
+    assert '--corpus "emodb=$SER_CORPORA/emodb" --corpus "nemo=$SER_CORPORA/nemo"' in code
+    assert not [traces for traces in traces_of(app) if "new corpora" in traces]
+
+
+def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_normal(own_models):
+    folder, add = own_models
+    named = ("crema_d", "korean_emotional_tts")
+    right, poor = made_up_table(CORE4), made_up_table(CORE4, wrong=["sad", "happy"])
+    only_large = np.array([corpus == "large" for corpus in right.corpora])
+    # On new corpora half of the emotions are found in crema_d, all in the Korean one, whose words betray them.
+    mixed = replace(right, probabilities=np.where(only_large[:, None], poor.probabilities, right.probabilities))
+    tables = {
+        TEST_TABLE: right,
+        FOLDS_TABLE: made_up_table(CORE4, wrong=["sad"]),
+        FOLDS_VOICE_TABLE: right,
+        CORPORA_TABLE: mixed,
+        CORPORA_VOICE_TABLE: made_up_table(CORE4, wrong=["sad"]),
+    }
+    card = {"cross_validation": {"split": "speaker split, folds 1, 2 of 5"}}
+    add("whole", {name: in_corpora(table, named) for name, table in tables.items()}, **card)
+    people = {"angry": 0.6, "happy": 0.2, "neutral": 1.0, "sad": 0.2, "fear": 0.9}
+    write_result("listeners", {"corpora": {"crema_d": {"recall": people}}}, folder)
+    app = opened("pages/6_Evaluate.py")
+    assert not app.exception
+    uars, reliability, abstention = traces_of(app)[:3]
+    # By hand: the mean is of crema_d alone.
+    expected = {
+        "new people": [75, 75, 75],
+        "new people, with own normal": [100, 100, 100],
+        "new corpora": [50, 50, 100],
+        "new corpora, with own normal": [75, 75, 75],
+        "people who listen to the voice alone": [50],
+    }
+    assert {name: numbers(trace["x"]) for name, trace in uars.items()} == expected
+    # Every score is 0.85: of crema_d's answers to new corpora half are right.
+    assert "new corpora, error 35.0 %" in reliability
+    assert numbers(reliability["new corpora, error 35.0 %"]["y"]) == [0.5]
+    assert set(numbers(abstention["new corpora"]["y"])) == {0.5}
+    assert "Mean over crema\\_d. Apart from it: korean\\_emotional\\_tts" in words(app)
+    assert "The voice's own normal, new corpora: **+25.0 points** of UAR" in words(app)
+    assert "people who listen to the voice alone name 50.0 %" in words(app)
+    assert "No figures of new corpora yet" not in words(app)
+    assert choice_of_tests(app)[0].options[:2] == ["all folds", "new corpora"]
+    choice_of_tests(app)[0].set_value("new corpora").run()
+    assert metrics(app)[0] == "75.0 %"  # as published: over both corpora, since these are not the four
+    assert "without it: 50.0 %" in words(app)
+
+
+def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_betray_the_emotion(own_models):
+    _, add = own_models
+    parts = [
+        in_corpora(made_up_table(CORE4), ("ravdess", "emodb")),
+        in_corpora(made_up_table(CORE4), ("nemo", "crema_d")),
+    ]
+    apart = in_corpora(made_up_table(CORE4, wrong=["sad"]), ("korean_emotional_tts", "gone"))
+    parts.append(apart.of(np.array([corpus != "gone" for corpus in apart.corpora])))
+    parts = [
+        replace(part, sha256=tuple(f"{number}{sha256[1:]}" for sha256 in part.sha256))
+        for number, part in enumerate(parts)
+    ]
+    add("new", {TEST_TABLE: pooled(parts)}, split="own split")
+    app = opened("pages/6_Evaluate.py")
+    assert metrics(app)[0] == "100.0 %"
+    assert "The mean leaves out korean\\_emotional\\_tts" in words(app)
 
 
 def selection_result(threshold, **recalls) -> dict:
@@ -1154,6 +1246,11 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
     app.selectbox(key="train_fold_corpus").select("2").run()
     asked = parsed(returned[-1])
     assert (asked.split, asked.fold) == ("corpus", "2")
+    app.selectbox(key="train_split").select("sentence").run()
+    assert app.selectbox(key="train_fold_sentence").options == [*(f"{n} of 5" for n in range(1, 6)), "all 5 in turn"]
+    app.selectbox(key="train_fold_sentence").select("4").run()
+    asked = parsed(returned[-1])
+    assert (asked.split, asked.fold) == ("sentence", "4")
     app.selectbox(key="train_split").select("random").run()
     assert app.selectbox(key="train_fold_random").disabled
     asked = parsed(returned[-1])

@@ -11,7 +11,7 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
-from ser_core.splits import corpus_splits, random_splits, shared_texts, speaker_splits
+from ser_core.splits import corpus_splits, random_splits, sentence_splits, shared_texts, speaker_splits
 
 # --- division by speakers ---
 
@@ -128,6 +128,94 @@ def test_sentences_that_are_not_known_are_counted_apart():
     ]
     words = shared_texts(recordings, {"train": [0, 1], "validation": [], "test": [2, 3]})
     assert words == "1 of 1 test sentences are also spoken in training; the sentences of 1 test recordings are unknown"
+
+
+# --- division by speakers and sentences at once ---
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(5, 20), st.integers(5, 30)), min_size=1, max_size=3),
+    folds=st.integers(2, 5),
+    seed=st.integers(0, 2**32),
+)
+def test_no_speaker_and_no_sentence_is_on_two_sides_and_each_is_tested_in_one_fold(sizes, folds, seed):
+    recordings = [
+        LabelledRecording(Path(f"{corpus}-{speaker}-{text}"), f"c{corpus}", f"s{speaker}", "sad", f"t{text}", "German")
+        for corpus, (speakers, sentences) in enumerate(sizes)
+        for speaker in range(speakers)
+        for text in range(sentences)
+    ]
+    tested_speakers, tested_sentences = Counter(), Counter()
+    for split in sentence_splits(recordings, folds, seed):
+        sides = [split.train, split.validation, split.test]
+        placed = sum(sides, ())
+        assert len(placed) == len(set(placed))
+        for shared in (lambda item: item.speaker_id, lambda item: (item.corpus, item.text)):
+            train, validation, test = ({shared(recordings[place]) for place in side} for side in sides)
+            assert not train & validation
+            assert not (train | validation) & test
+        for side in sides:
+            assert {recordings[place].corpus for place in side} == {item.corpus for item in recordings}
+        tested_speakers.update({recordings[place].speaker_id for place in split.test})
+        tested_sentences.update({(recordings[place].corpus, recordings[place].text) for place in split.test})
+        assert "0 of " in split.words
+    assert set(tested_speakers.values()) == set(tested_sentences.values()) == {1}
+    assert set(tested_speakers) == {item.speaker_id for item in recordings}
+    assert set(tested_sentences) == {(item.corpus, item.text) for item in recordings}
+
+
+def every_sentence_by_everybody(corpus: str, speakers: int, sentences: int) -> list[LabelledRecording]:
+    return [
+        LabelledRecording(Path(f"{corpus}{s}{t}"), corpus, f"s{s}", "sad", f"t{t}", "German")
+        for s in range(speakers)
+        for t in range(sentences)
+    ]
+
+
+def test_what_is_tested_is_the_square_of_a_fold_and_what_lies_between_is_on_no_side():
+    recordings = every_sentence_by_everybody("a", speakers=10, sentences=10)
+    for split in sentence_splits(recordings, 5, seed=0):
+        # Of 10 each, 2 are tested; of the other 8 a quarter validate and 6 are learnt from.
+        assert (len(split.test), len(split.validation), len(split.train)) == (2 * 2, 2 * 2, 6 * 6)
+
+
+def test_a_corpus_with_too_few_sentences_or_speakers_is_learnt_from_as_a_whole_and_the_words_say_so():
+    few_sentences = every_sentence_by_everybody("poor", speakers=24, sentences=2)
+    few_speakers = every_sentence_by_everybody("pair", speakers=2, sentences=200)
+    recordings = few_sentences + few_speakers + every_sentence_by_everybody("rich", speakers=10, sentences=12)
+    for split in sentence_splits(recordings, 5, seed=0):
+        assert {recordings[place].corpus for place in split.validation + split.test} == {"rich"}
+        assert set(range(48 + 400)) <= set(split.train)
+        assert "poor (24 speakers, 2 sentences)" in split.words
+        assert "pair (2 speakers, 200 sentences)" in split.words
+
+
+def test_recordings_whose_sentence_is_not_known_are_on_no_side_where_sentences_are_kept_apart():
+    known = every_sentence_by_everybody("a", speakers=6, sentences=6)
+    unknown = [LabelledRecording(Path("x"), "a", "s0", "sad", "", "German")]
+    for split in sentence_splits(known + unknown, 3, seed=0):
+        assert len(known) not in split.train + split.validation + split.test
+
+
+def test_sentences_are_refused_where_no_corpus_has_enough_of_them():
+    recordings = every_sentence_by_everybody("ravdess", speakers=24, sentences=2)
+    with pytest.raises(SettingsRefused, match=r"5 known sentences.*ravdess \(24 speakers, 2 sentences\)"):
+        sentence_splits(recordings, 5, seed=0)
+    with pytest.raises(SettingsRefused, match="at least 2"):
+        sentence_splits(recordings, 1, seed=0)
+
+
+def test_a_fold_that_leaves_a_side_empty_is_refused():
+    # Everybody says a sentence of their own: that of a test's only speaker is hardly ever that test's sentence.
+    with pytest.raises(SettingsRefused, match="leaves a side without recordings"):
+        sentence_splits(spoken_by({"a": 5}, sentences=1), 5, seed=0)
+
+
+def test_order_of_the_recordings_does_not_change_which_sentences_are_tested():
+    recordings = every_sentence_by_everybody("a", speakers=7, sentences=9)
+    turned = recordings[::-1]
+    for one, other in zip(sentence_splits(recordings, 4, 0), sentence_splits(turned, 4, 0), strict=True):
+        assert {recordings[place].path for place in one.test} == {turned[place].path for place in other.test}
 
 
 # --- division by corpora ---
@@ -278,3 +366,18 @@ def test_four_emotions_have_4387_recordings_of_58_speakers_of_whom_none_is_on_tw
     assert [len(split.test) for split in corpus_splits(recordings, seed=0)] == [339, 300, 3_076, 672]
     (split,) = random_splits(recordings, seed=0)
     assert abs(len(split.test) / 4_387 - 0.15) < 0.001
+
+
+@pytest.mark.corpora
+def test_sentences_of_emodb_nemo_and_crema_d_are_kept_apart_and_ravdess_is_only_learnt_from(corpora):
+    recordings = [
+        item
+        for name in ("ravdess", "emodb", "nemo", "crema_d")
+        for item in read_corpus(name, corpora / name).recordings
+        if item.emotion in EMOTION_SETS["core4"]
+    ]
+    for split in sentence_splits(recordings, folds=5, seed=0):
+        for side in (split.validation, split.test):
+            assert {recordings[place].corpus for place in side} == {"emodb", "nemo", "crema_d"}
+        assert sum(recordings[place].corpus == "ravdess" for place in split.train) == 672
+        assert "only learnt from: ravdess (24 speakers, 2 sentences); 0 of " in split.words

@@ -99,7 +99,7 @@ def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_i
     trained = []
     monkeypatch.setattr("ser_core.learning.branch_training.train_network", lambda *_: trained.append("it"))
     plan = replace(PLAN, network=network, warm_start=str(models / "yamnet"))
-    nothing = Material([], [], [], [], {}, [], 0, "")
+    nothing = Material([], [], [], [], {}, [], 0, 0, "")
     with pytest.raises(SettingsRefused, match="yamnet has no vggish to begin with"):
         train_stages(plan, nothing, tmp_path, True, silent_progress, never)
     assert trained == []

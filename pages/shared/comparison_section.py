@@ -41,10 +41,12 @@ def in_words(one: str, other: str, difference: PairedDifference) -> str:
         -1: f"**{other} is better:** the interval excludes zero.",
         0: "**No difference is shown:** the interval includes zero.",
     }[side_of_zero(difference.interval)]
+    low, high = (points(bound) for bound in difference.interval)
+    corpora = ", ".join(map(in_markdown, difference.corpora))
     return (
-        f"{one} minus {other}: **{points(difference.gain)} points** of UAR, mean over corpora (95 % interval "
-        f"{points(difference.interval[0])} to {points(difference.interval[1])}), on {difference.recordings} recordings "
-        f"of {difference.speakers} speakers that both were tested on. {verdict}"
+        f"{one} minus {other}: **{points(difference.gain)} points** of UAR, mean over {corpora} (95 % interval {low} "
+        f"to {high}), on {difference.recordings} recordings of {difference.speakers} speakers that both were tested "
+        f"on. {verdict}"
     )
 
 

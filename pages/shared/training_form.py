@@ -28,6 +28,7 @@ EMOTION_WORDS = {
 PRESET_WORDS = {"default": "the default", "paper": "as the paper's Table 4"}
 SPLIT_WORDS = {
     "speaker": "other people (speaker-disjoint)",
+    "sentence": "other people with other sentences (both disjoint)",
     "random": "other recordings of the same people (random)",
     "corpus": "another corpus, so another language",
 }
@@ -99,8 +100,8 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
 
 def _fold(place: DeltaGenerator, split: str, corpora: list[str]) -> str:
     """Ask which part is the test: a fold of the speakers, or a corpus; or each in turn."""
-    numbers = {"speaker": range(1, FOLDS + 1), "random": (1,), "corpus": range(1, len(corpora) + 1)}[split]
-    folds = [str(number) for number in numbers]
+    count = {"random": 1, "corpus": len(corpora)}.get(split, FOLDS)
+    folds = [str(number) for number in range(1, count + 1)]
     words = {fold: f"{fold} of {FOLDS}" for fold in folds} | {ALL_FOLDS: f"all {len(folds)} in turn"}
     if split == "random":
         words = {"1": "a part by chance"}

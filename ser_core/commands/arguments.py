@@ -88,11 +88,17 @@ def printable(text: str) -> str:
 
 
 def print_figures(result: dict[str, Any]) -> None:
-    """Print the UAR of each corpus and their mean."""
+    """Print the UAR of each corpus and their mean; without the corpora whose words betray the emotion, where any do."""
     for name, f in result["corpora"].items():
         low, high = f["interval"]
         say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
     say(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
+    found = result.get("headline")
+    if found and found["apart"]:
+        say(
+            f"{'mean without them':22s} UAR {100 * found['uar']:5.1f} %  "
+            f"(the words of {', '.join(found['apart'])} betray the emotion)"
+        )
 
 
 def write_json(result: dict[str, Any], file: Path) -> None:

@@ -13,7 +13,7 @@ from ser_core.commands.arguments import (
     say,
     write_json,
 )
-from ser_core.learning.model_evaluation import evaluate_model
+from ser_core.learning.model_evaluation import evaluate_model, overlap_words
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +33,12 @@ def _evaluate(asked: argparse.Namespace) -> int:
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():
         say(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
-    say(f"Split: {result['split']}. Left out because the model was trained on them: {result['excluded']}.")
+    for corpus, heard in result["listeners"].items():
+        named = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in heard["recall"].items())
+        say(f"{corpus}: people who listen to the voice alone name {100 * heard['uar']:.1f} % ({named}).")
+    for corpus, overlap in result["training"].items():
+        say(f"{overlap_words(corpus, overlap)}.")
+    say(f"Left out because the model was trained on them: {result['excluded']}.")
     if asked.json:
         write_json(result, asked.json)
     return 0

@@ -6,6 +6,7 @@ from ser_core.checkpoint import find_model
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
+from ser_core.experiments.listeners import listeners
 from ser_core.experiments.relevance_by_band import relevance_by_band
 from ser_core.experiments.results_page import write_results_page
 from ser_core.experiments.robustness import robustness
@@ -24,7 +25,7 @@ def add(commands: Commands) -> None:
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     experiment.add_argument(
-        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: all but selection"
+        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
     )
     experiment.add_argument("--network", choices=tuple(NETWORKS), default="yamnet", help="what is trained: selection")
     experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five: selection")
@@ -38,6 +39,8 @@ def _experiment(asked: argparse.Namespace) -> int:
         result = selection_cost(corpora, asked.network, fold_numbers(asked.fold, 5), runs_folder(), printed_progress())
     elif name == "bands":
         result = relevance_by_band(asked.model, corpora, printed_progress())
+    elif name == "listeners":
+        result = listeners(corpora)
     elif name == "robustness":
         name = f"robustness-{find_model(asked.model).name}"
         result = robustness(asked.model, corpora, printed_progress())

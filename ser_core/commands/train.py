@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ser_core.checkpoint import HASHES, find_model
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
@@ -18,9 +19,9 @@ from ser_core.commands.arguments import (
     whole_number,
 )
 from ser_core.emotions import EMOTION_SETS
-from ser_core.errors import WriteRefused
+from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.learning.classifier_training import train_classifier
-from ser_core.learning.cross_validation import cross_validate
+from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.presets import PRESETS
 from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan, own_front_end
 from ser_core.settings import FrontEnd, SelectionSettings
@@ -33,7 +34,7 @@ def add(commands: Commands) -> None:
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     train.add_argument("--network", choices=TRAINABLE, default="fusion")
     train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
-    train.add_argument("--folds", type=int, default=5, help="of the speaker split")
+    train.add_argument("--folds", type=int, default=5, help="of the speaker and sentence splits")
     train.add_argument(
         "--fold", default="1", metavar="N[,N...]|all", help="the fold, or corpus in order of names, that is the test"
     )
@@ -42,6 +43,11 @@ def add(commands: Commands) -> None:
     train.add_argument("--warm-start", metavar="MODEL", help="begin as this model, by name or path")
     train.add_argument("--epochs", type=int, help="of each branch")
     train.add_argument("--select", choices=("minmax", "guarded", "none"), help="default: as the network does")
+    train.add_argument(
+        "--drop-unrecognised",
+        action="store_true",
+        help="learn nothing from recordings in whose voice listeners did not find the emotion (known of CREMA-D)",
+    )
     train.add_argument("--seed", type=whole_number, default=0)
     train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
     train.add_argument(
@@ -49,7 +55,13 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="end when standard input ends, as it does when the program is gone that began this",
     )
-    train.add_argument("--out", type=Path, required=True, metavar="DIR")
+    out = train.add_mutually_exclusive_group(required=True)
+    out.add_argument("--out", type=Path, metavar="DIR")
+    out.add_argument(
+        "--figures-of",
+        metavar="MODEL",
+        help="train the folds only to measure how this model is trained, and add table and figures to its folder",
+    )
     train.set_defaults(run=_train)
 
 
@@ -65,6 +77,7 @@ def _train(asked: argparse.Namespace) -> int:
         warm_start=asked.warm_start,
         epochs=asked.epochs,
         front_end=_front_end(asked),
+        drop_unrecognised=asked.drop_unrecognised,
     )
     if asked.end_with_input:
         threading.Thread(target=_end_with_input, daemon=True).start()
@@ -76,18 +89,25 @@ def _train(asked: argparse.Namespace) -> int:
             "room or set SER_RUNS to another folder, then train again with --resume."
         ) from None
     if card:  # of several processes only the first has it
-        tested = card.get("cross_validation", card["test_figures"])
+        key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
+        tested = card.get(key, card["test_figures"])
         print_figures(tested)
-        say(f"Split: {tested.get('split', card['split'])}. Written to {asked.out}.")
+        say(f"Split: {tested.get('split', card['split'])}. Written to {asked.out or asked.figures_of}.")
+        if asked.figures_of and (find_model(asked.figures_of).parent / HASHES).is_file():
+            say(f"Its card changed: write {HASHES} again, as CONTRIBUTING.md says, if the model is in it.")
     return 0
 
 
 def _card_of_training(plan: TrainingPlan, asked: argparse.Namespace) -> dict[str, Any]:
     folds = fold_numbers(asked.fold, plan.last_fold)
+    how = {"resume": asked.resume, "progress": printed_progress()}
+    if asked.figures_of:
+        if len(folds) < 2:
+            raise SettingsRefused("One fold gives no figures of all; give several folds, or --fold all.")
+        return measure_recipe(plan, folds, asked.figures_of, runs_folder(), **how)
     if len(folds) > 1:
-        return cross_validate(plan, folds, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
-    plan = replace(plan, fold=folds[0])
-    return train_classifier(plan, asked.out, runs_folder(), resume=asked.resume, progress=printed_progress())
+        return cross_validate(plan, folds, asked.out, runs_folder(), **how)
+    return train_classifier(replace(plan, fold=folds[0]), asked.out, runs_folder(), **how)
 
 
 def _end_with_input() -> None:

@@ -3,7 +3,7 @@
 Other data comes with a `manifest`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ser_core.corpora import ased, casia, crema_d, emodb, korean_emotional_tts, nemo, ravdess, savee, tess, urdu
@@ -51,6 +51,8 @@ def read_corpus(name: str, place: str | Path) -> Corpus:
         raise CorpusRefused(f"No audio was found under {place}; give the folder that holds the corpus {name}.")
     found = [(path, READERS[name](path)) for path in files]
     recordings = tuple(item for _, item in found if isinstance(item, LabelledRecording))
+    if name == "crema_d":
+        recordings = crema_d.with_votes(recordings, place)
     left_out = tuple((path, item) for path, item in found if isinstance(item, str))
     if not recordings:
         raise CorpusRefused(
@@ -58,3 +60,22 @@ def read_corpus(name: str, place: str | Path) -> Corpus:
             f"({left_out[0][0].name}: {left_out[0][1]}). Give that corpus' folder."
         )
     return Corpus(name, recordings, left_out)
+
+
+def corpus_names(folders: dict[str, str], emotions: Sequence[str]) -> list[str]:
+    """Return, in order, the corpora that are found in folders and manifests; a manifest may hold several.
+
+    Of a manifest count those that have a recording of one of the emotions.
+
+    Raises
+    ------
+    CorpusRefused
+        If a manifest is refused.
+    """
+    names = set()
+    for name, place in folders.items():
+        if Path(place).suffix.lower() == ".csv":
+            names |= {item.corpus for item in read_manifest(name, Path(place)).recordings if item.emotion in emotions}
+        else:
+            names.add(name)
+    return sorted(names)

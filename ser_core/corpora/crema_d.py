@@ -1,9 +1,13 @@
 """CREMA-D: English, 91 actors, twelve sentences (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244)."""
 
+import csv
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import CorpusRefused
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 ACTORS = range(1001, 1092)
@@ -15,6 +19,9 @@ WOMEN = {
 }
 #: The last part is how strongly the emotion was acted; `1040_ITH_SAD_X` was published with one X.
 NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(?:LO|MD|HI|XX?)")
+#: What listeners chose, of these six, from the voice alone, the face alone and both.
+VOTES = "summaryTable.csv"
+LETTERS = {"A": "angry", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
 
 
 def read(path: Path) -> LabelledRecording | str:
@@ -29,3 +36,32 @@ def read(path: Path) -> LabelledRecording | str:
         return f"unknown emotion {emotion}"
     gender = "female" if int(actor) in WOMEN else "male"
     return LabelledRecording(path, "crema_d", actor, EMOTIONS[emotion], sentence, "English", gender)
+
+
+def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[LabelledRecording, ...]:
+    """Add what listeners took each voice for, where the corpus' table of votes lies somewhere under its folder.
+
+    Raises
+    ------
+    CorpusRefused
+        If that table cannot be read.
+    """
+    file = min(folder.rglob(VOTES), default=None)
+    if file is None:
+        return tuple(recordings)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            votes = {row["FileName"]: _emotions_of(row["VoiceVote"]) for row in csv.DictReader(lines)}
+    except (OSError, KeyError, AttributeError, ValueError, csv.Error) as reason:
+        raise CorpusRefused(
+            f"{file} is not the table of CREMA-D's listeners ({reason!r}), with the columns FileName and VoiceVote. "
+            "Correct it, or take it out of the folder."
+        ) from None
+    # The table spells `1040_ITH_SAD_X` as all others.
+    names = [item.path.stem if item.path.stem in votes else f"{item.path.stem}X" for item in recordings]
+    return tuple(replace(item, heard_as=votes.get(name)) for item, name in zip(recordings, names, strict=True))
+
+
+def _emotions_of(vote: str) -> tuple[str, ...]:
+    """Read `A`, or `A:D` where two emotions have equally many votes."""
+    return tuple(LETTERS[letter] for letter in vote.split(":"))

@@ -21,6 +21,9 @@ class LabelledRecording:
         Unique within the corpus.
     text : str
         Identifies the sentence within the corpus: what two recordings share is the same words. Empty where unknown.
+    heard_as : tuple of str or None
+        What most people who listened to the voice alone took it for; several emotions where these tie. None where
+        nobody was asked.
     """
 
     path: Path
@@ -30,6 +33,12 @@ class LabelledRecording:
     text: str
     language: str
     gender: str | None = None
+    heard_as: tuple[str, ...] | None = None
+
+    @property
+    def unrecognised(self) -> bool:
+        """Whether people listened to the voice, and the emotion that was acted is not among what most took it for."""
+        return self.heard_as is not None and self.emotion not in self.heard_as
 
     @property
     def speaker_id(self) -> str:

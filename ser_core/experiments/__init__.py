@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "bands": "which frequencies speak for which emotion (Fig. 24)",
     "robustness": "how a model stands noise, another level, lines and rooms",
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
+    "listeners": "how often people who listen to the voice alone name the emotion (known of CREMA-D)",
 }
 FOLDER = "experiments"
 LARGEST_BYTES = 50_000_000

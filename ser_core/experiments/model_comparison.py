@@ -33,7 +33,12 @@ from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings
 
 #: What the cards of a split begin with; of folds the first, which every model has.
-SPLITS = {"speaker": "speaker-disjoint, fold 1 of", "random": "random", "corpus": "corpus-disjoint"}
+SPLITS = {
+    "speaker": "speaker-disjoint, fold 1 of",
+    "sentence": "sentence- and speaker-disjoint, fold 1 of",
+    "random": "random",
+    "corpus": "corpus-disjoint",
+}
 TIMED_RECORDINGS, SEED = 20, 0
 
 
@@ -46,7 +51,7 @@ def compare_models(
     ----------
     names : sequence of str or None
         The first is what the others are compared with. None: all that are shipped; what cannot be compared is left out.
-    split : {"speaker", "random", "corpus"}
+    split : {"speaker", "sentence", "random", "corpus"}
         How the test was kept apart from training.
     corpora : dict of str to str
         Where recordings lie that the answers are timed on; nothing is timed where there are none.

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ser_core.checkpoint import MODELS, TEST_TABLE, model_names, read_card
+from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_whole
+from ser_core.experiments.listeners import among
 from ser_core.learning.comparison import paired_difference
-from ser_core.learning.predictions import all_figures, tested_by
+from ser_core.learning.headline import APART, MEASURED, figures_at, headline, way_words
+from ser_core.learning.predictions import Predictions, all_figures, read_predictions, tables_of, tested_by
 from ser_core.networks import NETWORKS
 
 PAPER_ACCURACY = {"none": 86.54, "minmax": 85.82}
@@ -18,6 +23,7 @@ RULE_WORDS = {
     "random": "as many dropped at random",
     "quietest": "as many dropped, the quietest first",
 }
+ANSWERED = (1.0, 0.8, 0.6, 0.4)
 
 
 def write_results_page(models: Path = MODELS) -> Path:
@@ -27,6 +33,7 @@ def write_results_page(models: Path = MODELS) -> Path:
         "tables and cards in this folder. UAR is the mean of the emotions' recalls. "
         "Intervals (95 %) resample speakers.",
         _recognition(models),
+        _generalisation(models),
     ]
     if result := read_result(COMPARISON, models):
         parts.append(_comparison(result))
@@ -47,21 +54,26 @@ def _recognition(models: Path) -> str:
     cards = {name: read_card(models / name) for name in model_names(models) if (models / name / TEST_TABLE).is_file()}
     names = [name for name, card in cards.items() if card["architecture"] in NETWORKS]
     rows, splits = [], []
-    for name in names:
-        card, figures = cards[name], all_figures(tested_by(models / name))
+    found = {name: all_figures(tested_by(models / name)) for name in names}
+    corpora = sorted({corpus for figures in found.values() for corpus in figures["corpora"]})
+    for name, figures in found.items():
+        card = cards[name]
         splits.append(f"- {name}: {card.get('cross_validation', card)['split']}.")
         recalls = ", ".join(f"{emotion} {_percent(r)}" for emotion, r in figures["pooled"]["recall"].items())
         rows.append(
             [
                 name,
                 _percent(figures["mean_over_corpora_uar"]),
-                *(_percent(figures["corpora"][c]["uar"]) for c in sorted(figures["corpora"])),
+                *(_percent(figures["corpora"].get(c, {}).get("uar")) for c in corpora),
                 _percent(figures["pooled"]["accuracy"]),
                 recalls,
             ]
         )
-    corpora = sorted(figures["corpora"])
     text = "## Recognition (Figs. 21 and 23)\n\n" + "\n".join(splits) + "\n\n"
+    text += (
+        "Here, and in the tables of peers, of worse sound and of selection, the mean is over all corpora of a row, "
+        f"{', '.join(sorted(APART))} among them, whose words betray the emotion. The next section leaves it out.\n\n"
+    )
     text += _table(["model", "UAR, mean over corpora", *corpora, "accuracy, pooled", "recalls, pooled"], rows)
     return text + "\n\n" + "\n".join(_differences(models, names))
 
@@ -71,11 +83,142 @@ def _differences(models: Path, names: Sequence[str]) -> list[str]:
     first = names[0]
     lines = []
     for name in names[1:]:
-        if tables[name].emotions == tables[first].emotions:
+        if tables[name].emotions == tables[first].emotions and set(tables[name].sha256) & set(tables[first].sha256):
             d = paired_difference(tables[first], tables[name])
             gain = _difference(d.gain, d.interval)
             lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
     return lines
+
+
+def _generalisation(models: Path) -> str:
+    """Return how every model does on people and on corpora that are new to it, and how far to trust its scores."""
+    cards = {name: read_card(models / name) for name in model_names(models) if tables_of(models / name)}
+    tables = {(name, way): read_predictions(file) for name in cards for way, file in tables_of(models / name).items()}
+    found = {key: headline(table) for key, table in tables.items()}
+    corpora = {corpus for one in found.values() for corpus in one["by_corpus"]}
+    corpora = sorted(corpora, key=lambda name: (name in APART, (*MEASURED, name).index(name), name))
+    header = [
+        "model",
+        "tested on",
+        "speakers",
+        "mean over corpora",
+        *(f"{c} (apart)" if c in APART else c for c in corpora),
+    ]
+    rows = [
+        [
+            name,
+            way_words(way, cards[name]),
+            sum(corpus["speakers"] for corpus in one["by_corpus"].values()),
+            _with_interval(one),
+            *(_with_interval(one["by_corpus"].get(corpus)) for corpus in corpora),
+        ]
+        for (name, way), one in found.items()
+    ]
+    without = [name for name in cards if (name, "corpora") not in found]
+    parts = [
+        "## New people and new corpora",
+        "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each was predicted by a "
+        "model that never met them, but knew others of their corpus. *New corpora*: each corpus was predicted by a "
+        f"model that was trained without it. The mean is over the corpora of the row without "
+        f"{', '.join(sorted(APART))}, whose words betray the emotion. A voice's own normal is the mean and deviation "
+        "of its unlabelled segments. Rows with fewer speakers are of the first fold alone.",
+        _table(header, rows),
+        *_voice_gains(tables),
+        _listeners(models, found, tables, cards),
+        _trust(found, cards, corpora),
+    ]
+    if without:
+        parts.append(
+            "No figures of new corpora yet: " + ", ".join(without) + ". "
+            "`python -m ser_core train --split corpus --fold all --figures-of MODEL ...` makes them."
+        )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _voice_gains(tables: dict[tuple[str, str], Predictions]) -> list[str]:
+    lines = []
+    for (name, way), table in tables.items():
+        before = tables.get((name, way.removesuffix("_voice")))
+        if not way.endswith("_voice") or before is None:
+            continue
+        one, other = (t.of(np.array([corpus not in APART for corpus in t.corpora])) for t in (table, before))
+        words = "new people" if way.startswith("people") else "new corpora"
+        try:
+            d = paired_difference(one, other)
+        except SettingsRefused:
+            continue
+        lines.append(f"- {name}, {words}: the voices' own normal adds {_difference(d.gain, d.interval)}.")
+    return ["\n".join(lines)] if lines else []
+
+
+def _listeners(
+    models: Path,
+    found: dict[tuple[str, str], dict[str, Any]],
+    tables: dict[tuple[str, str], Predictions],
+    cards: dict[str, dict[str, Any]],
+) -> str:
+    """Return how people do who listen to the voice alone, and how models do on the same corpus."""
+    result = read_result("listeners", models)
+    if not result:
+        return ""
+    lines = []
+    for corpus, heard in result["corpora"].items():
+        sets = dict.fromkeys(table.emotions for table in tables.values())
+        for emotions in sets:
+            people = among(heard, emotions)
+            if not people:
+                continue
+            rows = [
+                ["people, from the voice alone", _percent(people["uar"]), *map(_percent, people["recall"].values())]
+            ]
+            rows += [
+                [f"{name}, {way_words(way, cards[name])}", _percent(one["by_corpus"][corpus]["uar"])]
+                + [_percent(one["by_corpus"][corpus]["recall"][emotion]) for emotion in people["recall"]]
+                for (name, way), one in found.items()
+                if tables[name, way].emotions == emotions and corpus in one["by_corpus"]
+            ]
+            lines.append(_table([f"{corpus}, {len(people['recall'])} emotions", "mean", *people["recall"]], rows))
+    words = (
+        "How often people name the emotion that was acted, who listen to the voice alone: the share of recordings of "
+        "which more listeners chose it than any other. They chose among six emotions, a model among its own."
+    )
+    return "\n\n".join([words, *lines]) if lines else ""
+
+
+def _trust(
+    found: dict[tuple[str, str], dict[str, Any]], cards: dict[str, dict[str, Any]], corpora: Sequence[str]
+) -> str:
+    """Return calibration error and abstention of the models that have figures of new corpora."""
+    shown = {key: one for key, one in found.items() if (key[0], "corpora") in found}
+    if not shown:
+        return ""
+    error, curve = "expected_calibration_error", "abstention"
+    errors = [
+        [
+            name,
+            way_words(way, cards[name]),
+            _percent(one[error]),
+            *(_percent(one["by_corpus"].get(corpus, {}).get(error)) for corpus in corpora),
+        ]
+        for (name, way), one in shown.items()
+    ]
+    silent = [
+        [name, way_words(way, cards[name]), *(_percent((figures_at(one[curve], a) or {}).get("uar")) for a in ANSWERED)]
+        for (name, way), one in shown.items()
+    ]
+    return (
+        "Expected calibration error (ten bins of the best score), mean over the same corpora:\n\n"
+        + _table(["model", "tested on", "mean over corpora", *corpora], errors)
+        + "\n\nUAR, mean over corpora, if only the surest recordings are answered:\n\n"
+        + _table(["model", "tested on", *(f"{100 * share:.0f} % answered" for share in ANSWERED)], silent)
+    )
+
+
+def _with_interval(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    low, high = found["interval"]
+    return f"{_percent(found['uar'])} ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def _comparison(result: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from ser_core.checkpoint import (
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.evaluation import fit_temperature
+from ser_core.learning.headline import headline
 from ser_core.learning.material import read_material
 from ser_core.learning.model_card import card_of, readme_of
 from ser_core.learning.model_evaluation import predict_recordings
@@ -68,7 +69,8 @@ def train_classifier(
     )
     write_predictions(predictions, draft / TEST_TABLE)
     # Every figure is one of the table, which holds fewer digits than what the model said.
-    card = read_card(draft) | {"test_figures": all_figures(read_predictions(draft / TEST_TABLE))}
+    tested = read_predictions(draft / TEST_TABLE)
+    card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}
     write_card(draft, card, readme_of(out.absolute().name, card))
     publish(draft, out)
     return card

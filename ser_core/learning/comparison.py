@@ -24,12 +24,15 @@ class PairedDifference:
         95 %, over sets of speakers drawn with replacement within each corpus, the same for both models.
     recordings, speakers : int
         That both were tested on.
+    corpora : tuple of str
+        That the mean is over.
     """
 
     gain: float
     interval: tuple[float, float]
     recordings: int
     speakers: int
+    corpora: tuple[str, ...]
 
 
 def paired_difference(one: Predictions, other: Predictions) -> PairedDifference:
@@ -52,7 +55,8 @@ def paired_difference(one: Predictions, other: Predictions) -> PairedDifference:
     one, other = one.of(np.array(both)), other.of(np.array([place[one.sha256[number]] for number in both]))
     gains = np.subtract(*uars_over_speakers([one, other]))
     low, high = np.percentile(gains[1:], [2.5, 97.5])
-    return PairedDifference(float(gains[0]), (float(low), float(high)), len(both), len(set(one.speakers)))
+    corpora = tuple(sorted(set(one.corpora)))
+    return PairedDifference(float(gains[0]), (float(low), float(high)), len(both), len(set(one.speakers)), corpora)
 
 
 def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:

@@ -12,20 +12,23 @@ from typing import Any
 from ser_core.audio import file_bytes
 from ser_core.checkpoint import (
     ARCHITECTURES,
+    CORPORA_TABLE,
     FOLDS_TABLE,
     TEST_TABLE,
     draft_of,
+    find_model,
     publish,
     read_card,
     require_room,
     write_card,
 )
-from ser_core.corpora import read_corpus
-from ser_core.errors import AudioRefused
+from ser_core.corpora import corpus_names, read_corpus
+from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import Progress
+from ser_core.learning.headline import headline
 from ser_core.learning.model_card import readme_of
-from ser_core.learning.predictions import all_figures, pooled, read_predictions, write_predictions
+from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training_plan import TrainingPlan
@@ -47,7 +50,7 @@ def cross_validate(
     """Train a model on each of some folds, write the first's folder with everybody's figures, and return its card.
 
     The card's `cross_validation` has the figures over all folds, and the folder's `folds.csv` the table that they are
-    read from.
+    read from. Where corpora are left out in turn, they are `leave_one_corpus_out` and `corpora.csv`.
 
     Parameters
     ----------
@@ -62,6 +65,104 @@ def cross_validate(
         If there is no such fold, before any is trained.
     """
     require_room(out)
+    models = _models_of_folds(plan, folds, runs, resume, progress, cancelled)
+    if not processes().is_global_zero:
+        return {}
+    return _write_figures(models[0], out, plan, folds, models)
+
+
+def measure_recipe(
+    plan: TrainingPlan,
+    folds: Sequence[int],
+    model: str | Path,
+    runs: Path,
+    *,
+    resume: bool = False,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Train on each of some folds as a model was trained, and add the figures to its folder, which is else left alone.
+
+    So a model that was divided by speakers says, too, how its recipe does on corpora that were left out. Returns the
+    card.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model was trained in another way, or there is no such fold, before any is trained.
+    """
+    folder = find_model(model)
+    _require_same_recipe(plan, read_card(folder), folder.name)
+    models = _models_of_folds(plan, folds, runs, resume, progress, cancelled)
+    if not processes().is_global_zero:
+        return {}
+    return _write_figures(folder, folder, plan, folds, models)
+
+
+def add_figures(folder: Path, out: Path, predictions: Predictions, split: str, folds: int, *, corpora: bool) -> dict:
+    """Write the folder of a model again, with a table of what its folds' models said, and return its card.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Every recording as said by a model that never met its speaker or, if `corpora`, its corpus.
+    split : str
+        How they were divided, in words.
+    """
+    key, table = ("leave_one_corpus_out", CORPORA_TABLE) if corpora else ("cross_validation", FOLDS_TABLE)
+    figures = all_figures(predictions) | {"headline": headline(predictions), "folds": folds, "split": split}
+    card = read_card(folder) | {key: figures}
+    draft = draft_of(out)
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(PLAN))
+    write_card(draft, card, readme_of(out.absolute().name, card))
+    write_predictions(predictions, draft / table)
+    publish(draft, out)
+    return card
+
+
+def _write_figures(
+    folder: Path, out: Path, plan: TrainingPlan, folds: Sequence[int], models: Sequence[Path]
+) -> dict[str, Any]:
+    predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
+    tested = f"{plan.split} split, folds {', '.join(map(str, folds))} of {plan.last_fold}"
+    corpora = plan.split == "corpus"
+    if corpora:
+        tested += f": {', '.join(sorted(set(predictions.corpora)))} left out of training in turn"
+    return add_figures(folder, out, predictions, tested, len(folds), corpora=corpora)
+
+
+def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) -> None:
+    branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
+    wanted = {
+        "architecture": plan.network,
+        "emotions": list(plan.emotions),
+        "preset": plan.preset,
+        "corpora": corpus_names(plan.corpora, plan.emotions),
+        "front_end": asdict(plan.front_end),
+        "warm_start": plan.warm_start,
+        "drop_unrecognised": plan.drop_unrecognised,
+        "epochs": {branch: plan.settings_of(branch).epochs for branch in branches},
+    }
+    found = {"drop_unrecognised": False} | card
+    found["epochs"] = {branch: settings["epochs"] for branch, settings in card.get("training", {}).items()}
+    other = [key for key, value in wanted.items() if found.get(key) != value]
+    if other:
+        raise SettingsRefused(
+            f"{name} was trained with other settings ({', '.join(other)}), so that these figures would not be its own. "
+            "Give the network, corpora, emotions, preset and epochs that its card.json names."
+        )
+
+
+def _models_of_folds(
+    plan: TrainingPlan,
+    folds: Sequence[int],
+    runs: Path,
+    resume: bool,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> list[Path]:
+    """Train what is not trained yet, and return the folders of the folds' models."""
     plans = [replace(plan, fold=fold) for fold in folds]
     models, learnt_from = [], _learnt_from(plan)
     for done, of_fold in enumerate(plans):
@@ -70,19 +171,7 @@ def cross_validate(
             progress((done + fraction) / len(folds), f"Fold {fold}, {text}")
 
         models.append(_model_of_fold(of_fold, learnt_from, runs, resume, report, cancelled))
-    if not processes().is_global_zero:
-        return {}
-    predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
-    tested = f"{plan.split} split, folds {', '.join(map(str, folds))} of {plan.last_fold}"
-    figures = all_figures(predictions) | {"folds": len(folds), "split": tested}
-    card = read_card(models[0]) | {"cross_validation": figures}
-    draft = draft_of(out)
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(models[0], draft, ignore=shutil.ignore_patterns(PLAN))
-    write_card(draft, card, readme_of(out.absolute().name, card))
-    write_predictions(predictions, draft / FOLDS_TABLE)
-    publish(draft, out)
-    return card
+    return models
 
 
 def _learnt_from(plan: TrainingPlan) -> str:
@@ -93,6 +182,8 @@ def _learnt_from(plan: TrainingPlan) -> str:
             with suppress(AudioRefused):  # it is left out of the training too
                 found.update(hashlib.sha256(file_bytes(item.path)).digest())
             found.update(repr((item.speaker_id, item.emotion)).encode())
+            if plan.drop_unrecognised:
+                found.update(repr(item.unrecognised).encode())
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         for tensor in starting_branch(branch, plan).state_dict().values():
             found.update(tensor.numpy().tobytes())

@@ -26,14 +26,16 @@ def card_of(
         "front_end": asdict(plan.front_end),
         "temperature": round(temperature, 4),
         "licence": LICENCE,
-        "corpora": sorted(plan.corpora),
+        "corpora": sorted({entry.item.corpus for entry in everything}),
         "split": material.words,
         "seed": plan.seed,
         "preset": plan.preset,
         "warm_start": plan.warm_start,
+        "drop_unrecognised": plan.drop_unrecognised,
         "recordings": {name: len(side) for name, side in sides.items()},
         "left_out": {
             "other_emotions": material.others_count,
+            "unrecognised": material.unrecognised_count,
             "refused": [name for name, _ in material.left_out],
         },
         "segments": {
@@ -71,6 +73,12 @@ The same training on {across["folds"]} folds, each speaker tested by the model t
 
 {_table(across)}
 """
+    if unseen := card.get("leave_one_corpus_out"):
+        words += f"""
+The same training with each corpus left out in turn, and tested on it:
+
+{_table(unseen)}
+"""
     return f"""{words}
 `card.json` holds every setting and figure, `training.csv` every recording that training or validation heard.
 Licence: {card["licence"]}, as the data.
@@ -83,7 +91,11 @@ def _table(tested: dict[str, Any]) -> str:
         f"| {100 * f['accuracy']:.1f} % | {f['recordings']} | {f['speakers']} |"
         for corpus, f in tested["corpora"].items()
     )
+    mean = f"| **mean over corpora** | **{100 * tested['mean_over_corpora_uar']:.1f} %** | | | |"
+    found = tested.get("headline")
+    if found and found["apart"]:
+        mean += f"\n| **mean without {', '.join(found['apart'])}** | **{100 * found['uar']:.1f} %** | | | |"
     return f"""| corpus | UAR | accuracy | recordings | speakers |
 |---|---|---|---|---|
 {rows}
-| **mean over corpora** | **{100 * tested["mean_over_corpora_uar"]:.1f} %** | | | |"""
+{mean}"""

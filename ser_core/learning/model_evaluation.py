@@ -12,9 +12,11 @@ from ser_core.checkpoint import find_model, load_model, read_card, training_list
 from ser_core.classifier import Classifier
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.listeners import listeners_of_corpora
 from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.learning.dataset import Progress
 from ser_core.learning.degradation import CONDITIONS, degraded
+from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures
 from ser_core.recording import Recording
 from ser_core.scores import mean_probabilities
@@ -38,9 +40,11 @@ def evaluate_model(
     Returns
     -------
     dict
-        What `ser_core.learning.predictions.all_figures` returns, and `split` in words, `excluded` (recordings that the
-        model was trained on), `other_emotions`, `refused`, and where asked `robustness`: of each condition the UAR,
-        mean over corpora and of each.
+        What `ser_core.learning.predictions.all_figures` returns, and `headline` (see `ser_core.learning.headline`);
+        `training`, what the model's training list holds of each corpus (see `training_overlap`), and `split`, the same
+        in words; `listeners`, how often people named the emotion, of each corpus to whose voices they listened;
+        `excluded` (recordings that the model was trained on), `other_emotions`, `refused`, and where asked
+        `robustness`: of each condition the UAR, mean over corpora and of each.
 
     Raises
     ------
@@ -49,11 +53,8 @@ def evaluate_model(
     """
     rounds = 1 + len(CONDITIONS) * robustness
     predictions, counted = predict_corpora(model, corpora, _part(progress, 0, rounds))
-    seen = set(training_list(find_model(model)).values())
-    speakers = set(predictions.speakers)
-    words = f"{len(speakers & seen) or 'none'} of the {len(speakers)} test speakers were trained on"
-    own = read_card(find_model(model)).get("split", "not told")
-    result = all_figures(predictions) | counted | {"split": f"{words}; the model's own split: {own}"}
+    words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in counted["training"].items())
+    result = all_figures(predictions) | {"headline": headline(predictions)} | counted | {"split": words}
     if robustness:
         result["robustness"] = {}
         for done, condition in enumerate(CONDITIONS, start=1):
@@ -74,13 +75,29 @@ def predict_corpora(
     `condition` is one of `ser_core.learning.degradation.CONDITIONS`, or None for the recordings as they are.
     """
     classifier = load_model(model)
-    unheard, excluded, other_emotions = unheard_recordings(model, corpora)
+    unheard, excluded, other_emotions, overlap = unheard_recordings(model, corpora)
     predictions, refused = predict_recordings(classifier, unheard, progress, condition)
-    return predictions, {"excluded": excluded, "other_emotions": other_emotions, "refused": refused}
+    return predictions, {
+        "training": overlap,
+        "listeners": listeners_of_corpora(unheard, classifier.emotions),
+        "excluded": excluded,
+        "other_emotions": other_emotions,
+        "refused": refused,
+    }
 
 
-def unheard_recordings(model: str | Path, corpora: dict[str, str]) -> tuple[list[LabelledRecording], int, int]:
-    """Return the recordings that a model can be measured on, and how many it was trained on or has no emotion for.
+def unheard_recordings(
+    model: str | Path, corpora: dict[str, str]
+) -> tuple[list[LabelledRecording], int, int, dict[str, dict[str, int]]]:
+    """Return the recordings that a model can be measured on, and what else is known of them.
+
+    Returns
+    -------
+    unheard : list of LabelledRecording
+    excluded, other_emotions : int
+        How many the model was trained on, or has no emotion for.
+    overlap : dict
+        What `training_overlap` returns.
 
     Raises
     ------
@@ -90,14 +107,74 @@ def unheard_recordings(model: str | Path, corpora: dict[str, str]) -> tuple[list
     folder = find_model(model)
     seen, emotions = training_list(folder), read_card(folder)["emotions"]
     items = [item for name, place in corpora.items() for item in read_corpus(name, place).recordings]
+    hashes = [_sha256(item.path) for item in items]
     wanted = [item for item in items if item.emotion in emotions]
-    unheard = [item for item in wanted if _sha256(item.path) not in seen]
+    unheard = [i for i, sha256 in zip(items, hashes, strict=True) if i.emotion in emotions and sha256 not in seen]
     if not unheard:
         raise CorpusRefused(
             f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    return unheard, len(wanted) - len(unheard), len(items) - len(wanted)
+    heard = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in seen}
+    overlap = training_overlap(unheard, heard, seen)
+    return unheard, len(wanted) - len(unheard), len(items) - len(wanted), overlap
+
+
+def training_overlap(
+    unheard: Sequence[LabelledRecording], heard: dict[str, LabelledRecording], seen: dict[str, str]
+) -> dict[str, dict[str, int]]:
+    """Return what a training list has in common with the recordings that a model is measured on.
+
+    Parameters
+    ----------
+    unheard : sequence of LabelledRecording
+        What is measured.
+    heard : dict of str to LabelledRecording
+        Recordings of the list that are at hand, by their SHA-256: only of these the sentences are known.
+    seen : dict of str to str
+        The list: sha256 to corpus:speaker.
+
+    Returns
+    -------
+    dict
+        Of each measured corpus: `trained_on`, how many of its recordings the list has, and `not_at_hand`, how many of
+        them are not in `heard`; `speakers` that are measured and `speakers_trained_on` among them; `sentences`, as far
+        as they are known, and `sentences_trained_on`.
+    """
+    overlap = {}
+    for corpus in sorted({item.corpus for item in unheard}):
+        measured = [item for item in unheard if item.corpus == corpus]
+        speakers, sentences = {item.speaker_id for item in measured}, {item.text for item in measured} - {""}
+        listed = {sha256: speaker for sha256, speaker in seen.items() if speaker.partition(":")[0] == corpus}
+        at_hand = [heard[sha256] for sha256 in listed if sha256 in heard]
+        overlap[corpus] = {
+            "trained_on": len(listed),
+            "not_at_hand": len(listed) - len(at_hand),
+            "speakers": len(speakers),
+            "speakers_trained_on": len(speakers & set(listed.values())),
+            "sentences": len(sentences),
+            "sentences_trained_on": len(sentences & {item.text for item in at_hand}),
+        }
+    return overlap
+
+
+def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
+    """Say what `training_overlap` found of one corpus."""
+    if not overlap["trained_on"]:
+        return f"{corpus}: an unseen corpus, nothing of it was trained on"
+    known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
+    said = f"{known or 'none'} of the {sentences} test sentences"
+    if not sentences:
+        said = "sentences that are not known"
+    elif overlap["not_at_hand"] and known < sentences:
+        said = (
+            f"{f'at least {known}' if known else 'nobody knows how many'} of the {sentences} test sentences "
+            f"({overlap['not_at_hand']} of those recordings are not at hand)"
+        )
+    return (
+        f"{corpus}: {overlap['trained_on']} other recordings of it were trained on, with "
+        f"{overlap['speakers_trained_on'] or 'none'} of the {overlap['speakers']} test speakers and {said}"
+    )
 
 
 def _sha256(path: Path) -> str | None:

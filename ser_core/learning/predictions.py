@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ser_core.checkpoint import FOLDS_TABLE, LARGEST_TEXT_BYTES, TEST_TABLE, contents_of
+from ser_core.checkpoint import (
+    CORPORA_TABLE,
+    CORPORA_VOICE_TABLE,
+    FOLDS_TABLE,
+    FOLDS_VOICE_TABLE,
+    LARGEST_TEXT_BYTES,
+    TEST_TABLE,
+    contents_of,
+)
 from ser_core.emotions import emotion_index
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import figures, figures_by_corpus
 
 CALIBRATION_BINS = 10
+ABSTENTION_SCORES = np.arange(0, 1, 0.05)
 FEWEST_OF_A_SPEAKER = 8
 KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
 
@@ -142,19 +151,24 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
     """
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
-    place = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    bins = [
+    bins = calibration_bins(best, right, np.ones(len(best)))
+    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
+    return {"expected_error": float(error), "bins": bins}
+
+
+def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -> list[dict[str, float]]:
+    """Return of each bin that holds something where it begins, its recordings, and its weighted score and accuracy."""
+    bin_of = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
         {
             "from": number / CALIBRATION_BINS,
             "recordings": int(here.sum()),
-            "score": float(best[here].mean()),
-            "accuracy": float(right[here].mean()),
+            "score": float(np.average(best[here], weights=weights[here])),
+            "accuracy": float(np.average(right[here], weights=weights[here])),
         }
         for number in range(CALIBRATION_BINS)
-        if (here := place == number).any()
+        if (here := bin_of == number).any()
     ]
-    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
-    return {"expected_error": float(error), "bins": bins}
 
 
 def abstention(predictions: Predictions) -> list[dict[str, float]]:
@@ -162,7 +176,7 @@ def abstention(predictions: Predictions) -> list[dict[str, float]]:
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
     curve = []
-    for least in np.arange(0, 1, 0.05):
+    for least in ABSTENTION_SCORES:
         answered = best >= least
         if not answered.any():
             break
@@ -239,3 +253,19 @@ def tested_by(folder: Path) -> Predictions:
     """Return what a model said of the test: of all folds where they were trained, else of its own."""
     folds = folder / FOLDS_TABLE
     return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)
+
+
+def tables_of(folder: Path) -> dict[str, Path]:
+    """Return the tables that a model's folder has, by what was new to who said it.
+
+    `people` are speakers that were never trained on (or what else the model's own split keeps apart), `corpora` whole
+    corpora; with `_voice` each voice was compared with its own normal.
+    """
+    people = folder / FOLDS_TABLE
+    tables = {
+        "people": people if people.is_file() else folder / TEST_TABLE,
+        "people_voice": folder / FOLDS_VOICE_TABLE,
+        "corpora": folder / CORPORA_TABLE,
+        "corpora_voice": folder / CORPORA_VOICE_TABLE,
+    }
+    return {name: table for name, table in tables.items() if table.is_file()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from ser_core.baselines import ESTIMATOR_BASELINES
 from ser_core.checkpoint import ARCHITECTURES
+from ser_core.corpora import corpus_names
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 from ser_core.learning.presets import PRESETS, settings_of
@@ -12,7 +13,7 @@ from ser_core.settings import FrontEnd
 
 #: What can be trained.
 TRAINABLE = (*ARCHITECTURES, *ESTIMATOR_BASELINES)
-SPLITS = ("speaker", "random", "corpus")
+SPLITS = ("speaker", "sentence", "random", "corpus")
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,15 @@ class TrainingPlan:
     corpora : dict of str to str
         Names and folders.
     fold : int
-        Which fold of the speakers, or which corpus in the order of their names, is the test; from 1.
+        Which fold of the speakers (and sentences), or which corpus in the order of their names, is the test; from 1.
     epochs : int or None
         Of each branch; None as the preset says.
     warm_start : str or None
         A model, by name or path, that the branches begin as.
     front_end : FrontEnd
         None: the network's own.
+    drop_unrecognised : bool
+        Learn nothing from recordings whose emotion listeners did not find in the voice, as far as they were asked.
     """
 
     corpora: dict[str, str]
@@ -44,6 +47,7 @@ class TrainingPlan:
     epochs: int | None = None
     warm_start: str | None = None
     front_end: FrontEnd | None = None
+    drop_unrecognised: bool = False
 
     def __post_init__(self) -> None:
         for what, chosen, offered in (
@@ -66,7 +70,9 @@ class TrainingPlan:
     @property
     def last_fold(self) -> int:
         """How many ways there are to divide."""
-        return {"speaker": self.folds, "random": 1, "corpus": len(self.corpora)}[self.split]
+        if self.split == "corpus":
+            return len(corpus_names(self.corpora, self.emotions))
+        return 1 if self.split == "random" else self.folds
 
     @property
     def emotions(self) -> tuple[str, ...]:

@@ -1,0 +1,130 @@
+"""How a model does on people and on corpora that are new to it, with and without each voice's own normal."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from pages.shared.charts import axes
+from pages.shared.names import in_chart
+from ser_core.learning.headline import APART
+
+#: Colour, symbol and dash of each way; the voice's own normal is open and dotted: nothing is said by colour alone.
+STYLES = {
+    "people": ("#0072B2", "circle", "solid"),
+    "people_voice": ("#0072B2", "circle-open", "dot"),
+    "corpora": ("#D55E00", "diamond", "solid"),
+    "corpora_voice": ("#D55E00", "diamond-open", "dot"),
+}
+LISTENERS = ("#7F7F7F", "star")
+MEAN = "mean"
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+STEP = 0.17
+
+
+def uar_chart(
+    found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str], chance: float, heard: dict[str, float]
+) -> go.Figure:
+    """Draw the UAR of each corpus and their mean, with intervals; `heard` is that of people, by corpus."""
+    rows = [MEAN, *corpora]
+    figure = go.Figure()
+    for number, (way, one) in enumerate(found.items()):
+        colour, symbol, _ = STYLES[way]
+        shown = [(row, one if row == MEAN else one["by_corpus"].get(row)) for row in rows]
+        shown = [(row, figures) for row, figures in shown if figures]
+        uars = [100 * figures["uar"] for _, figures in shown]
+        offset = STEP * (number - (len(found) - 1) / 2)
+        figure.add_trace(
+            go.Scatter(
+                x=uars,
+                y=[rows.index(row) + offset for row, _ in shown],
+                name=words[way],
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
+                error_x={
+                    "array": [100 * f["interval"][1] - uar for (_, f), uar in zip(shown, uars, strict=True)],
+                    "arrayminus": [uar - 100 * f["interval"][0] for (_, f), uar in zip(shown, uars, strict=True)],
+                    "thickness": 1.5,
+                },
+                customdata=[[in_chart(row), *(100 * q for q in f["interval"])] for row, f in shown],
+                hovertemplate="%{customdata[0]}: %{x:.1f} % (%{customdata[1]:.0f} to %{customdata[2]:.0f})",
+            )
+        )
+    if heard:
+        figure.add_trace(
+            go.Scatter(
+                x=[100 * uar for uar in heard.values()],
+                y=[rows.index(corpus) + 0.42 for corpus in heard],
+                name="people who listen to the voice alone",
+                mode="markers",
+                marker={"color": LISTENERS[0], "symbol": LISTENERS[1], "size": 12},
+                hovertemplate="people: %{x:.1f} %",
+            )
+        )
+    figure.add_vline(100 * chance, line={"dash": "dash", "color": axes.GREY}, annotation_text="chance")
+    figure.add_hline(0.5, line={"color": axes.GREY, "width": 1})
+    apart = [number for number, row in enumerate(rows) if row in APART]
+    if apart:
+        figure.add_hline(apart[0] - 0.5, line={"color": axes.GREY, "width": 1})
+    figure.update_xaxes(title="UAR (%)", range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=[f"<b>{MEAN}</b>", *(in_chart(c) + ("<br>(apart)" if c in APART else "") for c in corpora)],
+        range=[len(rows) - 0.4, -0.6],
+        showgrid=False,
+        zeroline=False,
+    )
+    figure = axes.sized(figure, 150 + 70 * len(rows))
+    return figure.update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
+
+
+def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
+    """Draw how often the best score was right against how high it was, every corpus weighing the same."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": axes.GREY}, showlegend=False,
+            hoverinfo="skip",
+        )
+    )  # fmt: skip
+    for way, one in found.items():
+        colour, symbol, dash = STYLES[way]
+        bins = one["reliability"]
+        most = max(b["recordings"] for b in bins)
+        figure.add_trace(
+            go.Scatter(
+                x=[b["score"] for b in bins],
+                y=[b["accuracy"] for b in bins],
+                name=f"{words[way]}, error {100 * one['expected_calibration_error']:.1f} %",
+                mode="lines+markers",
+                line={"color": colour, "dash": dash},
+                marker={"symbol": symbol, "size": [5 + 9 * (b["recordings"] / most) ** 0.5 for b in bins]},
+                customdata=[b["recordings"] for b in bins],
+                hovertemplate="score %{x:.2f}: right %{y:.2f}, %{customdata} recordings",
+            )
+        )
+    figure.update_xaxes(title="Best score", range=[0.2, 1.02], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Share that is right", range=[0, 1.05], gridcolor=axes.GREY)
+    return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
+
+
+def abstention_chart(found: dict[str, dict[str, Any]], words: dict[str, str], measure: str) -> go.Figure:
+    """Draw UAR or accuracy of the answers, mean over corpora, against the share of recordings that get one."""
+    figure = go.Figure()
+    for way, one in found.items():
+        colour, symbol, dash = STYLES[way]
+        curve = one["abstention"]
+        figure.add_trace(
+            go.Scatter(
+                x=[point["answered"] for point in curve],
+                y=[point[measure] for point in curve],
+                name=words[way],
+                mode="lines+markers",
+                line={"color": colour, "dash": dash},
+                marker={"symbol": symbol, "size": 8},
+                customdata=[point["least_score"] for point in curve],
+                hovertemplate="least score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%}",
+            )
+        )
+    title = {"uar": "UAR of the answers", "accuracy": "Answers that are right"}[measure]
+    figure.update_xaxes(title="Recordings that get an answer", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    figure.update_yaxes(title=title, tickformat=".0%", gridcolor=axes.GREY)
+    return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
