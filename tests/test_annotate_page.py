@@ -300,6 +300,7 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
         page.get_by_role("radio", name=method).click()
         page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
         expect(page.get_by_text("Whole recording", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=LONGEST_WAIT_MS)
         at_rest(page)
     count = page.locator(".region.suggested").count()
     assert count
