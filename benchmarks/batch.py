@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, unheard
 from ser_core.batch.run import run_batch
+from ser_core.checkpoint import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
 
 WAYS = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
@@ -84,7 +85,7 @@ def summed_up(turns: list[dict[str, float]], workers: int, price: float) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="48 recordings instead of 200, one turn")
-    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour; an example, in any currency")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()

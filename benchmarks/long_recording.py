@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks._recordings import drawn_evenly, unheard
 from ser_core import timeline
 from ser_core.audio import read_recording, resample
-from ser_core.checkpoint import fastest_precision, load_model
+from ser_core.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
 
 RATE = 44_100
 WARM_UP_S = 5.0
@@ -106,7 +106,7 @@ def make_recording(path: Path, seconds: float, model: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="5 minutes instead of two hours")
-    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -28,6 +28,8 @@ from ser_core.settings import FrontEnd, settings_from_dict
 from ser_core.whole_folder import bring_all_back, put_in_place, require_replaceable, written_whole
 
 MODELS = Path(__file__).parent.parent / "models"
+#: What analyses, commands and benchmarks take unless another is named.
+DEFAULT_MODEL = "fusion"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
 #: each corpus by a model that never met that corpus. The last two also with each voice compared with its own normal.
@@ -287,10 +289,10 @@ def fastest_precision() -> torch.dtype:
 def model_names(models: Path = MODELS) -> list[str]:
     """Return the names of the models that are shipped and can be loaded.
 
-    Fusion comes first: it is the project's own; its peers last.
+    The default comes first, its peers last.
     """
     names = [name for name, why_not in _found(models).items() if why_not is None]
-    return sorted(names, key=lambda name: (name != "fusion", name in PEERS, name))
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
 
 
 def models_left_out(models: Path = MODELS) -> dict[str, str]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.networks.folding import folded
+from ser_core.segments import SHORTEST_WHOLE_FRAMES
 from ser_core.settings import FrontEnd
 
 #: oneDNN keeps the code of so many operations, 1024 if nothing is said, and asks once, at its first one. The last batch
@@ -82,7 +83,8 @@ class NetworkClassifier:
         self.network = folded(network).to(memory_format=torch.channels_last)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
-        silence = torch.zeros(1, 1, 96, front_end.spectrogram.bands)
+        frames = front_end.segments.segment_frames or SHORTEST_WHOLE_FRAMES
+        silence = torch.zeros(1, 1, frames, front_end.spectrogram.bands)
         self._maps = tuple(self.network.maps(silence))
         #: Maps before the last, where a network gives them.
         self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()

@@ -1239,6 +1239,23 @@ def test_a_peer_is_trained_as_any_network_and_an_estimator_without_a_network_beg
     assert (parsed(returned[-1]).network, parsed(returned[-1]).epochs) == ("mfcc_svm", None)
 
 
+def test_whisper_is_trained_without_epochs_and_on_all_folds_without_a_warning(form_of_training, monkeypatch):
+    app, returned = form_of_training
+    monkeypatch.delenv("SER_WHISPER_WEIGHTS", raising=False)
+    app.number_input(key="train_epochs").set_value(3).run()
+    app.selectbox(key="train_network").select("whisper").run()
+    app.selectbox(key="train_fold_speaker").select("all").run()
+    assert not app.exception
+    assert app.number_input(key="train_epochs").disabled
+    assert app.selectbox(key="train_begin").options[0] == "the shipped Whisper"
+    assert not app.warning
+    asked = parsed(returned[-1])
+    assert (asked.network, asked.epochs, asked.fold) == ("whisper", None, "all")
+    monkeypatch.setenv("SER_WHISPER_WEIGHTS", "weights")
+    app.run()
+    assert app.selectbox(key="train_begin").options[0] == "Whisper base"
+
+
 def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_command(form_of_training):
     app, returned = form_of_training
     app.selectbox(key="train_split").select("corpus").run()

@@ -91,6 +91,23 @@ def fresh(kind, classes=4, seed=0):
     return lively(kind(classes), seed)
 
 
+def published_encoder(network):
+    """Return a Whisper's weights by the names and in the precision in which they are published."""
+    weights = {}
+    for name, tensor in network.state_dict().items():
+        first, _, rest = name.partition(".")
+        if first in ("bands", "head"):
+            continue
+        if first == "blocks":
+            number, layer = rest.split(".", 1)
+            inner = layer.split(".")[0] in ("query", "key", "value", "out")
+            name = f"blocks.{number}.{'attn.' if inner else ''}{layer}"
+        weights[name] = tensor.half().contiguous()
+    positions = weights["positional_embedding"]
+    weights["positional_embedding"] = torch.cat([positions, torch.zeros(1500 - len(positions), positions.shape[1])])
+    return weights
+
+
 def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
     return NetworkClassifier(
         network,
@@ -106,8 +123,8 @@ def random_log_mel(frames=96, seed=0):
     return (np.random.default_rng(seed).normal(size=(frames, 64)) * 1.5 - 3).astype(np.float32)
 
 
-def question_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None):
-    values, starts = split_into_segments(log_mel, SegmentSettings())
+def question_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None, front_end=None):
+    values, starts = split_into_segments(log_mel, front_end.segments if front_end else SegmentSettings())
     kept = np.ones(len(starts), bool) if kept is None else np.asarray(kept)
     end = len(log_mel) if end is None else end
     return Question(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)

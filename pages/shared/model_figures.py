@@ -112,7 +112,7 @@ def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]
         help="From right to left only higher scores are given as an answer.",
     )
     right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
-    if not history:
+    if not any(len(epochs) > 1 for epochs in history.values()):
         return
     st.markdown("**How it learnt** · UAR on validation speakers, mean over corpora")
     st.plotly_chart(evaluation.history_chart(history), width="stretch")

@@ -12,12 +12,18 @@ from ser_core.checkpoint import ARCHITECTURES, MODELS, find_model, model_names, 
 from ser_core.corpora import READERS
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
-from ser_core.learning.starting_weights import YAMNET_WEIGHTS
+from ser_core.learning.presets import FROZEN
+from ser_core.learning.starting_weights import WHISPER_WEIGHTS, YAMNET_WEIGHTS
 from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan
 
 FOLDS = 5
 ALL_FOLDS = "all"
-NETWORK_WORDS = {"fusion": "VGGish and YAMNet, fused", "vggish": "VGGish alone", "yamnet": "YAMNet alone (fastest)"}
+NETWORK_WORDS = {
+    "fusion": "VGGish and YAMNet, fused",
+    "vggish": "VGGish alone",
+    "yamnet": "YAMNet alone",
+    "whisper": "Whisper's encoder as it is, and a last layer (fastest)",
+}
 EMOTION_WORDS = {
     "core4": "4: angry, happy, neutral, sad",
     "six": "6: with fear and surprise",
@@ -126,6 +132,9 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
     nothing = "by chance"
     if "yamnet" in branches:
         nothing = "AudioSet's weights" if audioset else "the shipped YAMNet"
+    if "whisper" in branches:
+        nothing = "Whisper base" if os.environ.get(WHISPER_WEIGHTS) else "the shipped Whisper"
+    taught = [branch for branch in branches if branch not in FROZEN]
     with st.expander("More", icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         begin = left.selectbox(
@@ -134,21 +143,21 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
             format_func=lambda model: model or nothing,
             key="train_begin",
             help="A model that has these branches, to go on from; whom it has heard is left out of the test. Otherwise "
-            "YAMNet begins as AudioSet's weights or the shipped model, VGGish as the weights that SER_VGGISH_WEIGHTS "
-            "names, and all else by chance.",
+            "YAMNet begins as AudioSet's weights or the shipped model, Whisper as the file of SER_WHISPER_WEIGHTS or "
+            "the shipped model, VGGish as the weights that SER_VGGISH_WEIGHTS names, and all else by chance.",
         )
         epochs = middle.number_input(
             "Epochs",
             1,
             200,
             value=None,
-            placeholder=", ".join(f"{plan.settings_of(branch).epochs} of {branch}" for branch in branches),
+            placeholder=", ".join(f"{plan.settings_of(branch).epochs} of {branch}" for branch in taught),
             key="train_epochs",
-            disabled=not branches,
-            help="Of each branch. Empty: as *How it learns* says.",
+            disabled=not taught,
+            help="Of each branch. Empty: as *How it learns* says. Whisper's last layer follows in one step, without.",
         )
         resume = right.toggle("Go on where an earlier run stopped", True, key="train_resume")
-    if fold == ALL_FOLDS and (begin or ("yamnet" in branches and not audioset)):
+    if fold == ALL_FOLDS and taught and (begin or ("yamnet" in branches and not audioset)):
         st.warning(
             f"Whom {in_markdown(begin or nothing)} has heard is left out of every test, and training ends at a fold "
             "that has nobody else. To train on all folds of the same corpora, begin as AudioSet's weights"
@@ -157,7 +166,7 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
         )
     return [
         *(["--warm-start", begin] if begin else []),
-        *(["--epochs", str(epochs)] if epochs and branches else []),
+        *(["--epochs", str(epochs)] if epochs and taught else []),
         *(["--resume"] if resume else []),
     ]
 

@@ -18,6 +18,7 @@ from ser_core.checkpoint import ARCHITECTURES, find_model, read_card
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, ModelRefused
 from ser_core.learning.dataset import Progress
+from ser_core.learning.presets import FROZEN
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
@@ -129,9 +130,16 @@ def require_teachable(model: str) -> None:
     Raises
     ------
     ModelRefused
-        If it is an estimator, which learns anew each time, or an ONNX file from elsewhere, or is not there.
+        If it is an estimator or a network with a frozen body, which learn anew each time, or an ONNX file from
+        elsewhere, or is not there.
     """
-    if read_card(find_model(model)).get("architecture") not in ARCHITECTURES:
+    architecture = read_card(find_model(model)).get("architecture")
+    if architecture in FROZEN:
+        raise ModelRefused(
+            f"{Path(model).name} cannot go on learning: its last layer follows anew from what it is trained on, and "
+            "would forget all else. Choose a network that learns in epochs, as fusion or yamnet."
+        )
+    if architecture not in ARCHITECTURES:
         raise ModelRefused(
             f"{Path(model).name} cannot go on learning: it is an estimator, which learns anew each time, or an ONNX "
             "file from elsewhere. Choose a network, as fusion or yamnet."

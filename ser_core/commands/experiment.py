@@ -2,7 +2,7 @@
 
 import argparse
 
-from ser_core.checkpoint import find_model
+from ser_core.checkpoint import DEFAULT_MODEL, find_model
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
@@ -11,6 +11,7 @@ from ser_core.experiments.relevance_by_band import relevance_by_band
 from ser_core.experiments.results_page import write_results_page
 from ser_core.experiments.robustness import robustness
 from ser_core.experiments.selection_cost import selection_cost
+from ser_core.learning.presets import FROZEN
 from ser_core.networks import NETWORKS
 from ser_core.training_process import runs_folder
 
@@ -25,9 +26,10 @@ def add(commands: Commands) -> None:
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     experiment.add_argument(
-        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
+        "--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
     )
-    experiment.add_argument("--network", choices=tuple(NETWORKS), default="yamnet", help="what is trained: selection")
+    in_epochs = [network for network in NETWORKS if network not in FROZEN]
+    experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="what is trained: selection")
     experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five: selection")
     experiment.set_defaults(run=_experiment)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import HASHES, find_model
+from ser_core.checkpoint import DEFAULT_MODEL, HASHES, find_model
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    train.add_argument("--network", choices=TRAINABLE, default="fusion")
+    train.add_argument("--network", choices=TRAINABLE, default=DEFAULT_MODEL)
     train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
     train.add_argument("--folds", type=int, default=5, help="of the speaker and sentence splits")
     train.add_argument(

@@ -12,14 +12,17 @@ from torch import nn
 from ser_core.baselines import ESTIMATOR_BASELINES
 from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.discriminant_head import fit_discriminant_head
 from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
 from ser_core.learning.material import Material
+from ser_core.learning.presets import FROZEN
 from ser_core.learning.processes import processes
 from ser_core.learning.search import best_settings
-from ser_core.learning.starting_weights import starting_branch
+from ser_core.learning.starting_weights import begins_as_published, starting_branch
 from ser_core.learning.training import train_network
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.whisper_bands import fit_bands
 from ser_core.networks.late_fusion import LateFusion
 
 History = dict[str, list[dict[str, Any]]]
@@ -38,7 +41,8 @@ def train_stages(
     Parameters
     ----------
     runs : Path
-        Holds the states of branches; where one is found and `resume`, its training goes on, or is done already.
+        Holds the states of branches; where one is found and `resume`, its training goes on, or is done already. Holds
+        the features of networks that are frozen too, which are always used again.
 
     Raises
     ------
@@ -69,6 +73,9 @@ def train_stages(
             history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
             return estimator, history
         network = branches[stage] = starting_branch(stage, plan)
+        if stage in FROZEN:
+            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", report, cancelled)]
+            continue
         teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
         learns_from = material.train + (material.other_emotions if teacher is not None else [])
         state = runs / _state_name(plan, stage, learns_from, material.validation, network, teacher)
@@ -94,6 +101,29 @@ def train_stages(
             teacher,
         )
     return network, history
+
+
+def _frozen_stage(
+    network: nn.Module,
+    stage: str,
+    plan: TrainingPlan,
+    material: Material,
+    cache: Path,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> dict[str, Any]:
+    """Fit what a network that stays as it begins still needs, in place, and return how that went."""
+    began, figures = time.perf_counter(), {}
+    if begins_as_published(stage, plan):
+        progress(0.0, "Fitting the bands")
+        everything = material.train + material.validation + material.test
+        figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
+    log_offset = plan.front_end.spectrogram.log_offset
+    taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage), plan.seed)
+    with processes().rank_zero_first():
+        uar, expected = fit_discriminant_head(*taught, log_offset, cache, progress, cancelled)
+    figures["expected_logits"] = expected.round(4).tolist()
+    return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 
 
 def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.augmentation import UNCHANGED
+from ser_core.learning.discriminant_head import DiscriminantSettings
 from ser_core.learning.training_settings import TrainingSettings
 
 #: Kim and Kwak 2024, Table 4: Adam, and nothing else that the paper tells of.
@@ -42,8 +43,14 @@ PRESETS: dict[str, dict[str, TrainingSettings]] = {
 BASELINE = TrainingSettings(epochs=12, weight_decay=0.01, label_smoothing=0.0, averaging=0.0, augmentation=UNCHANGED)
 
 
-def settings_of(branch: str, preset: str) -> TrainingSettings:
+#: Networks whose body stays as it begins, and only whose last layer follows from the recordings, without epochs.
+FROZEN: dict[str, DiscriminantSettings] = {"whisper": DiscriminantSettings()}
+
+
+def settings_of(branch: str, preset: str) -> TrainingSettings | DiscriminantSettings:
     """Return how a network learns; of presets that do not name it, as the baselines do."""
+    if branch in FROZEN:
+        return FROZEN[branch]
     if branch in PRESETS[preset]:
         return PRESETS[preset][branch]
     whole = ARCHITECTURES[branch].front_end.segments.segment_frames is None

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 
 from ser_core.baselines import ESTIMATOR_BASELINES
-from ser_core.checkpoint import ARCHITECTURES
+from ser_core.checkpoint import ARCHITECTURES, DEFAULT_MODEL
 from ser_core.corpora import corpus_names
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
-from ser_core.learning.presets import PRESETS, settings_of
+from ser_core.learning.discriminant_head import DiscriminantSettings
+from ser_core.learning.presets import FROZEN, PRESETS, settings_of
 from ser_core.learning.training_settings import TrainingSettings
 from ser_core.settings import FrontEnd
 
@@ -37,7 +38,7 @@ class TrainingPlan:
     """
 
     corpora: dict[str, str]
-    network: str = "fusion"
+    network: str = DEFAULT_MODEL
     emotion_set: str = "core4"
     split: str = "speaker"
     folds: int = 5
@@ -62,6 +63,10 @@ class TrainingPlan:
             raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
         if self.epochs is not None and self.epochs < 1:
             raise SettingsRefused(f"{self.epochs} epochs teach nothing; ask for at least 1.")
+        if self.epochs is not None and self.network in FROZEN:
+            raise SettingsRefused(
+                f"The last layer of {self.network} follows from the recordings in one step; leave the epochs out."
+            )
         if self.warm_start is not None and not set(self.stages) & set(ARCHITECTURES):
             raise SettingsRefused(f"{self.network} learns anew each time; leave the warm start out.")
         if self.front_end is None:
@@ -94,7 +99,7 @@ class TrainingPlan:
             return (learnt, "estimator") if learnt else ("estimator",)
         return ("yamnet", "vggish") if self.teaches else (self.network,)
 
-    def settings_of(self, branch: str) -> TrainingSettings:
+    def settings_of(self, branch: str) -> TrainingSettings | DiscriminantSettings:
         """Return how a branch learns."""
         settings = settings_of(branch, self.preset)
         return settings if self.epochs is None else replace(settings, epochs=self.epochs)

@@ -6,6 +6,12 @@ from torch import nn
 
 from ser_core.networks.late_fusion import LateFusion
 from ser_core.networks.vggish import VGGish
+from ser_core.networks.whisper import Whisper
 from ser_core.networks.yamnet import YAMNet
 
-NETWORKS: dict[str, Callable[[int], nn.Module]] = {"fusion": LateFusion, "vggish": VGGish, "yamnet": YAMNet}
+NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+    "fusion": LateFusion,
+    "vggish": VGGish,
+    "yamnet": YAMNet,
+    "whisper": Whisper,
+}

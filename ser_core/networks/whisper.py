@@ -1,0 +1,120 @@
+"""The beginning of Whisper's encoder over log-mel segments: what a network that heard 680 000 hours of speech knows."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ser_core.errors import ModelRefused
+from ser_core.settings import FrontEnd, SegmentSettings
+
+#: Of Whisper base (Radford et al. 2022, arXiv:2212.04356); the first three of its six blocks.
+WIDTH, HEADS, BLOCKS = 512, 8, 3
+MLP_WIDTH = 4 * WIDTH
+BANDS, WHISPER_BANDS = 64, 80
+#: Tokens, one every 20 ms, that positions are known for; the published table has 1 500.
+POSITIONS = 200
+#: Variance that every channel has beside its own, or the deviation of one that never changes had no gradient.
+VARIANCE_FLOOR = 1e-5
+
+
+class Block(nn.Module):
+    """A transformer block that normalises first: self-attention, then two layers with a GELU between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn_ln, self.mlp_ln = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.query, self.value, self.out = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.key = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(WIDTH, MLP_WIDTH), nn.GELU(), nn.Linear(MLP_WIDTH, WIDTH))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.attn_ln(tokens)
+        query, key, value = (
+            layer(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        tokens = tokens + self.out(attended)
+        return tokens + self.mlp(self.mlp_ln(tokens))
+
+
+class Whisper(nn.Module):
+    """Two convolutions and three blocks; features are mean and deviation of the tokens over time.
+
+    An affine map brings each frame of 64 bands to the 80 bands that Whisper was trained on.
+
+    References
+    ----------
+    Radford et al. 2022, arXiv:2212.04356.
+    """
+
+    features_count = 2 * WIDTH
+    #: Twice as long as the others': it was trained on whole sentences, and half a word tells it little.
+    front_end = FrontEnd(segments=SegmentSettings(240, 120))
+
+    def __init__(self, classes: int, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.bands = nn.Linear(BANDS, WHISPER_BANDS)
+        self.conv1 = nn.Conv1d(WHISPER_BANDS, WIDTH, 3, padding=1)
+        self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
+        self.positional_embedding = nn.Parameter(torch.zeros(POSITIONS, WIDTH))
+        self.blocks = nn.Sequential(*(Block() for _ in range(BLOCKS)))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.features_count, classes)
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        """Return a map (n, 1024, tokens, 1) of segments (n, 1, frames, 64): it lies over time only.
+
+        Its channels are those of the tokens, then the squares of how far each is from its mean over time. The features
+        follow from this map's means, so that Grad-CAM, which weights channels by mean gradients, sees both kinds: of
+        the tokens alone the gradients of a deviation cancel out.
+        """
+        frames = self.bands(segments[:, 0]).transpose(1, 2)
+        tokens = F.gelu(self.conv2(F.gelu(self.conv1(frames)))).transpose(1, 2)
+        tokens = self.blocks(tokens + self.positional_embedding[: tokens.shape[1]]).transpose(1, 2)
+        squares = (tokens - tokens.mean(dim=2, keepdim=True)).square()
+        return {"whisper": torch.cat([tokens, squares], dim=1).unsqueeze(3)}
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the features (n, 1024) of the maps: mean and standard deviation over time of each token channel."""
+        means, variances = maps["whisper"].mean(dim=(2, 3)).chunk(2, dim=1)
+        return torch.cat([means, (variances + VARIANCE_FLOOR).sqrt()], dim=1)
+
+    def classify(self, maps: dict[str, Tensor]) -> Tensor:
+        """Return the logits (n, classes) of the maps."""
+        return self.head(self.dropout(self.features(maps)))
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Return the logits (n, classes) of segments (n, 1, frames, 64)."""
+        return self.classify(self.maps(segments))
+
+
+def load_encoder_weights(network: Whisper, path: str | Path) -> None:
+    """Fill the convolutions and blocks with Whisper base's published weights.
+
+    Raises
+    ------
+    ModelRefused
+        If the file is missing or does not hold the encoder's weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelRefused(
+            f"{path.name}: the weights of Whisper's encoder are not there. Set SER_WHISPER_WEIGHTS to their file."
+        )
+    try:
+        published = {_our_name(name): tensor.float() for name, tensor in load_file(path).items()}
+        published["positional_embedding"] = published["positional_embedding"][:POSITIONS]
+        missing, unexpected = network.load_state_dict(published, strict=False)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as reason:
+        raise ModelRefused(f"{path.name}: these are not the weights of Whisper's encoder ({reason}).") from None
+    wrong = [name for name in missing if not name.startswith(("bands.", "head."))] + unexpected
+    if wrong:
+        raise ModelRefused(f"{path.name}: these are not the weights of Whisper's encoder ({wrong[0]} does not fit).")
+
+
+def _our_name(published: str) -> str:
+    return published.replace("attn.", "", 1) if ".attn." in published else published

@@ -1,0 +1,260 @@
+"""A linear discriminant in closed form: by hand, beside scikit-learn's, what corpora do to it, and its features."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.learning import discriminant_head
+from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings
+from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.discriminant_head import (
+    DiscriminantSettings,
+    discriminant,
+    fit_discriminant_head,
+    without_voices,
+)
+from ser_core.learning.network_outputs import features_of
+from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh, never, random_log_mel, silent_progress
+
+LOG_OFFSET = 0.001
+
+
+def clouds(classes=3, size=60, features=5, seed=0):
+    """Features (recordings, features) and labels: a cloud for each class, all of like size."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, features))
+    shape = rng.normal(size=(features, features))
+    labels = np.repeat(np.arange(classes), size)
+    return centres[labels] + rng.normal(size=(len(labels), features)) @ shape, labels
+
+
+def evenly(labels):
+    return np.full(len(labels), 1 / len(labels))
+
+
+def two_squares():
+    """Two classes that spread 1 along x and 2 along y, about (-2, 0) and (2, 2)."""
+    spread = np.array([[-1, -2], [-1, 2], [1, -2], [1, 2]], float)
+    labels = np.repeat([0, 1], 4)
+    return np.tile(spread, (2, 1)) + np.array([[-2, 0], [2, 2]])[labels], labels
+
+
+def test_two_classes_are_divided_by_fishers_line_computed_by_hand():
+    x, labels = two_squares()
+    weight, bias = discriminant(x, labels, evenly(labels), 0.0)
+    # Of raw numbers: the inverse covariance diag(1, 1/4) times the difference (4, 2) of the means.
+    np.testing.assert_allclose(weight[1] - weight[0], [4, 0.5], rtol=1e-3)
+    half_way = np.array([0.0, 1.0])
+    assert (weight[1] - weight[0]) @ half_way + bias[1] - bias[0] == pytest.approx(0, abs=1e-4)
+
+
+def test_shrinkage_by_hand_adds_variance_in_units_of_each_features_own():
+    x, labels = two_squares()
+    weight, _ = discriminant(x, labels, evenly(labels), 0.5)
+    # All together vary by 1 + 4 along x and 4 + 1 along y: half of which is added.
+    np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 2.5)], rtol=1e-3)
+
+
+def test_it_is_scikit_learns_discriminant_where_both_say_the_same():
+    x, labels = clouds()
+    weight, bias = discriminant(x, labels, evenly(labels), 0.0)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3).fit(x, labels)
+    ours, expected = x @ weight.T + bias, x @ theirs.coef_.T + theirs.intercept_
+    # What all classes have in common decides nothing.
+    centred, expected = (z - z.mean(axis=1, keepdims=True) for z in (ours, expected))
+    assert np.ptp(expected) > 5
+    np.testing.assert_allclose(centred, expected, atol=1e-2)
+
+
+def test_shrinkage_is_scikit_learns_of_standardised_features_on_its_own_scale():
+    x, labels = clouds(seed=2)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    within = sum(np.cov(x[labels == c].T, bias=True) for c in range(3)) / 3
+    part = 0.3  # theirs: (1 - part) covariance + part mean variance; ours: covariance + shrinkage
+    ours = part / (1 - part) * np.trace(within) / len(within)
+    weight, bias = discriminant(x, labels, evenly(labels), ours)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=part, priors=[1 / 3] * 3).fit(x, labels)
+    logits, expected = (x @ weight.T + bias) / (1 - part), x @ theirs.coef_.T + theirs.intercept_
+    centred, expected = (z - z.mean(axis=1, keepdims=True) for z in (logits, expected))
+    # scikit-learn shrinks each class' covariance of its own standardised features.
+    assert np.corrcoef(centred.ravel(), expected.ravel())[0, 1] > 0.999
+    assert (centred.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.98
+
+
+def test_recordings_that_weigh_twice_count_as_two():
+    x, labels = clouds(seed=3)
+    twice = np.arange(len(x)) % 3 == 0
+    weights = np.where(twice, 2.0, 1.0)
+    one, _ = discriminant(x, labels, weights / weights.sum(), 0.0)
+    again = np.concatenate([np.arange(len(x)), np.flatnonzero(twice)])
+    other, _ = discriminant(x[again], labels[again], evenly(again), 0.0)
+    unweighted, _ = discriminant(x, labels, evenly(labels), 0.0)
+    # What all classes have in common depends on where the middle is, and decides nothing.
+    one, other, unweighted = (weight - weight[0] for weight in (one, other, unweighted))
+    np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
+    assert np.abs(one - unweighted).max() > 0.1
+
+
+def test_a_voice_that_lies_elsewhere_is_where_all_are_without_it():
+    x, _ = clouds(seed=5)
+    speakers = np.arange(len(x)) % 4
+    far = x + 10 * (speakers == 2)[:, None]
+    moved, there = without_voices(far, speakers), without_voices(x, speakers)
+    np.testing.assert_allclose(moved - moved.mean(axis=0), there - there.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(moved.mean(axis=0), far.mean(axis=0), atol=1e-9)
+    for speaker in range(4):
+        np.testing.assert_allclose(moved[speakers == speaker].mean(axis=0), far.mean(axis=0), atol=1e-9)
+
+
+# ------------------------------------------------------------------ from spectrograms to a network's head
+
+
+def recordings(count=24, seed=0):
+    """Recordings of four emotions, each louder in a quarter of the bands."""
+    found = []
+    for number in range(count):
+        label = number % 4
+        log_mel = random_log_mel(96 + 48 * (number % 3), seed=1000 * seed + number)
+        log_mel[:, 16 * label : 16 * label + 16] += 3
+        item = LabelledRecording(Path(f"{number}.wav"), "toy", f"{number % 5}", EMOTIONS[label], "", "none")
+        starts = np.arange(0, len(log_mel) - 95, 48)
+        found.append(
+            LabelledSpectrogram(
+                item, f"{seed:032x}{number:032x}", log_mel.astype(np.float16), starts, len(starts), label
+            )
+        )
+    return found
+
+
+@pytest.fixture
+def fit(tmp_path):
+    def fitting(network, dataset=None, settings=None, cancelled=never, seed=0):
+        given = (network, dataset or recordings(), recordings(12, seed=7), EMOTIONS)
+        settings = settings or DiscriminantSettings()
+        cache = tmp_path / "features"
+        return fit_discriminant_head(*given, settings, seed, LOG_OFFSET, cache, silent_progress, cancelled)
+
+    return fitting
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """How many recordings the network was run on."""
+    counts = []
+
+    def counting(network, dataset):
+        counts.append(len(dataset))
+        return features_of(network, dataset)
+
+    monkeypatch.setattr(discriminant_head, "features_of", counting)
+    return counts
+
+
+def test_the_head_of_a_frozen_network_tells_emotions_apart_and_nothing_else_changes(fit):
+    network = fresh(TinyNetwork)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    uar, expected = fit(network)
+    assert uar == 1.0
+    assert expected.shape == (4, 4)
+    assert list(expected.argmax(axis=1)) == [0, 1, 2, 3]
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name]) != name.startswith("head."), name
+    with torch.inference_mode():
+        said = [network(torch.tensor(e.segments).float()[:, None]).mean(dim=0).argmax() for e in recordings(seed=3)]
+    assert [int(place) for place in said] == [entry.label for entry in recordings(seed=3)]
+
+
+def test_features_are_computed_once_for_the_same_network_and_recordings(fit, computed):
+    network = fresh(TinyNetwork)
+    (uar, _), head = fit(network), network.head.weight.clone()
+    assert sum(computed) == 24 + 12
+    assert fit(network)[0] == uar  # its head is another by now, which its features do not depend on
+    assert torch.equal(network.head.weight, head)
+    assert sum(computed) == 24 + 12
+    fit(fresh(TinyNetwork, seed=1))
+    assert sum(computed) == 2 * (24 + 12)
+
+
+def test_damaged_features_are_computed_anew(fit, computed, tmp_path):
+    network = fresh(TinyNetwork)
+    uar, _ = fit(network)
+    first, second, *_ = sorted((tmp_path / "features").iterdir())
+    first.write_bytes(first.read_bytes()[:90])
+    np.save(second, np.zeros((99, 3)))
+    assert fit(network)[0] == uar
+    assert sum(computed) == 24 + 12 + 2
+
+
+def test_augmented_copies_join_what_is_learnt_from_and_are_drawn_alike_for_the_same_seed(fit, computed):
+    network = fresh(TinyNetwork)
+    fit(network)
+    plain = network.head.weight.clone()
+    copies = DiscriminantSettings(augmented_copies=2)
+    fit(network, settings=copies)
+    drawn = network.head.weight.clone()
+    assert sum(computed) == 24 + 12 + 2 * 24
+    assert not torch.allclose(drawn, plain, atol=1e-4)
+    fit(network, settings=copies)
+    assert torch.equal(network.head.weight, drawn)
+    fit(network, settings=copies, seed=1)
+    assert not torch.allclose(network.head.weight, drawn, atol=1e-4)
+
+
+def test_copies_that_change_nothing_change_nothing(fit):
+    network = fresh(TinyNetwork)
+    fit(network)
+    plain = network.head.weight.clone()
+    fit(network, settings=DiscriminantSettings(augmented_copies=3, augmentation=UNCHANGED))
+    torch.testing.assert_close(network.head.weight, plain, atol=2e-3, rtol=2e-3)
+
+
+def test_drawing_copies_leaves_the_global_generator_where_it_was(fit):
+    network = fresh(TinyNetwork)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    fit(network, settings=DiscriminantSettings(augmented_copies=1, augmentation=AugmentationSettings(noise=1.0)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_emotion_without_a_recording_is_refused_by_name(fit):
+    with pytest.raises(SettingsRefused, match="No recording of neutral is there to learn from"):
+        fit(fresh(TinyNetwork), dataset=[entry for entry in recordings() if entry.label != 2])
+
+
+def test_it_stops_when_cancelled_and_goes_on_with_the_features_so_far(fit, computed):
+    network, calls = fresh(TinyNetwork), []
+    head = network.head.weight.clone()
+
+    def cancelled():
+        calls.append("once")
+        return len(calls) > 1
+
+    with pytest.raises(Cancelled):
+        fit(network, cancelled=cancelled)
+    assert torch.equal(network.head.weight, head)
+    assert sum(computed) == 16
+    fit(network)
+    assert sum(computed) == 24 + 12
+
+
+def test_progress_never_goes_back_and_counts_recordings(tmp_path):
+    told = []
+    fit_discriminant_head(
+        fresh(TinyNetwork),
+        recordings(40),
+        recordings(12, seed=7),
+        EMOTIONS,
+        DiscriminantSettings(augmented_copies=1),
+        0,
+        LOG_OFFSET,
+        tmp_path,
+        lambda fraction, text: told.append(fraction),
+        never,
+    )
+    # 16 recordings at a time, of 40, the same 40 changed, and 12.
+    np.testing.assert_allclose(told, np.array([0, 16, 32, 40, 56, 72, 80]) / 92)
