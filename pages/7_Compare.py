@@ -20,18 +20,20 @@ frame.begin("Compare", "👂", "Do other models hear the same, and for the same 
 chosen = controls.sidebar()
 if chosen is None:
     st.stop()
-names = compared_models.choose(chosen.classifier)
+names = compared_models.choose(chosen)
 method = compared_models.choose_method()
 if not names:
     st.info("No model is chosen. Choose one to six.", icon=":material/compare_arrows:")
     st.stop()
-classifiers, refused = compared_models.load(names)
+classifiers, refused = compared_models.load(names, chosen)
 
 st.subheader("What each hears", divider="gray")
 listening = cached.listening_with_each(chosen.recording, classifiers, method, chosen.settings)
 waiting.watch(listening, titles={name: f"Listening, {in_markdown(name)}" for name in listening})
 heard, unheard = compared_models.so_far(listening)
 st.html(heard_html(names, heard, refused | unheard))
+if chosen.any_voice and chosen.model_name in names:
+    st.caption(f"{in_markdown(chosen.model_name)} judges this voice by its own normal.")
 if heard:
     st.markdown(f"**{in_markdown(heard_in_words(heard))}**")
 compared_models.offer_again(listening)

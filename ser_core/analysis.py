@@ -79,6 +79,25 @@ class Scores:
     recording: np.ndarray
 
 
+@dataclass(frozen=True)
+class VoiceShare:
+    """How much of a judgement is by the voice's own normal.
+
+    Attributes
+    ----------
+    recordings : int
+        Of the same person, that the normal is known from.
+    share : float
+        0 to 1; the rest is by the training's normal.
+    trust : float
+        0 to 1: below 1 where the recordings show mostly one emotion, and the share is less for it.
+    """
+
+    recordings: int
+    share: float
+    trust: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """Where in time and frequency the evidence for an emotion lies.
@@ -120,6 +139,8 @@ class Analysis:
         None where nothing was explained.
     focus_settings : FocusSettings
         What `profile` and `focus` were read with.
+    voice : VoiceShare or None
+        None where the model judged by its training's normal alone.
     """
 
     recording: Recording
@@ -138,3 +159,4 @@ class Analysis:
     focus: tuple[FocusRegion, ...] = ()
     focus_settings: FocusSettings = field(default_factory=FocusSettings)
     warnings: tuple[str, ...] = ()
+    voice: VoiceShare | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.analysis import Analysis, frame_edge_s
+from ser_core.analysis import Analysis, VoiceShare, frame_edge_s
 from ser_core.overview_picture import save_overview
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.spectrogram import band_centres_hz
@@ -106,7 +106,13 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
         ],
         "focus_settings": asdict(analysis.focus_settings),
         "warnings": list(analysis.warnings),
+        **voice_dict(analysis.voice),
     }
+
+
+def voice_dict(voice: VoiceShare | None) -> dict[str, Any]:
+    """Return what files say of a voice that was judged by its own normal: nothing where none was."""
+    return {} if voice is None else {"voice": {"recordings": voice.recordings, "share": _number(voice.share)}}
 
 
 def folder_name(recording_name: str) -> str:

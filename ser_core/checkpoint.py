@@ -24,7 +24,7 @@ from ser_core.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.networks import NETWORKS
 from ser_core.onnx_classifier import OnnxClassifier
-from ser_core.settings import FrontEnd, settings_from_dict
+from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
 from ser_core.whole_folder import bring_all_back, put_in_place, require_replaceable, written_whole
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -136,11 +136,16 @@ def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
             _check_shape(front_end, ARCHITECTURES[card["architecture"]])
         elif not re.fullmatch(r"[0-9a-f]{64}", card["sha256"]):
             raise ValueError(f"its sha256 is not that of {ONNX}")
-        return {
+        about = {
             "emotions": tuple(card["emotions"]),
             "front_end": front_end,
             "temperature": _temperature_of(card),
         }
+        if (folder / WEIGHTS).is_file() and "voice" in card:
+            about["voice"] = settings_from_dict(VoiceSettings, card["voice"])
+            if len(about["voice"].expected_logits) != len(about["emotions"]):
+                raise ValueError("its voice settings are not for its emotions")
+        return about
     except _WRONG_CARD as reason:
         raise ModelRefused(
             f"{folder.name}: its card does not make a model ({_short(reason)}). Fetch it again, or correct {CARD}."

@@ -1,6 +1,7 @@
 """A trained network as the rest of the project knows it: numpy in, numpy out."""
 
 import copy
+import hashlib
 import os
 from typing import Protocol
 
@@ -9,16 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ser_core.analysis import VoiceShare
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.networks.folding import folded
 from ser_core.segments import SHORTEST_WHOLE_FRAMES
-from ser_core.settings import FrontEnd
+from ser_core.settings import FrontEnd, VoiceSettings
+from ser_core.voice import VoiceNormal, trust, voice_share, voice_shift
 
 #: oneDNN keeps the code of so many operations, 1024 if nothing is said, and asks once, at its first one. The last batch
 #: of nearly every recording has a size of its own, and for each size an operation is another one, 30 of the fusion.
 KEPT_OPERATIONS = 128
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_OPERATIONS))
 
+#: What follows the name of a model that was adapted to a voice.
+OF_A_VOICE = ", this voice"
 BATCH = 32
 #: How long the segments of a batch may be all together, where each is a whole recording: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
@@ -33,6 +38,11 @@ class Classifier(Protocol):
         Where Grad-CAM can look, the default first; empty where it cannot.
     temperature : float
         Logits are divided by it before the softmax; fitted on validation recordings.
+    voice : VoiceSettings or None
+        How a voice's own normal is used; None where the model judges every voice alike. A model that has them also has
+        `with_voice`, as `NetworkClassifier`.
+    voice_share : VoiceShare or None
+        Of a model that was adapted to a voice.
     """
 
     emotions: tuple[str, ...]
@@ -41,6 +51,8 @@ class Classifier(Protocol):
     front_end: FrontEnd
     temperature: float
     layers: tuple[str, ...]
+    voice: VoiceSettings | None
+    voice_share: VoiceShare | None
 
     def score(self, segments: np.ndarray) -> np.ndarray:
         """Return float32 logits (n, classes) of segments (n, frames, bands)."""
@@ -77,10 +89,13 @@ class NetworkClassifier:
         front_end: FrontEnd,
         temperature: float = 1.0,
         precision: torch.dtype = torch.float32,
+        voice: VoiceSettings | None = None,
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
         self.front_end, self.temperature = front_end, temperature
         self.network = folded(network).to(memory_format=torch.channels_last)
+        self.voice, self.voice_share = voice, None
+        self.shift = np.zeros(len(emotions), np.float32)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
         frames = front_end.segments.segment_frames or SHORTEST_WHOLE_FRAMES
@@ -103,12 +118,34 @@ class NetworkClassifier:
         """
         with torch.inference_mode():
             logits = [self._logits(batch) for batch in _batches(segments)]
-        return torch.cat(logits).numpy() if logits else np.empty((0, len(self.emotions)), np.float32)
+        return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
 
     def _logits(self, batch: Tensor) -> Tensor:
         # The last layers stay in float32: their results are near 1, where bfloat16 counts in steps of 0.008.
         maps = self._scoring.maps(batch.to(self._precision))
         return self.network.classify({name: map_.float() for name, map_ in maps.items()})
+
+    def with_voice(self, normal: VoiceNormal) -> "NetworkClassifier":
+        """Return this classifier as it judges a voice by that voice's own normal; itself where nothing is known of it.
+
+        Only its logits are shifted: the network, its speed and Grad-CAM's maps stay what they are.
+
+        Raises
+        ------
+        SettingsRefused
+            If the model has no settings for voices, or was adapted to one already.
+        """
+        if self.voice is None:
+            raise SettingsRefused(f"{self.name} cannot judge a voice by its own normal. Choose a model that can.")
+        if normal.recordings == 0:
+            return self
+        adapted = copy.copy(self)
+        adapted.name = f"{self.name}{OF_A_VOICE}"
+        adapted.sha256 = hashlib.sha256(f"{self.sha256} {normal.sha256}".encode()).hexdigest()
+        adapted.shift = voice_shift(normal, self.voice).astype(np.float32)
+        share = VoiceShare(normal.recordings, voice_share(normal, self.voice), trust(normal, self.voice))
+        adapted.voice, adapted.voice_share = None, share
+        return adapted
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
         """Return Grad-CAM's maps, signed.

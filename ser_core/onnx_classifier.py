@@ -31,6 +31,8 @@ class OnnxClassifier:
 
     #: Grad-CAM needs gradients, which an ONNX file does not give.
     layers: tuple[str, ...] = ()
+    #: What to expect of its logits is not known, so that it judges every voice alike.
+    voice = voice_share = None
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 The app, the command line and the reports only show what comes out here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from ser_core.selection import select_segments
 from ser_core.settings import AnalysisSettings, FrontEnd
 from ser_core.spectrogram import spectrogram_of
 from ser_core.verdict import verdict_of
+from ser_core.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.voice_activity import speech_seconds
 
 SEGMENTS_AT_ONCE = 128
@@ -89,7 +90,37 @@ def listen(
         speech_s=speech_s,
         stretch=_stretch(recording, segments, scores, emotions.index(explained), spectrogram, settings),
         warnings=(*recording.warnings, *_warnings(spectrogram, segments)),
+        voice=classifier.voice_share,
     )
+
+
+def know_recording(
+    recording: Recording, classifier: Classifier, cancelled: Callable[[], bool] = lambda: False
+) -> np.ndarray:
+    """Return what a recording tells a model of the voice in it: logits (pieces, classes), float64."""
+    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
+    values, logits = segments.values[segments.kept], []
+    for start in range(0, len(values), SEGMENTS_AT_ONCE):
+        if cancelled():
+            raise Cancelled("Stopped.")
+        logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
+    return logits_of_pieces(np.concatenate(logits))
+
+
+def know_voice(
+    recordings: Sequence[Recording],
+    classifier: Classifier,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    *,
+    mixed: bool = False,
+) -> VoiceNormal:
+    """Return the normal of one person's voice; `mixed` says that the recordings show different emotions."""
+    known = []
+    for done, recording in enumerate(recordings):
+        progress(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
+        known.append(know_recording(recording, classifier, cancelled))
+    return voice_normal(known, classifier.temperature, mixed=mixed)
 
 
 def asked_of(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:

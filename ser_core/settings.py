@@ -1,7 +1,7 @@
 """Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from ser_core.errors import SettingsRefused
@@ -153,6 +153,40 @@ class FrontEnd:
 
 
 @dataclass(frozen=True)
+class VoiceSettings:
+    """How far a voice is judged by its own normal; stored in the card of a model that can do so.
+
+    Attributes
+    ----------
+    expected_logits : tuple of tuple of float
+        Mean logits (emotions, classes) of the training's recordings of each emotion.
+    shrinkage_recordings : float
+        Of n known recordings the normal counts n / (n + shrinkage_recordings).
+    one_emotion_spread, mixed_spread : float
+        It counts less, the lower the spread of the emotions that the model finds in them (their entropy, as a part of
+        the highest possible) lies below the second, and nothing below the first.
+    """
+
+    expected_logits: tuple[tuple[float, ...], ...]
+    shrinkage_recordings: float = 3.0
+    one_emotion_spread: float = 0.85
+    mixed_spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        rows = self.expected_logits
+        square = bool(rows) and all(len(row) == len(rows) and all(-inf < logit < inf for logit in row) for row in rows)
+        if not (square and 0 <= self.shrinkage_recordings < inf):
+            raise SettingsRefused(
+                "A voice's normal needs a logit of each class for each emotion, and no less than 0 recordings."
+            )
+        if not self.one_emotion_spread < self.mixed_spread <= 1:
+            raise SettingsRefused(
+                f"Emotions spread by {self.one_emotion_spread:g} to {self.mixed_spread:g} give no range; "
+                "choose two numbers up to 1, the lower one first."
+            )
+
+
+@dataclass(frozen=True)
 class GradCamSettings:
     """`layer` None: the model's own default."""
 
@@ -287,4 +321,4 @@ def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_tupled(one) for one in value) if isinstance(value, list) else value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.analysis import frame_edge_s
+from ser_core.analysis import VoiceShare, frame_edge_s
 from ser_core.audio import resample_blocks
 from ser_core.classifier import Classifier
 from ser_core.decoding import LONG, gathered
@@ -19,6 +19,7 @@ from ser_core.scores import softmax
 from ser_core.segments import split_blocks_into_segments
 from ser_core.settings import AudioLimits, FrontEnd, SpectrogramSettings
 from ser_core.spectrogram import frame_count, in_whole_frames, log_mel
+from ser_core.voice import logits_of_pieces, voice_normal
 
 Progress = Callable[[float, str], None]
 
@@ -44,6 +45,8 @@ class Timeline:
     probabilities : ndarray of shape (n, classes), float32
     level_dbfs : ndarray of shape (n,), float32
         Root mean square of each segment; of digital silence -120.
+    voice : VoiceShare or None
+        None where the model judged by its training's normal alone.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Timeline:
     probabilities: np.ndarray
     level_dbfs: np.ndarray
     warnings: tuple[str, ...] = ()
+    voice: VoiceShare | None = None
 
     @property
     def starts_s(self) -> np.ndarray:
@@ -85,6 +89,7 @@ def emotion_timeline(
     name: str = "",
     limits: AudioLimits = LONG,
     block_s: float = BLOCK_S,
+    own_voice: bool = False,
 ) -> Timeline:
     """Return what a model hears in every segment of a recording, holding no more than a block of it.
 
@@ -101,18 +106,23 @@ def emotion_timeline(
         Asked between blocks; True stops the work with `Cancelled`.
     name : str
         What to call it; a path's own name where empty.
+    own_voice : bool
+        One person speaks, who is judged by the normal of this very recording.
 
     Raises
     ------
     AudioRefused
         As in `read_recording`, and if it is shorter than a segment.
     SettingsRefused
-        If the classifier hears a recording only as a whole.
+        If the classifier hears a recording only as a whole, or cannot judge a voice by its own normal.
     Cancelled
     """
     front_end = classifier.front_end
     if front_end.segments.segment_frames is None:
         raise SettingsRefused(f"{classifier.name} hears a recording as a whole, not over time. Choose another model.")
+
+    if own_voice and classifier.voice is None:
+        raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
 
     def checking(fraction: float) -> None:
         progress(CHECKING * fraction, "Checking the recording")
@@ -124,7 +134,10 @@ def emotion_timeline(
     with long_recording(source, name or own_name(source), limits, checking, cancelled) as recording:
         all_frames, powers = _frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
-        start_frames, probabilities = _scored(log_mels, classifier, listening, cancelled)
+        start_frames, logits = _scored(log_mels, classifier, listening, cancelled)
+    if own_voice:
+        adapted = classifier.with_voice(voice_normal([logits_of_pieces(logits)], classifier.temperature))
+        logits, classifier = logits - adapted.shift, adapted
     return Timeline(
         name=recording.name,
         sha256=recording.sha256,
@@ -136,9 +149,10 @@ def emotion_timeline(
         emotions=tuple(classifier.emotions),
         front_end=front_end,
         start_frames=start_frames,
-        probabilities=probabilities,
+        probabilities=softmax(logits, classifier.temperature).astype(np.float32),
         level_dbfs=_levels_dbfs(np.concatenate(powers), start_frames, front_end.segments.segment_frames),
         warnings=recording.warnings,
+        voice=classifier.voice_share,
     )
 
 
@@ -217,14 +231,14 @@ def _scored(
     listening: Callable[[int], None],
     cancelled: Callable[[], bool],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first frame of every segment, and its probabilities."""
-    start_frames, probabilities = [], []
+    """Return the first frame of every segment, and its logits."""
+    start_frames, logits = [], []
     for values, starts in split_blocks_into_segments(log_mels, classifier.front_end.segments):
         stop_if(cancelled)
-        probabilities.append(softmax(classifier.score(values), classifier.temperature).astype(np.float32))
+        logits.append(classifier.score(values))
         start_frames.append(starts)
         listening(int(starts[-1]) + values.shape[1])
-    return np.concatenate(start_frames), np.concatenate(probabilities)
+    return np.concatenate(start_frames), np.concatenate(logits)
 
 
 def _levels_dbfs(powers: np.ndarray, start_frames: np.ndarray, segment_frames: int) -> np.ndarray:

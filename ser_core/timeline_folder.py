@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ser_core.analysis_folder import voice_dict
 from ser_core.timeline import Timeline
 from ser_core.whole_folder import written_whole
 
@@ -55,4 +56,5 @@ def timeline_dict(timeline: Timeline) -> dict[str, Any]:
         },
         "segments": len(timeline.start_frames),
         "warnings": list(timeline.warnings),
+        **voice_dict(timeline.voice),
     }

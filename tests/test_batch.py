@@ -33,11 +33,13 @@ from ser_core.batch.run import run_batch
 from ser_core.checkpoint import load_model, save_model
 from ser_core.command_line import main
 from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefused
+from ser_core.networks.whisper import Whisper
 from ser_core.networks.yamnet import YAMNet
-from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.pipeline import analyse_recording, know_voice, with_focus
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
 from tests.conftest import voice_like
 from tests.running_app import ROOT
+from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, fresh
 
 SETTINGS = AnalysisSettings(explain=("grad_cam",))
@@ -632,3 +634,76 @@ def test_a_link_in_a_folder_is_not_followed_and_a_pipe_not_waited_for(tmp_path):
     found = find_recordings(folder, lambda fraction, text: None)
     assert [path.name for paths in found.files.values() for path in paths] == ["own.wav"]
     assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]
+
+
+# --- voices judged by their own normal ---
+
+
+@pytest.fixture(scope="module")
+def voiced(tmp_path_factory):
+    """A model that can judge a voice by its own normal, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "voiced"
+    card = {"architecture": "whisper", "emotions": list(EMOTIONS), "temperature": 1.0}
+    card |= {
+        "front_end": asdict(Whisper.front_end),
+        "voice": {"expected_logits": EXPECTED, "one_emotion_spread": -2.0, "mixed_spread": -1.0},
+    }
+    save_model(folder, fresh(Whisper), card, [("0" * 64, "corpus:1")], "# voiced\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Two people, three recordings and two of each; one more of Ann's that is no sound."""
+    folder = tmp_path_factory.mktemp("people")
+    rows = ["path,emotion,speaker"]
+    for number, speaker in enumerate(("ann", "bea", "ann", "bea", "ann")):
+        soundfile.write(folder / f"{number}.wav", voice_like(1.0 + 0.2 * number, 16_000, seed=number), 16_000)
+        rows.append(f"{number}.wav,sad,{speaker}")
+    (folder / "text.wav").write_text("this is no sound")
+    (folder / "list.csv").write_text("\n".join([*rows, "text.wav,sad,ann"]))
+    return folder / "list.csv"
+
+
+def by_speaker(manifest, model, out, **more):
+    return run_batch(manifest, str(model), AnalysisSettings(explain=()), out, by_speaker=True, workers=2, **more)
+
+
+def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(manifest, voiced, tmp_path):
+    counts = by_speaker(manifest, voiced, tmp_path / "out")
+    assert (counts.done, counts.failed) == (5, 1)
+    rows = {row["path"]: row for row in table(tmp_path / "out").to_dict("records")}
+    classifier = load_model(voiced)
+    for paths in (("0.wav", "2.wav", "4.wav"), ("1.wav", "3.wav")):
+        recordings = [read_recording(manifest.parent / path) for path in paths]
+        adapted = classifier.with_voice(know_voice(recordings, classifier))
+        for path, recording in zip(paths, recordings, strict=True):
+            analysis = analyse_recording(recording, adapted, AnalysisSettings(explain=()))
+            assert [rows[path][f"p_{one}"] for one in EMOTIONS] == pytest.approx(analysis.scores.recording, abs=0.02)
+            assert rows[path]["voice_recordings"] == len(paths)
+            assert rows[path]["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
+
+
+def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path):
+    by_speaker(manifest, voiced, tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        by_speaker(manifest, voiced, tmp_path / "out", cancelled=lambda: True)
+    assert 0 < len(table(tmp_path / "out")) < 5
+    assert by_speaker(manifest, voiced, tmp_path / "out").done == 5
+    pd.testing.assert_frame_equal(table(tmp_path / "out"), table(tmp_path / "whole"), check_exact=True)
+
+
+def test_batch_by_speaker_is_another_one_than_that_of_any_voice(manifest, voiced, tmp_path):
+    by_speaker(manifest, voiced, tmp_path / "out")
+    with pytest.raises(BatchRefused, match="voices are judged otherwise"):
+        run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
+
+
+def test_folder_does_not_say_who_speaks_and_other_models_judge_all_voices_alike(
+    place, manifest, model, voiced, tmp_path
+):
+    with pytest.raises(SettingsRefused, match="column speaker"):
+        by_speaker(place, voiced, tmp_path / "out")
+    with pytest.raises(SettingsRefused, match="cannot judge a voice"):
+        by_speaker(manifest, model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

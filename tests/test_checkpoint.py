@@ -32,8 +32,9 @@ from ser_core.errors import ModelRefused
 from ser_core.learning.predictions import all_figures, read_predictions
 from ser_core.learning.training_plan import own_front_end
 from ser_core.networks import NETWORKS
+from ser_core.networks.whisper import Whisper
 from ser_core.networks.yamnet import YAMNet
-from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings
+from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings, VoiceSettings
 from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
 
 FRONT_END = FrontEnd(SpectrogramSettings(high_hz=7_000.0), selection=SelectionSettings("minmax", 0.25))
@@ -42,10 +43,11 @@ SHIPPED = model_names()
 
 
 def card_of(architecture="yamnet", **changes):
+    segments = Whisper.front_end.segments if architecture == "whisper" else FRONT_END.segments
     card = {
         "architecture": architecture,
         "emotions": list(EMOTIONS),
-        "front_end": asdict(FRONT_END),
+        "front_end": asdict(replace(FRONT_END, segments=segments)),
         "temperature": 1.25,
         "split": "speaker-disjoint",
     }
@@ -102,6 +104,32 @@ def test_a_loaded_model_answers_as_the_network_that_was_saved(tmp_path, architec
     # after each of up to 27 layers. A wrong layer would change everything.
     assert np.ptp(original, axis=0).max() > 0.1
     np.testing.assert_allclose(loaded.score(segments), original, atol=0.05 * np.abs(original).max())
+
+
+EXPECTED_LOGITS = [[1.0 if one == other else 0.0 for one in range(4)] for other in range(4)]
+
+
+def test_a_model_whose_card_says_how_judges_a_voice_by_its_own_normal(models):
+    loaded = load_model("small", changed_card(models, voice={"expected_logits": EXPECTED_LOGITS}))
+    assert loaded.voice == VoiceSettings(tuple(map(tuple, EXPECTED_LOGITS)))
+    assert loaded.voice.shrinkage_recordings == 3.0
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        {},
+        {"expected_logits": EXPECTED_LOGITS, "shrinkage": 3.0},
+        {"expected_logits": EXPECTED_LOGITS, "shrinkage_recordings": -1.0},
+        {"expected_logits": [[0.0, 1.0], [1.0, 0.0]]},
+        {"expected_logits": "none"},
+        5,
+        None,
+    ],
+)
+def test_a_card_whose_settings_for_voices_are_none_is_refused(models, voice):
+    with pytest.raises(ModelRefused, match="small"):
+        load_model("small", changed_card(models, voice=voice))
 
 
 def test_a_loaded_model_has_what_its_card_says(saved):

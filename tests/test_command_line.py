@@ -13,6 +13,7 @@ from ser_core.checkpoint import model_names, save_model
 from ser_core.command_line import main
 from ser_core.commands.arguments import write_json
 from ser_core.errors import SettingsRefused
+from ser_core.networks.whisper import Whisper
 from ser_core.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
@@ -87,6 +88,49 @@ def test_a_file_whose_name_is_no_text_is_analysed_all_the_same(model, tmp_path, 
     assert capsys.readouterr().out.startswith("take\ufffd.wav: ")
     found = json.loads((tmp_path / "out" / "take_" / "analysis.json").read_text(encoding="utf-8"))
     assert found["recording"]["name"] == "take\ufffd.wav"
+
+
+@pytest.fixture(scope="module")
+def voiced(tmp_path_factory):
+    """A small model that can judge a voice by its own normal, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "voiced"
+    card = {"architecture": "whisper", "emotions": list(EMOTIONS), "temperature": 1.0}
+    expected = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    voice = {"expected_logits": expected, "one_emotion_spread": -1.0, "mixed_spread": -0.5}
+    card |= {"front_end": asdict(Whisper.front_end), "voice": voice}
+    save_model(folder, fresh(Whisper), card, [("0" * 64, "corpus:1")], "# voiced\n")
+    return folder
+
+
+def test_voice_is_judged_by_the_normal_of_its_folder_and_what_is_refused_there_is_counted(voiced, tmp_path, capsys):
+    file = write(tmp_path / "a.wav", seconds=2.5)
+    for seed in range(3):
+        write(tmp_path / "voice" / f"{seed}.wav", seed=seed)
+    (tmp_path / "voice" / "text.wav").write_text("this is not sound")
+    assert analyse(voiced, tmp_path / "any", file) == 0
+    assert analyse(voiced, tmp_path / "own", file, "--voice", tmp_path / "voice") == 2
+    said = capsys.readouterr()
+    assert "3 of 4 files" in said.out
+    assert [line.split(":")[1] for line in said.err.splitlines()] == [" text.wav"]
+    anyones, own = (json.loads((tmp_path / name / "a" / "analysis.json").read_text()) for name in ("any", "own"))
+    assert own["voice"]["recordings"] == 3
+    assert 0 < own["voice"]["share"] <= 3 / 4
+    assert own["scores"] != anyones["scores"]
+    assert own["model"]["sha256"] != anyones["model"]["sha256"]
+    assert set(own) - set(anyones) == {"voice"}
+
+
+def test_folder_without_a_recording_that_can_be_read_is_no_voice(voiced, tmp_path, capsys):
+    file = write(tmp_path / "a.wav")
+    (tmp_path / "voice").mkdir()
+    assert analyse(voiced, tmp_path / "out", file, "--voice", tmp_path / "voice") == 2
+    assert "holds no recording that can be read" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_that_judges_every_voice_alike_refuses_a_folder_of_one(model, tmp_path, capsys):
+    assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), "--voice", tmp_path) == 2
+    assert "small cannot judge a voice by its own normal" in capsys.readouterr().err
 
 
 def test_what_is_asked_for_is_what_is_explained(model, tmp_path):

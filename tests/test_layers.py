@@ -17,7 +17,7 @@ STAGES = {
         ("voice_activity", "prosody", "samples", "decoding", "decoding_process", "long_recording", "sandbox"), "1"
     ),
     **dict.fromkeys(("corpora", "splits"), "2"),
-    **dict.fromkeys(("networks", "baselines", "scores", "classifier", "checkpoint"), "3"),
+    **dict.fromkeys(("networks", "baselines", "scores", "classifier", "voice", "checkpoint"), "3"),
     **dict.fromkeys(("onnx_process", "onnx_graph", "onnx_classifier"), "3"),
     "learning": "4a",
     "explanation": "4b",

@@ -17,18 +17,29 @@ from hypothesis import strategies as st
 
 from ser_core.audio import read_recording, resample, resample_blocks
 from ser_core.checkpoint import save_model
+from ser_core.classifier import NetworkClassifier
 from ser_core.command_line import main
 from ser_core.errors import AudioRefused, Cancelled, RecordingTooLong, SettingsRefused
 from ser_core.networks.yamnet import YAMNet
-from ser_core.pipeline import listen
+from ser_core.pipeline import know_recording, listen
 from ser_core.regions import clock
 from ser_core.segments import split_blocks_into_segments, split_into_segments
-from ser_core.settings import AnalysisSettings, AudioLimits, FrontEnd, SegmentSettings, SpectrogramSettings
+from ser_core.settings import (
+    AnalysisSettings,
+    AudioLimits,
+    FrontEnd,
+    SegmentSettings,
+    SelectionSettings,
+    SpectrogramSettings,
+    VoiceSettings,
+)
 from ser_core.spectrogram import in_whole_frames, log_mel
 from ser_core.timeline import LONGEST_STRETCH_S, Timeline, emotion_timeline, stretch_of
 from ser_core.timeline_curves import smoothed, strongest_stretches
-from ser_core.timeline_folder import timeline_csv
+from ser_core.timeline_folder import timeline_csv, timeline_dict
+from ser_core.voice import voice_normal
 from tests.test_audio import encoded, encoded_with_av
+from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, classifier_of, fresh, noise_recording
 
 RATE = 16_000
@@ -626,3 +637,35 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
     assert command(tmp_path / "no_model", tmp_path / "out", write(tmp_path / "a.wav")) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+# --- one person speaks: judged by the recording's own normal ---
+
+
+def voiced():
+    settings = VoiceSettings(EXPECTED, shrinkage_recordings=1.0, one_emotion_spread=-2.0, mixed_spread=-1.0)
+    front_end = FrontEnd(selection=SelectionSettings("none"))
+    about = {"name": "voiced", "sha256": "2" * 64, "emotions": EMOTIONS, "front_end": front_end}
+    return NetworkClassifier(fresh(TinyNetwork), voice=settings, **about)
+
+
+@pytest.mark.parametrize("block_s", [2.0, 61.44])
+def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recording(tmp_path, block_s):
+    file, classifier = tmp_path / "a.wav", voiced()
+    soundfile.write(file, noise_recording(9.0).samples, RATE)
+    recording = read_recording(file)
+    adapted = classifier.with_voice(voice_normal([know_recording(recording, classifier)], 1.0))
+    timeline = emotion_timeline(file, classifier, block_s=block_s, own_voice=True)
+    expected = listen(recording, adapted, AnalysisSettings()).scores.segments
+    np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-4)
+    assert timeline.voice.recordings == 1
+    assert timeline.voice.share == pytest.approx(adapted.voice_share.share, abs=1e-4)
+    assert timeline.voice.share > 0.4  # nine seconds are several recordings' worth
+    assert timeline_dict(timeline)["voice"]["recordings"] == 1
+    assert "voice" not in timeline_dict(emotion_timeline(file, classifier))
+
+
+def test_own_voice_needs_a_model_that_can_judge_by_it(classifier, tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise_recording().samples, RATE)
+    with pytest.raises(SettingsRefused, match="cannot judge a voice by its own normal"):
+        emotion_timeline(tmp_path / "a.wav", classifier, own_voice=True)

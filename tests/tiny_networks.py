@@ -48,6 +48,7 @@ class LinearClassifier:
     """
 
     layers = ()
+    voice = voice_share = None
     name, sha256, temperature = "linear", "0" * 64, 1.0
 
     def __init__(self, weights, emotions=EMOTIONS, front_end=None) -> None:

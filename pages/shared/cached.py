@@ -7,7 +7,7 @@ import atexit
 import hashlib
 import logging
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,19 +29,21 @@ from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import Hearing
 from ser_core.jobs import Job, Jobs
-from ser_core.pipeline import hear_with, judge_maps, listen, listen_to_focus, question_of
+from ser_core.pipeline import hear_with, judge_maps, know_voice, listen, listen_to_focus, question_of
 from ser_core.prosody import Prosody, prosody_of
 from ser_core.recording import Recording
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.regions import Region
 from ser_core.saved_analyses import clear_broken_off, data_folder
 from ser_core.settings import AnalysisSettings, FocusSettings
-from ser_core.timeline import emotion_timeline
+from ser_core.timeline import Progress, emotion_timeline
+from ser_core.voice import VoiceNormal
+from ser_core.voice_activity import speech_seconds
 
 log = logging.getLogger(__name__)
 
 #: Work that answers what is asked about a recording.
-ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus")
+ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus", "voice")
 
 
 def model(name: str) -> Classifier:
@@ -120,6 +122,24 @@ def _listening(recording: Recording, classifier: Classifier, asked: AnalysisSett
         lambda progress, cancelled: listen(recording, classifier, asked, progress, cancelled),
         quick=True,
     )
+
+
+def listening_beside(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job in which another model hears what is shown, beside the one that it is shown of."""
+    return _listening(recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s))
+
+
+def knowing_voice(recordings: list[Recording], classifier: Classifier, *, mixed: bool) -> Job:
+    """Return the job that gets to know the voice of recordings: its normal, and how many seconds of speech they are."""
+
+    def know(progress: Progress, cancelled: Callable[[], bool]) -> tuple[VoiceNormal, float]:
+        normal = know_voice(recordings, classifier, progress, cancelled, mixed=mixed)
+        return normal, sum(map(speech_seconds, recordings))
+
+    key = ("voice", classifier.sha256, mixed, *sorted(recording.sha256 for recording in recordings))
+    if jobs().find(session.owner(), key) is None:
+        jobs().withdraw(session.owner(), ("voice",))
+    return jobs().submit(session.owner(), key, "Getting to know a voice", know, quick=True)
 
 
 def timeline(long: session.HeldLong, classifier: Classifier) -> Job:

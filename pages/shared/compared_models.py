@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.comparison_section import emotions_of
+from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.checkpoint import model_names
@@ -22,14 +23,15 @@ MOST, BESIDE = 6, 2
 PENDING = "Not ready yet."
 
 
-def choose(classifier: Classifier) -> list[str]:
+def choose(chosen: Chosen) -> list[str]:
     """Ask for the models; as long as nobody has chosen, the sidebar's and two that tell the same emotions apart."""
     names = model_names()
     kept = session.choice("compared")
     if kept is None or not set(kept) <= set(names):
         session.choose("compared", None)
-        alike = [name for name in names if name != classifier.name and emotions_of(name) == classifier.emotions]
-        kept = [classifier.name, *alike[:BESIDE]]
+        own, emotions = chosen.model_name, chosen.classifier.emotions
+        alike = [name for name in names if name != own and emotions_of(name) == emotions]
+        kept = [own, *alike[:BESIDE]]
     return st.multiselect(
         "Models",
         names,
@@ -53,12 +55,12 @@ def choose_method() -> str:
     )
 
 
-def load(names: list[str]) -> tuple[dict[str, Classifier], dict[str, str]]:
-    """Return the classifiers by name, and why there is none of the others."""
+def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[str, str]]:
+    """Return the classifiers by name, the sidebar's as it is chosen there, and why there is none of the others."""
     loaded, refused = {}, {}
     for name in names:
         try:
-            loaded[name] = cached.model(name)
+            loaded[name] = chosen.classifier if name == chosen.model_name else cached.model(name)
         except SerError as refusal:
             refused[name] = str(refusal)
     return loaded, refused

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import cached, deletion, session
+from pages.shared import cached, deletion, session, voice_section
 from pages.shared.names import in_markdown
 from ser_core.checkpoint import PEERS, model_names, models_left_out
-from ser_core.classifier import Classifier
+from ser_core.classifier import OF_A_VOICE, Classifier
 from ser_core.errors import SerError
 from ser_core.explanation.relevance import FILLS
 from ser_core.recording import Recording
@@ -37,6 +37,13 @@ class Chosen:
     recording: Recording
     classifier: Classifier
     settings: AnalysisSettings
+    #: The same model as it judges any voice, where the classifier above was adapted to one.
+    any_voice: Classifier | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, whatever voice it was adapted to."""
+        return (self.any_voice or self.classifier).name
 
 
 def sidebar() -> Chosen | None:
@@ -49,12 +56,19 @@ def sidebar() -> Chosen | None:
         recording = session.current()
         if recording is None or classifier is None:
             return None
+        voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
         _question(recording, classifier)
         _settings(classifier)
         settings = session.settings()
-        _command_line(recording, settings)
+        _command_line(recording, settings, voice is not None)
         deletion.button(recording)
-        return Chosen(recording, classifier, settings)
+    adapted = voice_section.adapted(classifier, voice)
+    return Chosen(recording, adapted, settings, None if adapted is classifier else classifier)
+
+
+def _offers_voices(classifier: Classifier) -> bool:
+    """Whether there is something to say of voices: also to who chose one, and then a model that has none."""
+    return classifier.voice is not None or session.choice("voice_on")
 
 
 def _recordings() -> None:
@@ -69,19 +83,26 @@ def _recordings() -> None:
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
     current = session.current()
-    labels = {sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in held.items()}
-    # Streamlit finds an option by its text.
-    alike = {label for label, count in Counter(labels.values()).items() if count > 1}
+    labels = _labels()
     chosen = st.selectbox(
         "Recording",
         list(labels),
         index=list(labels).index(current.sha256),
-        format_func=lambda sha256: labels[sha256] + (f" · {sha256[:6]}" if labels[sha256] in alike else ""),
+        format_func=labels.get,
         help="The recordings of this visit. They are gone when you close the page, unless you save an analysis.",
     )
     if chosen != current.sha256:
         session.make_current(chosen)
         st.rerun()
+
+
+def _labels() -> dict[str, str]:
+    """Return what to call the recordings of this visit, by SHA-256; Streamlit finds an option by its text."""
+    labels = {
+        sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in session.held().items()
+    }
+    alike = {label for label, count in Counter(labels.values()).items() if count > 1}
+    return {sha256: f"{label} · {sha256[:6]}" if label in alike else label for sha256, label in labels.items()}
 
 
 def _saved() -> None:
@@ -153,7 +174,7 @@ def _reopen(saved: SavedAnalysis) -> None:
     except SerError as refusal:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
-    session.take_over(saved.settings, saved.model_name)
+    session.take_over(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
     st.rerun()
 
 
@@ -260,20 +281,23 @@ def _settings(classifier: Classifier) -> None:
         )
 
 
-def _command_line(recording: Recording, settings: AnalysisSettings) -> None:
+def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(
-            command_line(recording.name, session.choice("model") or model_names()[0], settings),
+            command_line(recording.name, session.choice("model") or model_names()[0], settings, voice),
             language="bash",
             wrap_lines=True,
         )
+        if voice:
+            st.caption("DIR: a folder with the recordings of this person.")
 
 
-def command_line(name: str, model: str, settings: AnalysisSettings) -> str:
+def command_line(name: str, model: str, settings: AnalysisSettings, voice: bool = False) -> str:
     """Return the command that gives the same analysis."""
     default = AnalysisSettings()
     words = ["python", "-m", "ser_core", "analyse", name if not name.startswith("-") else f"./{name}", "--model", model]
     options = {
+        "--voice": "DIR" if voice else None,
         "--emotion": settings.emotion,
         "--against": settings.against,
         "--stretch": settings.stretch_s and "{:.2f}:{:.2f}".format(*settings.stretch_s),

@@ -38,6 +38,9 @@ STYLE = """
   .st-key-widget_timeline_stretch :has(> [data-testid=stSliderThumbValue]) ~ * [data-testid=stSliderThumbValue] p
     { position: relative; top: 2.4rem; }
   .scores .value { font-variant-numeric: tabular-nums; }
+  .scores .track.beside { height: 0.4rem; margin-top: -0.35rem; align-self: start; }
+  .scores .track.beside .bar { opacity: 0.6; }
+  .scores .value.beside { font-size: 0.75rem; opacity: 0.8; line-height: 1; margin-top: -0.35rem; }
   .compared { overflow-x: auto; }
   .compared table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
   .compared th, .compared td { text-align: left; padding: 0.4rem 1.2rem 0.4rem 0; vertical-align: baseline; }

@@ -100,15 +100,24 @@ def save(chosen: controls.Chosen, analysis: Analysis) -> None:
     st.rerun()
 
 
-def show_result(chosen: controls.Chosen, analysis: Analysis) -> None:
-    """Show verdict, scores and all of it over time, with the way to the evidence."""
+def show_result(chosen: controls.Chosen, analysis: Analysis, any_voice: Analysis | None) -> None:
+    """Show verdict, scores and all of it over time, with the way to the evidence.
+
+    `any_voice` is what the model says without the voice's own normal, where it was adapted to one.
+    """
     words, actions = st.columns([4, 1], vertical_alignment="bottom")
     words.html(verdict_html(analysis))
     if actions.button(
         "Save", icon=":material/save:", width="stretch", help="Keep recording and analysis on this machine."
     ):
         save(chosen, analysis)
-    st.html(scores_html(analysis.emotions, analysis.scores.recording))
+    st.html(scores_html(analysis.emotions, analysis.scores.recording, any_voice and any_voice.scores.recording))
+    if any_voice is not None:
+        best = float(any_voice.scores.recording.max())
+        st.caption(
+            f"Thick bars: judged by this voice's own normal ({100 * analysis.voice.share:.0f} %). "
+            f"Thin bars: as any voice, **{any_voice.verdict}** (best score {best:.2f})."
+        )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
     st.plotly_chart(recording_chart(analysis), width="stretch", config={"displaylogo": False})
@@ -131,6 +140,9 @@ def show() -> None:
     if chosen is not None:
         st.subheader(in_markdown(chosen.recording.name), divider="gray")
         show_sound(chosen.recording)
-        heard = waiting.results({"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)})
+        listening = {"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)}
+        if chosen.any_voice is not None:
+            listening["without voice"] = cached.listening_beside(chosen.recording, chosen.any_voice, chosen.settings)
+        heard = waiting.results(listening)
         if "listen" in heard:
-            show_result(chosen, heard["listen"])
+            show_result(chosen, heard["listen"], heard.get("without voice"))

@@ -20,6 +20,9 @@ BEST, ALL_OTHERS = "the best score", "all others"
 
 CHOICES = {
     "model": None,
+    "voice_on": False,
+    "voice_mixed": False,
+    "voice": None,
     "emotion": BEST,
     "against": ALL_OTHERS,
     "stretch": None,
@@ -136,6 +139,8 @@ def let_go(sha256: str) -> None:
     """Hold a recording no more, nor any file that was given; the widgets that took them begin anew."""
     held().pop(sha256, None)
     st.session_state.get("words", {}).pop(sha256, None)
+    if choice("voice"):
+        choose("voice", [other for other in choice("voice") if other != sha256])
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
     st.session_state["given_anew"] = given_anew() + 1
     make_current(next(reversed(held()), None))

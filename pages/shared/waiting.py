@@ -16,6 +16,8 @@ from ser_core.pipeline import with_explanation, with_focus
 
 LABELS = {
     "listen": "Listening",
+    "without voice": "Without the voice's own normal",
+    "voice": "Getting to know the voice",
     "timeline": "Emotion over time",
     "train": "Training",
     "grad_cam": "Grad-CAM",

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from ser_core.analysis import Analysis
+from ser_core.analysis_folder import voice_dict
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.errors import BatchRefused, Cancelled, SerError
-from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.pipeline import analyse_recording, know_recording, with_focus
 from ser_core.recording import shown_name
 from ser_core.settings import AnalysisSettings
+from ser_core.voice import voice_normal
 
 LONGEST_REASON = 300
 
@@ -45,10 +48,14 @@ class Chunk:
     ----------
     again : bool
         Whether a worker has died of it already.
+    voice : tuple of (str, str)
+        All recordings of the person who speaks in these, whose voice is judged by its own normal; empty where every
+        voice is judged alike.
     """
 
     recordings: tuple[tuple[str, str], ...]
     again: bool = False
+    voice: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lamb
             f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
             "Copy that one there, and start the workers anew."
         )
+    classifier = _with_voice(classifier, chunk.voice, cancelled)
     rows, failures = [], {}
     for sha256, path in chunk.recordings:
         try:
@@ -85,6 +93,21 @@ def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lamb
         except Exception as error:  # whatever one of ten thousand recordings brings about, the others must not pay
             failures[sha256] = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
     return Outcome(rows, failures)
+
+
+def _with_voice(
+    classifier: Classifier, voice: tuple[tuple[str, str], ...], cancelled: Callable[[], bool]
+) -> Classifier:
+    """Return the classifier adapted to the voice in some recordings; what cannot be read fails where it is analysed."""
+    if not voice:
+        return classifier
+    known = []
+    for _, path in voice:
+        with suppress(OSError, SerError):
+            known.append(know_recording(read_recording(path, _name(path)), classifier, cancelled))
+        if cancelled():
+            raise Cancelled("Stopped.")
+    return classifier.with_voice(voice_normal(known, classifier.temperature))
 
 
 def identity_of(classifier: Classifier) -> dict[str, Any]:
@@ -127,6 +150,7 @@ def _row(
         "verdict": analysis.verdict,
         "warnings": list(analysis.warnings),
         **{f"focus_{method}": _focus(analysis, method, settings) for method in settings.explain},
+        **{f"voice_{name}": value for name, value in voice_dict(analysis.voice).get("voice", {}).items()},
     }
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from ser_core.audio import opened_file
 from ser_core.corpora import read_corpus
-from ser_core.corpora.labelled import AUDIO_SUFFIXES, audio_files
+from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import AudioRefused, BatchRefused
 from ser_core.recording import shown_name
 from ser_core.settings import AudioLimits
-
-SUFFIXES = AUDIO_SUFFIXES | {".aac", ".aif", ".aiff", ".m4a", ".oga", ".webm"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,14 @@ class Found:
         SHA-256 to the files with these bytes, in the order of their paths; the first is read.
     failures : tuple of (Path, str)
         What could not be read or was left out by the manifest, and why.
+    speakers : dict of str to str
+        SHA-256 to who speaks, as the manifest says; empty where there is none.
     """
 
     folder: Path
     files: dict[str, tuple[Path, ...]]
     failures: tuple[tuple[Path, str], ...]
+    speakers: dict[str, str]
 
     def named(self, path: Path) -> str:
         """Return a path as the results name it: relative to the folder, and text, whatever bytes it was made of."""
@@ -53,9 +54,11 @@ def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Foun
     left_out: tuple[tuple[Path, str], ...] = ()
     if place.suffix.lower() == ".csv":
         corpus = read_corpus("batch", place)
-        folder, paths, left_out = place.parent, [item.path for item in corpus.recordings], corpus.left_out
+        folder, left_out = place.parent, corpus.left_out
+        speaker_of = {item.path: item.speaker_id for item in corpus.recordings}
+        paths = list(speaker_of)
     else:
-        folder, paths = place, audio_files(place, SUFFIXES)
+        folder, speaker_of, paths = place, {}, audio_files(place, ANY_AUDIO_SUFFIXES)
     if not paths:
         raise BatchRefused(
             f"No audio was found under {place}; give a folder that holds some, or a CSV manifest of recordings."
@@ -70,7 +73,8 @@ def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Foun
             failures.append((path, str(refusal).removeprefix(f"{shown_name(path.name)}: ")))
         else:
             files[sha256] = (*files.get(sha256, ()), path)
-    return Found(folder, files, tuple(failures))
+    speakers = {sha256: speaker_of[same[0]] for sha256, same in files.items() if speaker_of}
+    return Found(folder, files, tuple(failures), speakers)
 
 
 def _sha256(path: Path) -> str:

@@ -22,12 +22,13 @@ FIXED = {
     "place": "of other recordings",
     "model": "with another model",
     "settings": "with other settings",
+    "voice": "in which voices are judged otherwise",
 }
 REGIONS = pa.list_(pa.struct([(name, pa.float64()) for name in ("start_s", "end_s", "strength", "share")]))
 
 
-def columns(emotions: tuple[str, ...], explained: tuple[str, ...]) -> pa.Schema:
-    """Return the columns of the results; a list of focus regions for each explainer."""
+def columns(emotions: tuple[str, ...], explained: tuple[str, ...], by_speaker: bool = False) -> pa.Schema:
+    """Return the columns of the results; a list of focus regions for each explainer, and how far voices are known."""
     return pa.schema(
         [
             ("sha256", pa.string()),
@@ -39,6 +40,7 @@ def columns(emotions: tuple[str, ...], explained: tuple[str, ...]) -> pa.Schema:
             ("verdict", pa.string()),
             ("warnings", pa.list_(pa.string())),
             *((f"focus_{method}", REGIONS) for method in explained),
+            *((("voice_recordings", pa.int32()), ("voice_share", pa.float64())) if by_speaker else ()),
         ]
     )
 
@@ -49,7 +51,8 @@ class ResultsFolder:
     Parameters
     ----------
     about : dict
-        What batch.json says; its `place`, `model` and `settings` must be those of an earlier run into this folder.
+        What batch.json says; its `place`, `model`, `settings` and `voice` must be those of an earlier run into
+        this folder.
 
     Attributes
     ----------
@@ -135,7 +138,7 @@ class ResultsFolder:
         now = json.loads(json.dumps(self.about))
         for key, words in FIXED.items():
             before = earlier.get(key) if isinstance(earlier, dict) else None
-            if before != now[key]:
+            if before != now.get(key):
                 raise BatchRefused(f"{self.folder} holds a batch {words}. Give another --out, or ask as before.")
 
     def _write(self, file: Path, data: bytes) -> None:

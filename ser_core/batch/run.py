@@ -69,6 +69,7 @@ def run_batch(
     scheduler: str | None = None,
     workers: int | None = None,
     at_once: int | None = None,
+    by_speaker: bool = False,
     progress: Callable[[float, str], None] = lambda fraction, text: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> BatchCounts:
@@ -86,7 +87,10 @@ def run_batch(
     workers : int, optional
         How many processes, of one thread each; as many as there are cores where not given.
     at_once : int, optional
-        Recordings in a chunk, and so in a Parquet file.
+        Recordings in a chunk, and so in a Parquet file; a speaker's, where `by_speaker`.
+    by_speaker : bool
+        Judge each speaker of a manifest by the normal of that voice. All recordings of a speaker are read twice, by one
+        worker: first to know the voice, then to be analysed.
     cancelled : callable
         Asked after every chunk.
 
@@ -103,6 +107,8 @@ def run_batch(
     classifier = load_model(model)
     if impossible := sorted(set(settings.explain) - set(explainers_of(classifier))):
         raise SettingsRefused(f"{classifier.name} cannot be explained by {impossible[0]}; leave it out.")
+    if by_speaker and classifier.voice is None:
+        raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
     if settings.emotion is not None:
         emotion_index(settings.emotion, classifier.emotions)
     work = Work(str(find_model(model).resolve()), identity_of(classifier), settings)
@@ -111,14 +117,37 @@ def run_batch(
         "model_name": classifier.name,
         "model": work.model,
         "settings": asdict(settings),
+        "voice": "speaker" if by_speaker else None,
         "engine": {"name": engine, "workers": None if scheduler else workers},
         "versions": _versions(engine),
     }
     with _engine(engine, scheduler, workers) as outcomes:
         found = find_recordings(place, progress)
-        with ResultsFolder(out, about, columns(classifier.emotions, settings.explain)) as results:
-            at_once = at_once or (EXPLAINED_AT_ONCE if settings.explain else AT_ONCE)
-            return _analyse_all(found, results, outcomes, work, at_once, began, progress, cancelled)
+        if by_speaker and not found.speakers:
+            raise SettingsRefused(
+                f"{place} does not say who speaks in which recording. Give a CSV manifest with the column speaker."
+            )
+        with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
+            todo = {sha256: str(paths[0]) for sha256, paths in found.files.items() if sha256 not in results.done}
+            if by_speaker:
+                waiting = _chunks_by_speaker(found, todo)
+            else:
+                at_once = at_once or (EXPLAINED_AT_ONCE if settings.explain else AT_ONCE)
+                each = list(todo.items())
+                waiting = deque(Chunk(tuple(each[at : at + at_once])) for at in range(0, len(each), at_once))
+            return _analyse_all(found, results, outcomes, work, waiting, began, progress, cancelled)
+
+
+def _chunks_by_speaker(found: Found, todo: dict[str, str]) -> deque[Chunk]:
+    """Return a chunk for each speaker of whom something is to be done; what is done helps to know the voice."""
+    of_speaker: dict[str, list[tuple[str, str]]] = {}
+    for sha256, speaker in found.speakers.items():
+        of_speaker.setdefault(speaker, []).append((sha256, str(found.files[sha256][0])))
+    chunks = (
+        Chunk(tuple(recording for recording in voice if recording[0] in todo), voice=tuple(voice))
+        for voice in of_speaker.values()
+    )
+    return deque(chunk for chunk in chunks if chunk.recordings)
 
 
 def _analyse_all(
@@ -126,7 +155,7 @@ def _analyse_all(
     results: ResultsFolder,
     outcomes: Outcomes,
     work: Work,
-    at_once: int,
+    waiting: deque[Chunk],
     began: float,
     progress: Callable[[float, str], None],
     cancelled: Callable[[], bool],
@@ -134,8 +163,7 @@ def _analyse_all(
     results.list_files([(found.named(path), sha256) for sha256, paths in found.files.items() for path in paths])
     failures = [(found.named(path), "", reason) for path, reason in found.failures]
     results.list_failures(failures)
-    todo = [(sha256, str(paths[0])) for sha256, paths in found.files.items() if sha256 not in results.done]
-    waiting = deque(Chunk(tuple(todo[start : start + at_once])) for start in range(0, len(todo), at_once))
+    todo = sum(len(chunk.recordings) for chunk in waiting)
     before = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
     counts = BatchCounts(
         files=sum(map(len, found.files.values())) + len(found.failures),
@@ -150,7 +178,7 @@ def _analyse_all(
     tried = 0
     for chunk, outcome in outcomes(waiting, work):
         if outcome is None and not chunk.again:  # one recording is to blame, or none: each is tried by itself
-            waiting.extend(Chunk((recording,), again=True) for recording in chunk.recordings)
+            waiting.extend(replace(chunk, recordings=(recording,), again=True) for recording in chunk.recordings)
             continue
         outcome = outcome or Outcome([], {sha256: DIED for sha256, _ in chunk.recordings})
         if outcome.rows:
@@ -168,7 +196,7 @@ def _analyse_all(
             seconds=time.monotonic() - began,
         )
         results.say(counts=asdict(counts))
-        progress(tried / len(todo), f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
+        progress(tried / todo, f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
         if cancelled():
             raise Cancelled("Stopped; what is done is kept, and the same batch goes on from there.")
     return counts

@@ -7,12 +7,24 @@ from ser_core.analysis import Analysis
 from ser_core.analysis_folder import save_analysis
 from ser_core.audio import read_recording
 from ser_core.checkpoint import load_model
-from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress, some_of, whole_number
+from ser_core.classifier import Classifier
+from ser_core.commands.arguments import (
+    Commands,
+    finish_each,
+    model_or_default,
+    printed_progress,
+    say,
+    some_of,
+    whole_number,
+)
+from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
+from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.relevance import FILLS
-from ser_core.pipeline import analyse_recording
+from ser_core.pipeline import analyse_recording, know_recording
 from ser_core.report import report_html
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
+from ser_core.voice import caution_in_words, share_in_words, voice_normal
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +34,12 @@ def add(commands: Commands) -> None:
     )
     analyse.add_argument("files", nargs="+", metavar="FILE")
     analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    analyse.add_argument(
+        "--voice", type=Path, metavar="DIR", help="judge by the voice's own normal: recordings of the same person"
+    )
+    analyse.add_argument(
+        "--mixed-voice", action="store_true", help="the recordings of --voice show different emotions: trust them fully"
+    )
     analyse.add_argument(
         "--explain", type=some_of(EXPLAINERS), metavar=",".join(EXPLAINERS), help="default: all that apply to the model"
     )
@@ -50,7 +68,9 @@ def add(commands: Commands) -> None:
 
 
 def _analyse(asked: argparse.Namespace) -> int:
-    classifier = load_model(model_or_default(asked.model))
+    classifier, refused = load_model(model_or_default(asked.model)), 0
+    if asked.voice is not None:
+        classifier, refused = _with_voice(classifier, asked.voice, asked.mixed_voice)
     settings = AnalysisSettings(
         emotion=asked.emotion,
         against=asked.against,
@@ -73,7 +93,30 @@ def _analyse(asked: argparse.Namespace) -> int:
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         return f"{analysis.verdict} (best score {best:.2f}), {focus}"
 
-    return finish_each(asked.files, asked.out, analysis_of, save)
+    return max(finish_each(asked.files, asked.out, analysis_of, save), 2 if refused else 0)
+
+
+def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Classifier, int]:
+    """Return the classifier adapted to the voice in a folder of recordings, and how many of them were refused."""
+    if classifier.voice is None:
+        raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Leave --voice out.")
+    files = audio_files(folder, ANY_AUDIO_SUFFIXES)
+    known = []
+    for file in files:
+        try:
+            known.append(know_recording(read_recording(file), classifier))
+        except SerError as refusal:
+            say(f"voice: {refusal}", to_stderr=True)
+    if not known:
+        raise SettingsRefused(
+            f"{folder} holds no recording that can be read ({len(files)} audio files were refused). Give a folder of "
+            "recordings of the same person, or leave --voice out."
+        )
+    adapted = classifier.with_voice(voice_normal(known, classifier.temperature, mixed=mixed))
+    voice, refused = adapted.voice_share, len(files) - len(known)
+    said = [f"Voice known from {voice.recordings} of {len(files)} files.", share_in_words(voice.share)]
+    say(" ".join([*said, caution_in_words(voice.trust)]).strip())
+    return adapted, refused
 
 
 def _stretch(text: str) -> tuple[float, float]:

@@ -25,6 +25,11 @@ def add(commands: Commands) -> None:
         metavar=",".join(EXPLAINERS),
         help="add focus regions; default: none",
     )
+    batch.add_argument(
+        "--voice",
+        choices=["speaker"],
+        help="judge each speaker of the manifest by that voice's own normal; every recording is read twice",
+    )
     batch.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks")
     batch.add_argument("--engine", choices=ENGINES, default="local", help="processes of this machine, or Dask's")
     batch.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; its workers see the same paths")
@@ -43,6 +48,7 @@ def _batch(asked: argparse.Namespace) -> int:
             engine=asked.engine,
             scheduler=asked.scheduler,
             workers=asked.workers,
+            by_speaker=asked.voice == "speaker",
             progress=printed_progress(),
         )
     except KeyboardInterrupt:

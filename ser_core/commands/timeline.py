@@ -18,6 +18,9 @@ def add(commands: Commands) -> None:
     )
     timeline.add_argument("files", nargs="+", metavar="FILE")
     timeline.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
+    timeline.add_argument(
+        "--voice", choices=["own"], help="one person speaks, and is judged by the normal of this very recording"
+    )
     timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
     timeline.set_defaults(run=_timeline)
 
@@ -26,7 +29,7 @@ def _timeline(asked: argparse.Namespace) -> int:
     classifier = load_model(model_or_default(asked.model))
 
     def timeline_of(file: str, name: str) -> tuple[Timeline, str]:
-        timeline = emotion_timeline(file, classifier, printed_progress(), name=name)
+        timeline = emotion_timeline(file, classifier, printed_progress(), name=name, own_voice=asked.voice == "own")
         return timeline, timeline.sha256
 
     def save(timeline: Timeline, folder: Path) -> str:

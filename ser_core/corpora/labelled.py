@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".opus", ".ogg", ".mp3"})
+#: What people give, as phones record it.
+ANY_AUDIO_SUFFIXES = AUDIO_SUFFIXES | {".aac", ".aif", ".aiff", ".m4a", ".oga", ".webm"}
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,19 @@ def verdict_html(analysis: Analysis) -> str:
     )
 
 
-def scores_html(emotions: tuple[str, ...], scores: np.ndarray) -> str:
-    """Return a bar for each emotion, in the model's order."""
+def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarray | None = None) -> str:
+    """Return a bar for each emotion, in the model's order; the scores `beside` get a thinner bar below each."""
     rows = []
-    for emotion, score in zip(emotions, scores, strict=True):
-        rows.append(
-            f'<span>{html.escape(emotion)}</span><div class="track"><div class="bar" '
-            f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'
-            f'<span class="value">{score:.2f}</span>'
-        )
+    for place, (emotion, score) in enumerate(zip(emotions, scores, strict=True)):
+        rows.append(f"<span>{html.escape(emotion)}</span>{_bar_html(emotion, score)}")
+        if beside is not None:
+            rows.append(f"<span></span>{_bar_html(emotion, beside[place], 'beside')}")
     return f'<div class="scores" role="img" aria-label="Scores of the emotions">{"".join(rows)}</div>'
+
+
+def _bar_html(emotion: str, score: float, kind: str = "") -> str:
+    return (
+        f'<div class="track {kind}"><div class="bar" '
+        f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'
+        f'<span class="value {kind}">{score:.2f}</span>'
+    )

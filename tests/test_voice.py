@@ -1,0 +1,226 @@
+"""A voice's own normal: what is known of a voice, how far it counts, and the classifier that judges by it."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser_core.analysis import VoiceShare
+from ser_core.analysis_folder import analysis_dict
+from ser_core.classifier import NetworkClassifier
+from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.pipeline import know_recording, know_voice, listen
+from ser_core.scores import softmax
+from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
+from ser_core.voice import (
+    PIECE_SEGMENTS,
+    emotion_spread,
+    logits_of_pieces,
+    trust,
+    voice_normal,
+    voice_share,
+    voice_shift,
+)
+from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
+
+EXPECTED = ((3.0, 0.0, 0.0, 0.0), (0.0, 3.0, 0.0, 0.0), (0.0, 0.0, 3.0, 0.0), (0.0, 0.0, 0.0, 3.0))
+SETTINGS = VoiceSettings(EXPECTED)
+#: Fully known from the first recording on.
+WHOLLY = replace(SETTINGS, shrinkage_recordings=0.0)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def with_voices(settings=WHOLLY, seed=0) -> NetworkClassifier:
+    network = fresh(TinyNetwork, seed=seed)
+    return NetworkClassifier(
+        network, name="small", sha256="1" * 64, emotions=EMOTIONS, front_end=FrontEnd(), voice=settings
+    )
+
+
+def segments_of_voice(n, seed=0):
+    return np.stack([random_log_mel(seed=100 * seed + i) for i in range(n)])
+
+
+def some_recordings(rng, count=None):
+    """Return the pieces' logits of several recordings."""
+    return [rng.normal(size=(n, 4)) for n in rng.integers(1, 4, size=count or rng.integers(1, 6))]
+
+
+def shown(*emotions, scale=3.0):
+    """Return recordings of one piece, each of which shows an emotion as clearly as is to be expected."""
+    return [scale * np.eye(4)[[EMOTIONS.index(emotion)]] for emotion in emotions]
+
+
+def test_long_recording_counts_by_its_pieces_of_like_length():
+    logits = np.arange(20.0).reshape(10, 2)
+    pieces = logits_of_pieces(logits)
+    assert len(pieces) == math.ceil(10 / PIECE_SEGMENTS)
+    np.testing.assert_allclose(pieces, [logits[:4].mean(axis=0), logits[4:7].mean(axis=0), logits[7:].mean(axis=0)])
+
+
+@given(seeds, st.randoms(use_true_random=False))
+def test_order_of_the_recordings_changes_nothing_not_even_the_hash(seed, random):
+    of_voice = some_recordings(np.random.default_rng(seed))
+    shuffled = random.sample(of_voice, len(of_voice))
+    one, other = voice_normal(of_voice, 1.5), voice_normal(shuffled, 1.5)
+    assert one.sha256 == other.sha256
+    np.testing.assert_array_equal(voice_shift(one, SETTINGS), voice_shift(other, SETTINGS))
+
+
+def test_share_grows_with_the_recordings_as_n_by_n_and_k():
+    settings = replace(SETTINGS, shrinkage_recordings=5.0)
+    of_one = shown("angry") * 20
+    shares = [voice_share(voice_normal(of_one[:n], 1.0, mixed=True), settings) for n in (0, 1, 5, 20)]
+    assert shares == pytest.approx([0.0, 1 / 6, 1 / 2, 20 / 25])
+
+
+def test_recordings_of_one_emotion_are_not_trusted_unless_a_person_says_they_differ():
+    settings = replace(SETTINGS, one_emotion_spread=0.25, mixed_spread=0.75)
+    certain = 50.0
+    of_one, of_two, of_all = (
+        voice_normal(shown(*emotions, scale=certain), 1.0) for emotions in (("angry",) * 4, ("angry", "sad"), EMOTIONS)
+    )
+    assert [of_one.spread, of_two.spread, of_all.spread] == pytest.approx([0, 0.5, 1], abs=1e-6)  # log 2 by log 4
+    assert [trust(one, settings) for one in (of_one, of_two, of_all)] == pytest.approx([0, 0.5, 1], abs=1e-6)
+    assert trust(replace(of_one, mixed=True), settings) == 1
+    np.testing.assert_array_equal(voice_shift(of_one, settings), 0)
+
+
+def test_spread_is_of_the_mean_and_not_the_mean_of_spreads():
+    assert emotion_spread(np.eye(4)) == pytest.approx(1)
+    assert emotion_spread(np.tile([1.0, 0, 0, 0], (3, 1))) == 0
+
+
+def test_voice_that_lies_elsewhere_in_all_emotions_is_brought_back_by_hand():
+    offset = np.array([2.0, 0.0, -1.0, 0.0])
+    recordings = [one + offset for one in shown(*EMOTIONS)]
+    shift = voice_shift(voice_normal(recordings, 1.0, mixed=True), WHOLLY)
+    np.testing.assert_allclose(shift, offset, atol=1e-12)
+
+
+def test_what_the_emotions_explain_is_no_peculiarity_of_the_voice():
+    # So certain that softmax gives the emotion itself.
+    settings = VoiceSettings(tuple(map(tuple, 50.0 * np.eye(4))), 0.0, -2.0, -1.0)
+    offset = np.array([2.0, 0.0, -1.0, 0.0])
+    angry_alone = [one + offset for one in shown(*["angry"] * 3, scale=50.0)]
+    np.testing.assert_allclose(voice_shift(voice_normal(angry_alone, 1.0), settings), offset, atol=1e-9)
+    blamed = voice_shift(voice_normal(angry_alone, 1.0, mixed=True), settings)
+    assert blamed[0] - blamed[1] == pytest.approx(52)  # anger itself would pass for the voice
+
+
+@given(seeds, st.booleans())
+def test_shift_is_that_of_a_slow_twin_recording_by_recording(seed, mixed):
+    rng = np.random.default_rng(seed)
+    recordings, expected = some_recordings(rng), rng.normal(size=(4, 4))
+    settings = VoiceSettings(tuple(map(tuple, expected)), 2.0, 0.1, 0.9)
+    normal = voice_normal(recordings, 1.0, mixed=mixed)
+    total, count = np.zeros(4), 0
+    for recording in recordings:
+        for logits in recording:
+            p = np.full(4, 0.25) if mixed else np.exp(logits) / np.exp(logits).sum()
+            total += logits - sum(p[emotion] * expected[emotion] for emotion in range(4))
+            count += 1
+    share = count / (count + 2.0) * trust(normal, settings)
+    np.testing.assert_allclose(voice_shift(normal, settings), share * total / count, atol=1e-9)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_adapted_classifier_scores_shifted_and_grad_cam_is_the_same(mixed):
+    classifier, segments = with_voices(replace(WHOLLY, one_emotion_spread=0.0)), segments_of_voice(7, seed=9)
+    normal = voice_normal(
+        (logits_of_pieces(classifier.score(segments_of_voice(5, seed=i))) for i in range(3)), 1.0, mixed=mixed
+    )
+    adapted = classifier.with_voice(normal)
+    shift = voice_shift(normal, classifier.voice)
+    assert np.ptp(shift) > 0.1
+    np.testing.assert_allclose(adapted.score(segments), classifier.score(segments) - shift, atol=1e-5)
+    weights = np.array([1.0, 0, 0, -1])
+    np.testing.assert_array_equal(
+        adapted.class_activation(segments, weights, "tiny"), classifier.class_activation(segments, weights, "tiny")
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_constant_added_to_all_logits_of_a_wholly_known_voice_changes_no_judgement(seed):
+    rng = np.random.default_rng(seed)
+    recordings, constant = some_recordings(rng, count=4), rng.normal(size=4)
+
+    def judged(moved):
+        of_voice = [one + moved for one in recordings]
+        return np.concatenate(of_voice) - voice_shift(voice_normal(of_voice, 1.0, mixed=True), WHOLLY)
+
+    np.testing.assert_allclose(judged(constant), judged(0.0), atol=1e-12)
+
+
+def test_unknown_voice_is_judged_by_the_very_same_classifier():
+    classifier = with_voices()
+    assert classifier.with_voice(voice_normal([], 1.0)) is classifier
+
+
+def test_adapted_classifier_has_a_name_and_a_hash_of_its_own_and_leaves_the_first_as_it_was():
+    classifier, segments = with_voices(), segments_of_voice(3)
+    before = classifier.score(segments)
+    pieces = [logits_of_pieces(classifier.score(segments_of_voice(3, seed=i))) for i in (1, 2)]
+    normals = [voice_normal([one], 1.0, mixed=True) for one in pieces]
+    one, other = (classifier.with_voice(normal) for normal in normals)
+    guarded = classifier.with_voice(replace(normals[0], mixed=False))
+    assert len({classifier.sha256, one.sha256, other.sha256, guarded.sha256}) == 4
+    assert classifier.with_voice(normals[0]).sha256 == one.sha256
+    assert one.name == "small, this voice"
+    assert (one.voice_share.recordings, one.voice_share.share) == (1, 1.0)
+    np.testing.assert_array_equal(classifier.score(segments), before)
+    assert classifier.voice_share is None
+    with pytest.raises(SettingsRefused, match="cannot judge a voice"):
+        one.with_voice(normals[0])
+
+
+def test_model_without_settings_for_voices_refuses_one():
+    classifier = classifier_of(fresh(TinyNetwork))
+    with pytest.raises(SettingsRefused, match="small cannot judge a voice by its own normal"):
+        classifier.with_voice(voice_normal(shown("angry"), 1.0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"shrinkage_recordings": -1.0},
+        {"one_emotion_spread": 1.0},
+        {"mixed_spread": 1.5},
+        {"shrinkage_recordings": math.nan},
+        {"expected_logits": ()},
+        {"expected_logits": ((1.0, 2.0),)},
+        {"expected_logits": ((1.0, math.inf), (0.0, 1.0))},
+    ],
+)
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(SettingsRefused):
+        replace(SETTINGS, **settings)
+
+
+def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not():
+    classifier = with_voices(replace(WHOLLY, shrinkage_recordings=1.0))
+    recordings = [noise_recording(1.5, seed=seed) for seed in range(3)]
+    adapted = classifier.with_voice(know_voice(recordings, classifier, mixed=True))
+    analysis = listen(recordings[0], adapted, AnalysisSettings())
+    assert analysis.voice == VoiceShare(3, 0.75)
+    assert analysis_dict(analysis, [])["voice"] == {"recordings": 3, "share": 0.75}
+    assert "voice" not in analysis_dict(listen(recordings[0], classifier, AnalysisSettings()), [])
+
+
+def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
+    classifier, recording = with_voices(), noise_recording(3.0)
+    analysis = listen(recording, classifier, AnalysisSettings())
+    found = know_recording(recording, classifier)
+    selected = analysis.scores.segments[analysis.segments.kept]
+    assert len(found) == math.ceil(len(selected) / PIECE_SEGMENTS)
+    single = [piece for piece in np.array_split(selected, len(found)) if len(piece) == 1]
+    for piece, logits in zip(single, found, strict=False):
+        np.testing.assert_allclose(softmax(logits, classifier.temperature), piece[0], atol=1e-5)
+
+
+def test_getting_to_know_a_recording_can_be_stopped():
+    with pytest.raises(Cancelled):
+        know_recording(noise_recording(), with_voices(), lambda: True)
