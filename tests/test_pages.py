@@ -86,10 +86,17 @@ def opened(page: str) -> AppTest:
     return app.run()
 
 
-def with_recording(page: str, samples) -> AppTest:
-    """Open a page as it is after an upload on the first one."""
+#: A model with segments so short that the made-up voice has several, and with something in it that it goes by.
+FINE = "fusion"
+
+
+def with_recording(page: str, samples, **choices) -> AppTest:
+    """Open a page as it is after an upload on the first one, and after choices in the sidebar."""
+    from pages.shared import session
+
     app = at(page)
     hold(app, samples)
+    app.session_state["choices"] = session.CHOICES | choices
     return finished(app.run())
 
 
@@ -378,7 +385,7 @@ def shown_by_player(app: AppTest) -> dict:
 
 
 def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itself(voice):
-    app = with_recording("pages/2_Listen.py", voice)
+    app = with_recording("pages/2_Listen.py", voice, model=FINE)
     shown = shown_by_player(app)
     assert len(json.dumps(shown)) < 16_000
     assert shown["recording"]["url"].endswith(".wav")
@@ -403,7 +410,7 @@ def test_listen_lists_what_is_known_of_every_focus_region_with_its_sound(voice):
 
 
 def test_regions_and_the_threshold_line_follow_the_sliders(voice):
-    app = with_recording("pages/2_Listen.py", voice)
+    app = with_recording("pages/2_Listen.py", voice, model=FINE)
     low = shown_by_player(app)
     app.slider(key="widget_threshold").set_value(95).run()
     high = shown_by_player(app)
@@ -418,7 +425,7 @@ def test_regions_and_the_threshold_line_follow_the_sliders(voice):
 
 
 def test_words_that_are_given_are_shown_and_those_under_focus_are_named(voice):
-    app = with_recording("pages/2_Listen.py", voice)
+    app = with_recording("pages/2_Listen.py", voice, model=FINE)
     regions = [(one["start"], one["end"]) for one in shown_by_player(app)["regions"]]
     (start, end), last = regions[0], len(voice) / 16_000
     text = f"start_s,end_s,word\n{start},{end},*so*\n"
@@ -455,7 +462,7 @@ def test_listen_gives_the_focus_of_the_consensus_too(voice):
 
 
 def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
-    app = with_recording("pages/2_Listen.py", voice[:24_000])
+    app = with_recording("pages/2_Listen.py", voice[:24_000], model=FINE)
     said = [caption.value for caption in app.caption if "with the focus alone" in caption.value]
     assert len(said) == 1
     assert words(app).count('class="scores"') == 3
@@ -480,7 +487,7 @@ def test_choices_outlive_a_rerun_and_can_be_reset(voice):
 
 
 def test_an_emotion_against_another_is_asked_of_every_explainer(voice):
-    app = with_recording("pages/2_Listen.py", voice)
+    app = with_recording("pages/2_Listen.py", voice, model=FINE)
     app.selectbox(key="widget_emotion").select("sad").run()
     app.selectbox(key="widget_against").select("angry").run()
     app = finished(app)
@@ -562,7 +569,7 @@ def test_results_of_one_visit_are_not_found_by_another(voice):
 
 def test_a_pause_is_dropped_and_can_be_heard(voice):
     with_pause = np.concatenate([voice, 1e-4 * np.random.default_rng(0).standard_normal(20_000), voice])
-    app = with_recording("pages/4_Select.py", with_pause)
+    app = with_recording("pages/4_Select.py", with_pause, model=FINE)
     assert not app.exception
     dropped = next(int(m.value.strip("*").split()[1]) for m in app.markdown if m.value.startswith("**Dropped"))
     assert dropped >= 1
@@ -570,7 +577,7 @@ def test_a_pause_is_dropped_and_can_be_heard(voice):
 
 
 def test_the_printed_rule_drops_a_segment_even_where_all_are_alike(voice):
-    app = with_recording("pages/4_Select.py", voice)
+    app = with_recording("pages/4_Select.py", voice, model=FINE)
     assert "Nothing is dropped" in words(app)
     app.get("button_group")[0].set_value("minmax").run()
     assert not app.exception

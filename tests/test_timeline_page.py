@@ -18,6 +18,7 @@ from ser_core.timeline_folder import timeline_csv
 from tests.test_audio import encoded
 from tests.test_pages import all_jobs, finished, opened, wav, words
 from tests.test_timeline import timeline_of
+from tests.test_voice_page import models  # noqa: F401 (fixture)
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -211,3 +212,21 @@ def test_a_box_in_the_chart_is_read_in_seconds_from_whichever_side_it_was_drawn(
 def test_the_table_to_take_away_is_that_of_the_command(long_voice):
     app = given(long_voice)
     assert timeline_csv(all_jobs(app)[0].result).startswith(b"start_s,end_s,level_dbfs,angry,happy,neutral,sad\r\n")
+
+
+@pytest.mark.usefixtures("models")
+def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
+    app = given(long_voice)
+    toggle = next(one for one in app.toggle if one.label == "One person speaks")
+    assert "by this voice's own normal" not in words(app)
+    anyones = all_jobs(app)[-1].result.probabilities
+    toggle.set_value(True).run()
+    app = finished(app)
+    assert not app.exception
+    own = all_jobs(app)[-1].result
+    assert f"{100 * own.voice.share:.0f} % of the judgement is by this voice's own normal" in words(app)
+    assert np.abs(own.probabilities - anyones).max() > 0.01
+
+
+def test_model_that_judges_every_voice_alike_offers_no_voice_over_time(long_voice):
+    assert "One person speaks" not in [one.label for one in given(long_voice).toggle]

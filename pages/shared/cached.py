@@ -142,14 +142,19 @@ def knowing_voice(recordings: list[Recording], classifier: Classifier, *, mixed:
     return jobs().submit(session.owner(), key, "Getting to know a voice", know, quick=True)
 
 
-def timeline(long: session.HeldLong, classifier: Classifier) -> Job:
+def timeline(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
     """Return the job that hears a long recording over time; it stops when that is closed."""
     return jobs().submit(
         session.owner(),
-        ("timeline", long.key, classifier.sha256),
+        ("timeline", long.key, classifier.sha256, own_voice),
         "Emotion over time",
         lambda progress, cancelled: emotion_timeline(
-            long.file(), classifier, progress, lambda: cancelled() or long.closed.is_set(), long.name
+            long.file(),
+            classifier,
+            progress,
+            lambda: cancelled() or long.closed.is_set(),
+            long.name,
+            own_voice=own_voice,
         ),
     )
 

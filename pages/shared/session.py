@@ -59,11 +59,12 @@ CHOICES = {
     "timeline_smoothing": None,
     "timeline_quiet": round(QUIET_DBFS),
     "timeline_stretch": None,
+    "timeline_voice": False,
     "saved_text": "",
     "saved_page": ("", 0),
 }
 QUESTION = ("emotion", "against", "stretch")
-TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch")
+TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice")
 SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "threshold")
 
 

@@ -16,6 +16,7 @@ from ser_core.regions import Region, clock
 from ser_core.timeline import LONGEST_STRETCH_S, Timeline, stretch_of
 from ser_core.timeline_curves import strongest_stretches
 from ser_core.timeline_folder import timeline_csv
+from ser_core.voice import caution_in_words, share_in_words
 
 CHART = "timeline_chart"
 FIRST_STRETCH_S = 30
@@ -36,13 +37,21 @@ def show(long: session.HeldLong) -> None:
         classifier = cached.model(controls.model_name() or "")
     except SerError:
         return  # the sidebar says why
-    heard = waiting.results({"timeline": cached.timeline(long, classifier)})
+    own_voice = classifier.voice is not None and st.toggle(
+        "One person speaks",
+        help="The voice is then judged against itself: by where the model's features of this recording usually lie, "
+        "and not those of its training. With several people, or one emotion throughout, leave it off.",
+        **session.widget("timeline_voice", session.choice("timeline_voice")),
+    )
+    heard = waiting.results({"timeline": cached.timeline(long, classifier, own_voice)})
     if "timeline" not in heard:
         return
     timeline = heard["timeline"]
     st.caption(
         f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · heard by {timeline.model_name}"
     )
+    if timeline.voice is not None:
+        st.caption(f"{share_in_words(timeline.voice.share)} {caution_in_words(timeline.voice.trust)}".strip())
     for warning in timeline.warnings:
         st.warning(warning, icon=":material/warning:")
     seconds, quiet_dbfs = _smoothing(timeline)
