@@ -32,9 +32,10 @@ MODELS = Path(__file__).parent.parent / "models"
 DEFAULT_MODEL = "fusion"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
-#: each corpus by a model that never met that corpus. The last two also with each voice compared with its own normal.
+#: each corpus by a model that never met that corpus. Each of them also as every voice is judged by its own normal.
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
-FOLDS_VOICE_TABLE, CORPORA_VOICE_TABLE = "folds_voice.csv", "corpora_voice.csv"
+TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
+CORPORA_VOICE_TABLE = "corpora_voice.csv"
 HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
 LARGEST_BYTES = 45_000_000
 LARGEST_TEXT_BYTES = 5_000_000

@@ -29,12 +29,13 @@ from ser_core.checkpoint import (
     training_list,
 )
 from ser_core.command_line import main
+from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.manifest import read_manifest
 from ser_core.errors import AudioRefused, ModelRefused, SerError
 from ser_core.experiments import read_result
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.learning.model_evaluation import _probabilities
+from ser_core.learning.model_evaluation import RecordingLogits, tabulate
 from ser_core.learning.predictions import read_predictions
 from ser_core.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording, listen
@@ -414,6 +415,12 @@ def occluded(classifier):
     return occlusion(classifier, question, OcclusionSettings(), 0, silent_progress, never)
 
 
+def measured(classifier):
+    item = LabelledRecording(Path("noise.wav"), "toy", "1", "angry", "", "none")
+    said = RecordingLogits("0" * 64, item, classifier.score(random_log_mel(96)[None]))
+    return tabulate(classifier.emotions, classifier.temperature, [said])
+
+
 def over_time(classifier):
     sound = io.BytesIO()
     soundfile.write(sound, noise_recording(3).samples, 16_000, format="WAV")
@@ -427,7 +434,7 @@ def over_time(classifier):
         over_time,
         lambda c: lime(c, question_of_log_mel(random_log_mel(240)), LimeSettings(), 0, silent_progress, never),
         occluded,
-        lambda c: _probabilities(noise_recording(3), c),
+        measured,
     ],
     ids=["analyse", "timeline", "lime", "occlusion", "evaluate"],
 )

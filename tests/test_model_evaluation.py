@@ -11,7 +11,16 @@ from ser_core.checkpoint import TRAINING_LIST, find_model, model_names, training
 from ser_core.command_line import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.degradation import CONDITIONS
-from ser_core.learning.model_evaluation import overlap_words, predict_corpora, training_overlap
+from ser_core.learning.model_evaluation import (
+    RecordingLogits,
+    by_own_normal,
+    overlap_words,
+    predict_corpora,
+    tabulate,
+    training_overlap,
+)
+from ser_core.settings import VoiceSettings
+from tests.tiny_networks import LinearClassifier
 
 pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
 
@@ -112,3 +121,22 @@ def test_a_corpus_that_was_not_trained_on_is_called_unseen_and_the_training_spli
     printed = capsys.readouterr().out
     assert "brand_new: an unseen corpus" in printed
     assert "122" not in printed  # the sentences of the model's own test
+
+
+def said(speaker, emotion, *logits):
+    item = LabelledRecording(Path(f"{speaker}{emotion}.wav"), "toy", speaker, emotion, "", "none")
+    return RecordingLogits(f"{speaker}{emotion}", item, np.array([logits], np.float32))
+
+
+def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_normal():
+    """Of one voice every logit of anger is 4 higher; the other voice is as all are."""
+    emotions = ("angry", "sad")
+    settings = VoiceSettings(((2.0, 0.0), (0.0, 2.0)), shrinkage_recordings=0.0)
+    classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions)
+    classifier.voice = settings
+    found = [said("a", "angry", 6, 0), said("a", "sad", 4, 2), said("b", "angry", 2, 0), said("b", "sad", 0, 2)]
+    as_any = tabulate(emotions, 1.0, found)
+    own = tabulate(emotions, 1.0, by_own_normal(classifier, found))
+    assert list(as_any.predicted) == [0, 0, 0, 1]
+    assert list(own.predicted) == [0, 1, 0, 1]
+    np.testing.assert_allclose(own.probabilities[:2], own.probabilities[2:])

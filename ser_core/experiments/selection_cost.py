@@ -11,11 +11,10 @@ from ser_core.learning.branch_training import train_stages
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.material import Material, read_material
-from ser_core.learning.model_evaluation import tabulate
+from ser_core.learning.model_evaluation import RecordingLogits, tabulate
 from ser_core.learning.network_outputs import logits_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.scores import mean_probabilities
 from ser_core.selection import select_segments
 from ser_core.settings import FrontEnd, SelectionSettings
 
@@ -102,9 +101,7 @@ def _with_thresholds(
 def _heard(
     entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
 ) -> Predictions:
-    return tabulate(
-        emotions, [(e.sha256, e.item, mean_probabilities(z, 1.0)) for e, z in zip(entries, logits, strict=True)]
-    )
+    return tabulate(emotions, 1.0, [RecordingLogits(e.sha256, e.item, z) for e, z in zip(entries, logits, strict=True)])
 
 
 def _kept(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ser_core.checkpoint import (
     TEST_TABLE,
+    TEST_VOICE_TABLE,
     draft_of,
     load_model,
     publish,
@@ -24,7 +25,7 @@ from ser_core.learning.evaluation import fit_temperature
 from ser_core.learning.headline import headline
 from ser_core.learning.material import read_material
 from ser_core.learning.model_card import card_of, readme_of
-from ser_core.learning.model_evaluation import predict_recordings
+from ser_core.learning.model_evaluation import by_own_normal, logits_of_recordings, tabulate
 from ser_core.learning.network_outputs import figures_of, logits_of
 from ser_core.learning.predictions import all_figures, read_predictions, write_predictions
 from ser_core.learning.processes import processes
@@ -62,12 +63,16 @@ def train_classifier(
     card = card_of(plan, material, temperature, validated, history)
     draft = draft_of(out)
     save_model(draft, model, card, list(material.heard.items()), "")
-    predictions, _ = predict_recordings(
-        load_model(draft),
+    classifier = load_model(draft)
+    said, _ = logits_of_recordings(
+        classifier,
         [entry.item for entry in material.test],
         lambda fraction, text: progress(fraction, f"Testing, {text}"),
     )
-    write_predictions(predictions, draft / TEST_TABLE)
+    about = classifier.emotions, classifier.temperature
+    write_predictions(tabulate(*about, said), draft / TEST_TABLE)
+    if classifier.voice is not None:
+        write_predictions(tabulate(*about, by_own_normal(classifier, said)), draft / TEST_VOICE_TABLE)
     # Every figure is one of the table, which holds fewer digits than what the model said.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}

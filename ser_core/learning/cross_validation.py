@@ -13,8 +13,11 @@ from ser_core.audio import file_bytes
 from ser_core.checkpoint import (
     ARCHITECTURES,
     CORPORA_TABLE,
+    CORPORA_VOICE_TABLE,
     FOLDS_TABLE,
+    FOLDS_VOICE_TABLE,
     TEST_TABLE,
+    TEST_VOICE_TABLE,
     draft_of,
     find_model,
     publish,
@@ -99,13 +102,24 @@ def measure_recipe(
     return _write_figures(folder, folder, plan, folds, models)
 
 
-def add_figures(folder: Path, out: Path, predictions: Predictions, split: str, folds: int, *, corpora: bool) -> dict:
+def add_figures(
+    folder: Path,
+    out: Path,
+    predictions: Predictions,
+    by_own_normal: Predictions | None,
+    split: str,
+    folds: int,
+    *,
+    corpora: bool,
+) -> dict[str, Any]:
     """Write the folder of a model again, with a table of what its folds' models said, and return its card.
 
     Parameters
     ----------
     predictions : Predictions
         Every recording as said by a model that never met its speaker or, if `corpora`, its corpus.
+    by_own_normal : Predictions or None
+        The same where each voice is judged by its own normal; None where the model judges every voice alike.
     split : str
         How they were divided, in words.
     """
@@ -117,6 +131,8 @@ def add_figures(folder: Path, out: Path, predictions: Predictions, split: str, f
     shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(PLAN))
     write_card(draft, card, readme_of(out.absolute().name, card))
     write_predictions(predictions, draft / table)
+    if by_own_normal is not None:
+        write_predictions(by_own_normal, draft / (CORPORA_VOICE_TABLE if corpora else FOLDS_VOICE_TABLE))
     publish(draft, out)
     return card
 
@@ -125,11 +141,13 @@ def _write_figures(
     folder: Path, out: Path, plan: TrainingPlan, folds: Sequence[int], models: Sequence[Path]
 ) -> dict[str, Any]:
     predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
+    with_voices = all((model / TEST_VOICE_TABLE).is_file() for model in models)
+    by_own_normal = pooled([read_predictions(model / TEST_VOICE_TABLE) for model in models]) if with_voices else None
     tested = f"{plan.split} split, folds {', '.join(map(str, folds))} of {plan.last_fold}"
     corpora = plan.split == "corpus"
     if corpora:
         tested += f": {', '.join(sorted(set(predictions.corpora)))} left out of training in turn"
-    return add_figures(folder, out, predictions, tested, len(folds), corpora=corpora)
+    return add_figures(folder, out, predictions, by_own_normal, tested, len(folds), corpora=corpora)
 
 
 def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) -> None:

@@ -47,7 +47,14 @@ def card_of(
         },
         "validation_figures": validated,
         "history": history,
+        **_voice(history),
     }
+
+
+def _voice(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return how the model judges a voice by its own normal; nothing where it judges every voice alike."""
+    last = [stage[-1] for stage in history.values()][-1] if history else {}
+    return {"voice": {"expected_logits": last["expected_logits"]}} if "expected_logits" in last else {}
 
 
 def _found(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

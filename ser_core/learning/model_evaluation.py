@@ -1,7 +1,9 @@
 """Measure a model on corpora, leaving out what it was trained on."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ser_core.scores import mean_probabilities
 from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
 from ser_core.spectrogram import spectrogram_of
+from ser_core.voice import logits_of_pieces, voice_normal, voice_shift
 
 SEED = 0
 
@@ -185,6 +188,15 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class RecordingLogits:
+    """What a classifier says of each selected segment of a labelled recording: logits (segments, classes)."""
+
+    sha256: str
+    item: LabelledRecording
+    logits: np.ndarray
+
+
 def predict_recordings(
     classifier: Classifier, items: Sequence[LabelledRecording], progress: Progress, condition: str | None = None
 ) -> tuple[Predictions, list[str]]:
@@ -195,39 +207,66 @@ def predict_recordings(
     CorpusRefused
         If all were.
     """
-    rows, refused = [], []
+    found, refused = logits_of_recordings(classifier, items, progress, condition)
+    return tabulate(classifier.emotions, classifier.temperature, found), refused
+
+
+def logits_of_recordings(
+    classifier: Classifier, items: Sequence[LabelledRecording], progress: Progress, condition: str | None = None
+) -> tuple[list[RecordingLogits], list[str]]:
+    """Return a classifier's logits for recordings, and why some were refused.
+
+    Raises
+    ------
+    CorpusRefused
+        If all were.
+    """
+    found, refused = [], []
     for done, item in enumerate(items):
         progress(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
         try:
             recording = read_recording(item.path)
             if condition is not None:
                 recording = degraded(recording, condition, SEED)
-            rows.append((recording.sha256, item, _probabilities(recording, classifier)))
+            found.append(RecordingLogits(recording.sha256, item, _logits(recording, classifier)))
         except AudioRefused as refusal:
             refused.append(str(refusal))
-    if not rows:
+    if not found:
         raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
-    return tabulate(classifier.emotions, rows), refused
+    return found, refused
 
 
-def tabulate(emotions: tuple[str, ...], rows: Sequence[tuple[str, LabelledRecording, np.ndarray]]) -> Predictions:
-    """Return the table of (SHA-256, recording, probabilities)."""
+def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
+    """Return the logits as the classifier gives them where all recordings of each speaker are known to it."""
+    of_speakers = defaultdict(list)
+    for one in found:
+        of_speakers[one.item.speaker_id].append(logits_of_pieces(one.logits))
+    shifts = {
+        speaker: voice_shift(voice_normal(pieces, classifier.temperature, mixed=True), classifier.voice)
+        for speaker, pieces in of_speakers.items()
+    }
+    return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
+
+
+def tabulate(emotions: tuple[str, ...], temperature: float, found: Sequence[RecordingLogits]) -> Predictions:
+    """Return the table of what a classifier says of recordings."""
+    items = [one.item for one in found]
     return Predictions(
         emotions,
-        tuple(sha256 for sha256, _, _ in rows),
-        tuple(item.corpus for _, item, _ in rows),
-        tuple(item.speaker_id for _, item, _ in rows),
-        tuple(item.gender or "" for _, item, _ in rows),
-        np.array([emotions.index(item.emotion) for _, item, _ in rows]),
-        np.stack([probabilities for _, _, probabilities in rows]),
+        tuple(one.sha256 for one in found),
+        tuple(item.corpus for item in items),
+        tuple(item.speaker_id for item in items),
+        tuple(item.gender or "" for item in items),
+        np.array([emotions.index(item.emotion) for item in items]),
+        np.stack([mean_probabilities(one.logits, temperature) for one in found]),
     )
 
 
-def _probabilities(recording: Recording, classifier: Classifier) -> np.ndarray:
+def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
     log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
     segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
     kept, _ = select_segments(segments, classifier.front_end.selection)
-    return mean_probabilities(classifier.score(segments[kept]), classifier.temperature)
+    return classifier.score(segments[kept])
 
 
 def _part(progress: Progress, done: int, parts: int) -> Progress:
