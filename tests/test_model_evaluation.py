@@ -123,7 +123,7 @@ def test_a_corpus_that_was_not_trained_on_is_called_unseen_and_the_training_spli
     assert "122" not in printed  # the sentences of the model's own test
 
 
-def said(speaker, emotion, *logits):
+def logits_said(speaker, emotion, *logits):
     item = LabelledRecording(Path(f"{speaker}{emotion}.wav"), "toy", speaker, emotion, "", "none")
     return RecordingLogits(f"{speaker}{emotion}", item, np.array([logits], np.float32))
 
@@ -134,7 +134,12 @@ def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_norma
     settings = VoiceSettings(((2.0, 0.0), (0.0, 2.0)), shrinkage_recordings=0.0)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions)
     classifier.voice = settings
-    found = [said("a", "angry", 6, 0), said("a", "sad", 4, 2), said("b", "angry", 2, 0), said("b", "sad", 0, 2)]
+    found = [
+        logits_said("a", "angry", 6, 0),
+        logits_said("a", "sad", 4, 2),
+        logits_said("b", "angry", 2, 0),
+        logits_said("b", "sad", 0, 2),
+    ]
     as_any = tabulate(emotions, 1.0, found)
     own = tabulate(emotions, 1.0, by_own_normal(classifier, found))
     assert list(as_any.predicted) == [0, 0, 0, 1]
