@@ -29,7 +29,7 @@ from ser_core.whole_folder import bring_all_back, put_in_place, require_replacea
 
 MODELS = Path(__file__).parent.parent / "models"
 #: What analyses, commands and benchmarks take unless another is named.
-DEFAULT_MODEL = "fusion"
+DEFAULT_MODEL = "whisper"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
 #: each corpus by a model that never met that corpus. Each of them also as every voice is judged by its own normal.

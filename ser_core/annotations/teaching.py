@@ -6,6 +6,7 @@ import shutil
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ser_core.annotations.held_out import CORPUS, TaughtSound, hold_out, speaker
 from ser_core.annotations.new_folder import filled_whole
 from ser_core.annotations.taught_pieces import TaughtPiece, pieces_to_teach
 from ser_core.audio import read_recording
-from ser_core.checkpoint import ARCHITECTURES, find_model, read_card
+from ser_core.checkpoint import ARCHITECTURES, find_model, model_names, read_card
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, ModelRefused
 from ser_core.learning.dataset import Progress
@@ -144,6 +145,21 @@ def require_teachable(model: str) -> None:
             f"{Path(model).name} cannot go on learning: it is an estimator, which learns anew each time, or an ONNX "
             "file from elsewhere. Choose a network, as fusion or yamnet."
         )
+
+
+def first_teachable() -> str:
+    """Return the first shipped model that a training can go on from, the default where it is one.
+
+    Raises
+    ------
+    ModelRefused
+        If there is none.
+    """
+    for name in model_names():
+        with suppress(ModelRefused):
+            require_teachable(name)
+            return name
+    raise ModelRefused("No model here can go on learning. Train one of fusion, yamnet or vggish first.")
 
 
 def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:

@@ -10,10 +10,17 @@ from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import recording_of_pieces, taught_better
-from ser_core.annotations.teaching import HELD_OUT, Teaching, require_teachable, training_arguments, write_teaching
+from ser_core.annotations.teaching import (
+    HELD_OUT,
+    Teaching,
+    first_teachable,
+    require_teachable,
+    training_arguments,
+    write_teaching,
+)
 from ser_core.checkpoint import find_model, training_list
 from ser_core.commands.annotation_project import add_command, opened_project, printable
-from ser_core.commands.arguments import Commands, model_or_default, print_figures, printed_progress
+from ser_core.commands.arguments import Commands, print_figures, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
 from ser_core.learning.model_evaluation import predict_corpora
@@ -28,7 +35,9 @@ def add(commands: Commands) -> None:
     teach = add_command(commands, "teach", "write what people labelled as a corpus to train on", _teach)
     teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     teach.add_argument("--audio", type=Path, metavar="DIR", help="where the recordings are; default: where they were")
-    teach.add_argument("--model", metavar="NAME|PATH", help="to begin with; default: the first shipped one")
+    teach.add_argument(
+        "--model", metavar="NAME|PATH", help="to begin with; default: the first shipped one that can go on learning"
+    )
     taught = commands.add_parser("taught", help="say whether a model that was taught is better than the one before")
     taught.add_argument("before", metavar="BEFORE")
     taught.add_argument("after", metavar="AFTER")
@@ -37,7 +46,7 @@ def add(commands: Commands) -> None:
 
 
 def _teach(asked: argparse.Namespace) -> int:
-    model = model_or_default(asked.model)
+    model = asked.model or first_teachable()
     require_teachable(model)
     heard = training_list(find_model(model))
     with opened_project(asked) as (store, project):

@@ -15,7 +15,14 @@ from ser_core.annotations.held_out import CORPUS
 from ser_core.annotations.kept_sounds import sounds_of
 from ser_core.annotations.store import EVERY
 from ser_core.annotations.taught_better import TaughtBetter, recording_of_pieces, taught_better
-from ser_core.annotations.teaching import TAUGHT, Teaching, require_teachable, training_arguments, write_teaching
+from ser_core.annotations.teaching import (
+    TAUGHT,
+    Teaching,
+    first_teachable,
+    require_teachable,
+    training_arguments,
+    write_teaching,
+)
 from ser_core.checkpoint import MODELS, find_model, training_list
 from ser_core.errors import ModelRefused
 from ser_core.learning.model_evaluation import predict_corpora
@@ -32,16 +39,16 @@ def show(place: Place) -> None:
     model = controls.model_name()
     if model is None:
         return
+    try:
+        require_teachable(model)
+    except ModelRefused as refusal:
+        model = first_teachable()
+        st.info(f"{in_markdown(str(refusal))} Here **{in_markdown(model)}** is taught.", icon=":material/school:")
     st.markdown(
         f"What is labelled and *done* becomes a corpus, and **{in_markdown(model)}** learns from it. A part that the "
         "model has never heard is held out, and only a model that is not worse there is offered. Choose the model in "
         "the sidebar."
     )
-    try:
-        require_teachable(model)
-    except ModelRefused as refusal:
-        st.info(in_markdown(str(refusal)), icon=":material/school:")
-        return
     if st.button("1 · Make a corpus of the labels", type="primary", icon=":material/library_add:"):
         st.session_state[f"teaching {place.project}"] = _submit_corpus(place, model)
     job = st.session_state.get(f"teaching {place.project}")
