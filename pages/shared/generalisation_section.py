@@ -18,6 +18,7 @@ from ser_core.experiments.listeners import among
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.headline import APART, way_words
 from ser_core.learning.predictions import Predictions, tables_of
+from ser_core.learning.presets import FROZEN
 from ser_core.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
@@ -54,7 +55,8 @@ def _command(name: str, card: dict[str, Any]) -> str:
     corpora = " ".join(f'--corpus "{corpus}=$SER_CORPORA/{corpus}"' for corpus in card.get("corpora", ()))
     measured = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
     # Else YAMNet begins as the shipped model, which has heard people of every corpus.
-    weights = "SER_YAMNET_WEIGHTS=FILE " if card.get("architecture") in NETWORKS else ""
+    begins_as_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
+    weights = "SER_YAMNET_WEIGHTS=FILE " if begins_as_yamnet else ""
     return f"{weights}python -m ser_core train {measured} {how} {corpora or '--corpus NAME=FOLDER'}"
 
 
