@@ -18,6 +18,7 @@ from ser_core.overview_picture import METHOD_NAMES
 from ser_core.region_audio import region_samples, wav_bytes
 from ser_core.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
 from ser_core.verdict import NO_SPEECH, NOT_SURE
+from ser_core.voice import voice_in_words
 
 METHODS_IN_WORDS = {
     "grad_cam": "looks into the network: where do its last maps speak for the emotion?",
@@ -47,6 +48,7 @@ def report_html(analysis: Analysis, *, sound: bool = True) -> str:
     first = next(iter(analysis.explanations.values()), None)
     return TEMPLATES.get_template("report.html.jinja").render(
         analysis=analysis,
+        voice_words=analysis.voice and voice_in_words(analysis.voice),
         verdict=_verdict(analysis),
         colours=COLOURS,
         names=METHOD_NAMES,

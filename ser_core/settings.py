@@ -169,8 +169,8 @@ class VoiceSettings:
 
     expected_logits: tuple[tuple[float, ...], ...]
     shrinkage_recordings: float = 3.0
-    one_emotion_spread: float = 0.85
-    mixed_spread: float = 1.0
+    one_emotion_spread: float = 0.6
+    mixed_spread: float = 0.9
 
     def __post_init__(self) -> None:
         rows = self.expected_logits

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ser_core.analysis import VoiceShare
 from ser_core.scores import softmax
 from ser_core.settings import VoiceSettings
 
@@ -109,6 +110,12 @@ def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
 def share_in_words(share: float) -> str:
     """Say how far a voice is judged by its own normal."""
     return f"{100 * share:.0f} % of the judgement is by this voice's own normal."
+
+
+def voice_in_words(voice: VoiceShare) -> str:
+    """Say all that is known of how far a voice is judged by its own normal."""
+    known = f"Known from {voice.recordings} {'recording' if voice.recordings == 1 else 'recordings'}."
+    return " ".join([known, share_in_words(voice.share), caution_in_words(voice.trust)]).strip()
 
 
 def caution_in_words(trusted: float) -> str:

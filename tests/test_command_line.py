@@ -110,7 +110,8 @@ def test_voice_is_judged_by_the_normal_of_its_folder_and_what_is_refused_there_i
     assert analyse(voiced, tmp_path / "any", file) == 0
     assert analyse(voiced, tmp_path / "own", file, "--voice", tmp_path / "voice") == 2
     said = capsys.readouterr()
-    assert "3 of 4 files" in said.out
+    assert "Known from 3 recordings" in said.out
+    assert "1 of 4 files were refused" in said.out
     assert [line.split(":")[1] for line in said.err.splitlines()] == [" text.wav"]
     anyones, own = (json.loads((tmp_path / name / "a" / "analysis.json").read_text()) for name in ("any", "own"))
     assert own["voice"]["recordings"] == 3

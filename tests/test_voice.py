@@ -13,6 +13,7 @@ from ser_core.analysis_folder import analysis_dict
 from ser_core.classifier import NetworkClassifier
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.pipeline import know_recording, know_voice, listen
+from ser_core.report import report_html
 from ser_core.scores import softmax
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.voice import (
@@ -187,7 +188,7 @@ def test_model_without_settings_for_voices_refuses_one():
     "settings",
     [
         {"shrinkage_recordings": -1.0},
-        {"one_emotion_spread": 1.0},
+        {"one_emotion_spread": 0.9},
         {"mixed_spread": 1.5},
         {"shrinkage_recordings": math.nan},
         {"expected_logits": ()},
@@ -208,6 +209,7 @@ def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not(
     assert analysis.voice == VoiceShare(3, 0.75)
     assert analysis_dict(analysis, [])["voice"] == {"recordings": 3, "share": 0.75}
     assert "voice" not in analysis_dict(listen(recordings[0], classifier, AnalysisSettings()), [])
+    assert "75 % of the judgement is by this voice" in report_html(analysis, sound=False)
 
 
 def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():

@@ -16,7 +16,7 @@ from ser_core.regions import Region, clock
 from ser_core.timeline import LONGEST_STRETCH_S, Timeline, stretch_of
 from ser_core.timeline_curves import strongest_stretches
 from ser_core.timeline_folder import timeline_csv
-from ser_core.voice import caution_in_words, share_in_words
+from ser_core.voice import voice_in_words
 
 CHART = "timeline_chart"
 FIRST_STRETCH_S = 30
@@ -51,7 +51,7 @@ def show(long: session.HeldLong) -> None:
         f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · heard by {timeline.model_name}"
     )
     if timeline.voice is not None:
-        st.caption(f"{share_in_words(timeline.voice.share)} {caution_in_words(timeline.voice.trust)}".strip())
+        st.caption(voice_in_words(timeline.voice))
     for warning in timeline.warnings:
         st.warning(warning, icon=":material/warning:")
     seconds, quiet_dbfs = _smoothing(timeline)

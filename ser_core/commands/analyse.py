@@ -24,7 +24,7 @@ from ser_core.explanation.relevance import FILLS
 from ser_core.pipeline import analyse_recording, know_recording
 from ser_core.report import report_html
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
-from ser_core.voice import caution_in_words, share_in_words, voice_normal
+from ser_core.voice import voice_in_words, voice_normal
 
 
 def add(commands: Commands) -> None:
@@ -113,9 +113,9 @@ def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Clas
             "recordings of the same person, or leave --voice out."
         )
     adapted = classifier.with_voice(voice_normal(known, classifier.temperature, mixed=mixed))
-    voice, refused = adapted.voice_share, len(files) - len(known)
-    said = [f"Voice known from {voice.recordings} of {len(files)} files.", share_in_words(voice.share)]
-    say(" ".join([*said, caution_in_words(voice.trust)]).strip())
+    refused = len(files) - len(known)
+    left_out = f" {refused} of {len(files)} files were refused." if refused else ""
+    say(f"Voice: {voice_in_words(adapted.voice_share)}{left_out}")
     return adapted, refused
 
 

@@ -13,7 +13,8 @@ and may have
 - `language`;
 - `gender`.
 
-Other columns are ignored. For example:
+Other columns are ignored. `batch --voice speaker` judges each speaker by the normal of all rows of that voice, and
+reads every recording twice. For example:
 
     path,emotion,speaker,text,language
     anna/001.wav,anger,anna,s1,Korean
