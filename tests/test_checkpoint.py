@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ser_core.checkpoint import (
+    DEFAULT_MODEL,
     FOLDS_TABLE,
     HASHES,
     LARGEST_BYTES,
@@ -177,13 +178,13 @@ def test_a_model_whose_writing_broke_off_is_neither_listed_nor_loaded_and_the_ol
     assert model_names(models) == ["another", "small"]
 
 
-def test_fusion_is_named_first_and_a_folder_that_is_not_there_names_nothing(models, tmp_path):
-    for name in ("fusion", "a"):
+def test_the_default_is_named_first_and_a_folder_that_is_not_there_names_nothing(models, tmp_path):
+    for name in (DEFAULT_MODEL, "a"):
         shutil.copytree(models / "small", models / name)
-    assert model_names(models) == ["fusion", "a", "small"]
+    assert model_names(models) == [DEFAULT_MODEL, "a", "small"]
     for peer in ("alexnet", "mfcc_svm"):
         shutil.copytree(models / "small", models / peer)
-    assert model_names(models) == ["fusion", "a", "small", "alexnet", "mfcc_svm"]
+    assert model_names(models) == [DEFAULT_MODEL, "a", "small", "alexnet", "mfcc_svm"]
     assert model_names(tmp_path / "nowhere") == []
 
 
@@ -476,6 +477,11 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     if "cross_validation" in card:
         files.add("folds.csv")
         assert f"{100 * card['cross_validation']['mean_over_corpora_uar']:.1f} %" in readme
+    if "leave_one_corpus_out" in card:
+        files.add("corpora.csv")
+        assert f"{100 * card['leave_one_corpus_out']['mean_over_corpora_uar']:.1f} %" in readme
+    if classifier.voice is not None:
+        files |= {"folds_voice.csv", "corpora_voice.csv"} & {f"{file[:-4]}_voice.csv" for file in files}
     assert {path.name for path in folder.iterdir()} == files
     frames = classifier.front_end.segments.segment_frames or 96
     assert classifier.score(random_log_mel(frames)[None]).shape == (1, len(card["emotions"]))

@@ -68,7 +68,8 @@ def test_a_trained_model_is_the_published_encoder_with_bands_and_a_head_of_its_o
         own = name.startswith(("bands.", "head."))
         assert torch.equal(tensor, begun.state_dict()[name].half().float()) != own, name
     assert card["front_end"]["segments"] == {"segment_frames": 240, "hop_frames": 120}
-    assert card["training"]["whisper"]["corpus_penalty"] == 3.0
+    assert card["training"]["whisper"]["centred_share"] == 0.5
+    assert np.array(card["voice"]["expected_logits"]).shape == (len(plan.emotions), len(plan.emotions))
     assert card["history"]["whisper"][0]["bands_explained_variance"] > 0.8
 
 
@@ -86,7 +87,7 @@ def test_a_recording_is_scored_and_explained_on_its_segments(trained):
     assert analysis.explanations["grad_cam"].relevance.shape == analysis.spectrogram.log_mel.shape
     assert np.ptp(analysis.explanations["grad_cam"].relevance) > 0
     short = analyse_recording(noise_recording(1.0), classifier, AnalysisSettings(explain=("grad_cam",)))
-    assert any("Shorter than the 1.92 s" in warning for warning in short.warnings)
+    assert any("Shorter than the 2.40 s" in warning for warning in short.warnings)
 
 
 def test_all_folds_are_trained_from_the_same_features_and_resumed_without_any(small_corpus, tmp_path, monkeypatch):
