@@ -122,4 +122,6 @@ def caution_in_words(trusted: float) -> str:
     """Say why a normal counts less than it would by the number of its recordings; nothing where it does not."""
     if trusted == 1:
         return ""
+    if trusted == 0:
+        return "These recordings seem to show one emotion only, so the normal is not used."
     return f"These recordings may show mostly one emotion, so the normal is used with caution ({100 * trusted:.0f} %)."

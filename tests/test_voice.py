@@ -18,6 +18,7 @@ from ser_core.scores import softmax
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.voice import (
     PIECE_SEGMENTS,
+    caution_in_words,
     emotion_spread,
     logits_of_pieces,
     trust,
@@ -88,6 +89,9 @@ def test_recordings_of_one_emotion_are_not_trusted_unless_a_person_says_they_dif
     assert [trust(one, settings) for one in (of_one, of_two, of_all)] == pytest.approx([0, 0.5, 1], abs=1e-6)
     assert trust(replace(of_one, mixed=True), settings) == 1
     np.testing.assert_array_equal(voice_shift(of_one, settings), 0)
+    assert "not used" in caution_in_words(trust(of_one, settings))
+    assert "50 %" in caution_in_words(trust(of_two, settings))
+    assert caution_in_words(trust(of_all, settings)) == ""
 
 
 def test_spread_is_of_the_mean_and_not_the_mean_of_spreads():
