@@ -485,8 +485,9 @@ def test_one_annotator_agrees_with_nobody_and_none_is_refused(store, sounds, tmp
     store.edit(made.id, sha256_of(sounds[0]), "Ann", add=[mark()])
     assert run("agreement") == 0
     assert "Agreement needs two annotators" in capsys.readouterr().out
-    assert run("agreement", "--json", tmp_path / "no" / "a.json") == 2
-    assert f"{tmp_path / 'no' / 'a.json'} cannot be written (No such file" in capsys.readouterr().err
+    (tmp_path / "no folder").write_text("in the way")
+    assert run("agreement", "--json", tmp_path / "no folder" / "a.json") == 2
+    assert f"{tmp_path / 'no folder' / 'a.json'} cannot be written" in capsys.readouterr().err
 
 
 def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
