@@ -24,7 +24,7 @@ from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
 from ser_core.audible_focus import focus_mask
 from ser_core.audio import read_recording
-from ser_core.checkpoint import DEFAULT_MODEL, load_model
+from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.pipeline import listen, listen_to_focus, question_of
 from ser_core.settings import AnalysisSettings
@@ -63,7 +63,7 @@ def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="4 recordings, drafts of the maps")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="fusion")
     parser.add_argument("--recordings", type=int, default=60)
     parser.add_argument("--share", type=float, default=0.3, help="of the area that is the focus")
     parser.add_argument("--seed", type=int, default=0)

@@ -27,7 +27,7 @@ from lime.lime_image import LimeImageExplainer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.analysis import Analysis
-from ser_core.checkpoint import DEFAULT_MODEL, fastest_precision, find_model, load_model, load_network
+from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.classifier import BATCH, NetworkClassifier
 from ser_core.explanation import hear
 from ser_core.explanation.relevance import Heard, Question, fill_values
@@ -150,7 +150,7 @@ def filled(question: Question) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer perturbations")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="fusion")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
 from ser_core.audio import read_recording
-from ser_core.checkpoint import DEFAULT_MODEL, load_model
+from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
@@ -155,7 +155,7 @@ def table(result: dict[str, dict[str, list[float]]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 recordings, drafts of the maps, one changed input")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="fusion")
     parser.add_argument("--recordings", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.audio import read_recording
-from ser_core.checkpoint import DEFAULT_MODEL, fastest_precision, find_model, load_model, load_network
+from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.classifier import NetworkClassifier
 from ser_core.corpora.labelled import audio_files
 from ser_core.pipeline import analyse_recording
@@ -46,7 +46,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="8 recordings instead of 50")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="fusion")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     network, _, sha256 = load_network(find_model(asked.model))

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks._recordings import mean_with_interval, unheard
 from ser_core.analysis import Analysis, frame_at
 from ser_core.audio import read_recording
-from ser_core.checkpoint import DEFAULT_MODEL, load_model
+from ser_core.checkpoint import load_model
 from ser_core.classifier import Classifier
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS
@@ -207,7 +207,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="6 clips")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="fusion")
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)

@@ -75,15 +75,19 @@ def decoded_apart(file: BinaryIO, name: str, limits: AudioLimits, from_s: float 
     RecordingTooLong
         As there.
     """
-    with _slots.one(decoding_owner.get()):
-        process = _taken() or _Process()
+    owner = decoding_owner.get()
+    with _slots.one(owner):
+        process = _taken(owner) or _started(name)
+        process.owner = owner  # nobody's file goes where somebody else's may have led the libraries astray
         try:
             warnings: list[str] = []
             rate = process.begin(file, name, limits, from_s)
             yield Sound(rate, process.blocks(warnings), warnings)
         finally:
-            if process.unharmed and len(_kept) < MOST_KEPT:
+            if process.unharmed:
                 _kept.append(process)
+                while len(_kept) > MOST_KEPT:
+                    _kept.pop(0).end()
             else:
                 process.end()
 
@@ -102,13 +106,13 @@ class _Process:
         self._socket.settimeout(LONGEST_SILENCE_S)
         with theirs:
             self._process = start_child("ser_core.decoding_process", theirs)
-        self.unharmed = False
+        self.owner, self.unharmed = "", False
 
     def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> int:
         """Have a file decoded, and return its rate."""
         self._file, self._name, self.unharmed = file, name, False
         self._left_s = LEAST_WAIT_S + from_s / LEAST_TIMES_REAL_TIME_WAITED
-        size = file.seek(0, os.SEEK_END)
+        self._size = size = file.seek(0, os.SEEK_END)
         asked = {"size": size, "name": name, "limits": asdict(limits), "from_s": from_s}
         file.seek(0)
         whole = file.read() if size <= SMALL_BYTES else None
@@ -116,7 +120,12 @@ class _Process:
             _send(self._socket, DECODE, json.dumps(asked).encode())
             if whole is not None:
                 _send(self._socket, BYTES, whole)
-        self._rate = self._next(RATE)[1]["rate"]
+        content = self._next(RATE)[1]
+        with self._refusing_what_breaks():
+            self._rate = content["rate"]
+            if not isinstance(self._rate, int) or not limits.lowest_rate_hz <= self._rate <= limits.highest_rate_hz:
+                raise ValueError(self._rate)
+        self._most = min(limits.longest_s * self._rate, limits.most_samples)
         return self._rate
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:
@@ -125,12 +134,15 @@ class _Process:
         kind, content = self._next(BLOCK, END)
         while kind == BLOCK:
             count += len(content)
+            if count > self._most:
+                self._broke()
             self._left_s += len(content) / self._rate / LEAST_TIMES_REAL_TIME_WAITED
             yield content
             kind, content = self._next(BLOCK, END)
-        if content["samples"] != count:
-            self._broke()
-        warnings += content["warnings"]
+        with self._refusing_what_breaks():
+            if content["samples"] != count:
+                raise ValueError(count)
+            warnings += [str(one) for one in content["warnings"]]
         self._file, self.unharmed = None, not warnings
 
     def lives(self) -> bool:
@@ -152,11 +164,16 @@ class _Process:
                 self._left_s -= monotonic() - begun
                 return kind, content
             if kind == REFUSED:
-                raise REFUSALS[content["kind"]](content["text"])
+                with self._refusing_what_breaks():
+                    refusal = REFUSALS[content["kind"]](str(content["text"]))
+                raise refusal
             if kind == READY:
-                _log_what_is_missing(content["applied"])
+                with self._refusing_what_breaks():
+                    _log_what_is_missing(content["applied"])
             elif kind == READ:
                 position, count = content
+                if position > self._size:
+                    self._broke()
                 self._file.seek(position)
                 wanted = self._file.read(min(count, LARGEST_READ))
                 with self._refusing_what_breaks():
@@ -169,7 +186,8 @@ class _Process:
     def _refusing_what_breaks(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, EOFError, ValueError, struct.error):  # of these a silence too long is the first
+        # A silence too long is an OSError; the last three are what a process led astray may send.
+        except (OSError, EOFError, ValueError, struct.error, LookupError, TypeError, RecursionError):
             self._broke()
 
     def _broke(self) -> NoReturn:
@@ -239,10 +257,19 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _taken() -> _Process | None:
-    with suppress(IndexError):  # other threads take some too
-        while True:
-            process = _kept.pop()
+def _started(name: str) -> _Process:
+    try:
+        return _Process()
+    except OSError as reason:
+        raise AudioRefused(
+            f"{name}: no process can be started to decode it ({reason.strerror}). Try again later."
+        ) from None
+
+
+def _taken(owner: str) -> _Process | None:
+    for process in [one for one in _kept if one.owner == owner]:
+        with suppress(ValueError):  # other threads take some too
+            _kept.remove(process)
             if process.lives():
                 return process
             process.end()

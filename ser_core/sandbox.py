@@ -23,7 +23,7 @@ LANDLOCK, SECCOMP = "landlock", "seccomp"
 _ALLOWED = (
     *("read", "readv", "write", "writev", "recvfrom", "sendto", "poll", "ppoll", "select", "pselect6", "lseek"),
     *("fstat", "close"),
-    *("brk", "mmap", "mprotect", "munmap", "mremap", "madvise"),  # with code too: cffi, of soundfile, writes callbacks
+    *("brk", "mprotect", "munmap", "mremap", "madvise"),  # with code too: cffi, of soundfile, writes callbacks
     *("futex", "set_robust_list", "rseq", "membarrier", "sched_yield", "sched_getaffinity", "getcpu"),
     *("getpid", "gettid", "getrusage", "sysinfo", "uname", "getrandom"),
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time"),
@@ -31,7 +31,7 @@ _ALLOWED = (
     *("exit", "exit_group"),
 )
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
-_CLONE_THREAD, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 0x10000, 15, 38
+_CLONE_THREAD, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS, _MAP_SHARED = 0x10000, 15, 38, 1
 
 
 def start_child(module: str, channel: socket.socket) -> subprocess.Popen[bytes]:
@@ -163,6 +163,7 @@ def _apply_seccomp(library: ctypes.CDLL) -> bool:
     whole = 2**32 - 1
     failed = [add(allow, name) for name in _ALLOWED]
     failed += [
+        add(allow, "mmap", 3, _MAP_SHARED, 0),  # the limit of memory does not count what is shared
         add(allow, "clone", 0, _CLONE_THREAD, _CLONE_THREAD),
         add(fail | errno.ENOSYS, "clone3"),  # its flags cannot be seen; glibc then takes clone
         add(allow, "prctl", 0, whole, _PR_SET_NAME),

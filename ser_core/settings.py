@@ -56,7 +56,7 @@ class SpectrogramSettings:
             and 1 <= self.hop_samples <= self.window_samples <= self.fft_samples <= LARGEST_FFT_SAMPLES
             and 1 <= self.bands <= min(self.fft_samples, MOST_BANDS)
             and 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2
-            and 0 < self.log_offset < 1
+            and 1e-30 < self.log_offset < 1  # below that it is nothing in float32
         )
         if not possible:
             raise SettingsRefused(
@@ -179,7 +179,7 @@ class VoiceSettings:
             raise SettingsRefused(
                 "A voice's normal needs a logit of each class for each emotion, and no less than 0 recordings."
             )
-        if not self.one_emotion_spread < self.mixed_spread <= 1:
+        if not -10 < self.one_emotion_spread < self.mixed_spread <= 1:
             raise SettingsRefused(
                 f"Emotions spread by {self.one_emotion_spread:g} to {self.mixed_spread:g} give no range; "
                 "choose two numbers up to 1, the lower one first."

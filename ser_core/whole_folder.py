@@ -248,12 +248,14 @@ def _hide(path: Path, folder: Path) -> None:
 
 def _remove(*paths: Path) -> None:
     for path in paths:
-        while os.path.lexists(path):
-            with suppress(FileNotFoundError):  # somebody else was faster
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        with suppress(FileNotFoundError):
+            there = path.lstat()
+            while os.path.samestat(there, path.lstat()):  # what another writes by this name from now on stays
+                with suppress(FileNotFoundError):  # somebody else was faster
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
 
 
 def _sync_all(folder: Path) -> None:

@@ -57,6 +57,11 @@ def page(browser, address):
     assert not errors
 
 
+def choose_model(page, name):
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
 def focus_region_that_plays(page):
     """Play the first focus region of the page Listen; return how long the recording and the region are."""
     # Whichever explainer finds one: all-negative evidence is said in words instead.
@@ -78,9 +83,10 @@ def focus_region_that_plays(page):
 def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
     upload(page, speech_files / "voice.flac")
     expect(page.locator(".scores .value")).to_have_count(4)
+    choose_model(page, "fusion")  # the others find nothing in this voice that speaks for what it is taken for
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
-        expect(page.locator(".js-plotly-plot .annotation-text", has_text=name)).to_be_visible()
+        expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
     turn_to(page, "Listen")
     whole, region = focus_region_that_plays(page)
     assert abs(whole - 2.5) < 0.01
@@ -95,6 +101,7 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
     expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible()
     length = page.get_by_test_id("stAudio").first.evaluate("audio => audio.duration")
     assert 1.0 < length < 5.0
+    choose_model(page, "fusion")
     turn_to(page, "Listen")
     whole, region = focus_region_that_plays(page)
     assert abs(whole - length) < 0.01
@@ -103,13 +110,13 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
 
 def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time(page, speech_files):
     upload(page, speech_files / "voice.flac")
+    choose_model(page, "fusion")
     turn_to(page, "Listen")
     smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Focus, part"))
     for slider, value in ((smoothing, "0.11"), (share, "35")):
         slider.press("ArrowRight")
         expect(slider).to_have_value(value)
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name="yamnet", exact=True).click()
+    choose_model(page, "yamnet")
     smoothing.wait_for(state="detached")
     page.locator(".player .lanes").wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")

@@ -284,7 +284,13 @@ def _settings(classifier: Classifier) -> None:
 def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         st.code(
-            command_line(recording.name, session.choice("model") or model_names()[0], settings, voice),
+            command_line(
+                recording.name,
+                session.choice("model") or model_names()[0],
+                settings,
+                voice=voice,
+                mixed=voice and session.choice("voice_mixed"),
+            ),
             language="bash",
             wrap_lines=True,
         )
@@ -292,7 +298,7 @@ def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool)
             st.caption("DIR: a folder with the recordings of this person.")
 
 
-def command_line(name: str, model: str, settings: AnalysisSettings, voice: bool = False) -> str:
+def command_line(name: str, model: str, settings: AnalysisSettings, *, voice: bool = False, mixed: bool = False) -> str:
     """Return the command that gives the same analysis."""
     default = AnalysisSettings()
     words = ["python", "-m", "ser_core", "analyse", name if not name.startswith("-") else f"./{name}", "--model", model]
@@ -308,6 +314,7 @@ def command_line(name: str, model: str, settings: AnalysisSettings, voice: bool 
         "--smoothing": settings.focus.smoothing_s if settings.focus.smoothing_s != default.focus.smoothing_s else None,
         "--threshold": settings.focus.threshold or None,
     }
+    words += ["--mixed-voice"] if mixed else []
     for option, value in options.items():
         if value is not None:
             words += [option, str(value)]

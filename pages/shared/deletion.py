@@ -124,14 +124,15 @@ def _delete(sha256: str, fate: str) -> bool:
 def _delete_in_projects(sha256: str, fate: str) -> None:
     """Take a recording out of projects, and delete its sound where neither they nor the trash know it."""
     try:
-        with closing(open_store(default_url(data_folder()))) as store:
-            if fate != LEAVE:
-                store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
-            store.note_sounds([sha256], datetime.now(UTC))
-            finish_deletions(store, data_folder())
+        store = open_store(default_url(data_folder()))
     except AnnotationsRefused:
         if fate != LEAVE:
             raise
         return  # it was said already that it stays there
+    with closing(store):
+        if fate != LEAVE:
+            store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
+        store.note_sounds([sha256], datetime.now(UTC))
+        finish_deletions(store, data_folder())
     for kind in ("export", "people", "explainers"):
         cached.jobs().forget(session.owner(), about=kind)

@@ -10,8 +10,8 @@ LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
 NOTICE = """
 **Before you begin.** This app is an emotion recognition system: a model processes the voice it is given and guesses an
-emotion. It learnt from *acted* speech of a few dozen people in four languages. It hears how something is said,
-not what, and it cannot know what anybody feels.
+emotion. It learnt from *acted* speech of about a hundred people in a few languages, and it cannot know what
+anybody feels.
 
 - **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the models'
   cards say how often.

@@ -27,7 +27,7 @@ MEASURES = {"uar": "UAR", "accuracy": "accuracy"}
 HELP = (
     "New people: predicted by a model that never met them, but knew others of their corpus. New corpora: each corpus "
     "was predicted by a model that was trained without it, so that microphone, language and acting were new too. "
-    "A voice's own normal: the mean and deviation of its unlabelled segments, which the model compares it with."
+    "A voice's own normal: how the model usually judges it, which is taken away from every judgement of it."
 )
 
 

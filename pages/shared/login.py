@@ -32,7 +32,11 @@ def require() -> None:
 
 def person() -> str | None:
     """Return by which name the provider knows whoever is logged in; None where no login is set up."""
-    return str(st.user.get("email") or st.user.get("sub")) if "auth" in _secrets() else None
+    if "auth" not in _secrets():
+        return None
+    # An address that nobody verified may be anybody's, whose projects would then be theirs.
+    verified = st.user.get("email_verified") is True
+    return str((verified and st.user.get("email")) or st.user.get("sub"))
 
 
 def is_allowed(person: dict[str, Any], allowed: list[str]) -> bool:

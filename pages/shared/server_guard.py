@@ -136,7 +136,7 @@ def require_own_host_and_origin(request: HTTPConnection) -> None:
             "This server does not go by that name. Whoever runs it names it in STREAMLIT_BROWSER_SERVER_ADDRESS.",
         )
     # Exactly the same: of all others Streamlit asks an address service on the internet.
-    if any(urlsplit(origin).netloc != hosts[0] for origin in origins):
+    if any(origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}") for origin in origins):
         raise Refused(403, "This server answers its own pages only.")
 
 

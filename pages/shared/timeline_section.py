@@ -39,8 +39,8 @@ def show(long: session.HeldLong) -> None:
         return  # the sidebar says why
     own_voice = classifier.voice is not None and st.toggle(
         "One person speaks",
-        help="The voice is then judged against itself: by where the model's features of this recording usually lie, "
-        "and not those of its training. With several people, or one emotion throughout, leave it off.",
+        help="The voice is then judged relative to how the model judges this recording as a whole."
+        " With several people, or one emotion throughout, leave it off.",
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
     heard = waiting.results({"timeline": cached.timeline(long, classifier, own_voice)})

@@ -19,8 +19,9 @@ All pages then judge so. Nothing of the voice is stored: it ends with this visit
 """
 
 MIXED_HELP = """
-Tick this if the recordings show several emotions, or mostly neutral speech: the voice's normal then counts fully, which
-is right far more often. Of recordings of one emotion alone it would be wrong far more often.
+Tick this if the recordings show several emotions about equally often: the voice's normal then counts fully, which is
+right far more often. Of recordings of mostly one emotion, also of neutral speech alone, that emotion would be taken for
+the voice.
 """
 
 

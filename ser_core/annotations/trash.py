@@ -151,6 +151,12 @@ def owner_of(connection: Connection, project: int) -> str | None:
     return created or _first_in(connection, project)
 
 
+def _settle_owner(connection: Connection, project: int, owner: str | None) -> None:
+    """Write down whose a project is before what shows it goes."""
+    nobodys = projects.c.id == project, projects.c.owner.is_(None)
+    connection.execute(update(projects).where(*nobodys).values(owner=owner))
+
+
 def _first_in(connection: Connection, project: int) -> str | None:
     of_project = select(recordings.c.id).where(recordings.c.project_id == project)
     first = select(func.min(steps.c.id)).where(steps.c.recording_id.in_(of_project)).scalar_subquery()
@@ -209,6 +215,7 @@ def trash_recording(connection: Connection, sha256: str, person: str, at: dateti
         raise found[0].refusal(person)
     ids = []
     for holding in allowed:
+        _settle_owner(connection, holding.project, holding.owner)
         ids.append(_new_bin(connection, holding, person, at, of_project=holding.project))
         moved = update(recordings).where(recordings.c.project_id == holding.project, chosen)
         connection.execute(moved.values(project_id=ids[-1]))
@@ -347,9 +354,10 @@ def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) 
     """Delete what lies in the trash, and what was deleted of those projects before; note what is left to be done."""
     if not ids:
         return
-    gone = select(projects.c.id).where(
-        projects.c.deleted_at.is_not(None), or_(projects.c.id.in_(ids), projects.c.of_project.in_(ids))
-    )
+    chosen = projects.c.deleted_at.is_not(None), or_(projects.c.id.in_(ids), projects.c.of_project.in_(ids))
+    # Locked first: what somebody restores just now is left out once they have done so.
+    locked_rows = select(projects.c.id).where(*chosen).order_by(projects.c.id).with_for_update()
+    gone = connection.execute(locked_rows).scalars().all()
     sha256 = select(recordings.c.sha256).where(recordings.c.project_id.in_(gone)).distinct()
     note_unfinished(connection, [*connection.execute(sha256).scalars(), THE_FILE], at)
     connection.execute(delete(projects).where(projects.c.id.in_(gone)))
@@ -373,6 +381,9 @@ def delete_marks_for_good(connection: Connection, now: datetime) -> None:
     gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
     of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
     connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
+    of_projects = select(recordings.c.project_id).where(of_gone).distinct()
+    for project in connection.execute(of_projects).scalars().all():
+        _settle_owner(connection, project, owner_of(connection, project))
     deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
     keys: dict[int, set[str]] = {}
     for recording_id, key in connection.execute(deleted):

@@ -9,6 +9,7 @@ from ser_core.annotations.store import Store
 from ser_core.annotations.teaching import TAUGHT, delete_taught
 from ser_core.annotations.trash import KEPT_FOR
 from ser_core.errors import AnnotationsRefused
+from ser_core.whole_folder import clear_half_written
 
 #: Beside the sounds: which databases knew them.
 DATABASES = ".databases"
@@ -38,6 +39,8 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
         except OSError as reason:  # which keeps none of the others
             failed[sha256] = reason
 
+    for folder in (FOLDER, TAUGHT):
+        clear_half_written(data / folder)
     done = store.delete_sounds(now, delete_sound) - failed.keys()
     if done:
         store.overwrite_deleted()

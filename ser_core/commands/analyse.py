@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
         "--voice", type=Path, metavar="DIR", help="judge by the voice's own normal: recordings of the same person"
     )
     analyse.add_argument(
-        "--mixed-voice", action="store_true", help="the recordings of --voice show different emotions: trust them fully"
+        "--mixed-voice", action="store_true", help="those of --voice show different emotions about equally often"
     )
     analyse.add_argument(
         "--explain", type=some_of(EXPLAINERS), metavar=",".join(EXPLAINERS), help="default: all that apply to the model"
@@ -68,6 +68,10 @@ def add(commands: Commands) -> None:
 
 
 def _analyse(asked: argparse.Namespace) -> int:
+    if asked.mixed_voice and asked.voice is None:
+        raise SettingsRefused("--mixed-voice is about the recordings of --voice; give their folder, or leave it out.")
+    if asked.voice is not None and not asked.voice.is_dir():
+        raise SettingsRefused(f"{asked.voice} is no folder. Give one with recordings of the same person.")
     classifier, refused = load_model(model_or_default(asked.model)), 0
     if asked.voice is not None:
         classifier, refused = _with_voice(classifier, asked.voice, asked.mixed_voice)

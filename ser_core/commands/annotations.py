@@ -9,7 +9,14 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.history import Step
 from ser_core.annotations.marks import Change, content_of
 from ser_core.commands import annotation_agreement, annotation_deletion, annotation_files, annotation_teaching
-from ser_core.commands.annotation_project import EVERY, add_command, opened_project, printable, recording_file
+from ser_core.commands.annotation_project import (
+    EVERY,
+    add_command,
+    login_name,
+    opened_project,
+    printable,
+    recording_file,
+)
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import AnnotationsRefused, AudioRefused
@@ -36,7 +43,7 @@ def _add(asked: argparse.Namespace) -> int:
     if not paths:
         raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that hold some.")
     files, refused, progress = [], 0, printed_progress()
-    with opened_project(asked, may_be_new=True) as (store, project):
+    with opened_project(asked, may_be_new=True, owner=login_name()) as (store, project):
         for done, path in enumerate(paths):
             progress(done / len(paths), f"Recording {done} of {len(paths)}")
             try:
@@ -45,7 +52,7 @@ def _add(asked: argparse.Namespace) -> int:
                 refused += 1
                 print(printable(str(refusal)), file=sys.stderr)
         before = store.recordings(project, size=1).total
-        store.add_recordings(project, files)
+        store.add_recordings(project, files, login_name())
         new = store.recordings(project, size=1).total - before
     print(f"{counted(new, 'recording')} added, {len(files) - new} known already, {refused} refused.")
     return 2 if refused else 0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ser_core.checkpoint import DEFAULT_MODEL, find_model
+from ser_core.checkpoint import find_model
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     experiment.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
+        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
     )
     in_epochs = [network for network in NETWORKS if network not in FROZEN]
     experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="what is trained: selection")

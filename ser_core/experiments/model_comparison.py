@@ -13,6 +13,7 @@ import onnx
 from ser_core.audio import read_recording
 from ser_core.baselines import ESTIMATOR_BASELINES
 from ser_core.checkpoint import (
+    DEFAULT_MODEL,
     FOLDS_TABLE,
     ONNX,
     TEST_TABLE,
@@ -70,7 +71,7 @@ def compare_models(
     SettingsRefused
         If a model that was named cannot be compared, or fewer than two are left.
     """
-    wanted = list(names or model_names())
+    wanted = list(names or [name for name in model_names() if name != DEFAULT_MODEL])
     if not wanted:
         raise SettingsRefused("No model is shipped here. Train some, or name the folders of two with --models.")
     tables, left_out = {}, {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.checkpoint import MODELS, TEST_TABLE, model_names, read_card
+from ser_core.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_whole
 from ser_core.experiments.listeners import among
@@ -80,13 +80,13 @@ def _recognition(models: Path) -> str:
 
 def _differences(models: Path, names: Sequence[str]) -> list[str]:
     tables = {name: tested_by(models / name) for name in names}
-    first = names[0]
     lines = []
-    for name in names[1:]:
-        if tables[name].emotions == tables[first].emotions and set(tables[name].sha256) & set(tables[first].sha256):
-            d = paired_difference(tables[first], tables[name])
-            gain = _difference(d.gain, d.interval)
-            lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
+    for first in [name for name in (DEFAULT_MODEL, "fusion") if name in tables]:
+        for name in names[names.index(first) + 1 :]:
+            if tables[name].emotions == tables[first].emotions and set(tables[name].sha256) & set(tables[first].sha256):
+                d = paired_difference(tables[first], tables[name])
+                gain = _difference(d.gain, d.interval)
+                lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
     return lines
 
 
@@ -120,8 +120,8 @@ def _generalisation(models: Path) -> str:
         "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each was predicted by a "
         "model that never met them, but knew others of their corpus. *New corpora*: each corpus was predicted by a "
         f"model that was trained without it. The mean is over the corpora of the row without "
-        f"{', '.join(sorted(APART))}, whose words betray the emotion. A voice's own normal is the mean and deviation "
-        "of its unlabelled segments. Rows with fewer speakers are of the first fold alone.",
+        f"{', '.join(sorted(APART))}, whose words betray the emotion. A voice's own normal is how the model "
+        "usually judges it, of all its recordings here. Rows with fewer speakers are of the first fold alone.",
         _table(header, rows),
         *_voice_gains(tables),
         _listeners(models, found, tables, cards),

@@ -32,6 +32,7 @@ from ser_core.learning.dataset import Progress
 from ser_core.learning.headline import headline
 from ser_core.learning.model_card import readme_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
+from ser_core.learning.presets import FROZEN
 from ser_core.learning.processes import processes
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training_plan import TrainingPlan
@@ -160,16 +161,21 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
         "front_end": asdict(plan.front_end),
         "warm_start": plan.warm_start,
         "drop_unrecognised": plan.drop_unrecognised,
-        "epochs": {branch: plan.settings_of(branch).epochs for branch in branches},
+        "training": {branch: _recipe(asdict(plan.settings_of(branch)), branch) for branch in branches},
     }
     found = {"drop_unrecognised": False} | card
-    found["epochs"] = {branch: settings["epochs"] for branch, settings in card.get("training", {}).items()}
+    found["training"] = {branch: _recipe(settings, branch) for branch, settings in card.get("training", {}).items()}
     other = [key for key, value in wanted.items() if found.get(key) != value]
     if other:
         raise SettingsRefused(
             f"{name} was trained with other settings ({', '.join(other)}), so that these figures would not be its own. "
             "Give the network, corpora, emotions, preset and epochs that its card.json names."
         )
+
+
+def _recipe(settings: dict[str, Any], branch: str) -> dict[str, Any]:
+    """Return what tells a branch's trainings apart: its epochs, or all settings of a head in closed form."""
+    return settings if branch in FROZEN else {"epochs": settings["epochs"]}
 
 
 def _models_of_folds(
