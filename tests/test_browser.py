@@ -162,7 +162,7 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_
     expect(players).to_have_count(10)
     players.first.evaluate("audio => audio.play()")
     page.wait_for_function("document.querySelector('[data-testid=stAudio]').currentTime > 0.02")
-    page.get_by_role("button", name="Page 2").click()
+    page.get_by_role("button", name="Page 2", exact=True).click()
     expect(page.get_by_text("11 · ")).to_be_visible()
 
 

@@ -451,6 +451,29 @@ def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_addre
         store.get_file(asyncio.run(made()))
 
 
+@pytest.mark.parametrize("pause_s", [10.0, 0.02], ids=["silent", "trickling"])
+def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(pause_s, monkeypatch):
+    uploads = server_guard.VisitUploads("/u")
+    monkeypatch.setattr(server_guard.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=uploads))
+    monkeypatch.setattr(server_guard, "shows_uploader", lambda session_id: True)
+    monkeypatch.setattr(server_guard, "UPLOAD_STALLS_AFTER_S", 0.1)
+    monkeypatch.setattr(server_guard, "SLOWEST_UPLOAD_BYTES_PER_S", 1e9)
+
+    async def receive():
+        await asyncio.sleep(pause_s)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def app(scope, receive, send):
+        while True:
+            await receive()
+
+    scope = {"type": "http", "headers": [(b"content-length", str(server_guard.MOST_OF_ONE_VISIT_BYTES).encode())]}
+    for _ in range(2):  # a second one has room again
+        with pytest.raises(server_guard.Refused, match="Try again") as refusal:
+            asyncio.run(server_guard.Guard(app)._take_upload("a visit", scope, receive, None))
+        assert refusal.value.status == 408
+
+
 # Start
 
 

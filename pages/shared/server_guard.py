@@ -44,6 +44,8 @@ MOST_OF_ALL_BYTES = 2**30
 
 #: An upload of which nothing comes for so long is broken off: until then it takes up room.
 UPLOAD_STALLS_AFTER_S = 60.0
+#: One that comes more slowly is broken off too, or it would hold its room without end.
+SLOWEST_UPLOAD_BYTES_PER_S = 50_000
 
 #: A visit without a connection for so long has left: its sounds are served no more, unless it comes back.
 LEFT_AFTER_S = 15.0
@@ -113,12 +115,15 @@ class Guard:
         if not length.isdecimal():
             raise Refused(411, "An upload has to say its length.")
 
+        now = asyncio.get_running_loop().time
+        latest = now() + UPLOAD_STALLS_AFTER_S + int(length) / SLOWEST_UPLOAD_BYTES_PER_S
+
         async def receive_in_time() -> Message:
             try:
-                async with asyncio.timeout(UPLOAD_STALLS_AFTER_S):
+                async with asyncio.timeout_at(min(now() + UPLOAD_STALLS_AFTER_S, latest)):
                     return await receive()
             except TimeoutError:
-                raise Refused(408, "The upload stopped coming. Try again.") from None
+                raise Refused(408, "The upload stopped coming, or came too slowly. Try again.") from None
 
         with runtime.get_instance().uploaded_file_mgr.room_for(session_id, int(length)):
             await self._app(scope, receive_in_time, send)
