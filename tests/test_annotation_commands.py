@@ -25,6 +25,7 @@ from ser_core.checkpoint import save_model
 from ser_core.command_line import main
 from ser_core.commands import annotation_agreement, annotation_files, annotation_teaching
 from ser_core.commands.annotation_files import EXPORTED
+from ser_core.commands.annotation_project import login_name
 from ser_core.errors import AudioRefused
 from ser_core.learning.predictions import Predictions
 from ser_core.networks.yamnet import YAMNet
@@ -664,7 +665,7 @@ def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, ca
 def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, project, sounds, capsys):
     sha256 = sha256_of(sounds[0])
     before = store.annotations_of(project, sha256)
-    deletion = ("delete", "--recording", sounds[0].name, "--annotator", "Ann")
+    deletion = ("delete", "--recording", sounds[0].name, "--annotator", login_name())
     assert run(*deletion) == 0
     told = capsys.readouterr().out
     assert "Voices: 2 marks of Ann, 1 mark of Ben" in told
@@ -676,7 +677,7 @@ def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, proje
     assert run("trash") == 0
     line = capsys.readouterr().out
     assert sounds[0].name in line
-    assert run("restore", line.split()[0], "--annotator", "Ann") == 0
+    assert run("restore", line.split()[0], "--annotator", login_name()) == 0
     assert store.annotations_of(project, sha256) == before
 
 
@@ -689,7 +690,7 @@ def test_stranger_deletes_nothing_by_command_either(store, project, sounds, caps
 
 
 def test_deletion_for_good_by_command_leaves_nothing_in_the_trash(store, project, capsys):
-    assert run("delete", "--annotator", "Ann", "--yes", "--for-good") == 0
+    assert run("delete", "--annotator", login_name(), "--yes", "--for-good") == 0
     assert store.projects().total == 0
     assert run("trash") == 0
     assert "The trash is empty" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from ser_core.experiments import read_result, relevance_by_band, results_page, s
 from ser_core.experiments.listeners import among, listeners
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.predictions import Predictions, write_predictions
-from tests.tiny_networks import LinearClassifier, TinyNetwork, silent_progress
+from ser_core.networks.yamnet import YAMNet
+from ser_core.settings import FrontEnd
+from tests.tiny_networks import LinearClassifier, silent_progress
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to explain")
 
@@ -221,7 +224,7 @@ def model_of_tables(tmp_path):
     """A model's folder with tables of new people and of new corpora, and people who listened."""
     folder, corpora = tmp_path / "made", ("crema_d", "ravdess", "korean_emotional_tts")
     card = {"architecture": "yamnet", "emotions": ["angry", "sad"], "split": "speaker-disjoint, fold 1 of 5"}
-    save_model(folder, TinyNetwork(2), card, [], "")
+    save_model(folder, YAMNet(2), card | {"front_end": asdict(FrontEnd()), "temperature": 1.0}, [], "")
     write_predictions(predicted(corpora, corpora), folder / TEST_TABLE)
     write_predictions(predicted(corpora, ["korean_emotional_tts"]), folder / CORPORA_TABLE)
     write_predictions(predicted(corpora, ["korean_emotional_tts", "ravdess"]), folder / CORPORA_VOICE_TABLE)
