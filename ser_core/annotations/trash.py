@@ -355,12 +355,12 @@ def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) 
     if not ids:
         return
     chosen = projects.c.deleted_at.is_not(None), or_(projects.c.id.in_(ids), projects.c.of_project.in_(ids))
+    held = projects.outerjoin(recordings, recordings.c.project_id == projects.c.id)
     # Locked first: what somebody restores just now is left out once they have done so.
-    locked_rows = select(projects.c.id).where(*chosen).order_by(projects.c.id).with_for_update()
-    gone = connection.execute(locked_rows).scalars().all()
-    sha256 = select(recordings.c.sha256).where(recordings.c.project_id.in_(gone)).distinct()
-    note_unfinished(connection, [*connection.execute(sha256).scalars(), THE_FILE], at)
-    connection.execute(delete(projects).where(projects.c.id.in_(gone)))
+    locked = select(projects.c.id, recordings.c.sha256).select_from(held).where(*chosen).order_by(projects.c.id)
+    rows = connection.execute(locked.with_for_update(of=projects)).all()
+    note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, THE_FILE], at)
+    connection.execute(delete(projects).where(projects.c.id.in_({gone for gone, _ in rows})))
 
 
 def delete_unused_project(connection: Connection, project: int) -> None:
