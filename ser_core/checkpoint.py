@@ -195,7 +195,7 @@ def _no_model(folder: Path, reason: Exception) -> ModelRefused:
 @lru_cache(maxsize=64)
 def _shapes(architecture: str, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of an architecture's weights."""
-    with torch.random.fork_rng(devices=[]):  # what is drawn here must not change what a training draws
+    with torch.device("meta"):  # nothing is drawn or computed: a process that is forked later could not compute then
         network = ARCHITECTURES[architecture](classes)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 

@@ -10,9 +10,9 @@ pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
 #: HTML, a picture and a link of Markdown, the signs that end a string, and addresses: in one name.
+#: At most 120 characters, of which none is left out.
 NAME = (
-    "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)} "
-    "https://evil.example www.evil.example me@evil.example :streamlit: a->b.wav"
+    "<img src=x onerror=alert(1)> ![p](//h/p.png) [l](javascript:a(2)) https://evil.io me@evil.example :streamlit: a->b"
 )
 #: What none of it may become.
 MADE_OF_IT = "img[src=x], img[src*='p.png'], img[alt*=Streamlit], a[href^=javascript], a[href*=evil]:not([href^='#'])"
