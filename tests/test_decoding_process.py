@@ -203,13 +203,13 @@ def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkey
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process has")
 def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, monkeypatch):
-    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://name:password@host/database")
+    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://USER:PASSWORD@HOST/NAME")
     read_recording(encoded(voice), "voice")
     about = Path(f"/proc/{kept_ids()[0]}")
     status = dict(line.split(":\t", 1) for line in (about / "status").read_text().splitlines() if ":\t" in line)
     assert status["NoNewPrivs"] == "1"
     assert sandbox._libseccomp() is None or status["Seccomp"] == "2"
-    assert b"password" not in (about / "environ").read_bytes()
+    assert b"PASSWORD" not in (about / "environ").read_bytes()
     opened = sorted(os.readlink(one).partition(":")[0] for one in (about / "fd").iterdir())
     assert opened == ["/dev/null", "/dev/null", "socket"]
 

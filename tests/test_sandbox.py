@@ -234,7 +234,7 @@ def test_a_restricted_child_has_no_more_processor_time_than_it_was_given():
 
 @LINUX
 def test_a_child_starts_with_an_empty_environment_and_one_socket(monkeypatch):
-    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://name:password@host/database")
+    monkeypatch.setenv("SER_DATABASE_URL", "postgresql://USER:PASSWORD@HOST/NAME")
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     with SECRET.open() as inherited:
         os.set_inheritable(inherited.fileno(), True)
