@@ -38,7 +38,8 @@ fuzz: $(VENV)/.dev
 
 # Public-domain speech to try the app with; the app works without it.
 samples: $(VENV)/.installed
-	@$(BIN)/python -m ser_core.samples || echo "The samples could not be fetched. Everything else works without them."
+	@$(BIN)/python -m ser_core.corpora.samples || \
+	  echo "The samples could not be fetched. Everything else works without them."
 
 # The pictures of the README, from the running app in Chromium.
 pictures: $(VENV)/.dev samples

@@ -1,14 +1,14 @@
 """The app: the server that `streamlit run app.py` starts, behind its guard, and the first page."""
 
 if __name__ == "__main__":  # as Streamlit runs a page
-    from pages.shared import recording_page
+    from pages.shared.recording import recording_page
 
     recording_page.show()
 else:  # as the server is imported, before anybody visits it and without what the page needs
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from pages.shared import server_guard
+    from pages.shared.server import server_guard
 
     server_guard.install()
     app = st.App(__file__, middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.started)

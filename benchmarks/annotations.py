@@ -25,10 +25,10 @@ from sqlalchemy import make_url
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.recordings import Queue
-from ser_core.annotations.store import Store, open_store
-from ser_core.regions import Region
+from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.store import Store, open_store
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 MARKS_EACH = 10

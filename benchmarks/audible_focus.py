@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
 from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
-from ser_core.audible_focus import focus_mask
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.audio.reading import read_recording
+from ser_core.explanation.focus_audio import focus_mask
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
 from ser_core.pipeline import listen, listen_to_focus, question_of
 from ser_core.settings import AnalysisSettings
 

@@ -26,14 +26,13 @@ from lime.lime_image import LimeImageExplainer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ser_core.analysis import Analysis
-from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
-from ser_core.classifier import BATCH, NetworkClassifier
+from ser_core.analysis import Analysis, Recording
 from ser_core.explanation import hear
 from ser_core.explanation.relevance import Heard, Question, fill_values
+from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.model.classifier import BATCH, NetworkClassifier
+from ser_core.model.scores import evidence, softmax
 from ser_core.pipeline import listen, question_of
-from ser_core.recording import Recording
-from ser_core.scores import evidence, softmax
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 
 RATE = 16_000

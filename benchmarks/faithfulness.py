@@ -27,16 +27,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.analysis import Recording
+from ser_core.audio.reading import read_recording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
 from ser_core.explanation.relevance import Perturbed, Question, fill_values
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
 from ser_core.pipeline import listen, question_of
-from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings
 
 FILLS = ("noise_floor", "band_mean")

@@ -19,12 +19,12 @@ from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ser_core.audio import read_recording
-from ser_core.checkpoint import fastest_precision, find_model, load_model, load_network
-from ser_core.classifier import NetworkClassifier
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
+from ser_core.corpora.samples import samples_here
+from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
-from ser_core.samples import samples_here
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 
 

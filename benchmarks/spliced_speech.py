@@ -30,17 +30,16 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import mean_with_interval, unheard
-from ser_core.analysis import Analysis, frame_at
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.analysis import Analysis, Recording, frame_at
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
+from ser_core.explanation.profile import relevance_profile
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
 from ser_core.pipeline import hear_with, listen, question_of, with_hearing
-from ser_core.profile import relevance_profile
-from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings
 
 SPLICE_S, FADE_S = 1.0, 0.020

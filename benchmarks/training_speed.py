@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from ser_core.learning.presets import PRESETS
 from ser_core.learning.processes import processes
 from ser_core.learning.training_run import Run
-from ser_core.networks import NETWORKS
-from ser_core.networks.yamnet import SamePadConvolution
+from ser_core.model.networks import NETWORKS
+from ser_core.model.networks.yamnet import SamePadConvolution
 
 BATCH, CLASSES = 64, 4
 

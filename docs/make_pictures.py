@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ser_core.samples import SAMPLES
+from ser_core.corpora.samples import SAMPLES
 from tests.running_app import launch, running_app, turn_to, upload, visit
 
 DOCS = Path(__file__).parent

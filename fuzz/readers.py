@@ -22,15 +22,15 @@ sys.path.insert(0, str(ROOT))
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
 with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safetensors"]):
-    from ser_core import audio
     from ser_core.annotations.formats import FORMATS, read_annotations
-    from ser_core.checkpoint import CARD, TRAINING_LIST, WEIGHTS, load_model, training_list
+    from ser_core.annotations.words import read_words
+    from ser_core.audio import reading as audio
+    from ser_core.audio.decoding import decoded
     from ser_core.corpora.manifest import read_manifest
-    from ser_core.decoding import decoded
     from ser_core.errors import SerError
     from ser_core.learning.predictions import read_predictions
-    from ser_core.onnx_graph import OnnxGraph
-    from ser_core.words import read_words
+    from ser_core.model.checkpoint import CARD, TRAINING_LIST, WEIGHTS, load_model, training_list
+    from ser_core.model.onnx_graph import OnnxGraph
 
 
 def annotations(data: bytes) -> None:

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.shared import agreement_section, cached, downloads, frame, judgement_section, session, waiting
+from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
+from pages.shared.evidence import agreement_section, downloads, judgement_section
 from pages.shared.names import in_markdown
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import with_consensus
+from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.focus import focus_in_words
-from ser_core.overview_picture import METHOD_NAMES
+from ser_core.output.overview_picture import METHOD_NAMES
 
 HOW_TO_READ = """
 Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its

@@ -7,9 +7,8 @@ from pages.shared import cached, frame, waiting
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
 from pages.shared.names import in_markdown
-from ser_core.analysis import Analysis
-from ser_core.regions import Region
-from ser_core.selection import select_segments
+from ser_core.analysis import Analysis, Region
+from ser_core.front_end.selection import select_segments
 from ser_core.settings import SelectionSettings
 
 RULES = {"guarded": "Guarded: mean correlation", "minmax": "As printed: stretched from 0 to 1"}

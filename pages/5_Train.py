@@ -5,11 +5,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cached, controls, corpora_section, frame, training_form, waiting
+from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.evaluation import history_chart
+from pages.shared.models import corpora_section, training_form
 from pages.shared.names import in_markdown
-from ser_core.jobs import Job
-from ser_core.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
+from ser_core.work.jobs import Job
+from ser_core.work.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
 
 EVERYBODY = "everybody"  # a training belongs to the machine: whoever opens the page sees it
 

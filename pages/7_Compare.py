@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from pages.shared import cached, compared_models, controls, frame, shared_evidence_section, waiting
+from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import heard_html, maps_chart
+from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
-from ser_core.model_agreement import heard_in_words, on_one_grid, shared_emotion, shared_map
+from ser_core.explanation.model_agreement import heard_in_words, on_one_grid, shared_emotion, shared_map
 
 HOW_TO_READ = """
 All models are asked for the same emotion: the one that the sidebar names, else the one that most of them hear best.

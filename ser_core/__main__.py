@@ -2,6 +2,6 @@
 
 import sys
 
-from ser_core.command_line import main
+from ser_core.commands import main
 
 sys.exit(main())

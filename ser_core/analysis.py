@@ -1,13 +1,108 @@
-"""What an analysis holds: spectrogram, segments, scores, explanations, profile and focus."""
+"""The data model: a recording, regions of it, and what an analysis holds from spectrogram to focus."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ser_core.recording import Recording
-from ser_core.regions import FocusRegion, Region
+from ser_core.errors import SettingsRefused
 from ser_core.settings import FocusSettings, SpectrogramSettings
+
+LONGEST_NAME = 120
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name as it can be shown anywhere: nothing that a terminal obeys, and at most 120 characters.
+
+    Spaces of other scripts, and the joiners that some scripts and emoji are written with, stay.
+    """
+    shown = "".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in name)
+    if len(shown) <= LONGEST_NAME:
+        return shown
+    return f"{shown[: LONGEST_NAME - 21]}\N{HORIZONTAL ELLIPSIS}{shown[-20:]}"
+
+
+def _is_shown(character: str) -> bool:
+    joins = character in "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+    return character.isprintable() or joins or unicodedata.category(character) == "Zs"
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Decoded mono speech.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its folder, as `shown_name` returns it; never used as a path.
+    sha256 : str
+        Of the file's bytes, in hexadecimal; the recording's identity everywhere.
+    samples : ndarray of shape (n,), float32, read-only
+        At `sample_rate_hz`, nominally in [-1, 1].
+    warnings : tuple of str
+        What a person should know before they trust the result.
+    """
+
+    name: str
+    sha256: str
+    samples: np.ndarray
+    sample_rate_hz: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of a recording, or a box where the frequencies are given too."""
+
+    start_s: float
+    end_s: float
+    low_hz: float | None = None
+    high_hz: float | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_s < self.end_s:
+            raise SettingsRefused(
+                f"A region from {self.start_s:g} to {self.end_s:g} s is not one; "
+                "it needs a start of at least 0 s and an end after its start."
+            )
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class FocusRegion:
+    """A stretch in which the evidence speaks for the emotion.
+
+    Attributes
+    ----------
+    strength : float
+        Mean of the relevance profile inside, in the unit of the explanation.
+    share : float
+        Part of all positive relevance of the recording that lies inside, 0 to 1.
+    """
+
+    region: Region
+    strength: float
+    share: float
+
+
+def clock(seconds: float) -> str:
+    """Return a time in a recording as a clock shows it, in whole seconds: 2:03, or 1:02:03 after an hour.
+
+    >>> clock(123.9), clock(3723)
+    ('2:03', '1:02:03')
+    """
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
 
 
 @dataclass(frozen=True, eq=False)

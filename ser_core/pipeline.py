@@ -8,26 +8,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram, frame_at, frame_edge_s
-from ser_core.audible_focus import ChangedSound, FocusHeard, sound_without
-from ser_core.classifier import Classifier
+from ser_core.analysis import (
+    Analysis,
+    Explanation,
+    Recording,
+    Region,
+    Scores,
+    Segments,
+    Spectrogram,
+    frame_at,
+    frame_edge_s,
+)
+from ser_core.audio.voice_activity import speech_seconds
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation import Hearing, hear
+from ser_core.explanation.focus import focus_regions
+from ser_core.explanation.focus_audio import ChangedSound, FocusHeard, sound_without
 from ser_core.explanation.judgement import Judgement, judge
+from ser_core.explanation.profile import relevance_profile
 from ser_core.explanation.relevance import Progress, Question
-from ser_core.focus import focus_regions
-from ser_core.profile import relevance_profile
-from ser_core.recording import Recording
-from ser_core.regions import Region
-from ser_core.scores import softmax
-from ser_core.segments import split_into_segments
-from ser_core.selection import select_segments
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.selection import select_segments
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import softmax
+from ser_core.model.verdict import verdict_of
+from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.settings import AnalysisSettings, FrontEnd
-from ser_core.spectrogram import spectrogram_of
-from ser_core.verdict import verdict_of
-from ser_core.voice import VoiceNormal, logits_of_pieces, voice_normal
-from ser_core.voice_activity import speech_seconds
 
 SEGMENTS_AT_ONCE = 128
 

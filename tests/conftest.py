@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from hypothesis import settings
 
-from ser_core.recording import Recording
+from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
 settings.register_profile("steady", derandomize=True, deadline=None)

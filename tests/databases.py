@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event, make_url
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.recordings import RecordingFile
-from ser_core.annotations.store import Store, open_store
-from ser_core.regions import Region
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import Store, open_store
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import soundfile
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
-from ser_core.regions import Region
 from tests.conftest import voice_like
 from tests.test_audio import encoded, encoded_with_av
 

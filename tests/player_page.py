@@ -10,12 +10,10 @@ import streamlit as st
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pages.shared.player import Edit, Editing, Mark, PlayerEvents, RegionTable, chosen_mark, hand_over, player
-from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
+from ser_core.analysis import Analysis, Explanation, FocusRegion, Recording, Region, Scores, Segments, Spectrogram
+from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
-from ser_core.profile import relevance_profile
-from ser_core.recording import Recording
-from ser_core.region_audio import region_samples, wav_bytes
-from ser_core.regions import FocusRegion, Region
+from ser_core.explanation.profile import relevance_profile
 from ser_core.settings import SpectrogramSettings
 from tests.conftest import voice_like
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from ser_core.checkpoint import model_names
+from ser_core.model.checkpoint import model_names
 
 #: Of what a page is to show soon; a busy machine is no failure.
 expect.set_options(timeout=30_000)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from ser_core.analysis import Explanation
+from ser_core.analysis import Explanation, Region
 from ser_core.explanation.agreement import agreement, consensus, rank_correlation, top_overlap, with_consensus
-from ser_core.regions import Region
 
 EVERYWHERE = np.ones(40, bool)
 

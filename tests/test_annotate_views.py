@@ -10,18 +10,18 @@ from pages.shared.annotation import filling_section, teaching_section
 from pages.shared.annotation.place import Place
 from pages.shared.names import in_markdown
 from pages.shared.session import Held
-from ser_core.annotations.agreement import annotator_agreement
+from ser_core.analysis import Region
+from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
-from ser_core.annotations.database import FILE_NAME, default_url
-from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
-from ser_core.annotations.recordings import RecordingFile
-from ser_core.annotations.store import open_store
-from ser_core.annotations.teaching import TAUGHT, first_teachable
-from ser_core.audio import read_recording
-from ser_core.checkpoint import model_names
+from ser_core.annotations.store.database import FILE_NAME, default_url
+from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.teaching.teaching import TAUGHT, first_teachable
+from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import Predictions
-from ser_core.regions import Region
+from ser_core.model.checkpoint import model_names
 from tests.test_pages import at, finished, wav, words
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")

@@ -9,13 +9,13 @@ import pytest
 
 from pages.shared.annotation.marking import Shown, change_mark, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
+from ser_core.analysis import Region
+from ser_core.annotations.agreement.disagreement import disagreement
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.disagreement import disagreement
-from ser_core.annotations.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sound
-from ser_core.annotations.recordings import Queue, RecordingFile
+from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
+from ser_core.annotations.store.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sound
+from ser_core.annotations.store.recordings import Queue, RecordingFile
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, Cancelled
-from ser_core.queue_rating import rate_by_marks, rate_by_model, uncertainty
-from ser_core.regions import Region
 from tests.databases import (  # noqa: F401
     fresh_project,
     fresh_schema,

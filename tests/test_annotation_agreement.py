@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from pages.shared.charts.annotators import agreement_matrix_chart, annotator_confusion_chart
-from ser_core.annotations.agreement import annotator_agreement
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.coefficients import (
+from ser_core.analysis import Region
+from ser_core.annotations.agreement.agreement import annotator_agreement
+from ser_core.annotations.agreement.bootstrap import SEED, Measured, measured, measured_ratio
+from ser_core.annotations.agreement.coefficients import (
     cohen_kappa,
     coincidences,
     fleiss_kappa,
@@ -21,12 +22,11 @@ from ser_core.annotations.coefficients import (
     krippendorff_alpha,
     nominal_distance,
 )
-from ser_core.annotations.label_agreement import ALL_THE_SAME, ALONE, NO_EMOTION, NO_MARK
-from ser_core.annotations.marked_time import frame_middles_s, frames_inside, marked_frames, marks_in_time
-from ser_core.annotations.over_recordings import SEED, Measured, measured, measured_ratio
-from ser_core.annotations.region_agreement import NONE_MATCHED, matched, overlap_in_time
+from ser_core.annotations.agreement.label_agreement import ALL_THE_SAME, ALONE, NO_EMOTION, NO_MARK
+from ser_core.annotations.agreement.marked_time import frame_middles_s, frames_inside, marked_frames, marks_in_time
+from ser_core.annotations.agreement.region_agreement import NONE_MATCHED, matched, overlap_in_time
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.learning.evaluation import RESAMPLES
-from ser_core.regions import Region
 
 EMOTIONS = ("angry", "happy", "sad")
 

@@ -13,23 +13,25 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core import people_and_explainers
-from ser_core.annotations.agreement import annotator_agreement
+from ser_core.analysis import Region
+from ser_core.annotations.agreement import human_agreement as people_and_explainers
+from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
-from ser_core.annotations.database import default_url
 from ser_core.annotations.formats import FORMATS, read_annotations
-from ser_core.annotations.marks import content_of
-from ser_core.annotations.store import open_store
-from ser_core.audio import read_recording
-from ser_core.checkpoint import save_model
-from ser_core.command_line import main
-from ser_core.commands import annotation_agreement, annotation_files, annotation_teaching
-from ser_core.commands.annotation_files import EXPORTED
-from ser_core.commands.annotation_project import login_name
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.marks import content_of
+from ser_core.annotations.store.store import open_store
+from ser_core.audio.reading import read_recording
+from ser_core.commands import main
+from ser_core.commands.annotations import agreement as annotation_agreement
+from ser_core.commands.annotations import files as annotation_files
+from ser_core.commands.annotations import teaching as annotation_teaching
+from ser_core.commands.annotations.files import EXPORTED
+from ser_core.commands.annotations.project import login_name
 from ser_core.errors import AudioRefused
 from ser_core.learning.predictions import Predictions
-from ser_core.networks.yamnet import YAMNet
-from ser_core.regions import Region
+from ser_core.model.checkpoint import save_model
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, everything_kept, fresh, noise_recording
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ser_core.annotations.recordings import ORDERS, Queue
-from ser_core.annotations.store import Store
-from ser_core.annotations.trash import KEPT_FOR
-from ser_core.regions import Region
+from ser_core.analysis import Region
+from ser_core.annotations.store.recordings import ORDERS, Queue
+from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.trash import KEPT_FOR
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
 WITH_PROGRESS = {"import_recordings", "export"}

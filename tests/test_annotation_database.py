@@ -19,9 +19,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from ser_core.annotations.database import MIGRATIONS, default_url
-from ser_core.annotations.store import open_store
-from ser_core.annotations.tables import metadata
+from ser_core.annotations.store.database import MIGRATIONS, default_url
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.tables import metadata
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
@@ -217,7 +217,7 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
 
 
 def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_core.annotations.database.PATIENCE_S", 0.01)
+    monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.01)
     path = tmp_path / "a.sqlite"
     with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:
         project = store.create_project("Voices")

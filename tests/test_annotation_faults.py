@@ -21,14 +21,14 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, event, make_url, text
 
-from ser_core.annotations import recordings
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
-from ser_core.annotations.store import open_store
-from ser_core.annotations.teaching import SOUNDS, TAUGHT
-from ser_core.annotations.unfinished import finish_deletions
+from ser_core.annotations.store import recordings
+from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.unfinished import finish_deletions
+from ser_core.annotations.teaching.teaching import SOUNDS, TAUGHT
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.broken_machine import everything_under, files_of_at_most, forks, killed, read_only
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 

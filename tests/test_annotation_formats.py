@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.gate import kept
 from ser_core.errors import AnnotationsRefused, SerError
-from ser_core.regions import Region
 from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
 
 MANY = [key for key, file_format in FORMATS.items() if file_format.holds_many]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
-from ser_core.annotations.recordings import ORDERS, RATINGS, Queue
+from ser_core.annotations.store.recordings import ORDERS, RATINGS, Queue
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER
-from ser_core.annotations.history import Step
-from ser_core.annotations.marks import content_of
-from ser_core.annotations.store import open_store
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.marks import content_of
+from ser_core.annotations.store.store import open_store
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
-from ser_core.regions import Region
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 FULL = mark(

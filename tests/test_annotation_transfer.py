@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ser_core.annotations import transfer
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.marks import content_of
-from ser_core.annotations.store import open_store
-from ser_core.annotations.transfer import Imported
+from ser_core.annotations.store import transfer
+from ser_core.annotations.store.marks import content_of
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused, Cancelled
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

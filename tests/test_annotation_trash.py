@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import create_engine, text
 
-from ser_core.annotation_exchange import EXPORTED, exported
 from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.database import FILE_NAME
-from ser_core.annotations.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sha256, kept_sound
-from ser_core.annotations.store import open_store
-from ser_core.annotations.trash import KEPT_FOR, Holding
-from ser_core.annotations.unfinished import finish_deletions
+from ser_core.annotations.exchange import EXPORTED, exported
+from ser_core.annotations.store.database import FILE_NAME
+from ser_core.annotations.store.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sha256, kept_sound
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.trash import KEPT_FOR, Holding
+from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import AudioLimits
 from tests.broken_machine import everything_under

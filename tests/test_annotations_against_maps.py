@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import jaccard_score, roc_auc_score
 
 from pages.shared.charts.annotators import people_against_maps_chart
-from ser_core.analysis import Explanation, Spectrogram, frame_edge_s
-from ser_core.annotations.against_maps import (
+from ser_core.analysis import Explanation, Region, Spectrogram, frame_edge_s
+from ser_core.annotations.agreement.against_maps import (
     ENERGY,
     MEASURES,
     Compared,
@@ -24,10 +24,9 @@ from ser_core.annotations.against_maps import (
     strongest,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.profile import relevance_profile
-from ser_core.regions import Region
+from ser_core.explanation.profile import relevance_profile
+from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz
 
 FRAMES, BANDS = 100, 64
 SETTINGS = SpectrogramSettings()

@@ -4,11 +4,11 @@ import librosa
 import numpy as np
 import pytest
 
-from ser_core import audible_focus
-from ser_core.audible_focus import focus_mask, level_matched, sound_without
-from ser_core.recording import Recording
+from ser_core.analysis import Recording
+from ser_core.explanation import focus_audio as audible_focus
+from ser_core.explanation.focus_audio import focus_mask, level_matched, sound_without
+from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.settings import SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz, spectrogram_of
 from tests.tiny_networks import noise_recording
 
 SETTINGS = SpectrogramSettings()

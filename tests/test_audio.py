@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from ser_core.audio import file_bytes, read_recording, resample
-from ser_core.decoding import _mp3_frame_bytes
+from ser_core.audio.decoding import _mp3_frame_bytes
+from ser_core.audio.long_recording import long_recording
+from ser_core.audio.reading import file_bytes, read_recording, resample
 from ser_core.errors import AudioRefused, RecordingTooLong
-from ser_core.long_recording import long_recording
 from ser_core.settings import AudioLimits
 
 RATE = 16_000

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ser_core.audio import read_recording
-from ser_core.baselines import ESTIMATOR_BASELINES, NETWORK_BASELINES
-from ser_core.baselines.shared.padding import SILENCE
-from ser_core.checkpoint import load_model, training_list
+from ser_core.analysis import Recording
+from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
 from ser_core.learning import search
@@ -21,10 +19,12 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training_plan import TRAINABLE, TrainingPlan
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.model.checkpoint import load_model, training_list
+from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
+from ser_core.model.peers.shared.padding import SILENCE
 from ser_core.pipeline import analyse_recording, listen
-from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
-from ser_core.timeline import emotion_timeline
+from ser_core.timeline.timeline import emotion_timeline
 from tests.tiny_networks import EMOTIONS, TinyNetwork, never, noise_recording, random_log_mel, silent_progress
 
 COARSE = AnalysisSettings(

@@ -11,12 +11,6 @@ from scipy.fft import dct
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ser_core.baselines import ESTIMATOR_BASELINES, NETWORK_BASELINES
-from ser_core.baselines.shared.cepstrum import COEFFICIENTS, cosines
-from ser_core.baselines.shared.grad_transfer import Features as GradTransfer
-from ser_core.baselines.shared.padding import SILENCE, heard, steps_heard
-from ser_core.baselines.shared.recurrence import OverTime
-from ser_core.baselines.three_features_cnn_lstm import in_pairs
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
@@ -24,10 +18,16 @@ from ser_core.explanation.relevance import Question
 from ser_core.learning.batches import as_batch
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.estimator import as_onnx, features_as_stored, features_of, fit_estimator
-from ser_core.networks.folding import folded
-from ser_core.onnx_classifier import OnnxClassifier
+from ser_core.model.networks.folding import folded
+from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
+from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
+from ser_core.model.peers.shared.grad_transfer import Features as GradTransfer
+from ser_core.model.peers.shared.padding import SILENCE, heard, steps_heard
+from ser_core.model.peers.shared.recurrence import OverTime
+from ser_core.model.peers.three_features_cnn_lstm import in_pairs
+from ser_core.model.scores import softmax
 from ser_core.pipeline import segments_of
-from ser_core.scores import softmax
 from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings
 from tests.tiny_networks import EMOTIONS, classifier_of, fresh, never, random_log_mel, silent_progress
 
@@ -296,7 +296,7 @@ def test_grad_transfer_needs_no_gradients_because_they_are_the_last_layers_weigh
         return original(x, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
-        patch.setattr("ser_core.baselines.shared.grad_transfer.F.relu", watching)
+        patch.setattr("ser_core.model.peers.shared.grad_transfer.F.relu", watching)
         features(torch.from_numpy(segments))
     cams = next(x for x in reversed(captured) if x.shape[1] == 1)[:, 0].numpy()
     best = classifier.score(segments).argmax(axis=1)

@@ -22,7 +22,7 @@ import pytest
 import soundfile
 import torch
 
-from ser_core.audio import read_recording
+from ser_core.audio.reading import read_recording
 from ser_core.batch import chunk as chunks
 from ser_core.batch import dask_engine, run
 from ser_core.batch.chunk import Work, analyse_chunk
@@ -30,11 +30,11 @@ from ser_core.batch.local_engine import local_engine
 from ser_core.batch.recordings import find_recordings
 from ser_core.batch.results import ResultsFolder
 from ser_core.batch.run import run_batch
-from ser_core.checkpoint import load_model, save_model
-from ser_core.command_line import main
+from ser_core.commands import main
 from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefused
-from ser_core.networks.whisper import Whisper
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.checkpoint import load_model, save_model
+from ser_core.model.networks.whisper import Whisper
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording, know_voice, with_focus
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
 from tests.conftest import voice_like

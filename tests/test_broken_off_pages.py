@@ -37,7 +37,7 @@ def button(app, label):
 def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "ser_core.training_process.train_in_process", lambda arguments, *_: asked.append(arguments) or "trained"
+        "ser_core.work.training_process.train_in_process", lambda arguments, *_: asked.append(arguments) or "trained"
     )
     app = opened("pages/5_Train.py")
     assert "The app ended while it trained **mine**. Finished epochs are kept." in words(app)

@@ -9,7 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ser_core.checkpoint import (
+from ser_core.errors import ModelRefused
+from ser_core.learning.predictions import all_figures, read_predictions
+from ser_core.learning.training_plan import own_front_end
+from ser_core.model.checkpoint import (
     DEFAULT_MODEL,
     FOLDS_TABLE,
     HASHES,
@@ -29,12 +32,9 @@ from ser_core.checkpoint import (
     save_model,
     training_list,
 )
-from ser_core.errors import ModelRefused
-from ser_core.learning.predictions import all_figures, read_predictions
-from ser_core.learning.training_plan import own_front_end
-from ser_core.networks import NETWORKS
-from ser_core.networks.whisper import Whisper
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.networks import NETWORKS
+from ser_core.model.networks.whisper import Whisper
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings, VoiceSettings
 from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
 
@@ -332,7 +332,7 @@ def test_every_model_that_is_listed_loads_and_of_the_others_the_reason_is_said(m
     for name, changes in (("other_emotions", {"emotions": ["sad", "happy"]}), ("other_network", {"architecture": "x"})):
         (models / name / "card.json").write_text(json.dumps(card_of(**changes)))
     with monkeypatch.context() as patch:
-        patch.setattr("ser_core.checkpoint.load_tensors", None)  # no weights are read for a list
+        patch.setattr("ser_core.model.checkpoint.load_tensors", None)  # no weights are read for a list
         names, left_out = model_names(models), models_left_out(models)
     assert names == ["own_1.5", "small", "über"]
     assert {name: load_model(name, models).name for name in names} == {name: name for name in names}

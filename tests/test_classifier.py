@@ -9,11 +9,11 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from ser_core.classifier import KEPT_OPERATIONS, NetworkClassifier
 from ser_core.errors import SettingsRefused
-from ser_core.networks.late_fusion import LateFusion
-from ser_core.networks.vggish import VGGish
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.classifier import KEPT_OPERATIONS, NetworkClassifier
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.networks.vggish import VGGish
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.running_app import ROOT
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, random_log_mel
@@ -240,8 +240,8 @@ def test_the_fast_format_changes_logits_little_and_maps_not_at_all():
 
 SIZES = """
 import numpy as np, torch
-from ser_core.classifier import NetworkClassifier
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 torch.manual_seed(0)
 emotions = ("angry", "happy", "neutral", "sad")

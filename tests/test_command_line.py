@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import model_names, save_model
-from ser_core.command_line import main
+from ser_core.commands import main
 from ser_core.commands.arguments import write_json
 from ser_core.errors import SettingsRefused
-from ser_core.networks.whisper import Whisper
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.checkpoint import model_names, save_model
+from ser_core.model.networks.whisper import Whisper
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from pages.shared.charts.compared import CONSENSUS
-from ser_core.audio import read_recording
-from ser_core.classifier import NetworkClassifier
+from ser_core.audio.reading import read_recording
 from ser_core.errors import ModelRefused
 from ser_core.explanation.agreement import agreement
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.model_agreement import heard_in_words, shared_emotion
+from ser_core.explanation.model_agreement import heard_in_words, shared_emotion
+from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, FrontEnd, SegmentSettings, SelectionSettings
 from ser_core.settings import SpectrogramSettings as Frames
@@ -55,7 +55,8 @@ def few_bands(name):
 @pytest.fixture
 def models(monkeypatch):
     """The models of the folder by name; a test may put others there."""
-    from pages.shared import cached, compared_models, controls
+    from pages.shared import cached, controls
+    from pages.shared.evidence import compared_models
 
     found = {name: tiny(name, seed) for seed, name in enumerate(("alpha", "beta", "gamma", "delta"))}
     found["five"] = tiny("five", 7, (*EMOTIONS, "fear"))

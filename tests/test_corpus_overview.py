@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.audio import read_recording
+from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import Corpus, LabelledRecording
 from ser_core.corpora.overview import ORDER, duration_s, overview_of

@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from ser_core.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning import cross_validation
 from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions, write_predictions
 from ser_core.learning.predictions import tested_by as table_of_model
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.model.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.settings import FrontEnd, SelectionSettings
 
 PLAN = TrainingPlan({"toy": "nowhere"}, network="yamnet", folds=3)

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_core import decoding_process, sandbox
-from ser_core.audio import read_recording
-from ser_core.decoding import decoded
-from ser_core.decoding_process import decoded_apart
+from ser_core.audio import decoding_process
+from ser_core.audio.decoding import decoded
+from ser_core.audio.decoding_process import decoded_apart
+from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
+from ser_core.work import jobs, sandbox
 from tests.hostile_files import audio_files, named_audio
 from tests.test_audio import encoded
 
@@ -79,14 +80,14 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
     data, ended = encoded(voice), {name: threading.Event() for name in ("mine", "theirs")}
 
     def decode_for(owner: str) -> None:
-        decoding_process.decoding_owner.set(owner)  # of this thread alone
+        jobs.work_owner.set(owner)  # of this thread alone
         sound_of(decoded_apart, data)
         ended[owner].set()
 
     threads = [threading.Thread(target=decode_for, args=(owner,)) for owner in ("mine", "theirs")]
 
     def hold_and_start() -> None:
-        decoding_process.decoding_owner.set("mine")
+        jobs.work_owner.set("mine")
         with ExitStack() as stack:
             for _ in range(decoding_process.MOST_OF_ONE):
                 stack.enter_context(decoded_apart(io.BytesIO(data), "voice", AudioLimits()))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ser_core.analysis import Recording
 from ser_core.learning.degradation import CONDITIONS, degraded
-from ser_core.recording import Recording
 
 
 def level_db(samples) -> float:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared.deletion import FOR_GOOD, LEAVE
+from pages.shared.recording.deletion import FOR_GOOD, LEAVE
 from pages.shared.session import CHOICES
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.database import FILE_NAME, Database, default_url
-from ser_core.annotations.kept_sounds import keep_sound, kept_sha256
-from ser_core.annotations.recordings import RecordingFile
-from ser_core.annotations.store import open_store
-from ser_core.annotations.teaching import SOUNDS, TAUGHT
-from ser_core.audio import read_recording
-from ser_core.checkpoint import model_names
+from ser_core.annotations.store.database import FILE_NAME, Database, default_url
+from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.teaching.teaching import SOUNDS, TAUGHT
+from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused
-from ser_core.jobs import Jobs
-from ser_core.regions import Region
+from ser_core.model.checkpoint import model_names
+from ser_core.work.jobs import Jobs
 from tests.broken_machine import everything_under
 from tests.databases import file as file_of
 from tests.databases import fresh_store, fresh_url, mark, sha  # noqa: F401 (fixtures)
@@ -245,7 +245,7 @@ def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
 
 
 def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_core.annotations.database.PATIENCE_S", 0.2)
+    monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.2)
     url = f"sqlite:///{tmp_path / FILE_NAME}"
     with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
         project = store.create_project("One")

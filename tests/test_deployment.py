@@ -130,12 +130,12 @@ import io, os, sys
 from pathlib import Path
 import numpy as np, soundfile
 os.environ["MPLCONFIGDIR"] = sys.argv[1]
-from ser_core.annotations.database import default_url
-from ser_core.annotations.store import open_store
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.store import open_store
+from ser_core.audio.reading import read_recording
+from ser_core.model.checkpoint import load_model
 from ser_core.pipeline import analyse_recording
-from ser_core.saved_analyses import keep
+from ser_core.output.saved_analyses import keep
 from ser_core.settings import AnalysisSettings
 sound = io.BytesIO()
 soundfile.write(sound, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="WAV")

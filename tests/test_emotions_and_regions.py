@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from ser_core.analysis import Region
 from ser_core.emotions import COLOURS, EMOTION_SETS, emotion_index
 from ser_core.errors import SettingsRefused
-from ser_core.regions import Region
 
 
 def test_core_is_angry_happy_neutral_sad_and_every_larger_set_begins_with_the_smaller():

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
-from ser_core.command_line import main
+from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
 from ser_core.experiments.listeners import among, listeners
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.predictions import Predictions, write_predictions
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import LinearClassifier, silent_progress
 
@@ -174,8 +174,8 @@ def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
 
 @needs_yamnet
 def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
-    from ser_core.checkpoint import MODELS, read_card
     from ser_core.learning.predictions import all_figures, tested_by
+    from ser_core.model.checkpoint import MODELS, read_card
 
     (tmp_path / "yamnet").symlink_to(MODELS / "yamnet")
     rules = {

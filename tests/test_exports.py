@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from pages.shared.downloads import _npz, _png
-from ser_core.analysis_folder import save_analysis
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model, model_names
+from pages.shared.evidence.downloads import _npz, _png
+from ser_core.audio.reading import read_recording
+from ser_core.model.checkpoint import load_model, model_names
+from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.report import report_html
 from ser_core.pipeline import analyse_recording
-from ser_core.report import report_html
 from ser_core.settings import AnalysisSettings
 
 TAGS = {"artist": "Jane Doe", "title": "Intake interview", "comment": "patient 4711", "date": "2025-03-14"}

@@ -16,7 +16,7 @@ from ser_core.explanation.faithfulness import (
     reference_maps,
 )
 from ser_core.explanation.relevance import Perturbed, fill_values
-from ser_core.scores import evidence, softmax
+from ser_core.model.scores import evidence, softmax
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,

@@ -25,18 +25,17 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from ser_core.analysis_folder import save_analysis
-from ser_core.annotations.kept_sounds import keep_sound
-from ser_core.annotations.store import open_store
-from ser_core.checkpoint import load_model, model_names, require_room, save_model
-from ser_core.command_line import main
+from ser_core.annotations.store.kept_sounds import keep_sound
+from ser_core.annotations.store.store import open_store
+from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
+from ser_core.model.networks.yamnet import YAMNet
+from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.saved_analyses import clear_broken_off, delete, keep, kept_analyses
 from ser_core.pipeline import analyse_recording
-from ser_core.saved_analyses import clear_broken_off, delete, keep, kept_analyses
 from ser_core.settings import AnalysisSettings, OcclusionSettings
-from ser_core.training_process import broken_off, forget_broken_off, train_in_process
-from ser_core.whole_folder import (
+from ser_core.work.atomic_folder import (
     atomic_file,
     atomic_write,
     bring_all_back,
@@ -44,6 +43,7 @@ from ser_core.whole_folder import (
     read_regular,
     written_whole,
 )
+from ser_core.work.training_process import broken_off, forget_broken_off, train_in_process
 from tests.broken_machine import files_of_at_most, forks, killed, read_only
 from tests.databases import file, mark
 from tests.test_checkpoint import SEEN, card_of

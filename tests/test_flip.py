@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ser_core.errors import Cancelled
-from ser_core.explanation.flip import Flip, _shortest, flip_in_words, flip_of
+from ser_core.explanation.counterfactual import Flip, _shortest, flip_in_words, flip_of
 from ser_core.explanation.relevance import Perturbed
 from ser_core.settings import SpectrogramSettings
 from tests.tiny_networks import (

@@ -9,12 +9,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis import Recording, Region
+from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.errors import SettingsRefused
-from ser_core.focus import focus_in_words, focus_level, focus_regions
-from ser_core.profile import relevance_profile
-from ser_core.recording import Recording
-from ser_core.region_audio import region_samples, wav_bytes
-from ser_core.regions import Region
+from ser_core.explanation.focus import focus_in_words, focus_level, focus_regions
+from ser_core.explanation.profile import relevance_profile
 from ser_core.settings import FocusSettings, SpectrogramSettings
 
 FRAMES = SpectrogramSettings()

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.focus_table import FocusRow, focus_csv, focus_rows, focus_zip
-from ser_core.prosody import Prosody
-from ser_core.region_audio import in_a_row, region_samples
-from ser_core.regions import FocusRegion, Region
+from ser_core.analysis import FocusRegion, Region
+from ser_core.audio.cutting import in_a_row, region_samples
+from ser_core.audio.prosody import Prosody
+from ser_core.output.focus_table import FocusRow, focus_csv, focus_rows, focus_zip
 from tests.player_page import analysis
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, recognised
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import example
 
 AUDACITY = FORMATS["audacity"]

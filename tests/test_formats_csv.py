@@ -6,11 +6,11 @@ import io
 import pytest
 from hypothesis import given
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, recognised
 from ser_core.annotations.formats.table import COLUMNS
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import example, recordings, texts
 
 CSV = FORMATS["csv"]

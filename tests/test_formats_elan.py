@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pytest
 from pympi.Elan import Eaf
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, recognised
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import example
 
 ELAN = FORMATS["elan"]

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import as_json, example
 
 STUDIO = FORMATS["label_studio"]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.formats.gate import annotation_of
 from ser_core.annotations.formats.notation import UNSAFE, mark_fields, mark_text
-from ser_core.regions import Region
 from tests.annotated_recordings import annotations, texts
 
 HERE = Region(0, 1)

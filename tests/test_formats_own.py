@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import as_json, example
 
 OWN = FORMATS["own"]

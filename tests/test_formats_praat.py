@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from parselmouth.praat import call
 from praatio import textgrid as praatio_textgrid
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.praat_grid import read_grid
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 from tests.annotated_recordings import example, recordings, texts
 
 TEXTGRID = FORMATS["textgrid"]

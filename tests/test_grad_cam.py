@@ -8,9 +8,9 @@ from torch import nn
 
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import GradCamHeard, grad_cam, resize
-from ser_core.networks.late_fusion import LateFusion
-from ser_core.networks.vggish import VGGish
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.networks.vggish import VGGish
+from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import GradCamSettings
 from tests.tiny_networks import (
     LinearClassifier,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core import decoding
-from ser_core.audio import read_recording
-from ser_core.decoding import CODECS, CONTAINERS, decoded
+from ser_core.audio import decoding
+from ser_core.audio.decoding import CODECS, CONTAINERS, decoded
+from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
 from tests.conftest import voice_like

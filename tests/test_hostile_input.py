@@ -13,9 +13,20 @@ import pytest
 import soundfile
 import torch
 
+from ser_core.analysis import Recording, shown_name
 from ser_core.annotations.formats import read_annotations
-from ser_core.audio import read_recording
-from ser_core.checkpoint import (
+from ser_core.annotations.words import read_words
+from ser_core.audio.reading import read_recording
+from ser_core.commands import main
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.manifest import read_manifest
+from ser_core.errors import AudioRefused, ModelRefused, SerError
+from ser_core.experiments import read_result
+from ser_core.explanation.lime import lime
+from ser_core.explanation.occlusion import occlusion
+from ser_core.learning.model_evaluation import RecordingLogits, tabulate
+from ser_core.learning.predictions import read_predictions
+from ser_core.model.checkpoint import (
     CARD,
     HASHES,
     LARGEST_HEADER_BYTES,
@@ -28,22 +39,11 @@ from ser_core.checkpoint import (
     save_model,
     training_list,
 )
-from ser_core.command_line import main
-from ser_core.corpora.labelled import LabelledRecording
-from ser_core.corpora.manifest import read_manifest
-from ser_core.errors import AudioRefused, ModelRefused, SerError
-from ser_core.experiments import read_result
-from ser_core.explanation.lime import lime
-from ser_core.explanation.occlusion import occlusion
-from ser_core.learning.model_evaluation import RecordingLogits, tabulate
-from ser_core.learning.predictions import read_predictions
-from ser_core.networks.yamnet import YAMNet
+from ser_core.model.networks.yamnet import YAMNet
+from ser_core.output.saved_analyses import QUESTION, kept_analyses
 from ser_core.pipeline import analyse_recording, listen
-from ser_core.recording import Recording, shown_name
-from ser_core.saved_analyses import QUESTION, kept_analyses
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
-from ser_core.timeline import emotion_timeline
-from ser_core.words import read_words
+from ser_core.timeline.timeline import emotion_timeline
 from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
 from tests.test_checkpoint import SEEN, card_of
 from tests.tiny_networks import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ser_core.checkpoint import model_names
+from ser_core.model.checkpoint import model_names
 from tests.hostile_files import audio_files, bomb, named_audio
 from tests.test_pages import opened, with_recording
 

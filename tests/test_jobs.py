@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ser_core.errors import AudioRefused, Cancelled
-from ser_core.jobs import Jobs
+from ser_core.work.jobs import Jobs
 
 PATIENCE_S = 20
 

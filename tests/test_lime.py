@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
 from ser_core.explanation.lime import _balanced_masks, lime, surrogate
-from ser_core.scores import evidence, softmax
+from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
 from tests.tiny_networks import (
     LinearClassifier,

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
-from ser_core.jobs import Jobs
-from ser_core.log import FIGURES, JsonLines, failed
+from ser_core.work.jobs import Jobs
+from ser_core.work.log import FIGURES, JsonLines, failed
 from tests.running_app import launch, needs_browser, running_app
 
 SENTENCE = re.compile(r"Something went wrong that should not have\..*the number ([0-9a-f]{8})")
@@ -69,7 +69,7 @@ def test_errors_that_cause_each_other_end():
 
 
 def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog):
-    with caplog.at_level(logging.INFO, "ser_core.jobs"):
+    with caplog.at_level(logging.INFO, "ser_core.work.jobs"):
         jobs = Jobs()
         job = jobs.submit("ann", 1, "Listening", lambda *_: Path("/home/jane/Jane Doe.wav").read_bytes())
         assert job.ended.wait(10)

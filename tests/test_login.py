@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.login import is_allowed
+from pages.shared.server.login import is_allowed
 from tests.running_app import free_port, launch, needs_browser, running_app
 from tests.test_pages import PAGES, at, words
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared import memory
+from pages.shared.server import memory
 
 SCRIPT = """
 import json, threading
 import numpy as np, psutil
-from pages.shared import memory
+from pages.shared.server import memory
 
 def held_mib():
     return psutil.Process().memory_info().rss / 2**20

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ser_core.analysis import Analysis, Explanation, Scores, Segments, Spectrogram
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Scores, Segments, Spectrogram
 from ser_core.explanation.agreement import Agreement
-from ser_core.model_agreement import (
+from ser_core.explanation.model_agreement import (
     agreement_in_words,
     heard_in_words,
     map_agreement,
@@ -12,10 +12,8 @@ from ser_core.model_agreement import (
     shared_map,
     shared_part,
 )
-from ser_core.recording import Recording
-from ser_core.regions import Region
+from ser_core.model.verdict import verdict_of
 from ser_core.settings import SpectrogramSettings, VerdictSettings
-from ser_core.verdict import verdict_of
 
 CORE = ("angry", "happy", "neutral", "sad")
 FIVE = (*CORE, "fear")

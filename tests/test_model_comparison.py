@@ -9,8 +9,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import accuracy_score
 
-from ser_core.checkpoint import CARD, TEST_TABLE, find_model, model_names
-from ser_core.command_line import main
+from ser_core.commands import main
 from ser_core.experiments import COMPARISON, read_result, results_page, write_result
 from ser_core.experiments.model_comparison import compare_models
 from ser_core.learning.comparison import paired_difference, uars_over_speakers
@@ -22,7 +21,8 @@ from ser_core.learning.predictions import (
     read_predictions,
     write_predictions,
 )
-from ser_core.networks import NETWORKS
+from ser_core.model.checkpoint import CARD, TEST_TABLE, find_model, model_names
+from ser_core.model.networks import NETWORKS
 from tests.tiny_networks import silent_progress
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.checkpoint import TRAINING_LIST, find_model, model_names, training_list
-from ser_core.command_line import main
+from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.degradation import CONDITIONS
 from ser_core.learning.model_evaluation import (
@@ -19,6 +18,7 @@ from ser_core.learning.model_evaluation import (
     tabulate,
     training_overlap,
 )
+from ser_core.model.checkpoint import TRAINING_LIST, find_model, model_names, training_list
 from ser_core.settings import VoiceSettings
 from tests.tiny_networks import LinearClassifier
 

@@ -10,16 +10,22 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from ser_core.audio import read_recording
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import ModelRefused
-from ser_core.networks import NETWORKS
-from ser_core.networks.late_fusion import LateFusion
-from ser_core.networks.vggish import VGGish, load_published_weights
-from ser_core.networks.yamnet import AUDIOSET_CLASSES, SEPARABLE, SamePadConvolution, YAMNet, load_audioset_weights
-from ser_core.segments import split_into_segments
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.model.networks import NETWORKS
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.networks.vggish import VGGish, load_published_weights
+from ser_core.model.networks.yamnet import (
+    AUDIOSET_CLASSES,
+    SEPARABLE,
+    SamePadConvolution,
+    YAMNet,
+    load_audioset_weights,
+)
 from ser_core.settings import SegmentSettings, SpectrogramSettings
-from ser_core.spectrogram import spectrogram_of
 from tests.tiny_networks import fresh
 
 SEGMENTS = torch.zeros(2, 1, 96, 64)
@@ -313,7 +319,7 @@ def published_vggish(tmp_path, monkeypatch):
     file = tmp_path / "vggish-made-up.pth"
     torch.save(tensors | {"embeddings.0.weight": torch.randn(3, 3)}, file)
     digits = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-    monkeypatch.setattr("ser_core.networks.vggish.PUBLISHED_SHA256", digits)
+    monkeypatch.setattr("ser_core.model.networks.vggish.PUBLISHED_SHA256", digits)
     return file, published
 
 
@@ -359,7 +365,7 @@ def test_a_file_that_is_not_the_published_vggish_is_refused_and_the_right_one_na
 
 def test_weights_of_another_network_are_refused_by_their_hash_even_if_they_would_fit(published_vggish, monkeypatch):
     file, _ = published_vggish
-    monkeypatch.setattr("ser_core.networks.vggish.PUBLISHED_SHA256", "10086976")
+    monkeypatch.setattr("ser_core.model.networks.vggish.PUBLISHED_SHA256", "10086976")
     network = VGGish(4)
     before = network.groups[0][0].weight.detach().clone()
     with pytest.raises(ModelRefused, match=r"vggish-made-up\.pth: these are not the published weights"):

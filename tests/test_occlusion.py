@@ -7,7 +7,7 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import fill_values
-from ser_core.scores import evidence, softmax
+from ser_core.model.scores import evidence, softmax
 from ser_core.settings import OcclusionSettings
 from tests.tiny_networks import (
     LinearClassifier,

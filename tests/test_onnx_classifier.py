@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ser_core.checkpoint import LARGEST_BYTES, find_model, load_model, load_network, model_names
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
-from ser_core.onnx_classifier import OnnxClassifier
-from ser_core.sandbox import _libseccomp
-from ser_core.scores import softmax
+from ser_core.model.checkpoint import LARGEST_BYTES, find_model, load_model, load_network, model_names
+from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.scores import softmax
 from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
+from ser_core.work.sandbox import _libseccomp
 from tests.tiny_networks import EMOTIONS, random_log_mel
 
 WEIGHTS = np.random.default_rng(5).normal(size=(64, 4)).astype(np.float32)
@@ -78,7 +78,7 @@ def test_no_segments_have_no_logits():
 def test_long_segments_come_in_small_batches_that_change_nothing(monkeypatch):
     classifier, segments = classifier_of(onnx_model()), np.stack([random_log_mel(seed=seed) for seed in range(5)])
     whole = classifier.score(segments)
-    monkeypatch.setattr("ser_core.onnx_classifier.LONGEST_BATCH_FRAMES", 2 * 96 + 1)
+    monkeypatch.setattr("ser_core.model.onnx_classifier.LONGEST_BATCH_FRAMES", 2 * 96 + 1)
     run, sizes = classifier._graph.run, []
     monkeypatch.setattr(classifier._graph, "run", lambda part: sizes.append(len(part)) or run(part))
     np.testing.assert_allclose(classifier.score(segments), whole, rtol=1e-4)
@@ -269,7 +269,7 @@ def another_axis() -> bytes:
 
 @pytest.fixture
 def little_time(monkeypatch):
-    monkeypatch.setattr("ser_core.onnx_process.RUN_CPU_S", 1.0)
+    monkeypatch.setattr("ser_core.model.onnx_process.RUN_CPU_S", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_graph_that_turns_hostile_after_its_trial_is_refused_and_then_runs_aga
 
 def test_a_graph_that_answers_nothing_is_given_up_by_the_clock_too(monkeypatch):
     classifier = classifier_of(endless())
-    monkeypatch.setattr("ser_core.onnx_process.WAIT_PER_CPU_S", 0.02)  # the child's own limit is ten seconds
+    monkeypatch.setattr("ser_core.model.onnx_process.WAIT_PER_CPU_S", 0.02)  # the child's own limit is ten seconds
     with pytest.raises(ModelRefused, match=r"theirs: its model\.onnx was stopped at 3 segments"):
         classifier.score(np.zeros((3, 96, 64), np.float32))
     assert not classifier._graph._child.lives()
@@ -341,7 +341,7 @@ def test_the_process_ends_with_its_classifier():
 STARTED = """
 import os, sys
 from pathlib import Path
-from ser_core.checkpoint import load_model
+from ser_core.model.checkpoint import load_model
 classifier = load_model("theirs", Path(sys.argv[1]))
 print(classifier._graph._child._process.pid, "onnxruntime" in sys.modules)
 """

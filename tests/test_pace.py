@@ -1,7 +1,7 @@
 import pytest
 
-from ser_core import pace
-from ser_core.pace import Pace
+from ser_core.work import progress as pace
+from ser_core.work.progress import Pace
 
 
 @pytest.fixture

@@ -16,12 +16,24 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cached, downloads, waiting
-from pages.shared.judgement_section import BADGES
+from pages.shared import cached, waiting
+from pages.shared.evidence import downloads
+from pages.shared.evidence.judgement_section import BADGES
 from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import CHOICES, Held
-from ser_core.audio import read_recording
-from ser_core.checkpoint import (
+from ser_core.audio.reading import read_recording
+from ser_core.commands import compare as compare_command
+from ser_core.commands import experiment as experiment_command
+from ser_core.commands import train as train_command
+from ser_core.corpora.samples import samples_here
+from ser_core.emotions import COLOURS, EMOTION_SETS
+from ser_core.experiments import read_result, write_result
+from ser_core.explanation.agreement import with_consensus
+from ser_core.explanation.grad_cam import without_maps
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.learning import predictions as tables
+from ser_core.learning.predictions import Predictions, all_figures, in_cell, pooled, write_predictions
+from ser_core.model.checkpoint import (
     CARD,
     CORPORA_TABLE,
     CORPORA_VOICE_TABLE,
@@ -35,19 +47,8 @@ from ser_core.checkpoint import (
     models_left_out,
     read_card,
 )
-from ser_core.commands import compare as compare_command
-from ser_core.commands import experiment as experiment_command
-from ser_core.commands import train as train_command
-from ser_core.emotions import COLOURS, EMOTION_SETS
-from ser_core.experiments import read_result, write_result
-from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.grad_cam import without_maps
-from ser_core.learning import predictions as tables
-from ser_core.learning.predictions import Predictions, all_figures, in_cell, pooled, write_predictions
 from ser_core.pipeline import analyse_recording
-from ser_core.samples import samples_here
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -362,7 +363,7 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
 
 
 def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monkeypatch):
-    from ser_core.jobs import Jobs
+    from ser_core.work.jobs import Jobs
 
     lanes, submit = {}, Jobs.submit
 
@@ -697,7 +698,7 @@ def test_a_name_is_no_address_for_markdown_and_reads_the_same(name):
 
 
 def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
-    from pages.shared import corpus_recordings
+    from pages.shared.models import corpus_recordings
 
     assert in_markdown("![x](y) <b>\n# é_1") == r"\!\[x\]\(y\) \<b\> \# é\_1"
     (tmp_path / "corpora/own").mkdir(parents=True)
@@ -1178,7 +1179,7 @@ def test_a_shipped_model_is_never_trained_over(tmp_path):
 @pytest.fixture
 def form_of_training(tmp_path, monkeypatch):
     """The page Train with two corpora, and the list of what its form has returned."""
-    from pages.shared import training_form
+    from pages.shared.models import training_form
 
     returned, ask = [], training_form.arguments_of_training
     monkeypatch.setattr(
@@ -1511,8 +1512,8 @@ def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, 
 
 def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypatch, tmp_path):
     (tmp_path / "card.json").write_text('{"emotions": ["angry", "sad"], "temperature": 1.0}')
-    monkeypatch.setattr("ser_core.checkpoint.model_names", lambda: ["theirs"])
-    monkeypatch.setattr("ser_core.checkpoint.find_model", lambda name: tmp_path)
+    monkeypatch.setattr("ser_core.model.checkpoint.model_names", lambda: ["theirs"])
+    monkeypatch.setattr("ser_core.model.checkpoint.find_model", lambda name: tmp_path)
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
     assert ["it was not trained here" in error.value for error in app.error] == [True]

@@ -6,11 +6,16 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from ser_core.analysis_folder import folder_name, save_analysis
-from ser_core.audible_focus import sound_without
-from ser_core.audio import read_recording
+from ser_core.analysis import FocusRegion, Recording, Region
+from ser_core.audio.cutting import region_samples
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.explanation.focus_audio import sound_without
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.model.scores import softmax
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.output.analysis_folder import save_analysis
 from ser_core.pipeline import (
     add_explanation,
     analyse_recording,
@@ -20,10 +25,6 @@ from ser_core.pipeline import (
     question_of,
     segments_of,
 )
-from ser_core.recording import Recording
-from ser_core.region_audio import region_samples
-from ser_core.regions import FocusRegion, Region
-from ser_core.scores import softmax
 from ser_core.settings import (
     AnalysisSettings,
     LimeSettings,
@@ -31,8 +32,7 @@ from ser_core.settings import (
     SpectrogramSettings,
     VerdictSettings,
 )
-from ser_core.spectrogram import band_centres_hz
-from ser_core.verdict import NO_SPEECH, NOT_SURE
+from ser_core.work.atomic_folder import folder_name
 from tests.tiny_networks import (
     EMOTIONS,
     LinearClassifier,

@@ -20,10 +20,10 @@ from pages.shared.player.tiles import (
     sample_levels,
     spectrogram_levels,
 )
-from ser_core.region_audio import region_samples, wav_bytes
-from ser_core.regions import Region
+from ser_core.analysis import Region
+from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz
 from tests.player_page import TONE_BAND, recording
 from tests.running_app import launch, needs_browser, running_app
 

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ser_core.checkpoint import TEST_TABLE, load_model, model_names, training_list
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.dataset import LabelledSpectrogram
@@ -24,6 +23,7 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.training import train_network
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.model.checkpoint import TEST_TABLE, load_model, model_names, training_list
 from tests.tiny_networks import never, silent_progress
 
 ROOT = Path(__file__).parent.parent

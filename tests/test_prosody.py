@@ -4,10 +4,9 @@ import numpy as np
 import parselmouth
 import pytest
 
-from ser_core.audio import read_recording
-from ser_core.prosody import Prosody, prosody_of, semitones, voice_in, voice_outside
-from ser_core.recording import Recording
-from ser_core.regions import Region
+from ser_core.analysis import Recording, Region
+from ser_core.audio.prosody import Prosody, prosody_of, semitones, voice_in, voice_outside
+from ser_core.audio.reading import read_recording
 
 
 def harmonic(pitch_hz: float, seconds: float, rms: float, rate: int) -> np.ndarray:

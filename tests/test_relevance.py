@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from ser_core.analysis import Region
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation import hear, relevance
 from ser_core.explanation.relevance import Perturbed, fill_values, stitch
-from ser_core.regions import Region
-from ser_core.scores import evidence, softmax
+from ser_core.model.scores import evidence, softmax
 from ser_core.settings import AnalysisSettings
 from tests.tiny_networks import (
     LinearClassifier,

@@ -14,19 +14,18 @@ from matplotlib.image import imread
 from playwright.sync_api import sync_playwright
 
 import ser_core
-from ser_core import report
-from ser_core.command_line import main
-from ser_core.commands import analyse
+from ser_core.analysis import FocusRegion, Region
+from ser_core.audio.cutting import region_samples
+from ser_core.commands import analyse, main
 from ser_core.emotions import COLOURS
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
-from ser_core.overview_picture import full_colour
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.output import report
+from ser_core.output.overview_picture import full_colour
+from ser_core.output.report import report_html
+from ser_core.output.report_picture import report_picture
 from ser_core.pipeline import analyse_recording, with_focus
-from ser_core.region_audio import region_samples
-from ser_core.regions import FocusRegion, Region
-from ser_core.report import report_html
-from ser_core.report_picture import report_picture
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
-from ser_core.verdict import NO_SPEECH, NOT_SURE
 from tests.running_app import launch, needs_browser
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
 

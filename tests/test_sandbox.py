@@ -22,8 +22,8 @@ import numpy as np
 import numpy.random  # nothing can be imported later
 import pytest
 
-from ser_core import sandbox
-from ser_core.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process, start_child
+from ser_core.work import sandbox
+from ser_core.work.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process, start_child
 
 LINUX = pytest.mark.skipif(
     sys.platform != "linux" or sandbox._landlock_abi() < 1 or sandbox._libseccomp() is None,

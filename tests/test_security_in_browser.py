@@ -4,7 +4,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from ser_core.recording import LONGEST_NAME
+from ser_core.analysis import LONGEST_NAME
 from tests.running_app import launch, needs_browser, running_app, turn_to, visit
 
 pytestmark = pytest.mark.browser

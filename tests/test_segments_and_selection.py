@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.segments import noise_floor, split_into_segments
-from ser_core.selection import GRID_POINTS, select_segments, selection_scores
+from ser_core.front_end.segments import noise_floor, split_into_segments
+from ser_core.front_end.selection import GRID_POINTS, select_segments, selection_scores
 from ser_core.settings import SegmentSettings, SelectionSettings
 
 SILENCE = np.log(0.001)

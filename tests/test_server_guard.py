@@ -28,7 +28,7 @@ from streamlit.web.server.app_discovery import discover_asgi_app
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from pages.shared import server_guard
+from pages.shared.server import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
 from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.audio import read_recording, resample
+from ser_core.analysis import Recording
+from ser_core.audio.reading import read_recording, resample
 from ser_core.corpora import read_corpus
-from ser_core.recording import Recording
+from ser_core.front_end.spectrogram import band_centres_hz, band_edges_hz, log_mel, spectrogram_of
 from ser_core.settings import SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz, band_edges_hz, log_mel, spectrogram_of
 
 SETTINGS = SpectrogramSettings()
 RATE = 48_000
@@ -182,5 +182,5 @@ def test_ten_times_the_magnitude_is_the_log_of_ten_above_the_offset(voice):
 def test_a_long_recording_computed_in_blocks_is_the_same(voice, monkeypatch, at_once):
     samples = resample(voice, 16_000, 48_000)[:60_000]
     whole = log_mel(samples, SpectrogramSettings())
-    monkeypatch.setattr("ser_core.spectrogram.FFT_SAMPLES_AT_ONCE", at_once * 1_200)
+    monkeypatch.setattr("ser_core.front_end.spectrogram.FFT_SAMPLES_AT_ONCE", at_once * 1_200)
     np.testing.assert_allclose(log_mel(samples, SpectrogramSettings()), whole, rtol=0, atol=1e-5)

@@ -6,7 +6,7 @@ import soundfile
 
 from benchmarks import spliced_speech
 from benchmarks.spliced_speech import FADE_S, clips, spliced
-from ser_core.audio import read_recording
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 
 RATE = 8_000

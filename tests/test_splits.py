@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.splits import corpus_splits, random_splits, sentence_splits, shared_texts, speaker_splits
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
-from ser_core.splits import corpus_splits, random_splits, sentence_splits, shared_texts, speaker_splits
 
 # --- division by speakers ---
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ser_core.checkpoint import find_model, load_network, model_names, save_model
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.material import Material
 from ser_core.learning.starting_weights import starting_branch
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks import NETWORKS
-from ser_core.networks.vggish import GROUPS, PUBLISHED_PLACES
+from ser_core.model.checkpoint import find_model, load_network, model_names, save_model
+from ser_core.model.networks import NETWORKS
+from ser_core.model.networks.vggish import GROUPS, PUBLISHED_PLACES
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, never, silent_progress
 
@@ -135,7 +135,7 @@ def test_vggish_begins_with_the_weights_that_its_variable_names(tmp_path, monkey
         published |= {f"features.{place}.bias": torch.randn(out)}
     torch.save(published, tmp_path / "made-up.pth")
     digits = hashlib.sha256((tmp_path / "made-up.pth").read_bytes()).hexdigest()[:8]
-    monkeypatch.setattr("ser_core.networks.vggish.PUBLISHED_SHA256", digits)
+    monkeypatch.setattr("ser_core.model.networks.vggish.PUBLISHED_SHA256", digits)
     monkeypatch.setenv("SER_VGGISH_WEIGHTS", str(tmp_path / "made-up.pth"))
     plan = replace(PLAN, network="vggish")
     begun = starting_branch("vggish", plan)

@@ -11,10 +11,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.held_out import TaughtSound, hold_out
-from ser_core.annotations.taught_better import FEWEST_RECORDINGS, recording_of_pieces, taught_better
-from ser_core.annotations.taught_pieces import (
+from ser_core.annotations.teaching.acceptance import FEWEST_RECORDINGS, recording_of_pieces, taught_better
+from ser_core.annotations.teaching.held_out import TaughtSound, hold_out
+from ser_core.annotations.teaching.taught_pieces import (
     BESIDE_THE_WHOLE,
     NAMELESS,
     OPEN,
@@ -22,15 +23,13 @@ from ser_core.annotations.taught_pieces import (
     TaughtPiece,
     pieces_to_teach,
 )
-from ser_core.annotations.teaching import NO_SOUND, write_teaching
+from ser_core.annotations.teaching.teaching import NO_SOUND, write_teaching
 from ser_core.corpora import read_corpus
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.material import read_material
 from ser_core.learning.predictions import Predictions
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.recording import Recording
-from ser_core.regions import Region
 from tests.tiny_networks import silent_progress
 
 RATE = 16_000

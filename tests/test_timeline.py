@@ -15,15 +15,18 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.audio import read_recording, resample, resample_blocks
-from ser_core.checkpoint import save_model
-from ser_core.classifier import NetworkClassifier
-from ser_core.command_line import main
+from ser_core.analysis import clock
+from ser_core.audio.reading import read_recording, resample, resample_blocks
+from ser_core.commands import main
 from ser_core.errors import AudioRefused, Cancelled, RecordingTooLong, SettingsRefused
-from ser_core.networks.yamnet import YAMNet
+from ser_core.front_end.segments import split_blocks_into_segments, split_into_segments
+from ser_core.front_end.spectrogram import in_whole_frames, log_mel
+from ser_core.model.checkpoint import save_model
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.voice import voice_normal
+from ser_core.output.timeline_folder import timeline_csv, timeline_dict
 from ser_core.pipeline import know_recording, listen
-from ser_core.regions import clock
-from ser_core.segments import split_blocks_into_segments, split_into_segments
 from ser_core.settings import (
     AnalysisSettings,
     AudioLimits,
@@ -33,11 +36,8 @@ from ser_core.settings import (
     SpectrogramSettings,
     VoiceSettings,
 )
-from ser_core.spectrogram import in_whole_frames, log_mel
-from ser_core.timeline import LONGEST_STRETCH_S, Timeline, emotion_timeline, stretch_of
-from ser_core.timeline_curves import smoothed, strongest_stretches
-from ser_core.timeline_folder import timeline_csv, timeline_dict
-from ser_core.voice import voice_normal
+from ser_core.timeline.curves import smoothed, strongest_stretches
+from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, emotion_timeline, stretch_of
 from tests.test_audio import encoded, encoded_with_av
 from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, classifier_of, fresh, noise_recording

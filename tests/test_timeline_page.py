@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cached, session, timeline_section
+from pages.shared import cached, session
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
+from pages.shared.recording import timeline_section
 from pages.shared.session import CHOICES
-from ser_core.audio import read_recording
-from ser_core.checkpoint import model_names
+from ser_core.audio.reading import read_recording
+from ser_core.model.checkpoint import model_names
+from ser_core.output.timeline_folder import timeline_csv
 from ser_core.settings import AudioLimits
-from ser_core.timeline_curves import smoothed, strongest_stretches
-from ser_core.timeline_folder import timeline_csv
+from ser_core.timeline.curves import smoothed, strongest_stretches
 from tests.test_audio import encoded
 from tests.test_pages import all_jobs, finished, opened, wav, words
 from tests.test_timeline import timeline_of

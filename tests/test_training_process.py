@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from ser_core.checkpoint import TEST_TABLE, find_model, load_model, model_names, training_list
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import read_predictions
-from ser_core.training_process import TrainingFailed, train_in_process
+from ser_core.model.checkpoint import TEST_TABLE, find_model, load_model, model_names, training_list
+from ser_core.work.training_process import TrainingFailed, train_in_process
 
 needs_weights = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import ModelRefused
-from ser_core.scores import evidence, mean_probabilities, softmax
+from ser_core.model.scores import evidence, mean_probabilities, softmax
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE, verdict_of
 from ser_core.settings import VerdictSettings
-from ser_core.verdict import NO_SPEECH, NOT_SURE, verdict_of
 
 CORE4 = EMOTION_SETS["core4"]
 

@@ -13,7 +13,8 @@ import soundfile
 from playwright.sync_api import sync_playwright
 from streamlit.runtime.memory_media_file_storage import _calculate_file_id
 
-from pages.shared import cached, visits
+from pages.shared import cached
+from pages.shared.server import visits
 from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 from tests.test_browser import LONGEST_WAIT_MS
 

@@ -9,14 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.analysis import VoiceShare
-from ser_core.analysis_folder import analysis_dict
-from ser_core.classifier import NetworkClassifier
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.pipeline import know_recording, know_voice, listen
-from ser_core.report import report_html
-from ser_core.scores import softmax
-from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
-from ser_core.voice import (
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.scores import softmax
+from ser_core.model.voice import (
     PIECE_SEGMENTS,
     caution_in_words,
     emotion_spread,
@@ -26,6 +22,10 @@ from ser_core.voice import (
     voice_share,
     voice_shift,
 )
+from ser_core.output.analysis_folder import analysis_dict
+from ser_core.output.report import report_html
+from ser_core.pipeline import know_recording, know_voice, listen
+from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
 
 EXPECTED = ((3.0, 0.0, 0.0, 0.0), (0.0, 3.0, 0.0, 0.0), (0.0, 0.0, 3.0, 0.0), (0.0, 0.0, 0.0, 3.0))

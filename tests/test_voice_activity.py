@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_core.audio import read_recording, resample
+from ser_core.analysis import Recording
+from ser_core.audio.reading import read_recording, resample
+from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
-from ser_core.recording import Recording
 from ser_core.settings import VerdictSettings
-from ser_core.voice_activity import speech_seconds
 
 RATE = 16_000
 LEAST_S = VerdictSettings().least_speech_s
@@ -79,7 +79,7 @@ def test_the_detector_says_what_its_own_package_says(voice):
     script = (
         "import sys, numpy as np; from silero_vad import load_silero_vad; "
         "samples = np.load(sys.argv[1]); theirs = load_silero_vad(sequence=True).audio_forward(samples); "
-        "from ser_core.voice_activity import speech_probabilities; "
+        "from ser_core.audio.voice_activity import speech_probabilities; "
         "assert np.array_equal(speech_probabilities(samples), theirs), np.abs(speech_probabilities(samples) - theirs)"
     )
     run_with_array(script, voice)
@@ -88,7 +88,7 @@ def test_the_detector_says_what_its_own_package_says(voice):
 def test_importing_the_pipeline_leaves_torch_its_threads(voice):
     script = (
         "import torch; before = torch.get_num_threads(); import numpy as np, sys; "
-        "from ser_core.voice_activity import speech_probabilities; speech_probabilities(np.load(sys.argv[1])); "
+        "from ser_core.audio.voice_activity import speech_probabilities; speech_probabilities(np.load(sys.argv[1])); "
         "import ser_core.pipeline; assert torch.get_num_threads() == before"
     )
     run_with_array(script, voice)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pages.shared.session import CHOICES, Held
-from ser_core.audio import read_recording
-from ser_core.classifier import NetworkClassifier
+from ser_core.audio.reading import read_recording
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.voice import voice_share
 from ser_core.pipeline import know_voice, listen
 from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings, VoiceSettings
-from ser_core.voice import voice_share
 from tests.test_pages import all_jobs, at, finished, wav, words
 from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh
@@ -37,7 +37,8 @@ def tiny(name, kind, voice=None):
 @pytest.fixture
 def models(monkeypatch):
     """Two models: one that can judge a voice by its own normal, and one that cannot."""
-    from pages.shared import cached, compared_models, controls
+    from pages.shared import cached, controls
+    from pages.shared.evidence import compared_models
 
     found = {"voiced": tiny("voiced", TinyNetwork, SHRUNK), "plain": tiny("plain", TinyNetwork)}
     for module in (compared_models, controls):

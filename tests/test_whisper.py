@@ -12,7 +12,15 @@ from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.learning.training_plan import TrainingPlan, own_front_end
 from ser_core.learning.whisper_bands import whisper_log_mel
-from ser_core.networks.whisper import BLOCKS, HEADS, POSITIONS, VARIANCE_FLOOR, WIDTH, Whisper, load_encoder_weights
+from ser_core.model.networks.whisper import (
+    BLOCKS,
+    HEADS,
+    POSITIONS,
+    VARIANCE_FLOOR,
+    WIDTH,
+    Whisper,
+    load_encoder_weights,
+)
 from ser_core.settings import GradCamSettings
 from tests.tiny_networks import (
     classifier_of,

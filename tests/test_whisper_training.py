@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ser_core.annotations.teaching import require_teachable
-from ser_core.audio import read_recording
-from ser_core.checkpoint import find_model, load_model, load_network, training_list
+from ser_core.annotations.teaching.teaching import require_teachable
+from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.errors import CorpusRefused, ModelRefused, SettingsRefused
 from ser_core.learning import discriminant_head
@@ -24,7 +23,8 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.learning.starting_weights import heard_before, starting_branch
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.learning.whisper_bands import fit_bands, whisper_log_mel
-from ser_core.networks.whisper import Whisper
+from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
+from ser_core.model.networks.whisper import Whisper
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_encoder, silent_progress

@@ -4,9 +4,9 @@ import parselmouth
 import pytest
 from parselmouth.praat import call
 
+from ser_core.analysis import Region
+from ser_core.annotations.words import phrases_under, read_words
 from ser_core.errors import WordsRefused
-from ser_core.regions import Region
-from ser_core.words import phrases_under, read_words
 
 SAID = [(0.2, 0.5, "for"), (0.5, 0.9, "sure"), (1.1, 1.4, "so"), (1.4, 1.9, "much"), (1.9, 2.0, "élan")]
 WORDS = tuple(Region(start, end, label=word) for start, end, word in SAID)

@@ -5,12 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ser_core.analysis import Segments
-from ser_core.classifier import NetworkClassifier
+from ser_core.analysis import Recording, Segments
 from ser_core.explanation.relevance import Question
-from ser_core.recording import Recording
-from ser_core.scores import softmax
-from ser_core.segments import split_into_segments
+from ser_core.front_end.segments import split_into_segments
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.scores import softmax
 from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")

@@ -17,28 +17,26 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.player import contents
-from ser_core.analysis import Analysis, Explanation
-from ser_core.annotations.database import FILE_NAME, default_url
-from ser_core.annotations.store import open_store
-from ser_core.annotations.unfinished import finish_deletions
-from ser_core.audible_focus import FocusHeard, focus_mask, level_matched
-from ser_core.checkpoint import CARD, find_model, load_model
-from ser_core.classifier import Classifier
+from ser_core.analysis import Analysis, Explanation, Recording, Region
+from ser_core.annotations.store.database import FILE_NAME, default_url
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.unfinished import finish_deletions
+from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.audio.prosody import Prosody, prosody_of
+from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import Hearing
-from ser_core.jobs import Job, Jobs
+from ser_core.explanation.focus_audio import FocusHeard, focus_mask, level_matched
+from ser_core.model.checkpoint import CARD, find_model, load_model
+from ser_core.model.classifier import Classifier
+from ser_core.model.voice import VoiceNormal
+from ser_core.output.saved_analyses import clear_broken_off, data_folder
 from ser_core.pipeline import hear_with, judge_maps, know_voice, listen, listen_to_focus, question_of
-from ser_core.prosody import Prosody, prosody_of
-from ser_core.recording import Recording
-from ser_core.region_audio import region_samples, wav_bytes
-from ser_core.regions import Region
-from ser_core.saved_analyses import clear_broken_off, data_folder
 from ser_core.settings import AnalysisSettings, FocusSettings
-from ser_core.timeline import Progress, emotion_timeline
-from ser_core.voice import VoiceNormal
-from ser_core.voice_activity import speech_seconds
+from ser_core.timeline.timeline import Progress, emotion_timeline
+from ser_core.work.jobs import Job, Jobs
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import cached, deletion, session, voice_section
+from pages.shared import cached, session
 from pages.shared.names import in_markdown
-from ser_core.checkpoint import PEERS, model_names, models_left_out
-from ser_core.classifier import OF_A_VOICE, Classifier
+from pages.shared.recording import deletion, voice_section
+from ser_core.analysis import Recording
 from ser_core.errors import SerError
 from ser_core.explanation.relevance import FILLS
-from ser_core.recording import Recording
-from ser_core.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
+from ser_core.model.checkpoint import PEERS, model_names, models_left_out
+from ser_core.model.classifier import OF_A_VOICE, Classifier
+from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
 from ser_core.settings import AnalysisSettings
 
 SAVED_PAGE = 10

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import login, session, uncaught, visits
+from pages.shared import session
+from pages.shared.server import login, uncaught, visits
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 

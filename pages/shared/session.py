@@ -10,11 +10,11 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ser_core.audio import read_recording
-from ser_core.decoding_process import decoding_owner
-from ser_core.recording import Recording, shown_name
+from ser_core.analysis import Recording, shown_name
+from ser_core.audio.reading import read_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
-from ser_core.timeline_curves import QUIET_DBFS
+from ser_core.timeline.curves import QUIET_DBFS
+from ser_core.work.jobs import work_owner
 
 BEST, ALL_OTHERS = "the best score", "all others"
 
@@ -192,7 +192,7 @@ def begin_run() -> None:
     if st.session_state.get("page") != context.page_script_hash:
         st.session_state["page"] = context.page_script_hash
         context.uploaded_file_mgr.remove_session_files(context.session_id)
-    decoding_owner.set(owner())
+    work_owner.set(owner())
     st.session_state["drawn_before"] = st.session_state.get("drawn", set())
     st.session_state["drawn"] = set()
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cached, controls, visits
+from pages.shared import cached, controls
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
+from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import with_consensus
-from ser_core.jobs import Job
 from ser_core.pipeline import with_explanation, with_focus
+from ser_core.work.jobs import Job
 
 LABELS = {
     "listen": "Listening",

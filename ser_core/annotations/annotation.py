@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from ser_core.analysis import Region
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 
 STATUSES = ("open", "done", "verified")
 LEAST_INTENSITY, MOST_INTENSITY = 1, 5

@@ -11,16 +11,15 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from ser_core.analysis import Analysis
-from ser_core.analysis_folder import voice_dict
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.analysis import Analysis, shown_name
+from ser_core.audio.reading import read_recording
 from ser_core.errors import BatchRefused, Cancelled, SerError
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.model.voice import voice_normal
+from ser_core.output.analysis_folder import voice_dict
 from ser_core.pipeline import analyse_recording, know_recording, with_focus
-from ser_core.recording import shown_name
 from ser_core.settings import AnalysisSettings
-from ser_core.voice import voice_normal
 
 LONGEST_REASON = 300
 

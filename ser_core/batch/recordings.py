@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser_core.audio import opened_file
+from ser_core.analysis import shown_name
+from ser_core.audio.reading import opened_file
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import AudioRefused, BatchRefused
-from ser_core.recording import shown_name
 from ser_core.settings import AudioLimits
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from ser_core.annotations.formats.table import FORMULA
 from ser_core.errors import BatchRefused
-from ser_core.whole_folder import atomic_write, read_regular
+from ser_core.work.atomic_folder import atomic_write, read_regular
 
 LARGEST_TEXT_BYTES = 5_000_000
 #: What must not change from run to run, and what a batch is where it has.

@@ -16,10 +16,10 @@ from ser_core.batch.chunk import Chunk, Outcome, Work, identity_of
 from ser_core.batch.local_engine import Outcomes, local_engine
 from ser_core.batch.recordings import Found, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
-from ser_core.checkpoint import find_model, load_model
 from ser_core.emotions import emotion_index
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.model.checkpoint import find_model, load_model
 from ser_core.settings import AnalysisSettings
 
 ENGINES = ("local", "dask")

@@ -4,10 +4,7 @@ import argparse
 from pathlib import Path
 
 from ser_core.analysis import Analysis
-from ser_core.analysis_folder import save_analysis
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.audio.reading import read_recording
 from ser_core.commands.arguments import (
     Commands,
     finish_each,
@@ -21,10 +18,13 @@ from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.relevance import FILLS
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.model.voice import voice_in_words, voice_normal
+from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.report import report_html
 from ser_core.pipeline import analyse_recording, know_recording
-from ser_core.report import report_html
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
-from ser_core.voice import voice_in_words, voice_normal
 
 
 def add(commands: Commands) -> None:

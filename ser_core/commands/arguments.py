@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ser_core.analysis_folder import folder_name
-from ser_core.checkpoint import model_names, models_left_out
+from ser_core.analysis import shown_name
 from ser_core.errors import SerError, SettingsRefused
-from ser_core.pace import Pace
-from ser_core.recording import shown_name
-from ser_core.whole_folder import atomic_write
+from ser_core.model.checkpoint import model_names, models_left_out
+from ser_core.work.atomic_folder import atomic_write, folder_name
+from ser_core.work.progress import Pace
 
 #: argparse has no public name for it.
 Commands = argparse._SubParsersAction

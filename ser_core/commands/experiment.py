@@ -2,7 +2,6 @@
 
 import argparse
 
-from ser_core.checkpoint import find_model
 from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
@@ -12,8 +11,9 @@ from ser_core.experiments.results_page import write_results_page
 from ser_core.experiments.robustness import robustness
 from ser_core.experiments.selection_cost import selection_cost
 from ser_core.learning.presets import FROZEN
-from ser_core.networks import NETWORKS
-from ser_core.training_process import runs_folder
+from ser_core.model.checkpoint import find_model
+from ser_core.model.networks import NETWORKS
+from ser_core.work.training_process import runs_folder
 
 
 def add(commands: Commands) -> None:

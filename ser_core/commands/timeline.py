@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from ser_core.checkpoint import load_model
+from ser_core.analysis import clock
+from ser_core.audio.decoding import LONG
 from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress
-from ser_core.decoding import LONG
-from ser_core.regions import clock
-from ser_core.timeline import Timeline, emotion_timeline
-from ser_core.timeline_folder import save_timeline
+from ser_core.model.checkpoint import load_model
+from ser_core.output.timeline_folder import save_timeline
+from ser_core.timeline.timeline import Timeline, emotion_timeline
 
 
 def add(commands: Commands) -> None:

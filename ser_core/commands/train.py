@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import DEFAULT_MODEL, HASHES, find_model
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
@@ -24,8 +23,9 @@ from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.presets import PRESETS
 from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan, own_front_end
+from ser_core.model.checkpoint import DEFAULT_MODEL, HASHES, find_model
 from ser_core.settings import FrontEnd, SelectionSettings
-from ser_core.training_process import runs_folder
+from ser_core.work.training_process import runs_folder
 
 
 def add(commands: Commands) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ser_core.audio import read_recording
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import Corpus
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AudioRefused
@@ -87,7 +87,7 @@ def duration_s(path: Path) -> float:
     Raises
     ------
     AudioRefused
-        If there is no such file, or it is not audio, holds no sound or is refused by `ser_core.audio`.
+        If there is no such file, or it is not audio, holds no sound or is refused by `ser_core.audio.reading`.
     OSError
         If the file may not be read.
     """

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ser_core.checkpoint import MODELS
 from ser_core.errors import SettingsRefused, WriteRefused
-from ser_core.whole_folder import atomic_write, read_regular
+from ser_core.model.checkpoint import MODELS
+from ser_core.work.atomic_folder import atomic_write, read_regular
 
 #: The names that the command line uses, and what each measures.
 EXPERIMENTS = {

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
 from ser_core.explanation.relevance import Progress
+from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import softmax
 from ser_core.pipeline import segments_of
-from ser_core.scores import softmax
-from ser_core.spectrogram import spectrogram_of
 
 BRANCHES = ("vggish", "yamnet")
 

@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ser_core.audio import read_recording
-from ser_core.baselines import ESTIMATOR_BASELINES
-from ser_core.checkpoint import (
+from ser_core.analysis import Recording
+from ser_core.audio.reading import read_recording
+from ser_core.corpora import read_corpus
+from ser_core.errors import SerError, SettingsRefused
+from ser_core.explanation.relevance import Progress
+from ser_core.learning.comparison import uars_over_speakers
+from ser_core.learning.predictions import Predictions, all_figures, read_predictions
+from ser_core.model.checkpoint import (
     DEFAULT_MODEL,
     FOLDS_TABLE,
     ONNX,
@@ -23,14 +28,9 @@ from ser_core.checkpoint import (
     model_names,
     read_card,
 )
-from ser_core.classifier import Classifier
-from ser_core.corpora import read_corpus
-from ser_core.errors import SerError, SettingsRefused
-from ser_core.explanation.relevance import Progress
-from ser_core.learning.comparison import uars_over_speakers
-from ser_core.learning.predictions import Predictions, all_figures, read_predictions
+from ser_core.model.classifier import Classifier
+from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.pipeline import listen
-from ser_core.recording import Recording
 from ser_core.settings import AnalysisSettings
 
 #: What the cards of a split begin with; of folds the first, which every model has.

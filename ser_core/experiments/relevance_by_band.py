@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.classifier import Classifier
+from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import Progress, Question
+from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.learning.evaluation import RESAMPLES, summed_over_drawn
 from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
 from ser_core.pipeline import segments_of
 from ser_core.settings import AnalysisSettings
-from ser_core.spectrogram import band_centres_hz, spectrogram_of
 
 METHOD = "grad_cam"
 SEED = 0

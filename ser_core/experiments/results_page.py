@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_whole
 from ser_core.experiments.listeners import among
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.headline import APART, MEASURED, figures_at, headline, way_words
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions, tables_of, tested_by
-from ser_core.networks import NETWORKS
+from ser_core.model.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
+from ser_core.model.networks import NETWORKS
 
 PAPER_ACCURACY = {"none": 86.54, "minmax": 85.82}
 PAPER_MINUTES = {"none": 89.87, "minmax": 70.62}
@@ -253,7 +253,7 @@ def _comparison(result: dict[str, Any]) -> str:
     left_out = "\n".join(f"- {reason}" for reason in result["left_out"].values())
     return f"""## Beside its peers
 
-The systems that the paper stands on, built small after their descriptions (`ser_core/baselines/`), and the models
+The systems that the paper stands on, built small after their descriptions (`ser_core/model/peers/`), and the models
 above: the same {result["recordings"]} recordings of {result["speakers"]} speakers whom none of them heard.
 Split: {result["split"]}.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ser_core.front_end.selection import select_segments
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
@@ -15,7 +16,6 @@ from ser_core.learning.model_evaluation import RecordingLogits, tabulate
 from ser_core.learning.network_outputs import logits_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.selection import select_segments
 from ser_core.settings import FrontEnd, SelectionSettings
 
 #: Rules to learn by: `minmax` is the paper's; the last two drop as many segments of each recording as it does.

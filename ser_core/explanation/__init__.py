@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ser_core.analysis import Explanation
-from ser_core.classifier import Classifier
+from ser_core.analysis import Explanation, Region
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import Heard, Progress, Question
-from ser_core.regions import Region
+from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
 
 EXPLAINERS: dict[str, Callable[..., Heard]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}

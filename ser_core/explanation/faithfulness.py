@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_core.explanation.relevance import Perturbed, Progress, Question
-from ser_core.segments import noise_floor
+from ser_core.front_end.segments import noise_floor
 
 #: Parts of the cells that are taken away or put in.
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ser_core.classifier import Classifier
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation.relevance import Progress, Question, stitch
-from ser_core.scores import mean_probabilities
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import mean_probabilities
 from ser_core.settings import GradCamSettings
 
 SEGMENTS_AT_ONCE = 32

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.classifier import Classifier
+from ser_core.explanation.counterfactual import Flip, flip_of
 from ser_core.explanation.faithfulness import Curves, MaskMetrics, curves_of, mask_metrics, reference_maps
-from ser_core.explanation.flip import Flip, flip_of
 from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.model.classifier import Classifier
 
 RANDOM_MAPS = 5
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"

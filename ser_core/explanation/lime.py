@@ -8,8 +8,8 @@ from lime.lime_base import LimeBase
 from scipy.linalg import hadamard
 from scipy.stats import spearmanr
 
-from ser_core.classifier import Classifier
 from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.model.classifier import Classifier
 from ser_core.settings import LimeSettings
 
 

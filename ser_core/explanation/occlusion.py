@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.classifier import Classifier
 from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.model.classifier import Classifier
 from ser_core.settings import OcclusionSettings
 
 

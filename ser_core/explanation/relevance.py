@@ -8,8 +8,8 @@ import numpy as np
 
 from ser_core.analysis import Segments
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.scores import evidence, softmax
-from ser_core.segments import noise_floor
+from ser_core.front_end.segments import noise_floor
+from ser_core.model.scores import evidence, softmax
 
 Progress = Callable[[float, str], None]
 Predict = Callable[[np.ndarray], np.ndarray]

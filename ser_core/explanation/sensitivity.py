@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ser_core.classifier import Classifier
 from ser_core.errors import Cancelled
 from ser_core.explanation.agreement import rank_correlation
 from ser_core.explanation.relevance import Progress, Question
+from ser_core.model.classifier import Classifier
 
 Maps = Mapping[str, np.ndarray]
 

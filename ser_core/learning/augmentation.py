@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ser_core.torchaudio_import import torchaudio
+from ser_core.audio.torchaudio_import import torchaudio
 
 FRAME_S = 0.010
 #: Of a line's edges: 26 dB a band.

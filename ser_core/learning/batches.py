@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ser_core.baselines.shared.padding import SILENCE
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.model.peers.shared.padding import SILENCE
 
 
 def steps_of_an_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSettings) -> int:

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ser_core.baselines import ESTIMATOR_BASELINES
-from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.discriminant_head import fit_discriminant_head
 from ser_core.learning.estimator import fit_estimator
@@ -23,7 +21,9 @@ from ser_core.learning.starting_weights import begins_as_published, starting_bra
 from ser_core.learning.training import train_network
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.learning.whisper_bands import fit_bands
-from ser_core.networks.late_fusion import LateFusion
+from ser_core.model.checkpoint import ARCHITECTURES
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.peers import ESTIMATOR_BASELINES
 
 History = dict[str, list[dict[str, Any]]]
 

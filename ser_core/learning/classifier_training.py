@@ -8,17 +8,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ser_core.checkpoint import (
-    TEST_TABLE,
-    TEST_VOICE_TABLE,
-    draft_of,
-    load_model,
-    publish,
-    read_card,
-    require_room,
-    save_model,
-    write_card,
-)
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.evaluation import fit_temperature
@@ -30,8 +19,19 @@ from ser_core.learning.network_outputs import figures_of, logits_of
 from ser_core.learning.predictions import all_figures, read_predictions, write_predictions
 from ser_core.learning.processes import processes
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.onnx_classifier import OnnxClassifier
-from ser_core.scores import mean_probabilities
+from ser_core.model.checkpoint import (
+    TEST_TABLE,
+    TEST_VOICE_TABLE,
+    draft_of,
+    load_model,
+    publish,
+    read_card,
+    require_room,
+    save_model,
+    write_card,
+)
+from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.scores import mean_probabilities
 
 
 def train_classifier(

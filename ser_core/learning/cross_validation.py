@@ -9,8 +9,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ser_core.audio import file_bytes
-from ser_core.checkpoint import (
+from ser_core.audio.reading import file_bytes
+from ser_core.corpora import corpus_names, read_corpus
+from ser_core.errors import AudioRefused, SettingsRefused
+from ser_core.learning.classifier_training import train_classifier
+from ser_core.learning.dataset import Progress
+from ser_core.learning.headline import headline
+from ser_core.learning.model_card import readme_of
+from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
+from ser_core.learning.presets import FROZEN
+from ser_core.learning.processes import processes
+from ser_core.learning.starting_weights import starting_branch
+from ser_core.learning.training_plan import TrainingPlan
+from ser_core.model.checkpoint import (
     ARCHITECTURES,
     CORPORA_TABLE,
     CORPORA_VOICE_TABLE,
@@ -25,17 +36,6 @@ from ser_core.checkpoint import (
     require_room,
     write_card,
 )
-from ser_core.corpora import corpus_names, read_corpus
-from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.learning.classifier_training import train_classifier
-from ser_core.learning.dataset import Progress
-from ser_core.learning.headline import headline
-from ser_core.learning.model_card import readme_of
-from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
-from ser_core.learning.presets import FROZEN
-from ser_core.learning.processes import processes
-from ser_core.learning.starting_weights import starting_branch
-from ser_core.learning.training_plan import TrainingPlan
 
 #: A finished fold's folder holds the plan that it came of.
 PLAN = "plan.json"

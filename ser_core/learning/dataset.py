@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_core.audio import file_bytes, read_recording
+from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
-from ser_core.segments import split_into_segments
-from ser_core.selection import select_segments
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.selection import select_segments
+from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.settings import FrontEnd
-from ser_core.spectrogram import spectrogram_of
-from ser_core.whole_folder import atomic_file, read_regular
+from ser_core.work.atomic_folder import atomic_file, read_regular
 
 Progress = Callable[[float, str], None]
 

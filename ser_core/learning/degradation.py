@@ -8,8 +8,8 @@ import av
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
-from ser_core.audio import resample
-from ser_core.recording import Recording
+from ser_core.analysis import Recording
+from ser_core.audio.reading import resample
 
 PHONE_BAND_HZ = (300.0, 3_400.0)
 PHONE_RATE_HZ = 8_000

@@ -16,8 +16,8 @@ from ser_core.learning.augmentation import AugmentationSettings, augment
 from ser_core.learning.batches import as_batch, sampling_weights
 from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram, Progress
 from ser_core.learning.network_outputs import features_of, mean_uar
-from ser_core.scores import mean_probabilities
-from ser_core.whole_folder import atomic_file, read_regular
+from ser_core.model.scores import mean_probabilities
+from ser_core.work.atomic_folder import atomic_file, read_regular
 
 RECORDINGS_AT_ONCE = 16
 #: So that a feature that never changes is not divided by nothing.
@@ -39,7 +39,7 @@ class DiscriminantSettings:
         0 counts every recording the same, 1 every corpus and emotion.
     centred_share : float
         Weight of copies of the recordings whose voice's own mean is taken away, beside the recordings as they are: so
-        one head serves voices that are known and voices that are not (see `ser_core.voice`).
+        one head serves voices that are known and voices that are not (see `ser_core.model.voice`).
     augmented_copies : int
         How many changed copies of each segment are learnt from beside it.
     augmentation : AugmentationSettings

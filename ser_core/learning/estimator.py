@@ -16,7 +16,7 @@ from torch import nn
 
 from ser_core.errors import SettingsRefused
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.networks.folding import folded
+from ser_core.model.networks.folding import folded
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 AT_ONCE = 64
@@ -38,7 +38,7 @@ def fit_estimator(
     Parameters
     ----------
     baseline : module
-        One of `ser_core.baselines.ESTIMATOR_BASELINES`.
+        One of `ser_core.model.peers.ESTIMATOR_BASELINES`.
     network : nn.Module or None
         What it learns from, trained.
 

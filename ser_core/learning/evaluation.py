@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix
 
-from ser_core.scores import mean_probabilities
+from ser_core.model.scores import mean_probabilities
 
 RESAMPLES = 2_000
 

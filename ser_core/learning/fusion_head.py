@@ -11,8 +11,8 @@ from ser_core.errors import Cancelled
 from ser_core.learning.batches import sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram, Progress
 from ser_core.learning.network_outputs import features_of, mean_uar
-from ser_core.networks.late_fusion import LateFusion
-from ser_core.scores import mean_probabilities
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.scores import mean_probabilities
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.material import Material
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.model.checkpoint import ARCHITECTURES
 
 LICENCE = "CC BY-NC-SA 4.0"
 

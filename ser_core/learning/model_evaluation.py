@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.audio import file_bytes, read_recording
-from ser_core.checkpoint import find_model, load_model, read_card, training_list
-from ser_core.classifier import Classifier
+from ser_core.analysis import Recording
+from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.listeners import listeners_of_corpora
 from ser_core.errors import AudioRefused, CorpusRefused
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.selection import select_segments
+from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.learning.dataset import Progress
 from ser_core.learning.degradation import CONDITIONS, degraded
 from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures
-from ser_core.recording import Recording
-from ser_core.scores import mean_probabilities
-from ser_core.segments import split_into_segments
-from ser_core.selection import select_segments
-from ser_core.spectrogram import spectrogram_of
-from ser_core.voice import logits_of_pieces, voice_normal, voice_shift
+from ser_core.model.checkpoint import find_model, load_model, read_card, training_list
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import mean_probabilities
+from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift
 
 SEED = 0
 

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ser_core.checkpoint import (
+from ser_core.emotions import emotion_index
+from ser_core.errors import ModelRefused
+from ser_core.learning.evaluation import figures, figures_by_corpus
+from ser_core.model.checkpoint import (
     CORPORA_TABLE,
     CORPORA_VOICE_TABLE,
     FOLDS_TABLE,
@@ -20,9 +23,6 @@ from ser_core.checkpoint import (
     TEST_TABLE,
     contents_of,
 )
-from ser_core.emotions import emotion_index
-from ser_core.errors import ModelRefused
-from ser_core.learning.evaluation import figures, figures_by_corpus
 
 CALIBRATION_BINS = 10
 ABSTENTION_SCORES = np.arange(0, 1, 0.05)

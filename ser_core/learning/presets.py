@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from ser_core.checkpoint import ARCHITECTURES
 from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.discriminant_head import DiscriminantSettings
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.model.checkpoint import ARCHITECTURES
 
 #: Kim and Kwak 2024, Table 4: Adam, and nothing else that the paper tells of.
 PAPER = TrainingSettings(

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ser_core.checkpoint import ARCHITECTURES, find_model, load_network, training_list
 from ser_core.errors import SettingsRefused
 from ser_core.learning.presets import FROZEN
 from ser_core.learning.training_plan import TrainingPlan
-from ser_core.networks.vggish import load_published_weights
-from ser_core.networks.whisper import load_encoder_weights
-from ser_core.networks.yamnet import load_audioset_weights
+from ser_core.model.checkpoint import ARCHITECTURES, find_model, load_network, training_list
+from ser_core.model.networks.vggish import load_published_weights
+from ser_core.model.networks.whisper import load_encoder_weights
+from ser_core.model.networks.yamnet import load_audioset_weights
 
 YAMNET_WEIGHTS, VGGISH_WEIGHTS, WHISPER_WEIGHTS = "SER_YAMNET_WEIGHTS", "SER_VGGISH_WEIGHTS", "SER_WHISPER_WEIGHTS"
 #: Branches that begin as the shipped model of their name, unless this variable names a file of published weights.

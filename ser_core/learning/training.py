@@ -19,8 +19,8 @@ from ser_core.learning.network_outputs import logits_of, mean_uar
 from ser_core.learning.processes import processes
 from ser_core.learning.training_run import Run
 from ser_core.learning.training_settings import TrainingSettings
-from ser_core.scores import mean_probabilities
-from ser_core.whole_folder import atomic_write
+from ser_core.model.scores import mean_probabilities
+from ser_core.work.atomic_folder import atomic_write
 
 
 def train_network(

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from ser_core.baselines import ESTIMATOR_BASELINES
-from ser_core.checkpoint import ARCHITECTURES, DEFAULT_MODEL
 from ser_core.corpora import corpus_names
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 from ser_core.learning.discriminant_head import DiscriminantSettings
 from ser_core.learning.presets import FROZEN, PRESETS, settings_of
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.model.checkpoint import ARCHITECTURES, DEFAULT_MODEL
+from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.settings import FrontEnd
 
 #: What can be trained.

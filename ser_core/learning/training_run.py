@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import augment, mixup
 from ser_core.learning.training_settings import TrainingSettings
-from ser_core.whole_folder import atomic_file
+from ser_core.work.atomic_folder import atomic_file
 
 
 class _Learner(nn.Module):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ser_core.audio import read_recording, resample
+from ser_core.audio.reading import read_recording, resample
+from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.errors import CorpusRefused
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.networks.whisper import WHISPER_BANDS, Whisper
-from ser_core.torchaudio_import import torchaudio
+from ser_core.model.networks.whisper import WHISPER_BANDS, Whisper
 
 RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
 #: Powers below this part of the recording's highest count as this part, and none as less than the floor.

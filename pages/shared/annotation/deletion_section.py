@@ -7,11 +7,11 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store import Project, Store
-from ser_core.annotations.trash import Deleted
-from ser_core.annotations.unfinished import finish_deletions
+from ser_core.annotations.store.store import Project, Store
+from ser_core.annotations.store.trash import Deleted
+from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
-from ser_core.saved_analyses import data_folder
+from ser_core.output.saved_analyses import data_folder
 
 #: In the session: the project, and the id in the trash, whose deletion is to be confirmed.
 PROJECT, FOR_GOOD = "project to delete", "trash to delete"

@@ -9,13 +9,13 @@ from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.place import LABELS, Place
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, RECORDING_TIER, STATUSES, Annotation
-from ser_core.annotations.history import Step
-from ser_core.annotations.marks import Change
-from ser_core.annotations.store import OpenRecording
-from ser_core.annotations.trash import KEPT_FOR
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.marks import Change
+from ser_core.annotations.store.store import OpenRecording
+from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.errors import SerError
-from ser_core.regions import Region
 
 INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
 CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]

@@ -9,12 +9,12 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.place import Place
 from pages.shared.names import in_markdown, printable
-from ser_core.analysis_folder import folder_name
-from ser_core.annotation_exchange import EXPORTED, Exported, as_of_recordings, exported, read_files
+from ser_core.annotations.exchange import EXPORTED, Exported, as_of_recordings, exported, read_files
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store import EVERY
-from ser_core.annotations.transfer import Imported
+from ser_core.annotations.store.store import EVERY
+from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused
+from ser_core.work.atomic_folder import folder_name
 
 
 def show(place: Place) -> None:

@@ -8,12 +8,12 @@ from pages.shared import cached, session, waiting
 from pages.shared.annotation.place import Place
 from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.kept_sounds import keep_sound
-from ser_core.annotations.recordings import RecordingFile
-from ser_core.audio import read_recording
-from ser_core.decoding import READABLE
+from ser_core.annotations.store.kept_sounds import keep_sound
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.audio.decoding import READABLE
+from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, Cancelled, SerError
-from ser_core.saved_analyses import data_folder
+from ser_core.output.saved_analyses import data_folder
 
 
 def show(place: Place) -> None:

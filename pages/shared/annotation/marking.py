@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pages.shared.player import Edit, Mark
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
-from ser_core.annotations.history import Step
-from ser_core.annotations.store import Store
-from ser_core.regions import Region
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.store import Store
 
 SUGGESTION = "suggestion"
 #: Part of a recording. What speaks for an emotion everywhere is no region but a label of the whole.

@@ -14,20 +14,20 @@ from pages.shared.charts.annotators import (
     people_against_maps_chart,
 )
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.against_maps import people_against_maps
-from ser_core.annotations.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.agreement.against_maps import people_against_maps
+from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.agreement.bootstrap import Measured
+from ser_core.annotations.agreement.human_agreement import COMPARED, ComparedWithExplainers, compare_with_explainers
+from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.kept_sounds import sounds_of
-from ser_core.annotations.label_agreement import LabelAgreement
-from ser_core.annotations.over_recordings import Measured
-from ser_core.annotations.recordings import Queue
-from ser_core.annotations.store import EVERY
-from ser_core.checkpoint import load_model
-from ser_core.jobs import Job
-from ser_core.overview_picture import METHOD_NAMES
-from ser_core.people_and_explainers import COMPARED, ComparedWithExplainers, compare_with_explainers
-from ser_core.saved_analyses import data_folder
+from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.store import EVERY
+from ser_core.model.checkpoint import load_model
+from ser_core.output.overview_picture import METHOD_NAMES
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.jobs import Job
 
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
 

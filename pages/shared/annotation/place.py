@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import login, session
+from pages.shared import session
 from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.database import default_url
-from ser_core.annotations.recordings import Queue
-from ser_core.annotations.store import Store, open_store
-from ser_core.annotations.tables import kept_name
+from pages.shared.server import login
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.tables import kept_name
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
-from ser_core.saved_analyses import data_folder
+from ser_core.output.saved_analyses import data_folder
 
 #: The keys 1 to 8, and their colours. Any other name can be typed.
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}

@@ -9,11 +9,11 @@ from pages.shared.annotation import filling_section, rating_section
 from pages.shared.annotation.place import ANY, LABELS, ORDERS, Place, queue_of
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.kept_sounds import kept_sound
-from ser_core.annotations.recordings import QueuedRecording
-from ser_core.annotations.store import PAGE_SIZE
+from ser_core.annotations.store.kept_sounds import kept_sound
+from ser_core.annotations.store.recordings import QueuedRecording
+from ser_core.annotations.store.store import PAGE_SIZE
 from ser_core.errors import SerError
-from ser_core.saved_analyses import data_folder
+from ser_core.output.saved_analyses import data_folder
 
 
 def show(place: Place) -> None:

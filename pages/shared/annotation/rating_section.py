@@ -6,14 +6,14 @@ import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.place import ORDERS, Place
-from ser_core.annotations.kept_sounds import kept_sound
-from ser_core.annotations.recordings import RecordingFile
-from ser_core.audio import read_recording
-from ser_core.checkpoint import load_model
-from ser_core.jobs import Job
-from ser_core.queue_rating import rate_by_marks, rate_by_model
-from ser_core.recording import Recording
-from ser_core.saved_analyses import data_folder
+from ser_core.analysis import Recording
+from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
+from ser_core.annotations.store.kept_sounds import kept_sound
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.audio.reading import read_recording
+from ser_core.model.checkpoint import load_model
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.jobs import Job
 
 RATINGS = tuple(name for name in ORDERS if name not in ("added", "name"))
 NEEDED = {

@@ -8,7 +8,7 @@ from pages.shared.annotation import details_section
 from pages.shared.annotation.place import Place
 from pages.shared.names import printable
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
-from ser_core.annotations.store import OpenRecording
+from ser_core.annotations.store.store import OpenRecording
 
 #: Label, icon, the status that it gives, and what it means.
 DEEDS = (

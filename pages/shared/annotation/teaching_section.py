@@ -9,13 +9,12 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.place import Place
 from pages.shared.names import in_markdown
-from ser_core.analysis_folder import folder_name
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.held_out import CORPUS
-from ser_core.annotations.kept_sounds import sounds_of
-from ser_core.annotations.store import EVERY
-from ser_core.annotations.taught_better import TaughtBetter, recording_of_pieces, taught_better
-from ser_core.annotations.teaching import (
+from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.store.store import EVERY
+from ser_core.annotations.teaching.acceptance import TaughtBetter, recording_of_pieces, taught_better
+from ser_core.annotations.teaching.held_out import CORPUS
+from ser_core.annotations.teaching.teaching import (
     TAUGHT,
     Teaching,
     first_teachable,
@@ -23,11 +22,12 @@ from ser_core.annotations.teaching import (
     training_arguments,
     write_teaching,
 )
-from ser_core.checkpoint import MODELS, find_model, training_list
 from ser_core.errors import ModelRefused
 from ser_core.learning.model_evaluation import predict_corpora
-from ser_core.saved_analyses import data_folder
-from ser_core.training_process import train_in_process
+from ser_core.model.checkpoint import MODELS, find_model, training_list
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.atomic_folder import folder_name
+from ser_core.work.training_process import train_in_process
 
 #: A server whose visitors are not to train comes without it.
 TRAIN_PAGE = Path(__file__).parents[2] / "5_Train.py"

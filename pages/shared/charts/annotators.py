@@ -9,10 +9,10 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.judgement import LINES
 from pages.shared.names import in_chart
-from ser_core.annotations.against_maps import ENERGY, MEASURES, MeasuredBesideChance
-from ser_core.annotations.label_agreement import LabelAgreement
-from ser_core.annotations.over_recordings import Measured
-from ser_core.overview_picture import METHOD_NAMES
+from ser_core.annotations.agreement.against_maps import ENERGY, MEASURES, MeasuredBesideChance
+from ser_core.annotations.agreement.bootstrap import Measured
+from ser_core.annotations.agreement.label_agreement import LabelAgreement
+from ser_core.output.overview_picture import METHOD_NAMES
 
 #: Orange below chance, nothing at chance, blue above.
 BELOW_AND_ABOVE = [

@@ -5,7 +5,7 @@ import plotly.colors
 import plotly.graph_objects as go
 
 from ser_core.analysis import Spectrogram
-from ser_core.spectrogram import band_centres_hz
+from ser_core.front_end.spectrogram import band_centres_hz
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600

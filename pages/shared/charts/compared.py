@@ -13,8 +13,8 @@ from pages.shared.names import in_chart, printable
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.emotions import COLOURS
 from ser_core.explanation.agreement import Agreement
-from ser_core.spectrogram import band_centres_hz
-from ser_core.verdict import NO_SPEECH, NOT_SURE
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 #: A space keeps it apart from every model's name.
 CONSENSUS = "Consensus of models"

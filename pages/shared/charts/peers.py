@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from pages.shared.names import in_chart
-from ser_core.networks import NETWORKS
+from ser_core.model.networks import NETWORKS
 
 OURS, PEERS = "#0072B2", "#7F7F7F"
 

@@ -5,9 +5,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
-from ser_core.analysis import Analysis, frame_edge_s
+from ser_core.analysis import Analysis, Recording, frame_edge_s
 from ser_core.emotions import COLOURS
-from ser_core.recording import Recording
 
 WAVEFORM_POINTS = 3_000
 

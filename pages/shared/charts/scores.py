@@ -6,7 +6,7 @@ import numpy as np
 
 from ser_core.analysis import Analysis
 from ser_core.emotions import COLOURS
-from ser_core.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 
 def verdict_html(analysis: Analysis) -> str:

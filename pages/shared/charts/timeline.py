@@ -6,8 +6,8 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from ser_core.emotions import COLOURS
-from ser_core.timeline import Timeline
-from ser_core.timeline_curves import smoothed
+from ser_core.timeline.curves import smoothed
+from ser_core.timeline.timeline import Timeline
 
 LEVEL = "#7f8fa6"
 SHORTEST_GAP_S = 2.0

@@ -16,9 +16,7 @@ import streamlit as st
 
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
-from ser_core.analysis import Analysis, Explanation, Spectrogram
-from ser_core.recording import Recording
-from ser_core.regions import Region
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 
 __all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "hand_over", "player"]
 

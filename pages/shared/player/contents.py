@@ -19,14 +19,12 @@ from pages.shared.player.tiles import (
     sample_levels,
     spectrogram_levels,
 )
-from ser_core.analysis import Analysis, Explanation, Spectrogram, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
+from ser_core.audio.cutting import wav_bytes
 from ser_core.emotions import COLOURS
-from ser_core.overview_picture import full_colour
-from ser_core.recording import Recording
-from ser_core.region_audio import wav_bytes
-from ser_core.regions import Region
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.output.overview_picture import full_colour
 from ser_core.settings import SpectrogramSettings
-from ser_core.spectrogram import band_centres_hz
 
 BYTES = "application/octet-stream"
 SCALES = {

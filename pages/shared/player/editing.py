@@ -17,8 +17,8 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.player import contents
+from ser_core.analysis import Region
 from ser_core.errors import SettingsRefused
-from ser_core.regions import Region
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from pympi.Elan import Eaf, to_adocument
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import checked_lines
@@ -23,7 +24,6 @@ from ser_core.annotations.formats.gate import annotation_of, at, kept, known_dur
 from ser_core.annotations.formats.layers import laid_out, owner_of, plain_name, safe_name
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 
 #: The property of the file that holds what is known of the recording, as JSON.
 PROPERTY = "hear-why recording"

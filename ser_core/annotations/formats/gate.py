@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from numbers import Integral, Real
 from typing import Any
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, fitted, require_text
 from ser_core.errors import AnnotationsRefused, SerError
-from ser_core.regions import Region
 
 MOST_LEVELS = 50
 

@@ -7,6 +7,7 @@ from typing import Literal
 from praatio.utilities import textgrid_io
 from praatio.utilities.my_math import numToStr
 
+from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import MOST_PARTS, text_of
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, of_the_recording, only_one
@@ -15,7 +16,6 @@ from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.annotations.formats.praat_grid import Tier, read_grid
 from ser_core.errors import AnnotationsRefused
-from ser_core.regions import Region
 
 #: To Praat, an interval without a text is no mark.
 NOTHING_SAID = "[status=open]"

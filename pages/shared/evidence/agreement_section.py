@@ -1,0 +1,43 @@
+"""How far the explainers agree about the same question, in words and figures."""
+
+from itertools import combinations
+
+import numpy as np
+import streamlit as st
+
+from ser_core.analysis import Explanation
+from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
+from ser_core.output.overview_picture import METHOD_NAMES
+
+HELP = """
+**Rank correlation** compares the order of all points of two maps: 1 is the same order, 0 none in common, below 0 the
+reverse. **Overlap** asks for the tenth of the points that each map marks most: 1 where it is the same tenth, 0.05 on
+average where two maps have nothing to do with each other.
+"""
+
+
+def show(maps: dict[str, Explanation]) -> None:
+    """Show how far each pair of maps agrees; a single map agrees with nobody."""
+    covered = next(iter(maps.values())).covered if maps else np.zeros(0, bool)
+    if len(maps) < 2 or not covered.any():
+        return
+    compared = agreement({name: explanation.relevance for name, explanation in maps.items()}, covered)
+    st.markdown("**How far they agree**", help=HELP)
+    pairs = list(combinations(range(len(maps)), 2))
+    for column, (i, j) in zip(st.columns(len(pairs)), pairs, strict=True):
+        correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]
+        column.metric(
+            f"{METHOD_NAMES[compared.methods[i]]} and {METHOD_NAMES[compared.methods[j]]}",
+            "-" if np.isnan(correlation) else f"{correlation:.2f}",
+        )
+        column.caption(in_words(correlation, overlap))
+
+
+def in_words(correlation: float, overlap: float) -> str:
+    """Say what a rank correlation and an overlap mean; NaN where a map is the same everywhere."""
+    if np.isnan(correlation):
+        return "one of them is the same everywhere"
+    for least, words in ((AGREE_WELL, "agree well"), (AGREE_IN_PART, "agree in part"), (HARDLY_AGREE, "hardly agree")):
+        if correlation >= least:
+            return f"{words}; overlap {overlap:.2f}"
+    return f"contradict each other; overlap {overlap:.2f}"

@@ -1,0 +1,148 @@
+"""The models that the page Compare sets side by side: which, by which explainer, and what each of them says."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.shared import cached, session, waiting
+from pages.shared.controls import Chosen
+from pages.shared.models.comparison_section import emotions_of
+from pages.shared.names import in_markdown
+from ser_core.analysis import Analysis
+from ser_core.errors import SerError
+from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.explanation.grad_cam import without_maps
+from ser_core.model.checkpoint import model_names
+from ser_core.model.classifier import Classifier
+from ser_core.output.overview_picture import METHOD_NAMES
+from ser_core.pipeline import asked_of, question_of, with_explanation
+from ser_core.settings import AnalysisSettings, GradCamSettings
+from ser_core.work.jobs import Job
+
+MOST, BESIDE = 6, 2
+PENDING = "Not ready yet."
+
+
+def choose(chosen: Chosen) -> list[str]:
+    """Ask for the models; as long as nobody has chosen, the sidebar's and two that tell the same emotions apart."""
+    names = model_names()
+    kept = session.choice("compared")
+    if kept is None or not set(kept) <= set(names):
+        session.choose("compared", None)
+        own, emotions = chosen.model_name, chosen.classifier.emotions
+        alike = [name for name in names if name != own and emotions_of(name) == emotions]
+        kept = [own, *alike[:BESIDE]]
+    return st.multiselect(
+        "Models",
+        names,
+        max_selections=MOST,
+        placeholder="Choose one to six models",
+        help="They may tell other emotions apart. At first: the sidebar's, and two others of the same emotions.",
+        **session.widget("compared", kept),
+    )
+
+
+def choose_method() -> str:
+    """Ask for the explainer."""
+    return st.segmented_control(
+        "Evidence by",
+        list(EXPLAINERS),
+        format_func=METHOD_NAMES.get,
+        required=True,
+        help="Grad-CAM is there at once, but coarse, and needs a network's own maps. LIME and occlusion ask any model "
+        "what it hears when parts are missing, hundreds of times.",
+        **session.widget("compared_by", session.choice("compared_by")),
+    )
+
+
+def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[str, str]]:
+    """Return the classifiers by name, the sidebar's as it is chosen there, and why there is none of the others."""
+    loaded, refused = {}, {}
+    for name in names:
+        try:
+            loaded[name] = chosen.classifier if name == chosen.model_name else cached.model(name)
+        except SerError as refusal:
+            refused[name] = str(refusal)
+    return loaded, refused
+
+
+def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the results that are there, and what to say in the place of the others."""
+    results, words = {}, {}
+    for name, job in jobs.items():
+        state = job.state  # read once: it may end meanwhile
+        if state == "done":
+            results[name] = job.result
+        else:
+            words[name] = {"failed": job.refusal, "cancelled": "Stopped."}.get(state, PENDING)
+    return results, words
+
+
+def offer_again(jobs: dict[str, Job]) -> None:
+    """Offer to begin again what was stopped."""
+    stopped = {name: job for name, job in jobs.items() if job.state == "cancelled"}
+    if not stopped:
+        return
+    kind = next(iter(stopped.values())).key[0]
+    if st.button(f"Start again: {in_markdown(', '.join(stopped))}", key=f"again_{kind}", icon=":material/replay:"):
+        for job in stopped.values():
+            job.queue.drop(job)
+        st.rerun()
+
+
+def explained(
+    heard: dict[str, Analysis],
+    classifiers: dict[str, Classifier],
+    emotion: str,
+    method: str,
+    settings: AnalysisSettings,
+) -> tuple[dict[str, Analysis], dict[str, str]]:
+    """Let every model explain the emotion in the same stretch; return what is there, and words in the others' place."""
+    asked, words = _ask(heard, emotion, settings)
+    jobs = {}
+    for name, analysis in asked.items():
+        classifier = classifiers[name]
+        if method in explainers_of(classifier):
+            jobs[name] = cached.explaining(analysis, method, classifier, _own_settings(settings, classifier))
+        else:
+            words[name] = without_maps(classifier)
+    waiting.watch(jobs, titles={name: f"{METHOD_NAMES[method]}, {in_markdown(name)}" for name in jobs})
+    offer_again(jobs)
+    hearings, unended = so_far(jobs)
+    found = {}
+    for name in hearings:
+        explanation = cached.explanation_of(jobs[name], asked[name], settings)
+        found[name] = with_explanation(asked[name], explanation, settings)
+    return found, words | unended
+
+
+def _ask(
+    heard: dict[str, Analysis], emotion: str, settings: AnalysisSettings
+) -> tuple[dict[str, Analysis], dict[str, str]]:
+    """Return the analyses of the models that the question can be put to, all of the first one's stretch."""
+    asked, words = {}, {}
+    for name, analysis in heard.items():
+        try:
+            one = asked_of(analysis, emotion, settings)
+            question_of(one, settings)
+        except SerError as refusal:
+            words[name] = str(refusal)
+        else:
+            asked[name] = replace(one, stretch=next(iter(asked.values()), one).stretch)
+    return asked, words
+
+
+def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> AnalysisSettings:
+    """Return the settings without a layer that this model does not have."""
+    known = settings.grad_cam.layer in classifier.layers
+    return settings if known else replace(settings, grad_cam=GradCamSettings())
+
+
+def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
+    """Say what the colours stand for, and which stretch was asked about where that is not all of it."""
+    said = "Each map is divided by its own highest absolute value."
+    if analysis.stretch.end_s - analysis.stretch.start_s < analysis.recording.duration_s - 0.01:
+        start, end = analysis.stretch.start_s, analysis.stretch.end_s
+        whose = "" if settings.stretch_s else ", where the first of them that knows the emotion hears it best"
+        said += f" All are asked about {start:.2f} to {end:.2f} s{whose}."
+    return said

@@ -1,0 +1,43 @@
+"""Take an explained analysis away: its maps as arrays, as a picture, and as a report that opens anywhere."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from ser_core.analysis import Analysis
+from ser_core.explanation.agreement import with_consensus
+from ser_core.output.analysis_folder import map_arrays
+from ser_core.output.overview_picture import save_overview
+from ser_core.output.report import report_html
+from ser_core.work.atomic_folder import folder_name
+
+
+def show(analysis: Analysis) -> None:
+    """Offer the files; each is made when it is asked for."""
+    name = folder_name(analysis.recording.name)
+    whole = replace(analysis, explanations=with_consensus(analysis.explanations))
+    files = (
+        ("Maps (npz)", f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
+        ("Picture (PNG)", f"{name}-maps.png", "image/png", lambda: _png(whole), ":material/image:"),
+        ("Report (HTML)", f"{name}-report.html", "text/html", lambda: report_html(analysis), ":material/description:"),
+    )
+    st.markdown(
+        "**Take it away**",
+        help="The report opens without a network and holds the picture, all figures and settings, and the sound.",
+    )
+    for column, (label, file, kind, make, icon) in zip(st.columns(len(files)), files, strict=True):
+        column.download_button(label, make, file, kind, icon=icon, on_click="ignore", width="stretch")
+
+
+def _npz(analysis: Analysis) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **map_arrays(analysis))
+    return file.getvalue()
+
+
+def _png(analysis: Analysis) -> bytes:
+    file = io.BytesIO()
+    save_overview(analysis, file)
+    return file.getvalue()

@@ -1,0 +1,156 @@
+"""The focus regions beside the player: what they depend on, what is known of each, and how to take them away."""
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, session
+from pages.shared.names import in_markdown
+from pages.shared.player import RegionTable
+from ser_core.analysis import Analysis, Recording, Region
+from ser_core.annotations.words import phrases_under, read_words
+from ser_core.audio.cutting import in_a_row, wav_bytes
+from ser_core.errors import WordsRefused
+from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
+from ser_core.work.atomic_folder import folder_name
+
+COLUMNS = (
+    ("", "The region's number in the player"),
+    ("Start (s)", "Where it begins"),
+    ("End (s)", "Where it ends"),
+    ("Share", "Part of all evidence for the emotion that lies inside"),
+    ("Strength", "Mean of the profile inside, in the explainer's own unit"),
+    ("Level (dBFS)", "Mean level of the voiced frames inside, re full scale"),
+    ("Louder by (dB)", "Than the voiced frames outside all focus regions"),
+    ("Pitch (Hz)", "Median of the voiced frames inside"),
+    ("Higher by (st)", "Semitones above the median of the voiced frames outside all focus regions"),
+)
+
+
+def sliders() -> None:
+    """Ask for what makes a profile and its regions; they follow while a slider is dragged."""
+    smoothing, threshold = st.columns(2, gap="large")
+    smoothing.slider(
+        "Smoothing of the profile (s)",
+        0.0,
+        0.5,
+        step=0.01,
+        help="A centred moving average over time.",
+        **session.widget("smoothing", session.choice("smoothing")),
+    )
+    threshold.slider(
+        "Threshold of focus (% of the highest)",
+        0,
+        95,
+        step=5,
+        help="Focus regions are at least 0.1 s in which the profile lies above this. At 0 all evidence for counts.",
+        **session.widget("threshold", session.choice("threshold")),
+    )
+
+
+def words_of(recording: Recording) -> tuple[Region, ...]:
+    """Return the words that were given for a recording, as long as this visit lasts."""
+    return st.session_state.setdefault("words", {}).get(recording.sha256, ())
+
+
+def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
+    """Return what is known of each focus region."""
+    recording = analysis.recording
+    return focus_rows(analysis, cached.prosody(recording.sha256, recording), words) if analysis.focus else []
+
+
+def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
+    """Return the rows as the player lists them; words have a column where any are known."""
+    spoken = any(row.words for row in rows)
+    recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
+    return RegionTable(
+        columns=(*COLUMNS, ("Words", "At least half of each lies inside")) if spoken else COLUMNS,
+        rows=tuple(_cells(row)[: len(COLUMNS) + spoken] for row in rows),
+        sounds=tuple(
+            cached.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
+        ),
+    )
+
+
+def _cells(row: FocusRow) -> tuple[str, ...]:
+    def known(value: float | None, form: str) -> str:
+        return "–" if value is None else f"{value:{form}}".replace("-", "−")
+
+    return (
+        str(row.number),
+        f"{row.start_s:.2f}",
+        f"{row.end_s:.2f}",
+        f"{100 * row.share:.0f} %",
+        f"{row.strength:.2g}",
+        known(row.level_dbfs, ".1f"),
+        known(row.louder_db, "+.1f"),
+        known(row.pitch_hz, ".0f"),
+        known(row.higher_st, "+.1f"),
+        row.words,
+    )
+
+
+def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
+    """Say which words lie under focus."""
+    phrases = phrases_under([focus.region for focus in analysis.focus], words)
+    if phrases:
+        st.markdown("Focus on: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
+    elif words and analysis.focus:
+        st.markdown("No word lies in focus by half or more.")
+
+
+def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
+    """Offer all focus regions at once, and ask for words."""
+    recording, name = analysis.recording, folder_name(analysis.recording.name)
+    row, archive, given = st.columns(3)
+    row.download_button(
+        "All regions, one WAV",
+        lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
+        f"{name}-focus.wav",
+        "audio/wav",
+        help="One after the other, with 0.4 s of silence between.",
+        disabled=not rows,
+        icon=":material/graphic_eq:",
+        on_click="ignore",
+        width="stretch",
+    )
+    archive.download_button(
+        "Regions and table (ZIP)",
+        lambda: focus_zip(analysis, rows),
+        f"{name}-focus.zip",
+        "application/zip",
+        help="A WAV file for each region, and the table as focus.csv.",
+        disabled=not rows,
+        icon=":material/folder_zip:",
+        on_click="ignore",
+        width="stretch",
+    )
+    with given.popover("Words", icon=":material/segment:", width="stretch"):
+        _ask_for_words(recording)
+
+
+def _in_a_row(analysis: Analysis) -> np.ndarray:
+    regions = [focus.region for focus in analysis.focus]
+    return in_a_row(analysis.recording, regions, analysis.focus_settings.fade_s)
+
+
+def _ask_for_words(recording: Recording) -> None:
+    st.markdown("Give the words with their times, and see which of them lie under focus.")
+    file = st.file_uploader(
+        "Words",
+        type=["TextGrid", "csv"],
+        key=f"words_{recording.sha256}",
+        help="A Praat TextGrid with a tier called words, else its first interval tier is read; "
+        "or a CSV with the columns start_s, end_s and word.",
+    )
+    kept = st.session_state["words"]
+    if file is not None and st.session_state.get("words_file") != file.file_id:
+        try:
+            kept[recording.sha256] = read_words(file.getvalue(), file.name)
+        except WordsRefused as refusal:
+            st.error(in_markdown(str(refusal)), icon=":material/block:")
+            return
+        st.session_state["words_file"] = file.file_id
+        st.rerun()
+    if recording.sha256 in kept and st.button("Forget the words", icon=":material/delete:"):
+        del kept[recording.sha256]
+        st.rerun()

@@ -1,0 +1,69 @@
+"""Whether a model is better than another one that tells the same emotions apart, in a sentence."""
+
+import streamlit as st
+
+from pages.shared.names import in_markdown
+from ser_core.errors import SerError
+from ser_core.learning.comparison import PairedDifference, paired_difference
+from ser_core.learning.predictions import tested_by
+from ser_core.model.checkpoint import find_model, model_names, read_card
+
+
+def show(name: str, emotions: tuple[str, ...]) -> None:
+    """Ask for another model, and say what the difference is and whether it can be chance."""
+    with st.container(border=True):
+        choice, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
+        other = choice.selectbox(
+            "Compared with",
+            [other for other in model_names() if other != name and emotions_of(other) == emotions],
+            index=None,
+            placeholder="Choose a model",
+            key="evaluate_compared",
+            persist_state="session",
+            help="On the recordings that both were tested on, of all folds where there are several. The interval "
+            "draws speakers anew, the same for both.",
+        )
+        if other is None:
+            words.caption("No model is chosen. Choose one to see whether they differ by more than chance.")
+            return
+        try:
+            difference = paired_difference(tested_by(find_model(name)), tested_by(find_model(other)))
+            words.markdown(in_words(name, other, difference))
+        except SerError as refusal:
+            words.error(in_markdown(str(refusal)), icon=":material/error:")
+
+
+def in_words(one: str, other: str, difference: PairedDifference) -> str:
+    """Return a sentence of markdown on the difference, and another on whether its interval excludes zero."""
+    one, other = in_markdown(one), in_markdown(other)
+    verdict = {
+        1: f"**{one} is better:** the interval excludes zero.",
+        -1: f"**{other} is better:** the interval excludes zero.",
+        0: "**No difference is shown:** the interval includes zero.",
+    }[side_of_zero(difference.interval)]
+    low, high = (points(bound) for bound in difference.interval)
+    corpora = ", ".join(map(in_markdown, difference.corpora))
+    return (
+        f"{one} minus {other}: **{points(difference.gain)} points** of UAR, mean over {corpora} (95 % interval {low} "
+        f"to {high}), on {difference.recordings} recordings of {difference.speakers} speakers that both were tested "
+        f"on. {verdict}"
+    )
+
+
+def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
+    """Return 1 where an interval lies above zero, -1 where below, 0 where it includes it."""
+    low, high = interval
+    return int(low > 0) - int(high < 0)
+
+
+def points(share: float) -> str:
+    """Return a difference of shares in points, signed."""
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def emotions_of(model: str) -> tuple[str, ...]:
+    """Return what a model tells apart; nothing where its card cannot be read."""
+    try:
+        return tuple(read_card(find_model(model)).get("emotions") or ())
+    except SerError:
+        return ()

@@ -1,0 +1,128 @@
+"""What the chosen corpora hold: a table of all; pictures, what was left out, and the sound of one."""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached
+from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
+from pages.shared.names import in_markdown, printable
+from ser_core.audio.reading import read_recording
+from ser_core.corpora.overview import CorpusOverview
+from ser_core.errors import SerError
+
+MOST_NAMES = 50
+
+
+def show(folders: dict[str, str]) -> None:
+    """Show the corpora whose folders are there; a folder that does not hold its corpus is refused in one sentence."""
+    overviews = {}
+    for name, folder in folders.items():
+        try:
+            if folder:
+                overviews[name] = cached.corpus_overview(name, folder)
+        except SerError as refusal:
+            st.error(in_markdown(str(refusal)), icon=":material/error:")
+    if not overviews:
+        return
+    show_table(overviews)
+    name = st.selectbox("Corpus", list(overviews), key="corpora_name")
+    show_charts(overviews[name])
+    show_left_out(overviews[name], Path(folders[name]))
+    listen(overviews[name], Path(folders[name]))
+
+
+def show_table(overviews: dict[str, CorpusOverview]) -> None:
+    """List the corpora, a row each, and sum them up."""
+    st.dataframe(
+        [
+            {
+                "corpus": name,
+                "language": printable(", ".join(o.languages)),
+                "recordings": len(o.corpus.recordings),
+                "speakers": len(o.speakers),
+                "emotions": len(o.emotions),
+                "sentences": o.sentences or None,
+                "minutes": o.total_s / 60,
+                "left out": len(o.corpus.left_out),
+                "unreadable": len(o.unreadable),
+            }
+            for name, o in overviews.items()
+        ],
+        hide_index=True,
+        column_config={"minutes": st.column_config.NumberColumn(format="%.1f")},
+    )
+    together, again = st.columns([4, 1], vertical_alignment="center")
+    recordings = sum(len(o.corpus.recordings) for o in overviews.values())
+    speakers = sum(len(o.speakers) for o in overviews.values())
+    hours = sum(o.total_s for o in overviews.values()) / 3600
+    together.caption(f"Together {recordings} recordings of {speakers} speakers, {hours:.1f} hours.")
+    again.button(
+        "Read again",
+        icon=":material/refresh:",
+        width="stretch",
+        help="After files were added, renamed or removed.",
+        on_click=cached.corpus_overview.clear,
+    )
+
+
+def show_charts(overview: CorpusOverview) -> None:
+    """Draw recordings and durations of the emotions side by side, the speakers below."""
+    settings = {"width": "stretch", "config": {"displaylogo": False}}
+    left, right = st.columns(2, gap="large")
+    genders = ", ".join(f"{count} {gender}" for gender, count in sorted(overview.genders.items()))
+    left.markdown(f"**Recordings of each emotion**{' · ' + in_markdown(genders) if genders else ''}")
+    left.plotly_chart(emotions_chart(overview), **settings)
+    median = f" · median {np.nanmedian(overview.durations_s):.1f} s" if overview.total_s else ""
+    right.markdown(
+        f"**How long they last**{median}",
+        help="Box: the middle half, with the median. Whiskers: up to 1.5 times the box's height. Points: all beyond.",
+    )
+    right.plotly_chart(durations_chart(overview), **settings)
+    st.markdown("**Recordings of each speaker**")
+    st.plotly_chart(speakers_chart(overview), **settings)
+
+
+def show_left_out(overview: CorpusOverview, folder: Path) -> None:
+    """Count the files that were left out by reason, and name the first, before them those that cannot be read."""
+    files = [*overview.unreadable, *overview.corpus.left_out]
+    if not files:
+        st.caption("Every audio file of the folder belongs to the corpus and can be read.")
+        return
+    reasons = overview.corpus.reasons().most_common()
+    if overview.unreadable:
+        reasons.insert(0, ("cannot be read", len(overview.unreadable)))
+    with st.expander(f"Left out or unreadable: {len(files)} files", icon=":material/rule:"):
+        st.dataframe([{"reason": printable(reason), "files": count} for reason, count in reasons], hide_index=True)
+        rows = [{"file": name_under(folder, path), "reason": printable(reason)} for path, reason in files[:MOST_NAMES]]
+        st.dataframe(rows, hide_index=True)
+        if len(files) > MOST_NAMES:
+            st.caption(f"And {len(files) - MOST_NAMES} more.")
+
+
+def listen(overview: CorpusOverview, folder: Path) -> None:
+    """Choose a recording by emotion and speaker, and play it."""
+    st.markdown("**Listen to one**")
+    first, second, third = st.columns([1, 1, 2])
+    emotion = first.selectbox("Emotion", overview.emotions, key="corpora_emotion")
+    items = [item for item in overview.corpus.recordings if item.emotion == emotion]
+    speakers = sorted({item.speaker_id for item in items})
+    names = {speaker: printable(speaker.removeprefix(f"{overview.corpus.name}:")) for speaker in speakers}
+    speaker = second.selectbox("Speaker", speakers, format_func=names.get, key="corpora_speaker")
+    files = {name_under(folder, item.path): item.path for item in items if item.speaker_id == speaker}
+    file = third.selectbox("Recording", list(files), key="corpora_file")
+    try:
+        recording = read_recording(files[file])
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    except OSError:
+        st.error("This file may not be read. Change its permissions.", icon=":material/error:")
+        return
+    st.audio(cached.sound(recording.sha256, recording))
+
+
+def name_under(folder: Path, path: Path) -> str:
+    """Return a file's path within its corpus, fit to be shown."""
+    return printable(str(path.relative_to(folder) if path.is_relative_to(folder) else path))

@@ -1,0 +1,182 @@
+"""How a model does on new people and on new corpora, with and without a voice's own normal, and how far to trust it."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.charts import generalisation as charts
+from pages.shared.models.comparison_section import points, side_of_zero
+from pages.shared.models.experiment_file import read_result_drawn
+from pages.shared.names import in_markdown, printable
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import SerError
+from ser_core.experiments.listeners import among
+from ser_core.learning.comparison import paired_difference
+from ser_core.learning.headline import APART, way_words
+from ser_core.learning.predictions import Predictions, tables_of
+from ser_core.learning.presets import FROZEN
+from ser_core.model.networks import NETWORKS
+
+Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
+CONFIG = {"displayModeBar": False}
+MEASURES = {"uar": "UAR", "accuracy": "accuracy"}
+HELP = (
+    "New people: predicted by a model that never met them, but knew others of their corpus. New corpora: each corpus "
+    "was predicted by a model that was trained without it, so that microphone, language and acting were new too. "
+    "A voice's own normal: how the model usually judges it, which is taken away from every judgement of it."
+)
+
+
+def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
+    """Show what the tables of a model say side by side; say how they are made where there is only its own test."""
+    st.subheader("New people and new corpora", help=HELP)
+    tables, found = {}, {}
+    for way, file in tables_of(folder).items():
+        tables[way], figures = tested(file)
+        found[way] = figures["headline"]
+    if len(found) > 1:
+        _show_tables(tables, found, {way: way_words(way, card) for way in found})
+    if "corpora" not in found:
+        st.caption(
+            ":material/terminal: No figures of new corpora yet. This trains the model again without each corpus in "
+            "turn, tests it there, and adds what it finds:"
+        )
+        st.code(_command(name, card), language="bash", wrap_lines=True)
+
+
+def _command(name: str, card: dict[str, Any]) -> str:
+    """Return the command that measures on new corpora how a model was trained."""
+    emotions = next((key for key, each in EMOTION_SETS.items() if list(each) == card.get("emotions")), "core4")
+    how = f"--network {card.get('architecture')} --emotions {emotions} --preset {card.get('preset', 'default')}"
+    corpora = " ".join(f'--corpus "{corpus}=$SER_CORPORA/{corpus}"' for corpus in card.get("corpora", ()))
+    measured = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
+    # Else YAMNet begins as the shipped model, which has heard people of every corpus.
+    begins_as_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
+    weights = "SER_YAMNET_WEIGHTS=FILE " if begins_as_yamnet else ""
+    return f"{weights}python -m ser_core train {measured} {how} {corpora or '--corpus NAME=FOLDER'}"
+
+
+def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]], words: dict[str, str]) -> None:
+    emotions = next(iter(tables.values())).emotions
+    corpora = sorted(
+        {corpus for one in found.values() for corpus in one["by_corpus"]}, key=lambda corpus: (corpus in APART, corpus)
+    )
+    heard = _listeners(emotions, corpora)
+    st.plotly_chart(
+        charts.uar_chart(
+            found, words, corpora, 1 / len(emotions), {corpus: people["uar"] for corpus, people in heard.items()}
+        ),
+        config=CONFIG,
+    )
+    st.caption(_about_the_mean(found, words))
+    _show_rows(found, words, corpora)
+    for way in ("people", "corpora"):
+        if f"{way}_voice" in tables and way in tables:
+            st.markdown(_voice_words(tables[f"{way}_voice"], tables[way], words[way]))
+    for corpus, people in heard.items():
+        st.markdown(_listeners_words(corpus, people, found, words))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(
+            "**Do scores mean what they say?**",
+            help="On the diagonal, of all scores of 0.7 seven in ten are right. The error is the expected calibration "
+            "error, mean over corpora; in the curve, too, each corpus of the mean weighs the same.",
+        )
+        st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
+    with right:
+        measure = st.segmented_control(
+            "**If it may stay silent**",
+            list(MEASURES),
+            format_func=MEASURES.get,
+            default="uar",
+            required=True,
+            key="evaluate_abstention",
+            persist_state="session",
+            help="From right to left only higher scores are given as an answer. Mean over corpora.",
+        )
+        st.plotly_chart(charts.abstention_chart(found, words, measure), config=CONFIG)
+
+
+def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
+    """Say which corpora each mean is over."""
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for way, one in found.items():
+        sets.setdefault(tuple(one["corpora"]), []).append(words[way])
+    means = "; ".join(
+        f"{', '.join(map(in_markdown, corpora))}" + (f" ({', '.join(ways)})" if len(sets) > 1 else "")
+        for corpora, ways in sets.items()
+    )
+    apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
+    left_out = f" Apart from it: {', '.join(map(in_markdown, apart))}, whose words betray the emotion." if apart else ""
+    return f"Mean over {means}.{left_out} Intervals (95 %) resample speakers within each corpus."
+
+
+def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
+    rows = []
+    for row in ["mean", *corpora]:
+        cells = {"corpus": printable(row)}
+        for way, one in found.items():
+            figures = one if row == "mean" else one["by_corpus"].get(row)
+            cells[words[way]] = _with_interval(figures) if figures else ""
+        for way, one in found.items():
+            figures = one if row == "mean" else one["by_corpus"].get(row)
+            error = f"calibration error, {words[way]}"
+            cells[error] = f"{100 * figures['expected_calibration_error']:.1f} %" if figures else ""
+        rows.append(cells)
+    st.dataframe(
+        rows, hide_index=True, column_config={"corpus": st.column_config.TextColumn("Corpus", pinned=True, width=165)}
+    )
+
+
+def _with_interval(figures: dict[str, Any]) -> str:
+    low, high = figures["interval"]
+    return f"{100 * figures['uar']:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
+    """Say what the voice's own normal adds, mean over the corpora whose words do not betray the emotion."""
+    one, other = (
+        table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without)
+    )
+    try:
+        difference = paired_difference(one, other)
+    except SerError as refusal:
+        return f"The voice's own normal, {on}: {in_markdown(str(refusal))}"
+    low, high = difference.interval
+    shown = "" if side_of_zero(difference.interval) else ": no difference is shown"
+    return (
+        f"The voice's own normal, {on}: **{points(difference.gain)} points** of UAR ({points(low)} to {points(high)}) "
+        f"on {difference.recordings} recordings of {difference.speakers} speakers{shown}."
+    )
+
+
+def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[str, Any]]:
+    """Return how often people name these emotions in the voices of corpora to which they listened."""
+
+    def people_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        found = {
+            corpus: among(result["corpora"][corpus], emotions) for corpus in corpora if corpus in result["corpora"]
+        }
+        return {corpus: people for corpus, people in found.items() if people}
+
+    result = read_result_drawn("listeners", people_of)
+    return people_of(result) if result else {}
+
+
+def _listeners_words(
+    corpus: str, people: dict[str, Any], found: dict[str, dict[str, Any]], words: dict[str, str]
+) -> str:
+    recalls = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
+    models = ", ".join(
+        f"{100 * one['by_corpus'][corpus]['uar']:.1f} % ({words[way]})"
+        for way, one in found.items()
+        if corpus in one["by_corpus"]
+    )
+    return (
+        f"**{in_markdown(corpus)}: people who listen to the voice alone name {100 * people['uar']:.1f} %** "
+        f"({recalls}), choosing among six emotions; the model {models}, choosing among its own."
+    )

@@ -1,0 +1,78 @@
+"""All models beside each other, in the same test: the paper's system and the ones that it stands on."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.shared.charts import peers
+from pages.shared.models.comparison_section import points
+from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
+from pages.shared.names import in_markdown, printable
+from ser_core.experiments import COMPARISON
+
+HEARD = "Scores and verdict of a recording, without decoding; the median of some."
+
+
+def show() -> None:
+    """Draw how every model does, and list what it costs."""
+    st.subheader("Beside its peers", help="The systems of the paper's Table 1, built small and trained as its own.")
+    result = read_result_drawn(COMPARISON, _drawn)
+    if result is None:
+        show_missing({COMPARISON: command("compare --models all --split speaker")}, 1)
+        return
+    words, figure, rows = _drawn(result)
+    st.markdown(words)
+    st.plotly_chart(figure, config={"displayModeBar": False})
+    st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
+    for name, reason in result["left_out"].items():
+        st.caption(f"Without {in_markdown(name)}: {in_markdown(reason)}")
+
+
+def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]]:
+    """Return what was done in words, the chart, and the rows of the table."""
+    models = dict(sorted(result["models"].items(), key=lambda of: -of[1]["uar"]))
+    words = (
+        f"The same {result['recordings']:d} recordings of {result['speakers']:d} speakers whom none of them heard. "
+        f"Split: {in_markdown(result['split'])}. UAR, mean over corpora; intervals (95 %) draw speakers anew. The "
+        "peers learn in few epochs and as their sources tell, without the augmentation and AudioSet weights of ours."
+    )
+    first = next(iter(result["models"]))
+    return words, peers.uar_chart(models), [_row(name, model, first) for name, model in models.items()]
+
+
+def _row(name: str, model: dict[str, Any], first: str) -> dict[str, Any]:
+    low, high = model["gain_interval"]
+    folds = model["folds"]
+    return {
+        "model": printable(name),
+        "UAR": 100 * model["uar"],
+        "behind": "" if name == first else f"{points(model['gain'])} ({points(low)} to {points(high)})",
+        "folds": f"{100 * folds['uar']:.1f} % ({folds['count']:d})" if folds else "",
+        "WA": 100 * model["accuracy"],
+        "MAA": 100 * model["macro_average_accuracy"],
+        "AUROC": model["auroc"],
+        "numbers": model["numbers"] / 1e6,
+        "training": model["training_seconds"] / 60,
+        "after": model["learnt_from"] or "",
+        "milliseconds": model["milliseconds"],
+    }
+
+
+def _columns(first: str) -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "model": st.column_config.TextColumn("Model", pinned=True, width=170),
+        "UAR": number("UAR", format="%.1f %%"),
+        "behind": st.column_config.TextColumn(
+            f"{printable(first)} minus it", help="Points of UAR, with their 95 % interval on the same speakers."
+        ),
+        "folds": st.column_config.TextColumn("Several folds", help="UAR where more than one fold was trained."),
+        "WA": number("WA", format="%.1f %%", help="Weighted accuracy: of all recordings together."),
+        "MAA": number("MAA", format="%.1f %%", help="Mean over emotions of accuracy against all others."),
+        "AUROC": number("AUROC", format="%.3f", help="Mean over emotions of the area under the ROC curve."),
+        "numbers": number("Numbers learnt", format="%.2f M"),
+        "training": number("Training", format="%.1f min", help="As it was; for some beside other work."),
+        "after": st.column_config.TextColumn("Learns from", help="The network whose training is part of its own."),
+        "milliseconds": number("A recording", format="%.0f ms", help=HEARD),
+    }

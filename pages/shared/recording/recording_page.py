@@ -1,0 +1,148 @@
+"""First page: choose a recording, and see which emotion a model predicts for it."""
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, controls, frame, session, waiting
+from pages.shared.charts.recording import recording_chart
+from pages.shared.charts.scores import scores_html, verdict_html
+from pages.shared.names import in_markdown
+from pages.shared.recording import timeline_section
+from ser_core.analysis import Analysis, Recording
+from ser_core.audio.decoding import READABLE
+from ser_core.audio.reading import FULL_SCALE
+from ser_core.corpora.samples import samples_here
+from ser_core.errors import RecordingTooLong, SerError
+from ser_core.output.saved_analyses import data_folder, keep
+
+
+def choose_recording() -> None:
+    """Three ways to a recording; what cannot be read is refused in one sentence."""
+    record, upload, sample = st.tabs(
+        [":material/mic: Record", ":material/upload_file: Upload", ":material/album: Samples"]
+    )
+    with record:
+        spoken = st.audio_input(
+            "Speak for at least a second, better three to fifteen",
+            sample_rate=48_000,
+            key=f"record_{session.given_anew()}",
+        )
+        if spoken is not None:
+            take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
+    with upload:
+        given = st.file_uploader(
+            "A recording of speech, at most two hours",
+            help="More than ten minutes are shown as a timeline, from which any stretch can be opened. "
+            f"Read are {READABLE}; found by content, not by name.",
+            key=f"upload_{session.given_anew()}",
+        )
+        if given is not None:
+            take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
+    with sample:
+        choose_sample()
+
+
+def choose_sample() -> None:
+    """Offer the samples that were fetched, each by its words."""
+    samples = samples_here()
+    if not samples:
+        st.info("The samples were not fetched. `make samples` fetches them; everything else works without.")
+        return
+    st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
+    for number, one in enumerate(samples, start=1):
+        if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
+            take(one.path.read_bytes(), f"Austen {number}.wav")
+
+
+def take_once(source: bytes, name: str, token: str) -> None:
+    """Read what a widget holds when it comes, and not again at every rerun of the page that still holds it."""
+    taken = st.session_state.setdefault("taken", {})
+    if token not in taken:
+        taken[token] = take(source, name)
+    elif taken[token]:
+        st.error(in_markdown(taken[token]), icon=":material/block:")
+
+
+def take(source: bytes, name: str) -> str | None:
+    """Read a recording and turn to it, or to its timeline; return and show why where it is refused."""
+    try:
+        session.hold(source, name)
+    except RecordingTooLong:
+        session.hold_long(source, name)
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return str(refusal)
+    return None
+
+
+def show_sound(recording: Recording) -> None:
+    """Play it, and say how loud it is, before any analysis."""
+    st.audio(cached.sound(recording.sha256, recording))
+    peak = float(np.abs(recording.samples).max())
+    rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
+    clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
+    st.caption(
+        f"{recording.duration_s:.2f} s · {recording.sample_rate_hz / 1000:g} kHz · "
+        f"peak {20 * np.log10(peak):z.1f} dBFS · average {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
+    )
+    for warning in recording.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def save(chosen: controls.Chosen, analysis: Analysis) -> None:
+    """Keep recording and analysis on this machine, or say why that cannot be."""
+    try:
+        keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
+    st.rerun()
+
+
+def show_result(chosen: controls.Chosen, analysis: Analysis, any_voice: Analysis | None) -> None:
+    """Show verdict, scores and all of it over time, with the way to the evidence.
+
+    `any_voice` is what the model says without the voice's own normal, where it was adapted to one.
+    """
+    words, actions = st.columns([4, 1], vertical_alignment="bottom")
+    words.html(verdict_html(analysis))
+    if actions.button(
+        "Save", icon=":material/save:", width="stretch", help="Keep recording and analysis on this machine."
+    ):
+        save(chosen, analysis)
+    st.html(scores_html(analysis.emotions, analysis.scores.recording, any_voice and any_voice.scores.recording))
+    if any_voice is not None:
+        best = float(any_voice.scores.recording.max())
+        st.caption(
+            f"Thick bars: judged by this voice's own normal ({100 * analysis.voice.share:.0f} %). "
+            f"Thin bars: as any voice, **{any_voice.verdict}** (best score {best:.2f})."
+        )
+    for warning in analysis.warnings[len(chosen.recording.warnings) :]:
+        st.warning(warning, icon=":material/warning:")
+    st.plotly_chart(recording_chart(analysis), width="stretch", config={"displaylogo": False})
+    explain, listen = st.columns(2)
+    explain.page_link(
+        "pages/1_Explain.py", label="Why? See the evidence", icon=":material/visibility:", width="stretch"
+    )
+    listen.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:", width="stretch")
+
+
+def show() -> None:
+    """Show the page."""
+    frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
+    if words := cached.broken_off():
+        st.info(words, icon=":material/power_off:")
+    choose_recording()
+    chosen = controls.sidebar()
+    if (long := session.held_long()) is not None:
+        timeline_section.show(long)
+    if chosen is not None:
+        st.subheader(in_markdown(chosen.recording.name), divider="gray")
+        show_sound(chosen.recording)
+        listening = {"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)}
+        if chosen.any_voice is not None:
+            listening["without voice"] = cached.listening_beside(chosen.recording, chosen.any_voice, chosen.settings)
+        heard = waiting.results(listening)
+        if "listen" in heard:
+            show_result(chosen, heard["listen"], heard.get("without voice"))

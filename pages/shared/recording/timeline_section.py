@@ -1,0 +1,162 @@
+"""A recording of more than ten minutes over time, and the way from there to any stretch of it."""
+
+from datetime import time, timedelta
+from math import ceil, floor
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import cached, controls, session, waiting
+from pages.shared.charts.timeline import seconds_of_box, timeline_chart
+from pages.shared.names import in_markdown
+from ser_core.analysis import Region, clock
+from ser_core.emotions import COLOURS
+from ser_core.errors import SerError
+from ser_core.model.voice import voice_in_words
+from ser_core.output.timeline_folder import timeline_csv
+from ser_core.timeline.curves import strongest_stretches
+from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, stretch_of
+from ser_core.work.atomic_folder import folder_name
+
+CHART = "timeline_chart"
+FIRST_STRETCH_S = 30
+
+
+def show(long: session.HeldLong) -> None:
+    """Show what is heard over time as soon as it is known, and let a stretch be chosen and opened."""
+    title, close = st.columns([5, 1], vertical_alignment="bottom")
+    title.subheader(in_markdown(long.name))
+    close.button(
+        "Close",
+        on_click=session.close_long,
+        icon=":material/close:",
+        width="stretch",
+        help="Forget the long recording. Stretches that were opened stay.",
+    )
+    try:
+        classifier = cached.model(controls.model_name() or "")
+    except SerError:
+        return  # the sidebar says why
+    own_voice = classifier.voice is not None and st.toggle(
+        "One person speaks",
+        help="The voice is then judged relative to how the model judges this recording as a whole."
+        " With several people, or one emotion throughout, leave it off.",
+        **session.widget("timeline_voice", session.choice("timeline_voice")),
+    )
+    heard = waiting.results({"timeline": cached.timeline(long, classifier, own_voice)})
+    if "timeline" not in heard:
+        return
+    timeline = heard["timeline"]
+    st.caption(
+        f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · heard by {timeline.model_name}"
+    )
+    if timeline.voice is not None:
+        st.caption(voice_in_words(timeline.voice))
+    for warning in timeline.warnings:
+        st.warning(warning, icon=":material/warning:")
+    seconds, quiet_dbfs = _smoothing(timeline)
+    _choose_stretch(long, timeline, seconds, quiet_dbfs)
+    _strongest(long, timeline, seconds, quiet_dbfs)
+
+
+def _smoothing(timeline: Timeline) -> tuple[float, float]:
+    smoothing, quiet = st.columns(2)
+    # 10 s up to half an hour, 60 s of two: what is finer would run together.
+    chosen = session.choice("timeline_smoothing")
+    usual = max(10, 10 * round(timeline.duration_s / 1200))
+    seconds = smoothing.slider(
+        "Smoothing (s)",
+        0,
+        120,
+        help="Each point is the mean over so many seconds around it. 0 shows every segment of the model as it is.",
+        **session.widget("timeline_smoothing", usual if chosen is None else chosen),
+    )
+    quiet_dbfs = quiet.slider(
+        "Pauses are below (dBFS)",
+        -90,
+        -20,
+        help="Segments below this level, the dotted line, are left out. Where they last, the curves have a gap.",
+        **session.widget("timeline_quiet", session.choice("timeline_quiet")),
+    )
+    return seconds, quiet_dbfs
+
+
+def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
+    """Draw the curves; a box in them and the slider below choose the same stretch."""
+    last = _as_time(ceil(timeline.duration_s))
+    start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(FIRST_STRETCH_S))
+    shown = min(start, last), min(end, last)
+    start_s, end_s = (_as_seconds(end) for end in shown)
+    st.plotly_chart(
+        timeline_chart(timeline, seconds, quiet_dbfs, (start_s, end_s)),
+        width="stretch",
+        config={"displaylogo": False},
+        key=CHART,
+        on_select=_take_box,
+        selection_mode="box",
+    )
+    st.slider(
+        "Stretch to open: set it here, or draw a box in the chart",
+        _as_time(0),
+        last,
+        step=timedelta(seconds=1),
+        format="H:mm:ss",
+        **session.widget("timeline_stretch", shown),
+    )
+    too_long = end_s - start_s > LONGEST_STRETCH_S
+    label = f"Open {clock(start_s)} to {clock(end_s)} in the player"
+    if st.button(label, type="primary", icon=":material/hearing:", disabled=too_long or start_s == end_s):
+        _open(long, timeline, start_s, end_s)
+    if too_long:
+        st.caption(f"At most {clock(LONGEST_STRETCH_S)} can be opened at once; this is {clock(end_s - start_s)}.")
+
+
+def _take_box() -> None:
+    boxes = st.session_state[CHART].selection.box
+    if boxes:
+        start_s, end_s = seconds_of_box(boxes[-1])
+        session.choose("timeline_stretch", (_as_time(floor(max(start_s, 0.0))), _as_time(ceil(end_s))))
+
+
+def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
+    st.markdown("**Strongest stretches**", help="Where the smoothed probability of an emotion is highest.")
+    for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
+        name, *places = st.columns([1, 2, 2, 2], vertical_alignment="center")
+        name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{emotion}</span>')
+        for number, (place, (region, mean)) in enumerate(zip(places, stretches, strict=False)):
+            label = f"Open {_span(region)} ({mean:.2f})"
+            if place.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
+                _open(long, timeline, region.start_s, region.end_s)
+    st.download_button(
+        "Timeline (CSV)",
+        lambda: timeline_csv(timeline),
+        f"{folder_name(long.name)}-timeline.csv",
+        "text/csv",
+        icon=":material/table:",
+        on_click="ignore",
+    )
+
+
+def _open(long: session.HeldLong, timeline: Timeline, start_s: float, end_s: float) -> None:
+    """Hold a stretch as a recording of its own and turn to the player."""
+    try:
+        with st.spinner("Cutting the stretch out"):
+            sound = stretch_of(long.file(), start_s, end_s, long.name, timeline.full_scale)
+            session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    st.switch_page("pages/2_Listen.py")
+
+
+def _span(region: Region) -> str:
+    return f"{clock(region.start_s)}–{clock(region.end_s)}"
+
+
+def _as_time(seconds: int) -> time:
+    minutes, second = divmod(seconds, 60)
+    return time(minutes // 60, minutes % 60, second)
+
+
+def _as_seconds(of_day: time) -> int:
+    return 3600 * of_day.hour + 60 * of_day.minute + of_day.second

@@ -1,0 +1,102 @@
+"""Which recordings are worth a person's time first: where the model is unsure, and where its explainers disagree."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ser_core.analysis import Recording
+from ser_core.annotations.agreement.disagreement import disagreement
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import PAGE_SIZE, Store
+from ser_core.errors import AudioRefused, Cancelled
+from ser_core.explanation import explainers_of
+from ser_core.explanation.agreement import agreement
+from ser_core.model.classifier import Classifier
+from ser_core.pipeline import analyse_recording, listen
+from ser_core.settings import AnalysisSettings
+
+Progress = Callable[[float, str], None]
+
+
+def uncertainty(scores: np.ndarray) -> float:
+    """Return the entropy of probabilities (classes,) as part of the highest there can be: 0 sure, 1 clueless."""
+    return float(-np.sum(scores * np.log(np.maximum(scores, np.finfo(np.float64).tiny))) / np.log(len(scores)))
+
+
+def explainers_disagreement(recording: Recording, classifier: Classifier) -> float | None:
+    """Return 1 minus the mean rank correlation of drafts of its maps: 0 all alike, above 1 contrary.
+
+    None where a map is the same everywhere.
+    """
+    analysis = analyse_recording(recording, classifier, AnalysisSettings(explain=explainers_of(classifier)).drafted())
+    maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
+    covered = next(iter(analysis.explanations.values())).covered
+    if len(maps) < 2 or not covered.any():
+        return None
+    correlations = agreement(maps, covered).rank_correlation[np.triu_indices(len(maps), 1)]
+    return None if np.isnan(correlations).any() else float(1 - correlations.mean())
+
+
+def rate_by_model(
+    store: Store,
+    project: int,
+    rating: str,
+    sound_of: Callable[[RecordingFile], Recording | None],
+    classifier: Classifier,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> int:
+    """Rate all recordings of a project by a model, and return of how many there was no sound.
+
+    Parameters
+    ----------
+    rating : {"uncertainty", "explainers_disagreement"}
+    sound_of : callable
+        None where a recording's sound is not at hand; its rating stays as it was.
+
+    Raises
+    ------
+    Cancelled
+        What was rated until then stays rated.
+    """
+    number = silent = 0
+    while (page := store.recordings(project, page=number // PAGE_SIZE)).items:
+        for queued in page.items:
+            _go_on(cancelled)
+            try:
+                recording = sound_of(queued.file)
+                if recording is not None:
+                    store.rate(project, rating, {queued.file.sha256: _of_model(rating, recording, classifier)})
+            except AudioRefused:
+                recording = None
+            silent += recording is None
+            number += 1
+            progress(number / page.total, f"{number} of {page.total} recordings")
+        if number >= page.total:
+            break
+    return silent
+
+
+def rate_by_marks(
+    store: Store,
+    project: int,
+    progress: Progress = lambda fraction, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> None:
+    """Rate all recordings of a project by how far their annotators disagree; stops as `rate_by_model` does."""
+    total = store.recordings(project, size=1).total
+    for number, document in enumerate(store.export(project), start=1):
+        _go_on(cancelled)
+        store.rate(project, "annotators_disagreement", {document.sha256: disagreement(document)})
+        progress(number / max(total, number), f"{number} of {total} recordings")
+
+
+def _go_on(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("The rating was stopped; what was rated until then stays.")
+
+
+def _of_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:
+    if rating == "explainers_disagreement":
+        return explainers_disagreement(recording, classifier)
+    return uncertainty(listen(recording, classifier, AnalysisSettings()).scores.recording)

@@ -1,0 +1,174 @@
+"""Who did what to the marks of a recording, and what can be undone and redone; of deleted marks for 30 days.
+
+Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack is read from them: an
+edit says which one lies beneath it (`beneath_id`); undoing and redoing are steps too and say which edit is on top
+afterwards (`top_id`). The edit that can be redone is the youngest that lies on the top one: a new edit lies there too,
+is younger, and so hides those that were undone.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delete, func, insert, select, update
+
+from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.store.marks import Change, Standing, annotation_of, change_to, content_of
+from ser_core.annotations.store.tables import as_utc, steps
+from ser_core.errors import AnnotationsOutdated
+
+#: Which edit is on top of the stack after a step.
+TOP = case((steps.c.kind == "edit", steps.c.id), else_=steps.c.top_id)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one person did at once.
+
+    Attributes
+    ----------
+    id : int
+        Later steps have higher ones.
+    annotator : str
+        Who did it.
+    at : datetime
+        When, in UTC.
+    kind : {"edit", "undo", "redo"}
+    changes : tuple of Change
+        What each mark was before and is after.
+    beneath_id : int or None
+        The edit beneath it in the annotator's stack.
+    """
+
+    id: int
+    annotator: str
+    at: datetime
+    kind: str
+    changes: tuple[Change, ...]
+    beneath_id: int | None
+
+    @property
+    def keys(self) -> list[str]:
+        return [change.key for change in self.changes]
+
+    @property
+    def marks(self) -> tuple[Annotation, ...]:
+        """The marks that were added or changed, as they are after it."""
+        return tuple(change.after for change in self.changes if change.after is not None)
+
+
+def top_of_stack(recording_id: int, annotator: str) -> ScalarSelect:
+    """Return the query for the id of the edit that can be undone."""
+    return select(TOP).where(*_of(recording_id, annotator)).order_by(steps.c.id.desc()).limit(1).scalar_subquery()
+
+
+def next_to_redo(recording_id: int, annotator: str) -> ScalarSelect:
+    """Return the query for the id of the edit that can be redone."""
+    lies_on_top = steps.c.beneath_id.is_not_distinct_from(top_of_stack(recording_id, annotator))
+    edits = select(func.max(steps.c.id)).where(*_of(recording_id, annotator), steps.c.kind == "edit", lies_on_top)
+    return edits.scalar_subquery()
+
+
+def can_undo_and_redo(connection: Connection, recording_id: int, annotator: str) -> tuple[bool, bool]:
+    """Whether an annotator has an edit to undo in a recording, and one to redo."""
+    queries = (top_of_stack(recording_id, annotator), next_to_redo(recording_id, annotator))
+    return tuple(found is not None for found in connection.execute(select(*queries)).one())
+
+
+def edit_at(connection: Connection, found: ScalarSelect) -> Step | None:
+    """Return the edit that one of the queries finds."""
+    row = connection.execute(select(steps).where(steps.c.id == found)).one_or_none()
+    return None if row is None else step_of(row)
+
+
+def add_step(connection: Connection, row: dict[str, Any], changes: Sequence[Change]) -> Step:
+    """Add the row of a step and return the step."""
+    added = insert(steps).values(row).returning(steps.c.id, steps.c.beneath_id)
+    step_id, beneath_id = connection.execute(added).one()
+    return Step(step_id, row["annotator"], row["at"], row["kind"], tuple(changes), beneath_id)
+
+
+def step_row(
+    recording_id: int, annotator: str, changes: Sequence[Change], at: datetime, kind: str, **stack: Any
+) -> dict[str, Any]:
+    """Return the row of a step; an edit says in `stack` what lies beneath it, others what is on top afterwards."""
+    kept = [[_kept(change.before), _kept(change.after)] for change in changes]
+    return {"recording_id": recording_id, "annotator": annotator, "at": at, "kind": kind, "changes": kept, **stack}
+
+
+def step_of(row: Row) -> Step:
+    """Return the step that a row keeps."""
+    changes = tuple(Change(_mark(before), _mark(after)) for before, after in row.changes)
+    return Step(row.id, row.annotator, row.at, row.kind, changes, row.beneath_id)
+
+
+def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
+    """Return the changes that undo a step.
+
+    Raises
+    ------
+    AnnotationsOutdated
+        If somebody else has changed one of its marks since.
+    """
+    return [
+        _from_to(standing[change.key], change.after, change.before, at, "undone") for change in reversed(step.changes)
+    ]
+
+
+def repeated_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
+    """Return the changes that redo a step; raises as `reversed_changes`."""
+    return [_from_to(standing[change.key], change.before, change.after, at, "redone") for change in step.changes]
+
+
+def _from_to(
+    standing: Standing, expected: Annotation | None, wanted: Annotation | None, at: datetime, doing: str
+) -> Change:
+    there = None if standing.deleted else standing.annotation
+    if _said(there) != _said(expected):
+        raise AnnotationsOutdated(f"{who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost.")
+    return change_to(standing, wanted, at)
+
+
+def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
+    """Leave nothing of marks in the history of a recording; steps that did nothing else are taken out of their stacks.
+
+    An edit goes together with every step that undid or redid it, because these are about the same marks.
+    """
+    rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
+    beneath: dict[int, int | None] = {}  # of the edits that go, what lies beneath them and stays
+    for row in rows:
+        left = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
+        links = {name: beneath.get(link, link) for name in ("beneath_id", "top_id") for link in [row._mapping[name]]}
+        own = steps.c.id == row.id
+        if row.changes and not left:
+            beneath[row.id] = links["beneath_id"]
+            connection.execute(delete(steps).where(own))
+        elif len(left) < len(row.changes) or links != {name: row._mapping[name] for name in links}:
+            connection.execute(update(steps).where(own).values(changes=left, **links))
+
+
+def who_and_when(standing: Standing) -> str:
+    """Return the beginning of a sentence: who changed a mark and when."""
+    deed = "deleted" if standing.deleted else "changed"
+    return f"{standing.changed_by} {deed} this mark on {standing.annotation.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
+
+
+def _said(mark: Annotation | None) -> dict[str, Any] | None:
+    return None if mark is None else content_of(mark)
+
+
+def _of(recording_id: int, annotator: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return steps.c.recording_id == recording_id, steps.c.annotator == annotator
+
+
+def _kept(mark: Annotation | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    return content_of(mark) | {"key": mark.key, "revision": mark.revision, "changed_at": mark.changed_at.isoformat()}
+
+
+def _mark(kept: dict[str, Any] | None) -> Annotation | None:
+    if kept is None:
+        return None
+    return annotation_of(kept | {"changed_at": as_utc(datetime.fromisoformat(kept["changed_at"]))})

@@ -1,0 +1,424 @@
+"""What was deleted lies in the trash for 30 days: whose it is, who may delete it, how it comes back, how it goes.
+
+A deletion moves recordings, with their marks and history, into a project that no list shows, one for each deletion. Of
+that row `deleted_name` is the name of the project they were in, and `of_project` its id, or NULL where the whole
+project was deleted. What is deleted for good leaves in the journal `unfinished_deletions` what is still to be done.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, or_, select, update
+
+from ser_core.annotations.store.history import forget_marks
+from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.store.tables import (
+    DELETED_MARK,
+    composed,
+    kept_text,
+    marks,
+    projects,
+    recordings,
+    steps,
+    unfinished_deletions,
+)
+from ser_core.errors import AnnotationsRefused
+
+KEPT_FOR = timedelta(days=30)
+#: In the journal: SQLite's file still holds what was deleted.
+THE_FILE = ""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A recording as a project holds it, or a whole project.
+
+    Attributes
+    ----------
+    owner : str or None
+        Who created the project; where that is not known, who marked in it first, or else added a recording first; None
+        where nobody is known.
+    marks : mapping of str to int
+        How many marks of whom.
+    added_by : str or None
+        Who added the recording, where that is known.
+    is_project : bool
+    """
+
+    project: int
+    project_name: str
+    owner: str | None
+    marks: Mapping[str, int] = field(default_factory=dict)
+    added_by: str | None = None
+    is_project: bool = False
+
+    def may_delete(self, person: str) -> bool:
+        """Whether somebody owns the project, or all that is in the recording is theirs."""
+        person = composed(person)
+        involved = {*self.marks, self.added_by} - {None}
+        if self.owner is None and not involved:
+            return True
+        return bool(person) and (person == self.owner or (not self.is_project and involved == {person}))
+
+    def refusal(self, person: str) -> AnnotationsRefused:
+        """Return what to say to somebody who may not delete it."""
+        what = "The project" if self.is_project else "The recording in the project"
+        return AnnotationsRefused(
+            f"{what} '{self.project_name}' holds {self.in_words()}, and {person or 'somebody without a name'} neither "
+            f"owns the project nor made all of them. Ask {self.responsible}."
+        )
+
+    @property
+    def responsible(self) -> str:
+        """Who can delete it, in words."""
+        return self.owner or " and ".join(sorted({*self.marks, self.added_by} - {None}))
+
+    def in_words(self) -> str:
+        """Return whose marks there are and how many.
+
+        >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3}).in_words()
+        '3 marks of ann, 1 mark of bea'
+        """
+        counts = (f"{count} mark{'' if count == 1 else 's'} of {name}" for name, count in sorted(self.marks.items()))
+        return ", ".join(counts) or "no marks"
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What lies in the trash.
+
+    Attributes
+    ----------
+    id : int
+    recording_name : str or None
+        None where it is a whole project.
+    recordings : int
+    marks : mapping of str to int
+        How many marks of whom.
+    """
+
+    id: int
+    project_name: str
+    recording_name: str | None
+    recordings: int
+    marks: Mapping[str, int]
+    owner: str | None
+    deleted_by: str
+    deleted_at: datetime
+
+    @property
+    def goes_at(self) -> datetime:
+        """When it is deleted for good."""
+        return self.deleted_at + KEPT_FOR
+
+    def may_delete(self, person: str) -> bool:
+        """Whether somebody may delete it for good before that: the project's owner, or who alone had made it."""
+        person = composed(person)
+        return (bool(person) and person == self.owner) or {*self.marks, self.deleted_by} == {person}
+
+    def may_restore(self, person: str) -> bool:
+        """Whether somebody has to do with it."""
+        person = composed(person)
+        return person == self.deleted_by or (bool(person) and person in {self.owner, *self.marks})
+
+
+# --- whose it is ---
+
+
+def holdings_of(connection: Connection, sha256: str) -> list[Holding]:
+    """Return in which projects a recording is, and whose marks; nobody changes these until the transaction ends."""
+    chosen = recordings.c.sha256 == kept_text(sha256, "SHA-256"), projects.c.deleted_at.is_(None)
+    columns = select(projects.c.id, projects.c.name, projects.c.owner, recordings.c.added_by)
+    rows = connection.execute(columns.join(recordings).where(*chosen).order_by(projects.c.name)).all()
+    return _holdings(connection, rows, recordings.c.sha256 == sha256)
+
+
+def holding_of_project(connection: Connection, project: int) -> Holding:
+    """Return a whole project as `holdings_of` returns a recording."""
+    columns = select(projects.c.id, projects.c.name, projects.c.owner)
+    rows = connection.execute(columns.where(projects.c.id == project, projects.c.deleted_at.is_(None))).all()
+    if not rows:
+        raise AnnotationsRefused("This project is not there any more; somebody has deleted it already.")
+    (found,) = _holdings(connection, rows, recordings.c.project_id == project, is_project=True)
+    return found
+
+
+def owner_of(connection: Connection, project: int) -> str | None:
+    """Return who created a project, else who marked in it first, else who first added a recording."""
+    created = connection.execute(select(projects.c.owner).where(projects.c.id == project)).scalar_one_or_none()
+    return created or _first_in(connection, project)
+
+
+def _settle_owner(connection: Connection, project: int, owner: str | None) -> None:
+    """Write down whose a project is before what shows it goes."""
+    nobodys = projects.c.id == project, projects.c.owner.is_(None)
+    connection.execute(update(projects).where(*nobodys).values(owner=owner))
+
+
+def _first_in(connection: Connection, project: int) -> str | None:
+    of_project = select(recordings.c.id).where(recordings.c.project_id == project)
+    first = select(func.min(steps.c.id)).where(steps.c.recording_id.in_(of_project)).scalar_subquery()
+    annotator = connection.execute(select(steps.c.annotator).where(steps.c.id == first)).scalar_one_or_none()
+    if annotator is not None:
+        return annotator
+    added = select(recordings.c.added_by).where(recordings.c.project_id == project, recordings.c.added_by.is_not(None))
+    return connection.execute(added.order_by(recordings.c.id).limit(1)).scalar_one_or_none()
+
+
+def _holdings(
+    connection: Connection, rows: Sequence[Row], chosen: ColumnElement[bool], is_project: bool = False
+) -> list[Holding]:
+    marked = _marks_by_project(connection, chosen, [row.id for row in rows])
+    return [
+        Holding(
+            row.id,
+            row.name,
+            row.owner or _first_in(connection, row.id),
+            marked.get(row.id, {}),
+            None if is_project else row.added_by,
+            is_project,
+        )
+        for row in rows
+    ]
+
+
+def _marks_by_project(
+    connection: Connection, chosen: ColumnElement[bool], ids: Collection[int]
+) -> dict[int, dict[str, int]]:
+    columns = select(recordings.c.project_id, marks.c.annotator, func.count()).join(marks)
+    counted = columns.where(chosen, recordings.c.project_id.in_(ids), ~marks.c.deleted)
+    found: dict[int, dict[str, int]] = {}
+    for project, annotator, count in connection.execute(counted.group_by(recordings.c.project_id, marks.c.annotator)):
+        found.setdefault(project, {})[annotator] = count
+    return found
+
+
+# --- into the trash ---
+
+
+def trash_recording(connection: Connection, sha256: str, person: str, at: datetime) -> list[int]:
+    """Move a recording out of every project in which somebody may delete it; return the ids of what was deleted.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is in projects, but may be deleted in none of them.
+    """
+    # Who marks it just now holds this lock; after that nobody does until it is moved.
+    chosen = recordings.c.sha256 == kept_text(sha256, "SHA-256")
+    connection.execute(select(recordings.c.id).where(chosen).order_by(recordings.c.id).with_for_update())
+    found = holdings_of(connection, sha256)
+    allowed = [holding for holding in found if holding.may_delete(person)]
+    if found and not allowed:
+        raise found[0].refusal(person)
+    ids = []
+    for holding in allowed:
+        _settle_owner(connection, holding.project, holding.owner)
+        ids.append(_new_bin(connection, holding, person, at, of_project=holding.project))
+        moved = update(recordings).where(recordings.c.project_id == holding.project, chosen)
+        connection.execute(moved.values(project_id=ids[-1]))
+    return ids
+
+
+def trash_project(connection: Connection, project: int, person: str, at: datetime) -> int:
+    """Move a project into the trash, and return the id that it has there.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is not there, or not theirs.
+    """
+    connection.execute(select(projects.c.id).where(projects.c.id == project).with_for_update())
+    own = recordings.c.project_id == project
+    connection.execute(select(recordings.c.id).where(own).order_by(recordings.c.id).with_for_update())
+    holding = holding_of_project(connection, project)
+    if not holding.may_delete(person):
+        raise holding.refusal(person)
+    bin_id = _new_bin(connection, holding, person, at)
+    connection.execute(update(recordings).where(own).values(project_id=bin_id))
+    connection.execute(update(projects).where(projects.c.of_project == project).values(of_project=bin_id))
+    connection.execute(delete(projects).where(projects.c.id == project))
+    return bin_id
+
+
+def _new_bin(connection: Connection, holding: Holding, person: str, at: datetime, of_project: int | None = None) -> int:
+    row = {
+        "name": uuid4().hex,
+        "created_at": at,
+        "owner": holding.owner,
+        "deleted_at": at,
+        "deleted_by": person,
+        "deleted_name": holding.project_name,
+        "of_project": of_project,
+    }
+    return connection.execute(insert(projects).values(row).returning(projects.c.id)).scalar_one()
+
+
+# --- in it ---
+
+
+def listed(connection: Connection) -> list[Deleted]:
+    """Return all that lies in the trash, the newest first."""
+    in_trash = select(projects).where(projects.c.deleted_at.is_not(None)).order_by(projects.c.deleted_at.desc())
+    return _deleted(connection, connection.execute(in_trash).all())
+
+
+def _deleted(connection: Connection, rows: Sequence[Row]) -> list[Deleted]:
+    ids = [row.id for row in rows]
+    in_bins = recordings.c.project_id.in_(ids)
+    columns = select(recordings.c.project_id, func.count(), func.min(recordings.c.name))
+    grouped = connection.execute(columns.where(in_bins).group_by(recordings.c.project_id))
+    counts = {bin_id: (count, name) for bin_id, count, name in grouped}
+    marked = _marks_by_project(connection, in_bins, ids)
+    found = []
+    for row in rows:
+        count, name = counts.get(row.id, (0, None))
+        whole = row.of_project is None
+        about = (row.id, row.deleted_name, None if whole else name, count, marked.get(row.id, {}))
+        found.append(Deleted(*about, row.owner, row.deleted_by, row.deleted_at))
+    return found
+
+
+def locked(connection: Connection, bin_id: int) -> tuple[Deleted, Row]:
+    """Return what lies in the trash under an id, and its row; nobody else restores or deletes it meanwhile.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it does not lie there any more.
+    """
+    chosen = projects.c.id == bin_id, projects.c.deleted_at.is_not(None)
+    row = connection.execute(select(projects).where(*chosen).with_for_update()).one_or_none()
+    if row is None:
+        raise AnnotationsRefused("This is not in the trash any more: it was restored, or deleted for good.")
+    return _deleted(connection, [row])[0], row
+
+
+# --- out of it ---
+
+
+def restore(connection: Connection, bin_id: int, person: str) -> str:
+    """Put what was deleted back, and return the name of the project that it is in now.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is not there, somebody has nothing to do with it, or its place is taken.
+    """
+    found, row = locked(connection, bin_id)
+    if not found.may_restore(person):
+        raise AnnotationsRefused(
+            f"{person or 'Somebody without a name'} has no part in what {found.deleted_by or 'somebody'} deleted; "
+            f"ask them{f' or {found.owner}' if found.owner else ''} to restore it."
+        )
+    if row.of_project is None:
+        return _restore_project(connection, row)
+    home = connection.execute(select(projects).where(projects.c.id == row.of_project).with_for_update()).one()
+    if home.deleted_at is not None:
+        raise AnnotationsRefused(f"The project '{found.project_name}' is in the trash too; restore that first.")
+    _make_room(connection, bin_id, home.id, found)
+    moved = update(recordings).where(recordings.c.project_id == bin_id).values(project_id=home.id)
+    connection.execute(moved)
+    connection.execute(delete(projects).where(projects.c.id == bin_id))
+    return home.name
+
+
+def _restore_project(connection: Connection, row: Row) -> str:
+    """Let a project have its name again, or one beside it where another project has that now."""
+    name, count = row.deleted_name, 1
+    taken = select(func.count()).select_from(projects)
+    while connection.execute(taken.where(projects.c.name == name)).scalar_one():
+        count += 1
+        name = f"{row.deleted_name} ({count})"
+    again = {"name": name, "deleted_at": None, "deleted_by": None, "deleted_name": None}
+    connection.execute(update(projects).where(projects.c.id == row.id).values(again))
+    return name
+
+
+def _make_room(connection: Connection, bin_id: int, project: int, found: Deleted) -> None:
+    """Take a recording without history out of the way of the same one that comes back; refuse one that has some."""
+    coming = select(recordings.c.sha256).where(recordings.c.project_id == bin_id)
+    there = recordings.c.project_id == project, recordings.c.sha256.in_(coming)
+    ids = connection.execute(select(recordings.c.id).where(*there).with_for_update()).scalars().all()
+    if connection.execute(select(func.count()).where(steps.c.recording_id.in_(ids))).scalar_one():
+        raise AnnotationsRefused(
+            f"{found.recording_name} was added to '{found.project_name}' again and marked there since. Delete that "
+            "one first, or leave the older one in the trash."
+        )
+    connection.execute(delete(recordings).where(recordings.c.id.in_(ids)))
+
+
+def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) -> None:
+    """Delete what lies in the trash, and what was deleted of those projects before; note what is left to be done."""
+    if not ids:
+        return
+    chosen = projects.c.deleted_at.is_not(None), or_(projects.c.id.in_(ids), projects.c.of_project.in_(ids))
+    held = projects.outerjoin(recordings, recordings.c.project_id == projects.c.id)
+    # Locked first: what somebody restores just now is left out once they have done so.
+    locked = select(projects.c.id, recordings.c.sha256).select_from(held).where(*chosen).order_by(projects.c.id)
+    rows = connection.execute(locked.with_for_update(of=projects)).all()
+    note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, THE_FILE], at)
+    connection.execute(delete(projects).where(projects.c.id.in_({gone for gone, _ in rows})))
+
+
+def delete_unused_project(connection: Connection, project: int) -> None:
+    """Delete a project that holds nothing, and from which nothing is in the trash."""
+    held = select(recordings.c.id).where(recordings.c.project_id == project).limit(1).scalar_subquery()
+    others = projects.alias()
+    deleted = select(others.c.id).where(others.c.of_project == project).limit(1).scalar_subquery()
+    connection.execute(delete(projects).where(projects.c.id == project, held.is_(None), deleted.is_(None)))
+
+
+def due(connection: Connection, now: datetime) -> list[int]:
+    """Return the ids of what has lain in the trash long enough."""
+    return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - KEPT_FOR)).scalars())
+
+
+def delete_marks_for_good(connection: Connection, now: datetime) -> None:
+    """Delete marks that were deleted 30 days ago, and what the history says of them."""
+    gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
+    of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
+    connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
+    of_projects = select(recordings.c.project_id).where(of_gone).distinct()
+    for project in connection.execute(of_projects).scalars().all():
+        _settle_owner(connection, project, owner_of(connection, project))
+    deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
+    keys: dict[int, set[str]] = {}
+    for recording_id, key in connection.execute(deleted):
+        keys.setdefault(recording_id, set()).add(key)
+    for recording_id, of_recording in keys.items():
+        forget_marks(connection, recording_id, of_recording)
+    if keys:
+        note_unfinished(connection, [THE_FILE], now)
+
+
+# --- the journal ---
+
+
+def note_unfinished(connection: Connection, sha256: Collection[str], due_at: datetime) -> None:
+    """Note sounds that are to be deleted; of one that is noted already the earlier time counts."""
+    if not sha256:
+        return
+    statement = insert_into(connection, unfinished_deletions)
+    excluded, there = statement.excluded.due_at, unfinished_deletions.c.due_at
+    statement = statement.on_conflict_do_update(
+        index_elements=["sha256"], set_={"due_at": excluded}, where=excluded < there
+    )
+    connection.execute(statement, [{"sha256": each, "due_at": due_at} for each in sorted(sha256)])
+
+
+def unfinished(connection: Connection, now: datetime) -> dict[str, bool]:
+    """Return the sounds that are due, locked, and of each whether a project or the trash holds its recording."""
+    held = select(recordings.c.id).where(recordings.c.sha256 == unfinished_deletions.c.sha256).limit(1)
+    columns = select(unfinished_deletions.c.sha256, held.scalar_subquery().is_not(None))
+    rows = columns.where(unfinished_deletions.c.due_at <= now).order_by(unfinished_deletions.c.sha256)
+    return dict(tuple(row) for row in connection.execute(rows.with_for_update(of=unfinished_deletions)))
+
+
+def forget_unfinished(connection: Connection, sha256: Collection[str]) -> None:
+    """Take sounds out of the journal: they are deleted, or wanted again."""
+    if sha256:
+        statement = delete(unfinished_deletions).where(unfinished_deletions.c.sha256 == bindparam("of"))
+        connection.execute(statement, [{"of": each} for each in sha256])

@@ -1,0 +1,93 @@
+"""How loud and how high a voice is, over time and inside stretches against outside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from swift_f0 import SwiftF0
+
+from ser_core.analysis import Recording, Region
+from ser_core.audio.reading import resample
+
+RATE_HZ = 16_000
+#: What voices reach, whispered pitch and shouting included; a detector free to go higher takes overtones for them.
+LOWEST_HZ, HIGHEST_HZ = 60.0, 800.0
+VOICED_CONFIDENCE = 0.5
+#: Fewer voiced frames, of 16 ms each, are no sample of a voice.
+LEAST_FRAMES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Prosody:
+    """Level and pitch of a recording's voiced frames, of 16 ms each.
+
+    Attributes
+    ----------
+    times_s : ndarray of shape (frames,), float64
+        Middle of each voiced frame.
+    level_dbfs : ndarray of shape (frames,), float64
+        RMS of 32 ms, re full scale.
+    pitch_hz : ndarray of shape (frames,), float64
+        Fundamental frequency.
+    """
+
+    times_s: np.ndarray
+    level_dbfs: np.ndarray
+    pitch_hz: np.ndarray
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What some voiced frames have in common: mean power as dB re full scale, and median pitch in Hz."""
+
+    level_dbfs: float
+    pitch_hz: float
+
+
+def prosody_of(recording: Recording) -> Prosody:
+    """Return level and pitch of the voiced frames of a recording.
+
+    References
+    ----------
+    Nieradzik 2025, SwiftF0, arXiv:2508.18440, whose detector and confidence these are.
+    """
+    samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
+    found = _detector().detect(samples, RATE_HZ, LOWEST_HZ, HIGHEST_HZ)
+    voiced = found.confidence >= VOICED_CONFIDENCE
+    return Prosody(found.timestamps[voiced], found.loudness_db[voiced], found.pitch_hz[voiced])
+
+
+def voice_in(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
+    """Return the voice within some regions; None where hardly anything in them is voiced."""
+    return _voice(prosody, _within(prosody, regions))
+
+
+def voice_outside(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
+    """Return the voice outside all of some regions; None where hardly anything there is voiced."""
+    return _voice(prosody, ~_within(prosody, regions))
+
+
+def semitones(pitch_hz: float, reference_hz: float) -> float:
+    """Return how many semitones one pitch lies above another."""
+    return 12 * float(np.log2(pitch_hz / reference_hz))
+
+
+def _within(prosody: Prosody, regions: Sequence[Region]) -> np.ndarray:
+    within = np.zeros(len(prosody.times_s), bool)
+    for region in regions:
+        within |= (prosody.times_s >= region.start_s) & (prosody.times_s < region.end_s)
+    return within
+
+
+def _voice(prosody: Prosody, frames: np.ndarray) -> Voice | None:
+    if np.count_nonzero(frames) < LEAST_FRAMES:
+        return None
+    power = np.mean(10 ** (prosody.level_dbfs[frames] / 10))
+    return Voice(10 * float(np.log10(power)), float(np.median(prosody.pitch_hz[frames])))
+
+
+@cache
+def _detector() -> SwiftF0:
+    # One sleeping thread: it takes milliseconds, and torch has the cores.
+    return SwiftF0(threads=1, spin=False)

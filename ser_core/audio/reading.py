@@ -1,0 +1,227 @@
+"""The gate: from a file's bytes to a Recording, or a refusal in one sentence. And resampling."""
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soxr
+
+from ser_core.analysis import Recording, shown_name
+from ser_core.audio.decoding_process import decoded_apart
+from ser_core.errors import AudioRefused
+from ser_core.settings import AudioLimits
+
+FULL_SCALE = 0.999
+SILENCE_PEAK = 1e-4
+QUIET_RMS = 10 ** (-50 / 20)
+CLIPPED_SHARE = 5e-4
+GROWTH_SAMPLES = 2**19
+
+
+def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
+    """Decode a recording, refuse what cannot be analysed and warn of what should be doubted.
+
+    Parameters
+    ----------
+    source : bytes or path
+        A whole audio file. Its format is found from its content, never from its name.
+    name : str
+        What to call it; a path's own name where empty. It is shortened, and cleared of what a terminal obeys.
+    limits : AudioLimits, optional
+        Decoding stops as soon as a limit is passed.
+
+    Raises
+    ------
+    RecordingTooLong
+        If it is longer than the limits allow.
+    AudioRefused
+        If it is missing, empty, not audio, outside the other limits, silent, or holds samples that are not numbers.
+    """
+    limits = limits or AudioLimits()
+    if not isinstance(source, bytes):
+        name, source = name or Path(source).name, file_bytes(Path(source), limits)
+    name = shown_name(name) or "The recording"
+    if not source:
+        raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
+    with decoded_apart(io.BytesIO(source), name, limits) as sound:
+        check = SoundCheck(sound.sample_rate_hz)
+        samples = _joined(sound.blocks, check)
+    check.refuse(name, limits)
+    if check.full_scale > 1:
+        samples /= np.float32(check.full_scale)
+    samples.setflags(write=False)
+    warnings = (*sound.warnings, *check.warnings())
+    return Recording(name, hashlib.sha256(source).hexdigest(), samples, sound.sample_rate_hz, warnings)
+
+
+def _joined(blocks: Iterator[np.ndarray], check: "SoundCheck") -> np.ndarray:
+    # Collected and then concatenated, they would for a moment be there twice.
+    samples = np.empty(0, np.float32)
+    for block in blocks:
+        check.add(block)
+        if check.count > len(samples):
+            samples.resize(check.count + GROWTH_SAMPLES, refcheck=False)
+        samples[check.count - len(block) : check.count] = block
+    samples.resize(check.count, refcheck=False)
+    return samples
+
+
+class SoundCheck:
+    """What the gate asks of samples, which may come in blocks; they are silent, loud or clipped only as a whole.
+
+    Attributes
+    ----------
+    count : int
+        Samples so far.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.count = 0
+        self._rate = sample_rate_hz
+        self._wrong, self._first_wrong = 0, 0
+        self._peak, self._clipped, self._squares = 0.0, 0, 0.0
+
+    @property
+    def full_scale(self) -> float:
+        """What the samples are divided by, so that none is louder than full scale."""
+        return self._peak if self._peak > 1.001 else 1.0
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take note of samples of shape (n,), float32, that follow those before."""
+        numbers = np.isfinite(samples)
+        if not numbers.all():
+            self._first_wrong = self._first_wrong if self._wrong else self.count + int(numbers.argmin())
+            self._wrong += int(np.count_nonzero(~numbers))
+        elif len(samples):
+            loudness, before = np.abs(samples), self.full_scale
+            self._peak = max(self._peak, float(loudness.max()))
+            if self.full_scale * FULL_SCALE > before:
+                self._clipped = 0  # what seemed to be full scale is not
+            self._clipped += int(np.count_nonzero(loudness >= np.float32(FULL_SCALE * self.full_scale)))
+            self._squares += float(np.square(samples, dtype=np.float64).sum())
+        self.count += len(samples)
+
+    def refuse(self, name: str, limits: AudioLimits) -> None:
+        """Raise AudioRefused if the samples are too few, not numbers, or silent."""
+        if self.count < limits.shortest_s * self._rate:
+            raise AudioRefused(
+                f"{name}: the recording lasts {self.count / self._rate:.3f} s; at least {limits.shortest_s:g} s are "
+                "needed. Record it again, a little longer."
+            )
+        if self._wrong:
+            raise AudioRefused(
+                f"{name}: {self._wrong} of {self.count} samples are not numbers (NaN or infinity), "
+                f"the first at {self._first_wrong / self._rate:.3f} s. Export it again."
+            )
+        if self._peak < SILENCE_PEAK:
+            raise AudioRefused(f"{name}: the recording is silent. Check the microphone and record it again.")
+
+    def scaled(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as they are analysed, float32: none is louder than full scale."""
+        return samples if self.full_scale == 1 else samples / np.float32(self.full_scale)
+
+    def warnings(self) -> list[str]:
+        """Return what a person should know before they trust the result."""
+        warnings = []
+        if self.full_scale > 1:
+            loud = 20 * np.log10(self.full_scale)
+            warnings.append(f"Louder than full scale by {loud:.1f} dB; it was scaled down to full scale.")
+        clipped = self._clipped / self.count
+        if clipped > CLIPPED_SHARE:
+            warnings.append(
+                f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. "
+                "Record with less gain for a result to trust."
+            )
+        rms = np.sqrt(self._squares / self.count) / self.full_scale
+        if rms < QUIET_RMS:
+            warnings.append(f"Very quiet: {20 * np.log10(rms):.0f} dBFS on average. Move closer to the microphone.")
+        return warnings
+
+
+def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Return samples at another rate, band-limited; float32, of round(n x to / from) samples.
+
+    libsoxr rather than torchaudio, whose resampler builds a filter of rate x rate taps where two rates share no divisor
+    (44 101 to 48 000 Hz: 17 GB) and takes 0.2 neper off the bands below 7.5 kHz on the way from 16 kHz (soxr: 0.01).
+    """
+    if from_hz == to_hz:
+        return samples
+    return soxr.resample(samples, from_hz, to_hz, quality="VHQ").astype(np.float32, copy=False)
+
+
+def resample_blocks(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """Yield samples at another rate in blocks of shape (n,), float32; together they are what `resample` returns."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32", quality="VHQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def file_bytes(path: Path, limits: AudioLimits | None = None, *, follow_link: bool = True) -> bytes:
+    """Return what a file holds.
+
+    Raises
+    ------
+    AudioRefused
+        If `opened_file` refuses it.
+    """
+    limits = limits or AudioLimits()
+    with opened_file(path, limits, follow_link=follow_link) as file:
+        content = file.read(limits.largest_file_bytes + 1)
+        check_size(len(content), shown_name(path.name), limits)
+        return content
+
+
+@contextmanager
+def opened_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) -> Iterator[BinaryIO]:
+    """Open a file for reading, and refuse what goes wrong while it is read.
+
+    Parameters
+    ----------
+    follow_link : bool
+        False for a path that nobody gave: that a link leads out of a folder is then no reason to follow it.
+
+    Raises
+    ------
+    AudioRefused
+        If it is not there, may not be read, is too large, or is no regular file: nothing waits for a pipe, or wakes a
+        device.
+    """
+    name, there = shown_name(path.name), False
+    with suppress(OSError, ValueError):  # a name that is too long for any file, or holds a null byte
+        there = stat.S_ISREG(path.stat(follow_symlinks=follow_link).st_mode)
+    if not there:
+        raise AudioRefused(f"{name}: there is no such file. Check the path.")
+    try:
+        # What was a file a moment ago may have become a pipe, or a link.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_link else os.O_NOFOLLOW))
+        with open(descriptor, "rb") as file:
+            now = os.fstat(descriptor)
+            if not stat.S_ISREG(now.st_mode):
+                raise AudioRefused(f"{name}: there is no such file. Check the path.")
+            check_size(now.st_size, name, limits)
+            yield file
+    except OSError as reason:
+        raise AudioRefused(
+            f"{name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
+        ) from None
+
+
+def check_size(size_bytes: int, name: str, limits: AudioLimits) -> None:
+    """Raise AudioRefused if a file is empty or too large."""
+    if not size_bytes:
+        raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
+    if size_bytes > limits.largest_file_bytes:
+        raise AudioRefused(
+            f"{name}: the file has {size_bytes / 2**20:.0f} MiB; "
+            f"at most {limits.largest_file_bytes / 2**20:.0f} MiB are read. Cut it, or save it as FLAC."
+        )

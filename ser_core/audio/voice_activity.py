@@ -1,0 +1,47 @@
+"""How much of a recording is speech, so that noise and music are not given an emotion."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from ser_core.analysis import Recording
+from ser_core.audio.reading import resample
+
+RATE_HZ = 16_000
+FRAME_SAMPLES = 512
+CONTEXT_SAMPLES = 64
+SPEECH_PROBABILITY = 0.5
+
+
+def speech_seconds(recording: Recording) -> float:
+    """Return how many seconds of a recording Silero's detector of voice activity takes for speech."""
+    samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
+    # The detector is level-dependent; quiet speech is speech too.
+    probabilities = speech_probabilities(samples * np.float32(0.5 / np.abs(samples).max()))
+    frames = int(np.count_nonzero(probabilities > SPEECH_PROBABILITY))
+    return min(frames * FRAME_SAMPLES / RATE_HZ, recording.duration_s)
+
+
+def speech_probabilities(samples: np.ndarray) -> np.ndarray:
+    """Return the probability of speech in each 32 ms of samples at 16 kHz, shape (frames,), float32."""
+    frames = -(-len(samples) // FRAME_SAMPLES)
+    padded = np.zeros(CONTEXT_SAMPLES + frames * FRAME_SAMPLES, np.float32)
+    padded[CONTEXT_SAMPLES : CONTEXT_SAMPLES + len(samples)] = samples
+    # Each frame comes with the end of the one before it.
+    windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT_SAMPLES + FRAME_SAMPLES)[::FRAME_SAMPLES]
+    silence = np.zeros((1, 1, 128), np.float32)
+    (probabilities,) = _detector().run(["speech_probs"], {"input": windows, "h": silence, "c": silence})
+    return probabilities
+
+
+@cache
+def _detector() -> onnxruntime.InferenceSession:
+    # The package is found, not imported: its import leaves torch with a single thread.
+    package = Path(find_spec("silero_vad").submodule_search_locations[0])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = package / "data" / "silero_vad_16k_sequence.onnx"
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,106 @@
+"""`annotations`: recordings that people mark, their marks in and out of files, and what comes of them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.marks import Change, content_of
+from ser_core.commands.annotations import agreement as annotation_agreement
+from ser_core.commands.annotations import deletion as annotation_deletion
+from ser_core.commands.annotations import files as annotation_files
+from ser_core.commands.annotations import teaching as annotation_teaching
+from ser_core.commands.annotations.project import (
+    EVERY,
+    add_command,
+    login_name,
+    opened_project,
+    printable,
+    recording_file,
+)
+from ser_core.commands.arguments import Commands, printed_progress
+from ser_core.corpora.labelled import audio_files
+from ser_core.errors import AnnotationsRefused, AudioRefused
+
+DEEDS = {"edit": "", "undo": "undo: ", "redo": "redo: "}
+
+
+def add(commands: Commands) -> None:
+    """Add the command with its own commands."""
+    annotations = commands.add_parser("annotations", help="what people mark in recordings: in, out, compared, taught")
+    own = annotations.add_subparsers(dest="annotations_command", required=True)
+    recordings = add_command(own, "add", "add recordings to a project, which is created where it is new", _add)
+    recordings.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR")
+    annotation_files.add(own)
+    history = add_command(own, "history", "say who did what to the marks and when, the newest last", _history)
+    history.add_argument("--recording", metavar="NAME|SHA256", help="default: all")
+    annotation_agreement.add(own)
+    annotation_teaching.add(own)
+    annotation_deletion.add(own)
+
+
+def _add(asked: argparse.Namespace) -> int:
+    paths = [path for given in asked.files for path in (audio_files(given) if given.is_dir() else [given])]
+    if not paths:
+        raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that hold some.")
+    files, refused, progress = [], 0, printed_progress()
+    with opened_project(asked, may_be_new=True, owner=login_name()) as (store, project):
+        for done, path in enumerate(paths):
+            progress(done / len(paths), f"Recording {done} of {len(paths)}")
+            try:
+                files.append(recording_file(path))
+            except AudioRefused as refusal:
+                refused += 1
+                print(printable(str(refusal)), file=sys.stderr)
+        before = store.recordings(project, size=1).total
+        store.add_recordings(project, files, login_name())
+        new = store.recordings(project, size=1).total - before
+    print(f"{counted(new, 'recording')} added, {len(files) - new} known already, {refused} refused.")
+    return 2 if refused else 0
+
+
+def _history(asked: argparse.Namespace) -> int:
+    with opened_project(asked) as (store, project):
+        recordings = [recording.file for recording in store.recordings(project, size=EVERY).items]
+        wanted = [file for file in recordings if asked.recording in (None, file.name, file.sha256)]
+        if asked.recording is not None and not wanted:
+            raise AnnotationsRefused(
+                f"The project has no recording '{printable(asked.recording)}'; give its whole name or its SHA-256."
+            )
+        steps = [(step, file.name) for file in wanted for step in store.history(project, file.sha256, size=EVERY).items]
+    for step, name in sorted(steps, key=lambda pair: pair[0].id):
+        for change in step.changes:
+            print(printable(_line(step, name, change)))
+    if not steps:
+        print("Nothing was done yet.")
+    return 0
+
+
+def _line(step: Step, recording: str, change: Change) -> str:
+    return f"{step.at:%Y-%m-%d %H:%M:%S} UTC  {step.annotator}  {recording}  {DEEDS[step.kind]}{_deed(step, change)}"
+
+
+def _deed(step: Step, change: Change) -> str:
+    if change.before is None:
+        return f"added {_mark(change.after, step.annotator)}"
+    if change.after is None:
+        return f"deleted {_mark(change.before, step.annotator)}"
+    before, after = content_of(change.before), content_of(change.after)
+    changed = [
+        f"{field} {_value(before[field])} -> {_value(after[field])}"
+        for field in before
+        if before[field] != after[field]
+    ]
+    return f"changed {_mark(change.before, step.annotator)}: {', '.join(changed) or 'nothing'}"
+
+
+def _mark(mark: Annotation, whose: str) -> str:
+    stretch = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
+    owner = "" if mark.annotator == whose else f" of {mark.annotator}"
+    return f"{mark.tier}{stretch}, {mark.emotion or 'no emotion'}, {mark.status}{owner}"
+
+
+def _value(value: object) -> str:
+    return "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)

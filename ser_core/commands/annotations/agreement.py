@@ -1,0 +1,175 @@
+"""`annotations agreement`: how far people agree with each other, and with what explainers mark."""
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from ser_core.annotations.agreement.against_maps import MeasuredBesideChance, people_against_maps
+from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.agreement.bootstrap import Measured
+from ser_core.annotations.agreement.human_agreement import COMPARED, compare_with_explainers
+from ser_core.annotations.agreement.label_agreement import LabelAgreement
+from ser_core.annotations.agreement.region_agreement import RegionAgreement
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import EVERY
+from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
+from ser_core.errors import AnnotationsRefused
+from ser_core.model.checkpoint import load_model
+from ser_core.output.saved_analyses import data_folder
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    agreement = add_command(commands, "agreement", "say how far annotators agree, and explainers with them", _agreement)
+    agreement.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    agreement.add_argument(
+        "--explainers", type=some_of(COMPARED), default=(), metavar=",".join(COMPARED), help="compare people with them"
+    )
+    agreement.add_argument("--model", metavar="NAME|PATH", help="that is explained; default: the first shipped one")
+
+
+def _agreement(asked: argparse.Namespace) -> int:
+    with opened_project(asked) as (store, project):
+        recordings = [recording for recording in store.export(project) if recording.annotations]
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    if not recordings:
+        raise AnnotationsRefused("The project has no marks to compare. Make or import some first.")
+    of_all = annotator_agreement(recordings)
+    of_each = [annotator_agreement([recording]) for recording in recordings]
+    _print_people(of_all, len(recordings))
+    _print_each(recordings, of_each)
+    result: dict[str, Any] = {
+        "project": _people(of_all),
+        "recordings": [
+            {"name": recording.name, "sha256": recording.sha256} | _people(agreement)
+            for recording, agreement in zip(recordings, of_each, strict=True)
+        ],
+    }
+    if asked.explainers:
+        result["explainers"] = _explainers(recordings, files, asked.explainers, model_or_default(asked.model))
+    if asked.json:
+        write_json(result, asked.json)
+    return 0
+
+
+# --- people with each other ---
+
+
+def _print_people(agreement: AnnotatorAgreement, recordings: int) -> None:
+    names = printable(", ".join(agreement.annotators))
+    print(f"{counted(recordings, 'recording')} with marks, by {names}; 95 % intervals resample recordings.")
+    for title, labels in (("Whole recordings", agreement.recordings), ("Moments of 10 ms", agreement.frames)):
+        print(f"\n{title}")
+        for pair, kappa in labels.cohen.items():
+            _print_figure("Cohen's kappa", kappa, pair)
+        _print_figure("Fleiss' kappa", labels.fleiss)
+        _print_figure("Krippendorff's alpha", labels.alpha)
+        _print_figure("alpha of intensities", labels.intensity_alpha)
+    print("\nMarked stretches")
+    for pair, found in agreement.regions.items():
+        _print_figure("F1 of regions", found.detection_f1, pair)
+        _print_figure("F1 of marked time", found.time_f1, pair)
+        _print_figure("starts apart, ms", found.start_error_ms, pair, digits=0)
+        _print_figure("ends apart, ms", found.end_error_ms, pair, digits=0)
+        _print_figure("same emotion", found.same_emotion, pair)
+
+
+def _print_figure(name: str, figure: Measured, pair: Sequence[str] = (), digits: int = 2) -> None:
+    print(f"  {name:22s}{_words(figure, digits)}{printable(', '.join(('', *pair)))}")
+
+
+def _words(figure: Measured, digits: int = 2) -> str:
+    if figure.value is None:
+        return f"-  ({figure.reason.rstrip('.')})"
+    interval = "" if figure.interval is None else " ({:.{d}f} to {:.{d}f})".format(*figure.interval, d=digits)
+    return f"{figure.value:.{digits}f}{interval}, {counted(figure.recordings, 'recording')}"
+
+
+def _print_each(recordings: Sequence[AnnotatedRecording], agreements: Sequence[AnnotatorAgreement]) -> None:
+    """Print a line for each recording that several people marked."""
+    rows = [pair for pair in zip(recordings, agreements, strict=True) if len(pair[1].annotators) > 1]
+    if not rows:
+        return
+    print(f"\n{'Recording':32s}{'whole':>8s}{'alpha of moments':>18s}{'F1 of regions':>15s}{'F1 of time':>12s}")
+    for recording, found in rows:
+        regions = found.regions.values()
+        figures = ([found.frames.alpha], [each.detection_f1 for each in regions], [each.time_f1 for each in regions])
+        alpha, detected, time = (_mean(each) for each in figures)
+        print(f"{printable(recording.name)[:31]:32s}{_whole(recording):>8s}{alpha:>18s}{detected:>15s}{time:>12s}")
+
+
+def _mean(figures: Sequence[Measured]) -> str:
+    values = [figure.value for figure in figures if figure.value is not None]
+    return f"{mean(values):.2f}" if values else "-"
+
+
+def _whole(recording: AnnotatedRecording) -> str:
+    labels = [mark.emotion for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
+    return "-" if len(labels) < 2 else "same" if len(set(labels)) == 1 else "differ"
+
+
+def _people(agreement: AnnotatorAgreement) -> dict[str, Any]:
+    return {
+        "annotators": agreement.annotators,
+        "whole_recordings": _labels(agreement.recordings),
+        "frames": _labels(agreement.frames),
+        "regions": [{"annotators": pair} | _figures(found) for pair, found in agreement.regions.items()],
+    }
+
+
+def _labels(agreement: LabelAgreement) -> dict[str, Any]:
+    return {
+        "labels": agreement.labels,
+        "pairs": [
+            {"annotators": pair, "cohen": asdict(kappa), "confusion": agreement.confusion[pair].tolist()}
+            for pair, kappa in agreement.cohen.items()
+        ],
+        "fleiss": asdict(agreement.fleiss),
+        "alpha": asdict(agreement.alpha),
+        "intensity_alpha": asdict(agreement.intensity_alpha),
+    }
+
+
+def _figures(found: RegionAgreement) -> dict[str, Any]:
+    return {field.name: asdict(getattr(found, field.name)) for field in fields(found)}
+
+
+# --- people with explainers ---
+
+
+def _explainers(
+    recordings: Sequence[AnnotatedRecording], files: Sequence[RecordingFile], methods: Sequence[str], model: str
+) -> dict[str, Any]:
+    """Explain the recordings whose sound is at hand, print how people agree with it, and return it."""
+    classifier = load_model(model)
+    sound_of = sounds_of(files, data_folder())
+    compared = compare_with_explainers(recordings, sound_of, classifier, methods, printed_progress())
+    pooled = people_against_maps(list(compared.by_sha256.values()))
+    print(f"\nWhere people mark and where {classifier.name} is explained")
+    for method, measures in pooled.items():
+        for measure, found in measures.items():
+            if found.value.value is not None:
+                print(f"  {method:12s}{measure:11s}{_words(found.value)}, by chance {found.by_chance.value:.2f}")
+    for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
+        print(f"  Not compared: {counted(count, 'recording')}. {reason}")
+    if compared.silent:
+        why = "whose sound is not at hand any more, unchanged, or not for this model"
+        print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
+    return {
+        "model": classifier.name,
+        "left_out": compared.silent,
+        "project": {method: _beside_chance(measures) for method, measures in pooled.items()},
+        "recordings": {sha256: asdict(found) for sha256, found in compared.by_sha256.items()},
+    }
+
+
+def _beside_chance(measures: Mapping[str, MeasuredBesideChance]) -> dict[str, Any]:
+    return {measure: asdict(found) for measure, found in measures.items()}

@@ -1,0 +1,97 @@
+"""`annotations export` and `annotations import`: marks out of a project and into one, in files of other tools."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.exchange import EXPORTED, as_of_recordings, exported, file_stems, read_files
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.new_folder import filled_whole
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import EVERY
+from ser_core.audio.reading import file_bytes
+from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
+from ser_core.commands.arguments import Commands, printed_progress
+from ser_core.corpora.labelled import recordings_by_sha256
+from ser_core.errors import AnnotationsRefused
+from ser_core.work.atomic_folder import folder_name
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    export = add_command(commands, "export", "write the marks of a project as files of another tool", _export)
+    export.add_argument("--format", choices=tuple(EXPORTED), required=True)
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    taken = add_command(commands, "import", "take over the marks in files of other tools, all or none", _import)
+    taken.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    taken.add_argument(
+        "--annotator", metavar="NAME", help="whose marks become that say no name; default: your login name"
+    )
+    taken.add_argument(
+        "--audio", type=Path, metavar="FILE|DIR", help="the sound, for files that do not say by SHA-256 which it is"
+    )
+
+
+# --- out ---
+
+
+def _export(asked: argparse.Namespace) -> int:
+    with opened_project(asked) as (store, project):
+        recordings = list(store.export(project, asked.annotator))
+    if not any(recording.annotations for recording in recordings):
+        whose = f" of {printable(asked.annotator)}" if asked.annotator else ""
+        raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
+    file_format = EXPORTED[asked.format]
+    written = exported(recordings, file_format)
+    with filled_whole(asked.out) as folder:
+        for name, content in written.files.items():
+            with (folder / name).open("xb") as file:
+                file.write(content)
+    print(f"{counted(len(written.files), 'file')} in {asked.out}.")
+    for words in written.dropped:
+        print(f"Not in a file of {file_format.name}: {words}.")
+    for words in written.unfit:
+        print(f"Not as it is kept: {printable(words).rstrip('.')}.")
+    if written.without_marks:
+        print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
+    return 0
+
+
+# --- in ---
+
+
+def _import(asked: argparse.Namespace) -> int:
+    annotator = asked.annotator or login_name()
+    found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
+    audio = _audio([document for _, document in found], asked.audio)
+    with opened_project(asked, may_be_new=True, owner=annotator) as (store, project):
+        known = [recording.file for recording in store.recordings(project, size=EVERY).items]
+        only = audio[0] if asked.audio is not None and not asked.audio.is_dir() else None
+        documents = as_of_recordings(found, known, audio, only)
+        imported = store.import_recordings(project, documents, annotator, printed_progress())
+        store.add_recordings(project, audio, annotator)
+    print(
+        f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
+        f"{imported.known} known already, {imported.left_out} left out."
+    )
+    if imported.left_out:
+        print("Left out are labels of a whole recording to which their annotator has given another one here.")
+    for words in dropped:
+        print(f"Not taken over from {words}.")
+    return 0
+
+
+def _audio(documents: Iterable[AnnotatedRecording], place: Path | None) -> list[RecordingFile]:
+    """Return the audio file that was given, or those in the folder whose marks are imported."""
+    if place is None:
+        return []
+    if not place.is_dir():
+        return [recording_file(place)]
+    wanted = {document.sha256 or folder_name(document.name) for document in documents}
+    return [
+        recording_file(path)
+        for sha256, path in recordings_by_sha256(place).items()
+        if not wanted.isdisjoint((sha256, *file_stems(path.name, sha256)))
+    ]

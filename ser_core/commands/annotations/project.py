@@ -1,0 +1,93 @@
+"""The project that a command about annotations works on."""
+
+import argparse
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import EVERY, Store, open_store
+from ser_core.annotations.store.tables import kept_name
+from ser_core.audio.reading import read_recording
+from ser_core.commands.arguments import Commands, printable
+from ser_core.errors import AnnotationsRefused
+from ser_core.output.saved_analyses import data_folder
+
+MOST_NAMED = 20
+
+
+def add_command(
+    commands: Commands, name: str, words: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """Add a command that works on a project."""
+    command = commands.add_parser(name, help=words, description=words)
+    command.add_argument("--project", metavar="NAME", help="default: the only one")
+    command.add_argument("--database", metavar="URL", help="default: SER_DATABASE_URL, else a file under SER_DATA")
+    command.set_defaults(run=run)
+    return command
+
+
+@contextmanager
+def opened_project(
+    asked: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
+) -> Iterator[tuple[Store, int]]:
+    """Yield the store, and the id of the project that was asked for, else of the only one.
+
+    Parameters
+    ----------
+    may_be_new : bool
+        Create the project that was named where it is not there; one that then stays empty is deleted again.
+    owner : str
+        Whose a project is that is created.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is no such project, or several and none was named.
+    """
+    with closing(open_store(asked.database or default_url(data_folder()))) as store:
+        projects = {project.name: project.id for project in store.projects(size=EVERY).items}
+        name = None if asked.project is None else kept_name(asked.project, "name of the project")
+        if may_be_new and name is not None and name not in projects:
+            created = store.create_project(name, owner)
+            try:
+                yield store, created
+            finally:
+                store.delete_unused_project(created)
+        else:
+            yield store, _chosen(projects, name)
+
+
+def _chosen(projects: dict[str, int], name: str | None) -> int:
+    if name is None and len(projects) == 1:
+        return next(iter(projects.values()))
+    if name in projects:
+        return projects[name]
+    if not projects:
+        raise AnnotationsRefused("There is no project yet; make one with `annotations add --project NAME FILE`.")
+    found = f"There is no project '{printable(name)}'" if name else f"There are {len(projects)} projects"
+    named = ", ".join(printable(project) for project in list(projects)[:MOST_NAMED])
+    more = f" and {len(projects) - MOST_NAMED} more" if len(projects) > MOST_NAMED else ""
+    raise AnnotationsRefused(f"{found}; choose one with --project: {named}{more}.")
+
+
+def recording_file(path: Path) -> RecordingFile:
+    """Read an audio file and return what a project keeps of it.
+
+    Raises
+    ------
+    AudioRefused
+    """
+    place, recording = str(path.resolve()), read_recording(path)
+    kept_place = place if place.isprintable() else None
+    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz, kept_place)
+
+
+def login_name() -> str:
+    """Return by which name the machine knows who gives the command, or refuse."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise AnnotationsRefused("Your login name is not known; say who you are with --annotator NAME.") from None

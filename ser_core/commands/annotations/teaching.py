@@ -1,0 +1,100 @@
+"""`annotations teach` and `annotations taught`: what a model can learn from people, and whether that made it better."""
+
+import argparse
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.store.store import EVERY
+from ser_core.annotations.teaching.acceptance import recording_of_pieces, taught_better
+from ser_core.annotations.teaching.held_out import CORPUS
+from ser_core.annotations.teaching.teaching import (
+    HELD_OUT,
+    Teaching,
+    first_teachable,
+    require_teachable,
+    training_arguments,
+    write_teaching,
+)
+from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.arguments import Commands, print_figures, printed_progress
+from ser_core.corpora.labelled import recordings_by_sha256
+from ser_core.errors import AnnotationsRefused
+from ser_core.learning.model_evaluation import predict_corpora
+from ser_core.learning.predictions import Predictions, all_figures
+from ser_core.model.checkpoint import find_model, training_list
+from ser_core.output.saved_analyses import data_folder
+
+PROGRAM = ("python", "-m", "ser_core")
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    teach = add_command(commands, "teach", "write what people labelled as a corpus to train on", _teach)
+    teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    teach.add_argument("--audio", type=Path, metavar="DIR", help="where the recordings are; default: where they were")
+    teach.add_argument(
+        "--model", metavar="NAME|PATH", help="to begin with; default: the first shipped one that can go on learning"
+    )
+    taught = commands.add_parser("taught", help="say whether a model that was taught is better than the one before")
+    taught.add_argument("before", metavar="BEFORE")
+    taught.add_argument("after", metavar="AFTER")
+    taught.add_argument("--taught", type=Path, required=True, metavar="DIR", help="what `teach` wrote")
+    taught.set_defaults(run=_taught)
+
+
+def _teach(asked: argparse.Namespace) -> int:
+    model = asked.model or first_teachable()
+    require_teachable(model)
+    heard = training_list(find_model(model))
+    with opened_project(asked) as (store, project):
+        recordings = list(store.export(project))
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    if asked.audio is not None:
+        if not asked.audio.is_dir():
+            raise AnnotationsRefused(f"There is no folder {asked.audio}; give the one that holds the recordings.")
+        places = recordings_by_sha256(asked.audio)
+        files = [replace(file, path=str(places.get(file.sha256, file.path or ""))) for file in files]
+    sound_of = sounds_of(files, data_folder())
+    teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, progress=printed_progress())
+    _print_teaching(teaching)
+    print("\nTeach and compare:\n")
+    for command in _next_commands(model, asked.out, teaching):
+        print(f"    {shlex.join(command)}")
+    return 0
+
+
+def _print_teaching(teaching: Teaching) -> None:
+    for words, counts in (("To learn from", teaching.train_count), ("Held out", teaching.held_out_count)):
+        found = ", ".join(f"{emotion} {count}" for emotion, count in counts.items())
+        print(f"{words}: {found or 'nothing'}.")
+    print(teaching.words)
+    for reason, count in teaching.reasons().items():
+        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.")
+
+
+def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:
+    """Return the training that begins as the model, and, where something is held out, the comparison."""
+    new = str(out / "model")
+    train = (*PROGRAM, "train", *training_arguments(teaching, model, new))
+    taught = (*PROGRAM, "annotations", "taught", model, new, "--taught", str(out))
+    return [train, taught] if teaching.held_out else [train]
+
+
+def _taught(asked: argparse.Namespace) -> int:
+    before, after = (_predictions(model, asked.taught) for model in (asked.before, asked.after))
+    for model, predictions in ((asked.before, before), (asked.after, after)):
+        print(f"{model}, {counted(len(predictions.labels), 'held-out piece')}")
+        print_figures(all_figures(predictions))
+    better = taught_better(before, after, recording_of_pieces(asked.taught / HELD_OUT))
+    print(better.words)
+    if not better.offered:
+        print(f"{asked.after} should not become the default; keep {asked.before}.")
+    return 0
+
+
+def _predictions(model: str, taught: Path) -> Predictions:
+    predictions, _ = predict_corpora(model, {CORPUS: str(taught / HELD_OUT)}, printed_progress())
+    return predictions

@@ -1,0 +1,79 @@
+"""Recordings to press when there is none at hand: public-domain speech, fetched once when the project is set up.
+
+Five sentences of "Sense and Sensibility" (Jane Austen, 1811), read aloud for LibriVox. They are in the public domain;
+the source archive of pocketsphinx holds them among its tests.
+
+    python -m ser_core.corpora.samples
+"""
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser_core.work.atomic_folder import atomic_write
+
+FOLDER = Path(__file__).parents[2] / "samples"
+ARCHIVE = "pocketsphinx==5.1.1"
+ARCHIVE_SHA256 = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355"
+INSIDE = "pocketsphinx-5.1.1/test/data/librivox/sense_and_sensibility_01_austen_64kb-{number}.wav"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sentence: its number in the archive and its words."""
+
+    number: str
+    words: str
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"sense-and-sensibility-{self.number}.wav"
+
+
+SAMPLES = (
+    Sample(
+        "0870", "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power."
+    ),
+    Sample("0880", "He was not an ill-disposed young man,"),
+    Sample("0890", "unless to be rather cold-hearted and rather selfish is to be ill-disposed."),
+    Sample("0920", "Had he married a more amiable woman, he might have been made still more respectable than he was:"),
+    Sample("0930", "he might even have been made amiable himself."),
+)
+
+
+def samples_here() -> list[Sample]:
+    """Return the samples that were fetched."""
+    return [sample for sample in SAMPLES if sample.path.is_file()]
+
+
+def fetch() -> None:
+    """Fetch the samples, checked by the archive's SHA-256; does nothing where they are there.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If pip cannot fetch the archive, or it is not the one that is known.
+    """
+    if len(samples_here()) == len(SAMPLES):
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        wanted = Path(temporary) / "wanted.txt"
+        wanted.write_text(f"{ARCHIVE} --hash=sha256:{ARCHIVE_SHA256}\n")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        options = ["--no-binary", "pocketsphinx", "--require-hashes", "--requirement", str(wanted), "--dest", temporary]
+        subprocess.run([*pip, *options], check=True, timeout=300)
+        with tarfile.open(next(Path(temporary).glob("*.tar.gz"))) as archive:
+            for sample in SAMPLES:
+                data = archive.extractfile(INSIDE.format(number=sample.number)).read()
+                atomic_write(sample.path, data)
+                print(f"{sample.path.name}: {sample.words}")
+
+
+if __name__ == "__main__":
+    try:
+        fetch()
+    except (OSError, subprocess.SubprocessError, tarfile.TarError, LookupError, StopIteration) as reason:
+        sys.exit(f"The samples cannot be fetched ({type(reason).__name__}). Check network and disk; all else works.")

@@ -1,0 +1,146 @@
+"""Hear what a map marks: the recording with parts of its spectrogram turned down to its own noise floor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+from ser_core.analysis import Recording
+from ser_core.front_end.segments import NOISE_FLOOR_PERCENTILE
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.settings import SpectrogramSettings
+
+WINDOW_S, HOP_S = 0.025, 0.005
+LOUDEST_PEAK = 0.99
+#: A spectrum takes fifty times the memory of its sound, so that there is one of so much at a time.
+BLOCK_S = 4.0
+#: Of longer recordings every second frame tells the noise floor, or every third, and so on.
+FLOOR_FRAMES = 3_000
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedSound:
+    """Sound that was made anew, and what the model says of it.
+
+    Attributes
+    ----------
+    samples : ndarray of shape (n,), float32
+        At the recording's own rate.
+    scores : ndarray of shape (classes,), float64
+    """
+
+    samples: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FocusHeard:
+    """The focus alone, and the recording without it."""
+
+    alone: ChangedSound
+    without: ChangedSound
+
+
+def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.ndarray:
+    """Return what a map marks most: points of positive relevance, at most a share of all that is covered.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (frames, bands)
+    covered : ndarray of shape (frames,), bool
+    share : float
+        Of the area in time and frequency, 0 to 1. Points as strong as the weakest that still fits come in order of
+        time, so that the area is never more.
+
+    Returns
+    -------
+    ndarray of shape (frames, bands), bool
+    """
+    values = np.where(covered[:, None], relevance, 0).ravel()
+    most = int(share * covered.sum() * relevance.shape[1])
+    strongest = np.argsort(-values, kind="stable")[: min(most, int((values > 0).sum()))]
+    mask = np.zeros(values.size, bool)
+    mask[strongest] = True
+    return mask.reshape(relevance.shape)
+
+
+def sound_without(
+    recording: Recording, taken_out: np.ndarray, frame_times_s: np.ndarray, settings: SpectrogramSettings
+) -> np.ndarray:
+    """Return the recording's samples with parts of its spectrogram at its noise floor, phases unchanged.
+
+    Parameters
+    ----------
+    taken_out : ndarray of shape (frames, bands)
+        0 leaves a point as it is, 1 takes it down to the level that its frequency exceeds in 95 % of the frames (of
+        more than 15 s: of 3000 at the most, evenly drawn), and what lies between goes part of the way, in magnitude.
+        Between bands' middles it is interpolated, and beyond the first and the last band goes what goes in them.
+    frame_times_s : ndarray of shape (frames,)
+        Middles of the frames.
+
+    Returns
+    -------
+    ndarray of shape (samples,), float32
+        At the recording's own rate; as long as the recording.
+    """
+    rate = recording.sample_rate_hz
+    stft = ShortTimeFFT(hann(round(WINDOW_S * rate), sym=False), round(HOP_S * rate), rate)
+    usual = _noise_floor(recording.samples, stft)[:, None]
+    changed = np.empty(len(recording.samples), np.float32)
+    reach = (stft.m_num // stft.hop + 1) * stft.hop
+    length = round(BLOCK_S * rate / stft.hop) * stft.hop
+    for start in range(0, len(changed), length):
+        # A block hears so much of what is around it that its frames are those of the whole.
+        from_, end = max(0, start - reach), min(start + length, len(changed))
+        heard = _padded(recording.samples[from_ : end + reach], stft)
+        spectrum = stft.stft(heard)
+        frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(heard)))
+        magnitude = np.abs(spectrum)
+        out = _on_grid(taken_out, frame_times_s, settings, frames * stft.delta_t, stft.f)
+        gain = 1 - out * (1 - np.minimum(magnitude, usual) / np.maximum(magnitude, 1e-12))
+        changed[start:end] = stft.istft(spectrum * gain, k1=end - from_)[start - from_ :]
+    return changed
+
+
+def _padded(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+    """Return samples with silence after them: a recording shorter than the window, and the last samples, need it."""
+    return np.concatenate([samples, np.zeros(stft.m_num, np.float32)])
+
+
+def _noise_floor(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+    """Return the magnitude (frequencies,) that each frequency exceeds in 95 % of the frames."""
+    hop = stft.hop * (len(samples) // (stft.hop * FLOOR_FRAMES) + 1)
+    frames = ShortTimeFFT(stft.win, hop, stft.fs)
+    padded = _padded(samples, stft)
+    inside = frames.t(len(padded)) <= len(samples) / stft.fs
+    return np.percentile(np.abs(frames.stft(padded)[:, inside]), NOISE_FLOOR_PERCENTILE, axis=1)
+
+
+def _on_grid(
+    values: np.ndarray,
+    frame_times_s: np.ndarray,
+    settings: SpectrogramSettings,
+    times_s: np.ndarray,
+    hz: np.ndarray,
+) -> np.ndarray:
+    """Return values (frames, bands) at other times and frequencies, shape (frequencies, times), 0 to 1."""
+    bands = np.interp(hz, band_centres_hz(settings), np.arange(settings.bands))
+    lower = np.minimum(bands.astype(int), settings.bands - 2)
+    part = bands - lower
+    frames = np.clip(np.searchsorted(frame_times_s, times_s), 1, max(len(frame_times_s) - 1, 1))
+    # The nearer of the two frames around each time: masks have edges, which should not be smeared.
+    earlier = np.minimum(frames, len(frame_times_s)) - 1
+    later = np.minimum(frames, len(frame_times_s) - 1)
+    nearest = np.where(times_s - frame_times_s[earlier] <= frame_times_s[later] - times_s, earlier, later)
+    at_times = values[nearest].astype(np.float64)
+    return ((1 - part) * at_times[:, lower] + part * at_times[:, lower + 1]).T
+
+
+def level_matched(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return samples (n,) as loud as a reference (m,), in RMS, unless they would clip; silence stays silence."""
+    own, wanted = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (samples, reference))
+    peak = float(np.abs(samples).max(initial=0))
+    if own == 0 or peak == 0:
+        return samples.copy()
+    return (samples * min(wanted / own, LOUDEST_PEAK / peak)).astype(np.float32)

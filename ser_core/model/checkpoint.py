@@ -1,0 +1,414 @@
+"""A model as a folder: its weights or an ONNX file, a card, the list of what it was trained on, and a README."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
+from torch import nn
+
+from ser_core.emotions import COLOURS
+from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
+from ser_core.model.classifier import Classifier, NetworkClassifier
+from ser_core.model.networks import NETWORKS
+from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
+from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
+from ser_core.work.atomic_folder import bring_all_back, put_in_place, require_replaceable, written_whole
+
+MODELS = Path(__file__).parents[2] / "models"
+#: What analyses, commands and benchmarks take unless another is named.
+DEFAULT_MODEL = "whisper"
+WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
+#: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
+#: each corpus by a model that never met that corpus. Each of them also as every voice is judged by its own normal.
+TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
+TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
+CORPORA_VOICE_TABLE = "corpora_voice.csv"
+HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
+LARGEST_BYTES = 45_000_000
+LARGEST_TEXT_BYTES = 5_000_000
+#: Of what names the tensors at the beginning of the weights; that of the largest network here has 20 kB.
+LARGEST_HEADER_BYTES = 1_000_000
+LONGEST_REASON = 300
+
+
+#: Every network that a card may name.
+ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
+PEERS = frozenset(NETWORK_BASELINES) | frozenset(ESTIMATOR_BASELINES)
+
+
+def save_model(
+    folder: Path, model: nn.Module | bytes, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
+) -> None:
+    """Write a model's folder, whole or not at all.
+
+    Parameters
+    ----------
+    model : nn.Module or bytes
+        A network, whose weights are stored in half precision, or an ONNX file.
+    card : dict
+        At least `architecture`, `emotions`, `front_end` and `temperature`; of an ONNX file the SHA-256 is added.
+    trained_on : list of (sha256, corpus:speaker)
+        Every recording that training or validation saw.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
+    """
+    if isinstance(model, bytes):
+        name, content = ONNX, model
+        card = card | {"sha256": hashlib.sha256(model).hexdigest()}
+    else:
+        name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
+    with written_whole(folder, CARD) as half_written:
+        (half_written / name).write_bytes(content)
+        write_card(half_written, card, readme)
+        with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
+
+
+def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
+    """Write what a model says of itself into the folder of a draft."""
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+
+
+def draft_of(folder: Path) -> Path:
+    """Return where a model is put together before it takes its place; it is never listed."""
+    return folder.absolute().with_name(f".{folder.absolute().name}.draft")
+
+
+def require_room(folder: Path) -> None:
+    """Refuse, before anything is trained, a folder that holds something else than a model."""
+    require_replaceable(folder.absolute(), CARD)
+
+
+def publish(draft: Path, folder: Path) -> None:
+    """Put a finished draft in the place of its model."""
+    require_room(folder)
+    try:
+        put_in_place(draft, folder.absolute())
+    except OSError as reason:
+        raise WriteRefused(f"{folder} cannot be written ({reason.strerror}). Make room, then train again.") from None
+
+
+def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
+    """Load one of the models that are shipped, by its name, or any model's folder.
+
+    Raises
+    ------
+    ModelRefused
+        If there is no such model, or its files are damaged, too large, not made for each other, or, of a model that is
+        shipped, not as they were shipped.
+    """
+    folder = find_model(name_or_path, models)
+    if not (folder / WEIGHTS).is_file():
+        return _load_onnx(folder)
+    network, card, sha256 = load_network(folder)
+    about = _described(card, folder)
+    return NetworkClassifier(network, name=folder.name, sha256=sha256, precision=fastest_precision(), **about)
+
+
+def _load_onnx(folder: Path) -> OnnxClassifier:
+    card, data = read_card(folder), _bytes_of(folder / ONNX)
+    about = _described(card, folder)
+    return OnnxClassifier(data, name=folder.name, sha256=card["sha256"], **about)
+
+
+def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what a card says of how its model is run."""
+    try:
+        _check_emotions(card["emotions"])
+        front_end = settings_from_dict(FrontEnd, card["front_end"])
+        if (folder / WEIGHTS).is_file():
+            _check_shape(front_end, ARCHITECTURES[card["architecture"]])
+        elif not re.fullmatch(r"[0-9a-f]{64}", card["sha256"]):
+            raise ValueError(f"its sha256 is not that of {ONNX}")
+        about = {
+            "emotions": tuple(card["emotions"]),
+            "front_end": front_end,
+            "temperature": _temperature_of(card),
+        }
+        if (folder / WEIGHTS).is_file() and "voice" in card:
+            about["voice"] = settings_from_dict(VoiceSettings, card["voice"])
+            if len(about["voice"].expected_logits) != len(about["emotions"]):
+                raise ValueError("its voice settings are not for its emotions")
+        return about
+    except _WRONG_CARD as reason:
+        raise ModelRefused(
+            f"{folder.name}: its card does not make a model ({_short(reason)}). Fetch it again, or correct {CARD}."
+        ) from None
+
+
+def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
+    """Return a model's network as it was trained, its card and its weights' SHA-256.
+
+    Raises
+    ------
+    ModelRefused
+    """
+    card, data = read_card(folder), _bytes_of(folder / WEIGHTS)
+    _check_header(folder, card, data[: 8 + LARGEST_HEADER_BYTES], len(data))
+    try:
+        network = ARCHITECTURES[card["architecture"]](len(card["emotions"]))
+        network.load_state_dict(load_tensors(data))
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            raise ValueError("some weights are not numbers")
+    except (ValueError, RuntimeError, SafetensorError) as reason:
+        raise _no_model(folder, reason) from None
+    return network, card, hashlib.sha256(data).hexdigest()
+
+
+def _check_header(folder: Path, card: dict[str, Any], beginning: bytes, size: int) -> None:
+    """Refuse weights whose names and shapes are not those of the card's architecture, before any is read."""
+    try:
+        _check_emotions(card["emotions"])
+        expected = _shapes(card["architecture"], len(card["emotions"]))
+        end = 8 + int.from_bytes(beginning[:8], "little")
+        header = json.loads(beginning[8:end]) if end <= len(beginning) else {}
+        header.pop("__metadata__", None)
+        if {name: tuple(tensor["shape"]) for name, tensor in header.items()} != expected:
+            raise ValueError(f"the weights are not those of {card['architecture']} with these emotions")
+        if size != end + max(tensor["data_offsets"][1] for tensor in header.values()):
+            raise ValueError("the weights are cut off")
+    except (*_WRONG_CARD, RecursionError) as reason:
+        raise _no_model(folder, reason) from None
+
+
+def _no_model(folder: Path, reason: Exception) -> ModelRefused:
+    return ModelRefused(f"{folder.name}: card and weights do not make a model ({_short(reason)}). Fetch it again.")
+
+
+@lru_cache(maxsize=64)
+def _shapes(architecture: str, classes: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of an architecture's weights."""
+    with torch.device("meta"):  # nothing is drawn or computed: a process that is forked later could not compute then
+        network = ARCHITECTURES[architecture](classes)
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
+def _bytes_of(file: Path) -> bytes:
+    """Return a model's weights, or its ONNX file."""
+    folder = file.parent.name
+    try:
+        data = contents_of(file, LARGEST_BYTES)
+    except ValueError as reason:
+        raise ModelRefused(f"{folder}: its weights have {reason} are read.") from None
+    except OSError as reason:
+        raise ModelRefused(f"{folder}: its weights cannot be read ({reason.strerror}). Check them.") from None
+    _check_shipped(file, data)
+    return data
+
+
+def contents_of(file: Path, largest_bytes: int) -> bytes:
+    """Return what a regular file holds; a pipe would be waited for, and a device might never end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    ValueError
+        If it is too large; then nothing is read.
+    """
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is no regular file")
+        if status.st_size > largest_bytes:
+            raise ValueError(f"{status.st_size} bytes; at most {largest_bytes}")
+        return opened.read(largest_bytes)
+
+
+def _check_shipped(file: Path, data: bytes) -> None:
+    """Refuse a file of a shipped model with another SHA-256 than was shipped, by whatever path it is read.
+
+    Which those are says the list beside the models; what people trained is not in it.
+    """
+    sha256 = hashlib.sha256(data).hexdigest()
+    for path in {file.absolute(), file.resolve()}:
+        folder, shipped = path.parent.name, _shipped(path.parent.parent / HASHES)
+        listed = any(name.startswith(f"{folder}/") for name in shipped)
+        if listed and shipped.get(f"{folder}/{file.name}") != sha256:
+            raise ModelRefused(
+                f"{folder}: its {file.name} is not the one that was shipped (SHA-256 differs). Fetch the model "
+                "again, or give a model of your own another name."
+            )
+
+
+def _shipped(hashes: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a list names, as `NAME/FILE`; nothing where there is no list."""
+    try:
+        lines = contents_of(hashes, LARGEST_TEXT_BYTES).decode("utf-8").splitlines()
+    except (OSError, ValueError):
+        return {}
+    return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+
+
+#: What a card with other contents than expected ends in.
+_WRONG_CARD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SettingsRefused)
+
+
+def _short(reason: Exception) -> str:
+    return " ".join(str(reason).split())[:LONGEST_REASON]
+
+
+def _check_emotions(emotions: list[str]) -> None:
+    if not isinstance(emotions, list):
+        raise ValueError("its emotions are no list")
+    if len(emotions) < 2 or len(set(emotions)) < len(emotions) or not set(emotions) <= set(COLOURS):
+        raise ValueError("its emotions are not known ones, each named once")
+
+
+def _check_shape(front_end: FrontEnd, architecture: type[nn.Module]) -> None:
+    found = front_end.segments.segment_frames, front_end.spectrogram.bands
+    own = getattr(architecture, "front_end", FrontEnd())
+    if found != (own.segments.segment_frames, own.spectrogram.bands):
+        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are none that this network hears")
+
+
+def _temperature_of(card: dict[str, Any]) -> float:
+    temperature = float(card["temperature"])
+    if not 1e-3 <= temperature < 100:
+        raise ValueError(f"a temperature of {temperature:g} is impossible")
+    return temperature
+
+
+def fastest_precision() -> torch.dtype:
+    """Return bfloat16 where this processor multiplies matrices of it, else float32."""
+    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def model_names(models: Path = MODELS) -> list[str]:
+    """Return the names of the models that are shipped and can be loaded.
+
+    The default comes first, its peers last.
+    """
+    names = [name for name, why_not in _found(models).items() if why_not is None]
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
+
+
+def models_left_out(models: Path = MODELS) -> dict[str, str]:
+    """Return why folders that look like models are not among `model_names`, by their names."""
+    return {name: why_not for name, why_not in sorted(_found(models).items()) if why_not is not None}
+
+
+def _found(models: Path) -> dict[str, str | None]:
+    """Return the folders that hold a model's weights, and why each cannot be loaded as far as card and header tell."""
+    with suppress(OSError):  # in a folder that only may be read nothing is brought back
+        bring_all_back(models)
+    folders = models.iterdir() if models.is_dir() else ()
+    # A name that begins with a dot is that of a model whose writing broke off.
+    return {
+        folder.name: _why_not(folder, tuple(_stamp(file) for file in _parts(folder)))
+        for folder in folders
+        if not folder.name.startswith(".") and any(os.path.lexists(folder / file) for file in (WEIGHTS, ONNX))
+    }
+
+
+def _parts(folder: Path) -> tuple[Path, ...]:
+    return folder / CARD, folder / WEIGHTS, folder / ONNX, folder.parent / HASHES
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@lru_cache(maxsize=256)
+def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
+    """Return why a model cannot be loaded, or None, without reading its weights; `stamps` tell when to look again."""
+    try:
+        if not _NAME.fullmatch(folder.name):
+            raise ModelRefused("Its name is not one of a model: letters, digits, dots, hyphens and underscores.")
+        if not _holds_model(folder) or not (folder / CARD).is_file():
+            raise ModelRefused(f"{folder.name}: it needs {CARD} and {WEIGHTS} or {ONNX}, each an ordinary file.")
+        card, weights = read_card(folder), folder / WEIGHTS
+        _described(card, folder)
+        file = weights if weights.is_file() else folder / ONNX
+        if (size := file.stat().st_size) > LARGEST_BYTES:
+            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+        if file == weights:
+            with weights.open("rb") as opened:
+                _check_header(folder, card, opened.read(8 + LARGEST_HEADER_BYTES), size)
+    except ModelRefused as reason:
+        return str(reason)
+    except OSError as reason:
+        return f"{folder.name}: its files cannot be read ({reason.strerror}). Check them."
+    return None
+
+
+#: No dot in front: that is a model whose writing broke off. No separator: that is a path.
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
+    """Return a model's folder, from its name or its path."""
+    named = _NAME.fullmatch(str(name_or_path)) and (models / str(name_or_path)).is_dir()
+    folder = models / str(name_or_path) if named else Path(name_or_path)
+    with suppress(OSError, ValueError, RuntimeError):  # a path that ends in `..` does not say the folder's name
+        folder = folder if folder.name not in ("", "..") else folder.resolve()
+    if not _holds_model(folder) or not (folder / CARD).is_file():
+        raise ModelRefused(
+            f"There is no model '{folder.name}'. Shipped are: {', '.join(model_names(models)) or 'none'}; "
+            f"or give a folder that holds {CARD} and {WEIGHTS} or {ONNX}."
+        )
+    return folder
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in (WEIGHTS, ONNX))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return a model's card."""
+    try:
+        data = contents_of(folder / CARD, LARGEST_TEXT_BYTES)
+        card = json.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
+    if not isinstance(card, dict):
+        raise ModelRefused(f"{folder.name}: its card is not a card. Fetch the model again.")
+    _check_shipped(folder / CARD, data)
+    return card
+
+
+def training_list(folder: Path) -> dict[str, str]:
+    """Return the recordings that a model was trained on: sha256 to corpus:speaker.
+
+    Raises
+    ------
+    ModelRefused
+        If there is no such list, so that nobody measures a model on what it was trained on.
+    """
+    try:
+        data = contents_of(folder / TRAINING_LIST, LARGEST_TEXT_BYTES)
+        header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
+        if header == ["sha256", "speaker"]:
+            _check_shipped(folder / TRAINING_LIST, data)
+            return dict(rows)
+    except (OSError, ValueError, csv.Error):
+        pass
+    raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    # Running variances span more than half precision does.
+    return tensor.contiguous() if "running_" in name or not tensor.is_floating_point() else tensor.half().contiguous()

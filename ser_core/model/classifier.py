@@ -1,0 +1,243 @@
+"""A trained network as the rest of the project knows it: numpy in, numpy out."""
+
+import copy
+import hashlib
+import os
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ser_core.analysis import VoiceShare
+from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.front_end.segments import SHORTEST_WHOLE_FRAMES
+from ser_core.model.networks.folding import folded
+from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
+from ser_core.settings import FrontEnd, VoiceSettings
+
+#: oneDNN keeps the code of so many operations, 1024 if nothing is said, and asks once, at its first one. The last batch
+#: of nearly every recording has a size of its own, and for each size an operation is another one, 30 of the fusion.
+KEPT_OPERATIONS = 128
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_OPERATIONS))
+
+#: What follows the name of a model that was adapted to a voice.
+OF_A_VOICE = ", this voice"
+BATCH = 32
+#: How long the segments of a batch may be all together, where each is a whole recording: 8 of 60 s.
+LONGEST_BATCH_FRAMES = 48_000
+
+
+class Classifier(Protocol):
+    """What pages and explainers may ask of any model, ours or anyone's.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Where Grad-CAM can look, the default first; empty where it cannot.
+    temperature : float
+        Logits are divided by it before the softmax; fitted on validation recordings.
+    voice : VoiceSettings or None
+        How a voice's own normal is used; None where the model judges every voice alike. A model that has them also has
+        `with_voice`, as `NetworkClassifier`.
+    voice_share : VoiceShare or None
+        Of a model that was adapted to a voice.
+    """
+
+    emotions: tuple[str, ...]
+    name: str
+    sha256: str
+    front_end: FrontEnd
+    temperature: float
+    layers: tuple[str, ...]
+    voice: VoiceSettings | None
+    voice_share: VoiceShare | None
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        """Return float32 logits (n, classes) of segments (n, frames, bands)."""
+
+    def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
+        """Return signed Grad-CAM maps (n, h, w) for the logits weighted by `class_weights` (classes,).
+
+        Several rows of weights (k, classes) give as many maps (k, n, h, w).
+        """
+
+    def randomised(self, seed: int) -> "Classifier | None":
+        """Return the same architecture with random weights, or None where there is no such thing."""
+
+
+class NetworkClassifier:
+    """A network of `ser_core.model.networks` behind the interface above, on the processor.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Copied; its batch norms are folded into the convolutions before them, which changes nothing but the speed.
+    precision : torch.dtype
+        Of `score`. bfloat16 is three times as fast where the processor computes in it, and changes logits by about
+        0.01; `benchmarks/precision.py` measures what that does to maps. Grad-CAM is always computed in float32.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        sha256: str,
+        emotions: tuple[str, ...],
+        front_end: FrontEnd,
+        temperature: float = 1.0,
+        precision: torch.dtype = torch.float32,
+        voice: VoiceSettings | None = None,
+    ) -> None:
+        self.name, self.sha256, self.emotions = name, sha256, emotions
+        self.front_end, self.temperature = front_end, temperature
+        self.network = folded(network).to(memory_format=torch.channels_last)
+        self.voice, self.voice_share = voice, None
+        self.shift = np.zeros(len(emotions), np.float32)
+        self._precision = precision
+        self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
+        frames = front_end.segments.segment_frames or SHORTEST_WHOLE_FRAMES
+        silence = torch.zeros(1, 1, frames, front_end.spectrogram.bands)
+        self._maps = tuple(self.network.maps(silence))
+        #: Maps before the last, where a network gives them.
+        self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
+        self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        """Return the logits of segments.
+
+        Parameters
+        ----------
+        segments : ndarray of shape (n, frames, bands), float32
+
+        Returns
+        -------
+        ndarray of shape (n, classes), float32
+        """
+        with torch.inference_mode():
+            logits = [self._logits(batch) for batch in _batches(segments)]
+        return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
+
+    def _logits(self, batch: Tensor) -> Tensor:
+        # The last layers stay in float32: their results are near 1, where bfloat16 counts in steps of 0.008.
+        maps = self._scoring.maps(batch.to(self._precision))
+        return self.network.classify({name: map_.float() for name, map_ in maps.items()})
+
+    def with_voice(self, normal: VoiceNormal) -> "NetworkClassifier":
+        """Return this classifier as it judges a voice by that voice's own normal; itself where nothing is known of it.
+
+        Only its logits are shifted: the network, its speed and Grad-CAM's maps stay what they are.
+
+        Raises
+        ------
+        SettingsRefused
+            If the model has no settings for voices, or was adapted to one already.
+        """
+        if self.voice is None:
+            raise SettingsRefused(f"{self.name} cannot judge a voice by its own normal. Choose a model that can.")
+        if normal.recordings == 0:
+            return self
+        adapted = copy.copy(self)
+        adapted.name = f"{self.name}{OF_A_VOICE}"
+        adapted.sha256 = hashlib.sha256(f"{self.sha256} {normal.sha256}".encode()).hexdigest()
+        adapted.shift = voice_shift(normal, self.voice).astype(np.float32)
+        share = VoiceShare(normal.recordings, voice_share(normal, self.voice), trust(normal, self.voice))
+        adapted.voice, adapted.voice_share = None, share
+        return adapted
+
+    def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
+        """Return Grad-CAM's maps, signed.
+
+        A map's channels are weighted by the mean gradient of the weighted logits. "both" adds the branches' maps on the
+        finer grid, the coarser one divided by how many of the finer cells one of its cells holds: each map then adds up
+        to the same evidence as on its own grid.
+
+        Parameters
+        ----------
+        segments : ndarray of shape (n, frames, bands), float32
+        class_weights : ndarray of shape (classes,) or (k, classes)
+            One-hot for an emotion; 1 and -1 for one emotion against another. Several rows share one forward pass.
+        layer : str
+            One of `layers`.
+
+        Returns
+        -------
+        ndarray of shape (n, h, w) or (k, n, h, w), float32
+
+        Raises
+        ------
+        ModelRefused
+            If the maps are not finite.
+
+        References
+        ----------
+        Selvaraju et al. 2017, arXiv:1610.02391.
+        """
+        if layer not in self.layers:
+            raise SettingsRefused(f"{self.name} has no layer '{layer}'; choose one of {', '.join(self.layers)}.")
+        names = self._maps if layer == "both" else (layer,)
+        rows = torch.as_tensor(np.atleast_2d(class_weights), dtype=torch.float32)
+        maps = np.concatenate([self._activations(batch, rows, names) for batch in _batches(segments)], axis=1)
+        if not np.isfinite(maps).all():
+            raise ModelRefused(
+                f"{self.name}: its Grad-CAM maps are not finite numbers. Fetch or train it again, or choose LIME."
+            )
+        return maps if np.ndim(class_weights) == 2 else maps[0]
+
+    def _activations(self, batch: Tensor, rows: Tensor, names: tuple[str, ...]) -> np.ndarray:
+        with torch.enable_grad():
+            if names[0] in self._inner:  # each bears on the maps in several ways: through all that follows
+                maps = self.network.inner(batch.requires_grad_())
+                logits = self.network.classify(self.network.outer(maps))
+            else:  # only from the maps on
+                with torch.no_grad():
+                    maps = self.network.maps(batch)
+                maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
+                logits = self.network.classify(maps)
+            wanted = [maps[name] for name in names]
+            gradients = [torch.autograd.grad((logits @ row).sum(), wanted, retain_graph=True) for row in rows]
+        return np.stack([_weighted(wanted, of_row) for of_row in gradients])
+
+    def randomised(self, seed: int) -> "NetworkClassifier":
+        """Return the same architecture with freshly drawn weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = type(self.network)(len(self.emotions))
+        return NetworkClassifier(
+            network,
+            name=f"{self.name}, random weights",
+            sha256=f"{self.sha256}-random-{seed}",
+            emotions=self.emotions,
+            front_end=self.front_end,
+            temperature=self.temperature,
+            precision=self._precision,
+        )
+
+
+def _batches(segments: np.ndarray) -> list[Tensor]:
+    size = min(BATCH, max(1, LONGEST_BATCH_FRAMES // segments.shape[1]))
+    return [
+        torch.tensor(np.ascontiguousarray(segments[start : start + size]), dtype=torch.float32)
+        .unsqueeze(1)
+        .to(memory_format=torch.channels_last)
+        for start in range(0, len(segments), size)
+    ]
+
+
+def _weighted(maps: list[Tensor], gradients: tuple[Tensor, ...]) -> np.ndarray:
+    """Return the maps (n, h, w), their channels weighted by the mean gradients, added on the finest grid."""
+    cams = [
+        (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
+        for map_, gradient in zip(maps, gradients, strict=True)
+    ]
+    finest = max((cam.shape[2:] for cam in cams), key=lambda size: size[0] * size[1])
+    return sum(_spread(cam, finest) for cam in cams)[:, 0].numpy()
+
+
+def _spread(cam: Tensor, size: torch.Size) -> Tensor:
+    if cam.shape[2:] == size:
+        return cam
+    cells = (size[0] * size[1]) / (cam.shape[2] * cam.shape[3])
+    return F.interpolate(cam, size, mode="bilinear", align_corners=False) / cells

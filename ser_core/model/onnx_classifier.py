@@ -1,0 +1,84 @@
+"""Anyone's model as an ONNX file, run by onnxruntime: it is asked what it hears, and nothing else is known of it."""
+
+import hashlib
+
+import numpy as np
+
+from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.model.onnx_process import OnnxProcess
+from ser_core.settings import FrontEnd
+
+#: What a model that takes any number of frames is tried on, and how long the segments of a batch may be all together.
+TRIAL_FRAMES, LONGEST_BATCH_FRAMES = 96, 6_000
+
+
+class OnnxClassifier:
+    """An ONNX model behind the interface of `ser_core.model.classifier.Classifier`.
+
+    Parameters
+    ----------
+    data : bytes
+        The model, with one input of segments (n, frames, bands), float32, natural log of mel magnitude, and logits
+        (n, classes), float32, as its first output. All weights are inside: a model that names other files is refused.
+    sha256 : str
+        Of the data, as the model's card says.
+
+    Raises
+    ------
+    ModelRefused
+        If the data are not those of the card, are no ONNX model, or do not take segments and give logits.
+    """
+
+    #: Grad-CAM needs gradients, which an ONNX file does not give.
+    layers: tuple[str, ...] = ()
+    #: What to expect of its logits is not known, so that it judges every voice alike.
+    voice = voice_share = None
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        name: str,
+        sha256: str,
+        emotions: tuple[str, ...],
+        front_end: FrontEnd,
+        temperature: float = 1.0,
+    ) -> None:
+        self.name, self.sha256, self.emotions = name, sha256, emotions
+        self.front_end, self.temperature = front_end, temperature
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ModelRefused(
+                f"{name}: its model.onnx is not the file that its card was written for, whose SHA-256 begins with "
+                f"{sha256[:8]}. Fetch the model again, or correct `sha256` in card.json."
+            )
+        self._graph = OnnxProcess(data, name, len(emotions))
+        self._check()
+
+    def score(self, segments: np.ndarray) -> np.ndarray:
+        """Return the logits (n, classes), float32, of segments (n, frames, bands).
+
+        Raises
+        ------
+        ModelRefused
+            If the model fails at them, or takes more time or memory than is allowed.
+        """
+        size = max(1, LONGEST_BATCH_FRAMES // segments.shape[1])
+        parts = [segments[start : start + size] for start in range(0, len(segments), size)]
+        logits = [self._graph.run(np.ascontiguousarray(part, dtype=np.float32)) for part in parts]
+        return np.concatenate(logits) if logits else np.empty((0, len(self.emotions)), np.float32)
+
+    def _check(self) -> None:
+        """Try it on two segments of quiet noise, and on one: what fails should fail before anybody waits for it."""
+        frames = self.front_end.segments.segment_frames or TRIAL_FRAMES
+        noise = np.random.default_rng(0).normal(-4, 1, (2, frames, self.front_end.spectrogram.bands)).astype(np.float32)
+        for segments in (noise, noise[:1]):
+            logits = self._graph.run(segments)
+            if not np.isfinite(logits).all():
+                raise ModelRefused(f"{self.name}: its logits of quiet noise are not numbers. Export the model anew.")
+
+    def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
+        """Refuse: there are no maps."""
+        raise SettingsRefused(f"{self.name} has no layer '{layer}': an ONNX file gives no gradients. Use LIME.")
+
+    def randomised(self, seed: int) -> None:
+        """Return None: which of its numbers were learnt is not known."""

@@ -1,0 +1,174 @@
+"""ONNX graphs of unknown origin, loaded and run in a process that may only compute.
+
+A graph is a program: it may loop without end, take all memory, or lead the library that runs it astray. Each has a
+process of its own, which starts with it, ends with it, and is started again after a failure. Segments go there and
+logits come back as they lie in memory.
+"""
+
+import json
+import socket
+import struct
+import subprocess
+import threading
+import time
+import weakref
+
+import numpy as np
+
+from ser_core.errors import ModelRefused
+from ser_core.work.sandbox import start_child
+
+#: Of private memory.
+MOST_BYTES = 2**30
+#: Of processor time: to load a graph; to run it once, and for every segment of 96 frames and 64 bands.
+LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S, SEGMENT_VALUES = 30.0, 10.0, 0.25, 96 * 64
+#: How much longer a call may take where other processes are busy too.
+WAIT_PER_CPU_S = 4
+
+#: A message: what it is, how many bytes its content has, and the content. That of RUN are segments, frames, bands and
+#: seconds of processor time, and the values; that of LOGITS values.
+HEAD, ARGS = struct.Struct("<cQ"), struct.Struct("<QQQd")
+ABOUT, LOAD, RUN, READY, LOGITS, REFUSED = b"A", b"L", b"R", b"r", b"l", b"X"
+LARGEST_TEXT_BYTES = 4_096
+
+
+class OnnxProcess:
+    """An ONNX graph that runs in a process of its own, which is given limited time and memory.
+
+    Parameters
+    ----------
+    data : bytes
+        The ONNX file.
+    name : str
+        What refusals call it.
+    classes : int
+        How many logits it must give of a segment.
+
+    Raises
+    ------
+    ModelRefused
+        If it cannot be run, takes something else than segments, or needs too much to be loaded.
+    """
+
+    def __init__(self, data: bytes, name: str, classes: int) -> None:
+        self._data, self._name, self._classes = data, name, classes
+        self._turn = threading.Lock()
+        self._start()
+
+    def run(self, segments: np.ndarray) -> np.ndarray:
+        """Return the logits (n, classes), float32, of segments (n, frames, bands), float32 and contiguous.
+
+        Raises
+        ------
+        ModelRefused
+            If the graph fails, gives something else, crashes, or takes more time or memory than is allowed. The next
+            call starts it again.
+        """
+        with self._turn:
+            if not self._child.lives():
+                self._end()
+                self._start()
+            cpu_s = RUN_CPU_S + SEGMENT_CPU_S * segments.size / SEGMENT_VALUES
+            message = RUN, ARGS.pack(*segments.shape, cpu_s), memoryview(segments).cast("B")
+            size = len(segments) * self._classes * 4
+            logits = self._answer(LOGITS, size, cpu_s, shape_in_words(segments), [message])
+        return np.frombuffer(logits, np.float32).reshape(len(segments), self._classes)
+
+    def _start(self) -> None:
+        try:
+            self._child = _Child()
+        except OSError as reason:
+            raise ModelRefused(
+                f"{self._name}: no process can be started for its model.onnx ({reason.strerror}). Try again later."
+            ) from None
+        self._end = weakref.finalize(self, self._child.end)  # at the latest when this process ends
+        about = json.dumps({"name": self._name, "classes": self._classes}).encode()
+        self._answer(READY, 0, LOAD_CPU_S, "its loading", [(ABOUT, about), (LOAD, self._data)])
+
+    def _answer(
+        self, kind: bytes, size: int, cpu_s: float, at: str, messages: list[tuple[bytes | memoryview, ...]]
+    ) -> bytearray:
+        """Send messages and return the answer, which must be of this kind and size, or else a refusal."""
+        until = time.monotonic() + WAIT_PER_CPU_S * cpu_s
+        try:
+            for message in messages:
+                self._child.send(*message, until=until)
+            found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), until)
+            if found != REFUSED and (found, len(content)) != (kind, size):
+                raise ValueError(found)
+        except (OSError, EOFError, ValueError, struct.error):
+            self._end()
+            raise ModelRefused(
+                f"{self._name}: its model.onnx was stopped at {at}: it crashed, or took more than {cpu_s:.0f} s of "
+                f"processor time or {MOST_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
+            ) from None
+        except BaseException:  # what it answers now would be taken for the answer to the next call
+            self._end()
+            raise
+        if found == REFUSED:
+            raise ModelRefused("".join(c for c in content.decode("utf-8", "replace") if c.isprintable()))
+        return content
+
+
+class _Child:
+    """The other process, and the socket to it."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process: subprocess.Popen[bytes] = start_child("ser_core.model.onnx_graph", theirs)
+
+    def send(self, kind: bytes, *content: bytes | memoryview, until: float) -> None:
+        _set_deadline(self._socket, until)
+        send(self._socket, kind, *content)
+
+    def receive(self, largest: int, until: float) -> tuple[bytes, bytearray]:
+        return received(self._socket, largest, until)
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def shape_in_words(segments: np.ndarray) -> str:
+    """Say how many segments of which size there are."""
+    return f"{len(segments)} segments of {segments.shape[1]} frames and {segments.shape[2]} bands"
+
+
+# --- both sides ---
+
+
+def send(to: socket.socket, kind: bytes, *content: bytes | memoryview) -> None:
+    """Send a message whose content comes in parts."""
+    to.sendall(HEAD.pack(kind, sum(len(part) for part in content)))
+    for part in content:
+        to.sendall(part)
+
+
+def received(of: socket.socket, largest: int = MOST_BYTES, until: float | None = None) -> tuple[bytes, bytearray]:
+    """Return a message, of at most so many bytes, that comes until then on the monotonic clock."""
+    kind, length = HEAD.unpack(_exactly(of, HEAD.size, until))
+    if length > largest:
+        raise ValueError(length)
+    return kind, _exactly(of, length, until)
+
+
+def _exactly(of: socket.socket, count: int, until: float | None) -> bytearray:
+    content = bytearray(count)
+    left = memoryview(content)
+    while left:
+        if until is not None:
+            _set_deadline(of, until)
+        got = of.recv_into(left)
+        if not got:
+            raise EOFError
+        left = left[got:]
+    return content
+
+
+def _set_deadline(of: socket.socket, until: float) -> None:
+    of.settimeout(max(until - time.monotonic(), 1e-3))

@@ -1,0 +1,32 @@
+"""The features of a CNN, and a random forest.
+
+References
+----------
+Zheng et al. 2018, "Speech Emotion Recognition Based on Convolution Neural Network Combined with Random Forest", CCDC.
+The CNN is that of `cnn_dense`; the forest takes the place of its last layer.
+"""
+
+from sklearn.ensemble import RandomForestClassifier
+from torch import Tensor, nn
+
+from ser_core.model.peers.shared.network import SEGMENTS
+
+#: The network that is trained first, whose state serves both.
+LEARNS_FROM = "cnn_dense"
+FRONT_END = SEGMENTS
+
+
+class Features(nn.Module):
+    """Segments (n, frames, bands) to the features of the trained network, (n, features)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, segments: Tensor) -> Tensor:
+        return self.network.features(self.network.maps(segments.unsqueeze(1)))
+
+
+def estimator(seed: int) -> RandomForestClassifier:
+    """Return what learns from the features; trees of at most 256 leaves, so that the file stays small."""
+    return RandomForestClassifier(200, max_leaf_nodes=256, class_weight="balanced", n_jobs=-1, random_state=seed)

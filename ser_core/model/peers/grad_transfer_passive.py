@@ -1,0 +1,22 @@
+"""The spectrogram weighed by a residual network's Grad-CAM, and a passive-aggressive classifier.
+
+References
+----------
+Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which measures UAR and the macro average accuracy.
+"""
+
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import Pipeline
+
+from ser_core.model.peers.shared.grad_transfer import Features as Features
+from ser_core.model.peers.shared.grad_transfer import on_components
+from ser_core.model.peers.shared.network import SEGMENTS
+
+LEARNS_FROM = "resnet"
+FRONT_END = SEGMENTS
+
+
+def estimator(seed: int) -> Pipeline:
+    """Return what learns from the features."""
+    steps = {"learning_rate": "pa1", "eta0": 0.01}  # as far as the margin asks, and no further than this
+    return on_components(SGDClassifier(loss="hinge", penalty=None, random_state=seed, **steps))

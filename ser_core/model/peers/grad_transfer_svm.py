@@ -1,0 +1,21 @@
+"""The spectrogram weighed by a residual network's Grad-CAM, and a support vector machine.
+
+References
+----------
+Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which measures UAR and the macro average accuracy.
+"""
+
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
+
+from ser_core.model.peers.shared.grad_transfer import Features as Features
+from ser_core.model.peers.shared.grad_transfer import on_components
+from ser_core.model.peers.shared.network import SEGMENTS
+
+LEARNS_FROM = "resnet"
+FRONT_END = SEGMENTS
+
+
+def estimator(seed: int) -> Pipeline:
+    """Return what learns from the features."""
+    return on_components(SVC(class_weight="balanced", random_state=seed))

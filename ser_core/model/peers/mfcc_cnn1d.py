@@ -1,0 +1,39 @@
+"""MFCC over time, and convolutions along time alone. From scratch.
+
+References
+----------
+Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and Machine Learning Algorithms", ICAECA,
+which compares this with an SVM and a 2-D CNN. Sizes are ours, where the description at hand tells none.
+"""
+
+from torch import Tensor, nn
+
+from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
+from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
+from ser_core.model.peers.shared.padding import followed_by_silence, heard, steps_heard
+
+CHANNELS = 128
+
+
+class Network(BaselineNetwork):
+    """Its map knows when, not at which frequency; the features are its mean over the time that was heard."""
+
+    front_end = WHOLE_RECORDING
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes, CHANNELS)
+        self.register_buffer("cosines", cosines(), persistent=False)
+        self.convolutions = nn.Sequential(
+            convolution(COEFFICIENTS, 64, (5, 1), pool=(2, 1)),
+            convolution(64, 128, (5, 1), pool=(2, 1)),
+            convolution(128, CHANNELS, (5, 1)),
+        )
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        # The coefficients are the channels of a line in time.
+        mfcc = (followed_by_silence(segments) @ self.cosines).transpose(1, 3)
+        return {"cnn": heard(self.convolutions(mfcc), segments)}
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        return maps["cnn"].sum(dim=(2, 3)) / steps_heard(maps["cnn"])[:, None]

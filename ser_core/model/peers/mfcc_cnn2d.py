@@ -1,0 +1,36 @@
+"""MFCC over time as an image, and convolutions along both of its axes. From scratch.
+
+References
+----------
+Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and Machine Learning Algorithms", ICAECA:
+the best of the three that it compares. Sizes are ours, where the description at hand tells none.
+"""
+
+from torch import Tensor, nn
+
+from ser_core.model.peers.shared.cepstrum import cosines
+from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
+from ser_core.model.peers.shared.padding import followed_by_silence, heard, steps_heard
+
+CHANNELS = 128
+
+
+class Network(BaselineNetwork):
+    """Its map knows when, not at which frequency: the image's second axis, of coefficients, is averaged."""
+
+    front_end = WHOLE_RECORDING
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes, CHANNELS)
+        self.register_buffer("cosines", cosines(), persistent=False)
+        self.convolutions = nn.Sequential(
+            convolution(1, 32, 3, pool=2), convolution(32, 64, 3, pool=2), convolution(64, CHANNELS, 3)
+        )
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        image = self.convolutions(followed_by_silence(segments) @ self.cosines)
+        return {"cnn": heard(image.mean(dim=3, keepdim=True), segments)}
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        return maps["cnn"].sum(dim=(2, 3)) / steps_heard(maps["cnn"])[:, None]

@@ -1,0 +1,36 @@
+"""Recordings padded to the longest, heard by a CNN and an LSTM. From scratch.
+
+References
+----------
+Ma et al. 2018, "Emotion Recognition from Variable-Length Speech Segments Using Deep Learning on Spectrograms",
+Interspeech: recordings of any length, the padding left out of what is learnt. H. Li et al. 2021, ICSIP, pp. 795-799:
+features by a CNN, their course by an LSTM. Sizes are ours, where the descriptions at hand tell none.
+"""
+
+from torch import Tensor, nn
+
+from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
+from ser_core.model.peers.shared.padding import followed_by_silence, heard
+from ser_core.model.peers.shared.recurrence import OverTime
+
+UNITS = 128
+
+
+class Network(BaselineNetwork):
+    """Three convolutions with pools, and an LSTM over what is left of time."""
+
+    front_end = WHOLE_RECORDING
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes, UNITS)
+        self.convolutions = nn.Sequential(
+            convolution(1, 32, 3, pool=2), convolution(32, 64, 3, pool=2), convolution(64, 128, 3, pool=2)
+        )
+        self.over_time = OverTime(128, 8, UNITS)
+
+    def maps(self, segments: Tensor) -> dict[str, Tensor]:
+        return {"cnn": heard(self.convolutions(followed_by_silence(segments)), segments)}
+
+    def features(self, maps: dict[str, Tensor]) -> Tensor:
+        return self.over_time(maps["cnn"])

@@ -1,0 +1,1 @@
+"""What an analysis becomes outside the program: folders, pictures, reports, saved analyses."""

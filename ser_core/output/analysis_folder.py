@@ -1,0 +1,131 @@
+"""An analysis as a folder: analysis.json, maps.npz, overview.png and the focus regions' sound."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_core.analysis import Analysis, VoiceShare, frame_edge_s
+from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.output.overview_picture import save_overview
+from ser_core.work.atomic_folder import written_whole
+
+
+def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
+    """Write an analysis' folder, whole or not at all; one that is there already is replaced.
+
+    `more` are further files for the folder, by name.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
+    """
+    with written_whole(folder, "analysis.json") as half_written:
+        _write(analysis, half_written, more or {})
+
+
+def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
+    (folder / "focus").mkdir()
+    files = [
+        f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
+        for number, f in enumerate(analysis.focus, 1)
+    ]
+    for name, focus in zip(files, analysis.focus, strict=True):
+        samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
+        (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
+    text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
+    # A name's bytes that are no text become the escapes by which JSON knows them.
+    (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
+    np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
+    save_overview(analysis, folder / "overview.png")
+    for name, data in more.items():
+        (folder / name).write_bytes(data)
+
+
+def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
+    """Return what analysis.json holds; seconds and probabilities are rounded to six digits."""
+    recording, frames = analysis.recording, analysis.spectrogram.settings
+    return {
+        "recording": {
+            "name": recording.name,
+            "sha256": recording.sha256,
+            "duration_s": _number(recording.duration_s),
+            "sample_rate_hz": recording.sample_rate_hz,
+        },
+        "model": {"name": analysis.model_name, "sha256": analysis.model_sha256},
+        "emotions": list(analysis.emotions),
+        "scores": _named(analysis.emotions, analysis.scores.recording),
+        "emotion": analysis.emotion,
+        "verdict": analysis.verdict,
+        "segments": [
+            {
+                "start_s": _number(frame_edge_s(start, frames)),
+                "end_s": _number(
+                    min(frame_edge_s(start + analysis.segments.segment_frames, frames), recording.duration_s)
+                ),
+                "kept": bool(analysis.segments.kept[place]),
+                "gds_score": None
+                if analysis.segments.gds_score is None
+                else _number(analysis.segments.gds_score[place]),
+                "scores": _named(analysis.emotions, analysis.scores.segments[place]),
+            }
+            for place, start in enumerate(analysis.segments.start_frames)
+        ],
+        "explanations": {
+            method: {
+                "emotion": e.emotion,
+                "against": e.against,
+                "layer": e.layer,
+                "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
+                "seconds": round(e.seconds, 3),
+                "stability": None if e.stability is None else round(e.stability, 3),
+                "seed": e.seed,
+                "settings": e.settings,
+            }
+            for method, e in analysis.explanations.items()
+        },
+        "focus": [
+            {
+                "start_s": _number(f.region.start_s),
+                "end_s": _number(f.region.end_s),
+                "strength": float(f.strength),
+                "share": _number(f.share),
+                "file": file,
+            }
+            for f, file in zip(analysis.focus, focus_files, strict=True)
+        ],
+        "focus_settings": asdict(analysis.focus_settings),
+        "warnings": list(analysis.warnings),
+        **voice_dict(analysis.voice),
+    }
+
+
+def voice_dict(voice: VoiceShare | None) -> dict[str, Any]:
+    """Return what files say of a voice that was judged by its own normal: nothing where none was."""
+    return {} if voice is None else {"voice": {"recordings": voice.recordings, "share": _number(voice.share)}}
+
+
+def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Return what maps.npz holds: log-mel, its axes, one map (frames, bands) for each explanation, and the profile."""
+    maps = {
+        "log_mel": analysis.spectrogram.log_mel,
+        "frame_times_s": analysis.spectrogram.frame_times_s,
+        "band_hz": band_centres_hz(analysis.spectrogram.settings),
+    }
+    maps |= {method: explanation.relevance for method, explanation in analysis.explanations.items()}
+    if analysis.profile is not None:
+        covered = next(iter(analysis.explanations.values())).covered
+        maps |= {"covered": covered, "profile": analysis.profile}
+    return maps
+
+
+def _named(emotions: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    return {emotion: _number(value) for emotion, value in zip(emotions, values, strict=True)}
+
+
+def _number(value: float) -> float:
+    return round(float(value), 6)

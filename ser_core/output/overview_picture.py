@@ -1,0 +1,127 @@
+"""One picture of an analysis for print: waveform, spectrogram, maps with their profile, and emotion over time."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from ser_core.analysis import Analysis, Explanation, frame_edge_s
+from ser_core.emotions import COLOURS
+from ser_core.front_end.spectrogram import band_edges_hz
+from ser_core.settings import SpectrogramSettings
+
+METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
+TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
+
+
+#: Beyond this quantile of their strength maps have their full colour: a few extreme points would make all others pale.
+FULL_COLOUR_QUANTILE = 0.995
+#: Matplotlib's settings are those of the whole process: two pictures at once would take, and leave, each other's.
+one_at_a_time = threading.Lock()
+
+
+def save_overview(analysis: Analysis, path: Path) -> None:
+    """Write the overview as PNG."""
+    with one_at_a_time:
+        _save_overview(analysis, path)
+
+
+def full_colour(explanation: Explanation) -> float:
+    """Return the relevance from which a map has its full colour, by what was explained; 0 where all of that is 0."""
+    strength = np.abs(explanation.relevance[explanation.covered])
+    return float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0
+
+
+def _save_overview(analysis: Analysis, path: Path) -> None:
+    rows = 3 + len(analysis.explanations) + (analysis.profile is not None)
+    heights = [1, 1.6, *[1.6] * len(analysis.explanations), *[0.9] * (analysis.profile is not None), 1.1]
+    figure = Figure(figsize=(10, 1.15 * sum(heights) + 0.9), layout="constrained")
+    axes = list(figure.subplots(rows, 1, sharex=True, height_ratios=heights))
+    _waveform(axes[0], analysis)
+    _map(axes[1], analysis, analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "neper")
+    for axis, (method, explanation) in zip(axes[2:], analysis.explanations.items(), strict=False):
+        most = full_colour(explanation) or 1.0
+        shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
+        _map(axis, analysis, shown, METHOD_NAMES[method], "RdBu_r", most, "relevance")
+    if analysis.profile is not None:
+        _profile(axes[-2], analysis)
+    _emotion_over_time(axes[-1], analysis)
+    axes[-1].set_xlabel("Time (s)")
+    axes[-1].set_xlim(0, analysis.recording.duration_s)
+    figure.suptitle(
+        f"{_plain(analysis.recording.name)}: {analysis.verdict}. "
+        f"Evidence for {analysis.emotion}, model {analysis.model_name}"
+    )
+    figure.savefig(path, dpi=130)
+
+
+def _plain(name: str) -> str:
+    """Return a file's name with a box for what the font lacks, and dollar signs that are not read as formulas."""
+    drawable = get_font(findfont("DejaVu Sans")).get_charmap()
+    return "".join(letter if ord(letter) in drawable else "\u25a1" for letter in name).replace("$", r"\$")
+
+
+def _waveform(axis: Axes, analysis: Analysis) -> None:
+    samples, rate = analysis.recording.samples, analysis.recording.sample_rate_hz
+    step = max(1, len(samples) // 4_000)
+    blocks = samples[: len(samples) // step * step].reshape(-1, step)
+    times = np.arange(len(blocks)) * step / rate
+    axis.fill_between(times, blocks.min(axis=1), blocks.max(axis=1), color="#444444", linewidth=0.4)
+    axis.set_ylabel("Amplitude")
+    for focus in analysis.focus:
+        axis.axvspan(focus.region.start_s, focus.region.end_s, color=COLOURS[analysis.emotion], alpha=0.25, linewidth=0)
+
+
+def _map(
+    axis: Axes, analysis: Analysis, values: np.ndarray, title: str, colours: str, most: float | None, unit: str
+) -> None:
+    limits = {} if most is None else {"vmin": -most, "vmax": most}
+    mesh = mel_mesh(axis, values, analysis.spectrogram.settings, cmap=colours, **limits)
+    axis.set_facecolor("#dddddd")
+    axis.set_title(title, loc="left", fontsize=9)
+    axis.figure.colorbar(mesh, ax=axis, pad=0.01, label=unit)
+
+
+def mel_mesh(
+    axis: Axes, values: np.ndarray, settings: SpectrogramSettings, first_frame: int = 0, **look: Any
+) -> QuadMesh:
+    """Draw values (frames, bands) over seconds and mel-spaced Hz; `look` goes to `pcolormesh`."""
+    edges_s = frame_edge_s(first_frame + np.arange(len(values) + 1), settings)
+    edges = band_edges_hz(settings)
+    edges_hz = (edges[:-1] + edges[1:]) / 2
+    mesh = axis.pcolormesh(edges_s, edges_hz, values.T, rasterized=True, **look)
+    axis.set_yscale("function", functions=(lambda hz: np.log1p(hz / 700), lambda mel: 700 * np.expm1(mel)))
+    axis.set_yticks(TICKS_HZ, [f"{hz}" for hz in TICKS_HZ])
+    axis.set_ylabel("Hz")
+    return mesh
+
+
+def _profile(axis: Axes, analysis: Analysis) -> None:
+    axis.axhline(0, color="#444444", linewidth=0.6)
+    profile_curve(axis, analysis)
+    axis.set_ylabel("Profile")
+
+
+def profile_curve(axis: Axes, analysis: Analysis) -> None:
+    """Draw the relevance profile over seconds, what is above zero in its emotion's colour."""
+    times, profile = analysis.spectrogram.frame_times_s, analysis.profile
+    axis.plot(times, profile, color=matplotlib.rcParams["text.color"], linewidth=1)
+    axis.fill_between(times, 0, profile, where=profile > 0, color=COLOURS[analysis.emotion], alpha=0.5, linewidth=0)
+
+
+def _emotion_over_time(axis: Axes, analysis: Analysis) -> None:
+    settings = analysis.spectrogram.settings
+    middles = frame_edge_s(analysis.segments.start_frames + analysis.segments.segment_frames / 2, settings)
+    for place, emotion in enumerate(analysis.emotions):
+        axis.plot(
+            middles, analysis.scores.segments[:, place], color=COLOURS[emotion], marker="o", markersize=3, label=emotion
+        )
+    axis.set_ylim(0, 1)
+    axis.set_ylabel("Score")
+    axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)

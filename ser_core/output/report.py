@@ -1,0 +1,108 @@
+"""An analysis as one HTML page that opens anywhere: no network, no script, pictures and sound within it."""
+
+from base64 import b64encode
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import ser_core
+from ser_core.analysis import Analysis, Explanation
+from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.emotions import COLOURS
+from ser_core.explanation.agreement import agreement, with_consensus
+from ser_core.explanation.focus import focus_in_words
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.voice import voice_in_words
+from ser_core.output.overview_picture import METHOD_NAMES
+from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
+
+METHODS_IN_WORDS = {
+    "grad_cam": "looks into the network: where do its last maps speak for the emotion?",
+    "lime": "hides random halves of one short stretch after the other and fits which cells the evidence needs.",
+    "occlusion": "covers one box of the spectrogram after the other and measures how much evidence is lost.",
+    "consensus": "is the mean of the other maps, each divided by its own strength.",
+}
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def report_html(analysis: Analysis, *, sound: bool = True) -> str:
+    """Return an analysis as a self-contained HTML page; equal analyses give the equal page.
+
+    Parameters
+    ----------
+    sound : bool
+        Enclose the focus regions as WAV, and the whole recording where it is shorter than 60 s.
+    """
+    shown = with_consensus(analysis.explanations)
+    first = next(iter(analysis.explanations.values()), None)
+    return TEMPLATES.get_template("report.html.jinja").render(
+        analysis=analysis,
+        voice_words=analysis.voice and voice_in_words(analysis.voice),
+        verdict=_verdict(analysis),
+        colours=COLOURS,
+        names=METHOD_NAMES,
+        methods_in_words=METHODS_IN_WORDS,
+        shown=shown,
+        shown_stretch=shown_stretch(analysis),
+        pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme)) for theme in INK},
+        first=first,
+        focus_words=first and focus_in_words(analysis.profile, first.covered, first.emotion),
+        sounds=_sounds(analysis) if sound else None,
+        longest_whole_s=LONGEST_WHOLE_S,
+        pairs=_pairs(analysis.explanations),
+        versions={"ser_core": ser_core.__version__, "torch": version("torch"), "numpy": version("numpy")},
+    )
+
+
+def _verdict(analysis: Analysis) -> dict[str, str]:
+    """Say what was heard, and how surely."""
+    best = int(np.argmax(analysis.scores.recording))
+    score, kept = f"{analysis.scores.recording[best]:.2f}", analysis.segments.kept
+    why_not = {
+        NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
+        NOT_SURE: f"The best score is {analysis.emotions[best]} with {score}: more likely wrong than right.",
+    }
+    heard = f"Score {score} of 1, from {kept.sum()} of {len(kept)} segment{'s' * (len(kept) != 1)}."
+    return {
+        "word": analysis.verdict,
+        "how": why_not.get(analysis.verdict, heard),
+        "colour": COLOURS.get(analysis.verdict, COLOURS["neutral"]),
+    }
+
+
+def _sounds(analysis: Analysis) -> dict[str, Any]:
+    """Return the whole recording, None where it is too long, and the focus regions, as WAV."""
+    recording, rate = analysis.recording, analysis.recording.sample_rate_hz
+    cuts = [region_samples(recording, focus.region, analysis.focus_settings.fade_s) for focus in analysis.focus]
+    whole = recording.samples if recording.duration_s < LONGEST_WHOLE_S else None
+    return {
+        "whole": None if whole is None else _data_uri("audio/wav", wav_bytes(whole, rate)),
+        "focus": [_data_uri("audio/wav", wav_bytes(cut, rate)) for cut in cuts],
+    }
+
+
+def _pairs(explanations: dict[str, Explanation]) -> list[tuple[str, str, float, float]]:
+    """Return each pair of methods with its rank correlation and overlap; none where nothing can be compared."""
+    covered = next((explanation.covered for explanation in explanations.values()), np.zeros(0, bool))
+    if len(explanations) < 2 or not covered.any():
+        return []
+    found = agreement({method: explanation.relevance for method, explanation in explanations.items()}, covered)
+    return [
+        (found.methods[i], found.methods[j], found.rank_correlation[i, j], found.top_overlap[i, j])
+        for i, j in combinations(range(len(found.methods)), 2)
+    ]
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(data).decode()}"

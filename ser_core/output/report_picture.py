@@ -1,0 +1,128 @@
+"""The report's picture: spectrogram, maps over it on one scale, and their profile, on one axis of time."""
+
+import io
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
+from ser_core.emotions import COLOURS
+from ser_core.output.overview_picture import METHOD_NAMES, full_colour, mel_mesh, one_at_a_time, profile_curve
+
+#: Of a longer recording only the stretch that was explained is shown.
+LONGEST_WHOLE_S = 60.0
+INK = {"light": "#1c2126", "dark": "#e3e6ea"}
+
+#: As in the app: blue against, red for, nothing at zero, so that the spectrogram below stays visible.
+FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
+    "for and against",
+    [
+        (0.0, (*np.array([5, 72, 143]) / 255, 0.85)),
+        (0.25, (*np.array([66, 146, 198]) / 255, 0.6)),
+        (0.45, (*np.array([158, 202, 225]) / 255, 0.2)),
+        (0.5, (1.0, 1.0, 1.0, 0.0)),
+        (0.55, (*np.array([253, 187, 132]) / 255, 0.2)),
+        (0.75, (*np.array([227, 74, 51]) / 255, 0.6)),
+        (1.0, (*np.array([153, 0, 13]) / 255, 0.85)),
+    ],
+)
+#: Paler than the maps' colours even where the voice is loudest.
+UNDERLAY = LinearSegmentedColormap.from_list("pale grey", ["#ffffff", "#ffffff", "#8c8c8c"])
+
+
+def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], theme: str) -> bytes:
+    """Return the picture as PNG without a background.
+
+    Parameters
+    ----------
+    theme : {"light", "dark"}
+        Of the page that it will lie on.
+    """
+    rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
+    with one_at_a_time, matplotlib.rc_context(_look(INK[theme])):
+        figure = Figure(figsize=(8.4, sum(rows) + 0.45), layout="constrained")
+        axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+        _spectrogram(axes[0], analysis)
+        for axis, (method, explanation) in zip(axes[1:], explanations.items(), strict=False):
+            _map(axis, analysis, explanation, METHOD_NAMES[method])
+        if explanations:
+            _scale(axes[1 : 1 + len(explanations)])
+        if analysis.profile is not None:
+            _profile(axes[-1], analysis)
+        shown = shown_stretch(analysis)
+        axes[-1].set(xlabel="Time (s)", xlim=(shown.start_s, shown.end_s))
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=150)
+    return file.getvalue()
+
+
+def shown_stretch(analysis: Analysis) -> Region:
+    """Return what the picture shows: all of the recording, or of a long one what was explained."""
+    whole = Region(0.0, analysis.recording.duration_s)
+    return whole if whole.duration_s <= LONGEST_WHOLE_S else analysis.stretch
+
+
+def _look(ink: str) -> dict[str, object]:
+    coloured = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    nothing = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none")
+    sizes = {
+        "font.size": 9.5,
+        "ytick.labelsize": 8.5,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "axes.linewidth": 0.6,
+    }
+    return {**dict.fromkeys(coloured, ink), **nothing, **sizes}
+
+
+def _spectrogram(axis: Axes, analysis: Analysis) -> None:
+    mesh = _frames(axis, analysis, analysis.spectrogram.log_mel, cmap="magma")
+    axis.set_title("Log-mel spectrogram")
+    axis.figure.colorbar(mesh, ax=axis, pad=0.01, aspect=10, label="neper")
+
+
+def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:
+    most = full_colour(explanation) or 1.0
+    _frames(axis, analysis, analysis.spectrogram.log_mel, cmap=UNDERLAY)
+    _frames(axis, analysis, explanation.relevance / most, cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
+    _hatch(axis, analysis, explanation)
+    axis.set_title(title)
+
+
+def _frames(axis: Axes, analysis: Analysis, values: np.ndarray, **look: object) -> object:
+    settings, shown = analysis.spectrogram.settings, shown_stretch(analysis)
+    first, end = np.round(frame_at(np.array([shown.start_s, shown.end_s]), settings)).astype(int).clip(0, len(values))
+    return mel_mesh(axis, values[first:end], settings, first, **look)
+
+
+def _scale(axes: np.ndarray) -> None:
+    colours = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(-1, 1), FOR_AND_AGAINST)
+    bar = axes[0].figure.colorbar(colours, ax=axes, pad=0.01, aspect=11 * len(axes), ticks=[-1, 0, 1])
+    bar.set_ticklabels(["against", "0", "for"])
+    bar.ax.set_facecolor("white")
+
+
+def _hatch(axis: Axes, analysis: Analysis, explanation: Explanation) -> None:
+    unheard = np.concatenate([[False], ~explanation.covered, [False]])
+    edges_s = frame_edge_s(np.flatnonzero(np.diff(unheard)), analysis.spectrogram.settings)
+    for start_s, end_s in edges_s.reshape(-1, 2):
+        axis.axvspan(start_s, end_s, facecolor="#7f7f7f33", edgecolor="#7f7f7f", hatch="///", linewidth=0)
+
+
+def _profile(axis: Axes, analysis: Analysis) -> None:
+    explanation = next(iter(analysis.explanations.values()))
+    reach = 1.1 * float(np.abs(analysis.profile).max()) or 1.0
+    axis.axhline(0, color="#7f7f7f", linewidth=0.8)
+    profile_curve(axis, analysis)
+    _hatch(axis, analysis, explanation)
+    for number, focus in enumerate(analysis.focus, start=1):
+        start_s, end_s = focus.region.start_s, focus.region.end_s
+        axis.axvspan(start_s, end_s, color=COLOURS[analysis.emotion], alpha=0.18, linewidth=0)
+        # Below zero, where a profile that makes a region leaves room.
+        axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), ha="center", va="top", fontweight="bold")
+    axis.set(ylabel="Relevance", ylim=(-reach, reach))
+    axis.set_title(f"Profile of {METHOD_NAMES[explanation.method]} for {analysis.emotion}, mean over frequency")

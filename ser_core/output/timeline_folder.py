@@ -1,0 +1,60 @@
+"""A timeline as a folder: timeline.csv with a line for each segment, and timeline.json with what it was made with."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ser_core.output.analysis_folder import voice_dict
+from ser_core.timeline.timeline import Timeline
+from ser_core.work.atomic_folder import written_whole
+
+
+def save_timeline(timeline: Timeline, folder: Path) -> None:
+    """Write a timeline's folder, whole or not at all; one that is there already is replaced.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
+    """
+    with written_whole(folder, "timeline.json") as half_written:
+        (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
+        text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)
+        (half_written / "timeline.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
+
+
+def timeline_csv(timeline: Timeline) -> bytes:
+    """Return a table of the segments: start and end in seconds, level in dBFS, the probability of each emotion."""
+    file = io.StringIO(newline="")
+    table = csv.writer(file)
+    table.writerow(["start_s", "end_s", "level_dbfs", *timeline.emotions])
+    columns = (timeline.starts_s, timeline.ends_s, timeline.level_dbfs, *timeline.probabilities.T)
+    digits = (4, 4, 2, *[6] * len(timeline.emotions))
+    table.writerows(
+        [f"{value:.{places}f}" for value, places in zip(row, digits, strict=True)] for row in zip(*columns, strict=True)
+    )
+    return file.getvalue().encode()
+
+
+def timeline_dict(timeline: Timeline) -> dict[str, Any]:
+    """Return what timeline.json holds."""
+    return {
+        "recording": {
+            "name": timeline.name,
+            "sha256": timeline.sha256,
+            "duration_s": round(timeline.duration_s, 6),
+            "sample_rate_hz": timeline.sample_rate_hz,
+        },
+        "model": {"name": timeline.model_name, "sha256": timeline.model_sha256},
+        "emotions": list(timeline.emotions),
+        "settings": {
+            "spectrogram": asdict(timeline.front_end.spectrogram),
+            "segments": asdict(timeline.front_end.segments),
+        },
+        "segments": len(timeline.start_frames),
+        "warnings": list(timeline.warnings),
+        **voice_dict(timeline.voice),
+    }

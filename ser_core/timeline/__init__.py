@@ -1,0 +1,1 @@
+"""The emotions of a long recording over time."""

@@ -1,0 +1,291 @@
+"""Files and folders that are written whole or not at all, whenever a process ends, and read only as what they are.
+
+While `NAME` is written it is `.NAME.part`, locked by the process that writes it; what an older folder held is
+`.NAME.old` for the moment between two renamings, and what is being deleted is `.NAME.gone`. The kernel frees the locks
+of a process that ends, however it ends: what is hidden and not locked was left behind.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import stat
+import unicodedata
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from ser_core.errors import WriteRefused
+
+#: No link is followed, and no FIFO waited for.
+AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+LONGEST_NAME_BYTES = 200
+#: Windows takes these for devices, also with an ending.
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def folder_name(recording_name: str) -> str:
+    """Return a recording's stem with nothing in it that a file system could take for more than a name."""
+    stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
+    safe = re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80]
+    # File systems count bytes, 255 of them, and letters of some scripts take four.
+    short = safe.encode(errors="replace")[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
+    return f"_{short}" if RESERVED.fullmatch(short) else short
+
+
+def read_regular(file: Path, most_bytes: int) -> bytes:
+    """Return what a file holds, if it is a regular file of at most so many bytes.
+
+    Raises
+    ------
+    OSError
+        If it is not, or cannot be read; a link, a FIFO or a device is never waited for.
+    """
+    descriptor = os.open(file, AS_IT_IS)
+    with open(descriptor, "rb") as opened:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
+        data = opened.read(most_bytes + 1) if about.st_size <= most_bytes else b""
+    if about.st_size > most_bytes or len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(file))
+    return data
+
+
+def atomic_write(file: Path, content: bytes | str) -> None:
+    """Write a file whole or not at all, so that it survives a power cut too; text as UTF-8.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; then nothing is left of it, and the older one stands.
+    """
+    with atomic_file(file) as half_written:
+        half_written.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_file(file: Path) -> Iterator[Path]:
+    """Yield the path of a hidden file to write, which takes the place of `file` when all is written.
+
+    Who writes the same file meanwhile, in another thread or process, waits.
+
+    Raises
+    ------
+    OSError
+        As in `atomic_write`.
+    """
+    file = file.absolute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _turn(_beside(file, "part"), is_file=True) as half_written:
+        yield half_written
+        sync(half_written)
+        os.replace(half_written, file)
+    sync(file.parent)
+
+
+def require_replaceable(folder: Path, known_by: str) -> None:
+    """Refuse a folder that holds something, but not the file by which ours are known.
+
+    Raises
+    ------
+    WriteRefused
+    """
+    try:
+        others = folder.exists() and not (folder / known_by).exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as reason:
+        raise WriteRefused(f"{folder} cannot be read ({reason.strerror}). Choose another folder.") from None
+    if others:
+        raise WriteRefused(
+            f"{folder} is there already and holds something else, which would be lost. "
+            "Choose a new folder, or an empty one."
+        )
+
+
+@contextmanager
+def written_whole(folder: Path, known_by: str | None) -> Iterator[Path]:
+    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
+
+    Who writes the same folder meanwhile, in another thread or process, waits.
+
+    Parameters
+    ----------
+    known_by : str or None
+        A file that every folder of this kind holds: what does not hold it is not replaced. None where the caller sees
+        to that.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written, or something else stands there; then nothing is left of it, and the older one stands.
+    """
+    folder = folder.absolute()
+    if known_by is not None:
+        require_replaceable(folder, known_by)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _turn(_beside(folder, "part")) as half_written:
+            yield half_written
+            _sync_all(half_written)
+            put_in_place(half_written, folder)
+    except OSError as reason:
+        raise WriteRefused(
+            f"{folder} cannot be written ({reason.strerror or reason}). "
+            "Make room on the disk, or choose another folder."
+        ) from None
+
+
+def put_in_place(finished: Path, folder: Path) -> None:
+    """Let a finished folder take its place; at every moment the older or the newer one is there or is brought back."""
+    with _renaming(folder):
+        _bring_back(folder)
+        if folder.exists():
+            os.replace(folder, _beside(folder, "old"))
+        try:
+            os.replace(finished, folder)
+        finally:
+            _bring_back(folder)
+
+
+def bring_all_back(parent: Path) -> None:
+    """Put older folders back that a process had moved out of the way and then ended; delete those it had replaced."""
+    for old in parent.glob(".*.old"):
+        folder = parent / old.name.removeprefix(".").removesuffix(".old")
+        with _renaming(folder):
+            _bring_back(folder)
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder, which is no longer there by its name as soon as its deletion begins; none is no error."""
+    with suppress(FileNotFoundError), _renaming(folder):
+        _bring_back(folder)
+        _hide(folder, folder)
+
+
+def clear_half_written(parent: Path) -> int:
+    """Delete what processes that have ended left half written or half deleted in a folder, and return how many."""
+    cleared = 0
+    for left in (*parent.glob(".*.part"), *parent.glob(".*.gone")):
+        with suppress(OSError), ExitStack() as held:
+            with _locked(parent):
+                # Locked is what a living process writes or deletes; so is all, where a file system knows no locks.
+                descriptor = held.enter_context(_locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
+                if not _is(left, descriptor):  # its process has just come to its end
+                    continue
+            _remove(left)
+            cleared += 1
+    return cleared
+
+
+@contextmanager
+def _renaming(folder: Path) -> Iterator[None]:
+    """Rename in the folder's parent while nobody else does, and delete what that hid."""
+    gone = _beside(folder, "gone")
+    with ExitStack() as held:
+        with _locked(folder.parent):
+            yield
+            with suppress(OSError):  # there is none
+                held.enter_context(_locked(gone))
+        sync(folder.parent)
+        _remove(gone)
+
+
+@contextmanager
+def _turn(part: Path, is_file: bool = False) -> Iterator[Path]:
+    """Hold what is half written, an empty folder or a file, as only one at a time does."""
+    descriptor = _held(part, is_file)
+    try:
+        if not is_file:
+            _remove(*part.iterdir())  # of a process that ended
+        yield part
+    finally:
+        if _is(part, descriptor):
+            _remove(part)
+        os.close(descriptor)
+
+
+def _held(part: Path, is_file: bool) -> int:
+    while True:
+        with _locked(part.parent):  # nobody sees it before it is locked
+            if not is_file:
+                part.mkdir(exist_ok=True)
+            descriptor = os.open(part, AS_IT_IS | (os.O_CREAT if is_file else os.O_DIRECTORY), 0o666)
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is(part, descriptor):
+            if not is_file or stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return descriptor
+            _remove(part)
+        os.close(descriptor)  # whose turn it was has put it in its place
+
+
+@contextmanager
+def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Iterator[int]:
+    descriptor = os.open(path, AS_IT_IS)
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError:  # a file system without locks, or somebody else has it
+            if required:
+                raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to what was opened."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    return False
+
+
+def _bring_back(folder: Path) -> None:
+    """Put back what stands as old, or hide it as gone where the folder is there again."""
+    old = _beside(folder, "old")
+    if os.path.lexists(old):
+        if folder.exists():
+            _hide(old, folder)
+        else:
+            os.replace(old, folder)
+
+
+def _hide(path: Path, folder: Path) -> None:
+    gone = _beside(folder, "gone")
+    with suppress(FileNotFoundError), _locked(gone):  # who deletes it now comes to its end first
+        _remove(gone)
+    os.replace(path, gone)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            there = path.lstat()
+            while os.path.samestat(there, path.lstat()):  # what another writes by this name from now on stays
+                with suppress(FileNotFoundError):  # somebody else was faster
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
+
+
+def _sync_all(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for path in (*(Path(parent, name) for name in names), parent):
+            sync(path)
+
+
+def sync(path: Path | str) -> None:
+    """Let what was written to a file, or a change of names in a folder, outlive a power cut."""
+    descriptor = os.open(path, AS_IT_IS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.name}.{ending}")

@@ -1,0 +1,140 @@
+"""Training in a process of its own, which a page starts, watches and stops."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ser_core.errors import Cancelled, SerError
+from ser_core.work.atomic_folder import atomic_write, read_regular
+
+POLL_S = 0.3
+#: In the runs folder, the arguments of the training that goes on.
+NOTE = "training.begun"
+LARGEST_NOTE_BYTES = 1_000_000
+ROOT = Path(__file__).parents[2]
+PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
+
+
+def runs_folder() -> Path:
+    """Return where trainings keep their states: `SER_RUNS`, else `runs` beside the app."""
+    return Path(os.environ.get("SER_RUNS") or ROOT / "runs")
+
+
+class TrainingFailed(SerError):
+    """Training that was refused or broke off; the text is what it said last."""
+
+
+def train_in_process(
+    arguments: Sequence[str], progress: Callable[[float, str], None], cancelled: Callable[[], bool]
+) -> str:
+    """Run `python -m ser_core train` with these arguments and return what it printed.
+
+    The process gives way to others on the machine. When it is stopped, its finished epochs are kept; when this process
+    ends, it ends too, and `broken_off` says so at the next start.
+
+    Raises
+    ------
+    Cancelled
+        After `cancelled()` was True and the process has ended.
+    TrainingFailed
+        With the sentence that it ended with.
+    """
+    with _noted(arguments):
+        command = [sys.executable, "-m", "ser_core", "train", "--end-with-input", *arguments]
+        return _trained(command, progress, cancelled)
+
+
+def broken_off() -> list[str] | None:
+    """Return the arguments of a training that went on when the app ended, or None; one that goes on is none."""
+    note = runs_folder() / NOTE
+    try:
+        if not note.exists():
+            return None
+        with _lock():
+            noted = json.loads(read_regular(note, LARGEST_NOTE_BYTES))
+    except (OSError, ValueError, RecursionError, Timeout):
+        return None
+    words = isinstance(noted, list) and all(isinstance(word, str) for word in noted)
+    return noted if words and "--out" in noted[:-1] else None
+
+
+def forget_broken_off() -> None:
+    """Say no more that a training broke off; its states stay, and `--resume` finds them."""
+    with suppress(OSError):
+        (runs_folder() / NOTE).unlink()
+
+
+def _lock() -> FileLock:
+    # Who is killed lets go of it.
+    return FileLock(runs_folder() / ".training.lock", timeout=0)
+
+
+@contextmanager
+def _noted(arguments: Sequence[str]) -> Iterator[None]:
+    """Note what is being trained for as long as it is; only a process that was killed leaves the note."""
+    lock = _lock()
+    try:
+        runs_folder().mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        atomic_write(runs_folder() / NOTE, json.dumps(list(arguments)))
+    except Timeout:
+        raise TrainingFailed("Another app on this machine is training. Wait for its end, or stop it there.") from None
+    except OSError as reason:
+        lock.release()
+        raise TrainingFailed(
+            f"{runs_folder()} cannot be written ({reason.strerror}). Make room, or set SER_RUNS to another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        forget_broken_off()
+        lock.release()
+
+
+def _trained(command: list[str], progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> str:
+    if nice := shutil.which("nice"):
+        command = [nice, "-n", "10", *command]
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=printed, stderr=said, text=True)
+        try:
+            while _still_running(process):
+                if cancelled():
+                    raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
+                _report(_last_line(said), progress)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+            process.stdin.close()
+        if process.returncode != 0:
+            raise TrainingFailed(f"Training ended early: {_last_line(said) or 'it said nothing'}")
+        printed.seek(0)
+        return printed.read()
+
+
+def _still_running(process: subprocess.Popen) -> bool:
+    try:
+        process.wait(POLL_S)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _last_line(file: object) -> str:
+    file.seek(0)
+    lines = [line for line in file.read().splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _report(line: str, progress: Callable[[float, str], None]) -> None:
+    if match := PROGRESS.match(line):
+        progress(int(match[1]) / 100, match[2])
