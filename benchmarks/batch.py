@@ -22,6 +22,8 @@ from typing import Any
 import torch
 from joblib import cpu_count
 
+from ser_core.work.progress import Work
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, unheard
@@ -53,7 +55,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
             engine=engine,
             workers=workers,
             at_once=AT_ONCE,
-            progress=progress,
+            work=Work(progress),
         )
     # Every worker's first chunk waits for its imports and its model.
     (first_s, before), (last_s, _) = marks[workers - 1], marks[-1]

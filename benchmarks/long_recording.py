@@ -24,6 +24,8 @@ import numpy as np
 import soundfile
 import torch
 
+from ser_core.work.progress import Work
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, unheard
@@ -72,7 +74,7 @@ def measured(path: Path, model: str) -> dict[str, Any]:
         if text.startswith("Checking"):
             checked = time.perf_counter()
 
-    found = timeline.emotion_timeline(path, classifier, progress)
+    found = timeline.emotion_timeline(path, classifier, Work(progress))
     seconds = time.perf_counter() - began
     parts = {"check": checked - began, "log_mel": log_mel.seconds, "model": score.seconds}
     parts["decode_and_resample"] = seconds - sum(parts.values())

@@ -31,7 +31,7 @@ def begin(arguments: list[str]) -> Job:
         EVERYBODY,
         "training",
         "Training",
-        lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
+        lambda work: train_in_process(arguments, work),
     )
 
 

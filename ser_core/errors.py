@@ -45,5 +45,5 @@ class WriteRefused(SerError):
     """A file or folder that cannot be written."""
 
 
-class Cancelled(SerError):
+class Cancelled(Exception):
     """Work that stopped because the person asked for it."""

@@ -3,7 +3,7 @@
 The app, the command line and the reports only show what comes out here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,13 +21,13 @@ from ser_core.analysis import (
 )
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.emotions import emotion_index
-from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.errors import SettingsRefused
 from ser_core.explanation import Hearing, hear
 from ser_core.explanation.focus import focus_regions
 from ser_core.explanation.focus_audio import ChangedSound, FocusHeard, sound_without
 from ser_core.explanation.judgement import Judgement, judge
 from ser_core.explanation.profile import relevance_profile
-from ser_core.explanation.relevance import Progress, Question
+from ser_core.explanation.relevance import Question
 from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
@@ -36,6 +36,7 @@ from ser_core.model.scores import softmax
 from ser_core.model.verdict import verdict_of
 from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.settings import AnalysisSettings, FrontEnd
+from ser_core.work.progress import UNWATCHED, Work
 
 SEGMENTS_AT_ONCE = 128
 
@@ -44,17 +45,14 @@ def analyse_recording(
     recording: Recording,
     classifier: Classifier,
     settings: AnalysisSettings,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Analysis:
     """Analyse a recording: what is heard, how surely, and where the evidence lies.
 
     Parameters
     ----------
-    progress : callable
-        Told the fraction that is done and what is being done.
-    cancelled : callable
-        Asked often; True stops the work with `Cancelled`.
+    work : Work
+        Where progress goes, and what stops the work.
 
     Raises
     ------
@@ -63,9 +61,9 @@ def analyse_recording(
     Cancelled
     """
     parts = 1 + len(settings.explain)
-    analysis = listen(recording, classifier, settings, _part(progress, 0, parts), cancelled)
+    analysis = listen(recording, classifier, settings, work.part(0, parts))
     for done, method in enumerate(settings.explain, start=1):
-        analysis = add_explanation(analysis, method, classifier, settings, _part(progress, done, parts), cancelled)
+        analysis = add_explanation(analysis, method, classifier, settings, work.part(done, parts))
     return analysis
 
 
@@ -73,14 +71,13 @@ def listen(
     recording: Recording,
     classifier: Classifier,
     settings: AnalysisSettings,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Analysis:
     """Return the first half of an analysis: scores and verdict, with nothing explained yet."""
-    progress(0.0, "Computing the spectrogram")
+    work.report(0.0, "Computing the spectrogram")
     spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
     segments = segments_of(spectrogram, classifier.front_end)
-    scores = score(segments, classifier, progress, cancelled)
+    scores = score(segments, classifier, work)
     speech_s = speech_seconds(recording)
     emotions = classifier.emotions
     explained = settings.emotion or emotions[int(scores.recording.argmax())]
@@ -102,15 +99,12 @@ def listen(
     )
 
 
-def know_recording(
-    recording: Recording, classifier: Classifier, cancelled: Callable[[], bool] = lambda: False
-) -> np.ndarray:
+def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
     """Return what a recording tells a model of the voice in it: logits (pieces, classes), float64."""
     segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
     values, logits = segments.values[segments.kept], []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
-        if cancelled():
-            raise Cancelled("Stopped.")
+        work.check()
         logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
     return logits_of_pieces(np.concatenate(logits))
 
@@ -118,16 +112,15 @@ def know_recording(
 def know_voice(
     recordings: Sequence[Recording],
     classifier: Classifier,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
     *,
     mixed: bool = False,
 ) -> VoiceNormal:
     """Return the normal of one person's voice; `mixed` says that the recordings show different emotions."""
     known = []
     for done, recording in enumerate(recordings):
-        progress(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
-        known.append(know_recording(recording, classifier, cancelled))
+        work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
+        known.append(know_recording(recording, classifier, work))
     return voice_normal(known, classifier.temperature, mixed=mixed)
 
 
@@ -151,15 +144,14 @@ def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
     return Segments(values, starts, kept, gds_score)
 
 
-def score(segments: Segments, classifier: Classifier, progress: Progress, cancelled: Callable[[], bool]) -> Scores:
+def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
     """Return the probabilities of every segment, and their mean over the kept ones."""
     probabilities = []
     for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
-        if cancelled():
-            raise Cancelled("Stopped.")
+        work.check()
         logits = classifier.score(segments.values[start : start + SEGMENTS_AT_ONCE])
         probabilities.append(softmax(logits, classifier.temperature))
-        progress(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
+        work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
     each = np.concatenate(probabilities)
     return Scores(each, each[segments.kept].mean(axis=0))
 
@@ -169,11 +161,10 @@ def add_explanation(
     method: str,
     classifier: Classifier,
     settings: AnalysisSettings,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Analysis:
     """Return the analysis with one more explanation; the first gives the profile and the focus."""
-    return with_hearing(analysis, hear_with(analysis, method, classifier, settings, progress, cancelled), settings)
+    return with_hearing(analysis, hear_with(analysis, method, classifier, settings, work), settings)
 
 
 def hear_with(
@@ -181,12 +172,11 @@ def hear_with(
     method: str,
     classifier: Classifier,
     settings: AnalysisSettings,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Hearing:
     """Return what an explainer hears of the analysed stretch, which serves every emotion."""
     question = question_of(analysis, replace(settings, against=None))
-    return hear(method, classifier, question, analysis.stretch, settings, progress, cancelled)
+    return hear(method, classifier, question, analysis.stretch, settings, work)
 
 
 def with_hearing(analysis: Analysis, hearing: Hearing, settings: AnalysisSettings) -> Analysis:
@@ -205,31 +195,29 @@ def judge_maps(
     explanations: Mapping[str, Explanation],
     classifier: Classifier,
     settings: AnalysisSettings,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Judgement:
     """Return which of some explanations of the same question to believe; LIME's fill stands for what is taken away."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     question = question_of(analysis, settings)
-    return judge(maps, classifier, question, settings.lime.fill, settings.seed, progress, cancelled)
+    return judge(maps, classifier, question, settings.lime.fill, settings.seed, work)
 
 
 def listen_to_focus(
     analysis: Analysis,
     mask: np.ndarray,
     classifier: Classifier,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> FocusHeard:
     """Make sound of what a mask (frames, bands), bool, marks, and of all else, and listen to both anew."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     heard = []
     for done, (taken_out, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
-        progress(done / 2, f"Listening to {words}")
+        work.report(done / 2, f"Listening to {words}")
         samples = sound_without(recording, taken_out, spectrogram.frame_times_s, spectrogram.settings)
         changed = spectrogram_of(replace(recording, samples=samples), spectrogram.settings)
         segments = segments_of(changed, classifier.front_end)
-        scores = score(segments, classifier, lambda fraction, text: None, cancelled)
+        scores = score(segments, classifier, work.silently())
         heard.append(ChangedSound(samples, scores.recording))
     return FocusHeard(*heard)
 
@@ -306,7 +294,3 @@ def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
         return ()
     needed = segments.segment_frames * spectrogram.settings.frame_hop_s
     return (f"Shorter than the {needed:.2f} s that the model hears at once; its noise floor was put after it.",)
-
-
-def _part(progress: Progress, done: int, parts: int) -> Progress:
-    return lambda fraction, text: progress((done + fraction) / parts, text)

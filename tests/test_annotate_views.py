@@ -22,6 +22,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import model_names
+from ser_core.work.progress import UNWATCHED, Work
 from tests.test_pages import at, finished, wav, words
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
@@ -158,10 +159,10 @@ def test_who_stops_adding_leaves_no_sound_behind(data, voices):
         stopped = iter([False, False, True])
         files = [(source, f"{number}.wav") for number, source in enumerate(voices[:3])]
         with pytest.raises(Cancelled, match="Nothing was added"):
-            filling_section._add_files(place, files, lambda *_: None, lambda: next(stopped))
+            filling_section._add_files(place, files, Work(stop=lambda: next(stopped)))
         assert not opened.recordings(place.project).items
         assert not list((data / "recordings").glob("*"))
-        filling_section._add_files(place, files, lambda *_: None, lambda: False)
+        filling_section._add_files(place, files, UNWATCHED)
         assert len(list((data / "recordings").glob("*"))) == 3
 
 
@@ -250,7 +251,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
     trained, models = [], tmp_path / "models"
     models.mkdir()
 
-    def train(arguments, progress, cancelled):
+    def train(arguments, work):
         trained.append(arguments)
         (models / "mine").mkdir()
         return "trained"

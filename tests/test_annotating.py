@@ -16,6 +16,7 @@ from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, unce
 from ser_core.annotations.store.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sound
 from ser_core.annotations.store.recordings import Queue, RecordingFile
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, Cancelled
+from ser_core.work.progress import Work
 from tests.databases import (  # noqa: F401
     fresh_project,
     fresh_schema,
@@ -226,7 +227,7 @@ def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_
         "uncertainty",
         lambda file: None if file.name in ("3.wav", "51.wav") else voice,
         classifier,
-        lambda fraction, text: told.append((fraction, text)),
+        Work(lambda fraction, text: told.append((fraction, text))),
     )
     rated = store.recordings(project, Queue(order="uncertainty"), size=100).items
     assert silent == 2
@@ -244,7 +245,9 @@ def test_what_was_rated_until_it_was_stopped_stays_rated(store, project, classif
         return len(calls) > 2
 
     with pytest.raises(Cancelled):
-        rate_by_model(store, project, "uncertainty", lambda _: noise_recording(), classifier, cancelled=stop_at_third)
+        rate_by_model(
+            store, project, "uncertainty", lambda _: noise_recording(), classifier, work=Work(stop=stop_at_third)
+        )
     assert sum(one.uncertainty is not None for one in store.recordings(project).items) == 2
 
 

@@ -12,6 +12,7 @@ from ser_core.annotations.store.marks import content_of
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused, Cancelled
+from ser_core.work.progress import Work
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
@@ -121,7 +122,7 @@ def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project,
             shown.append((fraction, words))
             seen.append((other.recordings(project).total, other.count_by_status(project)["open"]))
 
-        imported = store.import_recordings(project, of_many(300, 5), "Ann", progress)
+        imported = store.import_recordings(project, of_many(300, 5), "Ann", Work(progress))
         assert imported == Imported(300, added=1_500)
         assert set(seen) == {(5, 5)}
         assert other.recordings(project).total == 305
@@ -133,7 +134,7 @@ def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project,
 
 def test_recordings_without_marks_are_imported_with_progress_too(store, project):
     shown = []
-    store.import_recordings(project, of_many(3, 0), "Ann", lambda *state: shown.append(state))
+    store.import_recordings(project, of_many(3, 0), "Ann", Work(lambda *state: shown.append(state)))
     assert shown == [(1.0, "0 of 0 marks")]
     assert store.recordings(project).total == 8
     assert store.import_recordings(project, [], "Ann") == Imported(0)
@@ -147,7 +148,7 @@ def test_cancelled_import_leaves_nothing(store, project):
         return len(asked) > 2
 
     with pytest.raises(Cancelled):
-        store.import_recordings(project, of_many(300, 5), "Ann", cancelled=cancelled)
+        store.import_recordings(project, of_many(300, 5), "Ann", work=Work(stop=cancelled))
     assert len(asked) == 3
     assert store.recordings(project).total == 5
     assert store.import_recordings(project, of_many(300, 5), "Ann").added == 1_500

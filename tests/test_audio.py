@@ -20,6 +20,7 @@ from ser_core.audio.long_recording import long_recording
 from ser_core.audio.reading import file_bytes, read_recording, resample
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
+from ser_core.work.progress import UNWATCHED
 
 RATE = 16_000
 
@@ -551,7 +552,7 @@ def test_a_pipe_a_socket_and_a_device_are_refused_and_not_waited_for(tmp_path, m
 
 
 def long_recording_of(path):
-    with long_recording(path, "long", AudioLimits(), lambda fraction: None, lambda: False):
+    with long_recording(path, "long", AudioLimits(), UNWATCHED):
         pass
 
 

@@ -25,7 +25,8 @@ from ser_core.model.peers.shared.padding import SILENCE
 from ser_core.pipeline import analyse_recording, listen
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
-from tests.tiny_networks import EMOTIONS, TinyNetwork, never, noise_recording, random_log_mel, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import EMOTIONS, TinyNetwork, noise_recording, random_log_mel
 
 COARSE = AnalysisSettings(
     occlusion=OcclusionSettings(64, 32, 64, 32), lime=LimeSettings(64, 32, 64, masks=16), explain=("lime", "occlusion")
@@ -183,7 +184,7 @@ def test_a_search_takes_the_candidate_that_is_best_on_the_validation_speakers(mo
     candidates = [{"rate": 1e-4}, {"rate": 1e-3}, {"rate": 1e-2}]
     settings, tried = search.best_settings(
         network, candidates, [], [], EMOTIONS, TrainingSettings(epochs=20), 0, tmp_path / "a.safetensors", 0.001,
-        silent_progress, never,
+        UNWATCHED,
     )  # fmt: skip
     assert (settings.rate, settings.epochs) == (1e-3, 20)
     assert [(one["epoch"], one["validation_uar"], one["seconds"]) for one in tried] == [

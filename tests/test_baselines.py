@@ -29,7 +29,8 @@ from ser_core.model.peers.three_features_cnn_lstm import in_pairs
 from ser_core.model.scores import softmax
 from ser_core.pipeline import segments_of
 from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings
-from tests.tiny_networks import EMOTIONS, classifier_of, fresh, never, random_log_mel, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import EMOTIONS, classifier_of, fresh, random_log_mel
 
 WHOLE = [n for n, kind in NETWORK_BASELINES.items() if kind.front_end.segments.segment_frames is None]
 OVER_TIME = ("mfcc_cnn1d", "mfcc_cnn2d")
@@ -187,7 +188,7 @@ def test_two_bands_become_one_of_their_mean_magnitude():
 def test_grad_cam_marks_something_and_one_dimension_where_the_map_has_no_other(name):
     classifier = network_classifier(name)
     question = question_for(classifier, random_log_mel(FRAMES))
-    heard_of = EXPLAINERS["grad_cam"](classifier, question, GradCamSettings(), 0, silent_progress, never)
+    heard_of = EXPLAINERS["grad_cam"](classifier, question, GradCamSettings(), 0, UNWATCHED)
     map_ = heard_of.relevance(question)
     assert map_.shape == (FRAMES, 64)
     assert np.ptp(map_.mean(axis=1)) > 0
@@ -198,7 +199,7 @@ def test_grad_cam_marks_something_and_one_dimension_where_the_map_has_no_other(n
 def test_grad_cam_of_an_estimator_is_refused_with_the_reason(classifier):
     assert explainers_of(classifier) == ("lime", "occlusion")
     with pytest.raises(SettingsRefused, match=r"does not apply to .* no feature map whose gradient"):
-        EXPLAINERS["grad_cam"](classifier, question_for(classifier, random_log_mel()), None, 0, silent_progress, never)
+        EXPLAINERS["grad_cam"](classifier, question_for(classifier, random_log_mel()), None, 0, UNWATCHED)
 
 
 @every
@@ -206,7 +207,7 @@ def test_a_box_over_everything_takes_away_what_the_noise_floor_is_not(classifier
     log_mel = made_up(FRAMES, 101)
     question = question_for(classifier, log_mel)
     boxes = OcclusionSettings(FRAMES, 64, FRAMES, 64, "noise_floor")
-    map_ = EXPLAINERS["occlusion"](classifier, question, boxes, 0, silent_progress, never).relevance(question)
+    map_ = EXPLAINERS["occlusion"](classifier, question, boxes, 0, UNWATCHED).relevance(question)
     floor = np.broadcast_to(np.percentile(log_mel, 5, axis=0).astype(np.float32), log_mel.shape)
     evidences = []
     for spectrogram in (log_mel, floor):
@@ -222,8 +223,7 @@ def test_lime_repeats_with_its_seed_and_marks_no_frame_outside_the_stretch(class
     question = Question(whole.log_mel, whole.segments, 2, None, 32, 96)
     settings = LimeSettings(cell_frames=32, cell_bands=32, window_frames=64, masks=16)
     one, other = (
-        EXPLAINERS["lime"](classifier, question, settings, 3, silent_progress, never).relevance(question)
-        for _ in range(2)
+        EXPLAINERS["lime"](classifier, question, settings, 3, UNWATCHED).relevance(question) for _ in range(2)
     )
     np.testing.assert_array_equal(one, other)
     assert one[32:96].any()

@@ -25,7 +25,7 @@ import torch
 from ser_core.audio.reading import read_recording
 from ser_core.batch import chunk as chunks
 from ser_core.batch import dask_engine, run
-from ser_core.batch.chunk import Work, analyse_chunk
+from ser_core.batch.chunk import WorkerSettings, analyse_chunk
 from ser_core.batch.local_engine import local_engine
 from ser_core.batch.recordings import find_recordings
 from ser_core.batch.results import ResultsFolder
@@ -37,6 +37,7 @@ from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording, know_voice, with_focus
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
+from ser_core.work.progress import UNWATCHED, Work
 from tests.conftest import voice_like
 from tests.running_app import ROOT
 from tests.test_voice import EXPECTED
@@ -222,7 +223,7 @@ def test_a_cluster_that_loses_a_worker_mid_run_loses_no_recording_and_does_none_
 ):
     with cluster(tmp_path, workers=3) as (address, _, workers):
         kill = Once(workers[0].kill)
-        counts = batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=kill)
+        counts = batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(kill))
         assert workers[0].wait(PATIENCE_S) == -signal.SIGKILL
         assert [worker.poll() for worker in workers[1:]] == [None, None]
     assert counts.new == RECORDINGS
@@ -232,7 +233,7 @@ def test_a_cluster_that_loses_a_worker_mid_run_loses_no_recording_and_does_none_
 def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(place, model, undisturbed, tmp_path):
     gone = pytest.raises(BatchRefused, match="scheduler is gone")
     with cluster(tmp_path, workers=1) as (address, scheduler, _), gone:
-        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=Once(scheduler.kill))
+        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(scheduler.kill)))
     before = len(table(tmp_path / "out"))
     assert 0 < before < RECORDINGS
     assert batch(place, model, tmp_path / "out", workers=1, at_once=5).new == RECORDINGS - before
@@ -244,22 +245,22 @@ def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_
     monkeypatch.setattr(dask_engine, "LOOK_S", 0.5)
     lost = pytest.raises(BatchRefused, match="lost all its workers")
     with cluster(tmp_path, workers=1) as (address, _, (worker,)), lost:
-        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, progress=Once(worker.kill))
+        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(worker.kill)))
     assert 0 < len(table(tmp_path / "out")) < RECORDINGS
 
 
 def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
-    work = Work(str(model), chunks.identity_of(load_model(model)), AnalysisSettings(explain=()))
+    worker = WorkerSettings(str(model), chunks.identity_of(load_model(model)), AnalysisSettings(explain=()))
     path = place / "00.flac"
     asked = chunks.Chunk(((read_recording(path).sha256, str(path)),))
     with local_engine(1) as outcomes:
-        (first,) = outcomes(deque([asked]), work)
+        (first,) = outcomes(deque([asked]), worker)
         killed = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
         for child in killed:
             child.kill()
         psutil.wait_procs(killed, PATIENCE_S)
         time.sleep(0.5)  # until its pool has noticed
-        (second,) = outcomes(deque([asked]), work)
+        (second,) = outcomes(deque([asked]), worker)
     assert len(killed) == 1
     assert first == second
     assert [row["sha256"] for row in first[1].rows] == [asked.recordings[0][0]]
@@ -272,7 +273,7 @@ def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model,
         workers[0].kill()
 
     kill = Once(kill_one)
-    batch(place, model, tmp_path / "out", workers=2, at_once=2, progress=kill)
+    batch(place, model, tmp_path / "out", workers=2, at_once=2, work=Work(kill))
     assert kill.fractions[-1] == 1
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
@@ -381,7 +382,7 @@ class InThisProcess:
     def __exit__(self, *error):
         return None
 
-    def outcomes(self, waiting, work):
+    def outcomes(self, waiting, worker):
         while waiting:
             chunk = waiting.popleft()
             names = [Path(path).name for _, path in chunk.recordings]
@@ -390,7 +391,7 @@ class InThisProcess:
                 yield chunk, None
                 continue
             self.analysed.update(names)
-            yield chunk, analyse_chunk(chunk, work)
+            yield chunk, analyse_chunk(chunk, worker)
 
 
 @pytest.fixture
@@ -450,7 +451,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_given_the_other_s_figure
     def change():
         shutil.copy(changing / "00.flac", changing / "10.flac")
 
-    batch(changing, model, tmp_path / "out", progress=Once(change))
+    batch(changing, model, tmp_path / "out", work=Work(Once(change)))
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
     assert "has changed since" in reasons["10.flac"]
     assert len(table(tmp_path / "out")) == RECORDINGS - 1
@@ -487,13 +488,13 @@ def test_each_explainer_gets_its_own_column_of_focus(place, model, tmp_path, eng
 
 def test_a_batch_that_is_cancelled_keeps_what_is_done(place, model, tmp_path, engine):
     with pytest.raises(Cancelled, match="goes on from there"):
-        batch(place, model, tmp_path / "out", at_once=3, cancelled=lambda: True)
+        batch(place, model, tmp_path / "out", at_once=3, work=Work(stop=lambda: True))
     assert len(table(tmp_path / "out")) == 3
 
 
 def test_progress_tells_how_much_is_done_and_ends_with_all(place, model, tmp_path, engine):
     told = []
-    batch(place, model, tmp_path / "out", at_once=5, progress=lambda *said: told.append(said))
+    batch(place, model, tmp_path / "out", at_once=5, work=Work(lambda *said: told.append(said)))
     assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
     assert told[-1][1] == "12 of 13 recordings, 1 failed"
 
@@ -537,7 +538,7 @@ def test_a_second_run_into_the_same_folder_is_refused(place, model, tmp_path, en
         with pytest.raises(BatchRefused, match="Another run is writing into"):
             batch(place, model, tmp_path / "out")
 
-    assert batch(place, model, tmp_path / "out", progress=Once(begin_another)).done == RECORDINGS
+    assert batch(place, model, tmp_path / "out", work=Work(Once(begin_another))).done == RECORDINGS
 
 
 def test_a_damaged_part_is_named_and_its_recordings_come_again_once_it_is_deleted(place, model, tmp_path, engine):
@@ -631,7 +632,7 @@ def test_a_link_in_a_folder_is_not_followed_and_a_pipe_not_waited_for(tmp_path):
     (folder / "own.wav").write_bytes(b"RIFF own")
     (folder / "link.wav").symlink_to(secret)
     os.mkfifo(folder / "pipe.wav")
-    found = find_recordings(folder, lambda fraction, text: None)
+    found = find_recordings(folder, UNWATCHED)
     assert [path.name for paths in found.files.values() for path in paths] == ["own.wav"]
     assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]
 
@@ -687,7 +688,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
 def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path):
     by_speaker(manifest, voiced, tmp_path / "whole")
     with pytest.raises(Cancelled):
-        by_speaker(manifest, voiced, tmp_path / "out", cancelled=lambda: True)
+        by_speaker(manifest, voiced, tmp_path / "out", work=Work(stop=lambda: True))
     assert 0 < len(table(tmp_path / "out")) < 5
     assert by_speaker(manifest, voiced, tmp_path / "out").done == 5
     pd.testing.assert_frame_equal(table(tmp_path / "out"), table(tmp_path / "whole"), check_exact=True)

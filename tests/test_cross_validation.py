@@ -14,6 +14,7 @@ from ser_core.learning.predictions import tested_by as table_of_model
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.model.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.settings import FrontEnd, SelectionSettings
+from ser_core.work.progress import Work
 
 PLAN = TrainingPlan({"toy": "nowhere"}, network="yamnet", folds=3)
 SPEAKERS_A_FOLD = 2
@@ -44,7 +45,7 @@ class FakeTraining:
         self.asked = []
         self.stop_at = None
 
-    def __call__(self, plan, out, runs, *, resume, progress, cancelled):
+    def __call__(self, plan, out, runs, *, resume, work):
         self.asked.append((plan, resume))
         if plan.fold == self.stop_at:
             raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
@@ -62,7 +63,7 @@ class FakeTraining:
         (out / TRAINING_LIST).write_text("sha256,speaker\n")
         (out / "README.md").write_text("# a fold\n")
         write_predictions(table, out / TEST_TABLE)
-        progress(0.5, "half way")
+        work.report(0.5, "half way")
         return card
 
     @property
@@ -203,7 +204,7 @@ def test_a_fold_that_does_not_exist_is_refused_before_any_is_trained(validate, t
 
 def test_progress_rises_over_the_folds_and_names_them(validate):
     said = []
-    validate(progress=lambda fraction, text: said.append((fraction, text)))
+    validate(work=Work(lambda fraction, text: said.append((fraction, text))))
     assert [text for _, text in said] == [f"Fold {fold}, half way" for fold in (1, 2, 3)]
     assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
 

@@ -19,7 +19,8 @@ from ser_core.learning.discriminant_head import (
     without_voices,
 )
 from ser_core.learning.network_outputs import features_of
-from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh, never, random_log_mel, silent_progress
+from ser_core.work.progress import Work
+from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh, never, random_log_mel
 
 LOG_OFFSET = 0.001
 
@@ -133,11 +134,11 @@ def recordings(count=24, seed=0):
 
 @pytest.fixture
 def fit(tmp_path):
-    def fitting(network, dataset=None, settings=None, cancelled=never, seed=0):
+    def fitting(network, dataset=None, settings=None, stop=never, seed=0):
         given = (network, dataset or recordings(), recordings(12, seed=7), EMOTIONS)
         settings = settings or DiscriminantSettings()
         cache = tmp_path / "features"
-        return fit_discriminant_head(*given, settings, seed, LOG_OFFSET, cache, silent_progress, cancelled)
+        return fit_discriminant_head(*given, settings, seed, LOG_OFFSET, cache, Work(stop=stop))
 
     return fitting
 
@@ -235,7 +236,7 @@ def test_it_stops_when_cancelled_and_goes_on_with_the_features_so_far(fit, compu
         return len(calls) > 1
 
     with pytest.raises(Cancelled):
-        fit(network, cancelled=cancelled)
+        fit(network, stop=cancelled)
     assert torch.equal(network.head.weight, head)
     assert sum(computed) == 16
     fit(network)
@@ -253,8 +254,7 @@ def test_progress_never_goes_back_and_counts_recordings(tmp_path):
         0,
         LOG_OFFSET,
         tmp_path,
-        lambda fraction, text: told.append(fraction),
-        never,
+        Work(lambda fraction, text: told.append(fraction)),
     )
     # 16 recordings at a time, of 40, the same 40 changed, and 12.
     np.testing.assert_allclose(told, np.array([0, 16, 32, 40, 56, 72, 80]) / 92)

@@ -19,7 +19,8 @@ from ser_core.learning.predictions import Predictions, write_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
-from tests.tiny_networks import LinearClassifier, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import LinearClassifier
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to explain")
 
@@ -64,7 +65,7 @@ def test_a_model_that_looks_at_high_bands_alone_has_its_centre_there(small_corpu
         LabelledRecording(path, "toy", path.stem[:2], "sad", "", "none") for path in sorted(small_corpus.iterdir())[:6]
     ]
     monkeypatch.setattr(relevance_by_band, "unheard_recordings", lambda *_: (items, 0, 0))
-    result = relevance_by_band.relevance_by_band("any", {}, silent_progress)
+    result = relevance_by_band.relevance_by_band("any", {}, UNWATCHED)
     assert list(result["emotions"]) == ["sad"]  # of the others there is no recording
     sad = result["emotions"]["sad"]
     assert sum(sad["share"]) == pytest.approx(1, abs=1e-3)
@@ -104,7 +105,7 @@ def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice
         for place, letter in enumerate("WFNT"):
             samples = make_voice(2.2, 16_000, seed=10 * number + place)
             soundfile.write(tmp_path / f"{speaker}a0{place + 1}{letter}a.wav", samples, 16_000)
-    result = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", silent_progress)
+    result = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", UNWATCHED)
     assert list(result["rules"]) == list(selection_cost.RULES)
     assert list(result["validated"]) == ["all", *(str(t) for t in selection_cost.THRESHOLDS)]
     segments = {rule: figures["segments"] for rule, figures in result["rules"].items()}
@@ -113,7 +114,7 @@ def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice
     assert result["rules"]["none"]["gain"] == 0
     assert result["rules"]["none"]["interval"] == [0, 0]
     assert set(result["minmax_minus"]) == {"random", "quietest"}
-    again = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", silent_progress)
+    again = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", UNWATCHED)
     assert again == result  # the trainings are found, their seconds too
 
 

@@ -17,16 +17,15 @@ from ser_core.explanation.faithfulness import (
 )
 from ser_core.explanation.relevance import Perturbed, fill_values
 from ser_core.model.scores import evidence, softmax
+from ser_core.work.progress import UNWATCHED, Work
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     probabilities_anew,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 ENDS = (0.0, *SHARES, 1.0)
@@ -68,7 +67,7 @@ def random_worth(seed=0):
 
 
 def curves(maps, perturbed, question):
-    return curves_of(maps, perturbed, question, silent_progress, never)
+    return curves_of(maps, perturbed, question, UNWATCHED)
 
 
 def curves_measured(map_, perturbed, question):
@@ -81,7 +80,7 @@ def masks_measured(map_, perturbed, question):
 
 
 def infidelity_measured(map_, perturbed, question):
-    return infidelity(map_, perturbed, question, 40, 0, silent_progress, never)
+    return infidelity(map_, perturbed, question, 40, 0, UNWATCHED)
 
 
 measures = pytest.mark.parametrize("measured", [curves_measured, masks_measured, infidelity_measured])
@@ -165,7 +164,7 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch, mea
     classifier.calls.clear()
     asked = ({"map": map_}, perturbed, question) if measured is curves_of else (map_, perturbed, question, 20, 0)
     with pytest.raises(Cancelled):
-        measured(*asked, silent_progress, lambda: len(classifier.calls) == 2)
+        measured(*asked, Work(stop=lambda: len(classifier.calls) == 2))
     assert len(classifier.calls) == 2
 
 
@@ -282,7 +281,7 @@ def test_a_map_of_a_networks_own_losses_has_more_area_than_chance():
     question, classifier = question_of_log_mel(random_log_mel(96)), classifier_of(fresh(TinyNetwork))
     perturbed = perturbed_of(classifier, question)
     cells = np.arange(96)[:, None] // 8 * 16 + np.arange(64) // 4
-    remaining = perturbed.without([cells == cell for cell in range(192)], 192, silent_progress, never)
+    remaining = perturbed.without([cells == cell for cell in range(192)], 192, UNWATCHED)
     losses = (question.evidence(perturbed.original) - question.evidence(remaining))[cells]
     maps = {"losses": losses} | {str(seed): reference_maps(question, seed)["random"] for seed in range(30)}
     areas = {name: found.area for name, found in curves(maps, perturbed, question).items()}
@@ -518,7 +517,7 @@ def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the
         map_ = -np.abs(map_)
     perturbed = Perturbed(classifier.score, 1.0, question, fill)
     classifier.calls.clear()
-    ours = infidelity(map_, perturbed, question, 60, 0, silent_progress, never)
+    ours = infidelity(map_, perturbed, question, 60, 0, UNWATCHED)
     versions = np.concatenate(classifier.calls)
     assert versions.shape == (60, 96, 64)
 
@@ -547,8 +546,8 @@ def test_infidelity_of_what_cells_are_worth_is_none_in_any_unit_where_evidence_a
     contributions = of_cells(random_worth())
     perturbed, question = additive(contributions)
     for scale in (1, 1e-6, -20):
-        assert infidelity(scale * contributions, perturbed, question, 50, 0, silent_progress, never) < 1e-10
-    assert infidelity(random_map(question), perturbed, question, 50, 0, silent_progress, never) > 0.01
+        assert infidelity(scale * contributions, perturbed, question, 50, 0, UNWATCHED) < 1e-10
+    assert infidelity(random_map(question), perturbed, question, 50, 0, UNWATCHED) > 0.01
 
 
 def infidelity_slowly(map_, classifier, question, boxes, scale):
@@ -567,12 +566,12 @@ def boxes_drawn(question, boxes, seed):
     class Listening:
         original = np.full(4, 0.25)
 
-        def without(self, masks, count, progress, cancelled):
+        def without(self, masks, count, work):
             self.masks = np.stack(list(masks))
             return np.full((count, 4), 0.25)
 
     listening = Listening()
-    infidelity(random_map(question), listening, question, boxes, seed, silent_progress, never)
+    infidelity(random_map(question), listening, question, boxes, seed, UNWATCHED)
     return listening.masks
 
 
@@ -584,7 +583,7 @@ def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, e
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
     classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
     map_ = np.where(question.covered[:, None], question.log_mel - random_fill(question), 0)
-    found = infidelity(map_, perturbed_of(classifier, question), question, 30, 2, silent_progress, never)
+    found = infidelity(map_, perturbed_of(classifier, question), question, 30, 2, UNWATCHED)
     boxes = boxes_drawn(question, 30, 2)
     # A parabola through three scales has its least value there.
     scales = np.array([-1e-3, 0, 1e-3])
@@ -596,7 +595,7 @@ def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, e
 def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
     question, classifier = question_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     nothing = np.zeros((150, 64), np.float32)
-    found = infidelity(nothing, perturbed_of(classifier, question), question, 30, 2, silent_progress, never)
+    found = infidelity(nothing, perturbed_of(classifier, question), question, 30, 2, UNWATCHED)
     expected = infidelity_slowly(nothing, classifier, question, boxes_drawn(question, 30, 2), 1.0)
     assert expected > 0.001
     assert found == pytest.approx(expected, rel=1e-4)
@@ -629,7 +628,7 @@ def test_infidelity_is_the_same_for_the_same_seed_and_another_for_another():
     perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), question), random_map(question)
 
     def measured(seed):
-        return infidelity(map_, perturbed, question, 20, seed, silent_progress, never)
+        return infidelity(map_, perturbed, question, 20, seed, UNWATCHED)
 
     assert measured(1) == measured(1)
     assert abs(measured(1) - measured(2)) > 1e-4

@@ -43,12 +43,13 @@ from ser_core.work.atomic_folder import (
     read_regular,
     written_whole,
 )
+from ser_core.work.progress import UNWATCHED
 from ser_core.work.training_process import broken_off, forget_broken_off, train_in_process
 from tests.broken_machine import files_of_at_most, forks, killed, read_only
 from tests.databases import file, mark
 from tests.test_checkpoint import SEEN, card_of
 from tests.test_training import SETTINGS, fresh_network, labelled, learnt, same_weights, train
-from tests.tiny_networks import TinyNetwork, classifier_of, fresh, never, noise_recording, silent_progress
+from tests.tiny_networks import TinyNetwork, classifier_of, fresh, noise_recording
 
 KILLS = 12
 QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8))
@@ -413,7 +414,7 @@ def train_for_long(state, reports) -> None:
             reports.send(epochs_in(state))
         return False
 
-    train(network, DATASET, HELD_OUT, state, LONG, cancelled=noted)
+    train(network, DATASET, HELD_OUT, state, LONG, stop=noted)
 
 
 def epochs_in(state) -> int:
@@ -474,7 +475,7 @@ def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path):
 
 def train_as_the_app_does(runs, arguments) -> None:
     os.environ["SER_RUNS"] = runs
-    train_in_process(arguments, silent_progress, never)
+    train_in_process(arguments, UNWATCHED)
 
 
 def processes_with(word) -> list[psutil.Process]:

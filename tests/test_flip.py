@@ -5,17 +5,16 @@ from ser_core.errors import Cancelled
 from ser_core.explanation.counterfactual import Flip, _shortest, flip_in_words, flip_of
 from ser_core.explanation.relevance import Perturbed
 from ser_core.settings import SpectrogramSettings
+from ser_core.work.progress import UNWATCHED, Work
 from tests.tiny_networks import (
     EMOTIONS,
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     probabilities_anew,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 CELLS = np.arange(96)[:, None] // 8 * 16 + np.arange(64) // 4  # of a recording of one segment
@@ -37,7 +36,7 @@ def linear(*worth, emotion=0, against=None):
 
 
 def flip(relevance, perturbed, question):
-    return flip_of(relevance, perturbed, question, silent_progress, never)
+    return flip_of(relevance, perturbed, question, UNWATCHED)
 
 
 # --- by hand ---
@@ -191,7 +190,7 @@ def test_without_the_cells_of_a_flip_another_emotion_is_heard_and_with_one_less_
         inside = np.unique(cell_of[found.mask])
         means = [relevance[cell_of == cell].mean() for cell in inside]
         one_less = found.mask & (cell_of != inside[np.argmin(means)])
-        with_it, without_it = perturbed.without([found.mask, one_less], 2, silent_progress, never)
+        with_it, without_it = perturbed.without([found.mask, one_less], 2, UNWATCHED)
         assert with_it.argmax() == found.emotion != question.emotion
         assert without_it.argmax() == question.emotion
         assert found.share == pytest.approx(len(inside) / len(np.unique(cell_of[cell_of >= 0])))
@@ -222,8 +221,7 @@ def test_few_versions_are_heard_to_find_a_flip_and_their_progress_rises():
         perturbed, told = Perturbed(classifier.score, 1.0, question, fill), []
         classifier.calls.clear()
         assert (
-            flip_of(own, perturbed, question, lambda fraction, text, told=told: told.append(fraction), never)
-            is not None
+            flip_of(own, perturbed, question, Work(lambda fraction, text, told=told: told.append(fraction))) is not None
         )
         assert sum(map(len, classifier.calls)) <= 32
         assert told[0] == 0
@@ -243,7 +241,7 @@ def test_a_cancelled_search_stops():
     perturbed, question, classifier = linear(worth, worth_of({150: 1.0}))
     classifier.calls.clear()
     with pytest.raises(Cancelled):
-        flip_of(worth, perturbed, question, silent_progress, lambda: True)
+        flip_of(worth, perturbed, question, Work(stop=lambda: True))
     assert not classifier.calls
 
 

@@ -12,15 +12,14 @@ from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import GradCamSettings
+from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 LAYERS = {
@@ -30,7 +29,7 @@ LAYERS = {
 
 
 def map_of(classifier, question, layer=None):
-    return grad_cam(classifier, question, GradCamSettings(layer), 0, silent_progress, never).relevance(question)
+    return grad_cam(classifier, question, GradCamSettings(layer), 0, UNWATCHED).relevance(question)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -41,7 +40,7 @@ def test_map_of_one_segment_equals_captums_interpolated_layer_grad_cam(name):
     captum = LayerGradCam(classifier.network, layer_of(classifier.network))
     cam = captum.attribute(inputs, target=2, relu_attributions=False).detach()
     theirs = LayerAttribution.interpolate(cam, (96, 64), "bilinear")[0, 0].numpy()
-    heard = grad_cam(classifier, question_of_log_mel(log_mel), GradCamSettings(), 0, silent_progress, never)
+    heard = grad_cam(classifier, question_of_log_mel(log_mel), GradCamSettings(), 0, UNWATCHED)
     assert np.abs(theirs).max() > 1e-3
     np.testing.assert_allclose(heard.maps[2], theirs, atol=1e-5)
 
@@ -87,7 +86,7 @@ def test_map_of_a_recording_is_the_mean_of_its_segments_maps_where_they_overlap(
 
 def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
     classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(240), against=3)
-    maps = grad_cam(classifier, question, GradCamSettings(), 0, silent_progress, never).maps
+    maps = grad_cam(classifier, question, GradCamSettings(), 0, UNWATCHED).maps
     against = map_of(classifier, question)
     assert np.abs(against).max() > 1e-3
     np.testing.assert_array_equal(against, maps[0] - maps[3])

@@ -44,6 +44,7 @@ from ser_core.output.saved_analyses import QUESTION, kept_analyses
 from ser_core.pipeline import analyse_recording, listen
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
+from ser_core.work.progress import UNWATCHED
 from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
 from tests.test_checkpoint import SEEN, card_of
 from tests.tiny_networks import (
@@ -51,11 +52,9 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     noise_recording,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 LONGEST_S = 60
@@ -412,7 +411,7 @@ class WithoutNumbers(LinearClassifier):
 
 def occluded(classifier):
     question = question_of_log_mel(random_log_mel(240))
-    return occlusion(classifier, question, OcclusionSettings(), 0, silent_progress, never)
+    return occlusion(classifier, question, OcclusionSettings(), 0, UNWATCHED)
 
 
 def measured(classifier):
@@ -432,7 +431,7 @@ def over_time(classifier):
     [
         lambda c: analyse_recording(noise_recording(3), c, AnalysisSettings(explain=())),
         over_time,
-        lambda c: lime(c, question_of_log_mel(random_log_mel(240)), LimeSettings(), 0, silent_progress, never),
+        lambda c: lime(c, question_of_log_mel(random_log_mel(240)), LimeSettings(), 0, UNWATCHED),
         occluded,
         measured,
     ],

@@ -23,10 +23,10 @@ class Gate:
     def __init__(self, result=None) -> None:
         self.began, self.may_end, self.result = threading.Event(), threading.Event(), result
 
-    def __call__(self, progress, cancelled):
+    def __call__(self, work):
         self.began.set()
         assert self.may_end.wait(PATIENCE_S)
-        if cancelled():
+        if work.stop():
             raise Cancelled("Stopped.")
         return self.result
 
@@ -48,7 +48,7 @@ def submit_noting(jobs: Jobs, order: list, owner: str, *keys, quick: bool = Fals
     """Submit work that notes its key in `order` and returns it."""
 
     def noting(key):
-        def work(progress, cancelled):
+        def work(work):
             order.append(key)
             return key
 
@@ -77,9 +77,9 @@ def test_work_gives_way_to_pages(jobs):
 
 
 def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
-    def until_cancelled(progress, cancelled):
+    def until_cancelled(work):
         began.set()
-        while not cancelled():
+        while not work.stop():
             pass
         raise Cancelled("Stopped.")
 
@@ -111,7 +111,7 @@ def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other()
 
 
 def test_result_and_state_are_there_when_the_job_has_ended(jobs):
-    job = jobs.submit("ann", "key", "Adding", lambda progress, cancelled: 1 + 1)
+    job = jobs.submit("ann", "key", "Adding", lambda work: 1 + 1)
     ended(job)
     assert (job.state, job.result, job.refusal) == ("done", 2, None)
     assert (job.owner, job.key, job.title) == ("ann", "key", "Adding")
@@ -212,7 +212,7 @@ def test_cancelling_what_has_ended_leaves_its_result(jobs):
 
 
 def test_refusal_is_kept_in_its_own_words(jobs):
-    def refuse(progress, cancelled):
+    def refuse(work):
         raise AudioRefused("hum.wav: the recording is silent.")
 
     job = jobs.submit("ann", "key", "Listening", refuse)
@@ -221,7 +221,7 @@ def test_refusal_is_kept_in_its_own_words(jobs):
 
 
 def test_unexpected_error_is_logged_shown_as_a_sentence_and_the_queue_goes_on(jobs, caplog):
-    def stumble(progress, cancelled):
+    def stumble(work):
         return 1 / 0
 
     job = jobs.submit("ann", "key", "Dividing", stumble)
@@ -238,11 +238,11 @@ def test_progress_is_seen_while_the_work_goes_on_and_stays_within_zero_and_one(j
     told, go_on = threading.Event(), threading.Event()
     seen = []
 
-    def work(progress, cancelled):
-        progress(0.25, "Listening")
+    def work(work):
+        work.report(0.25, "Listening")
         told.set()
         assert go_on.wait(PATIENCE_S)
-        progress(1.5, "Ending")
+        work.report(1.5, "Ending")
 
     job = jobs.submit("ann", "key", "Working", work)
     assert told.wait(PATIENCE_S)

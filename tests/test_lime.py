@@ -8,22 +8,21 @@ from ser_core.explanation import relevance
 from ser_core.explanation.lime import _balanced_masks, lime, surrogate
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
+from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 FEW = LimeSettings(cell_frames=24, cell_bands=16, window_frames=96, masks=100)
 
 
 def map_of(classifier, question, settings=FEW, seed=0):
-    return lime(classifier, question, settings, seed, silent_progress, never).relevance(question)
+    return lime(classifier, question, settings, seed, UNWATCHED).relevance(question)
 
 
 def masks_heard(classifier, log_mel, cell_frames, cell_bands):
@@ -197,7 +196,7 @@ def test_an_unknown_fill_is_refused(fill):
 
 
 def heard_by(classifier, question, settings, seed=0):
-    return lime(classifier, question, settings, seed, silent_progress, never)
+    return lime(classifier, question, settings, seed, UNWATCHED)
 
 
 def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone():

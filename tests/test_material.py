@@ -12,7 +12,8 @@ from ser_core.learning.material import read_material
 from ser_core.learning.starting_weights import heard_before
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.model.checkpoint import find_model, model_names, save_model, training_list
-from tests.tiny_networks import TinyNetwork, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import TinyNetwork
 
 SPEAKERS = ("ada", "ben", "cleo", "dan", "eve", "fay")
 OTHERS = ("fear", "disgust")
@@ -52,7 +53,7 @@ def read(manifest, home):
 
     def reading(**said):
         plan = TrainingPlan(**{"corpora": {"made": str(manifest)}, "network": "vggish", "folds": 3} | said)
-        return read_material(plan, home / "log_mels", silent_progress)
+        return read_material(plan, home / "log_mels", UNWATCHED)
 
     return reading
 

@@ -23,7 +23,7 @@ from ser_core.learning.predictions import (
 )
 from ser_core.model.checkpoint import CARD, TEST_TABLE, find_model, model_names
 from ser_core.model.networks import NETWORKS
-from tests.tiny_networks import silent_progress
+from ser_core.work.progress import UNWATCHED
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")
 
@@ -97,7 +97,7 @@ def two(tmp_path):
 
 @needs_yamnet
 def test_a_model_that_hears_every_recording_right_is_so_many_points_better(two):
-    result = compare_models(two, "speaker", {}, silent_progress)
+    result = compare_models(two, "speaker", {}, UNWATCHED)
     table = read_predictions(find_model("yamnet") / TEST_TABLE)
     first, right = result["models"].values()
     assert result["recordings"] == len(table.labels)
@@ -114,8 +114,8 @@ def test_a_difference_does_not_depend_on_the_order_of_the_rows(two, tmp_path):
     file = tmp_path / "yamnet" / TEST_TABLE
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], *np.random.default_rng(0).permutation(lines[1:])]) + "\n")
-    right_first = compare_models(two[::-1], "speaker", {}, silent_progress)["models"][two[0]]
-    original = compare_models([two[1], "yamnet"], "speaker", {}, silent_progress)["models"]["yamnet"]
+    right_first = compare_models(two[::-1], "speaker", {}, UNWATCHED)["models"][two[0]]
+    original = compare_models([two[1], "yamnet"], "speaker", {}, UNWATCHED)["models"]["yamnet"]
     assert right_first["gain"] == original["gain"]
 
 
@@ -172,7 +172,7 @@ def test_all_that_are_shipped_are_on_the_page_of_results_and_what_is_not_says_wh
     models = tmp_path / "models"
     for name in ("yamnet", "other"):
         shutil.copytree(find_model("yamnet"), models / name)
-    result = compare_models(["yamnet", str(models / "other")], "speaker", {}, silent_progress)
+    result = compare_models(["yamnet", str(models / "other")], "speaker", {}, UNWATCHED)
     result["models"]["other"] = result["models"].pop(str(models / "other")) | {"learnt_from": "yamnet"}
     write_result(COMPARISON, result | {"left_out": {"six": "six tells other emotions apart."}}, models)
     assert read_result(COMPARISON, models)["models"]["other"]["gain"] == 0.0

@@ -20,6 +20,7 @@ from ser_core.learning.model_evaluation import (
 )
 from ser_core.model.checkpoint import TRAINING_LIST, find_model, model_names, training_list
 from ser_core.settings import VoiceSettings
+from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import LinearClassifier
 
 pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
@@ -56,18 +57,18 @@ def test_what_a_model_was_trained_on_is_left_out_and_counted(small_corpus, tmp_p
     folder.mkdir()
     for file in find_model("yamnet").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    every, _ = predict_corpora(folder, {"emodb": small_corpus}, lambda *_: None)
+    every, _ = predict_corpora(folder, {"emodb": small_corpus}, UNWATCHED)
     with (folder / TRAINING_LIST).open("a") as training_list:
         training_list.writelines(f"{sha256},emodb:21\n" for sha256 in every.sha256[:8])
-    rest, counted = predict_corpora(folder, {"emodb": small_corpus}, lambda *_: None)
+    rest, counted = predict_corpora(folder, {"emodb": small_corpus}, UNWATCHED)
     assert counted["excluded"] == 8
     assert set(rest.sha256) == set(every.sha256[8:])
     assert np.array_equal(rest.probabilities, every.probabilities[8:])
 
 
 def test_strong_noise_changes_what_a_model_says(small_corpus):
-    clean, _ = predict_corpora("yamnet", {"emodb": small_corpus}, lambda *_: None)
-    noisy, _ = predict_corpora("yamnet", {"emodb": small_corpus}, lambda *_: None, "noise, 0 dB")
+    clean, _ = predict_corpora("yamnet", {"emodb": small_corpus}, UNWATCHED)
+    noisy, _ = predict_corpora("yamnet", {"emodb": small_corpus}, UNWATCHED, "noise, 0 dB")
     assert clean.sha256 == noisy.sha256
     assert np.abs(clean.probabilities - noisy.probabilities).max() > 0.05
 
@@ -78,7 +79,7 @@ def test_a_file_that_cannot_be_read_is_refused_and_the_others_are_measured(small
     for file in sorted(small_corpus.iterdir())[:4]:
         (few / file.name).symlink_to(file)
     (few / "21a01Wc.wav").symlink_to(tmp_path / "gone.wav")
-    found, counted = predict_corpora("yamnet", {"emodb": str(few)}, lambda *_: None)
+    found, counted = predict_corpora("yamnet", {"emodb": str(few)}, UNWATCHED)
     assert len(found.labels) == 4
     (refused,) = counted["refused"]
     assert refused.startswith("21a01Wc.wav: there is no such file")

@@ -9,24 +9,21 @@ from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import fill_values
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import OcclusionSettings
+from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 TILES = OcclusionSettings(16, 8, 16, 8, "band_mean")
 
 
 def map_of(classifier, question, settings=None, seed=0):
-    return occlusion(classifier, question, settings or OcclusionSettings(), seed, silent_progress, never).relevance(
-        question
-    )
+    return occlusion(classifier, question, settings or OcclusionSettings(), seed, UNWATCHED).relevance(question)
 
 
 def two_cells():

@@ -33,6 +33,7 @@ from ser_core.settings import (
     VerdictSettings,
 )
 from ser_core.work.atomic_folder import folder_name
+from ser_core.work.progress import Work
 from tests.tiny_networks import (
     EMOTIONS,
     LinearClassifier,
@@ -305,7 +306,9 @@ def test_the_best_stretch_is_that_of_the_emotion_that_is_asked_for():
 
 def test_progress_grows_from_nothing_to_everything_and_says_what_is_done(classifier):
     told = []
-    analyse_recording(noise_recording(4.0), classifier, QUICK, lambda fraction, text: told.append((fraction, text)))
+    analyse_recording(
+        noise_recording(4.0), classifier, QUICK, Work(lambda fraction, text: told.append((fraction, text)))
+    )
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
@@ -315,7 +318,7 @@ def test_progress_grows_from_nothing_to_everything_and_says_what_is_done(classif
 
 def test_an_analysis_stops_when_cancelled(classifier):
     with pytest.raises(Cancelled):
-        analyse_recording(noise_recording(), classifier, QUICK, cancelled=lambda: True)
+        analyse_recording(noise_recording(), classifier, QUICK, work=Work(stop=lambda: True))
 
 
 # --- the folder ---
@@ -507,5 +510,5 @@ def test_listening_to_the_focus_can_be_stopped():
     analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
     with pytest.raises(Cancelled):
         listen_to_focus(
-            analysis, np.zeros(analysis.spectrogram.log_mel.shape, bool), classifier, cancelled=lambda: True
+            analysis, np.zeros(analysis.spectrogram.log_mel.shape, bool), classifier, work=Work(stop=lambda: True)
         )

@@ -24,7 +24,7 @@ from ser_core.learning.processes import processes
 from ser_core.learning.training import train_network
 from ser_core.learning.training_settings import TrainingSettings
 from ser_core.model.checkpoint import TEST_TABLE, load_model, model_names, training_list
-from tests.tiny_networks import never, silent_progress
+from ser_core.work.progress import UNWATCHED
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = TrainingSettings(epochs=2, batch=8, rate=1e-2, head_rate=1e-2, augmentation=UNCHANGED, averaging=0.5)
@@ -70,7 +70,7 @@ def train_linear_network(folder: Path, settings=SETTINGS):
     network = LinearNetwork(2)
     state = folder / f"state{rank}" / "state.safetensors"
     data = recordings(16, 0), recordings(6, 1), ("angry", "sad")
-    history = train_network(network, *data, settings, 1, state, 0.001, silent_progress, never)
+    history = train_network(network, *data, settings, 1, state, 0.001, UNWATCHED)
     folder.mkdir(exist_ok=True)
     save_file(network.state_dict(), folder / f"weights{rank}.safetensors")
     (folder / f"history{rank}.json").write_text(json.dumps(history))

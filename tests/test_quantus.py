@@ -8,15 +8,8 @@ from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.relevance import Perturbed
 from ser_core.explanation.sensitivity import max_sensitivity
 from ser_core.settings import GradCamSettings
-from tests.tiny_networks import (
-    TinyNetwork,
-    classifier_of,
-    fresh,
-    never,
-    question_of_log_mel,
-    random_log_mel,
-    silent_progress,
-)
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import TinyNetwork, classifier_of, fresh, question_of_log_mel, random_log_mel
 
 # Its OpenCV needs libGL, which not every machine has: then the import fails, and not for want of the module.
 quantus = pytest.importorskip("quantus", exc_type=ImportError)
@@ -39,13 +32,13 @@ def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
 
     def map_of(changed):
         seen.append(changed)
-        return grad_cam(classifier, changed, GradCamSettings(), 0, silent_progress, never).relevance(changed)
+        return grad_cam(classifier, changed, GradCamSettings(), 0, UNWATCHED).relevance(changed)
 
     def explain(changed):
         return {"map": map_of(changed)}
 
     own = explain(question)
-    ours = max_sensitivity(own, explain, question, 0.1, 5, 0, silent_progress, never)["map"]
+    ours = max_sensitivity(own, explain, question, 0.1, 5, 0, UNWATCHED)["map"]
     changes = iter(seen[1:])
     of_input = {changed.log_mel.tobytes(): changed for changed in seen}
     theirs = quantus.MaxSensitivity(
@@ -97,7 +90,7 @@ def test_deletion_and_insertion_equal_pixel_flipping_of_quantus_cell_by_cell():
     map_ = np.kron(cells, np.ones((8, 4))) + np.random.default_rng(1).random((96, 64)) * 0.01
     fill = np.full((96, 64), -6, np.float32)
     perturbed = Perturbed(classifier.score, 1.0, question, fill)
-    ours = curves_of({"map": map_.astype(np.float32)}, perturbed, question, silent_progress, never)["map"]
+    ours = curves_of({"map": map_.astype(np.float32)}, perturbed, question, UNWATCHED)["map"]
     counts = np.array([round(share * 192) for share in SHARES])
     deleted = flipped_by_quantus(network, question, map_, fill)
     assert len(deleted) == 192

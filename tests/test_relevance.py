@@ -7,16 +7,15 @@ from ser_core.explanation import hear, relevance
 from ser_core.explanation.relevance import Perturbed, fill_values, stitch
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED, Work
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     probabilities_anew,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 # 240 frames: segments start at 0, 48, 96, 144; the frames of each are the middle 96 of 192 around it.
@@ -174,7 +173,7 @@ def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch
     fill = fill_values(question.log_mel, "random", np.random.default_rng(3))
     perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
     masks = random_masks(20, question.log_mel.shape)
-    found = perturbed.without(iter(masks), len(masks), silent_progress, never)
+    found = perturbed.without(iter(masks), len(masks), UNWATCHED)
     expected = [evidence_slowly(classifier, question, fill, mask) for mask in masks]
     assert np.ptp(expected) > 0.05
     assert found.shape == (len(masks), 4)
@@ -194,7 +193,7 @@ def test_only_segments_that_a_mask_touches_are_computed_again():
         classifier.calls.clear()
         mask = np.zeros(question.log_mel.shape, bool)
         mask[first:end, 10:20] = True
-        perturbed.without([mask], 1, silent_progress, never)
+        perturbed.without([mask], 1, UNWATCHED)
         return sum(len(call) for call in classifier.calls)
 
     assert computed(0, 48) == 1
@@ -214,7 +213,7 @@ def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
     mask = np.zeros((336, 64), bool)
     mask[:10] = mask[-10:] = True
     classifier.calls.clear()
-    perturbed.without([mask], 1, silent_progress, never)
+    perturbed.without([mask], 1, UNWATCHED)
     assert sum(len(call) for call in classifier.calls) == 2
 
 
@@ -223,7 +222,7 @@ def test_padding_of_a_short_recording_is_never_changed():
     classifier = LinearClassifier(small_weights())
     perturbed = Perturbed(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
     classifier.calls.clear()
-    perturbed.without([np.ones((40, 64), bool)], 1, silent_progress, never)
+    perturbed.without([np.ones((40, 64), bool)], 1, UNWATCHED)
     (heard,) = classifier.calls
     assert (heard[0, :40] == 7).all()
     np.testing.assert_array_equal(heard[0, 40:], question.segments.values[0, 40:])
@@ -233,7 +232,7 @@ def test_the_recordings_own_segments_are_not_changed():
     log_mel = random_log_mel(240)
     question, before = question_of_log_mel(log_mel), log_mel.copy()
     perturbed = Perturbed(LinearClassifier(small_weights()).score, 1.0, question, np.zeros_like(log_mel))
-    perturbed.without([np.ones(log_mel.shape, bool)], 1, silent_progress, never)
+    perturbed.without([np.ones(log_mel.shape, bool)], 1, UNWATCHED)
     np.testing.assert_array_equal(log_mel, before)
 
 
@@ -244,7 +243,7 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     classifier.calls.clear()
     masks = [np.ones((96, 64), bool)] * 20
     with pytest.raises(Cancelled):
-        perturbed.without(masks, 20, silent_progress, lambda: len(classifier.calls) == 2)
+        perturbed.without(masks, 20, Work(stop=lambda: len(classifier.calls) == 2))
     assert len(classifier.calls) == 2
 
 
@@ -285,7 +284,7 @@ def test_fading_by_shares_of_one_and_none_is_replacing_by_a_mask():
     question, classifier = question_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
     perturbed = Perturbed(classifier.score, 1.0, question, random_fill(question))
     masks = random_masks(6, (240, 64))
-    expected = perturbed.without(masks, len(masks), silent_progress, never)
+    expected = perturbed.without(masks, len(masks), UNWATCHED)
     assert np.ptp(expected, axis=0).max() > 0.01
     for mask, p in zip(masks, expected, strict=True):
         np.testing.assert_allclose(perturbed.faded(mask), p, atol=1e-6)
@@ -315,7 +314,7 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
     )
     classifier, stretch = classifier_of(fresh(TinyNetwork)), Region(0.2, 2.3)
     settings = AnalysisSettings(seed=6)
-    hearing = hear(method, classifier, question, stretch, settings, silent_progress, never)
+    hearing = hear(method, classifier, question, stretch, settings, UNWATCHED)
     explanation = hearing.explain(question, classifier.emotions)
     map_ = explanation.relevance
     assert map_.dtype == np.float32
@@ -333,10 +332,10 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
 def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method):
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
     first = question_of_log_mel(log_mel, emotion=1, first=20, end=230)
-    hearing = hear(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), silent_progress, never)
+    hearing = hear(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
     for emotion, against in ((0, None), (3, 1), (2, 0)):
         question = question_of_log_mel(log_mel, emotion, against, first=20, end=230)
-        asked = hear(method, classifier, question, Region(0.2, 2.3), AnalysisSettings(), silent_progress, never)
+        asked = hear(method, classifier, question, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
         expected = asked.explain(question, classifier.emotions).relevance
         found = hearing.explain(question, classifier.emotions)
         np.testing.assert_array_equal(found.relevance, expected)
@@ -348,14 +347,14 @@ def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method)
 def test_every_explainer_stops_when_cancelled(method):
     question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
     with pytest.raises(Cancelled):
-        hear(method, classifier, question, Region(0, 4), AnalysisSettings(), silent_progress, lambda: True)
+        hear(method, classifier, question, Region(0, 4), AnalysisSettings(), Work(stop=lambda: True))
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_reports_growing_fractions_up_to_one(method):
     told = []
     question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
-    hear(method, classifier, question, Region(0, 4), AnalysisSettings(), lambda f, text: told.append(f), never)
+    hear(method, classifier, question, Region(0, 4), AnalysisSettings(), Work(lambda f, text: told.append(f)))
     assert told == sorted(told)
     assert told
     assert 0 <= told[0] <= told[-1] <= 1
@@ -370,6 +369,5 @@ def test_an_unknown_explainer_is_refused():
             question,
             Region(0, 1),
             AnalysisSettings(),
-            silent_progress,
-            never,
+            UNWATCHED,
         )

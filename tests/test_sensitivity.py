@@ -9,15 +9,14 @@ from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
 from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings
+from ser_core.work.progress import UNWATCHED, Work
 from tests.tiny_networks import (
     LinearClassifier,
     TinyNetwork,
     classifier_of,
     fresh,
-    never,
     question_of_log_mel,
     random_log_mel,
-    silent_progress,
 )
 
 SETTINGS = {
@@ -28,12 +27,12 @@ SETTINGS = {
 
 
 def map_of(method, classifier, question):
-    heard = EXPLAINERS[method](classifier, question, SETTINGS[method], 0, silent_progress, never)
+    heard = EXPLAINERS[method](classifier, question, SETTINGS[method], 0, UNWATCHED)
     return heard.relevance(question)
 
 
-def sensitivity(explain, question, radius=0.1, samples=4, seed=0, cancelled=never, progress=silent_progress):
-    return max_sensitivity(explain(question), explain, question, radius, samples, seed, progress, cancelled)
+def sensitivity(explain, question, radius=0.1, samples=4, seed=0, work=UNWATCHED):
+    return max_sensitivity(explain(question), explain, question, radius, samples, seed, work)
 
 
 def questions_seen(question, radius=0.1, samples=4, seed=0):
@@ -150,7 +149,7 @@ def test_a_cancelled_measure_stops_before_the_next_change_and_its_progress_rises
         return {"map": changed.log_mel}
 
     with pytest.raises(Cancelled):
-        sensitivity(explain, question, cancelled=lambda: len(made) == 3, progress=lambda part, text: told.append(part))
+        sensitivity(explain, question, work=Work(lambda part, text: told.append(part), lambda: len(made) == 3))
     assert len(made) == 3
     assert told == [0, 0.25]
 

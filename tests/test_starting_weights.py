@@ -18,7 +18,8 @@ from ser_core.model.checkpoint import find_model, load_network, model_names, sav
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.vggish import GROUPS, PUBLISHED_PLACES
 from ser_core.settings import FrontEnd
-from tests.tiny_networks import EMOTIONS, fresh, never, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import EMOTIONS, fresh
 
 PLAN = TrainingPlan({"emodb": "nowhere"}, network="yamnet", seed=3)
 
@@ -101,7 +102,7 @@ def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_i
     plan = replace(PLAN, network=network, warm_start=str(models / "yamnet"))
     nothing = Material([], [], [], [], {}, [], 0, 0, "")
     with pytest.raises(SettingsRefused, match="yamnet has no vggish to begin with"):
-        train_stages(plan, nothing, tmp_path, True, silent_progress, never)
+        train_stages(plan, nothing, tmp_path, True, UNWATCHED)
     assert trained == []
 
 

@@ -30,7 +30,7 @@ from ser_core.learning.comparison import paired_difference
 from ser_core.learning.material import read_material
 from ser_core.learning.predictions import Predictions
 from ser_core.learning.training_plan import TrainingPlan
-from tests.tiny_networks import silent_progress
+from ser_core.work.progress import UNWATCHED, Work
 
 RATE = 16_000
 
@@ -295,7 +295,7 @@ def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypa
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
     taught = write_teaching(labelled, sound_of, tmp_path / "taught")
     plan = TrainingPlan({"taught": str(taught.train)}, network="vggish", folds=4)
-    material = read_material(plan, tmp_path / "log_mels", silent_progress)
+    material = read_material(plan, tmp_path / "log_mels", UNWATCHED)
     assert len(material.train + material.validation + material.test) == 8
     assert not material.left_out
     assert set(material.heard) <= {row["sha256"] for row in rows_of(taught.train)}
@@ -421,8 +421,7 @@ def test_who_stops_halfway_leaves_nothing_behind(labelled, sound_of, tmp_path):
             labelled,
             sound_of,
             tmp_path / "taught",
-            progress=lambda fraction, text: said.append((fraction, text)),
-            cancelled=lambda: len(said) == 6,
+            work=Work(lambda fraction, text: said.append((fraction, text)), lambda: len(said) == 6),
         )
     assert said[-1] == (5 / 12, "Recording 5 of 12")
     assert not list(tmp_path.iterdir())

@@ -38,6 +38,7 @@ from ser_core.settings import (
 )
 from ser_core.timeline.curves import smoothed, strongest_stretches
 from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, emotion_timeline, stretch_of
+from ser_core.work.progress import Work
 from tests.test_audio import encoded, encoded_with_av
 from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, classifier_of, fresh, noise_recording
@@ -217,7 +218,7 @@ def test_a_truncated_file_is_heard_as_far_as_it_goes_and_says_so(classifier, mak
 def test_progress_grows_to_the_end_and_says_what_is_being_done(classifier, make_voice):
     told = []
     data = encoded(make_voice(12.0, RATE))
-    emotion_timeline(io.BytesIO(data), classifier, lambda *of: told.append(of), block_s=0.5)
+    emotion_timeline(io.BytesIO(data), classifier, Work(lambda *of: told.append(of)), block_s=0.5)
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
@@ -235,7 +236,7 @@ def test_work_stops_between_blocks_when_it_is_cancelled(make_voice, after):
         return len(asked) > after
 
     with pytest.raises(Cancelled):
-        emotion_timeline(io.BytesIO(encoded(make_voice(25.0, RATE))), model, cancelled=cancelled, block_s=0.5)
+        emotion_timeline(io.BytesIO(encoded(make_voice(25.0, RATE))), model, work=Work(stop=cancelled), block_s=0.5)
     assert len(asked) == after + 1
     assert 2 * len(model.calls) < 50
 
@@ -283,7 +284,7 @@ def changing_at(part, change):
         if fraction >= part and not changed:
             changed.append(change())
 
-    return progress
+    return Work(progress)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.06, 0.5], ids=["checked", "begun", "half done"])

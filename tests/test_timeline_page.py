@@ -113,7 +113,7 @@ def test_closing_stops_the_work_on_it(long_voice):
     app = opened("app.py")
     # Another's work stands before it.
     release = threading.Event()
-    other = cached.jobs().submit("another", "blocking", "Waiting", lambda progress, cancelled: release.wait(60))
+    other = cached.jobs().submit("another", "blocking", "Waiting", lambda work: release.wait(60))
     app.file_uploader[0].upload("interview.wav", wav(long_voice), "audio/wav").run()
     button(app, "Close").click().run()
     release.set()

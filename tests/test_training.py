@@ -17,7 +17,8 @@ from ser_core.learning.presets import PAPER
 from ser_core.learning.training import _targets, train_network
 from ser_core.learning.training_run import label_loss
 from ser_core.learning.training_settings import TrainingSettings
-from tests.tiny_networks import TinyNetwork, never, silent_progress
+from ser_core.work.progress import Work
+from tests.tiny_networks import TinyNetwork, never
 
 EMOTIONS = ("angry", "sad")
 OFFSET = 0.001
@@ -50,10 +51,8 @@ def fresh_network(dropout=0.2):
     return TinyNetwork(2, dropout)
 
 
-def train(network, dataset, held_out, state, settings=SETTINGS, seed=1, cancelled=never, teacher=None):
-    return train_network(
-        network, dataset, held_out, EMOTIONS, settings, seed, state, OFFSET, silent_progress, cancelled, teacher
-    )
+def train(network, dataset, held_out, state, settings=SETTINGS, seed=1, stop=never, teacher=None):
+    return train_network(network, dataset, held_out, EMOTIONS, settings, seed, state, OFFSET, Work(stop=stop), teacher)
 
 
 class StopAt:
@@ -98,7 +97,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(data
     history = train(straight, dataset, held_out, tmp_path / "straight.safetensors")
     state = tmp_path / "resumed.safetensors"
     with pytest.raises(Cancelled):
-        train(resumed, dataset, held_out, state, cancelled=StopAt(question))
+        train(resumed, dataset, held_out, state, stop=StopAt(question))
     torch.manual_seed(99)
     resumed = TinyNetwork(2)  # another process: nothing is left but the state
     assert learnt(train(resumed, dataset, held_out, state)) == learnt(history)
@@ -117,7 +116,7 @@ def test_another_seed_ends_with_other_weights(dataset, held_out, tmp_path):
 
 def test_a_run_stopped_in_its_first_epoch_leaves_no_state(dataset, held_out, tmp_path):
     with pytest.raises(Cancelled, match="resumed"):
-        train(fresh_network(), dataset, held_out, tmp_path / "runs" / "state.safetensors", cancelled=StopAt(3))
+        train(fresh_network(), dataset, held_out, tmp_path / "runs" / "state.safetensors", stop=StopAt(3))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -125,7 +124,7 @@ def test_a_finished_run_is_not_trained_again(dataset, held_out, tmp_path):
     first, second = fresh_network(), TinyNetwork(2)
     history = train(first, dataset, held_out, tmp_path / "state.safetensors")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json", "state.safetensors"]
-    assert train(second, dataset, held_out, tmp_path / "state.safetensors", cancelled=StopAt(1)) == history
+    assert train(second, dataset, held_out, tmp_path / "state.safetensors", stop=StopAt(1)) == history
     assert same_weights(first, second)
 
 
@@ -405,7 +404,7 @@ def test_a_run_with_a_teacher_that_was_stopped_and_resumed_ends_with_the_very_sa
     straight, state = fresh_network(), tmp_path / "resumed.safetensors"
     history = train(straight, recordings, held_out, tmp_path / "straight.safetensors", settings, teacher=teacher)
     with pytest.raises(Cancelled):
-        train(fresh_network(), recordings, held_out, state, settings, cancelled=StopAt(question), teacher=teacher)
+        train(fresh_network(), recordings, held_out, state, settings, stop=StopAt(question), teacher=teacher)
     torch.manual_seed(99)
     resumed = TinyNetwork(2)
     assert learnt(train(resumed, recordings, held_out, state, settings, teacher=teacher)) == learnt(history)

@@ -8,6 +8,7 @@ import pytest
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import TEST_TABLE, find_model, load_model, model_names, training_list
+from ser_core.work.progress import UNWATCHED, Work
 from ser_core.work.training_process import TrainingFailed, train_in_process
 
 needs_weights = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
@@ -25,7 +26,7 @@ def arguments(corpus, out, *more):
 @needs_weights
 def test_a_training_in_a_process_of_its_own_ends_with_a_model_that_loads(small_corpus, tmp_path, monkeypatch):
     monkeypatch.delenv("SER_YAMNET_WEIGHTS", raising=False)
-    printed = train_in_process(arguments(small_corpus, tmp_path / "mine"), lambda *_: None, lambda: False)
+    printed = train_in_process(arguments(small_corpus, tmp_path / "mine"), UNWATCHED)
     assert "mean over corpora" in printed
     assert "speaker-disjoint, fold 1 of 5" in printed
     model = load_model(tmp_path / "mine")
@@ -42,7 +43,7 @@ def test_a_training_in_a_process_of_its_own_ends_with_a_model_that_loads(small_c
 
 def test_what_training_refuses_is_said_in_its_own_sentence(tmp_path):
     with pytest.raises(TrainingFailed, match="No audio was found under"):
-        train_in_process(arguments(tmp_path, tmp_path / "mine"), lambda *_: None, lambda: False)
+        train_in_process(arguments(tmp_path, tmp_path / "mine"), UNWATCHED)
     assert not (tmp_path / "mine").exists()
 
 
@@ -50,5 +51,5 @@ def test_a_training_that_is_stopped_ends_its_process_and_writes_no_model(small_c
     asked = threading.Event()
     asked.set()
     with pytest.raises(Cancelled, match="can be resumed"):
-        train_in_process(arguments(small_corpus, tmp_path / "mine"), lambda *_: None, asked.is_set)
+        train_in_process(arguments(small_corpus, tmp_path / "mine"), Work(stop=asked.is_set))
     assert not (tmp_path / "mine").exists()

@@ -38,9 +38,9 @@ def connected(monkeypatch):
     """Connect a visit that has one result and one job that goes on; return its connections as they are made."""
     monkeypatch.setattr(threading, "Timer", Waits)
     owner, end = f"visit {id(object())}", threading.Event()
-    done = cached.jobs().submit(owner, "done", "Done", lambda *_: "a result")
+    done = cached.jobs().submit(owner, "done", "Done", lambda work: "a result")
     assert done.ended.wait(PATIENCE_S)
-    running = cached.jobs().submit(owner, "running", "Running", lambda _, cancelled: end.wait(PATIENCE_S))
+    running = cached.jobs().submit(owner, "running", "Running", lambda work: end.wait(PATIENCE_S))
 
     def connect():
         visits._connections[owner] = object()
@@ -67,10 +67,10 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     monkeypatch.setattr(threading, "Timer", Waits)
     owner, began, end = f"visit {uuid.uuid4()}", threading.Event(), threading.Event()
 
-    def until_the_end(_, cancelled):
+    def until_the_end(work):
         began.set()
         assert end.wait(PATIENCE_S)
-        return cancelled()
+        return work.stop()
 
     jobs = [cached.jobs().submit(owner, (kind, 1), kind, until_the_end) for kind in ("explain", "judge", "export")]
     running, waiting, export = jobs

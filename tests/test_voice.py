@@ -26,6 +26,7 @@ from ser_core.output.analysis_folder import analysis_dict
 from ser_core.output.report import report_html
 from ser_core.pipeline import know_recording, know_voice, listen
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
+from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
 
 EXPECTED = ((3.0, 0.0, 0.0, 0.0), (0.0, 3.0, 0.0, 0.0), (0.0, 0.0, 3.0, 0.0), (0.0, 0.0, 0.0, 3.0))
@@ -229,4 +230,4 @@ def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
 
 def test_getting_to_know_a_recording_can_be_stopped():
     with pytest.raises(Cancelled):
-        know_recording(noise_recording(), with_voices(), lambda: True)
+        know_recording(noise_recording(), with_voices(), Work(stop=lambda: True))

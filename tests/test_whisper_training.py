@@ -27,7 +27,8 @@ from ser_core.model.checkpoint import find_model, load_model, load_network, trai
 from ser_core.model.networks.whisper import Whisper
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings
-from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_encoder, silent_progress
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_encoder
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def trained(small_corpus, encoder, tmp_path_factory):
 def dataset_of(corpus, tmp_path):
     plan = TrainingPlan({"emodb": str(corpus)}, network="whisper")
     items = read_corpus("emodb", str(corpus)).recordings
-    return load_dataset(items, plan.emotions, plan.front_end, tmp_path / "log_mels", silent_progress)[0]
+    return load_dataset(items, plan.emotions, plan.front_end, tmp_path / "log_mels", UNWATCHED)[0]
 
 
 def test_a_trained_model_is_the_published_encoder_with_bands_and_a_head_of_its_own(trained, encoder):

@@ -156,9 +156,5 @@ def everything_kept():
     return FrontEnd(selection=SelectionSettings("none"))
 
 
-def silent_progress(fraction, text):
-    """Listen to nothing."""
-
-
 def never():
     return False

@@ -7,7 +7,7 @@ import atexit
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +35,9 @@ from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_broken_off, data_folder
 from ser_core.pipeline import hear_with, judge_maps, know_voice, listen, listen_to_focus, question_of
 from ser_core.settings import AnalysisSettings, FocusSettings
-from ser_core.timeline.timeline import Progress, emotion_timeline
+from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.jobs import Job, Jobs
+from ser_core.work.progress import Work
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def _listening(recording: Recording, classifier: Classifier, asked: AnalysisSett
         session.owner(),
         ("listen", recording.sha256, classifier.sha256, asked),
         "Listening",
-        lambda progress, cancelled: listen(recording, classifier, asked, progress, cancelled),
+        lambda work: listen(recording, classifier, asked, work),
         quick=True,
     )
 
@@ -130,8 +131,8 @@ def listening_beside(recording: Recording, classifier: Classifier, settings: Ana
 def knowing_voice(recordings: list[Recording], classifier: Classifier, *, mixed: bool) -> Job:
     """Return the job that gets to know the voice of recordings: its normal, and how many seconds of speech they are."""
 
-    def know(progress: Progress, cancelled: Callable[[], bool]) -> tuple[VoiceNormal, float]:
-        normal = know_voice(recordings, classifier, progress, cancelled, mixed=mixed)
+    def know(work: Work) -> tuple[VoiceNormal, float]:
+        normal = know_voice(recordings, classifier, work, mixed=mixed)
         return normal, sum(map(speech_seconds, recordings))
 
     key = ("voice", classifier.sha256, mixed, *sorted(recording.sha256 for recording in recordings))
@@ -146,11 +147,10 @@ def timeline(long: session.HeldLong, classifier: Classifier, own_voice: bool = F
         session.owner(),
         ("timeline", long.key, classifier.sha256, own_voice),
         "Emotion over time",
-        lambda progress, cancelled: emotion_timeline(
+        lambda work: emotion_timeline(
             long.file(),
             classifier,
-            progress,
-            lambda: cancelled() or long.closed.is_set(),
+            Work(work.progress, lambda: work.stop() or long.closed.is_set()),
             long.name,
             own_voice=own_voice,
         ),
@@ -163,7 +163,7 @@ def explaining(analysis: Analysis, method: str, classifier: Classifier, settings
         session.owner(),
         _explaining_key(analysis, method, settings),
         method,
-        lambda progress, cancelled: hear_with(analysis, method, classifier, settings, progress, cancelled),
+        lambda work: hear_with(analysis, method, classifier, settings, work),
         quick=getattr(settings, method) == getattr(settings.drafted(), method),  # drafts, and Grad-CAM, which has none
     )
 
@@ -203,7 +203,7 @@ def judging(
         session.owner(),
         ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, asked),
         "Which map to believe",
-        lambda progress, cancelled: judge_maps(analysis, explanations, classifier, asked, progress, cancelled),
+        lambda work: judge_maps(analysis, explanations, classifier, asked, work),
     )
 
 
@@ -216,7 +216,7 @@ def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, cl
         session.owner(),
         ("hear focus", *key),
         "Listening to the focus",
-        lambda progress, cancelled: listen_to_focus(analysis, mask, classifier, progress, cancelled),
+        lambda work: listen_to_focus(analysis, mask, classifier, work),
     )
 
 

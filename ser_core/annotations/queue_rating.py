@@ -8,14 +8,13 @@ from ser_core.analysis import Recording
 from ser_core.annotations.agreement.disagreement import disagreement
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import PAGE_SIZE, Store
-from ser_core.errors import AudioRefused, Cancelled
+from ser_core.errors import AudioRefused
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import agreement
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import analyse_recording, listen
 from ser_core.settings import AnalysisSettings
-
-Progress = Callable[[float, str], None]
+from ser_core.work.progress import UNWATCHED, Work
 
 
 def uncertainty(scores: np.ndarray) -> float:
@@ -43,8 +42,7 @@ def rate_by_model(
     rating: str,
     sound_of: Callable[[RecordingFile], Recording | None],
     classifier: Classifier,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> int:
     """Rate all recordings of a project by a model, and return of how many there was no sound.
 
@@ -62,7 +60,7 @@ def rate_by_model(
     number = silent = 0
     while (page := store.recordings(project, page=number // PAGE_SIZE)).items:
         for queued in page.items:
-            _go_on(cancelled)
+            work.check("The rating was stopped; what was rated until then stays.")
             try:
                 recording = sound_of(queued.file)
                 if recording is not None:
@@ -71,7 +69,7 @@ def rate_by_model(
                 recording = None
             silent += recording is None
             number += 1
-            progress(number / page.total, f"{number} of {page.total} recordings")
+            work.report(number / page.total, f"{number} of {page.total} recordings")
         if number >= page.total:
             break
     return silent
@@ -80,20 +78,14 @@ def rate_by_model(
 def rate_by_marks(
     store: Store,
     project: int,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> None:
     """Rate all recordings of a project by how far their annotators disagree; stops as `rate_by_model` does."""
     total = store.recordings(project, size=1).total
     for number, document in enumerate(store.export(project), start=1):
-        _go_on(cancelled)
+        work.check("The rating was stopped; what was rated until then stays.")
         store.rate(project, "annotators_disagreement", {document.sha256: disagreement(document)})
-        progress(number / max(total, number), f"{number} of {total} recordings")
-
-
-def _go_on(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Cancelled("The rating was stopped; what was rated until then stays.")
+        work.report(number / max(total, number), f"{number} of {total} recordings")
 
 
 def _of_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from ser_core.analysis import shown_name
 from ser_core.audio.decoding import gathered
 from ser_core.audio.decoding_process import decoded_apart
 from ser_core.audio.reading import SoundCheck, check_size, opened_file
-from ser_core.errors import AudioRefused, Cancelled
+from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
+from ser_core.work.progress import UNWATCHED, Work
 
 Source = str | Path | BinaryIO
 
@@ -76,8 +77,7 @@ def long_recording(
     source: Source,
     name: str,
     limits: AudioLimits,
-    progress: Callable[[float], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> Iterator[LongRecording]:
     """Open a recording and listen to all of it, so that what its end holds is refused before any work is done.
 
@@ -85,8 +85,6 @@ def long_recording(
     ----------
     source : path or binary file
         A whole audio file; a binary file must be seekable and is left open.
-    progress : callable
-        Told the fraction of the file that was listened to.
 
     Raises
     ------
@@ -98,14 +96,14 @@ def long_recording(
     with opened(source, name, limits) as file:
         version = _version(file)
         with _unless_changed(file, name, version):
-            sha256, size = _sha256(file, cancelled), file.tell()
+            sha256, size = _sha256(file, work), file.tell()
             with decoded_apart(file, name, limits) as sound:
                 check, heard = SoundCheck(sound.sample_rate_hz), 0.0
                 for block in sound.blocks:
-                    stop_if(cancelled)
+                    work.check()
                     check.add(block)
                     heard = max(heard, min(file.tell() / size, 1.0))  # the head of some is looked at again at the end
-                    progress(heard)
+                    work.report(heard, "Checking the recording")
             check.refuse(name, limits)
         warnings = (*sound.warnings, *check.warnings())
         yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, version, limits)
@@ -125,12 +123,6 @@ def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]
 def own_name(source: Source) -> str:
     """Return what a source is called where nobody named it."""
     return shown_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
-
-
-def stop_if(cancelled: Callable[[], bool]) -> None:
-    """Raise Cancelled where work is no longer wanted."""
-    if cancelled():
-        raise Cancelled("Stopped.")
 
 
 @contextmanager
@@ -158,11 +150,11 @@ def _changed(name: str) -> AudioRefused:
     return AudioRefused(f"{name}: the file changed while it was read. Wait until nothing writes to it, then try again.")
 
 
-def _sha256(file: BinaryIO, cancelled: Callable[[], bool] = lambda: False) -> str:
+def _sha256(file: BinaryIO, work: Work = UNWATCHED) -> str:
     # hashlib.file_digest would first copy a file that is held in memory.
     digest = hashlib.sha256()
     file.seek(0)
     while block := file.read(2**20):
-        stop_if(cancelled)
+        work.check()
         digest.update(block)
     return digest.hexdigest()

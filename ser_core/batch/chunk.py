@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -20,12 +19,13 @@ from ser_core.model.voice import voice_normal
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.pipeline import analyse_recording, know_recording, with_focus
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED, Work
 
 LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkerSettings:
     """What a worker is told beside the recordings.
 
     Attributes
@@ -65,7 +65,7 @@ class Outcome:
     failures: dict[str, str]
 
 
-def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lambda: False) -> Outcome:
+def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) -> Outcome:
     """Analyse the recordings of a chunk; one that fails costs only itself.
 
     Raises
@@ -74,17 +74,17 @@ def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lamb
         If the model here is not the one that the batch was begun with.
     Cancelled
     """
-    classifier = _model(work.model_folder)
-    if identity_of(classifier) != work.model:
+    classifier = _model(worker.model_folder)
+    if identity_of(classifier) != worker.model:
         raise BatchRefused(
             f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
             "Copy that one there, and start the workers anew."
         )
-    classifier = _with_voice(classifier, chunk.voice, cancelled)
+    classifier = _with_voice(classifier, chunk.voice, work)
     rows, failures = [], {}
     for sha256, path in chunk.recordings:
         try:
-            rows.append(_row(sha256, path, classifier, work.settings, cancelled))
+            rows.append(_row(sha256, path, classifier, worker.settings, work))
         except Cancelled:
             raise
         except SerError as refusal:
@@ -94,18 +94,15 @@ def analyse_chunk(chunk: Chunk, work: Work, cancelled: Callable[[], bool] = lamb
     return Outcome(rows, failures)
 
 
-def _with_voice(
-    classifier: Classifier, voice: tuple[tuple[str, str], ...], cancelled: Callable[[], bool]
-) -> Classifier:
+def _with_voice(classifier: Classifier, voice: tuple[tuple[str, str], ...], work: Work) -> Classifier:
     """Return the classifier adapted to the voice in some recordings; what cannot be read fails where it is analysed."""
     if not voice:
         return classifier
     known = []
     for _, path in voice:
         with suppress(OSError, SerError):
-            known.append(know_recording(read_recording(path, _name(path)), classifier, cancelled))
-        if cancelled():
-            raise Cancelled("Stopped.")
+            known.append(know_recording(read_recording(path, _name(path)), classifier, work))
+        work.check()
     return classifier.with_voice(voice_normal(known, classifier.temperature))
 
 
@@ -132,13 +129,11 @@ def _model(folder: str) -> Classifier:
     return classifier
 
 
-def _row(
-    sha256: str, path: str, classifier: Classifier, settings: AnalysisSettings, cancelled: Callable[[], bool]
-) -> dict[str, Any]:
+def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSettings, work: Work) -> dict[str, Any]:
     recording = read_recording(path, _name(path))
     if recording.sha256 != sha256:
         raise BatchRefused("The file has changed since the batch began. Run the same command again.")
-    analysis = analyse_recording(recording, classifier, settings, cancelled=cancelled)
+    analysis = analyse_recording(recording, classifier, settings, work)
     scores = zip(analysis.emotions, analysis.scores.recording, strict=True)
     return {
         "sha256": sha256,

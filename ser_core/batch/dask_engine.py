@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
 
-from ser_core.batch.chunk import Chunk, Outcome, Work, analyse_chunk
+from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
 from ser_core.batch.local_engine import Outcomes, children_deaf_to_ctrl_c
 from ser_core.errors import BatchRefused, SerError
 
@@ -38,9 +38,9 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Outcomes]:
         except TimeoutError:
             raise BatchRefused(f"The scheduler at {scheduler} has no workers. Start some with: dask worker.") from None
 
-        def outcomes(waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
+        def outcomes(waiting: deque[Chunk], worker: WorkerSettings) -> Iterator[tuple[Chunk, Outcome | None]]:
             try:
-                yield from _outcomes(client, waiting, work)
+                yield from _outcomes(client, waiting, worker)
             except (CancelledError, OSError, ValueError):
                 raise BatchRefused(
                     "The scheduler is gone; what is done is kept. Start it, and run the same command again."
@@ -80,7 +80,7 @@ def _client(scheduler: str) -> Iterator[Client]:
         yield client
 
 
-def _outcomes(client: Client, waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
+def _outcomes(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -> Iterator[tuple[Chunk, Outcome | None]]:
     running: dict[Future, Chunk] = {}
     deserted = None
     while waiting or running:
@@ -90,7 +90,7 @@ def _outcomes(client: Client, waiting: deque[Chunk], work: Work) -> Iterator[tup
             raise BatchRefused("The cluster has lost all its workers. Start some, and run the same command again.")
         while waiting and len(running) < max(1, CHUNKS_A_THREAD * threads):
             chunk = waiting.popleft()
-            running[client.submit(analyse_chunk, chunk, work, pure=False)] = chunk
+            running[client.submit(analyse_chunk, chunk, worker, pure=False)] = chunk
         for future in _ended(running):
             yield running.pop(future), _outcome(future)
 

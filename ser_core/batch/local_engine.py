@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.synchronize import Event
 
-from ser_core.batch.chunk import Chunk, Outcome, Work, analyse_chunk
+from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
+from ser_core.work.progress import Work
 
 #: Takes chunks from a queue, which may grow meanwhile, and yields each with its outcome, or None if its worker died.
-Outcomes = Callable[[deque[Chunk], Work], Iterator[tuple[Chunk, Outcome | None]]]
+Outcomes = Callable[[deque[Chunk], WorkerSettings], Iterator[tuple[Chunk, Outcome | None]]]
 
 # A forked process would share the threads' locks of its parent, but not the threads.
 SPAWN = get_context("spawn")
@@ -30,12 +31,12 @@ def local_engine(workers: int) -> Iterator[Outcomes]:
     idle = [_process(stopped) for _ in range(workers)]
     running: dict[Future, tuple[ProcessPoolExecutor, Chunk]] = {}
 
-    def outcomes(waiting: deque[Chunk], work: Work) -> Iterator[tuple[Chunk, Outcome | None]]:
+    def outcomes(waiting: deque[Chunk], worker: WorkerSettings) -> Iterator[tuple[Chunk, Outcome | None]]:
         while waiting or running:
             while waiting and idle:
                 process = idle.pop()
                 try:
-                    future = process.submit(_analyse, waiting[0], work)
+                    future = process.submit(_analyse, waiting[0], worker)
                 except BrokenProcessPool:  # it died while it had nothing to do
                     idle.append(_process(stopped))
                     continue
@@ -89,5 +90,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _analyse(chunk: Chunk, work: Work) -> Outcome:
-    return analyse_chunk(chunk, work, _stopped.is_set)
+def _analyse(chunk: Chunk, worker: WorkerSettings) -> Outcome:
+    return analyse_chunk(chunk, worker, Work(stop=_stopped.is_set))

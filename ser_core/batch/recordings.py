@@ -1,7 +1,6 @@
 """Which recordings a batch is of: the audio under a folder, or what a manifest lists, by the SHA-256 of the bytes."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import AudioRefused, BatchRefused
 from ser_core.settings import AudioLimits
+from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Found:
         return inside.as_posix().encode(errors="replace").decode()
 
 
-def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Found:
+def find_recordings(place: Path, work: Work) -> Found:
     """Find the recordings of a folder or of a CSV manifest, and read each once to know it again.
 
     Raises
@@ -66,7 +66,7 @@ def find_recordings(place: Path, progress: Callable[[float, str], None]) -> Foun
     files: dict[str, tuple[Path, ...]] = {}
     failures = [(folder / path, reason) for path, reason in left_out]
     for number, path in enumerate(paths):
-        progress(0.0, f"Reading file {number + 1} of {len(paths)}")
+        work.report(0.0, f"Reading file {number + 1} of {len(paths)}")
         try:
             sha256 = _sha256(path)
         except AudioRefused as refusal:

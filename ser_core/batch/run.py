@@ -3,7 +3,6 @@
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -12,15 +11,16 @@ from pathlib import Path
 from joblib import cpu_count
 
 import ser_core
-from ser_core.batch.chunk import Chunk, Outcome, Work, identity_of
+from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, identity_of
 from ser_core.batch.local_engine import Outcomes, local_engine
 from ser_core.batch.recordings import Found, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
 from ser_core.emotions import emotion_index
-from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.errors import SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.model.checkpoint import find_model, load_model
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED, Work
 
 ENGINES = ("local", "dask")
 #: What a killed run has to do again, at most, for each worker; explaining one takes as long as hearing a hundred.
@@ -70,8 +70,7 @@ def run_batch(
     workers: int | None = None,
     at_once: int | None = None,
     by_speaker: bool = False,
-    progress: Callable[[float, str], None] = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> BatchCounts:
     """Analyse every recording of a folder or a manifest once; what `out` holds already is not done again.
 
@@ -91,8 +90,6 @@ def run_batch(
     by_speaker : bool
         Judge each speaker of a manifest by the normal of that voice. All recordings of a speaker are read twice, by one
         worker: first to know the voice, then to be analysed.
-    cancelled : callable
-        Asked after every chunk.
 
     Raises
     ------
@@ -111,18 +108,18 @@ def run_batch(
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
     if settings.emotion is not None:
         emotion_index(settings.emotion, classifier.emotions)
-    work = Work(str(find_model(model).resolve()), identity_of(classifier), settings)
+    worker = WorkerSettings(str(find_model(model).resolve()), identity_of(classifier), settings)
     about = {
         "place": str(place.resolve()).encode(errors="replace").decode(),
         "model_name": classifier.name,
-        "model": work.model,
+        "model": worker.model,
         "settings": asdict(settings),
         "voice": "speaker" if by_speaker else None,
         "engine": {"name": engine, "workers": None if scheduler else workers},
         "versions": _versions(engine),
     }
     with _engine(engine, scheduler, workers) as outcomes:
-        found = find_recordings(place, progress)
+        found = find_recordings(place, work)
         if by_speaker and not found.speakers:
             raise SettingsRefused(
                 f"{place} does not say who speaks in which recording. Give a CSV manifest with the column speaker."
@@ -135,7 +132,7 @@ def run_batch(
                 at_once = at_once or (EXPLAINED_AT_ONCE if settings.explain else AT_ONCE)
                 each = list(todo.items())
                 waiting = deque(Chunk(tuple(each[at : at + at_once])) for at in range(0, len(each), at_once))
-            return _analyse_all(found, results, outcomes, work, waiting, began, progress, cancelled)
+            return _analyse_all(found, results, outcomes, worker, waiting, began, work)
 
 
 def _chunks_by_speaker(found: Found, todo: dict[str, str]) -> deque[Chunk]:
@@ -154,11 +151,10 @@ def _analyse_all(
     found: Found,
     results: ResultsFolder,
     outcomes: Outcomes,
-    work: Work,
+    worker: WorkerSettings,
     waiting: deque[Chunk],
     began: float,
-    progress: Callable[[float, str], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> BatchCounts:
     results.list_files([(found.named(path), sha256) for sha256, paths in found.files.items() for path in paths])
     failures = [(found.named(path), "", reason) for path, reason in found.failures]
@@ -176,7 +172,7 @@ def _analyse_all(
     )
     results.say(counts=asdict(counts))
     tried = 0
-    for chunk, outcome in outcomes(waiting, work):
+    for chunk, outcome in outcomes(waiting, worker):
         if outcome is None and not chunk.again:  # one recording is to blame, or none: each is tried by itself
             waiting.extend(replace(chunk, recordings=(recording,), again=True) for recording in chunk.recordings)
             continue
@@ -196,9 +192,8 @@ def _analyse_all(
             seconds=time.monotonic() - began,
         )
         results.say(counts=asdict(counts))
-        progress(tried / todo, f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
-        if cancelled():
-            raise Cancelled("Stopped; what is done is kept, and the same batch goes on from there.")
+        work.report(tried / todo, f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
+        work.check("Stopped; what is done is kept, and the same batch goes on from there.")
     return counts
 
 

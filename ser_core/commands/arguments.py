@@ -13,7 +13,7 @@ from ser_core.analysis import shown_name
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.model.checkpoint import model_names, models_left_out
 from ser_core.work.atomic_folder import atomic_write, folder_name
-from ser_core.work.progress import Pace
+from ser_core.work.progress import Pace, Work
 
 #: argparse has no public name for it.
 Commands = argparse._SubParsersAction
@@ -150,8 +150,8 @@ def finish_each(
     return 2 if refused else 0
 
 
-def printed_progress() -> Callable[[float, str], None]:
-    """Print what is being done and about how long it will take, at most every ten seconds."""
+def printed_progress() -> Work:
+    """Return work that prints what is being done and about how long it will take, at most every ten seconds."""
     pace, printed = Pace(), time.monotonic()
 
     def show(fraction: float, text: str) -> None:
@@ -164,4 +164,4 @@ def printed_progress() -> Callable[[float, str], None]:
         words = "" if left is None else f", about {left / 60:.0f} min left"
         say(f"{100 * fraction:3.0f} %  {text}{words}", to_stderr=True)
 
-    return show
+    return Work(show)

@@ -49,7 +49,7 @@ def _batch(asked: argparse.Namespace) -> int:
             scheduler=asked.scheduler,
             workers=asked.workers,
             by_speaker=asked.voice == "speaker",
-            progress=printed_progress(),
+            work=printed_progress(),
         )
     except KeyboardInterrupt:
         say(f"Stopped. What is done is kept in {asked.out}; the same command goes on from there.", to_stderr=True)

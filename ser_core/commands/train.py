@@ -100,7 +100,7 @@ def _train(asked: argparse.Namespace) -> int:
 
 def _card_of_training(plan: TrainingPlan, asked: argparse.Namespace) -> dict[str, Any]:
     folds = fold_numbers(asked.fold, plan.last_fold)
-    how = {"resume": asked.resume, "progress": printed_progress()}
+    how = {"resume": asked.resume, "work": printed_progress()}
     if asked.figures_of:
         if len(folds) < 2:
             raise SettingsRefused("One fold gives no figures of all; give several folds, or --fold all.")

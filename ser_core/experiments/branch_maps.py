@@ -9,18 +9,18 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
-from ser_core.explanation.relevance import Progress
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.learning.model_evaluation import unheard_recordings
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
 from ser_core.pipeline import segments_of
+from ser_core.work.progress import Work
 
 BRANCHES = ("vggish", "yamnet")
 
 
-def branch_maps(model: str, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
     """Return how alike the branches' Grad-CAM maps are, and both maps of one segment.
 
     Of each recording one segment counts: the kept one that scores highest for the emotion that was acted.
@@ -45,7 +45,7 @@ def branch_maps(model: str, corpora: dict[str, str], progress: Progress) -> dict
     items, *_ = unheard_recordings(model, corpora)
     correlations, example = [], {"score": -1.0}
     for done, item in enumerate(items):
-        progress(done / len(items), f"Explaining recording {done} of {len(items)}")
+        work.report(done / len(items), f"Explaining recording {done} of {len(items)}")
         found = _best_segment(item, classifier)
         if found is None:
             continue

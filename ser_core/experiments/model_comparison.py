@@ -14,7 +14,6 @@ from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.errors import SerError, SettingsRefused
-from ser_core.explanation.relevance import Progress
 from ser_core.learning.comparison import uars_over_speakers
 from ser_core.learning.predictions import Predictions, all_figures, read_predictions
 from ser_core.model.checkpoint import (
@@ -32,6 +31,7 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.pipeline import listen
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import Work
 
 #: What the cards of a split begin with; of folds the first, which every model has.
 SPLITS = {
@@ -43,9 +43,7 @@ SPLITS = {
 TIMED_RECORDINGS, SEED = 20, 0
 
 
-def compare_models(
-    names: Sequence[str] | None, split: str, corpora: dict[str, str], progress: Progress
-) -> dict[str, Any]:
+def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
     """Return what each model reaches in the same test, how large it is, and how long it learnt and takes to answer.
 
     Parameters
@@ -92,7 +90,7 @@ def compare_models(
     resampled = uars_over_speakers(list(tables.values()))
     models = {}
     for done, (name, table) in enumerate(tables.items()):
-        progress(done / len(tables), f"Model {done + 1} of {len(tables)}: {name}")
+        work.report(done / len(tables), f"Model {done + 1} of {len(tables)}: {name}")
         models[name] = (
             _figures(table)
             | {"interval": _interval(resampled[done])}

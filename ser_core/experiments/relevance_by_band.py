@@ -10,7 +10,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
-from ser_core.explanation.relevance import Progress, Question
+from ser_core.explanation.relevance import Question
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.learning.evaluation import RESAMPLES, summed_over_drawn
 from ser_core.learning.model_evaluation import unheard_recordings
@@ -18,12 +18,13 @@ from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import segments_of
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED, Work
 
 METHOD = "grad_cam"
 SEED = 0
 
 
-def relevance_by_band(model: str, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
     """Return the mean relevance of each band for each emotion, for the emotion that was acted.
 
     A recording's map counts by the share that a band has of all its relevance, whatever its sign, so that strong maps
@@ -41,7 +42,7 @@ def relevance_by_band(model: str, corpora: dict[str, str], progress: Progress) -
     band_hz = band_centres_hz(classifier.front_end.spectrogram)
     shares = defaultdict(list)
     for done, item in enumerate(items):
-        progress(done / len(items), f"Explaining recording {done} of {len(items)}")
+        work.report(done / len(items), f"Explaining recording {done} of {len(items)}")
         share = _band_shares(item, classifier)
         if share is not None:
             shares[item.emotion, item.corpus, item.speaker].append(share)
@@ -70,7 +71,7 @@ def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray 
     question = Question(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
     settings = AnalysisSettings()
     own = getattr(settings, METHOD)
-    heard = EXPLAINERS[METHOD](classifier, question, own, settings.seed, lambda *_: None, lambda: False)
+    heard = EXPLAINERS[METHOD](classifier, question, own, settings.seed, UNWATCHED)
     relevance = heard.relevance(question)
     whole = np.abs(relevance).sum()
     return relevance.sum(axis=0) / whole if whole > 0 else None

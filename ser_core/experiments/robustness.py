@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from ser_core.learning.dataset import Progress
 from ser_core.learning.model_evaluation import evaluate_model
+from ser_core.work.progress import Work
 
 
-def robustness(model: str, corpora: dict[str, str], progress: Progress) -> dict[str, Any]:
+def robustness(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
     """Return the UAR of a model on recordings that it never heard, as recorded and under each condition.
 
     Returns
@@ -15,7 +15,7 @@ def robustness(model: str, corpora: dict[str, str], progress: Progress) -> dict[
         `model`, `split` in words, and of each of `conditions` the UAR, `mean_over_corpora_uar`, and of each of
         `corpora`.
     """
-    measured = evaluate_model(model, corpora, progress, robustness=True)
+    measured = evaluate_model(model, corpora, work, robustness=True)
     as_recorded = {
         "mean_over_corpora_uar": measured["mean_over_corpora_uar"],
         "corpora": {name: figures["uar"] for name, figures in measured["corpora"].items()},

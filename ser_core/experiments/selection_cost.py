@@ -10,13 +10,14 @@ import numpy as np
 from ser_core.front_end.selection import select_segments
 from ser_core.learning.branch_training import train_stages
 from ser_core.learning.comparison import paired_difference
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.material import Material, read_material
 from ser_core.learning.model_evaluation import RecordingLogits, tabulate
 from ser_core.learning.network_outputs import logits_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled
 from ser_core.learning.training_plan import TrainingPlan
 from ser_core.settings import FrontEnd, SelectionSettings
+from ser_core.work.progress import Work
 
 #: Rules to learn by: `minmax` is the paper's; the last two drop as many segments of each recording as it does.
 RULES = ("none", "minmax", "random", "quietest")
@@ -26,7 +27,7 @@ ADMISSIBLE_LOSS = 0.005
 
 
 def selection_cost(
-    corpora: dict[str, str], network: str, folds: Sequence[int], runs: Path, progress: Progress
+    corpora: dict[str, str], network: str, folds: Sequence[int], runs: Path, work: Work
 ) -> dict[str, Any]:
     """Train with all segments and with fewer, and compare what is heard.
 
@@ -52,8 +53,8 @@ def selection_cost(
     rules = RULES if network == "yamnet" else RULES[:2]
     steps = len(rules) * len(folds)
 
-    def part(done: int, words: str) -> Progress:
-        return lambda fraction, text: progress((done + fraction) / steps, f"{words}, {text}")
+    def part(done: int, words: str) -> Work:
+        return work.part(done, steps, f"{words}, ")
 
     materials = {f: read_material(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
     learnt, validated = {}, []
@@ -80,8 +81,8 @@ def selection_cost(
     }
 
 
-def _learn(plan: TrainingPlan, material: Material, runs: Path, progress: Progress) -> dict[str, Any]:
-    network, history = train_stages(plan, material, runs, True, progress, lambda: False)
+def _learn(plan: TrainingPlan, material: Material, runs: Path, work: Work) -> dict[str, Any]:
+    network, history = train_stages(plan, material, runs, True, work)
     return {
         "network": network,
         "segments": sum(len(entry.start_frames) for entry in material.train),

@@ -10,9 +10,10 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.explanation.relevance import Heard, Progress, Question
+from ser_core.explanation.relevance import Heard, Question
 from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., Heard]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
 
@@ -63,8 +64,7 @@ def hear(
     question: Question,
     stretch: Region,
     settings: AnalysisSettings,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> Hearing:
     """Let one explainer hear what it needs; the question's emotions play no part yet.
 
@@ -73,12 +73,12 @@ def hear(
     SettingsRefused
         If there is no such explainer, or it cannot explain this classifier.
     Cancelled
-        Soon after `cancelled()` is True.
+        Soon after the person asked for it.
     """
     if method not in EXPLAINERS:
         raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(EXPLAINERS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    heard = EXPLAINERS[method](classifier, question, own, settings.seed, progress, cancelled)
+    heard = EXPLAINERS[method](classifier, question, own, settings.seed, work)
     layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
     return Hearing(method, heard, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

@@ -1,16 +1,15 @@
 """What would have to go for another emotion to be heard? The strongest cells of a map, as few as will do."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ser_core.analysis import frame_edge_s
-from ser_core.errors import Cancelled
 from ser_core.explanation.faithfulness import ranked_cells
-from ser_core.explanation.relevance import Perturbed, Progress, Question
+from ser_core.explanation.relevance import Perturbed, Question
 from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings
+from ser_core.work.progress import Work
 
 NUMBERS_AT_ONCE = 8
 #: The part of a flip that its words place in time and frequency.
@@ -39,8 +38,7 @@ def flip_of(
     relevance: np.ndarray,
     perturbed: Perturbed,
     question: Question,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> Flip | None:
     """Take away the cells of 8 frames and 4 bands that a map marks most, and only positive ones, until it flips.
 
@@ -66,12 +64,11 @@ def flip_of(
     first, last, found = 1, int((means > 0).sum()), None
     positive = last
     while first <= last:
-        if cancelled():
-            raise Cancelled("Stopped.")
-        progress(1 - (last - first + 1) / positive, f"Between {first} and {last} cells taken away")
+        work.check()
+        work.report(1 - (last - first + 1) / positive, f"Between {first} and {last} cells taken away")
         numbers = np.unique(np.geomspace(first, last, NUMBERS_AT_ONCE).round().astype(int))
         masks = ((place >= 0) & (place < number) for number in numbers)
-        heard = perturbed.without(masks, len(numbers), lambda fraction, text: None, cancelled)
+        heard = perturbed.without(masks, len(numbers), work.silently())
         rivals = [_rival(probabilities, question) for probabilities in heard]
         hit = next((i for i, rival in enumerate(rivals) if rival is not None), None)
         if hit is None:

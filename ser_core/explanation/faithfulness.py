@@ -1,12 +1,13 @@
 """Does the model need what a map marks? Its evidence when cells are taken away, or put in, in the map's order."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.relevance import Perturbed, Progress, Question
+from ser_core.explanation.relevance import Perturbed, Question
 from ser_core.front_end.segments import noise_floor
+from ser_core.work.progress import Work
 
 #: Parts of the cells that are taken away or put in.
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)
@@ -39,8 +40,7 @@ def curves_of(
     maps: Mapping[str, np.ndarray],
     perturbed: Perturbed,
     question: Question,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> dict[str, Curves]:
     """Return the curves of each map (frames, bands).
 
@@ -60,7 +60,7 @@ def curves_of(
     masks = {method: _masks(map_, question) for method, map_ in maps.items()}
     everything = np.broadcast_to(question.covered[:, None], question.log_mel.shape)
     asked = [everything, *(mask for each in masks.values() for mask in each)]
-    evidences = question.evidence(perturbed.without(asked, len(asked), progress, cancelled))
+    evidences = question.evidence(perturbed.without(asked, len(asked), work))
     whole, nothing, rest = (
         float(question.evidence(perturbed.original)),
         evidences[0],
@@ -200,8 +200,7 @@ def infidelity(
     question: Question,
     boxes: int,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> float:
     """Return the mean squared difference between what a map foretells and what happens when random boxes are filled.
 
@@ -219,9 +218,7 @@ def infidelity(
     """
     rng = np.random.default_rng(seed)
     masks = list(_random_boxes(question, boxes, rng))
-    lost = question.evidence(perturbed.original) - question.evidence(
-        perturbed.without(masks, boxes, progress, cancelled)
-    )
+    lost = question.evidence(perturbed.original) - question.evidence(perturbed.without(masks, boxes, work))
     foretold = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
     scale = foretold @ lost / (foretold @ foretold) if foretold.any() else 0.0
     return float(np.mean((scale * foretold - lost) ** 2))

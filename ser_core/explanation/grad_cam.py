@@ -1,17 +1,17 @@
 """Grad-CAM: where the network's last maps speak for an emotion."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.explanation.relevance import Progress, Question, stitch
+from ser_core.errors import SettingsRefused
+from ser_core.explanation.relevance import Question, stitch
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import mean_probabilities
 from ser_core.settings import GradCamSettings
+from ser_core.work.progress import Work
 
 SEGMENTS_AT_ONCE = 32
 
@@ -54,8 +54,7 @@ def grad_cam(
     question: Question,
     settings: GradCamSettings,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> GradCamHeard:
     """Look at a layer's maps and at what each class makes of them.
 
@@ -72,12 +71,11 @@ def grad_cam(
     every_class = np.eye(len(classifier.emotions), dtype=np.float32)
     maps = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
-        if cancelled():
-            raise Cancelled("Stopped.")
+        work.check()
         part = values[start : start + SEGMENTS_AT_ONCE]
         cams = classifier.class_activation(part, every_class, settings.layer or classifier.layers[0])
         maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
-        progress(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
+        work.report(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
     stitched = [stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]
     return GradCamHeard(np.stack(stitched), mean_probabilities(classifier.score(values), classifier.temperature))
 

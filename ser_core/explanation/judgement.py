@@ -1,14 +1,15 @@
 """Which map to believe: what each says about the model, held against maps that know nothing of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ser_core.explanation.counterfactual import Flip, flip_of
 from ser_core.explanation.faithfulness import Curves, MaskMetrics, curves_of, mask_metrics, reference_maps
-from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.explanation.relevance import Perturbed, Question, fill_values
 from ser_core.model.classifier import Classifier
+from ser_core.work.progress import Work
 
 RANDOM_MAPS = 5
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
@@ -53,8 +54,7 @@ def judge(
     question: Question,
     fill: str,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> Judgement:
     """Take away, and put in, what each map (frames, bands) marks, and hear what that does to the evidence.
 
@@ -70,12 +70,12 @@ def judge(
     strangers = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
     known = {f"map {method}": map_ for method, map_ in maps.items()}
     asked = known | strangers | {"energy": references[0]["energy"]}
-    curves = curves_of(asked, perturbed, question, lambda done, text: progress(0.8 * done, text), cancelled)
+    curves = curves_of(asked, perturbed, question, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
     best = max(maps, key=lambda method: curves[f"map {method}"].area)
     return Judgement(
         curves={method: curves[f"map {method}"] for method in maps},
         metrics={method: mask_metrics(map_, perturbed, question) for method, map_ in maps.items()},
         energy=curves["energy"],
         random=[curves[name] for name in strangers],
-        flip=flip_of(maps[best], perturbed, question, lambda done, text: progress(0.8 + 0.2 * done, text), cancelled),
+        flip=flip_of(maps[best], perturbed, question, work.part(4, 5)),
     )

@@ -1,6 +1,6 @@
 """LIME: a linear model of which cells of the spectrogram the evidence needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,10 @@ from lime.lime_base import LimeBase
 from scipy.linalg import hadamard
 from scipy.stats import spearmanr
 
-from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.explanation.relevance import Perturbed, Question, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.settings import LimeSettings
+from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +83,7 @@ def lime(
     question: Question,
     settings: LimeSettings,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> LimeHeard:
     """Hear the recording with the cells of one window after the other taken away by halves.
 
@@ -113,10 +113,8 @@ def lime(
                 mask[frames] = ~row[cell_of]
                 yield mask
 
-        def part(fraction: float, text: str, done: int = done) -> None:
-            progress((done + fraction) / len(grids), f"Window {done + 1} of {len(grids)}")
-
-        windows.append(Window(frames, cell_of, present, perturbed.without(masks(), len(present), part, cancelled)))
+        of_window = work.part(done, len(grids), f"Window {done + 1} of {len(grids)}, ")
+        windows.append(Window(frames, cell_of, present, perturbed.without(masks(), len(present), of_window)))
     return LimeHeard(windows, perturbed.original, settings.kernel_width)
 
 

@@ -1,13 +1,14 @@
 """Occlusion: how much evidence is lost where a box of the spectrogram is covered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.relevance import Perturbed, Progress, Question, fill_values
+from ser_core.explanation.relevance import Perturbed, Question, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.settings import OcclusionSettings
+from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,7 @@ def occlusion(
     question: Question,
     settings: OcclusionSettings,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> OcclusionHeard:
     """Hear the recording with every box covered in turn.
 
@@ -57,7 +57,7 @@ def occlusion(
             mask[box] = True
             yield mask
 
-    return OcclusionHeard(boxes, perturbed.original, perturbed.without(masks(), len(boxes), progress, cancelled))
+    return OcclusionHeard(boxes, perturbed.original, perturbed.without(masks(), len(boxes), work))
 
 
 def _boxes(question: Question, settings: OcclusionSettings) -> Iterator[tuple[slice, slice]]:

@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from ser_core.analysis import Segments
-from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
 from ser_core.model.scores import evidence, softmax
+from ser_core.work.progress import Work
 
-Progress = Callable[[float, str], None]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 PASSES_AT_ONCE = 256
@@ -136,9 +136,7 @@ class Perturbed:
         self._whole = softmax(predict(self._values), temperature)
         self.original = self._whole.mean(axis=0)
 
-    def without(
-        self, masks: Iterable[np.ndarray], count: int, progress: Progress, cancelled: Callable[[], bool]
-    ) -> np.ndarray:
+    def without(self, masks: Iterable[np.ndarray], count: int, work: Work) -> np.ndarray:
         """Return the probabilities that remain when each mask's cells are filled.
 
         Parameters
@@ -169,10 +167,9 @@ class Perturbed:
                 waiting.append(segment)
                 places.append((number, member))
                 if len(waiting) == at_once:
-                    if cancelled():
-                        raise Cancelled("Stopped.")
+                    work.check()
                     compute()
-                    progress(number / count, f"{number} of {count} changed versions heard")
+                    work.report(number / count, f"{number} of {count} changed versions heard")
         if waiting:
             compute()
         return changed / len(self._whole)

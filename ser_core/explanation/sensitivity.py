@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ser_core.errors import Cancelled
 from ser_core.explanation.agreement import rank_correlation
-from ser_core.explanation.relevance import Progress, Question
+from ser_core.explanation.relevance import Question
 from ser_core.model.classifier import Classifier
+from ser_core.work.progress import Work
 
 Maps = Mapping[str, np.ndarray]
 
@@ -21,8 +21,7 @@ def max_sensitivity(
     radius: float,
     samples: int,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> dict[str, float]:
     """Return how far each map moves at most, as part of its own length, when the input changes a little.
 
@@ -51,9 +50,8 @@ def max_sensitivity(
     rng = np.random.default_rng(seed)
     furthest = dict.fromkeys(maps, 0.0)
     for done in range(samples):
-        if cancelled():
-            raise Cancelled("Stopped.")
-        progress(done / samples, f"{done} of {samples} changed inputs explained")
+        work.check()
+        work.report(done / samples, f"{done} of {samples} changed inputs explained")
         change = rng.uniform(-radius, radius, question.log_mel.shape).astype(np.float32)
         moved = explain(_with_log_mel(question, question.log_mel + change))
         for name, map_ in maps.items():

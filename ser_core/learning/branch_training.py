@@ -2,14 +2,14 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.discriminant_head import fit_discriminant_head
 from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.fusion_head import FusionHeadSettings, train_fusion_head
@@ -24,6 +24,7 @@ from ser_core.learning.whisper_bands import fit_bands
 from ser_core.model.checkpoint import ARCHITECTURES
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.peers import ESTIMATOR_BASELINES
+from ser_core.work.progress import Work
 
 History = dict[str, list[dict[str, Any]]]
 
@@ -33,8 +34,7 @@ def train_stages(
     material: Material,
     runs: Path,
     resume: bool,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[nn.Module | bytes, History]:
     """Return the plan's network, trained, or its estimator as ONNX, and the history of each stage.
 
@@ -55,18 +55,15 @@ def train_stages(
     branches: dict[str, nn.Module] = {}
     history: History = {}
     for done, stage in enumerate(plan.stages):
-
-        def report(fraction: float, text: str, done: int = done, stage: str = stage) -> None:
-            progress((done + fraction) / len(plan.stages), f"{stage}: {text}")
-
+        of_stage = work.part(done, len(plan.stages), f"{stage}: ")
         if stage == "fusion_head":
             network = _fused(plan, branches)
             trained = (network, material.train, material.validation, plan.emotions)
-            uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, report, cancelled)
+            uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, of_stage)
             history[stage] = [{"epoch": 1, "validation_uar": uar}]
             continue
         if stage == "estimator":
-            report(0.0, "Fitting")
+            of_stage.report(0.0, "Fitting")
             began = time.perf_counter()
             baseline = ESTIMATOR_BASELINES[plan.network]
             estimator = fit_estimator(baseline, network, material.train, plan.emotions, plan.seed)
@@ -74,7 +71,7 @@ def train_stages(
             return estimator, history
         network = branches[stage] = starting_branch(stage, plan)
         if stage in FROZEN:
-            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", report, cancelled)]
+            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", of_stage)]
             continue
         teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
         learns_from = material.train + (material.other_emotions if teacher is not None else [])
@@ -86,7 +83,7 @@ def train_stages(
         settings, log_offset = plan.settings_of(stage), plan.front_end.spectrogram.log_offset
         if candidates := getattr(network, "search", ()):
             taught = (network, candidates, material.train, material.validation, plan.emotions, settings, plan.seed)
-            settings, history["search"] = best_settings(*taught, state, log_offset, report, cancelled)
+            settings, history["search"] = best_settings(*taught, state, log_offset, of_stage)
         history[stage] = train_network(
             network,
             learns_from,
@@ -96,8 +93,7 @@ def train_stages(
             plan.seed,
             state,
             log_offset,
-            report,
-            cancelled,
+            of_stage,
             teacher,
         )
     return network, history
@@ -109,19 +105,18 @@ def _frozen_stage(
     plan: TrainingPlan,
     material: Material,
     cache: Path,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> dict[str, Any]:
     """Fit what a network that stays as it begins still needs, in place, and return how that went."""
     began, figures = time.perf_counter(), {}
     if begins_as_published(stage, plan):
-        progress(0.0, "Fitting the bands")
+        work.report(0.0, "Fitting the bands")
         everything = material.train + material.validation + material.test
         figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
     log_offset = plan.front_end.spectrogram.log_offset
     taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage), plan.seed)
     with processes().rank_zero_first():
-        uar, expected = fit_discriminant_head(*taught, log_offset, cache, progress, cancelled)
+        uar, expected = fit_discriminant_head(*taught, log_offset, cache, work)
     figures["expected_logits"] = expected.round(4).tolist()
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 

@@ -1,7 +1,7 @@
 """From corpora to a model's folder: divide, train, calibrate, test once, write it down."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from ser_core.learning.branch_training import train_stages
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.evaluation import fit_temperature
 from ser_core.learning.headline import headline
 from ser_core.learning.material import read_material
@@ -32,6 +32,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.scores import mean_probabilities
+from ser_core.work.progress import UNWATCHED, Work
 
 
 def train_classifier(
@@ -40,8 +41,7 @@ def train_classifier(
     runs: Path,
     *,
     resume: bool = False,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> dict[str, Any]:
     """Train a classifier, test it once on the speakers it never met, write its folder and return its card.
 
@@ -55,8 +55,8 @@ def train_classifier(
         Go on from those states; False begins anew.
     """
     require_room(out)
-    material = read_material(plan, runs / "log_mels", progress)
-    model, history = train_stages(plan, material, runs, resume, progress, cancelled)
+    material = read_material(plan, runs / "log_mels", work)
+    model, history = train_stages(plan, material, runs, resume, work)
     if not processes().is_global_zero:
         return {}
     temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan.emotions)
@@ -67,7 +67,7 @@ def train_classifier(
     said, _ = logits_of_recordings(
         classifier,
         [entry.item for entry in material.test],
-        lambda fraction, text: progress(fraction, f"Testing, {text}"),
+        work.part(0, 1, "Testing, "),
     )
     about = classifier.emotions, classifier.temperature
     write_predictions(tabulate(*about, said), draft / TEST_TABLE)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,6 @@ from ser_core.audio.reading import file_bytes
 from ser_core.corpora import corpus_names, read_corpus
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.learning.classifier_training import train_classifier
-from ser_core.learning.dataset import Progress
 from ser_core.learning.headline import headline
 from ser_core.learning.model_card import readme_of
 from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
@@ -36,6 +35,7 @@ from ser_core.model.checkpoint import (
     require_room,
     write_card,
 )
+from ser_core.work.progress import UNWATCHED, Work
 
 #: A finished fold's folder holds the plan that it came of.
 PLAN = "plan.json"
@@ -48,8 +48,7 @@ def cross_validate(
     runs: Path,
     *,
     resume: bool = False,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> dict[str, Any]:
     """Train a model on each of some folds, write the first's folder with everybody's figures, and return its card.
 
@@ -69,7 +68,7 @@ def cross_validate(
         If there is no such fold, before any is trained.
     """
     require_room(out)
-    models = _models_of_folds(plan, folds, runs, resume, progress, cancelled)
+    models = _models_of_folds(plan, folds, runs, resume, work)
     if not processes().is_global_zero:
         return {}
     return _write_figures(models[0], out, plan, folds, models)
@@ -82,8 +81,7 @@ def measure_recipe(
     runs: Path,
     *,
     resume: bool = False,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> dict[str, Any]:
     """Train on each of some folds as a model was trained, and add the figures to its folder, which is else left alone.
 
@@ -97,7 +95,7 @@ def measure_recipe(
     """
     folder = find_model(model)
     _require_same_recipe(plan, read_card(folder), folder.name)
-    models = _models_of_folds(plan, folds, runs, resume, progress, cancelled)
+    models = _models_of_folds(plan, folds, runs, resume, work)
     if not processes().is_global_zero:
         return {}
     return _write_figures(folder, folder, plan, folds, models)
@@ -183,18 +181,14 @@ def _models_of_folds(
     folds: Sequence[int],
     runs: Path,
     resume: bool,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> list[Path]:
     """Train what is not trained yet, and return the folders of the folds' models."""
     plans = [replace(plan, fold=fold) for fold in folds]
     models, learnt_from = [], _learnt_from(plan)
     for done, of_fold in enumerate(plans):
-
-        def report(fraction: float, text: str, done: int = done, fold: int = of_fold.fold) -> None:
-            progress((done + fraction) / len(folds), f"Fold {fold}, {text}")
-
-        models.append(_model_of_fold(of_fold, learnt_from, runs, resume, report, cancelled))
+        work_of_fold = work.part(done, len(folds), f"Fold {of_fold.fold}, ")
+        models.append(_model_of_fold(of_fold, learnt_from, runs, resume, work_of_fold))
     return models
 
 
@@ -214,9 +208,7 @@ def _learnt_from(plan: TrainingPlan) -> str:
     return found.hexdigest()
 
 
-def _model_of_fold(
-    plan: TrainingPlan, learnt_from: str, runs: Path, resume: bool, progress: Progress, cancelled: Callable[[], bool]
-) -> Path:
+def _model_of_fold(plan: TrainingPlan, learnt_from: str, runs: Path, resume: bool, work: Work) -> Path:
     learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
     about = {"training": learning, "learnt_from": learnt_from}
     words = json.dumps(asdict(plan) | about, indent=1)
@@ -225,7 +217,7 @@ def _model_of_fold(
     finished = folder / PLAN
     if resume and finished.is_file() and finished.read_text(encoding="utf-8") == words:
         return folder
-    train_classifier(plan, folder, runs, resume=resume, progress=progress, cancelled=cancelled)
+    train_classifier(plan, folder, runs, resume=resume, work=work)
     if processes().is_global_zero:
         finished.write_text(words, encoding="utf-8")
     return folder

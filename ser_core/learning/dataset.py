@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +18,7 @@ from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.settings import FrontEnd
 from ser_core.work.atomic_folder import atomic_file, read_regular
-
-Progress = Callable[[float, str], None]
+from ser_core.work.progress import Work
 
 LARGEST_CACHED_BYTES = 100_000_000
 
@@ -59,7 +58,7 @@ def load_dataset(
     emotions: tuple[str, ...],
     front_end: FrontEnd,
     cache: Path,
-    progress: Progress,
+    work: Work,
 ) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
     """Decode recordings, or take them from the cache, and select their segments.
 
@@ -74,7 +73,7 @@ def load_dataset(
     places = {emotion: place for place, emotion in enumerate(emotions)}
     for done, item in enumerate(items):
         if done % 50 == 0:
-            progress(done / len(items), f"Reading recording {done} of {len(items)}")
+            work.report(done / len(items), f"Reading recording {done} of {len(items)}")
         try:
             sha256, log_mel = _cached_log_mel(item.path, front_end, cache)
             segments, starts = split_into_segments(log_mel.astype(np.float32), front_end.segments)

@@ -1,7 +1,7 @@
 """A last layer in closed form: a linear discriminant on features that do not learn, for new and for known voices."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import AugmentationSettings, augment
 from ser_core.learning.batches import as_batch, sampling_weights
-from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram
 from ser_core.learning.network_outputs import features_of, mean_uar
 from ser_core.model.scores import mean_probabilities
 from ser_core.work.atomic_folder import atomic_file, read_regular
+from ser_core.work.progress import Work
 
 RECORDINGS_AT_ONCE = 16
 #: So that a feature that never changes is not divided by nothing.
@@ -62,8 +63,7 @@ def fit_discriminant_head(
     seed: int,
     log_offset: float,
     cache: Path,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[float, np.ndarray]:
     """Set `network.head` in place; return its UAR on validation, mean over corpora, and the logits to expect.
 
@@ -89,11 +89,8 @@ def fit_discriminant_head(
     rounds = [(dataset, None), *((dataset, change) for change in changes), (validation, None)]
     features, recordings = [], sum(len(part) for part, _ in rounds)
     for part, change in rounds:
-
-        def report(fraction: float, text: str, done: int = sum(map(len, features)), count: int = len(part)) -> None:
-            progress((done + fraction * count) / recordings, text)
-
-        features.append(_cached_features(network, part, change, cache, report, cancelled))
+        of_part = work.part(sum(map(len, features)) / len(part), recordings / len(part))
+        features.append(_cached_features(network, part, change, cache, of_part))
     *learnt_from, held_out = features
     means = np.stack([of_recording.mean(axis=0) for of_round in learnt_from for of_recording in of_round])
     labels = np.tile([entry.label for entry in dataset], len(learnt_from))
@@ -162,8 +159,7 @@ def _cached_features(
     dataset: Sequence[LabelledSpectrogram],
     change: Change | None,
     cache: Path,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> list[np.ndarray]:
     """Return the features (segments, features) of each recording, changed where so told."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -173,9 +169,8 @@ def _cached_features(
             body.update(name.encode() + tensor.numpy().tobytes())
     found = []
     for start in range(0, len(dataset), RECORDINGS_AT_ONCE):
-        if cancelled():
-            raise Cancelled("Training was stopped; the features so far are saved and it can be resumed.")
-        progress(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
+        work.check("Training was stopped; the features so far are saved and it can be resumed.")
+        work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
         part = dataset[start : start + RECORDINGS_AT_ONCE]
         files = [cache / _name(body.hexdigest(), entry, change) for entry in part]
         stored = [_read(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]

@@ -1,18 +1,18 @@
 """Train the head of late fusion on the branches' features, which are computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ser_core.errors import Cancelled
 from ser_core.learning.batches import sampling_weights
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.network_outputs import features_of, mean_uar
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.scores import mean_probabilities
+from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,10 @@ def train_fusion_head(
     emotions: tuple[str, ...],
     settings: FusionHeadSettings,
     seed: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> float:
     """Train `network.head` in place, keep its best validated epoch, and return that epoch's UAR, mean over corpora."""
-    progress(0.0, "Computing the branches' features")
+    work.report(0.0, "Computing the branches' features")
     features = features_of(network, dataset)
     held_out = [torch.from_numpy(f) for f in features_of(network, validation)]
     counts = [len(f) for f in features]
@@ -55,8 +54,7 @@ def train_fusion_head(
         for places in np.array_split(
             rng.choice(len(inputs), size=len(inputs), p=weights), max(1, len(inputs) // settings.batch)
         ):
-            if cancelled():
-                raise Cancelled("Training was stopped; the branches are kept and it can be resumed.")
+            work.check("Training was stopped; the branches are kept and it can be resumed.")
             loss = F.cross_entropy(
                 network.head(inputs[places]), labels[places], label_smoothing=settings.label_smoothing
             )
@@ -66,7 +64,7 @@ def train_fusion_head(
         uar = _validated_uar(network, held_out, validation, emotions)
         if uar > best_uar:
             best, best_uar = {k: v.clone() for k, v in network.head.state_dict().items()}, uar
-        progress((epoch + 1) / settings.epochs, f"Fusion head, epoch {epoch + 1} of {settings.epochs}")
+        work.report((epoch + 1) / settings.epochs, f"Fusion head, epoch {epoch + 1} of {settings.epochs}")
     network.head.load_state_dict(best)
     return best_uar
 

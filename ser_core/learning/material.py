@@ -8,10 +8,11 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import Split, corpus_splits, random_splits, sentence_splits, speaker_splits
 from ser_core.errors import SettingsRefused
-from ser_core.learning.dataset import LabelledSpectrogram, Progress, load_dataset
+from ser_core.learning.dataset import LabelledSpectrogram, load_dataset
 from ser_core.learning.processes import processes
 from ser_core.learning.starting_weights import heard_before
 from ser_core.learning.training_plan import TrainingPlan
+from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Material:
     words: str
 
 
-def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Material:
+def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
     """Read the corpora of a plan and divide them.
 
     Raises
@@ -58,7 +59,7 @@ def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Materi
     wanted = [item for item in items if item.emotion in plan.emotions]
     others = [item for item in items if item.emotion not in plan.emotions]
     with processes().rank_zero_first():
-        dataset, left_out = load_dataset(wanted, plan.emotions, plan.front_end, cache, progress)
+        dataset, left_out = load_dataset(wanted, plan.emotions, plan.front_end, cache, work)
     dataset, again = _first_of_each(dataset, set())
     left_out += again
     split = _split(plan, [entry.item for entry in dataset])
@@ -73,7 +74,7 @@ def read_material(plan: TrainingPlan, cache: Path, progress: Progress) -> Materi
         if plan.split == "sentence":
             of_train = [item for item in of_train if _sentence(item) in taught]
         with processes().rank_zero_first():
-            shown, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, progress)
+            shown, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, work)
         shown, again = _first_of_each(shown, {entry.sha256 for entry in dataset})
         left_out += refused + again
     before = heard_before(plan)

@@ -18,7 +18,6 @@ from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.learning.dataset import Progress
 from ser_core.learning.degradation import CONDITIONS, degraded
 from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures
@@ -26,12 +25,13 @@ from ser_core.model.checkpoint import find_model, load_model, read_card, trainin
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import mean_probabilities
 from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift
+from ser_core.work.progress import Work
 
 SEED = 0
 
 
 def evaluate_model(
-    model: str | Path, corpora: dict[str, str], progress: Progress, *, robustness: bool = False
+    model: str | Path, corpora: dict[str, str], work: Work, *, robustness: bool = False
 ) -> dict[str, Any]:
     """Return the figures of a model on corpora.
 
@@ -55,13 +55,13 @@ def evaluate_model(
         If nothing is left to measure on.
     """
     rounds = 1 + len(CONDITIONS) * robustness
-    predictions, counted = predict_corpora(model, corpora, _part(progress, 0, rounds))
+    predictions, counted = predict_corpora(model, corpora, work.part(0, rounds))
     words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in counted["training"].items())
     result = all_figures(predictions) | {"headline": headline(predictions)} | counted | {"split": words}
     if robustness:
         result["robustness"] = {}
         for done, condition in enumerate(CONDITIONS, start=1):
-            worse, _ = predict_corpora(model, corpora, _part(progress, done, rounds), condition)
+            worse, _ = predict_corpora(model, corpora, work.part(done, rounds), condition)
             measured = all_figures(worse)
             result["robustness"][condition] = {
                 "mean_over_corpora_uar": measured["mean_over_corpora_uar"],
@@ -71,7 +71,7 @@ def evaluate_model(
 
 
 def predict_corpora(
-    model: str | Path, corpora: dict[str, str], progress: Progress, condition: str | None = None
+    model: str | Path, corpora: dict[str, str], work: Work, condition: str | None = None
 ) -> tuple[Predictions, dict[str, Any]]:
     """Return what a model says of every recording that it was not trained on, and what was left out.
 
@@ -79,7 +79,7 @@ def predict_corpora(
     """
     classifier = load_model(model)
     unheard, excluded, other_emotions, overlap = unheard_recordings(model, corpora)
-    predictions, refused = predict_recordings(classifier, unheard, progress, condition)
+    predictions, refused = predict_recordings(classifier, unheard, work, condition)
     return predictions, {
         "training": overlap,
         "listeners": listeners_of_corpora(unheard, classifier.emotions),
@@ -198,7 +198,7 @@ class RecordingLogits:
 
 
 def predict_recordings(
-    classifier: Classifier, items: Sequence[LabelledRecording], progress: Progress, condition: str | None = None
+    classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[Predictions, list[str]]:
     """Return what a classifier says of recordings, and why some were refused.
 
@@ -207,12 +207,12 @@ def predict_recordings(
     CorpusRefused
         If all were.
     """
-    found, refused = logits_of_recordings(classifier, items, progress, condition)
+    found, refused = logits_of_recordings(classifier, items, work, condition)
     return tabulate(classifier.emotions, classifier.temperature, found), refused
 
 
 def logits_of_recordings(
-    classifier: Classifier, items: Sequence[LabelledRecording], progress: Progress, condition: str | None = None
+    classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[list[RecordingLogits], list[str]]:
     """Return a classifier's logits for recordings, and why some were refused.
 
@@ -223,7 +223,7 @@ def logits_of_recordings(
     """
     found, refused = [], []
     for done, item in enumerate(items):
-        progress(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
+        work.report(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
         try:
             recording = read_recording(item.path)
             if condition is not None:
@@ -267,7 +267,3 @@ def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
     segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
     kept, _ = select_segments(segments, classifier.front_end.selection)
     return classifier.score(segments[kept])
-
-
-def _part(progress: Progress, done: int, parts: int) -> Progress:
-    return lambda fraction, text: progress((done + fraction) / parts, text)

@@ -1,16 +1,17 @@
 """Search for how a network learns best: try each way for a fifth of the epochs, and look at the validation speakers."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.training import train_network
 from ser_core.learning.training_settings import TrainingSettings
+from ser_core.work.progress import Work
 
 SHARE_OF_EPOCHS = 5
 
@@ -25,8 +26,7 @@ def best_settings(
     seed: int,
     state_file: Path,
     log_offset: float,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[TrainingSettings, list[dict[str, Any]]]:
     """Return the settings with the best of the candidates, and what each candidate reached.
 
@@ -46,10 +46,6 @@ def best_settings(
     short = replace(settings, epochs=max(1, settings.epochs // SHARE_OF_EPOCHS))
     tried = []
     for number, candidate in enumerate(candidates, start=1):
-
-        def report(fraction: float, text: str, number: int = number) -> None:
-            progress((number - 1 + fraction) / len(candidates), f"Trying {number} of {len(candidates)}, {text}")
-
         history = train_network(
             copy.deepcopy(network),
             dataset,
@@ -59,8 +55,7 @@ def best_settings(
             seed,
             state_file.with_name(f"{state_file.stem}-try{number}.safetensors"),
             log_offset,
-            report,
-            cancelled,
+            work.part(number - 1, len(candidates), f"Trying {number} of {len(candidates)}, "),
         )
         reached = max(epoch["validation_uar"] for epoch in history)
         seconds = sum(epoch["seconds"] for epoch in history)

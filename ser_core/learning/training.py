@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ser_core.errors import Cancelled
 from ser_core.learning.batches import batches_of_an_epoch, sampling_weights, steps_of_an_epoch
-from ser_core.learning.dataset import LabelledSpectrogram, Progress
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.network_outputs import logits_of, mean_uar
 from ser_core.learning.processes import processes
 from ser_core.learning.training_run import Run
 from ser_core.learning.training_settings import TrainingSettings
 from ser_core.model.scores import mean_probabilities
 from ser_core.work.atomic_folder import atomic_write
+from ser_core.work.progress import Work
 
 
 def train_network(
@@ -32,8 +32,7 @@ def train_network(
     seed: int,
     state_file: Path,
     log_offset: float,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
     teacher: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Train a network in place; it ends with the averaged weights of its best validated epoch.
@@ -61,7 +60,7 @@ def train_network(
     Raises
     ------
     Cancelled
-        At the next batch after `cancelled()` is True; finished epochs are kept.
+        At the next batch once the person asked for it; finished epochs are kept.
     SettingsRefused
         If the state was made with other settings or another seed.
 
@@ -80,11 +79,12 @@ def train_network(
         torch.manual_seed(int(rng.integers(2**31)) + fabric.global_rank)
         losses, began = [], time.perf_counter()
         for done, (segments, labels) in enumerate(batches_of_an_epoch(dataset, weights, settings, rng)):
-            if cancelled():
-                raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
+            work.check("Training was stopped; finished epochs are kept and it can be resumed.")
             own = slice(fabric.global_rank, None, fabric.world_size)
             losses.append(run.step(segments[own], _targets(labels[own], len(emotions)), log_offset))
-            progress((epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}")
+            work.report(
+                (epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}"
+            )
         seconds = round(time.perf_counter() - began, 2)
         probabilities = np.stack([mean_probabilities(logits, 1.0) for logits in logits_of(run.averaged, validation)])
         uar = mean_uar(probabilities, validation, emotions)

@@ -9,7 +9,7 @@ from ser_core.analysis import VoiceShare, clock, frame_edge_s, shown_name
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.decoding import LONG, gathered
 from ser_core.audio.decoding_process import decoded_apart
-from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, own_name, stop_if
+from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, own_name
 from ser_core.audio.reading import resample_blocks
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.segments import split_blocks_into_segments
@@ -18,8 +18,7 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
 from ser_core.model.voice import logits_of_pieces, voice_normal
 from ser_core.settings import AudioLimits, FrontEnd, SpectrogramSettings
-
-Progress = Callable[[float, str], None]
+from ser_core.work.progress import UNWATCHED, Work
 
 #: 128 segments; what is held at once grows with it.
 BLOCK_S = 61.44
@@ -82,8 +81,7 @@ class Timeline:
 def emotion_timeline(
     source: Source,
     classifier: Classifier,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
     name: str = "",
     limits: AudioLimits = LONG,
     block_s: float = BLOCK_S,
@@ -98,10 +96,6 @@ def emotion_timeline(
     ----------
     source : path or binary file
         A whole audio file; a binary file must be seekable and is left open.
-    progress : callable
-        Told the fraction that is done and what is being done.
-    cancelled : callable
-        Asked between blocks; True stops the work with `Cancelled`.
     name : str
         What to call it; a path's own name where empty.
     own_voice : bool
@@ -122,17 +116,16 @@ def emotion_timeline(
     if own_voice and classifier.voice is None:
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
 
-    def checking(fraction: float) -> None:
-        progress(CHECKING * fraction, "Checking the recording")
+    checking = Work(lambda fraction, text: work.report(CHECKING * fraction, text), work.stop)
 
     def listening(frames: int) -> None:
         part, all_s = frames / all_frames, recording.duration_s
-        progress(CHECKING + (1 - CHECKING) * part, f"Listening, {clock(part * all_s)} of {clock(all_s)}")
+        work.report(CHECKING + (1 - CHECKING) * part, f"Listening, {clock(part * all_s)} of {clock(all_s)}")
 
-    with long_recording(source, name or own_name(source), limits, checking, cancelled) as recording:
+    with long_recording(source, name or own_name(source), limits, checking) as recording:
         all_frames, powers = _frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
-        start_frames, logits = _scored(log_mels, classifier, listening, cancelled)
+        start_frames, logits = _scored(log_mels, classifier, listening, work)
     if own_voice:
         adapted = classifier.with_voice(voice_normal([logits_of_pieces(logits)], classifier.temperature))
         logits, classifier = logits - adapted.shift, adapted
@@ -227,12 +220,12 @@ def _scored(
     log_mels: Iterator[np.ndarray],
     classifier: Classifier,
     listening: Callable[[int], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the first frame of every segment, and its logits."""
     start_frames, logits = [], []
     for values, starts in split_blocks_into_segments(log_mels, classifier.front_end.segments):
-        stop_if(cancelled)
+        work.check()
         logits.append(classifier.score(values))
         start_frames.append(starts)
         listening(int(starts[-1]) + values.shape[1])

@@ -1,8 +1,9 @@
 """Work that takes longer than a second: one queue for the machine, which outlives the page that asked.
 
-Work is a function of `progress(fraction, text)` and `cancelled()`. People take turns: who has waited longest since
-their last job began goes first, so that one person's ten jobs do not stand before another's one. Quick work, which
-takes a fraction of a second, goes before all other: a verdict does not wait for everybody's maps.
+A job is a function of a `Work`, to which it reports and by which it is stopped. People take turns: the one who has
+waited longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of
+another. Quick work, which takes a fraction of a second, goes before everything else: a verdict does not wait for
+everybody's maps.
 """
 
 import logging
@@ -17,9 +18,7 @@ from typing import Any
 
 from ser_core.errors import Cancelled, SerError
 from ser_core.work.log import FIGURES, failed
-from ser_core.work.progress import Pace
-
-Work = Callable[[Callable[[float, str], None], Callable[[], bool]], Any]
+from ser_core.work.progress import Pace, Work
 
 #: How much lower the priority of work is than that of pages, which stay quick while it goes on.
 GIVES_WAY = 5
@@ -48,12 +47,12 @@ class Job:
         Why it failed, in a sentence that may be shown.
     """
 
-    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, work: Work) -> None:
+    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, work: Callable[[Work], Any]) -> None:
         self.queue, self.owner, self.key, self.title = queue, owner, key, title
         self.state, self.fraction, self.text = "waiting", 0.0, ""
         self.result: Any = None
         self.refusal: str | None = None
-        self._work: Work | None = work
+        self._work: Callable[[Work], Any] | None = work
         self._pace: Pace | None = None
         self._cancelled = threading.Event()
         self.ended = threading.Event()
@@ -70,7 +69,7 @@ class Job:
         self._pace, self.state, begun = Pace(), "running", monotonic()
         work_owner.set(self.owner)
         try:
-            self.result, self.state = self._work(self._report, self._cancelled.is_set), "done"
+            self.result, self.state = self._work(Work(self._report, self._cancelled.is_set)), "done"
         except Cancelled:
             self.state = "cancelled"
         except SerError as refusal:
@@ -116,7 +115,7 @@ class Jobs:
         self._changed = threading.Condition()
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
-    def submit(self, owner: str, key: Hashable, title: str, work: Work, *, quick: bool = False) -> Job:
+    def submit(self, owner: str, key: Hashable, title: str, work: Callable[[Work], Any], *, quick: bool = False) -> Job:
         """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
 
         Where too much is waiting, a job is returned that has failed already and says so. It is not remembered: who

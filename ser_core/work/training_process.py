@@ -7,14 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ser_core.errors import Cancelled, SerError
+from ser_core.errors import SerError
 from ser_core.work.atomic_folder import atomic_write, read_regular
+from ser_core.work.progress import Work
 
 POLL_S = 0.3
 #: In the runs folder, the arguments of the training that goes on.
@@ -33,9 +34,7 @@ class TrainingFailed(SerError):
     """Training that was refused or broke off; the text is what it said last."""
 
 
-def train_in_process(
-    arguments: Sequence[str], progress: Callable[[float, str], None], cancelled: Callable[[], bool]
-) -> str:
+def train_in_process(arguments: Sequence[str], work: Work) -> str:
     """Run `python -m ser_core train` with these arguments and return what it printed.
 
     The process gives way to others on the machine. When it is stopped, its finished epochs are kept; when this process
@@ -44,13 +43,13 @@ def train_in_process(
     Raises
     ------
     Cancelled
-        After `cancelled()` was True and the process has ended.
+        If the person stopped it, once the process has ended.
     TrainingFailed
         With the sentence that it ended with.
     """
     with _noted(arguments):
         command = [sys.executable, "-m", "ser_core", "train", "--end-with-input", *arguments]
-        return _trained(command, progress, cancelled)
+        return _trained(command, work)
 
 
 def broken_off() -> list[str] | None:
@@ -100,16 +99,15 @@ def _noted(arguments: Sequence[str]) -> Iterator[None]:
         lock.release()
 
 
-def _trained(command: list[str], progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> str:
+def _trained(command: list[str], work: Work) -> str:
     if nice := shutil.which("nice"):
         command = [nice, "-n", "10", *command]
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as printed:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=printed, stderr=said, text=True)
         try:
             while _still_running(process):
-                if cancelled():
-                    raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
-                _report(_last_line(said), progress)
+                work.check("Training was stopped; finished epochs are kept and it can be resumed.")
+                _report(_last_line(said), work)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -135,6 +133,6 @@ def _last_line(file: object) -> str:
     return lines[-1] if lines else ""
 
 
-def _report(line: str, progress: Callable[[float, str], None]) -> None:
+def _report(line: str, work: Work) -> None:
     if match := PROGRESS.match(line):
-        progress(int(match[1]) / 100, match[2])
+        work.report(int(match[1]) / 100, match[2])

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Callable
 
 import streamlit as st
 
@@ -15,6 +14,7 @@ from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
+from ser_core.work.progress import Work
 
 
 def show(place: Place) -> None:
@@ -112,7 +112,7 @@ def _import(place: Place) -> None:
             session.owner(),
             ("import", place.project, turn),
             "Import",
-            lambda progress, cancelled: _imported(place, files, progress, cancelled),
+            lambda work: _imported(place, files, work),
         )
         session.choose("import_turn", turn + 1)
         st.rerun()
@@ -135,10 +135,9 @@ def _import(place: Place) -> None:
 def _imported(
     place: Place,
     files: list[tuple[str, bytes]],
-    progress: Callable[[float, str], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[Imported, list[str]]:
     found, dropped = read_files(files)
     known = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
     documents = as_of_recordings(found, known)
-    return place.store.import_recordings(place.project, documents, place.annotator, progress, cancelled), dropped
+    return place.store.import_recordings(place.project, documents, place.annotator, work), dropped

@@ -1,7 +1,5 @@
 """How recordings come into a project: files, a whole folder, or the one that is open."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from pages.shared import cached, session, waiting
@@ -12,8 +10,9 @@ from ser_core.annotations.store.kept_sounds import keep_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import read_recording
-from ser_core.errors import AudioRefused, Cancelled, SerError
+from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
+from ser_core.work.progress import Work
 
 
 def show(place: Place) -> None:
@@ -68,7 +67,7 @@ def _submit(place: Place, files: list[tuple[bytes, str]]) -> None:
         session.owner(),
         key,
         "Adding recordings",
-        lambda progress, cancelled: _add_files(place, files, progress, cancelled),
+        lambda work: _add_files(place, files, work),
     )
 
 
@@ -95,19 +94,17 @@ def _progress(place: Place) -> None:
 def _add_files(
     place: Place,
     files: list[tuple[bytes, str]],
-    progress: Callable[[float, str], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[int, list[str]]:
     """Read, keep and add files; return how many were added, and why others were not."""
     read, refused = [], []
     for number, (source, name) in enumerate(files, start=1):
-        if cancelled():
-            raise Cancelled("Nothing was added.")
+        work.check("Nothing was added.")
         try:
             read.append((_file(source, name), source))
         except AudioRefused as refusal:
             refused.append(str(refusal))
-        progress(number / len(files), f"{number} of {len(files)} recordings")
+        work.report(number / len(files), f"{number} of {len(files)} recordings")
     _keep(place, read)
     return len({file.sha256 for file, _ in read}), refused
 

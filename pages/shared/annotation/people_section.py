@@ -1,7 +1,7 @@
 """How far people agree with each other, and explainers with them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -28,6 +28,7 @@ from ser_core.model.checkpoint import load_model
 from ser_core.output.overview_picture import METHOD_NAMES
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
+from ser_core.work.progress import Work
 
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
 
@@ -163,10 +164,10 @@ def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -
 def _submit(
     place: Place, recordings: list[AnnotatedRecording], methods: Sequence[str], name: str, key: tuple[object, ...]
 ) -> Job:
-    def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> ComparedWithExplainers:
+    def work(work: Work) -> ComparedWithExplainers:
         files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
         sound_of = sounds_of(files, data_folder())
-        return compare_with_explainers(recordings, sound_of, load_model(name), methods, progress, cancelled)
+        return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
 
     return cached.jobs().submit(session.owner(), key, "Comparing explainers with people", work)
 

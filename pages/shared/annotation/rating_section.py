@@ -1,7 +1,5 @@
 """Ratings by which a queue can be ordered, computed when somebody asks."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
@@ -14,6 +12,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
+from ser_core.work.progress import Work
 
 RATINGS = tuple(name for name in ORDERS if name not in ("added", "name"))
 NEEDED = {
@@ -57,11 +56,11 @@ def _rating(place: Place) -> str:
 
 
 def _submit(place: Place, rating: str, model: str) -> Job:
-    def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> int:
+    def work(work: Work) -> int:
         if rating == "annotators_disagreement":
-            rate_by_marks(place.store, place.project, progress, cancelled)
+            rate_by_marks(place.store, place.project, work)
             return 0
-        return rate_by_model(place.store, place.project, rating, _sound, load_model(model), progress, cancelled)
+        return rate_by_model(place.store, place.project, rating, _sound, load_model(model), work)
 
     return cached.jobs().submit(session.owner(), ("rate", place.project), "Rating the queue", work)
 

@@ -1,7 +1,6 @@
 """Teach a model what people labelled, and offer it only where it did not get worse."""
 
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -27,6 +26,7 @@ from ser_core.learning.model_evaluation import predict_corpora
 from ser_core.model.checkpoint import MODELS, find_model, training_list
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
+from ser_core.work.progress import Work
 from ser_core.work.training_process import train_in_process
 
 #: A server whose visitors are not to train comes without it.
@@ -70,11 +70,11 @@ def show(place: Place) -> None:
 def _submit_corpus(place: Place, model: str) -> object:
     out = data_folder() / TAUGHT / f"{folder_name(place.project_name)}-{uuid.uuid4().hex[:8]}"
 
-    def work(progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> tuple[Teaching, str]:
+    def work(work: Work) -> tuple[Teaching, str]:
         files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
         recordings, sound_of = list(place.store.export(place.project)), sounds_of(files, data_folder())
         heard = training_list(find_model(model))
-        teaching = write_teaching(recordings, sound_of, out, heard=heard, progress=progress, cancelled=cancelled)
+        teaching = write_teaching(recordings, sound_of, out, heard=heard, work=work)
         return teaching, model
 
     return cached.jobs().submit(session.owner(), ("teach", str(out)), "A corpus of the labels", work)
@@ -107,7 +107,7 @@ def _train(place: Place, teaching: Teaching, begun: str) -> None:
             EVERYBODY,
             "training",
             "Training",
-            lambda progress, cancelled: train_in_process(arguments, progress, cancelled),
+            lambda work: train_in_process(arguments, work),
         )
         st.session_state[of_project] = name, teaching.train
     taught, learnt_from = st.session_state.get(of_project, (None, None))
@@ -129,7 +129,7 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
         session.owner(),
         ("taught", str(teaching.held_out), begun, taught),
         "Before and after",
-        lambda progress, cancelled: _compared(teaching.held_out, begun, taught, progress),
+        lambda work: _compared(teaching.held_out, begun, taught, work),
     )
     done = waiting.results({"taught": job})
     if "taught" not in done:
@@ -142,6 +142,6 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
         st.rerun()
 
 
-def _compared(held_out: Path, begun: str, taught: str, progress: Callable[[float, str], None]) -> TaughtBetter:
-    before, after = (predict_corpora(model, {CORPUS: str(held_out)}, progress)[0] for model in (begun, taught))
+def _compared(held_out: Path, begun: str, taught: str, work: Work) -> TaughtBetter:
+    before, after = (predict_corpora(model, {CORPUS: str(held_out)}, work)[0] for model in (begun, taught))
     return taught_better(before, after, recording_of_pieces(held_out))

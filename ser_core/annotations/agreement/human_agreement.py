@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ser_core.analysis import Recording
 from ser_core.annotations.agreement.against_maps import RecordingAgainstMaps, marks_against_maps
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording
-from ser_core.errors import AudioRefused, Cancelled
+from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED, Work
 
 CONSENSUS = "consensus"
 COMPARED = (*EXPLAINERS, CONSENSUS)
@@ -38,8 +39,7 @@ def compare_with_explainers(
     sound_of: Callable[[str], Recording | None],
     classifier: Classifier,
     methods: Sequence[str],
-    progress: Callable[[float, str], None] = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> ComparedWithExplainers:
     """Explain the recordings that are marked in time, and compare each map with the marks.
 
@@ -57,9 +57,8 @@ def compare_with_explainers(
     marked = [r for r in recordings if any(mark.tier == REGION_TIER for mark in r.annotations)]
     compared: dict[str, RecordingAgainstMaps] = {}
     for done, recording in enumerate(marked):
-        if cancelled():
-            raise Cancelled("The comparison was stopped.")
-        progress(done / len(marked), f"Explaining recording {done + 1} of {len(marked)}")
+        work.check("The comparison was stopped.")
+        work.report(done / len(marked), f"Explaining recording {done + 1} of {len(marked)}")
         try:
             sound = sound_of(recording.sha256)
             if sound is not None:

@@ -33,6 +33,7 @@ from ser_core.annotations.store.tables import kept_name
 from ser_core.annotations.store.transfer import Imported
 from ser_core.annotations.store.trash import Deleted, Holding
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from ser_core.work.progress import UNWATCHED, Work
 
 PAGE_SIZE = 50
 #: As a size of pages: all on one.
@@ -467,8 +468,7 @@ class Store:
         project: int,
         documents: Collection[AnnotatedRecording],
         annotator: str,
-        progress: Callable[[float, str], None] = lambda fraction, text: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        work: Work = UNWATCHED,
     ) -> Imported:
         """Add annotated recordings to a project, all or nothing; marks that stand there already are not doubled.
 
@@ -494,7 +494,7 @@ class Store:
         at = datetime.now(UTC)
         with self._database.writing() as connection:
             _require_project(connection, project)
-            return transfer.import_documents(connection, project, documents, annotator, at, progress, cancelled)
+            return transfer.import_documents(connection, project, documents, annotator, at, work)
 
     def export(self, project: int, annotator: str | None = None) -> Iterator[AnnotatedRecording]:
         """Yield the recordings of a project with the marks of one annotator or of all; few are held at a time."""

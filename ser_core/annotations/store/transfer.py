@@ -1,7 +1,7 @@
 """Annotated recordings into a project, all or nothing, and out of it, a few at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -25,7 +25,8 @@ from ser_core.annotations.store.marks import (
 )
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
 from ser_core.annotations.store.tables import marks, recordings, steps
-from ser_core.errors import AnnotationsRefused, Cancelled
+from ser_core.errors import AnnotationsRefused
+from ser_core.work.progress import Work
 
 RECORDINGS_AT_ONCE = 200
 MARKS_AT_ONCE = 500
@@ -59,8 +60,7 @@ def import_documents(
     documents: Collection[AnnotatedRecording],
     annotator: str,
     at: datetime,
-    progress: Callable[[float, str], None],
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> Imported:
     """Add the recordings and marks that are not there yet; see `Store.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
@@ -74,12 +74,11 @@ def import_documents(
         additions = _additions(connection, asked, at, counts)
         rows = [mark_row(of, change, annotator, at) for of, changes in additions.items() for change in changes]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
-            if cancelled():
-                raise Cancelled("The import was cancelled; nothing of it was kept.")
+            work.check("The import was cancelled; nothing of it was kept.")
             write_marks(connection, rows[start : start + MARKS_AT_ONCE])
             counts["added"] += len(rows[start : start + MARKS_AT_ONCE])
             done = counts.total()
-            progress(done / total if total else 1.0, f"{done} of {total} marks")
+            work.report(done / total if total else 1.0, f"{done} of {total} marks")
         _add_steps(connection, additions, annotator, at)
     return Imported(len(documents), **counts)
 

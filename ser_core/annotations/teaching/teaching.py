@@ -18,10 +18,10 @@ from ser_core.annotations.teaching.taught_pieces import TaughtPiece, pieces_to_t
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.emotions import EMOTION_SETS
-from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, ModelRefused
-from ser_core.learning.dataset import Progress
+from ser_core.errors import AnnotationsRefused, AudioRefused, ModelRefused
 from ser_core.learning.presets import FROZEN
 from ser_core.model.checkpoint import ARCHITECTURES, find_model, model_names, read_card
+from ser_core.work.progress import UNWATCHED, Work
 
 #: Where the app keeps such corpora, under its data folder.
 TAUGHT = "taught"
@@ -72,8 +72,7 @@ def write_teaching(
     speakers: Mapping[str, str] | None = None,
     heard: Mapping[str, str] | None = None,
     seed: int = 0,
-    progress: Progress = lambda fraction, text: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    work: Work = UNWATCHED,
 ) -> Teaching:
     """Write what people labelled as WAV files of 16 bits, and the manifests that `train` and `evaluate` read.
 
@@ -100,7 +99,7 @@ def write_teaching(
     """
     with filled_whole(folder) as half_written:
         (half_written / SOUNDS).mkdir()
-        sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, progress, cancelled)
+        sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, work)
         chosen, words = hold_out(sounds, heard or {}, seed)
         train = [sound for sound in sounds if sound.recording_sha256 not in chosen]
         held_out = [sound for sound in sounds if sound.recording_sha256 in chosen]
@@ -175,8 +174,7 @@ def _write_sounds(
     sound_of: SoundOf,
     speakers: Mapping[str, str],
     folder: Path,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    work: Work,
 ) -> tuple[list[TaughtSound], LeftOut]:
     """Write all that can be taught, and say what cannot."""
     written: list[TaughtSound] = []
@@ -185,9 +183,8 @@ def _write_sounds(
     for number, recording in enumerate(recordings):
         of_file[recording.sha256 or f"unknown {number}"].append(recording)
     for done, (sha256, same) in enumerate(of_file.items()):
-        if cancelled():
-            raise Cancelled("Stopped; nothing was written.")
-        progress(done / len(of_file), f"Recording {done} of {len(of_file)}")
+        work.check("Stopped; nothing was written.")
+        work.report(done / len(of_file), f"Recording {done} of {len(of_file)}")
         pieces, reasons = pieces_to_teach([mark for recording in same for mark in recording.annotations])
         sound = _sound(sha256, sound_of) if pieces else ""
         if isinstance(sound, Recording):

@@ -45,10 +45,10 @@ def _add(asked: argparse.Namespace) -> int:
     paths = [path for given in asked.files for path in (audio_files(given) if given.is_dir() else [given])]
     if not paths:
         raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that hold some.")
-    files, refused, progress = [], 0, printed_progress()
+    files, refused, work = [], 0, printed_progress()
     with opened_project(asked, may_be_new=True, owner=login_name()) as (store, project):
         for done, path in enumerate(paths):
-            progress(done / len(paths), f"Recording {done} of {len(paths)}")
+            work.report(done / len(paths), f"Recording {done} of {len(paths)}")
             try:
                 files.append(recording_file(path))
             except AudioRefused as refusal:

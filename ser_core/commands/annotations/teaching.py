@@ -58,7 +58,7 @@ def _teach(asked: argparse.Namespace) -> int:
         places = recordings_by_sha256(asked.audio)
         files = [replace(file, path=str(places.get(file.sha256, file.path or ""))) for file in files]
     sound_of = sounds_of(files, data_folder())
-    teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, progress=printed_progress())
+    teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, work=printed_progress())
     _print_teaching(teaching)
     print("\nTeach and compare:\n")
     for command in _next_commands(model, asked.out, teaching):
