@@ -20,7 +20,7 @@ from ser_core.focus import focus_regions
 from ser_core.profile import relevance_profile
 from ser_core.recording import Recording
 from ser_core.regions import Region
-from ser_core.scores import softmax
+from ser_core.scores import pool, softmax
 from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
 from ser_core.settings import AnalysisSettings, FrontEnd
@@ -144,7 +144,7 @@ def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
 
 
 def score(segments: Segments, classifier: Classifier, progress: Progress, cancelled: Callable[[], bool]) -> Scores:
-    """Return the probabilities of every segment, and their mean over the kept ones."""
+    """Return the probabilities of every segment, and of the recording from the kept ones."""
     probabilities = []
     for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
         if cancelled():
@@ -153,7 +153,7 @@ def score(segments: Segments, classifier: Classifier, progress: Progress, cancel
         probabilities.append(softmax(logits, classifier.temperature))
         progress(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
     each = np.concatenate(probabilities)
-    return Scores(each, each[segments.kept].mean(axis=0))
+    return Scores(each, pool(each[segments.kept], classifier.pooling))
 
 
 def add_explanation(

@@ -50,6 +50,7 @@ class LinearClassifier:
     layers = ()
     voice = voice_share = None
     name, sha256, temperature = "linear", "0" * 64, 1.0
+    pooling = "probabilities"
 
     def __init__(self, weights, emotions=EMOTIONS, front_end=None) -> None:
         self.weights, self.emotions = np.asarray(weights, np.float64), emotions

@@ -21,7 +21,7 @@ from ser_core.learning.degradation import CONDITIONS, degraded
 from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures
 from ser_core.recording import Recording
-from ser_core.scores import mean_probabilities
+from ser_core.scores import recording_probabilities
 from ser_core.segments import split_into_segments
 from ser_core.selection import select_segments
 from ser_core.spectrogram import spectrogram_of
@@ -208,7 +208,7 @@ def predict_recordings(
         If all were.
     """
     found, refused = logits_of_recordings(classifier, items, progress, condition)
-    return tabulate(classifier.emotions, classifier.temperature, found), refused
+    return tabulate(classifier, found), refused
 
 
 def logits_of_recordings(
@@ -248,9 +248,9 @@ def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> l
     return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
 
 
-def tabulate(emotions: tuple[str, ...], temperature: float, found: Sequence[RecordingLogits]) -> Predictions:
+def tabulate(classifier: Classifier, found: Sequence[RecordingLogits]) -> Predictions:
     """Return the table of what a classifier says of recordings."""
-    items = [one.item for one in found]
+    items, emotions = [one.item for one in found], classifier.emotions
     return Predictions(
         emotions,
         tuple(one.sha256 for one in found),
@@ -258,7 +258,7 @@ def tabulate(emotions: tuple[str, ...], temperature: float, found: Sequence[Reco
         tuple(item.speaker_id for item in items),
         tuple(item.gender or "" for item in items),
         np.array([emotions.index(item.emotion) for item in items]),
-        np.stack([mean_probabilities(one.logits, temperature) for one in found]),
+        np.stack([recording_probabilities(one.logits, classifier.temperature, classifier.pooling) for one in found]),
     )
 
 
