@@ -110,7 +110,7 @@ def published_encoder(network):
     return weights
 
 
-def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
+def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None, pooling="probabilities"):
     return NetworkClassifier(
         network,
         name="small",
@@ -118,6 +118,7 @@ def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
         emotions=emotions,
         front_end=front_end or FrontEnd(),
         temperature=temperature,
+        pooling=pooling,
     )
 
 

@@ -69,9 +69,11 @@ def train_classifier(
         [entry.item for entry in material.test],
         lambda fraction, text: progress(fraction, f"Testing, {text}"),
     )
-    write_predictions(tabulate(classifier, said), draft / TEST_TABLE)
+    about = classifier.emotions, classifier.temperature
+    write_predictions(tabulate(*about, said, classifier.pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
-        write_predictions(tabulate(classifier, by_own_normal(classifier, said)), draft / TEST_VOICE_TABLE)
+        known = by_own_normal(classifier, said)
+        write_predictions(tabulate(*about, known, classifier.pooling), draft / TEST_VOICE_TABLE)
     # Every figure is one of the table, which holds fewer digits than what the model said.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}

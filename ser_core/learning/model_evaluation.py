@@ -208,7 +208,7 @@ def predict_recordings(
         If all were.
     """
     found, refused = logits_of_recordings(classifier, items, progress, condition)
-    return tabulate(classifier, found), refused
+    return tabulate(classifier.emotions, classifier.temperature, found, classifier.pooling), refused
 
 
 def logits_of_recordings(
@@ -248,9 +248,14 @@ def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> l
     return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
 
 
-def tabulate(classifier: Classifier, found: Sequence[RecordingLogits]) -> Predictions:
+def tabulate(
+    emotions: tuple[str, ...],
+    temperature: float,
+    found: Sequence[RecordingLogits],
+    pooling: str = "probabilities",
+) -> Predictions:
     """Return the table of what a classifier says of recordings."""
-    items, emotions = [one.item for one in found], classifier.emotions
+    items = [one.item for one in found]
     return Predictions(
         emotions,
         tuple(one.sha256 for one in found),
@@ -258,7 +263,7 @@ def tabulate(classifier: Classifier, found: Sequence[RecordingLogits]) -> Predic
         tuple(item.speaker_id for item in items),
         tuple(item.gender or "" for item in items),
         np.array([emotions.index(item.emotion) for item in items]),
-        np.stack([recording_probabilities(one.logits, classifier.temperature, classifier.pooling) for one in found]),
+        np.stack([recording_probabilities(one.logits, temperature, pooling) for one in found]),
     )
 
 
