@@ -31,7 +31,7 @@ from ser_core.explanation import hear
 from ser_core.explanation.relevance import Heard, Question, fill_values
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.model.classifier import BATCH, NetworkClassifier
-from ser_core.model.scores import evidence, softmax
+from ser_core.model.scores import evidence, pool, softmax
 from ser_core.pipeline import listen, question_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 
@@ -61,7 +61,7 @@ class Counting:
         return self.classifier.score(segments)
 
 
-def evidence_of_pictures(network: torch.nn.Module, question: Question, temperature: float) -> Callable:
+def evidence_of_pictures(network: torch.nn.Module, question: Question, temperature: float, pooling: str) -> Callable:
     """Return the function of spectrograms (n, frames, bands) that captum and lime are given."""
     starts = question.segments.start_frames[question.members]
     length = question.segments.segment_frames
@@ -70,7 +70,8 @@ def evidence_of_pictures(network: torch.nn.Module, question: Question, temperatu
         segments = torch.stack([pictures[:, start : start + length] for start in starts], dim=1)
         with torch.inference_mode():
             logits = network(segments.reshape(-1, 1, length, pictures.shape[2]).float())
-        p = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1).mean(axis=1)
+        of_segments = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1)
+        p = np.stack([pool(of_picture, pooling) for of_picture in of_segments])
         return torch.from_numpy(evidence(p, question.emotion))
 
     return function
@@ -169,7 +170,7 @@ def main() -> None:
     count = sum(len(window.present) for window in masked.windows)
     rows, columns = np.indices(question.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
     cells = rows * (columns.max() + 1) + columns
-    function = evidence_of_pictures(network, question, float(card["temperature"]))
+    function = evidence_of_pictures(network, question, float(card["temperature"]), card.get("pooling", "probabilities"))
     theirs = {
         "occlusion": {
             "captum, as documented": occlusion_by_captum(function, question, boxes, 1),

@@ -107,7 +107,7 @@ def figures_of(
 
 def _perturbed(classifier: Classifier, question: Question, fill: str) -> Perturbed:
     values = fill_values(question.log_mel, fill, np.random.default_rng(0))
-    return Perturbed(classifier.score, classifier.temperature, question, values)
+    return Perturbed(classifier.score, classifier.temperature, question, values, classifier.pooling)
 
 
 def _quietly(fraction: float, text: str) -> None:

@@ -58,6 +58,7 @@ def main() -> None:
         emotions=fast.emotions,
         front_end=fast.front_end,
         temperature=fast.temperature,
+        pooling=fast.pooling,
     )
     settings = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(16, 8, 16, 8))
     rows, seconds = [], {"float32": 0.0, "bfloat16": 0.0}

@@ -9,6 +9,7 @@ from pages.shared.charts.selection import segment_times_s, selection_chart
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis, Region
 from ser_core.front_end.selection import select_segments
+from ser_core.model.scores import pool
 from ser_core.settings import SelectionSettings
 
 RULES = {"guarded": "Guarded: mean correlation", "minmax": "As printed: stretched from 0 to 1"}
@@ -19,11 +20,11 @@ similar segment scores 0 and is dropped even where all are speech. The guarded r
 """
 
 
-def show_scores(heard: Analysis, kept: np.ndarray, own: bool) -> None:
+def show_scores(heard: Analysis, kept: np.ndarray, pooling: str, *, own: bool) -> None:
     """Show what the recording scores with this selection, beside the model's own."""
     left, right = st.columns(2, gap="large")
     left.markdown(f"**With this selection** · {int(kept.sum())} of {len(kept)} segments")
-    left.html(scores_html(heard.emotions, heard.scores.segments[kept].mean(axis=0)))
+    left.html(scores_html(heard.emotions, pool(heard.scores.segments[kept], pooling)))
     right.markdown(f"**As the model's card says** · {int(heard.segments.kept.sum())} of {len(kept)} segments")
     right.html(scores_html(heard.emotions, heard.scores.recording))
     if own:
@@ -69,5 +70,5 @@ if scores is None:
 st.plotly_chart(selection_chart(heard, scores, kept, threshold), width="stretch", config={"displaylogo": False})
 if not (scores > threshold).any():
     st.warning("No segment exceeds this threshold; then all are kept, because something must be heard.")
-show_scores(heard, kept, own=SelectionSettings(rule, threshold) == card)
+show_scores(heard, kept, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)
 show_dropped(heard, kept)

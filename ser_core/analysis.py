@@ -167,7 +167,7 @@ class Scores:
     segments : ndarray of shape (n, classes), float64
         Probabilities of each segment, kept or not.
     recording : ndarray of shape (classes,), float64
-        Their mean over the kept segments.
+        Of the kept segments together (see `ser_core.model.scores.pool`).
     """
 
     segments: np.ndarray

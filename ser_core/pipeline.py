@@ -32,7 +32,7 @@ from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.classifier import Classifier
-from ser_core.model.scores import softmax
+from ser_core.model.scores import pool, softmax
 from ser_core.model.verdict import verdict_of
 from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.settings import AnalysisSettings, FrontEnd
@@ -145,7 +145,7 @@ def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
 
 
 def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
-    """Return the probabilities of every segment, and their mean over the kept ones."""
+    """Return the probabilities of every segment, and of the recording from the kept ones."""
     probabilities = []
     for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
         work.check()
@@ -153,7 +153,7 @@ def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
         probabilities.append(softmax(logits, classifier.temperature))
         work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
     each = np.concatenate(probabilities)
-    return Scores(each, each[segments.kept].mean(axis=0))
+    return Scores(each, pool(each[segments.kept], classifier.pooling))
 
 
 def add_explanation(

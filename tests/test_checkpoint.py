@@ -444,6 +444,17 @@ def test_a_card_with_an_impossible_temperature_is_refused(models, temperature):
         load_model("small", changed_card(models, temperature=temperature))
 
 
+def test_a_card_says_how_segments_are_pooled_and_older_cards_average_probabilities(models):
+    assert load_model("small", models).pooling == "probabilities"
+    assert load_model("small", changed_card(models, pooling="logits")).pooling == "logits"
+
+
+@pytest.mark.parametrize("pooling", ["median", "", 3, None, ["logits"]])
+def test_a_card_that_pools_in_an_unknown_way_is_refused(models, pooling):
+    with pytest.raises(ModelRefused, match=r"small: .*not probabilities or logits"):
+        load_model("small", changed_card(models, pooling=pooling))
+
+
 def test_the_training_list_comes_back_as_it_was_given(saved, tmp_path, network):
     assert training_list(saved / "small") == dict(SEEN)
     odd = [("b" * 64, 'corpus, with "quotes":speaker é'), ("c" * 64, "two\nlines:1")]

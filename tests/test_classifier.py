@@ -191,6 +191,7 @@ def test_a_layer_that_the_network_does_not_have_is_refused_with_those_that_it_ha
 
 def test_random_weights_are_other_ones_and_the_same_for_the_same_seed():
     classifier, segments = classifier_of(fresh(TinyNetwork), temperature=1.7), segments_of(2)
+    classifier.pooling = "logits"
     original = classifier.score(segments)
     random = classifier.randomised(3)
     assert np.abs(random.score(segments) - original).max() > 1e-3
@@ -198,6 +199,7 @@ def test_random_weights_are_other_ones_and_the_same_for_the_same_seed():
     assert np.abs(random.score(segments) - classifier.randomised(4).score(segments)).max() > 1e-3
     np.testing.assert_array_equal(classifier.score(segments), original)
     assert (random.emotions, random.front_end, random.temperature) == (EMOTIONS, classifier.front_end, 1.7)
+    assert random.pooling == "logits"
     assert random.sha256 != classifier.sha256
 
 

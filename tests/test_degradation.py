@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from ser_core.analysis import Recording
-from ser_core.learning.degradation import CONDITIONS, degraded
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.learning.degradation import CONDITIONS, degraded, log_mel_by_phone
+from ser_core.settings import SpectrogramSettings
 
 
 def level_db(samples) -> float:
@@ -48,6 +50,21 @@ def test_a_phone_keeps_its_band_and_nothing_else():
     for low, high, loss in ((500, 3_000, 0), (4_200, 8_000, 40), (20, 120, 25)):
         lost = band_db(before.samples, 16_000, low, high) - band_db(after.samples, 16_000, low, high)
         assert abs(lost) < 1 if loss == 0 else lost > loss
+
+
+def test_log_mel_by_phone_is_nearly_that_of_the_recording_by_phone(recording):
+    settings = SpectrogramSettings()
+    log_mel = spectrogram_of(recording, settings).log_mel
+    expected = spectrogram_of(degraded(recording, "phone band", 0), settings).log_mel
+    found = log_mel_by_phone(log_mel, settings)
+    assert (found.shape, found.dtype) == (log_mel.shape, log_mel.dtype)
+    assert np.abs(found - expected).mean() < 0.15 < 0.5 < np.abs(log_mel - expected).mean()
+
+
+def test_silence_by_phone_is_silence():
+    settings = SpectrogramSettings()
+    silence = np.full((5, settings.bands), np.log(settings.log_offset), np.float32)
+    np.testing.assert_allclose(log_mel_by_phone(silence, settings), silence, rtol=1e-5)
 
 
 def test_opus_at_a_low_rate_changes_the_voice_but_keeps_its_course(recording):

@@ -1,5 +1,6 @@
 """A linear discriminant in closed form: by hand, beside scikit-learn's, what corpora do to it, and its features."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning import discriminant_head
-from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.degradation import log_mel_by_phone
 from ser_core.learning.discriminant_head import (
     DiscriminantSettings,
     discriminant,
@@ -19,10 +20,12 @@ from ser_core.learning.discriminant_head import (
     without_voices,
 )
 from ser_core.learning.network_outputs import features_of
+from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh, never, random_log_mel
 
-LOG_OFFSET = 0.001
+SPECTROGRAM = SpectrogramSettings()
+AS_RECORDED = DiscriminantSettings(phone_share=0.0)
 
 
 def clouds(classes=3, size=60, features=5, seed=0):
@@ -59,6 +62,12 @@ def test_shrinkage_by_hand_adds_variance_in_units_of_each_features_own():
     weight, _ = discriminant(x, labels, evenly(labels), 0.5)
     # All together vary by 1 + 4 along x and 4 + 1 along y: half of which is added.
     np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 2.5)], rtol=1e-3)
+
+
+def test_each_feature_may_be_shrunk_by_a_number_of_its_own():
+    x, labels = two_squares()
+    weight, _ = discriminant(x, labels, evenly(labels), np.array([0.5, 2.0]))
+    np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 10)], rtol=1e-3)
 
 
 def test_it_is_scikit_learns_discriminant_where_both_say_the_same():
@@ -134,11 +143,10 @@ def recordings(count=24, seed=0):
 
 @pytest.fixture
 def fit(tmp_path):
-    def fitting(network, dataset=None, settings=None, stop=never, seed=0):
+    def fitting(network, dataset=None, settings=AS_RECORDED, stop=never):
         given = (network, dataset or recordings(), recordings(12, seed=7), EMOTIONS)
-        settings = settings or DiscriminantSettings()
         cache = tmp_path / "features"
-        return fit_discriminant_head(*given, settings, seed, LOG_OFFSET, cache, Work(stop=stop))
+        return fit_discriminant_head(*given, settings, SPECTROGRAM, cache, Work(stop=stop))
 
     return fitting
 
@@ -191,35 +199,48 @@ def test_damaged_features_are_computed_anew(fit, computed, tmp_path):
     assert sum(computed) == 24 + 12 + 2
 
 
-def test_augmented_copies_join_what_is_learnt_from_and_are_drawn_alike_for_the_same_seed(fit, computed):
+def test_copies_by_phone_are_what_the_recordings_of_a_second_voice_would_be(fit, computed):
     network = fresh(TinyNetwork)
-    fit(network)
-    plain = network.head.weight.clone()
-    copies = DiscriminantSettings(augmented_copies=2)
-    fit(network, settings=copies)
-    drawn = network.head.weight.clone()
-    assert sum(computed) == 24 + 12 + 2 * 24
-    assert not torch.allclose(drawn, plain, atol=1e-4)
-    fit(network, settings=copies)
-    assert torch.equal(network.head.weight, drawn)
-    fit(network, settings=copies, seed=1)
-    assert not torch.allclose(network.head.weight, drawn, atol=1e-4)
+    fit(network, settings=DiscriminantSettings(phone_share=0.5))
+    assert sum(computed) == 24 + 24 + 12
+    found = network.head.weight.clone()
+    by_phone = [
+        replace(
+            entry,
+            item=replace(entry.item, speaker=f"{entry.item.speaker} by phone"),
+            log_mel=log_mel_by_phone(entry.log_mel.astype(np.float32), SPECTROGRAM).astype(np.float16),
+        )
+        for entry in recordings()
+    ]
+    fit(network, dataset=recordings() + by_phone, settings=AS_RECORDED)
+    torch.testing.assert_close(network.head.weight, found)
+    fit(network, settings=AS_RECORDED)
+    assert not torch.allclose(network.head.weight, found, atol=1e-3)
 
 
-def test_copies_that_change_nothing_change_nothing(fit):
+def test_features_that_are_deviations_are_shrunk_by_a_number_of_their_own(fit):
     network = fresh(TinyNetwork)
-    fit(network)
-    plain = network.head.weight.clone()
-    fit(network, settings=DiscriminantSettings(augmented_copies=3, augmentation=UNCHANGED))
-    torch.testing.assert_close(network.head.weight, plain, atol=2e-3, rtol=2e-3)
+    network.deviations_count = network.head.in_features // 2
+    alike = replace(AS_RECORDED, shrinkage=2.0, deviation_shrinkage=2.0)
+    fit(network, settings=alike)
+    found = network.head.weight.clone()
+    fit(network, settings=replace(alike, deviation_shrinkage=1e9))
+    means, deviations = network.head.weight.chunk(2, dim=1)
+    assert deviations.abs().max() < 1e-6 < found.chunk(2, dim=1)[1].abs().max()
+    assert means.abs().max() > 1e-3
+    del network.deviations_count  # a network that does not say so has none
+    fit(network, settings=replace(alike, deviation_shrinkage=1e9))
+    torch.testing.assert_close(network.head.weight, found)
 
 
-def test_drawing_copies_leaves_the_global_generator_where_it_was(fit):
+def test_logits_to_expect_are_of_recordings_as_they_are_not_by_phone(fit):
     network = fresh(TinyNetwork)
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    fit(network, settings=DiscriminantSettings(augmented_copies=1, augmentation=AugmentationSettings(noise=1.0)))
-    assert torch.equal(torch.get_rng_state(), before)
+    _, expected = fit(network, settings=DiscriminantSettings(phone_share=0.5, balance=0.0))
+    means = np.stack([features.mean(axis=0) for features in features_of(network, recordings())])
+    logits = means @ network.head.weight.detach().numpy().T + network.head.bias.detach().numpy()
+    labels = np.array([entry.label for entry in recordings()])
+    by_hand = [logits[labels == c].mean(axis=0) for c in range(4)]
+    np.testing.assert_allclose(expected, by_hand, atol=2e-2, rtol=2e-2)  # features are kept in half precision
 
 
 def test_an_emotion_without_a_recording_is_refused_by_name(fit):
@@ -250,11 +271,10 @@ def test_progress_never_goes_back_and_counts_recordings(tmp_path):
         recordings(40),
         recordings(12, seed=7),
         EMOTIONS,
-        DiscriminantSettings(augmented_copies=1),
-        0,
-        LOG_OFFSET,
+        DiscriminantSettings(),
+        SPECTROGRAM,
         tmp_path,
         Work(lambda fraction, text: told.append(fraction)),
     )
-    # 16 recordings at a time, of 40, the same 40 changed, and 12.
-    np.testing.assert_allclose(told, np.array([0, 16, 32, 40, 56, 72, 80]) / 92)
+    # 16 recordings at a time, of 40, the same 40 by phone, and 12.
+    np.testing.assert_allclose(told, np.arange(0, 92, 16) / 92)

@@ -240,6 +240,7 @@ class Jumpy:
     """Evidence that is new noise for every version: nothing about it repeats."""
 
     layers, name, sha256, temperature, emotions = (), "jumpy", "0" * 64, 1.0, ("angry", "sad")
+    pooling = "probabilities"
 
     def __init__(self):
         self.rng = np.random.default_rng(1)

@@ -87,6 +87,7 @@ def test_long_segments_come_in_small_batches_that_change_nothing(monkeypatch):
 
 def test_a_folder_with_a_card_is_a_model_among_the_others(tmp_path):
     models = folder_with(tmp_path, onnx_model())
+    assert load_model("theirs", models).pooling == "probabilities"
     assert model_names(models) == ["theirs"]
     classifier = load_model("theirs", models)
     assert (classifier.name, classifier.emotions, classifier.temperature) == ("theirs", EMOTIONS, 1.5)

@@ -20,6 +20,7 @@ from ser_core.pipeline import (
     add_explanation,
     analyse_recording,
     asked_of,
+    hear_with,
     listen,
     listen_to_focus,
     question_of,
@@ -106,6 +107,18 @@ def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analy
     )
     assert found.scores.recording.sum() == pytest.approx(1)
     assert found.emotion == EMOTIONS[int(found.scores.recording.argmax())]
+
+
+def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean(analysis, classifier):
+    pooling = classifier_of(fresh(TinyNetwork), temperature=2.0, pooling="logits")
+    found = listen(noise_recording(), pooling, NOTHING)
+    logits = pooling.score(found.segments.values[found.segments.kept])
+    expected = softmax(logits.mean(axis=0), 2.0)
+    assert np.abs(expected - softmax(logits, 2.0).mean(axis=0)).max() > 1e-5
+    np.testing.assert_allclose(found.scores.recording, expected, atol=1e-6)
+    for method in ("grad_cam", "lime", "occlusion"):
+        heard = hear_with(found, method, pooling, QUICK).heard
+        np.testing.assert_allclose(heard.original, expected, atol=1e-5)
 
 
 def test_listening_explains_nothing_and_the_first_explanation_gives_profile_and_focus(analysis, classifier):

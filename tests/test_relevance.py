@@ -144,12 +144,15 @@ def test_an_unknown_fill_is_refused():
 # --- the evidence that remains ---
 
 
-def evidence_slowly(classifier, question, fill, mask):
+def evidence_slowly(classifier, question, fill, mask, pooling="probabilities"):
     """Replace in the recording, cut every member anew, ask for all of them."""
     log_mel = np.where(mask, fill, question.log_mel)
     starts = question.segments.start_frames[question.members]
     segments = np.stack([log_mel[start : start + 96] for start in starts])
-    p = softmax(classifier.score(segments), classifier.temperature).mean(axis=0)
+    logits = classifier.score(segments)
+    if pooling == "logits":
+        logits = logits.mean(axis=0, keepdims=True)
+    p = softmax(logits, classifier.temperature).mean(axis=0)
     return evidence(p, question.emotion, question.against)
 
 
@@ -165,20 +168,20 @@ def random_masks(count, shape, seed=0):
 
 
 @pytest.mark.parametrize("against", [None, 2])
-@pytest.mark.parametrize("at_once", [1, 7, 256])
-def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once):
+@pytest.mark.parametrize(("at_once", "pooling"), [(1, "logits"), (7, "probabilities"), (256, "logits")])
+def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once, pooling):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", at_once)
     question = question_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     fill = fill_values(question.log_mel, "random", np.random.default_rng(3))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, pooling)
     masks = random_masks(20, question.log_mel.shape)
     found = perturbed.without(iter(masks), len(masks), UNWATCHED)
-    expected = [evidence_slowly(classifier, question, fill, mask) for mask in masks]
+    expected = [evidence_slowly(classifier, question, fill, mask, pooling) for mask in masks]
     assert np.ptp(expected) > 0.05
     assert found.shape == (len(masks), 4)
     np.testing.assert_allclose(question.evidence(found), expected, atol=1e-5)
-    nothing = evidence_slowly(classifier, question, fill, np.zeros_like(masks[0]))
+    nothing = evidence_slowly(classifier, question, fill, np.zeros_like(masks[0]), pooling)
     assert question.evidence(perturbed.original) == pytest.approx(nothing, abs=1e-6)
 
 

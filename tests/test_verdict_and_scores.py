@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import ModelRefused
-from ser_core.model.scores import evidence, mean_probabilities, softmax
+from ser_core.model.scores import POOLINGS, evidence, pool, recording_probabilities, softmax
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE, verdict_of
 from ser_core.settings import VerdictSettings
 
@@ -35,7 +35,7 @@ def test_logits_that_are_not_finite_have_no_probabilities(wrong):
     with pytest.raises(ModelRefused, match="in 1 of 5 segments"):
         softmax(logits)
     with pytest.raises(ModelRefused, match="in 1 of 5 segments"):
-        mean_probabilities(logits, 1.0)
+        recording_probabilities(logits, 1.0)
 
 
 @given(
@@ -50,8 +50,27 @@ def test_probabilities_sum_to_one_keep_the_order_and_ignore_a_shift(logits, temp
 
 def test_recording_is_the_mean_of_probabilities_not_the_probability_of_mean_logits():
     logits = np.log([[1.0, 9.0], [4.0, 1.0]])
-    np.testing.assert_allclose(mean_probabilities(logits, 1.0), [0.45, 0.55])
-    np.testing.assert_allclose(mean_probabilities(2 * logits, 2.0), [0.45, 0.55])
+    np.testing.assert_allclose(recording_probabilities(logits, 1.0), [0.45, 0.55])
+    np.testing.assert_allclose(recording_probabilities(2 * logits, 2.0), [0.45, 0.55])
+
+
+def test_recording_whose_model_pools_logits_has_the_probability_of_mean_logits():
+    logits = np.log([[1.0, 9.0], [4.0, 1.0]])
+    # By hand: odds of 1/9 and 4 have the geometric mean 2/3.
+    np.testing.assert_allclose(recording_probabilities(logits, 1.0, "logits"), [0.4, 0.6])
+    np.testing.assert_allclose(recording_probabilities(2 * logits, 2.0, "logits"), [0.4, 0.6])
+    np.testing.assert_allclose(pool(softmax(logits + np.array([[3.0], [-7.0]])), "logits"), [0.4, 0.6])
+
+
+def test_one_segment_is_its_recording_however_segments_are_pooled():
+    logits = np.array([[3.0, -1.0, 0.5]])
+    for pooling in POOLINGS:
+        np.testing.assert_allclose(recording_probabilities(logits, 1.7, pooling), softmax(logits, 1.7)[0])
+
+
+def test_a_probability_of_nought_in_one_segment_leaves_numbers():
+    found = recording_probabilities(np.array([[0.0, 4000.0], [0.0, 0.0]]), 1.0, "logits")
+    np.testing.assert_allclose(found, [0, 1], atol=1e-100)
 
 
 def test_evidence_is_the_log_odds_worked_by_hand():

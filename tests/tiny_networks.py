@@ -49,6 +49,7 @@ class LinearClassifier:
     layers = ()
     voice = voice_share = None
     name, sha256, temperature = "linear", "0" * 64, 1.0
+    pooling = "probabilities"
 
     def __init__(self, weights, emotions=EMOTIONS, front_end=None) -> None:
         self.weights, self.emotions = np.asarray(weights, np.float64), emotions
@@ -108,7 +109,7 @@ def published_encoder(network):
     return weights
 
 
-def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
+def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None, pooling="probabilities"):
     return NetworkClassifier(
         network,
         name="small",
@@ -116,6 +117,7 @@ def classifier_of(network, emotions=EMOTIONS, temperature=1.0, front_end=None):
         emotions=emotions,
         front_end=front_end or FrontEnd(),
         temperature=temperature,
+        pooling=pooling,
     )
 
 

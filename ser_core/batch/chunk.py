@@ -113,6 +113,7 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
         "sha256": classifier.sha256,
         "emotions": list(classifier.emotions),
         "temperature": classifier.temperature,
+        "pooling": classifier.pooling,
         "front_end": front_end,
     }
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.relevance import Question, stitch
 from ser_core.model.classifier import Classifier
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 from ser_core.settings import GradCamSettings
 from ser_core.work.progress import Work
 
@@ -77,7 +77,8 @@ def grad_cam(
         maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
         work.report(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
     stitched = [stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]
-    return GradCamHeard(np.stack(stitched), mean_probabilities(classifier.score(values), classifier.temperature))
+    original = recording_probabilities(classifier.score(values), classifier.temperature, classifier.pooling)
+    return GradCamHeard(np.stack(stitched), original)
 
 
 def without_maps(classifier: Classifier) -> str:

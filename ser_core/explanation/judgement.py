@@ -65,7 +65,7 @@ def judge(
     Cancelled
     """
     values = fill_values(question.log_mel, fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, values)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, values, classifier.pooling)
     references = [reference_maps(question, seed + number) for number in range(RANDOM_MAPS)]
     strangers = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
     known = {f"map {method}": map_ for method, map_ in maps.items()}

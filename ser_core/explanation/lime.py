@@ -99,7 +99,7 @@ def lime(
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(question.log_mel, settings.fill, rng)
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, classifier.pooling)
     grids = list(_windows(question, settings))
     windows = []
     for done, (frames, cell_of) in enumerate(grids):

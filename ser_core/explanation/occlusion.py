@@ -48,7 +48,7 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
     fill = fill_values(question.log_mel, settings.fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill)
+    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, classifier.pooling)
     boxes = list(_boxes(question, settings))
 
     def masks() -> Iterator[np.ndarray]:

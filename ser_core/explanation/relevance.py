@@ -9,7 +9,7 @@ import numpy as np
 from ser_core.analysis import Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
-from ser_core.model.scores import evidence, softmax
+from ser_core.model.scores import evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -120,21 +120,31 @@ class Perturbed:
     predict : callable
         Segments (n, segment_frames, bands) to logits (n, classes); all that is known of the model.
     fill : ndarray of shape (frames, bands)
+    pooling : str
+        The model's (see `ser_core.model.scores.pool`).
 
     Attributes
     ----------
     original : ndarray of shape (classes,), float64
-        The mean over the members as they are.
+        Of the members as they are.
     """
 
-    def __init__(self, predict: Predict, temperature: float, question: Question, fill: np.ndarray) -> None:
+    def __init__(
+        self,
+        predict: Predict,
+        temperature: float,
+        question: Question,
+        fill: np.ndarray,
+        pooling: str = "probabilities",
+    ) -> None:
         self._predict, self._temperature, self._question = predict, temperature, question
+        self._pooling = pooling
         self._starts = question.segments.start_frames[question.members]
         self._length = question.segments.segment_frames
         self._values = question.segments.values[question.members]
         self._fill = fill
-        self._whole = softmax(predict(self._values), temperature)
-        self.original = self._whole.mean(axis=0)
+        self._whole = self._terms(self._values)
+        self.original = pooled(self._whole.mean(axis=0), pooling)
 
     def without(self, masks: Iterable[np.ndarray], count: int, work: Work) -> np.ndarray:
         """Return the probabilities that remain when each mask's cells are filled.
@@ -156,9 +166,9 @@ class Perturbed:
         places: list[tuple[int, int]] = []
 
         def compute() -> None:
-            new = softmax(self._predict(np.stack(waiting)), self._temperature)
-            for (mask, member), p in zip(places, new, strict=True):
-                changed[mask] += p - self._whole[member]
+            new = self._terms(np.stack(waiting))
+            for (mask, member), terms in zip(places, new, strict=True):
+                changed[mask] += terms - self._whole[member]
             waiting.clear()
             places.clear()
 
@@ -172,7 +182,7 @@ class Perturbed:
                     work.report(number / count, f"{number} of {count} changed versions heard")
         if waiting:
             compute()
-        return changed / len(self._whole)
+        return pooled(changed / len(self._whole), self._pooling)
 
     def faded(self, share: np.ndarray) -> np.ndarray:
         """Return the probabilities (classes,) when each point is replaced by its share (frames, bands), 0 to 1."""
@@ -181,7 +191,10 @@ class Perturbed:
             here = share[start : start + self._length]
             fill = self._fill[start : start + self._length]
             segment[: len(here)] += here * (fill - segment[: len(here)])
-        return softmax(self._predict(segments), self._temperature).mean(axis=0)
+        return pooled(self._terms(segments).mean(axis=0), self._pooling)
+
+    def _terms(self, segments: np.ndarray) -> np.ndarray:
+        return pooling_terms(softmax(self._predict(segments), self._temperature), self._pooling)
 
     def _touched(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         rows = np.flatnonzero(mask.any(axis=1))

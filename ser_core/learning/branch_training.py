@@ -113,10 +113,9 @@ def _frozen_stage(
         work.report(0.0, "Fitting the bands")
         everything = material.train + material.validation + material.test
         figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
-    log_offset = plan.front_end.spectrogram.log_offset
-    taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage), plan.seed)
+    taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
     with processes().rank_zero_first():
-        uar, expected = fit_discriminant_head(*taught, log_offset, cache, work)
+        uar, expected = fit_discriminant_head(*taught, plan.front_end.spectrogram, cache, work)
     figures["expected_logits"] = expected.round(4).tolist()
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 

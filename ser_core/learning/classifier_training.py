@@ -31,7 +31,7 @@ from ser_core.model.checkpoint import (
     write_card,
 )
 from ser_core.model.onnx_classifier import OnnxClassifier
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 from ser_core.work.progress import UNWATCHED, Work
 
 
@@ -59,7 +59,7 @@ def train_classifier(
     model, history = train_stages(plan, material, runs, resume, work)
     if not processes().is_global_zero:
         return {}
-    temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan.emotions)
+    temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan)
     card = card_of(plan, material, temperature, validated, history)
     draft = draft_of(out)
     save_model(draft, model, card, list(material.heard.items()), "")
@@ -70,9 +70,10 @@ def train_classifier(
         work.part(0, 1, "Testing, "),
     )
     about = classifier.emotions, classifier.temperature
-    write_predictions(tabulate(*about, said), draft / TEST_TABLE)
+    write_predictions(tabulate(*about, said, classifier.pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
-        write_predictions(tabulate(*about, by_own_normal(classifier, said)), draft / TEST_VOICE_TABLE)
+        known = by_own_normal(classifier, said)
+        write_predictions(tabulate(*about, known, classifier.pooling), draft / TEST_VOICE_TABLE)
     # Every figure is one of the table, which holds fewer digits than what the model said.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}
@@ -90,8 +91,8 @@ def _logits(model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[Labe
 
 
 def _calibrate(
-    logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]
+    logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], plan: TrainingPlan
 ) -> tuple[float, dict[str, Any]]:
-    temperature = fit_temperature(logits, np.array([entry.label for entry in validation]))
-    probabilities = np.stack([mean_probabilities(z, temperature) for z in logits])
-    return temperature, figures_of(probabilities, validation, emotions)
+    temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
+    probabilities = np.stack([recording_probabilities(z, temperature, plan.pooling) for z in logits])
+    return temperature, figures_of(probabilities, validation, plan.emotions)

@@ -159,9 +159,10 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
         "front_end": asdict(plan.front_end),
         "warm_start": plan.warm_start,
         "drop_unrecognised": plan.drop_unrecognised,
+        "pooling": plan.pooling,
         "training": {branch: _recipe(asdict(plan.settings_of(branch)), branch) for branch in branches},
     }
-    found = {"drop_unrecognised": False} | card
+    found = {"drop_unrecognised": False, "pooling": "probabilities"} | card
     found["training"] = {branch: _recipe(settings, branch) for branch, settings in card.get("training", {}).items()}
     other = [key for key, value in wanted.items() if found.get(key) != value]
     if other:

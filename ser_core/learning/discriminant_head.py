@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,20 +12,18 @@ import torch
 from torch import nn
 
 from ser_core.errors import SettingsRefused
-from ser_core.learning.augmentation import AugmentationSettings, augment
-from ser_core.learning.batches import as_batch, sampling_weights
+from ser_core.learning.batches import sampling_weights
 from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram
+from ser_core.learning.degradation import log_mel_by_phone
 from ser_core.learning.network_outputs import features_of, mean_uar
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
+from ser_core.settings import SpectrogramSettings
 from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
 
 RECORDINGS_AT_ONCE = 16
 #: So that a feature that never changes is not divided by nothing.
 DEVIATION_FLOOR = 1e-4
-
-#: How segments are changed, what the draw depends on beside the recording, and the offset in the logarithm.
-Change = tuple[AugmentationSettings, str, float]
 
 
 @dataclass(frozen=True)
@@ -36,22 +34,23 @@ class DiscriminantSettings:
     ----------
     shrinkage : float
         Variance that every direction is taken to have within a class beside its own.
+    deviation_shrinkage : float
+        The same for features that are deviations over time: these differ more between rooms, microphones and ways to
+        cut a recording than means do.
     balance : float
         0 counts every recording the same, 1 every corpus and emotion.
     centred_share : float
         Weight of copies of the recordings whose voice's own mean is taken away, beside the recordings as they are: so
         one head serves voices that are known and voices that are not (see `ser_core.model.voice`).
-    augmented_copies : int
-        How many changed copies of each segment are learnt from beside it.
-    augmentation : AugmentationSettings
-        How they are changed; nothing is shifted or mixed.
+    phone_share : float
+        Weight of copies of the recordings as a phone line carries them, beside the recordings as they are.
     """
 
-    shrinkage: float = 1.0
+    shrinkage: float = 0.7
+    deviation_shrinkage: float = 5.0
     balance: float = 1.0
     centred_share: float = 0.5
-    augmented_copies: int = 0
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    phone_share: float = 0.1
 
 
 def fit_discriminant_head(
@@ -60,8 +59,7 @@ def fit_discriminant_head(
     validation: Sequence[LabelledSpectrogram],
     emotions: tuple[str, ...],
     settings: DiscriminantSettings,
-    seed: int,
-    log_offset: float,
+    spectrogram: SpectrogramSettings,
     cache: Path,
     work: Work,
 ) -> tuple[float, np.ndarray]:
@@ -71,6 +69,10 @@ def fit_discriminant_head(
 
     Parameters
     ----------
+    network : nn.Module
+        Whose last `deviations_count` features (none where it does not say) are deviations over time.
+    spectrogram : SpectrogramSettings
+        Of the recordings.
     cache : Path
         Holds features of recordings, by the network's weights and what it heard; they are computed once.
 
@@ -85,35 +87,42 @@ def fit_discriminant_head(
             f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
             "or tell fewer emotions apart."
         )
-    changes = [(settings.augmentation, f"{seed}, copy {copy}", log_offset) for copy in range(settings.augmented_copies)]
-    rounds = [(dataset, None), *((dataset, change) for change in changes), (validation, None)]
-    features, recordings = [], sum(len(part) for part, _ in rounds)
-    for part, change in rounds:
-        of_part = work.part(sum(map(len, features)) / len(part), recordings / len(part))
-        features.append(_cached_features(network, part, change, cache, of_part))
-    *learnt_from, held_out = features
-    means = np.stack([of_recording.mean(axis=0) for of_round in learnt_from for of_recording in of_round])
-    labels = np.tile([entry.label for entry in dataset], len(learnt_from))
-    speakers = np.tile([entry.item.speaker_id for entry in dataset], len(learnt_from))
-    weights = np.tile(sampling_weights(dataset, settings.balance), len(learnt_from)) / len(learnt_from)
+    by_phone = [_by_phone(entry, spectrogram) for entry in dataset] if settings.phone_share else []
+    everything = [*dataset, *by_phone, *validation]
+    features = _cached_features(network, everything, cache, work)
+    means = np.stack([of_recording.mean(axis=0) for of_recording in features[: len(dataset) + len(by_phone)]])
+    labels = np.array([entry.label for entry in (*dataset, *by_phone)])
+    # By phone a voice has another mean, so that it counts as another voice.
+    speakers = np.array([e.item.speaker_id for e in dataset] + [f"{e.item.speaker_id} by phone" for e in by_phone])
+    weights, phone = sampling_weights(dataset, settings.balance), settings.phone_share
+    weights = np.concatenate([(1 - phone) * weights, phone * weights]) if by_phone else weights
     share = settings.centred_share
+    shrinkage = np.full(means.shape[1], settings.shrinkage)
+    shrinkage[means.shape[1] - getattr(network, "deviations_count", 0) :] = settings.deviation_shrinkage
     weight, bias = discriminant(
         np.concatenate([means, without_voices(means, speakers)]),
         np.tile(labels, 2),
         np.concatenate([(1 - share) * weights, share * weights]),
-        settings.shrinkage,
+        shrinkage,
     )
+    logits = means[: len(dataset)] @ weight.T + bias
     expected = np.stack(
         [
-            np.average((means @ weight.T + bias)[labels == c], axis=0, weights=weights[labels == c])
-            for c in range(len(emotions))
+            np.average(logits[of_class], axis=0, weights=weights[: len(dataset)][of_class])
+            for of_class in (labels[: len(dataset)] == c for c in range(len(emotions)))
         ]
     )
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
-    probabilities = np.stack([mean_probabilities(f @ weight.T + bias, 1.0) for f in held_out])
+    held_out = features[len(everything) - len(validation) :]
+    probabilities = np.stack([recording_probabilities(f @ weight.T + bias, 1.0, "logits") for f in held_out])
     return mean_uar(probabilities, validation, emotions), expected
+
+
+def _by_phone(entry: LabelledSpectrogram, spectrogram: SpectrogramSettings) -> LabelledSpectrogram:
+    log_mel = log_mel_by_phone(entry.log_mel.astype(np.float32), spectrogram)
+    return replace(entry, log_mel=log_mel.astype(entry.log_mel.dtype))
 
 
 def without_voices(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
@@ -124,7 +133,7 @@ def without_voices(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
 
 
 def discriminant(
-    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, shrinkage: float
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, shrinkage: float | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weight (classes, features) and bias (classes,) of Fisher's linear discriminant, all classes as likely.
 
@@ -135,6 +144,8 @@ def discriminant(
         From 0; each has a recording.
     weights : ndarray of shape (recordings,)
         How much each recording counts; sums to 1.
+    shrinkage : float or ndarray of shape (features,)
+        Added to the variance that a feature, scaled to a standard deviation of 1, has within a class.
 
     References
     ----------
@@ -157,11 +168,10 @@ def discriminant(
 def _cached_features(
     network: nn.Module,
     dataset: Sequence[LabelledSpectrogram],
-    change: Change | None,
     cache: Path,
     work: Work,
 ) -> list[np.ndarray]:
-    """Return the features (segments, features) of each recording, changed where so told."""
+    """Return the features (segments, features) of each recording."""
     cache.mkdir(parents=True, exist_ok=True)
     body = hashlib.sha256()
     for name, tensor in network.state_dict().items():
@@ -172,12 +182,12 @@ def _cached_features(
         work.check("Training was stopped; the features so far are saved and it can be resumed.")
         work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
         part = dataset[start : start + RECORDINGS_AT_ONCE]
-        files = [cache / _name(body.hexdigest(), entry, change) for entry in part]
+        files = [cache / _name(body.hexdigest(), entry) for entry in part]
         stored = [_read(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
         missing = [place for place, features in enumerate(stored) if features is None]
         if missing:
-            heard = [part[place] if change is None else _changed(part[place], *change) for place in missing]
-            for place, features in zip(missing, features_of(network, heard), strict=True):
+            computed = features_of(network, [part[place] for place in missing])
+            for place, features in zip(missing, computed, strict=True):
                 stored[place] = features.astype(np.float16)
                 with atomic_file(files[place]) as half_written, half_written.open("wb") as file:
                     np.save(file, stored[place])
@@ -185,8 +195,8 @@ def _cached_features(
     return found
 
 
-def _name(body: str, entry: LabelledSpectrogram, change: Change | None) -> str:
-    what = hashlib.sha256(f"{body} {change} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
+def _name(body: str, entry: LabelledSpectrogram) -> str:
+    what = hashlib.sha256(f"{body} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
     what.update(entry.log_mel.tobytes())
     return f"{what.hexdigest()[:32]}.npy"
 
@@ -196,15 +206,3 @@ def _read(file: Path, segments: int) -> np.ndarray | None:
         features = np.load(BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
         return features if len(features) == segments and np.isfinite(features).all() else None
     return None
-
-
-def _changed(
-    entry: LabelledSpectrogram, augmentation: AugmentationSettings, drawn_by: str, log_offset: float
-) -> LabelledSpectrogram:
-    """Return a recording whose segments are changed, one after the other; the same whenever drawn alike."""
-    drawn = hashlib.sha256(f"{entry.sha256} {drawn_by}".encode()).digest()
-    with torch.random.fork_rng():
-        torch.manual_seed(int.from_bytes(drawn[:4], "big"))
-        changed = augment(as_batch(list(entry.segments)), augmentation, log_offset)[:, 0].numpy()
-    starts = np.arange(len(changed)) * entry.segment_frames
-    return replace(entry, log_mel=changed.reshape(-1, changed.shape[2]).astype(np.float16), start_frames=starts)

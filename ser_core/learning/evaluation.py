@@ -7,27 +7,31 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix
 
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 
 RESAMPLES = 2_000
 
 
-def fit_temperature(logits_of_recordings: Sequence[np.ndarray], labels: np.ndarray) -> float:
-    """Return the temperature under which the recordings' mean probabilities fit their labels best.
+def fit_temperature(
+    logits_of_recordings: Sequence[np.ndarray], labels: np.ndarray, pooling: str = "probabilities"
+) -> float:
+    """Return the temperature under which the recordings' probabilities fit their labels best.
 
     Parameters
     ----------
     logits_of_recordings : sequence of ndarray of shape (segments, classes)
     labels : ndarray of shape (recordings,), int
+    pooling : str
+        How the segments become a recording (see `ser_core.model.scores.pool`).
 
     References
     ----------
-    Guo et al. 2017, arXiv:1706.04599; here of the mean over segments, which is what the app shows.
+    Guo et al. 2017, arXiv:1706.04599; here of the recording, which is what the app shows.
     """
 
     def loss(log_temperature: float) -> float:
         temperature = float(np.exp(log_temperature))
-        p = np.stack([mean_probabilities(logits, temperature) for logits in logits_of_recordings])
+        p = np.stack([recording_probabilities(logits, temperature, pooling) for logits in logits_of_recordings])
         return float(-np.log(np.clip(p[np.arange(len(labels)), labels], 1e-9, 1)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))

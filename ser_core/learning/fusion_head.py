@@ -11,7 +11,7 @@ from ser_core.learning.batches import sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.network_outputs import features_of, mean_uar
 from ser_core.model.networks.late_fusion import LateFusion
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 from ser_core.work.progress import Work
 
 
@@ -77,5 +77,5 @@ def _validated_uar(
 ) -> float:
     network.head.eval()
     with torch.inference_mode():
-        probabilities = np.stack([mean_probabilities(network.head(f).numpy(), 1.0) for f in held_out])
+        probabilities = np.stack([recording_probabilities(network.head(f).numpy(), 1.0) for f in held_out])
     return mean_uar(probabilities, validation, emotions)

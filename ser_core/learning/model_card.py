@@ -25,6 +25,7 @@ def card_of(
         "emotions": list(plan.emotions),
         "front_end": asdict(plan.front_end),
         "temperature": round(temperature, 4),
+        "pooling": plan.pooling,
         "licence": LICENCE,
         "corpora": sorted({entry.item.corpus for entry in everything}),
         "split": material.words,

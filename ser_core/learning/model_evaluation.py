@@ -23,7 +23,7 @@ from ser_core.learning.headline import headline
 from ser_core.learning.predictions import Predictions, all_figures
 from ser_core.model.checkpoint import find_model, load_model, read_card, training_list
 from ser_core.model.classifier import Classifier
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift
 from ser_core.work.progress import Work
 
@@ -208,7 +208,7 @@ def predict_recordings(
         If all were.
     """
     found, refused = logits_of_recordings(classifier, items, work, condition)
-    return tabulate(classifier.emotions, classifier.temperature, found), refused
+    return tabulate(classifier.emotions, classifier.temperature, found, classifier.pooling), refused
 
 
 def logits_of_recordings(
@@ -248,7 +248,12 @@ def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> l
     return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
 
 
-def tabulate(emotions: tuple[str, ...], temperature: float, found: Sequence[RecordingLogits]) -> Predictions:
+def tabulate(
+    emotions: tuple[str, ...],
+    temperature: float,
+    found: Sequence[RecordingLogits],
+    pooling: str = "probabilities",
+) -> Predictions:
     """Return the table of what a classifier says of recordings."""
     items = [one.item for one in found]
     return Predictions(
@@ -258,7 +263,7 @@ def tabulate(emotions: tuple[str, ...], temperature: float, found: Sequence[Reco
         tuple(item.speaker_id for item in items),
         tuple(item.gender or "" for item in items),
         np.array([emotions.index(item.emotion) for item in items]),
-        np.stack([mean_probabilities(one.logits, temperature) for one in found]),
+        np.stack([recording_probabilities(one.logits, temperature, pooling) for one in found]),
     )
 
 

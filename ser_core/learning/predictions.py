@@ -40,7 +40,7 @@ class Predictions:
         As `corpus:speaker`.
     labels : ndarray of shape (recordings,), int
     probabilities : ndarray of shape (recordings, classes), float64
-        Calibrated, the mean over the kept segments.
+        Calibrated, of the kept segments together (see `ser_core.model.scores.pool`).
     """
 
     emotions: tuple[str, ...]

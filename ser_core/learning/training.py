@@ -18,7 +18,7 @@ from ser_core.learning.network_outputs import logits_of, mean_uar
 from ser_core.learning.processes import processes
 from ser_core.learning.training_run import Run
 from ser_core.learning.training_settings import TrainingSettings
-from ser_core.model.scores import mean_probabilities
+from ser_core.model.scores import recording_probabilities
 from ser_core.work.atomic_folder import atomic_write
 from ser_core.work.progress import Work
 
@@ -86,7 +86,8 @@ def train_network(
                 (epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}"
             )
         seconds = round(time.perf_counter() - began, 2)
-        probabilities = np.stack([mean_probabilities(logits, 1.0) for logits in logits_of(run.averaged, validation)])
+        of_recordings = logits_of(run.averaged, validation)
+        probabilities = np.stack([recording_probabilities(logits, 1.0) for logits in of_recordings])
         uar = mean_uar(probabilities, validation, emotions)
         loss = float(np.mean(losses))
         history.append({"epoch": epoch + 1, "loss": loss, "validation_uar": uar, "seconds": seconds})

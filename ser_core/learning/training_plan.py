@@ -99,6 +99,11 @@ class TrainingPlan:
             return (learnt, "estimator") if learnt else ("estimator",)
         return ("yamnet", "vggish") if self.teaches else (self.network,)
 
+    @property
+    def pooling(self) -> str:
+        """How segments become a recording: a head that follows from the means of recordings' features reads those."""
+        return "logits" if self.network in FROZEN else "probabilities"
+
     def settings_of(self, branch: str) -> TrainingSettings | DiscriminantSettings:
         """Return how a branch learns."""
         settings = settings_of(branch, self.preset)

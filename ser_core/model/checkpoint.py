@@ -24,6 +24,7 @@ from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
+from ser_core.model.scores import POOLINGS
 from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
 from ser_core.work.atomic_folder import bring_all_back, put_in_place, require_replaceable, written_whole
 
@@ -141,6 +142,7 @@ def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
             "emotions": tuple(card["emotions"]),
             "front_end": front_end,
             "temperature": _temperature_of(card),
+            "pooling": _pooling_of(card),
         }
         if (folder / WEIGHTS).is_file() and "voice" in card:
             about["voice"] = settings_from_dict(VoiceSettings, card["voice"])
@@ -284,6 +286,13 @@ def _temperature_of(card: dict[str, Any]) -> float:
     if not 1e-3 <= temperature < 100:
         raise ValueError(f"a temperature of {temperature:g} is impossible")
     return temperature
+
+
+def _pooling_of(card: dict[str, Any]) -> str:
+    pooling = card.get("pooling", "probabilities")  # of older cards, which do not say
+    if pooling not in POOLINGS:
+        raise ValueError(f"it pools {pooling!s:.20}, not {' or '.join(POOLINGS)}")
+    return pooling
 
 
 def fastest_precision() -> torch.dtype:

@@ -38,6 +38,8 @@ class Classifier(Protocol):
         Where Grad-CAM can look, the default first; empty where it cannot.
     temperature : float
         Logits are divided by it before the softmax; fitted on validation recordings.
+    pooling : str
+        How the segments' probabilities become the recording's (see `ser_core.model.scores.pool`).
     voice : VoiceSettings or None
         How a voice's own normal is used; None where the model judges every voice alike. A model that has them also has
         `with_voice`, as `NetworkClassifier`.
@@ -50,6 +52,7 @@ class Classifier(Protocol):
     sha256: str
     front_end: FrontEnd
     temperature: float
+    pooling: str
     layers: tuple[str, ...]
     voice: VoiceSettings | None
     voice_share: VoiceShare | None
@@ -88,11 +91,12 @@ class NetworkClassifier:
         emotions: tuple[str, ...],
         front_end: FrontEnd,
         temperature: float = 1.0,
+        pooling: str = "probabilities",
         precision: torch.dtype = torch.float32,
         voice: VoiceSettings | None = None,
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
-        self.front_end, self.temperature = front_end, temperature
+        self.front_end, self.temperature, self.pooling = front_end, temperature, pooling
         self.network = folded(network).to(memory_format=torch.channels_last)
         self.voice, self.voice_share = voice, None
         self.shift = np.zeros(len(emotions), np.float32)
@@ -212,6 +216,7 @@ class NetworkClassifier:
             emotions=self.emotions,
             front_end=self.front_end,
             temperature=self.temperature,
+            pooling=self.pooling,
             precision=self._precision,
         )
 

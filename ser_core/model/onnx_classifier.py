@@ -43,9 +43,10 @@ class OnnxClassifier:
         emotions: tuple[str, ...],
         front_end: FrontEnd,
         temperature: float = 1.0,
+        pooling: str = "probabilities",
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
-        self.front_end, self.temperature = front_end, temperature
+        self.front_end, self.temperature, self.pooling = front_end, temperature, pooling
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ModelRefused(
                 f"{name}: its model.onnx is not the file that its card was written for, whose SHA-256 begins with "

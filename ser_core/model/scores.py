@@ -5,6 +5,10 @@ import numpy as np
 from ser_core.errors import ModelRefused
 
 PROBABILITY_FLOOR = 1e-4
+#: What a model may average over a recording's segments.
+POOLINGS = ("probabilities", "logits")
+#: Below it a probability counts as this much, so that its logarithm is a number.
+SMALLEST_PROBABILITY = 1e-300
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -26,9 +30,34 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return scaled / scaled.sum(axis=-1, keepdims=True)
 
 
-def mean_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return a recording's probabilities (classes,), the mean over its segments' (segments, classes), float64."""
-    return softmax(logits, temperature).mean(axis=0)
+def recording_probabilities(logits: np.ndarray, temperature: float, pooling: str = "probabilities") -> np.ndarray:
+    """Return a recording's probabilities (classes,), float64, from its segments' logits (segments, classes)."""
+    return pool(softmax(logits, temperature), pooling)
+
+
+def pool(probabilities: np.ndarray, pooling: str = "probabilities") -> np.ndarray:
+    """Return a recording's probabilities (classes,), float64, from its segments' (segments, classes).
+
+    Parameters
+    ----------
+    pooling : str
+        One of `POOLINGS`: what of the segments is averaged. The softmax of mean logits is the geometric mean of the
+        segments' probabilities, scaled to add up to 1.
+    """
+    return pooled(pooling_terms(probabilities, pooling).mean(axis=0), pooling)
+
+
+def pooling_terms(probabilities: np.ndarray, pooling: str) -> np.ndarray:
+    """Return what each segment adds to its recording's mean, of the shape of the probabilities."""
+    if pooling == "probabilities":
+        return probabilities
+    # The logits, less a number that all classes of a segment share and that a softmax does not see.
+    return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+
+
+def pooled(mean_terms: np.ndarray, pooling: str) -> np.ndarray:
+    """Return the probabilities (..., classes) that means of `pooling_terms` stand for."""
+    return mean_terms if pooling == "probabilities" else softmax(mean_terms)
 
 
 def evidence(probabilities: np.ndarray, emotion: int, against: int | None = None) -> np.ndarray:

@@ -52,6 +52,8 @@ class Whisper(nn.Module):
     """
 
     features_count = 2 * WIDTH
+    #: The last of them, which are deviations over time.
+    deviations_count = WIDTH
     #: Twice as long as the others': it was trained on whole sentences, and half a word tells it little.
     front_end = FrontEnd(segments=SegmentSettings(240, 120))
 
