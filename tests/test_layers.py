@@ -1,6 +1,7 @@
 """A file is a stage of the data's way and imports only from its own stage or from those before it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,12 @@ def test_torch_stays_in_the_modules_that_need_it_and_torchaudio_behind_its_impor
     ]
     assert not wrong
     assert not [module for module in MODULES if "torchaudio" in roots_imported_by(module)]
+
+
+def test_the_page_on_architecture_lists_the_layers_in_their_order():
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    listed = [set(re.findall(r"\w+", row)) for row in rows]
+    assert listed == [set(names) for names in STAGES[:-1]]
 
 
 # --- the test's own eyes ---

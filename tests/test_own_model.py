@@ -27,7 +27,7 @@ def with_mine(tmp_path_factory):
     """A copy of the library in which the guide's file is the only thing that is new."""
     place = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "ser_core", place / "ser_core", ignore=shutil.ignore_patterns("__pycache__"))
-    (place / "ser_core" / "baselines" / "mine.py").write_text(printed("python"), encoding="utf-8")
+    (place / "ser_core" / "model" / "peers" / "mine.py").write_text(printed("python"), encoding="utf-8")
     (place / "models").mkdir()
     return place
 
