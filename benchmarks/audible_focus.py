@@ -26,7 +26,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.explanation.focus_audio import focus_mask
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import listen, listen_to_focus, question_of
+from ser_core.pipeline import classify_recording, score_focus_audio, target_of
 from ser_core.settings import AnalysisSettings
 
 REFERENCES = ("energy", "random")
@@ -36,13 +36,13 @@ def outcomes(
     analysis: Analysis, classifier: Classifier, settings: AnalysisSettings, share: float
 ) -> dict[str, tuple[bool, bool]]:
     """Return of each map whether the verdict survives with its focus alone, and whether it falls without it."""
-    question = question_of(analysis, settings)
+    target = target_of(analysis, settings)
     found = {}
-    for name, map_ in maps_of(classifier, question, settings).items():
+    for name, map_ in maps_of(classifier, target, settings).items():
         # Random cells have no sign, and what is loud is marked from the loudest down.
-        heard = listen_to_focus(analysis, focus_mask(map_, question.covered, share), classifier)
+        heard = score_focus_audio(analysis, focus_mask(map_, target.covered, share), classifier)
         alone, without = (int(sound.scores.argmax()) for sound in (heard.alone, heard.without))
-        found[name] = (alone == question.emotion, without != question.emotion)
+        found[name] = (alone == target.emotion, without != target.emotion)
     return found
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     items = unheard(asked.model)
     for done, item in enumerate(drawn_evenly(items, len(items), asked.seed)):
         settings = AnalysisSettings(seed=asked.seed + done)
-        analysis = listen(read_recording(item.path), classifier, settings)
+        analysis = classify_recording(read_recording(item.path), classifier, settings)
         if analysis.verdict != item.emotion:
             continue
         settings = settings.drafted() if asked.quick else settings

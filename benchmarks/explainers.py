@@ -27,12 +27,12 @@ from lime.lime_image import LimeImageExplainer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.analysis import Analysis, Recording
-from ser_core.explanation import hear
-from ser_core.explanation.relevance import Heard, Question, fill_values
+from ser_core.explanation import run_explainer
+from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.model.classifier import BATCH, NetworkClassifier
 from ser_core.model.scores import evidence, pool, softmax
-from ser_core.pipeline import listen, question_of
+from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 
 RATE = 16_000
@@ -61,10 +61,12 @@ class Counting:
         return self.classifier.score(segments)
 
 
-def evidence_of_pictures(network: torch.nn.Module, question: Question, temperature: float, pooling: str) -> Callable:
+def evidence_of_pictures(
+    network: torch.nn.Module, target: ExplanationTarget, temperature: float, pooling: str
+) -> Callable:
     """Return the function of spectrograms (n, frames, bands) that captum and lime are given."""
-    starts = question.segments.start_frames[question.members]
-    length = question.segments.segment_frames
+    starts = target.segments.start_frames[target.members]
+    length = target.segments.segment_frames
 
     def function(pictures: torch.Tensor) -> torch.Tensor:
         segments = torch.stack([pictures[:, start : start + length] for start in starts], dim=1)
@@ -72,7 +74,7 @@ def evidence_of_pictures(network: torch.nn.Module, question: Question, temperatu
             logits = network(segments.reshape(-1, 1, length, pictures.shape[2]).float())
         of_segments = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1)
         p = np.stack([pool(of_picture, pooling) for of_picture in of_segments])
-        return torch.from_numpy(evidence(p, question.emotion))
+        return torch.from_numpy(evidence(p, target.emotion))
 
     return function
 
@@ -95,32 +97,34 @@ def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
 
 def ours_timed(
     method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings, rate: float
-) -> tuple[dict[str, float], Heard]:
+) -> tuple[dict[str, float], ExplainerResult]:
     """Return the seconds and forward passes of one of our explainers, and what it heard."""
-    counting, question = Counting(classifier), question_of(analysis, settings)
+    counting, target = Counting(classifier), target_of(analysis, settings)
     began = time.perf_counter()
-    heard = hear(method, counting, question, analysis.stretch, settings, lambda *_: None, lambda: False).heard
+    heard = run_explainer(method, counting, target, analysis.stretch, settings, lambda *_: None, lambda: False).heard
     seconds = time.perf_counter() - began
     return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, heard
 
 
-def occlusion_by_captum(function: Callable, question: Question, settings: OcclusionSettings, at_once: int) -> float:
+def occlusion_by_captum(
+    function: Callable, target: ExplanationTarget, settings: OcclusionSettings, at_once: int
+) -> float:
     return timed(
         lambda: Occlusion(function).attribute(
-            torch.tensor(question.log_mel)[None],
+            torch.tensor(target.log_mel)[None],
             sliding_window_shapes=(settings.window_frames, settings.window_bands),
             strides=(settings.stride_frames, settings.stride_bands),
-            baselines=filled(question)[None],
+            baselines=filled(target)[None],
             perturbations_per_eval=at_once,
         )
     )
 
 
-def lime_by_captum(function: Callable, question: Question, cells: np.ndarray, count: int, at_once: int) -> float:
+def lime_by_captum(function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, at_once: int) -> float:
     return timed(
         lambda: Lime(function).attribute(
-            torch.tensor(question.log_mel)[None],
-            baselines=filled(question)[None],
+            torch.tensor(target.log_mel)[None],
+            baselines=filled(target)[None],
             feature_mask=torch.tensor(cells)[None],
             n_samples=count,
             perturbations_per_eval=at_once,
@@ -128,14 +132,16 @@ def lime_by_captum(function: Callable, question: Question, cells: np.ndarray, co
     )
 
 
-def lime_by_lime_image(function: Callable, question: Question, cells: np.ndarray, count: int, at_once: int) -> float:
+def lime_by_lime_image(
+    function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, at_once: int
+) -> float:
     return timed(
         lambda: LimeImageExplainer(random_state=0).explain_instance(
-            np.repeat(question.log_mel[..., None].astype(np.float64), 3, axis=2),
+            np.repeat(target.log_mel[..., None].astype(np.float64), 3, axis=2),
             lambda pictures: function(torch.tensor(pictures[..., 0])).numpy()[:, None],
             labels=(0,),
             top_labels=None,
-            hide_color=float(filled(question).mean()),
+            hide_color=float(filled(target).mean()),
             num_samples=count,
             batch_size=at_once,
             segmentation_fn=lambda _: cells,
@@ -143,8 +149,8 @@ def lime_by_lime_image(function: Callable, question: Question, cells: np.ndarray
     )
 
 
-def filled(question: Question) -> torch.Tensor:
-    return torch.tensor(np.ascontiguousarray(fill_values(question.log_mel, "noise_floor", np.random.default_rng(0))))
+def filled(target: ExplanationTarget) -> torch.Tensor:
+    return torch.tensor(np.ascontiguousarray(fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))))
 
 
 def main() -> None:
@@ -159,8 +165,8 @@ def main() -> None:
     classifier = load_model(asked.model)
     boxes = OcclusionSettings(32, 16, 32, 16) if asked.quick else OcclusionSettings(16, 8, 16, 8)
     settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if asked.quick else 32))
-    analysis = listen(syllables(asked.seconds), classifier, settings)
-    question = question_of(analysis, settings)
+    analysis = classify_recording(syllables(asked.seconds), classifier, settings)
+    target = target_of(analysis, settings)
     rate = forward_rate(classifier, analysis.segments.values)
     grad_cam = min(
         (ours_timed("grad_cam", classifier, analysis, settings, rate)[0] for _ in range(3)), key=itemgetter("seconds")
@@ -168,19 +174,19 @@ def main() -> None:
     occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings, rate)
     lime, masked = ours_timed("lime", classifier, analysis, settings, rate)
     count = sum(len(window.present) for window in masked.windows)
-    rows, columns = np.indices(question.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
+    rows, columns = np.indices(target.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
     cells = rows * (columns.max() + 1) + columns
-    function = evidence_of_pictures(network, question, float(card["temperature"]), card.get("pooling", "probabilities"))
+    function = evidence_of_pictures(network, target, float(card["temperature"]), card.get("pooling", "probabilities"))
     theirs = {
         "occlusion": {
-            "captum, as documented": occlusion_by_captum(function, question, boxes, 1),
-            "captum, 64 a call": occlusion_by_captum(function, question, boxes, 64),
+            "captum, as documented": occlusion_by_captum(function, target, boxes, 1),
+            "captum, 64 a call": occlusion_by_captum(function, target, boxes, 64),
         },
         "lime": {
-            "captum, as documented": lime_by_captum(function, question, cells, count, 1),
-            "captum, 64 a call": lime_by_captum(function, question, cells, count, 64),
-            "lime_image, as documented": lime_by_lime_image(function, question, cells, count, 10),
-            "lime_image, 64 a call": lime_by_lime_image(function, question, cells, count, 64),
+            "captum, as documented": lime_by_captum(function, target, cells, count, 1),
+            "captum, 64 a call": lime_by_captum(function, target, cells, count, 64),
+            "lime_image, as documented": lime_by_lime_image(function, target, cells, count, 10),
+            "lime_image, 64 a call": lime_by_lime_image(function, target, cells, count, 64),
         },
     }
     result = {

@@ -32,11 +32,11 @@ from ser_core.audio.reading import read_recording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
-from ser_core.explanation.relevance import Perturbed, Question, fill_values
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import listen, question_of
+from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 
 FILLS = ("noise_floor", "band_mean")
@@ -67,47 +67,47 @@ MEASURES = {
 Figures = dict[str, dict[str, float]]
 
 
-def maps_of(classifier: Classifier, question: Question, settings: AnalysisSettings) -> dict[str, np.ndarray]:
+def maps_of(classifier: Classifier, target: ExplanationTarget, settings: AnalysisSettings) -> dict[str, np.ndarray]:
     maps = {}
     for method, explain in EXPLAINERS.items():
-        heard = explain(classifier, question, getattr(settings, method), settings.seed, _quietly, _never)
-        maps[method] = heard.relevance(question)
-    return {**maps, "consensus": consensus(maps, question.covered), **reference_maps(question, settings.seed)}
+        heard = explain(classifier, target, getattr(settings, method), settings.seed, _quietly, _never)
+        maps[method] = heard.relevance(target)
+    return {**maps, "consensus": consensus(maps, target.covered), **reference_maps(target, settings.seed)}
 
 
 def figures_of(
     recording: Recording, classifier: Classifier, settings: AnalysisSettings, changed_inputs: int
 ) -> Figures:
     """Return every measure of every map of one recording."""
-    question = question_of(listen(recording, classifier, settings), settings)
-    maps = maps_of(classifier, question, settings)
+    target = target_of(classify_recording(recording, classifier, settings), settings)
+    maps = maps_of(classifier, target, settings)
     figures: Figures = {name: {} for name in maps}
     for fill in FILLS:
-        perturbed = _perturbed(classifier, question, fill)
-        for name, curves in curves_of(maps, perturbed, question, _quietly, _never).items():
+        perturbed = _perturbed(classifier, target, fill)
+        for name, curves in curves_of(maps, perturbed, target, _quietly, _never).items():
             figures[name][f"area_{fill}"] = curves.area
-    perturbed = _perturbed(classifier, question, "noise_floor")
+    perturbed = _perturbed(classifier, target, "noise_floor")
     for name, map_ in maps.items():
-        figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, question)).items()}
-        figures[name]["infidelity"] = infidelity(map_, perturbed, question, BOXES, settings.seed, _quietly, _never)
+        figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, target)).items()}
+        figures[name]["infidelity"] = infidelity(map_, perturbed, target, BOXES, settings.seed, _quietly, _never)
 
-    def of_question(changed: Question) -> dict[str, np.ndarray]:
+    def of_question(changed: ExplanationTarget) -> dict[str, np.ndarray]:
         return maps_of(classifier, changed, settings)
 
     def of_classifier(other: Classifier) -> dict[str, np.ndarray]:
-        return maps_of(other, question, settings)
+        return maps_of(other, target, settings)
 
-    moved = max_sensitivity(maps, of_question, question, RADIUS, changed_inputs, settings.seed, _quietly, _never)
-    stays = weight_randomisation(maps, of_classifier, classifier, question.covered, settings.seed)
+    moved = max_sensitivity(maps, of_question, target, RADIUS, changed_inputs, settings.seed, _quietly, _never)
+    stays = weight_randomisation(maps, of_classifier, classifier, target.covered, settings.seed)
     for name in maps:
         figures[name]["max_sensitivity"] = moved[name]
         figures[name]["weight_randomisation"] = float("nan") if stays is None else stays[name]
     return figures
 
 
-def _perturbed(classifier: Classifier, question: Question, fill: str) -> Perturbed:
-    values = fill_values(question.log_mel, fill, np.random.default_rng(0))
-    return Perturbed(classifier.score, classifier.temperature, question, values, classifier.pooling)
+def _perturbed(classifier: Classifier, target: ExplanationTarget, fill: str) -> Perturbed:
+    values = fill_values(target.log_mel, fill, np.random.default_rng(0))
+    return Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
 
 
 def _quietly(fraction: float, text: str) -> None:

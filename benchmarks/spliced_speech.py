@@ -39,7 +39,7 @@ from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.profile import relevance_profile
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import hear_with, listen, question_of, with_hearing
+from ser_core.pipeline import classify_recording, explainer_run, target_of, with_run
 from ser_core.settings import AnalysisSettings
 
 SPLICE_S, FADE_S = 1.0, 0.020
@@ -141,20 +141,20 @@ def inside_of(clip: Clip, heard: Analysis) -> np.ndarray:
 
 def profiles_of(heard: Analysis, classifier: Classifier, settings: AnalysisSettings) -> dict[str, np.ndarray]:
     """Return the profile over the frames of each explainer, of their consensus and of the reference maps."""
-    question = question_of(heard, settings)
+    target = target_of(heard, settings)
     for method in EXPLAINERS:
-        heard = with_hearing(heard, hear_with(heard, method, classifier, settings), settings)
+        heard = with_run(heard, explainer_run(heard, method, classifier, settings), settings)
     maps = {method: explanation.relevance for method, explanation in heard.explanations.items()}
-    maps["consensus"] = consensus(maps, question.covered)
-    maps |= reference_maps(question, settings.seed)
+    maps["consensus"] = consensus(maps, target.covered)
+    maps |= reference_maps(target, settings.seed)
     smoothing = round(settings.focus.smoothing_s / heard.spectrogram.settings.frame_hop_s)
-    return {name: relevance_profile(map_, question.covered, smoothing) for name, map_ in maps.items()}
+    return {name: relevance_profile(map_, target.covered, smoothing) for name, map_ in maps.items()}
 
 
 def rise_of(before: Analysis, heard: Analysis, settings: AnalysisSettings) -> float:
     """Return by how much the splice raised the evidence for the emotion, in log-odds."""
-    question = question_of(heard, settings)
-    return float(question.evidence(heard.scores.recording) - question.evidence(before.scores.recording))
+    target = target_of(heard, settings)
+    return float(target.evidence(heard.scores.recording) - target.evidence(before.scores.recording))
 
 
 def measure(
@@ -166,7 +166,9 @@ def measure(
     for clip in clips(items, classifier.emotions, seed, control=control):
         tried += 1
         settings = AnalysisSettings(emotion=clip.emotion, seed=seed + tried)
-        before, heard = (listen(recording, classifier, settings) for recording in (clip.neutral, clip.recording))
+        before, heard = (
+            classify_recording(recording, classifier, settings) for recording in (clip.neutral, clip.recording)
+        )
         rise = rise_of(before, heard, settings)
         risen += rise >= LEAST_RISE
         if control or rise >= LEAST_RISE:

@@ -74,7 +74,7 @@ def estimator(data: bytes) -> None:
 
 
 def sound(data: bytes) -> None:
-    audio.decoded_apart = decoded
+    audio.decode_in_subprocess = decoded
     audio.read_recording(data, "sound", audio.AudioLimits(longest_s=20.0))
 
 

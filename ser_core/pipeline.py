@@ -22,12 +22,12 @@ from ser_core.analysis import (
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
-from ser_core.explanation import Hearing, hear
+from ser_core.explanation import ExplainerRun, run_explainer
 from ser_core.explanation.focus import focus_regions
-from ser_core.explanation.focus_audio import ChangedSound, FocusHeard, sound_without
+from ser_core.explanation.focus_audio import ChangedSound, FocusScores, sound_without
 from ser_core.explanation.judgement import Judgement, judge
 from ser_core.explanation.profile import relevance_profile
-from ser_core.explanation.relevance import Question
+from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
@@ -61,13 +61,13 @@ def analyse_recording(
     Cancelled
     """
     parts = 1 + len(settings.explain)
-    analysis = listen(recording, classifier, settings, work.part(0, parts))
+    analysis = classify_recording(recording, classifier, settings, work.part(0, parts))
     for done, method in enumerate(settings.explain, start=1):
         analysis = add_explanation(analysis, method, classifier, settings, work.part(done, parts))
     return analysis
 
 
-def listen(
+def classify_recording(
     recording: Recording,
     classifier: Classifier,
     settings: AnalysisSettings,
@@ -124,7 +124,7 @@ def know_voice(
     return voice_normal(known, classifier.temperature, mixed=mixed)
 
 
-def asked_of(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
+def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
     """Return what was heard, asked of another emotion; nothing is heard anew, and nothing is explained yet.
 
     Raises
@@ -164,24 +164,24 @@ def add_explanation(
     work: Work = UNWATCHED,
 ) -> Analysis:
     """Return the analysis with one more explanation; the first gives the profile and the focus."""
-    return with_hearing(analysis, hear_with(analysis, method, classifier, settings, work), settings)
+    return with_run(analysis, explainer_run(analysis, method, classifier, settings, work), settings)
 
 
-def hear_with(
+def explainer_run(
     analysis: Analysis,
     method: str,
     classifier: Classifier,
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
-) -> Hearing:
+) -> ExplainerRun:
     """Return what an explainer hears of the analysed stretch, which serves every emotion."""
-    question = question_of(analysis, replace(settings, against=None))
-    return hear(method, classifier, question, analysis.stretch, settings, work)
+    target = target_of(analysis, replace(settings, against=None))
+    return run_explainer(method, classifier, target, analysis.stretch, settings, work)
 
 
-def with_hearing(analysis: Analysis, hearing: Hearing, settings: AnalysisSettings) -> Analysis:
+def with_run(analysis: Analysis, hearing: ExplainerRun, settings: AnalysisSettings) -> Analysis:
     """Return the analysis with the explanation that a hearing gives of its emotion."""
-    return with_explanation(analysis, hearing.explain(question_of(analysis, settings), analysis.emotions), settings)
+    return with_explanation(analysis, hearing.explain(target_of(analysis, settings), analysis.emotions), settings)
 
 
 def with_explanation(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
@@ -199,16 +199,16 @@ def judge_maps(
 ) -> Judgement:
     """Return which of some explanations of the same question to believe; LIME's fill stands for what is taken away."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
-    question = question_of(analysis, settings)
-    return judge(maps, classifier, question, settings.lime.fill, settings.seed, work)
+    target = target_of(analysis, settings)
+    return judge(maps, classifier, target, settings.lime.fill, settings.seed, work)
 
 
-def listen_to_focus(
+def score_focus_audio(
     analysis: Analysis,
     mask: np.ndarray,
     classifier: Classifier,
     work: Work = UNWATCHED,
-) -> FocusHeard:
+) -> FocusScores:
     """Make sound of what a mask (frames, bands), bool, marks, and of all else, and listen to both anew."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     heard = []
@@ -219,7 +219,7 @@ def listen_to_focus(
         segments = segments_of(changed, classifier.front_end)
         scores = score(segments, classifier, work.silently())
         heard.append(ChangedSound(samples, scores.recording))
-    return FocusHeard(*heard)
+    return FocusScores(*heard)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
@@ -232,7 +232,7 @@ def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisS
     return replace(analysis, profile=profile, focus=focus, focus_settings=settings.focus)
 
 
-def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:
+def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
     """Return what the explainers are asked, in frames and places."""
     against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
     emotion = emotion_index(analysis.emotion, analysis.emotions)
@@ -244,7 +244,7 @@ def question_of(analysis: Analysis, settings: AnalysisSettings) -> Question:
     end = min(len(spectrogram.log_mel), round(frame_at(analysis.stretch.end_s, spectrogram.settings)))
     if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
         end = len(spectrogram.log_mel)
-    return Question(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
+    return ExplanationTarget(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
 
 
 def _stretch(

@@ -22,7 +22,7 @@ from ser_core.learning.training_settings import TrainingSettings
 from ser_core.model.checkpoint import load_model, training_list
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.peers.shared.padding import SILENCE
-from ser_core.pipeline import analyse_recording, listen
+from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.progress import UNWATCHED
@@ -73,12 +73,12 @@ def test_a_network_of_whole_recordings_has_one_segment_a_recording(trained, make
 
 def test_what_is_short_is_padded_and_said_and_what_is_long_is_refused_by_a_model_of_the_whole(trained):
     model = load_model(trained / "padded_cnn_lstm")
-    short = listen(noise_recording(0.5), model, COARSE)
+    short = classify_recording(noise_recording(0.5), model, COARSE)
     assert short.segments.segment_frames == 96
     assert any("noise floor was put after it" in warning for warning in short.warnings)
     long = Recording("long.wav", "3" * 64, np.zeros(61 * 8_000, np.float32) + 0.01, 8_000)
     with pytest.raises(AudioRefused, match="as a whole takes at most"):
-        listen(long, model, COARSE)
+        classify_recording(long, model, COARSE)
 
 
 def test_a_model_of_the_whole_has_no_timeline(trained, small_corpus):

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
-from ser_core.explanation.relevance import Question
+from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.learning.batches import as_batch
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.estimator import as_onnx, features_as_stored, features_of, fit_estimator
@@ -105,9 +105,9 @@ def classifier(request, estimators):
 every = pytest.mark.parametrize("classifier", [*NETWORK_BASELINES, *ESTIMATOR_BASELINES], indirect=True)
 
 
-def question_for(classifier, log_mel):
+def target_for(classifier, log_mel):
     segments = segments_of(Spectrogram(log_mel), classifier.front_end)
-    return Question(log_mel, segments, 1, None, 0, len(log_mel))
+    return ExplanationTarget(log_mel, segments, 1, None, 0, len(log_mel))
 
 
 # --- what is heard ---
@@ -187,9 +187,9 @@ def test_two_bands_become_one_of_their_mean_magnitude():
 @pytest.mark.parametrize("name", NETWORK_BASELINES)
 def test_grad_cam_marks_something_and_one_dimension_where_the_map_has_no_other(name):
     classifier = network_classifier(name)
-    question = question_for(classifier, random_log_mel(FRAMES))
-    heard_of = EXPLAINERS["grad_cam"](classifier, question, GradCamSettings(), 0, UNWATCHED)
-    map_ = heard_of.relevance(question)
+    target = target_for(classifier, random_log_mel(FRAMES))
+    heard_of = EXPLAINERS["grad_cam"](classifier, target, GradCamSettings(), 0, UNWATCHED)
+    map_ = heard_of.relevance(target)
     assert map_.shape == (FRAMES, 64)
     assert np.ptp(map_.mean(axis=1)) > 0
     assert (np.ptp(map_, axis=1).max() < 1e-6 * np.abs(map_).max()) == (name in OVER_TIME)
@@ -199,15 +199,15 @@ def test_grad_cam_marks_something_and_one_dimension_where_the_map_has_no_other(n
 def test_grad_cam_of_an_estimator_is_refused_with_the_reason(classifier):
     assert explainers_of(classifier) == ("lime", "occlusion")
     with pytest.raises(SettingsRefused, match=r"does not apply to .* no feature map whose gradient"):
-        EXPLAINERS["grad_cam"](classifier, question_for(classifier, random_log_mel()), None, 0, UNWATCHED)
+        EXPLAINERS["grad_cam"](classifier, target_for(classifier, random_log_mel()), None, 0, UNWATCHED)
 
 
 @every
 def test_a_box_over_everything_takes_away_what_the_noise_floor_is_not(classifier):
     log_mel = made_up(FRAMES, 101)
-    question = question_for(classifier, log_mel)
+    target = target_for(classifier, log_mel)
     boxes = OcclusionSettings(FRAMES, 64, FRAMES, 64, "noise_floor")
-    map_ = EXPLAINERS["occlusion"](classifier, question, boxes, 0, UNWATCHED).relevance(question)
+    map_ = EXPLAINERS["occlusion"](classifier, target, boxes, 0, UNWATCHED).relevance(target)
     floor = np.broadcast_to(np.percentile(log_mel, 5, axis=0).astype(np.float32), log_mel.shape)
     evidences = []
     for spectrogram in (log_mel, floor):
@@ -219,12 +219,10 @@ def test_a_box_over_everything_takes_away_what_the_noise_floor_is_not(classifier
 
 @every
 def test_lime_repeats_with_its_seed_and_marks_no_frame_outside_the_stretch(classifier):
-    whole = question_for(classifier, made_up(FRAMES, 101))
-    question = Question(whole.log_mel, whole.segments, 2, None, 32, 96)
+    whole = target_for(classifier, made_up(FRAMES, 101))
+    target = ExplanationTarget(whole.log_mel, whole.segments, 2, None, 32, 96)
     settings = LimeSettings(cell_frames=32, cell_bands=32, window_frames=64, masks=16)
-    one, other = (
-        EXPLAINERS["lime"](classifier, question, settings, 3, UNWATCHED).relevance(question) for _ in range(2)
-    )
+    one, other = (EXPLAINERS["lime"](classifier, target, settings, 3, UNWATCHED).relevance(target) for _ in range(2))
     np.testing.assert_array_equal(one, other)
     assert one[32:96].any()
     assert not one[:32].any()

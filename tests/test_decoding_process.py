@@ -15,7 +15,7 @@ import pytest
 
 from ser_core.audio import decoding_process
 from ser_core.audio.decoding import decoded
-from ser_core.audio.decoding_process import decoded_apart
+from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
@@ -46,7 +46,7 @@ def kept_ids():
 @pytest.mark.parametrize("from_s", [0.0, 0.3])
 def test_the_sound_is_that_of_decoding_here(kind, from_s):
     data = audio_files()[kind]
-    rate, samples, warnings = sound_of(decoded_apart, data, from_s=from_s)
+    rate, samples, warnings = sound_of(decode_in_subprocess, data, from_s=from_s)
     rate_here, samples_here, warnings_here = sound_of(decoded, data, from_s=from_s)
     assert (rate, warnings, samples.dtype) == (rate_here, warnings_here, np.float32)
     np.testing.assert_array_equal(samples, samples_here)
@@ -55,19 +55,19 @@ def test_the_sound_is_that_of_decoding_here(kind, from_s):
 def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
     data = encoded(make_voice(60.0, 16_000))
     assert len(data) > decoding_process.SMALL_BYTES
-    np.testing.assert_array_equal(sound_of(decoded_apart, data)[1], sound_of(decoded, data)[1])
+    np.testing.assert_array_equal(sound_of(decode_in_subprocess, data)[1], sound_of(decoded, data)[1])
 
 
 def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
     data, ended = encoded(voice), threading.Event()
 
     def decode_too() -> None:
-        sound_of(decoded_apart, data)
+        sound_of(decode_in_subprocess, data)
         ended.set()
 
     with ExitStack() as stack:
         for _ in range(decoding_process.MOST_AT_ONCE):
-            stack.enter_context(decoded_apart(io.BytesIO(data), "voice", AudioLimits()))
+            stack.enter_context(decode_in_subprocess(io.BytesIO(data), "voice", AudioLimits()))
         one_more = threading.Thread(target=decode_too)
         one_more.start()
         assert not ended.wait(1)
@@ -81,7 +81,7 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
 
     def decode_for(owner: str) -> None:
         jobs.work_owner.set(owner)  # of this thread alone
-        sound_of(decoded_apart, data)
+        sound_of(decode_in_subprocess, data)
         ended[owner].set()
 
     threads = [threading.Thread(target=decode_for, args=(owner,)) for owner in ("mine", "theirs")]
@@ -90,7 +90,7 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
         jobs.work_owner.set("mine")
         with ExitStack() as stack:
             for _ in range(decoding_process.MOST_OF_ONE):
-                stack.enter_context(decoded_apart(io.BytesIO(data), "voice", AudioLimits()))
+                stack.enter_context(decode_in_subprocess(io.BytesIO(data), "voice", AudioLimits()))
             for thread in threads:
                 thread.start()
             assert ended["theirs"].wait(30)
@@ -152,7 +152,7 @@ def test_a_crash_amid_a_file_is_one_refusal_and_the_next_file_is_read(make_voice
     (process,) = decoding_process._kept
     with (
         pytest.raises(AudioRefused, match=r"^deadly\.wav: the file breaks what decodes it.*Export it again"),
-        decoded_apart(Deadly(data), "deadly.wav", AudioLimits()) as sound,
+        decode_in_subprocess(Deadly(data), "deadly.wav", AudioLimits()) as sound,
     ):
         list(sound.blocks)
     assert len(read_recording(data, "next").samples) == 960_000
@@ -228,7 +228,7 @@ def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
         except ValueError:
             return "no blocks"
 
-    assert outcome(decoded_apart) == outcome(decoded)
+    assert outcome(decode_in_subprocess) == outcome(decoded)
 
 
 def test_what_the_kernel_does_not_enforce_is_logged_once(voice, monkeypatch, caplog):
@@ -254,7 +254,10 @@ def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
         def read(self, size=-1):
             raise OSError(5, "Input/output error")
 
-    with pytest.raises(OSError, match="Input/output"), decoded_apart(Failing(encoded(voice)), "disk", AudioLimits()):
+    with (
+        pytest.raises(OSError, match="Input/output"),
+        decode_in_subprocess(Failing(encoded(voice)), "disk", AudioLimits()),
+    ):
         pass
     assert kept_ids() == []
 
@@ -267,6 +270,6 @@ def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
 
 def test_the_name_of_a_file_may_be_of_any_characters(voice):
     for name in ("\udcff.wav", "a\nb.wav", "Ω" * 300):
-        with pytest.raises(AudioRefused) as refusal, decoded_apart(io.BytesIO(b"x" * 1000), name, AudioLimits()):
+        with pytest.raises(AudioRefused) as refusal, decode_in_subprocess(io.BytesIO(b"x" * 1000), name, AudioLimits()):
             pass
         assert str(refusal.value).startswith(name)

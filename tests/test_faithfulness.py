@@ -24,25 +24,25 @@ from tests.tiny_networks import (
     classifier_of,
     fresh,
     probabilities_anew,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 ENDS = (0.0, *SHARES, 1.0)
 
 
-def random_fill(question):
-    return np.ascontiguousarray(fill_values(question.log_mel, "random", np.random.default_rng(3)))
+def random_fill(target):
+    return np.ascontiguousarray(fill_values(target.log_mel, "random", np.random.default_rng(3)))
 
 
-def perturbed_of(classifier, question):
-    return Perturbed(classifier.score, classifier.temperature, question, random_fill(question))
+def perturbed_of(classifier, target):
+    return Perturbed(classifier.score, classifier.temperature, target, random_fill(target))
 
 
-def random_map(question, seed=0):
+def random_map(target, seed=0):
     """Return a map as explainers give them: signed, 0 where nothing is covered, and float32."""
-    values = np.random.default_rng(seed).normal(size=question.log_mel.shape).astype(np.float32)
-    return np.where(question.covered[:, None], values, 0)
+    values = np.random.default_rng(seed).normal(size=target.log_mel.shape).astype(np.float32)
+    return np.where(target.covered[:, None], values, 0)
 
 
 def additive(contributions):
@@ -50,11 +50,11 @@ def additive(contributions):
 
     Two emotions: the evidence is the logit itself.
     """
-    question = question_of_log_mel(np.ones(contributions.shape, np.float32))
+    target = target_of_log_mel(np.ones(contributions.shape, np.float32))
     weights = np.zeros((2, 96, 64))
     weights[0, : len(contributions)] = contributions
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
-    return Perturbed(classifier.score, 1.0, question, np.zeros(contributions.shape, np.float32)), question
+    return Perturbed(classifier.score, 1.0, target, np.zeros(contributions.shape, np.float32)), target
 
 
 def of_cells(worth):
@@ -66,21 +66,21 @@ def random_worth(seed=0):
     return np.random.default_rng(seed).normal(size=(12, 16)) * 0.08
 
 
-def curves(maps, perturbed, question):
-    return curves_of(maps, perturbed, question, UNWATCHED)
+def curves(maps, perturbed, target):
+    return curves_of(maps, perturbed, target, UNWATCHED)
 
 
-def curves_measured(map_, perturbed, question):
-    found = curves({"map": map_}, perturbed, question)["map"]
+def curves_measured(map_, perturbed, target):
+    found = curves({"map": map_}, perturbed, target)["map"]
     return np.concatenate([found.deletion, found.insertion])
 
 
-def masks_measured(map_, perturbed, question):
-    return np.array(astuple(mask_metrics(map_, perturbed, question)), float)
+def masks_measured(map_, perturbed, target):
+    return np.array(astuple(mask_metrics(map_, perturbed, target)), float)
 
 
-def infidelity_measured(map_, perturbed, question):
-    return infidelity(map_, perturbed, question, 40, 0, UNWATCHED)
+def infidelity_measured(map_, perturbed, target):
+    return infidelity(map_, perturbed, target, 40, 0, UNWATCHED)
 
 
 measures = pytest.mark.parametrize("measured", [curves_measured, masks_measured, infidelity_measured])
@@ -92,31 +92,31 @@ measures = pytest.mark.parametrize("measured", [curves_measured, masks_measured,
 @measures
 @pytest.mark.parametrize("scale", [1e-25, 0.3, 1e6])
 def test_units_of_the_map_change_no_measure(measured, scale):
-    question, classifier = question_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
-    perturbed, map_ = perturbed_of(classifier, question), random_map(question)
-    expected = measured(map_, perturbed, question)
+    target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
+    perturbed, map_ = perturbed_of(classifier, target), random_map(target)
+    expected = measured(map_, perturbed, target)
     assert np.any(expected != 0)
-    np.testing.assert_allclose(measured(scale * map_, perturbed, question), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(measured(scale * map_, perturbed, target), expected, rtol=1e-4, atol=1e-6)
 
 
 @measures
 def test_no_measure_depends_on_how_many_versions_are_heard_at_once(monkeypatch, measured):
-    question, classifier = question_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
-    perturbed, map_ = perturbed_of(classifier, question), random_map(question)
-    together = measured(map_, perturbed, question)
+    target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
+    perturbed, map_ = perturbed_of(classifier, target), random_map(target)
+    together = measured(map_, perturbed, target)
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)
-    np.testing.assert_allclose(measured(map_, perturbed, question), together, atol=1e-5)
+    np.testing.assert_allclose(measured(map_, perturbed, target), together, atol=1e-5)
 
 
 @measures
 def test_what_lies_outside_of_the_stretch_is_always_heard_as_it_is(measured):
     log_mel = random_log_mel(240)
-    question = question_of_log_mel(log_mel, first=60, end=131)
+    target = target_of_log_mel(log_mel, first=60, end=131)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
-    perturbed = perturbed_of(classifier, question)
+    perturbed = perturbed_of(classifier, target)
     classifier.calls.clear()
-    measured(random_map(question), perturbed, question)
-    starts = question.segments.start_frames[question.members]
+    measured(random_map(target), perturbed, target)
+    starts = target.segments.start_frames[target.members]
     heard = np.concatenate(classifier.calls)
     assert len(heard) >= 2
     assert (starts < 60).any()
@@ -129,40 +129,40 @@ def test_what_lies_outside_of_the_stretch_is_always_heard_as_it_is(measured):
 
 @pytest.mark.parametrize("measured", [curves_measured, masks_measured])
 def test_what_a_map_holds_where_nothing_is_covered_plays_no_part(measured):
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
-    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), question), random_map(question)
-    expected = measured(map_, perturbed, question)
-    assert not question.covered[96:144].any()
-    other = np.where(question.covered[:, None], map_, 1e3)
-    np.testing.assert_allclose(measured(other, perturbed, question), expected, atol=1e-6)
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
+    expected = measured(map_, perturbed, target)
+    assert not target.covered[96:144].any()
+    other = np.where(target.covered[:, None], map_, 1e3)
+    np.testing.assert_allclose(measured(other, perturbed, target), expected, atol=1e-6)
 
 
 @measures
 def test_padding_of_a_short_recording_is_never_changed(measured):
-    question, classifier = question_of_log_mel(random_log_mel(37)), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
-    perturbed = perturbed_of(classifier, question)
+    target, classifier = target_of_log_mel(random_log_mel(37)), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
+    perturbed = perturbed_of(classifier, target)
     classifier.calls.clear()
-    measured(random_map(question), perturbed, question)
+    measured(random_map(target), perturbed, target)
     heard = np.concatenate(classifier.calls)
-    assert (heard[:, :37] != question.log_mel).any()
-    np.testing.assert_array_equal(heard[:, 37:], np.broadcast_to(question.segments.values[0, 37:], heard[:, 37:].shape))
+    assert (heard[:, :37] != target.log_mel).any()
+    np.testing.assert_array_equal(heard[:, 37:], np.broadcast_to(target.segments.values[0, 37:], heard[:, 37:].shape))
 
 
 @measures
 def test_a_measure_is_refused_where_no_frame_is_covered(measured):
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
-    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), question)
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     with pytest.raises(ValueError, match="No frame is covered"):
-        measured(np.ones((240, 64), np.float32), perturbed, question)
+        measured(np.ones((240, 64), np.float32), perturbed, target)
 
 
 @pytest.mark.parametrize("measured", [curves_of, infidelity])
 def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch, measured):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 4)
-    question, classifier = question_of_log_mel(random_log_mel()), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
-    perturbed, map_ = perturbed_of(classifier, question), random_map(question)
+    target, classifier = target_of_log_mel(random_log_mel()), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
+    perturbed, map_ = perturbed_of(classifier, target), random_map(target)
     classifier.calls.clear()
-    asked = ({"map": map_}, perturbed, question) if measured is curves_of else (map_, perturbed, question, 20, 0)
+    asked = ({"map": map_}, perturbed, target) if measured is curves_of else (map_, perturbed, target, 20, 0)
     with pytest.raises(Cancelled):
         measured(*asked, Work(stop=lambda: len(classifier.calls) == 2))
     assert len(classifier.calls) == 2
@@ -184,20 +184,20 @@ def test_curves_and_their_area_are_what_is_worked_out_by_hand():
     assert found.area == pytest.approx(0.05 * (-4.3 - 3.35) + 0.1 * (-1.95 + 0) + 0.2 * 2.9 + 0.25 * 9.6, abs=1e-6)
 
 
-def curves_slowly(map_, classifier, question, fill):
+def curves_slowly(map_, classifier, target, fill):
     """Cell by cell: sort them by their mean, take away or leave in the first, hear the recording anew."""
     cells = {}
-    for frame in np.flatnonzero(question.covered):
+    for frame in np.flatnonzero(target.covered):
         for band in range(64):
-            cells.setdefault(((frame - question.first_frame) // 8, band // 4), []).append((frame, band))
+            cells.setdefault(((frame - target.first_frame) // 8, band // 4), []).append((frame, band))
     order = sorted(cells, key=lambda cell: -np.mean([map_[point] for point in cells[cell]]))
 
     def remaining(removed):
-        share = np.zeros(question.log_mel.shape)
+        share = np.zeros(target.log_mel.shape)
         for cell in removed:
             for point in cells[cell]:
                 share[point] = 1
-        return question.evidence(probabilities_anew(classifier, question, fill, share))
+        return target.evidence(probabilities_anew(classifier, target, fill, share))
 
     counts = [round(share * len(order)) for share in ENDS]
     return [remaining(order[:n]) for n in counts], [remaining(order[n:]) for n in counts]
@@ -215,30 +215,30 @@ def curves_slowly(map_, classifier, question, fill):
 )
 @pytest.mark.parametrize("against", [None, 2])
 def test_curves_equal_taking_cells_away_one_by_one_and_hearing_the_recording_anew(frames, first, end, kept, against):
-    question = question_of_log_mel(random_log_mel(frames), 1, against, first, end, kept)
+    target = target_of_log_mel(random_log_mel(frames), 1, against, first, end, kept)
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
-    map_ = random_map(question)
-    found = curves({"map": map_}, perturbed_of(classifier, question), question)["map"]
-    deletion, insertion = curves_slowly(map_, classifier, question, random_fill(question))
+    map_ = random_map(target)
+    found = curves({"map": map_}, perturbed_of(classifier, target), target)["map"]
+    deletion, insertion = curves_slowly(map_, classifier, target, random_fill(target))
     assert np.ptp(deletion) > (0.1 if frames > 3 else 0.005)
     np.testing.assert_allclose(found.deletion, deletion, atol=1e-5)
     np.testing.assert_allclose(found.insertion, insertion, atol=1e-5)
 
 
 def test_all_curves_run_between_the_recording_as_it_is_and_the_stretch_filled():
-    question, classifier = (
-        question_of_log_mel(random_log_mel(240), first=30, end=200),
+    target, classifier = (
+        target_of_log_mel(random_log_mel(240), first=30, end=200),
         classifier_of(fresh(TinyNetwork)),
     )
     inside = np.zeros((240, 64))
     inside[30:200] = 1
     whole, nothing = (
-        question.evidence(probabilities_anew(classifier, question, random_fill(question), share))
+        target.evidence(probabilities_anew(classifier, target, random_fill(target), share))
         for share in (0 * inside, inside)
     )
     assert abs(whole - nothing) > 0.1
-    maps = {"one": random_map(question, 1), "two": random_map(question, 2), "nothing": np.zeros((240, 64), np.float32)}
-    for found in curves(maps, perturbed_of(classifier, question), question).values():
+    maps = {"one": random_map(target, 1), "two": random_map(target, 2), "nothing": np.zeros((240, 64), np.float32)}
+    for found in curves(maps, perturbed_of(classifier, target), target).values():
         np.testing.assert_allclose(found.shares[[0, -1]], [0, 1])
         np.testing.assert_allclose(found.deletion[[0, -1]], [whole, nothing], atol=1e-5)
         np.testing.assert_allclose(found.insertion[[0, -1]], [nothing, whole], atol=1e-5)
@@ -246,9 +246,9 @@ def test_all_curves_run_between_the_recording_as_it_is_and_the_stretch_filled():
 
 def test_deleting_by_a_map_is_inserting_by_its_negative_run_backwards(monkeypatch):
     monkeypatch.setattr(faithfulness, "SHARES", (0.1, 0.25, 0.5, 0.75, 0.9))
-    question, classifier = question_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
-    map_ = random_map(question)
-    both = curves({"map": map_, "negative": -map_}, perturbed_of(classifier, question), question)
+    target, classifier = target_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
+    map_ = random_map(target)
+    both = curves({"map": map_, "negative": -map_}, perturbed_of(classifier, target), target)
     assert np.ptp(both["map"].deletion) > 0.1
     np.testing.assert_allclose(both["negative"].insertion, both["map"].deletion[::-1], atol=1e-6)
     np.testing.assert_allclose(both["negative"].deletion, both["map"].insertion[::-1], atol=1e-6)
@@ -258,19 +258,19 @@ def test_deleting_by_a_map_is_inserting_by_its_negative_run_backwards(monkeypatc
 
 def test_where_evidence_adds_up_what_one_curve_loses_the_other_gains():
     contributions = of_cells(random_worth())
-    perturbed, question = additive(contributions)
-    maps = {"faithful": contributions, "random": random_map(question)}
-    for found in curves(maps, perturbed, question).values():
+    perturbed, target = additive(contributions)
+    maps = {"faithful": contributions, "random": random_map(target)}
+    for found in curves(maps, perturbed, target).values():
         np.testing.assert_allclose(found.deletion + found.insertion, contributions.sum(), atol=1e-5)
 
 
 def test_where_evidence_adds_up_no_map_has_more_area_than_the_evidence_itself_and_none_less_than_its_negative():
     contributions = of_cells(random_worth())
-    perturbed, question = additive(contributions)
+    perturbed, target = additive(contributions)
     maps = {"faithful": contributions, "reverse": -contributions} | {
-        str(seed): reference_maps(question, seed)["random"] for seed in range(30)
+        str(seed): reference_maps(target, seed)["random"] for seed in range(30)
     }
-    areas = {name: found.area for name, found in curves(maps, perturbed, question).items()}
+    areas = {name: found.area for name, found in curves(maps, perturbed, target).items()}
     best, worst = areas.pop("faithful"), areas.pop("reverse")
     assert best > 2 > -2 > worst
     assert worst + 1 < min(areas.values()) < 0 < max(areas.values()) < best - 1
@@ -278,25 +278,25 @@ def test_where_evidence_adds_up_no_map_has_more_area_than_the_evidence_itself_an
 
 
 def test_a_map_of_a_networks_own_losses_has_more_area_than_chance():
-    question, classifier = question_of_log_mel(random_log_mel(96)), classifier_of(fresh(TinyNetwork))
-    perturbed = perturbed_of(classifier, question)
+    target, classifier = target_of_log_mel(random_log_mel(96)), classifier_of(fresh(TinyNetwork))
+    perturbed = perturbed_of(classifier, target)
     cells = np.arange(96)[:, None] // 8 * 16 + np.arange(64) // 4
     remaining = perturbed.without([cells == cell for cell in range(192)], 192, UNWATCHED)
-    losses = (question.evidence(perturbed.original) - question.evidence(remaining))[cells]
-    maps = {"losses": losses} | {str(seed): reference_maps(question, seed)["random"] for seed in range(30)}
-    areas = {name: found.area for name, found in curves(maps, perturbed, question).items()}
+    losses = (target.evidence(perturbed.original) - target.evidence(remaining))[cells]
+    maps = {"losses": losses} | {str(seed): reference_maps(target, seed)["random"] for seed in range(30)}
+    areas = {name: found.area for name, found in curves(maps, perturbed, target).items()}
     assert areas.pop("losses") > max(areas.values())
 
 
 def test_only_the_mean_of_a_cell_counts_and_only_its_place_in_the_order():
-    question = question_of_log_mel(random_log_mel(96))
-    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), question)
+    target = target_of_log_mel(random_log_mel(96))
+    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     rng = np.random.default_rng(5)
     worth = np.repeat(np.repeat(rng.normal(size=(12, 16)), 8, axis=0), 4, axis=1)
     ripple = rng.normal(size=(12, 8, 16, 4))
     ripple = (ripple - ripple.mean(axis=(1, 3), keepdims=True)).reshape(96, 64)
     maps = {"even": worth, "rippled": worth + 5 * ripple, "bent": np.exp(2 * worth), "lifted": worth - 40}
-    even, *others = curves(maps, perturbed, question).values()
+    even, *others = curves(maps, perturbed, target).values()
     assert np.ptp(even.deletion) > 0.1
     for other in others:
         np.testing.assert_array_equal(other.deletion, even.deletion)
@@ -304,16 +304,16 @@ def test_only_the_mean_of_a_cell_counts_and_only_its_place_in_the_order():
 
 
 def test_curves_of_a_map_do_not_depend_on_which_others_are_asked_with_it():
-    question = question_of_log_mel(random_log_mel(150))
-    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), question)
-    maps = {name: random_map(question, seed) for seed, name in enumerate(("one", "two", "three"))}
-    together = curves(maps, perturbed, question)
-    backwards = curves(dict(reversed(maps.items())), perturbed, question)
+    target = target_of_log_mel(random_log_mel(150))
+    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
+    maps = {name: random_map(target, seed) for seed, name in enumerate(("one", "two", "three"))}
+    together = curves(maps, perturbed, target)
+    backwards = curves(dict(reversed(maps.items())), perturbed, target)
     assert list(together) == ["one", "two", "three"]
     assert list(backwards) == ["three", "two", "one"]
     assert np.abs(together["one"].deletion - together["two"].deletion).max() > 0.01
     for name, map_ in maps.items():
-        alone = curves({name: map_}, perturbed, question)[name]
+        alone = curves({name: map_}, perturbed, target)[name]
         for found in (together[name], backwards[name]):
             np.testing.assert_allclose(found.deletion, alone.deletion, atol=1e-6)
             np.testing.assert_allclose(found.insertion, alone.insertion, atol=1e-6)
@@ -321,23 +321,23 @@ def test_curves_of_a_map_do_not_depend_on_which_others_are_asked_with_it():
 
 def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
     # Maps are 0 there: among values below zero that would be the highest, among those above it the lowest.
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True])
-    assert question.covered.sum() == 192
-    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), question)
-    map_, covered = random_map(question), question.covered[:, None]
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True])
+    assert target.covered.sum() == 192
+    perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
+    map_, covered = random_map(target), target.covered[:, None]
     maps = {"above": np.where(covered, map_ + 10, 0), "below": np.where(covered, map_ - 10, 0)}
-    above, below = curves(maps, perturbed, question).values()
+    above, below = curves(maps, perturbed, target).values()
     assert np.ptp(above.deletion) > 0.05
     np.testing.assert_array_equal(above.deletion, below.deletion)
     np.testing.assert_array_equal(above.insertion, below.insertion)
 
 
 def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_covered():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
-    map_ = random_map(question)
-    place, means = ranked_cells(np.where(question.covered[:, None], map_, 50), question)
-    assert (place[~question.covered] == -1).all()
-    np.testing.assert_array_equal(np.unique(place[question.covered]), np.arange(len(means)))
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    map_ = random_map(target)
+    place, means = ranked_cells(np.where(target.covered[:, None], map_, 50), target)
+    assert (place[~target.covered] == -1).all()
+    np.testing.assert_array_equal(np.unique(place[target.covered]), np.arange(len(means)))
     np.testing.assert_allclose(means, [map_[place == at].mean() for at in range(len(means))], atol=1e-6)
     assert (np.diff(means) <= 0).all()
 
@@ -346,36 +346,36 @@ def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_cove
 
 
 def test_the_random_map_has_one_value_for_each_cell_that_is_new_for_every_seed():
-    question = question_of_log_mel(random_log_mel(240), first=40, end=70)
-    found = reference_maps(question, 1)["random"]
+    target = target_of_log_mel(random_log_mel(240), first=40, end=70)
+    found = reference_maps(target, 1)["random"]
     assert found.dtype == np.float32
     assert len(np.unique(found[40:70])) == 4 * 16  # rows of 8, 8, 8 and 6 frames
     assert all(np.ptp(found[row : row + 8, 20:24]) == 0 for row in (40, 48, 56))
     assert np.ptp(found[64:70, 20:24]) == 0
     assert found[40:70].min() > 0
     assert found.max() < 1
-    np.testing.assert_array_equal(found, reference_maps(question, 1)["random"])
-    other = reference_maps(question, 2)["random"]
+    np.testing.assert_array_equal(found, reference_maps(target, 1)["random"])
+    other = reference_maps(target, 2)["random"]
     assert abs(np.corrcoef(found[40:70, ::4].ravel(), other[40:70, ::4].ravel())[0, 1]) < 0.3
 
 
 def test_the_energy_map_is_the_level_above_the_noise_floor_whatever_the_seed_and_however_loud_the_recording():
     log_mel = random_log_mel(101)
-    question = question_of_log_mel(log_mel)
-    found = reference_maps(question, 1)["energy"]
+    target = target_of_log_mel(log_mel)
+    found = reference_maps(target, 1)["energy"]
     assert found.dtype == np.float32
     # Of 101 frames five lie below the 5th percentile of their band.
     np.testing.assert_allclose(found, log_mel - np.sort(log_mel, axis=0)[5], atol=1e-6)
-    np.testing.assert_array_equal(found, reference_maps(question, 2)["energy"])
-    louder = reference_maps(question_of_log_mel(log_mel + 3), 1)["energy"]
+    np.testing.assert_array_equal(found, reference_maps(target, 2)["energy"])
+    louder = reference_maps(target_of_log_mel(log_mel + 3), 1)["energy"]
     np.testing.assert_allclose(louder, found, atol=1e-5)
 
 
 def test_reference_maps_are_zero_where_nothing_is_covered():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
-    for map_ in reference_maps(question, 0).values():
-        assert (map_[~question.covered] == 0).all()
-        assert (map_[question.covered] != 0).all()
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    for map_ in reference_maps(target, 0).values():
+        assert (map_[~target.covered] == 0).all()
+        assert (map_[target.covered] != 0).all()
 
 
 def test_energy_takes_away_the_loudest_cells_first():
@@ -383,10 +383,10 @@ def test_energy_takes_away_the_loudest_cells_first():
     loud = np.zeros((12, 16), bool)
     loud.flat[np.random.default_rng(1).permutation(192)[:10]] = True  # a share of 0.05
     log_mel[np.kron(loud, np.ones((8, 4))).astype(bool)] += 2
-    question, classifier = question_of_log_mel(log_mel), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
-    perturbed = Perturbed(classifier.score, 1.0, question, np.full((96, 64), -9, np.float32))
+    target, classifier = target_of_log_mel(log_mel), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
+    perturbed = Perturbed(classifier.score, 1.0, target, np.full((96, 64), -9, np.float32))
     classifier.calls.clear()
-    curves({"energy": reference_maps(question, 0)["energy"]}, perturbed, question)
+    curves({"energy": reference_maps(target, 0)["energy"]}, perturbed, target)
     _, without_first, *_ = np.concatenate(classifier.calls)
     np.testing.assert_array_equal((without_first == -9)[::8, ::4], loud)
 
@@ -439,12 +439,12 @@ def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames,
     classifier, found, expected = classifier_of(fresh(TinyNetwork), temperature=1.3), [], []
     for seed in range(4):
         for emotion in range(4):
-            question = question_of_log_mel(random_log_mel(frames, seed), emotion, None, first, end, kept)
-            fill, map_, inside = random_fill(question), random_map(question, seed) ** 3, question.covered[:, None]
-            found.append(astuple(mask_metrics(map_, perturbed_of(classifier, question), question)))
+            target = target_of_log_mel(random_log_mel(frames, seed), emotion, None, first, end, kept)
+            fill, map_, inside = random_fill(target), random_map(target, seed) ** 3, target.covered[:, None]
+            found.append(astuple(mask_metrics(map_, perturbed_of(classifier, target), target)))
             mask = np.maximum(map_, 0) / map_.max()
             p, p_in, p_out = (
-                probabilities_anew(classifier, question, fill, share) for share in (0 * mask, inside * (1 - mask), mask)
+                probabilities_anew(classifier, target, fill, share) for share in (0 * mask, inside * (1 - mask), mask)
             )
             expected.append(
                 (
@@ -463,12 +463,12 @@ def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames,
 def test_a_mask_that_is_one_in_all_of_the_stretch_takes_nothing_away():
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
     for emotion in range(4):
-        question = question_of_log_mel(log_mel, emotion, first=60, end=131)
-        map_ = np.where(question.covered[:, None], np.float32(0.2), 0) * np.ones((240, 64), np.float32)
-        found = mask_metrics(map_, perturbed_of(classifier, question), question)
+        target = target_of_log_mel(log_mel, emotion, first=60, end=131)
+        map_ = np.where(target.covered[:, None], np.float32(0.2), 0) * np.ones((240, 64), np.float32)
+        found = mask_metrics(map_, perturbed_of(classifier, target), target)
         inside = np.where(map_ > 0, 1.0, 0.0)
-        filled = probabilities_anew(classifier, question, random_fill(question), inside)[emotion]
-        before = probabilities_anew(classifier, question, random_fill(question), 0 * inside)[emotion]
+        filled = probabilities_anew(classifier, target, random_fill(target), inside)[emotion]
+        before = probabilities_anew(classifier, target, random_fill(target), 0 * inside)[emotion]
         assert found.drop == pytest.approx(0, abs=1e-6)
         assert found.gain == pytest.approx(0, abs=1e-6)
         assert found.faithfulness == pytest.approx(before - filled, abs=1e-6)
@@ -477,11 +477,10 @@ def test_a_mask_that_is_one_in_all_of_the_stretch_takes_nothing_away():
 
 @pytest.mark.parametrize("value", [0.0, -2.0])
 def test_a_map_with_nothing_positive_puts_nothing_in_and_takes_nothing_out(value):
-    question, classifier = question_of_log_mel(random_log_mel(150), emotion=2), classifier_of(fresh(TinyNetwork))
-    found = mask_metrics(np.full((150, 64), value, np.float32), perturbed_of(classifier, question), question)
+    target, classifier = target_of_log_mel(random_log_mel(150), emotion=2), classifier_of(fresh(TinyNetwork))
+    found = mask_metrics(np.full((150, 64), value, np.float32), perturbed_of(classifier, target), target)
     before, filled = (
-        probabilities_anew(classifier, question, random_fill(question), np.full((150, 64), share))
-        for share in (0.0, 1.0)
+        probabilities_anew(classifier, target, random_fill(target), np.full((150, 64), share)) for share in (0.0, 1.0)
     )
     assert found.faithfulness == pytest.approx(0, abs=1e-7)
     assert found.increase == (filled[2] > before[2])
@@ -490,12 +489,12 @@ def test_a_map_with_nothing_positive_puts_nothing_in_and_takes_nothing_out(value
 
 
 def test_what_a_map_holds_below_zero_does_not_change_its_mask():
-    question = question_of_log_mel(random_log_mel(150))
-    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), question), random_map(question)
-    once = mask_metrics(map_, perturbed, question)
-    assert mask_metrics(np.where(map_ < 0, 100 * map_, map_), perturbed, question) == once
-    assert mask_metrics(np.maximum(map_, 0), perturbed, question) == once
-    assert mask_metrics(-map_, perturbed, question) != once
+    target = target_of_log_mel(random_log_mel(150))
+    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
+    once = mask_metrics(map_, perturbed, target)
+    assert mask_metrics(np.where(map_ < 0, 100 * map_, map_), perturbed, target) == once
+    assert mask_metrics(np.maximum(map_, 0), perturbed, target) == once
+    assert mask_metrics(-map_, perturbed, target) != once
 
 
 # --- infidelity ---
@@ -505,19 +504,19 @@ def test_what_a_map_holds_below_zero_does_not_change_its_mask():
 @pytest.mark.parametrize("kind", ["random", "near the truth", "positive", "its negative"])
 def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the_same_perturbations(against, kind):
     log_mel, weights = random_log_mel(), np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01
-    question, classifier = question_of_log_mel(log_mel, 1, against), LinearClassifier(weights)
+    target, classifier = target_of_log_mel(log_mel, 1, against), LinearClassifier(weights)
     fill = np.ascontiguousarray(fill_values(log_mel, "noise_floor", np.random.default_rng(0)))
     assert (fill != log_mel).all()  # captum divides by what differs
-    map_ = random_map(question)
+    map_ = random_map(target)
     if kind == "near the truth":
         map_ = (weights[1] - weights[2]) * (log_mel - fill)
     elif kind == "positive":
         map_ = np.abs(map_)
     elif kind == "its negative":
         map_ = -np.abs(map_)
-    perturbed = Perturbed(classifier.score, 1.0, question, fill)
+    perturbed = Perturbed(classifier.score, 1.0, target, fill)
     classifier.calls.clear()
-    ours = infidelity(map_, perturbed, question, 60, 0, UNWATCHED)
+    ours = infidelity(map_, perturbed, target, 60, 0, UNWATCHED)
     versions = np.concatenate(classifier.calls)
     assert versions.shape == (60, 96, 64)
 
@@ -544,23 +543,23 @@ def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the
 
 def test_infidelity_of_what_cells_are_worth_is_none_in_any_unit_where_evidence_adds_up():
     contributions = of_cells(random_worth())
-    perturbed, question = additive(contributions)
+    perturbed, target = additive(contributions)
     for scale in (1, 1e-6, -20):
-        assert infidelity(scale * contributions, perturbed, question, 50, 0, UNWATCHED) < 1e-10
-    assert infidelity(random_map(question), perturbed, question, 50, 0, UNWATCHED) > 0.01
+        assert infidelity(scale * contributions, perturbed, target, 50, 0, UNWATCHED) < 1e-10
+    assert infidelity(random_map(target), perturbed, target, 50, 0, UNWATCHED) > 0.01
 
 
-def infidelity_slowly(map_, classifier, question, boxes, scale):
+def infidelity_slowly(map_, classifier, target, boxes, scale):
     """Box by box, and with a given scale: the squared difference between the sum of the map and the loss."""
-    fill, errors = random_fill(question), []
-    whole = question.evidence(probabilities_anew(classifier, question, fill, np.zeros(map_.shape)))
+    fill, errors = random_fill(target), []
+    whole = target.evidence(probabilities_anew(classifier, target, fill, np.zeros(map_.shape)))
     for box in boxes:
-        lost = whole - question.evidence(probabilities_anew(classifier, question, fill, box))
+        lost = whole - target.evidence(probabilities_anew(classifier, target, fill, box))
         errors.append((scale * map_[box].sum() - lost) ** 2)
     return np.mean(errors)
 
 
-def boxes_drawn(question, boxes, seed):
+def boxes_drawn(target, boxes, seed):
     """Return the boxes themselves, (boxes, frames, bands), as a stand-in for the recording is given them."""
 
     class Listening:
@@ -571,7 +570,7 @@ def boxes_drawn(question, boxes, seed):
             return np.full((count, 4), 0.25)
 
     listening = Listening()
-    infidelity(random_map(question), listening, question, boxes, seed, UNWATCHED)
+    infidelity(random_map(target), listening, target, boxes, seed, UNWATCHED)
     return listening.masks
 
 
@@ -579,24 +578,24 @@ def boxes_drawn(question, boxes, seed):
     ("first", "end", "kept"), [(0, 240, None), (45, 190, None), (0, 240, [True, False, True, True])]
 )
 def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, end, kept):
-    question = question_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, kept)
+    target = target_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, kept)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
     classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
-    map_ = np.where(question.covered[:, None], question.log_mel - random_fill(question), 0)
-    found = infidelity(map_, perturbed_of(classifier, question), question, 30, 2, UNWATCHED)
-    boxes = boxes_drawn(question, 30, 2)
+    map_ = np.where(target.covered[:, None], target.log_mel - random_fill(target), 0)
+    found = infidelity(map_, perturbed_of(classifier, target), target, 30, 2, UNWATCHED)
+    boxes = boxes_drawn(target, 30, 2)
     # A parabola through three scales has its least value there.
     scales = np.array([-1e-3, 0, 1e-3])
-    a, b, c = np.polyfit(scales, [infidelity_slowly(map_, classifier, question, boxes, s) for s in scales], 2)
+    a, b, c = np.polyfit(scales, [infidelity_slowly(map_, classifier, target, boxes, s) for s in scales], 2)
     assert found == pytest.approx(c - b**2 / (4 * a), rel=1e-3)
     assert 0.001 < found < 0.9 * c
 
 
 def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
-    question, classifier = question_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
+    target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     nothing = np.zeros((150, 64), np.float32)
-    found = infidelity(nothing, perturbed_of(classifier, question), question, 30, 2, UNWATCHED)
-    expected = infidelity_slowly(nothing, classifier, question, boxes_drawn(question, 30, 2), 1.0)
+    found = infidelity(nothing, perturbed_of(classifier, target), target, 30, 2, UNWATCHED)
+    expected = infidelity_slowly(nothing, classifier, target, boxes_drawn(target, 30, 2), 1.0)
     assert expected > 0.001
     assert found == pytest.approx(expected, rel=1e-4)
 
@@ -606,9 +605,9 @@ def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
     [(None, (60, 230)), ([True, False, True, True], (96, 230)), ([True, True, False, True], (60, 230))],
 )
 def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of_it(kept, covered):
-    question = question_of_log_mel(random_log_mel(240), kept=kept, first=60, end=230)
-    assert tuple(np.flatnonzero(question.covered)[[0, -1]]) == (covered[0], covered[1] - 1)
-    boxes = boxes_drawn(question, 1_000, 0)
+    target = target_of_log_mel(random_log_mel(240), kept=kept, first=60, end=230)
+    assert tuple(np.flatnonzero(target.covered)[[0, -1]]) == (covered[0], covered[1] - 1)
+    boxes = boxes_drawn(target, 1_000, 0)
     assert boxes.shape == (1_000, 240, 64)
     frames, bands = boxes.any(axis=2), boxes.any(axis=1)
     np.testing.assert_array_equal(boxes, frames[:, :, None] & bands[:, None, :])
@@ -624,11 +623,11 @@ def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of
 
 
 def test_infidelity_is_the_same_for_the_same_seed_and_another_for_another():
-    question = question_of_log_mel(random_log_mel(150))
-    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), question), random_map(question)
+    target = target_of_log_mel(random_log_mel(150))
+    perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
 
     def measured(seed):
-        return infidelity(map_, perturbed, question, 20, seed, UNWATCHED)
+        return infidelity(map_, perturbed, target, 20, seed, UNWATCHED)
 
     assert measured(1) == measured(1)
     assert abs(measured(1) - measured(2)) > 1e-4

@@ -28,8 +28,8 @@ from tests.tiny_networks import (
     everything_kept,
     fresh,
     noise_recording,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 MAPS = ("grad_cam", "lime", "occlusion", "consensus", "random", "energy")
@@ -66,11 +66,11 @@ def test_which_recordings_are_drawn_is_left_to_the_seed():
 
 
 def test_the_maps_are_those_of_the_explainers_their_consensus_and_two_that_know_nothing():
-    question = question_of_log_mel(random_log_mel(150), 1)
-    maps = maps_of(classifier_of(fresh(TinyNetwork)), question, AnalysisSettings().drafted())
+    target = target_of_log_mel(random_log_mel(150), 1)
+    maps = maps_of(classifier_of(fresh(TinyNetwork)), target, AnalysisSettings().drafted())
     assert set(maps) == set(MAPS)
     explained = {name: maps[name] for name in MAPS[:3]}
-    np.testing.assert_array_equal(maps["consensus"], consensus(explained, question.covered))
+    np.testing.assert_array_equal(maps["consensus"], consensus(explained, target.covered))
 
 
 def test_every_measure_of_every_map_is_taken():

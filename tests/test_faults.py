@@ -37,11 +37,11 @@ from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 from ser_core.work.atomic_folder import (
     atomic_file,
+    atomic_folder,
     atomic_write,
-    bring_all_back,
     clear_half_written,
     read_regular,
-    written_whole,
+    recover_all,
 )
 from ser_core.work.progress import UNWATCHED
 from ser_core.work.training_process import broken_off, forget_broken_off, train_in_process
@@ -95,7 +95,7 @@ def fill(folder, word) -> None:
 
 
 def write(folder, word) -> None:
-    with written_whole(folder, "a") as half_written:
+    with atomic_folder(folder, "a") as half_written:
         fill(half_written, word)
 
 
@@ -108,7 +108,7 @@ def test_folder_whose_replacement_was_killed_before_any_step_is_the_older_or_the
     write(folder, "older")
     for step in count():
         ended = survives(step, write, folder, "newer")
-        bring_all_back(tmp_path)
+        recover_all(tmp_path)
         kept += [words_in(folder)]
         if ended:
             break
@@ -123,7 +123,7 @@ def test_two_threads_that_write_one_folder_take_turns(tmp_path):
     folder, inside = tmp_path / "folder", Barrier(2)
 
     def write_slowly(word):
-        with written_whole(folder, "a") as half_written:
+        with atomic_folder(folder, "a") as half_written:
             with suppress(BrokenBarrierError):
                 inside.wait(0.5)  # both are inside only where they do not take turns
             fill(half_written, word)
@@ -156,7 +156,7 @@ def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_p
     data, saved = tmp_path, tmp_path / "analyses" / f"{'a' * 16}-{'b' * 8}"
     for step in count():
         about = {"recording_name": "a", "model_name": "b", "verdict": "c", "settings": {}}
-        with written_whole(saved, "question.json") as folder:
+        with atomic_folder(saved, "question.json") as folder:
             (folder / "recording.original").write_bytes(b"sound")
             (folder / "question.json").write_text(json.dumps(about))
         (found,) = kept_analyses(data)
@@ -187,7 +187,7 @@ def test_processes_that_write_one_folder_while_others_bring_back_and_clear_never
     for process, _ in processes:
         process.start()
     while any(process.is_alive() for process, _ in processes):
-        bring_all_back(tmp_path)
+        recover_all(tmp_path)
         assert clear_half_written(tmp_path) == 0
     for process, ours in processes:
         process.join()
@@ -197,7 +197,7 @@ def test_processes_that_write_one_folder_while_others_bring_back_and_clear_never
 
 
 def write_and_wait(parent, reports) -> None:
-    with written_whole(parent / "folder", "a") as folder, atomic_file(parent / "file") as file:
+    with atomic_folder(parent / "folder", "a") as folder, atomic_file(parent / "file") as file:
         fill(folder, "new")
         file.write_text("new")
         reports.send("inside")

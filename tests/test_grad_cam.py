@@ -7,7 +7,7 @@ from captum.attr import LayerAttribution, LayerGradCam
 from torch import nn
 
 from ser_core.errors import SettingsRefused
-from ser_core.explanation.grad_cam import GradCamHeard, grad_cam, resize
+from ser_core.explanation.grad_cam import GradCamResult, grad_cam, resize
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
@@ -18,8 +18,8 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 LAYERS = {
@@ -40,7 +40,7 @@ def test_map_of_one_segment_equals_captums_interpolated_layer_grad_cam(name):
     captum = LayerGradCam(classifier.network, layer_of(classifier.network))
     cam = captum.attribute(inputs, target=2, relu_attributions=False).detach()
     theirs = LayerAttribution.interpolate(cam, (96, 64), "bilinear")[0, 0].numpy()
-    heard = grad_cam(classifier, question_of_log_mel(log_mel), GradCamSettings(), 0, UNWATCHED)
+    heard = grad_cam(classifier, target_of_log_mel(log_mel), GradCamSettings(), 0, UNWATCHED)
     assert np.abs(theirs).max() > 1e-3
     np.testing.assert_allclose(heard.maps[2], theirs, atol=1e-5)
 
@@ -67,12 +67,12 @@ def test_the_map_is_that_of_the_evidence_itself_as_captum_differentiates_it(name
     theirs = LayerAttribution.interpolate(cam.detach(), (96, 64), "bilinear")[0, 0].numpy()
     assert np.abs(theirs).max() > 1e-3
     # In log-odds of tempered logits the map is smaller by the temperature alone.
-    ours = map_of(classifier, question_of_log_mel(log_mel, emotion=1)) / 1.7
+    ours = map_of(classifier, target_of_log_mel(log_mel, emotion=1)) / 1.7
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def map_against(classifier, log_mel, **asked):
-    return map_of(classifier, question_of_log_mel(log_mel, against=3, **asked))
+    return map_of(classifier, target_of_log_mel(log_mel, against=3, **asked))
 
 
 def test_map_of_a_recording_is_the_mean_of_its_segments_maps_where_they_overlap():
@@ -85,7 +85,7 @@ def test_map_of_a_recording_is_the_mean_of_its_segments_maps_where_they_overlap(
 
 
 def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(240), against=3)
+    classifier, question = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(240), against=3)
     maps = grad_cam(classifier, question, GradCamSettings(), 0, UNWATCHED).maps
     against = map_of(classifier, question)
     assert np.abs(against).max() > 1e-3
@@ -95,15 +95,15 @@ def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
 def test_what_speaks_for_all_emotions_alike_speaks_for_none():
     maps = np.random.default_rng(0).normal(size=(4, 96, 64)).astype(np.float32)
     common = np.random.default_rng(1).normal(size=(96, 64)).astype(np.float32)
-    heard = [GradCamHeard(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
-    alone, with_common = (h.relevance(question_of_log_mel(random_log_mel())) for h in heard)
+    heard = [GradCamResult(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
+    alone, with_common = (h.relevance(target_of_log_mel(random_log_mel())) for h in heard)
     np.testing.assert_allclose(with_common, alone, atol=1e-5)
     # By hand: of the other 0.4, happy and neutral have a quarter each and sad a half.
     np.testing.assert_allclose(alone, maps[0] - 0.25 * maps[1] - 0.25 * maps[2] - 0.5 * maps[3], atol=1e-6)
 
 
 def test_the_default_layer_is_the_models_first_and_any_other_can_be_asked_for():
-    classifier, question = classifier_of(fresh(LateFusion)), question_of_log_mel(random_log_mel())
+    classifier, question = classifier_of(fresh(LateFusion)), target_of_log_mel(random_log_mel())
     np.testing.assert_array_equal(map_of(classifier, question), map_of(classifier, question, "both"))
     assert np.abs(map_of(classifier, question, "vggish") - map_of(classifier, question)).max() > 1e-4
     with pytest.raises(SettingsRefused, match="no layer 'pool9'"):
@@ -111,7 +111,7 @@ def test_the_default_layer_is_the_models_first_and_any_other_can_be_asked_for():
 
 
 def test_maps_do_not_depend_on_how_many_segments_are_taken_at_once(monkeypatch):
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(500))
+    classifier, question = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(500))
     together = map_of(classifier, question)
     monkeypatch.setattr(import_module("ser_core.explanation.grad_cam"), "SEGMENTS_AT_ONCE", 2)
     np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-6)
@@ -122,14 +122,14 @@ def test_segments_that_were_not_kept_have_no_part_in_the_map():
     other = log_mel.copy()
     other[60:84] += 2  # only the segment at 0 and that at 48 hear these frames
     kept = [False, False, True, True]
-    one, two = (map_of(classifier, question_of_log_mel(values, kept=kept)) for values in (log_mel, other))
+    one, two = (map_of(classifier, target_of_log_mel(values, kept=kept)) for values in (log_mel, other))
     np.testing.assert_array_equal(one, two)
     assert (one[:96] == 0).all()
 
 
 def test_a_model_without_feature_maps_is_refused_with_what_to_use_instead():
     with pytest.raises(SettingsRefused, match=r"not apply to linear: it has no feature map .* LIME and occlusion do"):
-        map_of(LinearClassifier(np.zeros((4, 96, 64))), question_of_log_mel(random_log_mel()))
+        map_of(LinearClassifier(np.zeros((4, 96, 64))), target_of_log_mel(random_log_mel()))
 
 
 def test_resizing_keeps_the_middle_of_each_cell_between_its_neighbours():

@@ -41,7 +41,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.output.saved_analyses import QUESTION, kept_analyses
-from ser_core.pipeline import analyse_recording, listen
+from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.progress import UNWATCHED
@@ -53,8 +53,8 @@ from tests.tiny_networks import (
     classifier_of,
     fresh,
     noise_recording,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 LONGEST_S = 60
@@ -133,7 +133,7 @@ def test_a_classic_is_read_and_analysed_or_refused(name):
     if recording is not None:
         assert is_valid(recording)
         if recording.duration_s < 20:
-            scores = listen(recording, LinearClassifier(np.ones((4, 96, 64))), AnalysisSettings()).scores
+            scores = classify_recording(recording, LinearClassifier(np.ones((4, 96, 64))), AnalysisSettings()).scores
             assert np.isfinite(scores.recording).all()
 
 
@@ -386,10 +386,10 @@ def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
 @pytest.mark.parametrize("seed", range(24))
 def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
     asked = {"seed": 0, "lime": {"masks": 9}}
-    question = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": asked}
+    target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": asked}
     folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
     folder.mkdir(parents=True)
-    (folder / QUESTION).write_bytes(mutated(json.dumps(question).encode(), seed, [MARKS["own"]]))
+    (folder / QUESTION).write_bytes(mutated(json.dumps(target).encode(), seed, [MARKS["own"]]))
     assert all(isinstance(saved.recording_name, str) for saved in kept_analyses(tmp_path))
 
 
@@ -410,8 +410,8 @@ class WithoutNumbers(LinearClassifier):
 
 
 def occluded(classifier):
-    question = question_of_log_mel(random_log_mel(240))
-    return occlusion(classifier, question, OcclusionSettings(), 0, UNWATCHED)
+    target = target_of_log_mel(random_log_mel(240))
+    return occlusion(classifier, target, OcclusionSettings(), 0, UNWATCHED)
 
 
 def measured(classifier):
@@ -431,7 +431,7 @@ def over_time(classifier):
     [
         lambda c: analyse_recording(noise_recording(3), c, AnalysisSettings(explain=())),
         over_time,
-        lambda c: lime(c, question_of_log_mel(random_log_mel(240)), LimeSettings(), 0, UNWATCHED),
+        lambda c: lime(c, target_of_log_mel(random_log_mel(240)), LimeSettings(), 0, UNWATCHED),
         occluded,
         measured,
     ],

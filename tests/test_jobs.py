@@ -93,7 +93,7 @@ def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
 
 
 def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
-    jobs = Jobs(most_waiting_of_one=2)
+    jobs = Jobs(max_queued_per_owner=2)
     gate, running = at_work(jobs)
     order = []
     (kept,) = submit_noting(jobs, order, "ann", ("listen", 1))
@@ -348,7 +348,7 @@ def test_forgetting_a_person_cancels_what_is_theirs_and_drops_their_results_only
 
 
 def test_longest_unused_result_is_forgotten_first():
-    jobs = Jobs(most_kept_of_one=2)
+    jobs = Jobs(max_results_per_owner=2)
     ended(*submit_noting(jobs, [], "ann", "first", "second"))
     assert jobs.find("ann", "first").result == "first"
     ended(*submit_noting(jobs, [], "ann", "third"))
@@ -358,7 +358,7 @@ def test_longest_unused_result_is_forgotten_first():
 
 
 def test_results_are_not_forgotten_for_jobs_that_only_wait():
-    jobs = Jobs(most_kept_of_one=2)
+    jobs = Jobs(max_results_per_owner=2)
     done = submit_noting(jobs, [], "ann", "one") + submit_noting(jobs, [], "ann", "two")
     ended(*done)
     gate, _ = at_work(jobs)
@@ -369,7 +369,7 @@ def test_results_are_not_forgotten_for_jobs_that_only_wait():
 
 
 def test_results_of_one_person_are_not_pushed_out_by_those_of_others():
-    jobs = Jobs(most_kept_of_one=2)
+    jobs = Jobs(max_results_per_owner=2)
     anns = submit_noting(jobs, [], "ann", "one", "two")
     ended(*anns)
     for owner in ("bob", "cy", "dee"):

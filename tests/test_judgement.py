@@ -3,13 +3,13 @@ import pytest
 
 from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, RANDOM_MAPS, judge
 from ser_core.work.progress import UNWATCHED
-from tests.tiny_networks import LinearClassifier, question_of_log_mel, random_log_mel
+from tests.tiny_networks import LinearClassifier, random_log_mel, target_of_log_mel
 
 
 def judged(maps, weights, log_mel, seed=0):
     classifier = LinearClassifier(np.stack([weights, 0 * weights, 0 * weights, 0 * weights]))
-    question = question_of_log_mel(log_mel)
-    return judge(maps, classifier, question, "noise_floor", seed, UNWATCHED)
+    target = target_of_log_mel(log_mel)
+    return judge(maps, classifier, target, "noise_floor", seed, UNWATCHED)
 
 
 def speech_like(seed=0):
@@ -75,13 +75,12 @@ def test_what_would_have_to_go_is_read_from_the_map_with_the_largest_area():
     weights[1, 64:72, 40:48] = 3 / 64
     truth = (weights[0] * log_mel).astype(np.float32)
     maps = {"nothing": np.zeros_like(truth), "truth": truth}
-    question = question_of_log_mel(log_mel)
-    found = judge(maps, LinearClassifier(weights), question, "noise_floor", 0, UNWATCHED)
+    target = target_of_log_mel(log_mel)
+    found = judge(maps, LinearClassifier(weights), target, "noise_floor", 0, UNWATCHED)
     # Logits 10 and 3: with six of the eight cells gone 2.5 is left, and the second emotion is heard.
     assert found.flip.share == 6 / 192
     assert found.flip.emotion == 1
     assert not found.flip.mask[:, 16:].any()
     assert (
-        judge({"nothing": maps["nothing"]}, LinearClassifier(weights), question, "noise_floor", 0, UNWATCHED).flip
-        is None
+        judge({"nothing": maps["nothing"]}, LinearClassifier(weights), target, "noise_floor", 0, UNWATCHED).flip is None
     )

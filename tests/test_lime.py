@@ -14,15 +14,15 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 FEW = LimeSettings(cell_frames=24, cell_bands=16, window_frames=96, masks=100)
 
 
-def map_of(classifier, question, settings=FEW, seed=0):
-    return lime(classifier, question, settings, seed, UNWATCHED).relevance(question)
+def map_of(classifier, target, settings=FEW, seed=0):
+    return lime(classifier, target, settings, seed, UNWATCHED).relevance(target)
 
 
 def masks_heard(classifier, log_mel, cell_frames, cell_bands):
@@ -84,7 +84,7 @@ def test_surrogate_equals_the_fit_of_limes_own_image_explainer_on_the_same_masks
 def test_map_is_the_surrogate_of_what_the_classifier_was_asked():
     weights, log_mel = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003, random_log_mel()
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
-    found = map_of(classifier, question_of_log_mel(log_mel))
+    found = map_of(classifier, target_of_log_mel(log_mel))
     asked = masks_heard(classifier, log_mel, 24, 16).reshape(-1, 16)
     assert asked.shape == (100, 16)
     versions = np.concatenate([log_mel[None], np.concatenate(classifier.calls[1:])])
@@ -101,8 +101,8 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
     log_mel[24:48, 16:32] += 2
     log_mel[72:96, 48:64] += 2
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
-    question = question_of_log_mel(log_mel)
-    found = map_of(classifier, question, LimeSettings(24, 16, 96, masks=2_000, fill="band_mean", kernel_width=1.0))
+    target = target_of_log_mel(log_mel)
+    found = map_of(classifier, target, LimeSettings(24, 16, 96, masks=2_000, fill="band_mean", kernel_width=1.0))
     missing = log_mel - log_mel.mean(axis=0)
     expected = np.zeros((96, 64))
     expected[24:48, 16:32] = 0.01 * missing[24:48, 16:32].sum()
@@ -116,7 +116,7 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
 def test_each_version_is_followed_by_its_complement():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
-    map_of(classifier, question_of_log_mel(log_mel))
+    map_of(classifier, target_of_log_mel(log_mel))
     asked = masks_heard(classifier, log_mel, 24, 16).reshape(50, 2, 16)
     assert (asked[:, 0] != asked[:, 1]).all()
     assert (asked.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
@@ -126,14 +126,14 @@ def test_each_version_is_followed_by_its_complement():
 def test_an_odd_number_of_masks_is_one_less():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
-    map_of(classifier, question_of_log_mel(log_mel), LimeSettings(24, 16, 96, masks=33))
+    map_of(classifier, target_of_log_mel(log_mel), LimeSettings(24, 16, 96, masks=33))
     assert sum(len(call) for call in classifier.calls[1:]) == 32
 
 
 def test_cells_that_do_not_divide_the_recording_end_with_it():
     log_mel = random_log_mel(70)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
-    found = map_of(classifier, question_of_log_mel(log_mel), LimeSettings(cell_frames=30, cell_bands=24, masks=200))
+    found = map_of(classifier, target_of_log_mel(log_mel), LimeSettings(cell_frames=30, cell_bands=24, masks=200))
     assert found.shape == (70, 64)
     assert len(np.unique(found)) == 9
     for frames in (slice(0, 30), slice(30, 60), slice(60, 70)):
@@ -144,7 +144,7 @@ def test_cells_that_do_not_divide_the_recording_end_with_it():
 def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
     log_mel = random_log_mel(240)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
-    found = map_of(classifier, question_of_log_mel(log_mel, first=60, end=120))
+    found = map_of(classifier, target_of_log_mel(log_mel, first=60, end=120))
     assert (found[:60] == 0).all()
     assert (found[120:] == 0).all()
     assert np.ptp(found[60:84, :16]) == 0
@@ -156,32 +156,32 @@ def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
 
 
 def test_map_is_the_same_for_the_same_seed_and_another_for_another():
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(150))
-    once = map_of(classifier, question, seed=4)
-    np.testing.assert_array_equal(once, map_of(classifier, question, seed=4))
-    assert np.abs(once - map_of(classifier, question, seed=5)).max() > 1e-3
+    classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
+    once = map_of(classifier, target, seed=4)
+    np.testing.assert_array_equal(once, map_of(classifier, target, seed=4))
+    assert np.abs(once - map_of(classifier, target, seed=5)).max() > 1e-3
 
 
 def test_map_does_not_depend_on_how_many_versions_are_heard_at_once(monkeypatch):
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(150))
-    together = map_of(classifier, question)
+    classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
+    together = map_of(classifier, target)
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)
-    np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-5)
+    np.testing.assert_allclose(map_of(classifier, target), together, atol=1e-5)
 
 
 def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits():
     weights, log_mel = np.random.default_rng(1).normal(size=(3, 96, 64)) * 0.003, random_log_mel()
     three = LinearClassifier(weights, emotions=("angry", "happy", "sad"))
     two = LinearClassifier(np.stack([weights[0] - weights[2], 0 * weights[0]]), emotions=("angry", "sad"))
-    against = map_of(three, question_of_log_mel(log_mel, emotion=0, against=2))
+    against = map_of(three, target_of_log_mel(log_mel, emotion=0, against=2))
     assert np.abs(against).max() > 0.01
-    np.testing.assert_allclose(against, map_of(two, question_of_log_mel(log_mel)), atol=1e-5)
-    np.testing.assert_allclose(map_of(three, question_of_log_mel(log_mel, emotion=2, against=0)), -against, atol=1e-5)
+    np.testing.assert_allclose(against, map_of(two, target_of_log_mel(log_mel)), atol=1e-5)
+    np.testing.assert_allclose(map_of(three, target_of_log_mel(log_mel, emotion=2, against=0)), -against, atol=1e-5)
 
 
 def test_frames_that_no_kept_segment_covers_have_no_relevance():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
-    found = map_of(classifier, question_of_log_mel(log_mel, kept=[True, False, False, True]))
+    found = map_of(classifier, target_of_log_mel(log_mel, kept=[True, False, False, True]))
     assert (found[96:144] == 0).all()
     assert (found[:96] != 0).all()
 
@@ -189,21 +189,21 @@ def test_frames_that_no_kept_segment_covers_have_no_relevance():
 @pytest.mark.parametrize("fill", ["zeros", ""])
 def test_an_unknown_fill_is_refused(fill):
     with pytest.raises(SettingsRefused, match=f"no fill '{fill}'"):
-        map_of(classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel()), LimeSettings(fill=fill))
+        map_of(classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel()), LimeSettings(fill=fill))
 
 
 # --- windows, the design of the masks, and how well a map repeats ---
 
 
-def heard_by(classifier, question, settings, seed=0):
-    return lime(classifier, question, settings, seed, UNWATCHED)
+def heard_by(classifier, target, settings, seed=0):
+    return lime(classifier, target, settings, seed, UNWATCHED)
 
 
 def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone():
     log_mel = random_log_mel(240)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
-    question = question_of_log_mel(log_mel, first=20, end=220)
-    heard = heard_by(classifier, question, LimeSettings(16, 8, 48, masks=16))
+    target = target_of_log_mel(log_mel, first=20, end=220)
+    heard = heard_by(classifier, target, LimeSettings(16, 8, 48, masks=16))
     inside = [np.arange(240)[w.frames] for w in heard.windows]
     assert np.concatenate(inside).tolist() == list(range(20, 220))
     assert [len(frames) for frames in inside] == [64, 48, 48, 40]  # 13 rows of cells: 4, 3, 3 and 3, the last cut
@@ -250,23 +250,23 @@ class Jumpy:
 
 
 def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_noise():
-    question = question_of_log_mel(random_log_mel(240))
+    target = target_of_log_mel(random_log_mel(240))
     weights = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003
-    adds_up = heard_by(LinearClassifier(weights, emotions=("angry", "sad")), question, LimeSettings())
-    assert adds_up.stability(question) > 0.97
-    assert abs(heard_by(Jumpy(), question, LimeSettings()).stability(question)) < 0.5
+    adds_up = heard_by(LinearClassifier(weights, emotions=("angry", "sad")), target, LimeSettings())
+    assert adds_up.stability(target) > 0.97
+    assert abs(heard_by(Jumpy(), target, LimeSettings()).stability(target)) < 0.5
 
 
 def test_a_map_that_is_the_same_everywhere_has_no_stability():
-    question = question_of_log_mel(random_log_mel(240))
-    heard = heard_by(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), question, LimeSettings())
-    assert heard.stability(question) is None
+    target = target_of_log_mel(random_log_mel(240))
+    heard = heard_by(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), target, LimeSettings())
+    assert heard.stability(target) is None
 
 
 def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
-    question, classifier = question_of_log_mel(random_log_mel(336)), classifier_of(fresh(TinyNetwork))
+    target, classifier = target_of_log_mel(random_log_mel(336)), classifier_of(fresh(TinyNetwork))
     settings = LimeSettings(masks=128)
-    heard = [heard_by(classifier, question, settings, seed) for seed in range(4)]
-    cells = [h.relevance(question)[8::16, 4::8].ravel() for h in heard]
+    heard = [heard_by(classifier, target, settings, seed) for seed in range(4)]
+    cells = [h.relevance(target)[8::16, 4::8].ravel() for h in heard]
     between = np.mean([spearmanr(cells[i], cells[j]).statistic for i in range(4) for j in range(i)])
-    assert np.mean([h.stability(question) for h in heard]) == pytest.approx(between, abs=0.05)
+    assert np.mean([h.stability(target) for h in heard]) == pytest.approx(between, abs=0.05)

@@ -15,15 +15,15 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 TILES = OcclusionSettings(16, 8, 16, 8, "band_mean")
 
 
-def map_of(classifier, question, settings=None, seed=0):
-    return occlusion(classifier, question, settings or OcclusionSettings(), seed, UNWATCHED).relevance(question)
+def map_of(classifier, target, settings=None, seed=0):
+    return occlusion(classifier, target, settings or OcclusionSettings(), seed, UNWATCHED).relevance(target)
 
 
 def two_cells():
@@ -59,7 +59,7 @@ def test_map_of_one_segment_equals_captums_occlusion(window, strides, against):
         .numpy()
     )
     settings = OcclusionSettings(*window, *strides, "noise_floor")
-    ours = map_of(classifier, question_of_log_mel(log_mel, emotion=3, against=against), settings)
+    ours = map_of(classifier, target_of_log_mel(log_mel, emotion=3, against=against), settings)
     assert np.abs(theirs).max() > 1e-3
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
     log_mel = random_log_mel()
     log_mel[16:32, 8:16] += 1
     log_mel[64:80, 40:48] += 1
-    found = map_of(two_cells(), question_of_log_mel(log_mel), TILES)
+    found = map_of(two_cells(), target_of_log_mel(log_mel), TILES)
     missing = log_mel - log_mel.mean(axis=0)
     expected = np.zeros((96, 64))
     expected[16:32, 8:16] = 0.01 * missing[16:32, 8:16].sum()
@@ -80,8 +80,8 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
 
 
 def test_a_point_has_the_mean_loss_over_the_boxes_that_cover_it():
-    found = map_of(two_cells(), question_of_log_mel(random_log_mel()), OcclusionSettings(16, 64, 8, 64, "band_mean"))
-    whole = map_of(two_cells(), question_of_log_mel(random_log_mel()), OcclusionSettings(8, 64, 8, 64, "band_mean"))
+    found = map_of(two_cells(), target_of_log_mel(random_log_mel()), OcclusionSettings(16, 64, 8, 64, "band_mean"))
+    whole = map_of(two_cells(), target_of_log_mel(random_log_mel()), OcclusionSettings(8, 64, 8, 64, "band_mean"))
     # A box of 16 is two of 8 here, where evidence adds up; every inner point lies in two boxes.
     eighths = whole[::8, 0].astype(np.float64)
     boxes = eighths[:-1] + eighths[1:]
@@ -94,10 +94,10 @@ def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits
     three = LinearClassifier(weights, emotions=("angry", "happy", "sad"))
     # log p_0 - log p_2 is z_0 - z_2: the same as two emotions, of which one has that difference as its logit.
     two = LinearClassifier(np.stack([weights[0] - weights[2], 0 * weights[0]]), emotions=("angry", "sad"))
-    against = map_of(three, question_of_log_mel(log_mel, emotion=0, against=2))
+    against = map_of(three, target_of_log_mel(log_mel, emotion=0, against=2))
     assert np.abs(against).max() > 0.01
-    np.testing.assert_allclose(against, map_of(two, question_of_log_mel(log_mel)), atol=1e-5)
-    reverse = map_of(three, question_of_log_mel(log_mel, emotion=2, against=0))
+    np.testing.assert_allclose(against, map_of(two, target_of_log_mel(log_mel)), atol=1e-5)
+    reverse = map_of(three, target_of_log_mel(log_mel, emotion=2, against=0))
     np.testing.assert_allclose(reverse, -against, atol=1e-6)
 
 
@@ -106,12 +106,12 @@ def test_what_lies_outside_of_the_stretch_is_neither_covered_up_nor_given_releva
         random_log_mel(240),
         LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003),
     )
-    question = question_of_log_mel(log_mel, first=60, end=131)
-    found = map_of(classifier, question)
+    target = target_of_log_mel(log_mel, first=60, end=131)
+    found = map_of(classifier, target)
     assert (found[:60] == 0).all()
     assert (found[131:] == 0).all()
     assert (found[60:131] != 0).mean() > 0.99
-    starts = question.segments.start_frames[question.members]
+    starts = target.segments.start_frames[target.members]
     for call in classifier.calls[1:]:
         for heard in call:
             same = [np.array_equal(heard[: max(0, 60 - s)], log_mel[s : max(s, 60)]) for s in starts]
@@ -120,18 +120,18 @@ def test_what_lies_outside_of_the_stretch_is_neither_covered_up_nor_given_releva
 
 
 def test_map_does_not_depend_on_how_many_versions_are_heard_at_once(monkeypatch):
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel(150))
-    together = map_of(classifier, question)
+    classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
+    together = map_of(classifier, target)
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)
-    np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-5)
+    np.testing.assert_allclose(map_of(classifier, target), together, atol=1e-5)
 
 
 def test_map_is_the_same_for_the_same_seed_and_only_random_fill_depends_on_it():
-    classifier, question = classifier_of(fresh(TinyNetwork)), question_of_log_mel(random_log_mel())
+    classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel())
     random = OcclusionSettings(fill="random")
-    np.testing.assert_array_equal(map_of(classifier, question, random, 1), map_of(classifier, question, random, 1))
-    assert np.abs(map_of(classifier, question, random, 1) - map_of(classifier, question, random, 2)).max() > 1e-3
-    np.testing.assert_array_equal(map_of(classifier, question, seed=1), map_of(classifier, question, seed=2))
+    np.testing.assert_array_equal(map_of(classifier, target, random, 1), map_of(classifier, target, random, 1))
+    assert np.abs(map_of(classifier, target, random, 1) - map_of(classifier, target, random, 2)).max() > 1e-3
+    np.testing.assert_array_equal(map_of(classifier, target, seed=1), map_of(classifier, target, seed=2))
 
 
 @pytest.mark.parametrize("frames", [1, 5, 15, 40, 97])
@@ -139,7 +139,7 @@ def test_every_covered_point_of_a_recording_of_any_length_is_given_relevance(fra
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
     log_mel = random_log_mel(frames)
     found = map_of(
-        classifier, question_of_log_mel(log_mel), OcclusionSettings(fill="random" if frames > 1 else "band_mean")
+        classifier, target_of_log_mel(log_mel), OcclusionSettings(fill="random" if frames > 1 else "band_mean")
     )
     assert found.shape == (frames, 64)
     if frames > 1:
@@ -150,4 +150,4 @@ def test_every_covered_point_of_a_recording_of_any_length_is_given_relevance(fra
 
 def test_an_unknown_fill_is_refused():
     with pytest.raises(SettingsRefused, match="no fill 'silence'"):
-        map_of(two_cells(), question_of_log_mel(random_log_mel()), OcclusionSettings(fill="silence"))
+        map_of(two_cells(), target_of_log_mel(random_log_mel()), OcclusionSettings(fill="silence"))

@@ -19,12 +19,12 @@ from ser_core.output.analysis_folder import save_analysis
 from ser_core.pipeline import (
     add_explanation,
     analyse_recording,
-    asked_of,
-    hear_with,
-    listen,
-    listen_to_focus,
-    question_of,
+    classify_recording,
+    explainer_run,
+    score_focus_audio,
     segments_of,
+    target_of,
+    with_target,
 )
 from ser_core.settings import (
     AnalysisSettings,
@@ -99,7 +99,7 @@ def test_another_seed_changes_lime_and_nothing_that_is_not_random(analysis, clas
 
 def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analysis, classifier):
     warm = classifier_of(fresh(TinyNetwork), temperature=2.0)
-    found = listen(noise_recording(), warm, NOTHING)
+    found = classify_recording(noise_recording(), warm, NOTHING)
     logits = classifier.score(analysis.segments.values)
     np.testing.assert_allclose(found.scores.segments, softmax(logits, 2.0), atol=1e-5)
     np.testing.assert_allclose(
@@ -111,18 +111,18 @@ def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analy
 
 def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean(analysis, classifier):
     pooling = classifier_of(fresh(TinyNetwork), temperature=2.0, pooling="logits")
-    found = listen(noise_recording(), pooling, NOTHING)
+    found = classify_recording(noise_recording(), pooling, NOTHING)
     logits = pooling.score(found.segments.values[found.segments.kept])
     expected = softmax(logits.mean(axis=0), 2.0)
     assert np.abs(expected - softmax(logits, 2.0).mean(axis=0)).max() > 1e-5
     np.testing.assert_allclose(found.scores.recording, expected, atol=1e-6)
     for method in ("grad_cam", "lime", "occlusion"):
-        heard = hear_with(found, method, pooling, QUICK).heard
+        heard = explainer_run(found, method, pooling, QUICK).heard
         np.testing.assert_allclose(heard.original, expected, atol=1e-5)
 
 
 def test_listening_explains_nothing_and_the_first_explanation_gives_profile_and_focus(analysis, classifier):
-    heard = listen(noise_recording(), classifier, QUICK)
+    heard = classify_recording(noise_recording(), classifier, QUICK)
     assert (heard.explanations, heard.profile, heard.focus) == ({}, None, ())
     first = add_explanation(heard, "occlusion", classifier, QUICK)
     both = add_explanation(first, "grad_cam", classifier, QUICK)
@@ -134,7 +134,7 @@ def test_listening_explains_nothing_and_the_first_explanation_gives_profile_and_
 def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
     recording = with_levels([(2.4, 0.1), (1.5, 0.0), (2.4, 0.1)])
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
-    heard = listen(recording, classifier, QUICK)
+    heard = classify_recording(recording, classifier, QUICK)
     dropped = heard.segments.values[~heard.segments.kept]
     assert len(dropped) > 0
     np.testing.assert_array_equal(heard.segments.kept, segments_of(heard.spectrogram, classifier.front_end).kept)
@@ -167,10 +167,10 @@ def test_speech_is_given_an_emotion_only_where_the_score_is_high_enough(corpora,
     recording = read_recording(audio_files(corpora / "emodb")[0])
     lenient = replace(NOTHING, verdict=VerdictSettings(least_score=0.0))
     strict = replace(NOTHING, verdict=VerdictSettings(least_score=1.0))
-    heard = listen(recording, classifier, lenient)
+    heard = classify_recording(recording, classifier, lenient)
     assert heard.speech_s > 0.5
     assert heard.verdict == heard.emotion
-    assert listen(recording, classifier, strict).verdict == NOT_SURE
+    assert classify_recording(recording, classifier, strict).verdict == NOT_SURE
 
 
 def test_a_recording_shorter_than_a_segment_is_analysed_with_a_warning_and_without_focus_on_the_padding(classifier):
@@ -184,7 +184,7 @@ def test_a_recording_shorter_than_a_segment_is_analysed_with_a_warning_and_witho
 
 def test_warnings_of_the_recording_come_with_the_analysis(analysis, classifier):
     warned = replace(noise_recording(), warnings=("Very quiet.",))
-    assert listen(warned, classifier, NOTHING).warnings == ("Very quiet.",)
+    assert classify_recording(warned, classifier, NOTHING).warnings == ("Very quiet.",)
     assert analysis.warnings == ()
 
 
@@ -213,23 +213,23 @@ def test_an_emotion_against_itself_is_refused(classifier):
 
 
 def test_what_was_heard_can_be_asked_of_another_emotion_as_if_that_had_been_asked_at_first(classifier):
-    heard = listen(noise_recording(), classifier, QUICK)
+    heard = classify_recording(noise_recording(), classifier, QUICK)
     other = next(emotion for emotion in EMOTIONS if emotion != heard.emotion)
     explained = analyse_recording(noise_recording(), classifier, replace(QUICK, explain=("grad_cam",)))
     for before in (heard, explained):
-        asked = asked_of(before, other, QUICK)
+        asked = with_target(before, other, QUICK)
         assert (asked.emotion, asked.stretch) == (other, heard.stretch)
         assert (asked.explanations, asked.profile, asked.focus) == ({}, None, ())
     with pytest.raises(SettingsRefused, match="does not know the emotion 'bored'"):
-        asked_of(heard, "bored", QUICK)
+        with_target(heard, "bored", QUICK)
 
 
 def test_another_emotion_of_a_long_recording_has_a_best_stretch_of_its_own(classifier):
     long = noise_recording(seconds=40.0)
     settings = replace(QUICK, explain=())
     for emotion in EMOTIONS:
-        expected = listen(long, classifier, replace(settings, emotion=emotion)).stretch
-        assert asked_of(listen(long, classifier, settings), emotion, settings).stretch == expected
+        expected = classify_recording(long, classifier, replace(settings, emotion=emotion)).stretch
+        assert with_target(classify_recording(long, classifier, settings), emotion, settings).stretch == expected
 
 
 # --- the stretch that is explained ---
@@ -250,23 +250,23 @@ def test_a_stretch_that_is_asked_for_is_explained_and_nothing_else(classifier):
         np.testing.assert_array_equal(explanation.covered, inside)
         assert (explanation.relevance[~inside] == 0).all()
     assert all(f.region.start_s >= 0.49 and f.region.end_s <= 1.51 for f in found.focus)
-    whole = listen(noise_recording(), classifier, NOTHING)
+    whole = classify_recording(noise_recording(), classifier, NOTHING)
     np.testing.assert_array_equal(found.scores.recording, whole.scores.recording)
 
 
 def test_a_stretch_that_ends_behind_the_recording_ends_with_it(classifier):
-    found = listen(noise_recording(), classifier, replace(NOTHING, stretch_s=(1.0, 99.0)))
+    found = classify_recording(noise_recording(), classifier, replace(NOTHING, stretch_s=(1.0, 99.0)))
     assert found.stretch == Region(1.0, 2.0)
-    question = question_of(found, NOTHING)
-    assert question.end_frame == len(found.spectrogram.log_mel)
+    target = target_of(found, NOTHING)
+    assert target.end_frame == len(found.spectrogram.log_mel)
 
 
 def test_a_stretch_shorter_than_a_frame_is_the_frame_nearest_to_it(classifier):
     for stretch in ((0.0, 0.001), (1.234, 1.235), (1.9995, 2.0)):
-        found = listen(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
-        question = question_of(found, NOTHING)
-        assert question.end_frame - question.first_frame == 1
-        assert question.covered.sum() == 1, stretch
+        found = classify_recording(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
+        target = target_of(found, NOTHING)
+        assert target.end_frame - target.first_frame == 1
+        assert target.covered.sum() == 1, stretch
 
 
 @pytest.mark.parametrize(
@@ -274,12 +274,12 @@ def test_a_stretch_shorter_than_a_frame_is_the_frame_nearest_to_it(classifier):
 )
 def test_a_stretch_that_is_not_in_the_recording_is_refused(classifier, stretch):
     with pytest.raises(SettingsRefused, match=r"is not in the recording, which lasts 2\.00 s"):
-        listen(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
+        classify_recording(noise_recording(), classifier, replace(NOTHING, stretch_s=stretch))
 
 
 def test_a_stretch_of_more_than_30_seconds_is_refused(classifier):
     with pytest.raises(SettingsRefused, match=r"lasts 31\.0 s; at most 30 s"):
-        listen(noise_recording(40.0), classifier, replace(NOTHING, stretch_s=(1.0, 32.0)))
+        classify_recording(noise_recording(40.0), classifier, replace(NOTHING, stretch_s=(1.0, 32.0)))
 
 
 def level_classifier():
@@ -288,7 +288,7 @@ def level_classifier():
 
 def test_of_a_long_recording_the_15_seconds_with_the_best_scores_are_explained():
     recording = with_levels([(12, 0.001), (13, 0.3), (15, 0.001)])
-    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.duration_s == pytest.approx(15)
     assert stretch.start_s <= 12
     assert stretch.end_s >= 25
@@ -296,14 +296,14 @@ def test_of_a_long_recording_the_15_seconds_with_the_best_scores_are_explained()
 
 def test_a_single_loud_second_at_the_end_is_no_reason_to_explain_the_end():
     recording = with_levels([(12, 0.001), (13, 0.05), (14, 0.001), (1.0, 0.9)])
-    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.start_s <= 12
     assert stretch.end_s >= 25
 
 
 def test_where_the_end_scores_best_the_stretch_ends_with_the_recording():
     recording = with_levels([(26, 0.001), (14, 0.3)])
-    stretch = listen(recording, level_classifier(), NOTHING).stretch
+    stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.start_s == pytest.approx(25)
     assert stretch.end_s == pytest.approx(40)
 
@@ -311,7 +311,7 @@ def test_where_the_end_scores_best_the_stretch_ends_with_the_recording():
 def test_the_best_stretch_is_that_of_the_emotion_that_is_asked_for():
     recording = with_levels([(20, 0.3), (20, 0.001)])
     settings = replace(NOTHING, emotion="sad")  # the quiet half: loud is angry
-    assert listen(recording, level_classifier(), settings).stretch.start_s >= 19
+    assert classify_recording(recording, level_classifier(), settings).stretch.start_s >= 19
 
 
 # --- progress and stopping ---
@@ -424,7 +424,7 @@ def test_overview_is_a_picture_that_is_not_blank(folder):
 
 
 def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
-    save_analysis(listen(noise_recording(), classifier, NOTHING), tmp_path / "bare")
+    save_analysis(classify_recording(noise_recording(), classifier, NOTHING), tmp_path / "bare")
     with np.load(tmp_path / "bare" / "maps.npz") as maps:
         assert sorted(maps) == ["band_hz", "frame_times_s", "log_mel"]
     found = json.loads((tmp_path / "bare" / "analysis.json").read_text())
@@ -496,23 +496,25 @@ def test_folder_names_fit_into_any_file_system(tmp_path, letter):
 
 def test_the_focus_is_heard_as_a_recording_of_what_is_marked_would_be_and_so_is_all_else():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
-    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
+    analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
     mask = np.zeros(analysis.spectrogram.log_mel.shape, bool)
     mask[40:120, 10:40] = True
-    heard = listen_to_focus(analysis, mask, classifier)
+    heard = score_focus_audio(analysis, mask, classifier)
     for sound, taken_out in ((heard.alone, ~mask), (heard.without, mask)):
         samples = sound_without(
             analysis.recording, taken_out, analysis.spectrogram.frame_times_s, SpectrogramSettings()
         )
         np.testing.assert_array_equal(sound.samples, samples)
         changed = replace(analysis.recording, samples=samples)
-        np.testing.assert_allclose(sound.scores, listen(changed, classifier, AnalysisSettings()).scores.recording)
+        np.testing.assert_allclose(
+            sound.scores, classify_recording(changed, classifier, AnalysisSettings()).scores.recording
+        )
 
 
 def test_with_everything_marked_the_focus_alone_is_the_recording():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
-    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
-    heard = listen_to_focus(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
+    analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
+    heard = score_focus_audio(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
     np.testing.assert_allclose(heard.alone.samples, analysis.recording.samples, atol=1e-6)
     np.testing.assert_allclose(heard.alone.scores, analysis.scores.recording, atol=1e-4)
     assert np.abs(heard.without.scores - analysis.scores.recording).max() > 1e-3
@@ -520,8 +522,8 @@ def test_with_everything_marked_the_focus_alone_is_the_recording():
 
 def test_listening_to_the_focus_can_be_stopped():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
-    analysis = listen(noise_recording(2.0), classifier, AnalysisSettings())
+    analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
     with pytest.raises(Cancelled):
-        listen_to_focus(
+        score_focus_audio(
             analysis, np.zeros(analysis.spectrogram.log_mel.shape, bool), classifier, work=Work(stop=lambda: True)
         )

@@ -9,7 +9,7 @@ from ser_core.explanation.relevance import Perturbed
 from ser_core.explanation.sensitivity import max_sensitivity
 from ser_core.settings import GradCamSettings
 from ser_core.work.progress import UNWATCHED
-from tests.tiny_networks import TinyNetwork, classifier_of, fresh, question_of_log_mel, random_log_mel
+from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
 
 # Its OpenCV needs libGL, which not every machine has: then the import fails, and not for want of the module.
 quantus = pytest.importorskip("quantus", exc_type=ImportError)
@@ -19,7 +19,7 @@ EMOTION = 1
 
 def asked():
     network = fresh(TinyNetwork)
-    return network, classifier_of(network), question_of_log_mel(random_log_mel(), EMOTION)
+    return network, classifier_of(network), target_of_log_mel(random_log_mel(), EMOTION)
 
 
 def as_picture(values):
@@ -27,7 +27,7 @@ def as_picture(values):
 
 
 def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
-    network, classifier, question = asked()
+    network, classifier, target = asked()
     seen = []
 
     def map_of(changed):
@@ -37,8 +37,8 @@ def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
     def explain(changed):
         return {"map": map_of(changed)}
 
-    own = explain(question)
-    ours = max_sensitivity(own, explain, question, 0.1, 5, 0, UNWATCHED)["map"]
+    own = explain(target)
+    ours = max_sensitivity(own, explain, target, 0.1, 5, 0, UNWATCHED)["map"]
     changes = iter(seen[1:])
     of_input = {changed.log_mel.tobytes(): changed for changed in seen}
     theirs = quantus.MaxSensitivity(
@@ -49,7 +49,7 @@ def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
         disable_warnings=True,
     )(
         model=network,
-        x_batch=as_picture(question.log_mel),
+        x_batch=as_picture(target.log_mel),
         y_batch=np.array([EMOTION]),
         a_batch=as_picture(own["map"]),
         explain_func=lambda model, inputs, targets, **kwargs: as_picture(map_of(of_input[inputs.tobytes()])),
@@ -58,7 +58,7 @@ def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
     assert ours == pytest.approx(float(theirs[0]), rel=1e-5)
 
 
-def flipped_by_quantus(network, question, map_, fill):
+def flipped_by_quantus(network, target, map_, fill):
     """Return the evidence after each step of 32 points in the map's order."""
     steps = quantus.PixelFlipping(
         features_in_step=32,
@@ -68,7 +68,7 @@ def flipped_by_quantus(network, question, map_, fill):
         disable_warnings=True,
     )(
         model=network,
-        x_batch=as_picture(question.log_mel),
+        x_batch=as_picture(target.log_mel),
         y_batch=np.array([EMOTION]),
         a_batch=as_picture(map_),
         softmax=True,
@@ -84,18 +84,18 @@ def filled(arr, indices, fill):
 
 
 def test_deletion_and_insertion_equal_pixel_flipping_of_quantus_cell_by_cell():
-    network, classifier, question = asked()
+    network, classifier, target = asked()
     # Within a cell the values differ by so little that its points are flipped one after the other.
     cells = np.random.default_rng(0).permutation(192).reshape(12, 16) - 96.0
     map_ = np.kron(cells, np.ones((8, 4))) + np.random.default_rng(1).random((96, 64)) * 0.01
     fill = np.full((96, 64), -6, np.float32)
-    perturbed = Perturbed(classifier.score, 1.0, question, fill)
-    ours = curves_of({"map": map_.astype(np.float32)}, perturbed, question, UNWATCHED)["map"]
+    perturbed = Perturbed(classifier.score, 1.0, target, fill)
+    ours = curves_of({"map": map_.astype(np.float32)}, perturbed, target, UNWATCHED)["map"]
     counts = np.array([round(share * 192) for share in SHARES])
-    deleted = flipped_by_quantus(network, question, map_, fill)
+    deleted = flipped_by_quantus(network, target, map_, fill)
     assert len(deleted) == 192
     assert np.ptp(ours.deletion) > 0.1
     np.testing.assert_allclose(ours.deletion[1:], deleted[[*(counts - 1), 191]], atol=1e-4)
     # Putting in what is marked most is taking away in reverse order all that is marked less.
-    from_the_end = flipped_by_quantus(network, question, -map_, fill)
+    from_the_end = flipped_by_quantus(network, target, -map_, fill)
     np.testing.assert_allclose(ours.insertion[1:-1], from_the_end[191 - counts], atol=1e-4)

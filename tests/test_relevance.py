@@ -3,7 +3,7 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.explanation import hear, relevance
+from ser_core.explanation import relevance, run_explainer
 from ser_core.explanation.relevance import Perturbed, fill_values, stitch
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import AnalysisSettings
@@ -14,8 +14,8 @@ from tests.tiny_networks import (
     classifier_of,
     fresh,
     probabilities_anew,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 # 240 frames: segments start at 0, 48, 96, 144; the frames of each are the middle 96 of 192 around it.
@@ -41,41 +41,41 @@ def small_weights(seed=0, classes=4):
     ],
 )
 def test_members_are_the_segments_whose_middle_lies_in_the_stretch_or_the_nearest_one(first, end, members):
-    question = question_of_log_mel(random_log_mel(240), first=first, end=end)
-    assert question.members.tolist() == members
+    target = target_of_log_mel(random_log_mel(240), first=first, end=end)
+    assert target.members.tolist() == members
 
 
 def test_segments_that_were_not_kept_are_never_members():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, True, False])
-    assert question.members.tolist() == [0, 2]
-    only_far = question_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, True, False])
+    assert target.members.tolist() == [0, 2]
+    only_far = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
     assert only_far.members.tolist() == [0]
     assert not only_far.covered.any()
 
 
 @pytest.mark.parametrize(("first", "end"), [(0, 240), (10, 60), (100, 101), (90, 239)])
 def test_members_cover_the_whole_stretch_where_everything_is_kept(first, end):
-    question = question_of_log_mel(random_log_mel(240), first=first, end=end)
-    assert np.flatnonzero(question.covered).tolist() == list(range(first, end))
+    target = target_of_log_mel(random_log_mel(240), first=first, end=end)
+    assert np.flatnonzero(target.covered).tolist() == list(range(first, end))
 
 
 def test_frames_that_no_kept_segment_reaches_are_not_covered():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
-    assert np.flatnonzero(question.covered).tolist() == [*range(20, 96), *range(144, 230)]
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    assert np.flatnonzero(target.covered).tolist() == [*range(20, 96), *range(144, 230)]
 
 
 # --- stitching ---
 
 
-def stitched_slowly(maps, question):
+def stitched_slowly(maps, target):
     """Frame by frame: the mean of the members that cover it, 0 where none does or outside of the stretch."""
-    frames, bands = question.log_mel.shape
+    frames, bands = target.log_mel.shape
     result = np.zeros((frames, bands))
-    for frame in range(question.first_frame, question.end_frame):
+    for frame in range(target.first_frame, target.end_frame):
         rows = [
-            map_[frame - question.segments.start_frames[member]]
-            for member, map_ in zip(question.members, maps, strict=True)
-            if 0 <= frame - question.segments.start_frames[member] < len(map_)
+            map_[frame - target.segments.start_frames[member]]
+            for member, map_ in zip(target.members, maps, strict=True)
+            if 0 <= frame - target.segments.start_frames[member] < len(map_)
         ]
         if rows:
             result[frame] = np.mean(rows, axis=0)
@@ -85,22 +85,22 @@ def stitched_slowly(maps, question):
 @pytest.mark.parametrize("kept", [None, [True, False, True, False, True], [True, False, False, False, True]])
 @pytest.mark.parametrize(("first", "end"), [(0, 271), (30, 200)])
 def test_stitched_map_equals_the_mean_frame_by_frame(kept, first, end):
-    question = question_of_log_mel(random_log_mel(271), kept=kept, first=first, end=end)
-    maps = np.random.default_rng(1).normal(size=(len(question.members), 96, 64))
-    np.testing.assert_allclose(stitch(maps, question), stitched_slowly(maps, question), atol=1e-6)
+    target = target_of_log_mel(random_log_mel(271), kept=kept, first=first, end=end)
+    maps = np.random.default_rng(1).normal(size=(len(target.members), 96, 64))
+    np.testing.assert_allclose(stitch(maps, target), stitched_slowly(maps, target), atol=1e-6)
 
 
 def test_stitching_two_maps_added_is_adding_two_maps_stitched():
-    question = question_of_log_mel(random_log_mel(271), kept=[True, True, False, True, True])
+    target = target_of_log_mel(random_log_mel(271), kept=[True, True, False, True, True])
     one, other = np.random.default_rng(2).normal(size=(2, 4, 96, 64))
     np.testing.assert_allclose(
-        stitch(one + 2 * other, question), stitch(one, question) + 2 * stitch(other, question), atol=1e-5
+        stitch(one + 2 * other, target), stitch(one, target) + 2 * stitch(other, target), atol=1e-5
     )
 
 
 def test_stitching_constant_maps_gives_their_constant_wherever_it_is_covered():
-    question = question_of_log_mel(random_log_mel(271), first=20, end=250)
-    found = stitch(np.full((len(question.members), 96, 64), 2.5), question)
+    target = target_of_log_mel(random_log_mel(271), first=20, end=250)
+    found = stitch(np.full((len(target.members), 96, 64), 2.5), target)
     assert found.dtype == np.float32
     assert (found[20:250] == 2.5).all()
     assert (found[:20] == 0).all()
@@ -108,9 +108,9 @@ def test_stitching_constant_maps_gives_their_constant_wherever_it_is_covered():
 
 
 def test_map_of_a_short_recording_ends_with_the_recording_and_not_with_its_padding():
-    question = question_of_log_mel(random_log_mel(40))
+    target = target_of_log_mel(random_log_mel(40))
     maps = np.arange(96.0)[None, :, None] * np.ones((1, 96, 64))
-    np.testing.assert_array_equal(stitch(maps, question)[:, 0], np.arange(40))
+    np.testing.assert_array_equal(stitch(maps, target)[:, 0], np.arange(40))
 
 
 # --- what stands in the place of what is taken away ---
@@ -144,16 +144,16 @@ def test_an_unknown_fill_is_refused():
 # --- the evidence that remains ---
 
 
-def evidence_slowly(classifier, question, fill, mask, pooling="probabilities"):
+def evidence_slowly(classifier, target, fill, mask, pooling="probabilities"):
     """Replace in the recording, cut every member anew, ask for all of them."""
-    log_mel = np.where(mask, fill, question.log_mel)
-    starts = question.segments.start_frames[question.members]
+    log_mel = np.where(mask, fill, target.log_mel)
+    starts = target.segments.start_frames[target.members]
     segments = np.stack([log_mel[start : start + 96] for start in starts])
     logits = classifier.score(segments)
     if pooling == "logits":
         logits = logits.mean(axis=0, keepdims=True)
     p = softmax(logits, classifier.temperature).mean(axis=0)
-    return evidence(p, question.emotion, question.against)
+    return evidence(p, target.emotion, target.against)
 
 
 def random_masks(count, shape, seed=0):
@@ -171,30 +171,30 @@ def random_masks(count, shape, seed=0):
 @pytest.mark.parametrize(("at_once", "pooling"), [(1, "logits"), (7, "probabilities"), (256, "logits")])
 def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once, pooling):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", at_once)
-    question = question_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
+    target = target_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
-    fill = fill_values(question.log_mel, "random", np.random.default_rng(3))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, pooling)
-    masks = random_masks(20, question.log_mel.shape)
+    fill = fill_values(target.log_mel, "random", np.random.default_rng(3))
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, pooling)
+    masks = random_masks(20, target.log_mel.shape)
     found = perturbed.without(iter(masks), len(masks), UNWATCHED)
-    expected = [evidence_slowly(classifier, question, fill, mask, pooling) for mask in masks]
+    expected = [evidence_slowly(classifier, target, fill, mask, pooling) for mask in masks]
     assert np.ptp(expected) > 0.05
     assert found.shape == (len(masks), 4)
-    np.testing.assert_allclose(question.evidence(found), expected, atol=1e-5)
-    nothing = evidence_slowly(classifier, question, fill, np.zeros_like(masks[0]), pooling)
-    assert question.evidence(perturbed.original) == pytest.approx(nothing, abs=1e-6)
+    np.testing.assert_allclose(target.evidence(found), expected, atol=1e-5)
+    nothing = evidence_slowly(classifier, target, fill, np.zeros_like(masks[0]), pooling)
+    assert target.evidence(perturbed.original) == pytest.approx(nothing, abs=1e-6)
 
 
 def test_only_segments_that_a_mask_touches_are_computed_again():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, True, False, True])  # at 0, 48 and 144
+    target = target_of_log_mel(random_log_mel(240), kept=[True, True, False, True])  # at 0, 48 and 144
     classifier = LinearClassifier(small_weights())
-    fill = fill_values(question.log_mel, "noise_floor", np.random.default_rng(0))
-    perturbed = Perturbed(classifier.score, 1.0, question, fill)
+    fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))
+    perturbed = Perturbed(classifier.score, 1.0, target, fill)
     assert [len(call) for call in classifier.calls] == [3]
 
     def computed(first, end):
         classifier.calls.clear()
-        mask = np.zeros(question.log_mel.shape, bool)
+        mask = np.zeros(target.log_mel.shape, bool)
         mask[first:end, 10:20] = True
         perturbed.without([mask], 1, UNWATCHED)
         return sum(len(call) for call in classifier.calls)
@@ -210,9 +210,9 @@ def test_only_segments_that_a_mask_touches_are_computed_again():
 
 
 def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
-    question = question_of_log_mel(random_log_mel(336))
+    target = target_of_log_mel(random_log_mel(336))
     classifier = LinearClassifier(small_weights())
-    perturbed = Perturbed(classifier.score, 1.0, question, np.zeros((336, 64), np.float32))
+    perturbed = Perturbed(classifier.score, 1.0, target, np.zeros((336, 64), np.float32))
     mask = np.zeros((336, 64), bool)
     mask[:10] = mask[-10:] = True
     classifier.calls.clear()
@@ -221,28 +221,28 @@ def test_a_mask_with_a_gap_leaves_the_segment_in_the_gap_alone():
 
 
 def test_padding_of_a_short_recording_is_never_changed():
-    question = question_of_log_mel(random_log_mel(40))
+    target = target_of_log_mel(random_log_mel(40))
     classifier = LinearClassifier(small_weights())
-    perturbed = Perturbed(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
+    perturbed = Perturbed(classifier.score, 1.0, target, np.full((40, 64), 7, np.float32))
     classifier.calls.clear()
     perturbed.without([np.ones((40, 64), bool)], 1, UNWATCHED)
     (heard,) = classifier.calls
     assert (heard[0, :40] == 7).all()
-    np.testing.assert_array_equal(heard[0, 40:], question.segments.values[0, 40:])
+    np.testing.assert_array_equal(heard[0, 40:], target.segments.values[0, 40:])
 
 
 def test_the_recordings_own_segments_are_not_changed():
     log_mel = random_log_mel(240)
-    question, before = question_of_log_mel(log_mel), log_mel.copy()
-    perturbed = Perturbed(LinearClassifier(small_weights()).score, 1.0, question, np.zeros_like(log_mel))
+    target, before = target_of_log_mel(log_mel), log_mel.copy()
+    perturbed = Perturbed(LinearClassifier(small_weights()).score, 1.0, target, np.zeros_like(log_mel))
     perturbed.without([np.ones(log_mel.shape, bool)], 1, UNWATCHED)
     np.testing.assert_array_equal(log_mel, before)
 
 
 def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 4)
-    question, classifier = question_of_log_mel(random_log_mel(96)), LinearClassifier(small_weights())
-    perturbed = Perturbed(classifier.score, 1.0, question, np.zeros((96, 64), np.float32))
+    target, classifier = target_of_log_mel(random_log_mel(96)), LinearClassifier(small_weights())
+    perturbed = Perturbed(classifier.score, 1.0, target, np.zeros((96, 64), np.float32))
     classifier.calls.clear()
     masks = [np.ones((96, 64), bool)] * 20
     with pytest.raises(Cancelled):
@@ -253,58 +253,58 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
 # --- what is heard when points are replaced by a share ---
 
 
-def random_fill(question):
-    return fill_values(question.log_mel, "random", np.random.default_rng(3))
+def random_fill(target):
+    return fill_values(target.log_mel, "random", np.random.default_rng(3))
 
 
 @pytest.mark.parametrize(("frames", "kept"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)])
 def test_faded_recording_is_heard_as_if_it_were_mixed_with_the_fill_and_cut_anew(frames, kept):
-    question, classifier = (
-        question_of_log_mel(random_log_mel(frames), kept=kept),
+    target, classifier = (
+        target_of_log_mel(random_log_mel(frames), kept=kept),
         classifier_of(fresh(TinyNetwork), temperature=1.3),
     )
-    fill, share = random_fill(question), np.random.default_rng(1).random((frames, 64))
-    found = Perturbed(classifier.score, 1.3, question, fill).faded(share)
-    expected = probabilities_anew(classifier, question, fill, share)
-    unchanged = probabilities_anew(classifier, question, fill, np.zeros_like(share))
+    fill, share = random_fill(target), np.random.default_rng(1).random((frames, 64))
+    found = Perturbed(classifier.score, 1.3, target, fill).blend(share)
+    expected = probabilities_anew(classifier, target, fill, share)
+    unchanged = probabilities_anew(classifier, target, fill, np.zeros_like(share))
     assert np.abs(expected - unchanged).max() > 0.005
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_log_odds_of_a_linear_classifier_move_from_the_recording_to_the_fill_in_proportion_to_the_share():
     log_mel, weights = random_log_mel(), small_weights(classes=2)
-    question = question_of_log_mel(log_mel)
-    perturbed = Perturbed(LinearClassifier(weights).score, 1.0, question, np.full((96, 64), -6, np.float32))
+    target = target_of_log_mel(log_mel)
+    perturbed = Perturbed(LinearClassifier(weights).score, 1.0, target, np.full((96, 64), -6, np.float32))
     # By hand: z_0 - z_1 is a weighted sum, here of log_mel + share * (-6 - log_mel).
     whole, moved = (((weights[0] - weights[1]) * values).sum() for values in (log_mel, -6 - log_mel))
     assert abs(moved) > 0.3
     for share in (0.0, 0.25, 0.5, 1.0):
-        p = perturbed.faded(np.full((96, 64), share))
+        p = perturbed.blend(np.full((96, 64), share))
         assert np.log(p[0] / p[1]) == pytest.approx(whole + share * moved, abs=1e-5)
 
 
 def test_fading_by_shares_of_one_and_none_is_replacing_by_a_mask():
-    question, classifier = question_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
-    perturbed = Perturbed(classifier.score, 1.0, question, random_fill(question))
+    target, classifier = target_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
+    perturbed = Perturbed(classifier.score, 1.0, target, random_fill(target))
     masks = random_masks(6, (240, 64))
     expected = perturbed.without(masks, len(masks), UNWATCHED)
     assert np.ptp(expected, axis=0).max() > 0.01
     for mask, p in zip(masks, expected, strict=True):
-        np.testing.assert_allclose(perturbed.faded(mask), p, atol=1e-6)
-        np.testing.assert_allclose(perturbed.faded(mask.astype(np.float32)), p, atol=1e-6)
-    np.testing.assert_allclose(perturbed.faded(np.zeros((240, 64))), perturbed.original, atol=1e-7)
+        np.testing.assert_allclose(perturbed.blend(mask), p, atol=1e-6)
+        np.testing.assert_allclose(perturbed.blend(mask.astype(np.float32)), p, atol=1e-6)
+    np.testing.assert_allclose(perturbed.blend(np.zeros((240, 64))), perturbed.original, atol=1e-7)
 
 
 def test_fading_changes_neither_the_recording_nor_its_padding_nor_what_is_heard_later():
     log_mel = random_log_mel(40)
-    question, classifier, before = question_of_log_mel(log_mel), LinearClassifier(small_weights()), log_mel.copy()
-    perturbed = Perturbed(classifier.score, 1.0, question, np.full((40, 64), 7, np.float32))
-    first = perturbed.faded(np.full((40, 64), 0.5))
+    target, classifier, before = target_of_log_mel(log_mel), LinearClassifier(small_weights()), log_mel.copy()
+    perturbed = Perturbed(classifier.score, 1.0, target, np.full((40, 64), 7, np.float32))
+    first = perturbed.blend(np.full((40, 64), 0.5))
     (heard,) = classifier.calls[-1]
     np.testing.assert_allclose(heard[:40], (log_mel + 7) / 2, atol=1e-6)
-    np.testing.assert_array_equal(heard[40:], question.segments.values[0, 40:])
+    np.testing.assert_array_equal(heard[40:], target.segments.values[0, 40:])
     np.testing.assert_array_equal(log_mel, before)
-    np.testing.assert_array_equal(perturbed.faded(np.full((40, 64), 0.5)), first)
+    np.testing.assert_array_equal(perturbed.blend(np.full((40, 64), 0.5)), first)
 
 
 # --- asking one explainer ---
@@ -312,20 +312,20 @@ def test_fading_changes_neither_the_recording_nor_its_padding_nor_what_is_heard_
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(method):
-    question = question_of_log_mel(
+    target = target_of_log_mel(
         random_log_mel(240), emotion=1, against=3, kept=[True, False, False, True], first=20, end=230
     )
     classifier, stretch = classifier_of(fresh(TinyNetwork)), Region(0.2, 2.3)
     settings = AnalysisSettings(seed=6)
-    hearing = hear(method, classifier, question, stretch, settings, UNWATCHED)
-    explanation = hearing.explain(question, classifier.emotions)
+    hearing = run_explainer(method, classifier, target, stretch, settings, UNWATCHED)
+    explanation = hearing.explain(target, classifier.emotions)
     map_ = explanation.relevance
     assert map_.dtype == np.float32
     assert map_.shape == (240, 64)
     assert map_.min() < 0 < map_.max()
-    np.testing.assert_array_equal(explanation.covered, question.covered)
-    assert (map_[~question.covered] == 0).all()
-    assert (map_[question.covered] != 0).mean() > 0.95
+    np.testing.assert_array_equal(explanation.covered, target.covered)
+    assert (map_[~target.covered] == 0).all()
+    assert (map_[target.covered] != 0).mean() > 0.95
     assert (explanation.emotion, explanation.against, explanation.method) == ("happy", "sad", method)
     assert (explanation.stretch, explanation.seed) == (stretch, 6)
     assert explanation.layer == ("tiny" if method == "grad_cam" else None)
@@ -334,13 +334,13 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method):
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
-    first = question_of_log_mel(log_mel, emotion=1, first=20, end=230)
-    hearing = hear(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
+    first = target_of_log_mel(log_mel, emotion=1, first=20, end=230)
+    hearing = run_explainer(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
     for emotion, against in ((0, None), (3, 1), (2, 0)):
-        question = question_of_log_mel(log_mel, emotion, against, first=20, end=230)
-        asked = hear(method, classifier, question, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
-        expected = asked.explain(question, classifier.emotions).relevance
-        found = hearing.explain(question, classifier.emotions)
+        target = target_of_log_mel(log_mel, emotion, against, first=20, end=230)
+        asked = run_explainer(method, classifier, target, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
+        expected = asked.explain(target, classifier.emotions).relevance
+        found = hearing.explain(target, classifier.emotions)
         np.testing.assert_array_equal(found.relevance, expected)
         assert np.ptp(expected) > 0
         assert found.emotion == classifier.emotions[emotion]
@@ -348,28 +348,28 @@ def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method)
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_stops_when_cancelled(method):
-    question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
+    target, classifier = target_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
     with pytest.raises(Cancelled):
-        hear(method, classifier, question, Region(0, 4), AnalysisSettings(), Work(stop=lambda: True))
+        run_explainer(method, classifier, target, Region(0, 4), AnalysisSettings(), Work(stop=lambda: True))
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_reports_growing_fractions_up_to_one(method):
     told = []
-    question, classifier = question_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
-    hear(method, classifier, question, Region(0, 4), AnalysisSettings(), Work(lambda f, text: told.append(f)))
+    target, classifier = target_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
+    run_explainer(method, classifier, target, Region(0, 4), AnalysisSettings(), Work(lambda f, text: told.append(f)))
     assert told == sorted(told)
     assert told
     assert 0 <= told[0] <= told[-1] <= 1
 
 
 def test_an_unknown_explainer_is_refused():
-    question = question_of_log_mel(random_log_mel())
+    target = target_of_log_mel(random_log_mel())
     with pytest.raises(SettingsRefused, match="no explainer 'shap'; choose of grad_cam, lime, occlusion"):
-        hear(
+        run_explainer(
             "shap",
             LinearClassifier(small_weights()),
-            question,
+            target,
             Region(0, 1),
             AnalysisSettings(),
             UNWATCHED,

@@ -15,8 +15,8 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 SETTINGS = {
@@ -26,23 +26,23 @@ SETTINGS = {
 }
 
 
-def map_of(method, classifier, question):
-    heard = EXPLAINERS[method](classifier, question, SETTINGS[method], 0, UNWATCHED)
-    return heard.relevance(question)
+def map_of(method, classifier, target):
+    heard = EXPLAINERS[method](classifier, target, SETTINGS[method], 0, UNWATCHED)
+    return heard.relevance(target)
 
 
-def sensitivity(explain, question, radius=0.1, samples=4, seed=0, work=UNWATCHED):
-    return max_sensitivity(explain(question), explain, question, radius, samples, seed, work)
+def sensitivity(explain, target, radius=0.1, samples=4, seed=0, work=UNWATCHED):
+    return max_sensitivity(explain(target), explain, target, radius, samples, seed, work)
 
 
-def questions_seen(question, radius=0.1, samples=4, seed=0):
+def targets_seen(target, radius=0.1, samples=4, seed=0):
     seen = []
 
     def explain(changed):
         seen.append(changed)
         return {"map": changed.log_mel}
 
-    found = sensitivity(explain, question, radius, samples, seed)["map"]
+    found = sensitivity(explain, target, radius, samples, seed)["map"]
     return seen[1:], found
 
 
@@ -52,14 +52,14 @@ def questions_seen(question, radius=0.1, samples=4, seed=0):
 @pytest.mark.parametrize("method", SETTINGS)
 @pytest.mark.parametrize(("frames", "first", "end"), [(96, 0, 96), (200, 30, 170)])
 def test_max_sensitivity_equals_captums_under_the_same_changes(method, frames, first, end):
-    question = question_of_log_mel(random_log_mel(frames), 1, None, first, end)
+    target = target_of_log_mel(random_log_mel(frames), 1, None, first, end)
     classifier, asked = classifier_of(fresh(TinyNetwork)), []
 
     def explain(changed):
         asked.append(changed)
         return {method: map_of(method, classifier, changed)}
 
-    ours = sensitivity(explain, question, samples=3)[method]
+    ours = sensitivity(explain, target, samples=3)[method]
     of_input = {changed.log_mel.tobytes(): changed for changed in asked}
 
     def same_changes(inputs, radius):
@@ -72,7 +72,7 @@ def test_max_sensitivity_equals_captums_under_the_same_changes(method, frames, f
         return (torch.tensor(np.stack(found)),)
 
     theirs = captum.metrics.sensitivity_max(
-        maps, torch.tensor(question.log_mel)[None], same_changes, perturb_radius=0.1, n_perturb_samples=3
+        maps, torch.tensor(target.log_mel)[None], same_changes, perturb_radius=0.1, n_perturb_samples=3
     ).item()
     assert theirs > 0.01
     assert ours == pytest.approx(theirs, rel=1e-5)
@@ -82,7 +82,7 @@ def test_max_sensitivity_equals_captums_under_the_same_changes(method, frames, f
 
 
 def test_max_sensitivity_is_what_is_worked_out_by_hand():
-    question, lengths = question_of_log_mel(random_log_mel()), iter([0, 3, -5, 1])
+    target, lengths = target_of_log_mel(random_log_mel()), iter([0, 3, -5, 1])
     first = np.zeros((96, 64), np.float32)
     first[4, 2] = 4  # of length 5 together with 3 elsewhere
     first[9, 9] = 3
@@ -92,23 +92,23 @@ def test_max_sensitivity_is_what_is_worked_out_by_hand():
         moved[0, 0] = next(lengths)
         return {"map": moved, "still": first, "zero": 0 * first, "from zero": moved - first}
 
-    found = sensitivity(explain, question, samples=3)
+    found = sensitivity(explain, target, samples=3)
     assert found == {"map": 1.0, "still": 0.0, "zero": 0.0, "from zero": 5.0}
 
 
 def test_sensitivity_of_the_input_itself_is_the_length_of_the_longest_change():
-    question = question_of_log_mel(random_log_mel(150))
-    seen, found = questions_seen(question)
-    lengths = [np.linalg.norm(changed.log_mel - question.log_mel) for changed in seen]
+    target = target_of_log_mel(random_log_mel(150))
+    seen, found = targets_seen(target)
+    lengths = [np.linalg.norm(changed.log_mel - target.log_mel) for changed in seen]
     assert len(set(lengths)) == 4
-    assert found == pytest.approx(max(lengths) / np.linalg.norm(question.log_mel), rel=1e-4)
+    assert found == pytest.approx(max(lengths) / np.linalg.norm(target.log_mel), rel=1e-4)
 
 
 @pytest.mark.parametrize("radius", [0.01, 0.5])
 def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
-    question = question_of_log_mel(random_log_mel(150))
-    seen, _ = questions_seen(question, radius)
-    changes = np.stack([changed.log_mel - question.log_mel for changed in seen]) / radius
+    target = target_of_log_mel(random_log_mel(150))
+    seen, _ = targets_seen(target, radius)
+    changes = np.stack([changed.log_mel - target.log_mel for changed in seen]) / radius
     assert np.abs(changes).max() <= 1 + 1e-3
     np.testing.assert_allclose(np.percentile(changes, [1, 25, 50, 75, 99]), [-0.98, -0.5, 0, 0.5, 0.98], atol=0.03)
     for axis in (0, 1, 2):  # neighbours have nothing in common
@@ -121,35 +121,35 @@ def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
     [(240, 0, 240, None), (230, 20, 200, [True, False, False, True]), (96, 0, 96, None), (40, 3, 37, None)],
 )
 def test_the_changed_question_is_cut_as_the_first_and_asks_the_same(frames, first, end, kept):
-    question = question_of_log_mel(random_log_mel(frames), 2, 1, first, end, kept)
-    seen, _ = questions_seen(question)
+    target = target_of_log_mel(random_log_mel(frames), 2, 1, first, end, kept)
+    seen, _ = targets_seen(target)
     for changed in seen:
-        anew = question_of_log_mel(changed.log_mel, 2, 1, first, end, kept)
+        anew = target_of_log_mel(changed.log_mel, 2, 1, first, end, kept)
         inside = min(frames, 96)
         np.testing.assert_array_equal(changed.segments.values[:, :inside], anew.segments.values[:, :inside])
         # What was put after a short recording is not a part of it.
-        np.testing.assert_array_equal(changed.segments.values[:, inside:], question.segments.values[:, inside:])
-        np.testing.assert_array_equal(changed.members, question.members)
-        np.testing.assert_array_equal(changed.covered, question.covered)
+        np.testing.assert_array_equal(changed.segments.values[:, inside:], target.segments.values[:, inside:])
+        np.testing.assert_array_equal(changed.members, target.members)
+        np.testing.assert_array_equal(changed.covered, target.covered)
         assert (changed.emotion, changed.against) == (2, 1)
         assert changed.segments.values.dtype == changed.log_mel.dtype == np.float32
 
 
 def test_sensitivity_is_the_same_for_the_same_seed_and_another_for_another():
-    question = question_of_log_mel(random_log_mel())
-    found = [questions_seen(question, seed=seed)[1] for seed in (0, 0, 1)]
+    target = target_of_log_mel(random_log_mel())
+    found = [targets_seen(target, seed=seed)[1] for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
 
 
 def test_a_cancelled_measure_stops_before_the_next_change_and_its_progress_rises():
-    question, made, told = question_of_log_mel(random_log_mel()), [], []
+    target, made, told = target_of_log_mel(random_log_mel()), [], []
 
     def explain(changed):
         made.append(changed)
         return {"map": changed.log_mel}
 
     with pytest.raises(Cancelled):
-        sensitivity(explain, question, work=Work(lambda part, text: told.append(part), lambda: len(made) == 3))
+        sensitivity(explain, target, work=Work(lambda part, text: told.append(part), lambda: len(made) == 3))
     assert len(made) == 3
     assert told == [0, 0.25]
 
@@ -157,25 +157,25 @@ def test_a_cancelled_measure_stops_before_the_next_change_and_its_progress_rises
 # --- random weights ---
 
 
-def randomisation(classifier, question, explain, seed=0):
-    return weight_randomisation(explain(classifier), explain, classifier, question.covered, seed)
+def randomisation(classifier, target, explain, seed=0):
+    return weight_randomisation(explain(classifier), explain, classifier, target.covered, seed)
 
 
 def test_a_map_that_knows_nothing_of_the_model_stays_the_same_with_random_weights():
-    question = question_of_log_mel(random_log_mel(150))
-    found = randomisation(classifier_of(fresh(TinyNetwork)), question, lambda classifier: reference_maps(question, 3))
+    target = target_of_log_mel(random_log_mel(150))
+    found = randomisation(classifier_of(fresh(TinyNetwork)), target, lambda classifier: reference_maps(target, 3))
     assert found == {"random": pytest.approx(1), "energy": pytest.approx(1)}
 
 
 def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
-    classifier, covered = classifier_of(fresh(TinyNetwork)), question.covered
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    classifier, covered = classifier_of(fresh(TinyNetwork)), target.covered
 
     def explain(asked):
         noise = np.random.default_rng(len(asked.name)).normal(size=covered.shape)[:, None]
-        return {method: map_of(method, asked, question) + noise * ~covered[:, None] for method in SETTINGS}
+        return {method: map_of(method, asked, target) + noise * ~covered[:, None] for method in SETTINGS}
 
-    found = randomisation(classifier, question, explain, seed=5)
+    found = randomisation(classifier, target, explain, seed=5)
     maps, others = explain(classifier), explain(classifier.randomised(5))
     for method in SETTINGS:
         expected = spearmanr(maps[method][covered].ravel(), others[method][covered].ravel()).statistic
@@ -185,9 +185,9 @@ def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
 
 @pytest.mark.parametrize("method", SETTINGS)
 def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weights(method):
-    question, classifier = question_of_log_mel(random_log_mel()), classifier_of(fresh(TinyNetwork))
+    target, classifier = target_of_log_mel(random_log_mel()), classifier_of(fresh(TinyNetwork))
     found = [
-        randomisation(classifier, question, lambda asked: {"map": map_of(method, asked, question)}, seed)["map"]
+        randomisation(classifier, target, lambda asked: {"map": map_of(method, asked, target)}, seed)["map"]
         for seed in range(8)
     ]
     assert len(set(found)) == 8
@@ -195,14 +195,14 @@ def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weig
 
 
 def test_a_map_that_is_the_same_everywhere_has_no_correlation():
-    question = question_of_log_mel(random_log_mel())
+    target = target_of_log_mel(random_log_mel())
     found = randomisation(
-        classifier_of(fresh(TinyNetwork)), question, lambda asked: {"map": np.ones((96, 64), np.float32)}
+        classifier_of(fresh(TinyNetwork)), target, lambda asked: {"map": np.ones((96, 64), np.float32)}
     )
     assert np.isnan(found["map"])
 
 
 def test_a_classifier_that_cannot_be_had_with_random_weights_says_so_by_none():
-    question = question_of_log_mel(random_log_mel())
-    found = randomisation(LinearClassifier(np.ones((4, 96, 64))), question, lambda asked: {"map": question.log_mel})
+    target = target_of_log_mel(random_log_mel())
+    found = randomisation(LinearClassifier(np.ones((4, 96, 64))), target, lambda asked: {"map": target.log_mel})
     assert found is None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.teaching.acceptance import FEWEST_RECORDINGS, recording_of_pieces, taught_better
+from ser_core.annotations.teaching.acceptance import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
 from ser_core.annotations.teaching.held_out import TaughtSound, hold_out
 from ser_core.annotations.teaching.taught_pieces import (
     BESIDE_THE_WHOLE,
@@ -465,7 +465,7 @@ MOST = np.arange(100) // 10 > 1
 
 
 def test_a_model_that_got_better_is_offered_with_its_figures():
-    found = taught_better(model(MOST), model(ALL), {})
+    found = acceptance_of(model(MOST), model(ALL), {})
     assert found.offered
     assert found.difference == paired_difference(model(ALL), model(MOST))
     assert found.difference.gain == pytest.approx(0.2)
@@ -476,17 +476,17 @@ def test_a_model_that_got_better_is_offered_with_its_figures():
 
 
 def test_a_model_that_says_the_same_is_offered():
-    assert taught_better(model(MOST), model(MOST), {}).offered
+    assert acceptance_of(model(MOST), model(MOST), {}).offered
 
 
 def test_a_model_that_got_worse_is_not_offered():
-    found = taught_better(model(ALL), model(MOST), {})
+    found = acceptance_of(model(ALL), model(MOST), {})
     assert not found.offered
     assert "-20.0 points" in found.words
     assert "it got worse and is not offered" in found.words
     one_less = ALL.copy()
     one_less[17] = False
-    assert not taught_better(model(ALL), model(one_less), {}).offered
+    assert not acceptance_of(model(ALL), model(one_less), {}).offered
 
 
 def test_a_model_that_may_be_much_worse_is_not_offered_though_it_is_better_here():
@@ -494,7 +494,7 @@ def test_a_model_that_may_be_much_worse_is_not_offered_though_it_is_better_here(
     before, after = ALL.copy(), ALL.copy()
     before[np.arange(0, 100, 10)] = False
     after[[11, 12, 13, 14, 15, 16, 17, 18, 21]] = False
-    found = taught_better(model(before), model(after), {})
+    found = acceptance_of(model(before), model(after), {})
     assert found.difference.gain > 0
     assert found.difference.interval[0] < -0.05
     assert not found.offered
@@ -505,14 +505,14 @@ def test_a_model_that_is_surely_hardly_worse_and_better_here_is_offered():
     before, after = ALL.copy(), ALL.copy()
     before[np.arange(0, 50, 10)] = False
     after[[11, 22]] = False
-    found = taught_better(model(before), model(after), {})
+    found = acceptance_of(model(before), model(after), {})
     assert -0.05 < found.difference.interval[0] < 0 < found.difference.gain
     assert found.offered
 
 
 @pytest.mark.parametrize(("count", "offered"), [(FEWEST_RECORDINGS - 1, False), (FEWEST_RECORDINGS, True)])
 def test_few_recordings_do_not_tell_and_offer_nothing(count, offered):
-    found = taught_better(model(MOST[:count]), model(ALL[:count]), {})
+    found = acceptance_of(model(MOST[:count]), model(ALL[:count]), {})
     assert found.offered is offered
     assert ("do not tell whether it is worse" in found.words) is not offered
 
@@ -520,8 +520,8 @@ def test_few_recordings_do_not_tell_and_offer_nothing(count, offered):
 def test_pieces_of_one_recording_are_one_recording(labelled, sound_of, tmp_path):
     before, after = model(MOST[:24], speakers=2), model(ALL[:24], speakers=2)
     of_two = {piece: f"recording {number % 2}" for number, piece in enumerate(after.sha256)}
-    assert taught_better(before, after, {}).offered
-    found = taught_better(before, after, of_two)
+    assert acceptance_of(before, after, {}).offered
+    found = acceptance_of(before, after, of_two)
     assert not found.offered
     assert "On 24 held-out pieces of 2 recordings" in found.words
     taught = write_teaching(labelled, sound_of, tmp_path / "taught")
@@ -532,15 +532,15 @@ def test_pieces_of_one_recording_are_one_recording(labelled, sound_of, tmp_path)
 
 def test_of_few_speakers_recordings_are_resampled_and_it_is_said():
     right = np.random.default_rng(0).random((2, 60)) < [[0.7], [0.75]]
-    found = taught_better(*(model(each, speakers=4) for each in right), {})
+    found = acceptance_of(*(model(each, speakers=4) for each in right), {})
     own = [replace(model(each, speakers=4), speakers=model(each).sha256) for each in right]
     assert found.difference == replace(paired_difference(own[1], own[0]), speakers=4)
     assert found.difference.interval != paired_difference(*(model(each, speakers=4) for each in right[::-1])).interval
     assert "by 4 speakers" in found.words
     assert "over recordings, so that it says nothing of other voices" in found.words
-    assert "over speakers)" in taught_better(*(model(each, speakers=5) for each in right), {}).words
+    assert "over speakers)" in acceptance_of(*(model(each, speakers=5) for each in right), {}).words
 
 
 def test_models_of_other_emotions_are_refused():
     with pytest.raises(SettingsRefused, match="choose models of the same emotions"):
-        taught_better(model(ALL), replace(model(ALL), emotions=("happy", "sad")), {})
+        acceptance_of(model(ALL), replace(model(ALL), emotions=("happy", "sad")), {})

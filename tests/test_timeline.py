@@ -26,7 +26,7 @@ from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.model.voice import voice_normal
 from ser_core.output.timeline_folder import timeline_csv, timeline_dict
-from ser_core.pipeline import know_recording, listen
+from ser_core.pipeline import classify_recording, know_recording
 from ser_core.settings import (
     AnalysisSettings,
     AudioLimits,
@@ -98,7 +98,7 @@ def test_segments_of_blocks_are_those_of_the_whole(frames, sizes, settings):
 @pytest.mark.parametrize("block_s", [0.01, 0.9, 7.0, 1_000.0])
 def test_scores_are_those_of_the_recording_heard_as_one_whatever_the_block(classifier, make_voice, rate, block_s):
     data = encoded(make_voice(9.013, rate), rate)
-    whole = listen(read_recording(data), classifier, AnalysisSettings())
+    whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=block_s)
     np.testing.assert_array_equal(found.start_frames, whole.segments.start_frames)
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
@@ -106,7 +106,7 @@ def test_scores_are_those_of_the_recording_heard_as_one_whatever_the_block(class
 
 def test_minutes_of_sound_score_as_in_one_with_the_usual_block(classifier, make_voice):
     data = encoded(np.tile(make_voice(5.0, 48_000), 28), 48_000)
-    whole = listen(read_recording(data), classifier, AnalysisSettings())
+    whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier)
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
 
@@ -115,7 +115,7 @@ def test_what_is_louder_than_full_scale_is_scaled_as_in_the_whole(classifier, ma
     # What is at full scale in the first half is not clipped, seen from the second.
     loud = np.concatenate([np.clip(8 * make_voice(3.0, RATE), -1, 1), 4 * make_voice(3.0, RATE)])
     data = encoded(loud, subtype="FLOAT")
-    whole = listen(read_recording(data), classifier, AnalysisSettings())
+    whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=0.5)
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
     assert found.full_scale == np.abs(loud).max()
@@ -199,7 +199,7 @@ def test_the_name_of_a_file_says_nothing_of_its_format(classifier, voice, tmp_pa
 
 def test_a_file_that_only_ffmpeg_reads_is_heard_as_the_whole(classifier, make_voice):
     data = encoded_with_av(make_voice(4.0, 48_000), "mp4", "aac")
-    whole = listen(read_recording(data), classifier, AnalysisSettings())
+    whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=0.3)
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
 
@@ -657,7 +657,7 @@ def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recor
     recording = read_recording(file)
     adapted = classifier.with_voice(voice_normal([know_recording(recording, classifier)], 1.0))
     timeline = emotion_timeline(file, classifier, block_s=block_s, own_voice=True)
-    expected = listen(recording, adapted, AnalysisSettings()).scores.segments
+    expected = classify_recording(recording, adapted, AnalysisSettings()).scores.segments
     np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-4)
     assert timeline.voice.recordings == 1
     assert timeline.voice.share == pytest.approx(adapted.voice_share.share, abs=1e-4)

@@ -58,8 +58,8 @@ def train(network, dataset, held_out, state, settings=SETTINGS, seed=1, stop=nev
 class StopAt:
     """Say that the person cancelled from the given question on: every batch asks once."""
 
-    def __init__(self, question):
-        self.left = question
+    def __init__(self, target):
+        self.left = target
 
     def __call__(self):
         self.left -= 1
@@ -92,12 +92,12 @@ def test_training_tells_two_separable_classes_apart_and_its_loss_falls(dataset, 
 @pytest.mark.parametrize(
     "question", [7, 9, 13]
 )  # 6 batches an epoch: at the start and amid the second, before the third
-def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(dataset, held_out, tmp_path, question):
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(dataset, held_out, tmp_path, target):
     straight, resumed = fresh_network(), fresh_network()
     history = train(straight, dataset, held_out, tmp_path / "straight.safetensors")
     state = tmp_path / "resumed.safetensors"
     with pytest.raises(Cancelled):
-        train(resumed, dataset, held_out, state, stop=StopAt(question))
+        train(resumed, dataset, held_out, state, stop=StopAt(target))
     torch.manual_seed(99)
     resumed = TinyNetwork(2)  # another process: nothing is left but the state
     assert learnt(train(resumed, dataset, held_out, state)) == learnt(history)
@@ -397,14 +397,14 @@ def test_with_only_unlabelled_recordings_the_loss_is_the_weighed_distance(datase
 
 @pytest.mark.parametrize("question", [7, 9])
 def test_a_run_with_a_teacher_that_was_stopped_and_resumed_ends_with_the_very_same_weights(
-    dataset, held_out, tmp_path, teacher, question
+    dataset, held_out, tmp_path, teacher, target
 ):
     recordings = dataset[:8] + unlabelled(dataset[8:])
     settings = replace(SETTINGS, imitation=2.0)
     straight, state = fresh_network(), tmp_path / "resumed.safetensors"
     history = train(straight, recordings, held_out, tmp_path / "straight.safetensors", settings, teacher=teacher)
     with pytest.raises(Cancelled):
-        train(fresh_network(), recordings, held_out, state, settings, stop=StopAt(question), teacher=teacher)
+        train(fresh_network(), recordings, held_out, state, settings, stop=StopAt(target), teacher=teacher)
     torch.manual_seed(99)
     resumed = TinyNetwork(2)
     assert learnt(train(resumed, recordings, held_out, state, settings, teacher=teacher)) == learnt(history)

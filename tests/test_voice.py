@@ -24,7 +24,7 @@ from ser_core.model.voice import (
 )
 from ser_core.output.analysis_folder import analysis_dict
 from ser_core.output.report import report_html
-from ser_core.pipeline import know_recording, know_voice, listen
+from ser_core.pipeline import classify_recording, know_recording, know_voice
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
@@ -210,16 +210,16 @@ def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not(
     classifier = with_voices(replace(WHOLLY, shrinkage_recordings=1.0))
     recordings = [noise_recording(1.5, seed=seed) for seed in range(3)]
     adapted = classifier.with_voice(know_voice(recordings, classifier, mixed=True))
-    analysis = listen(recordings[0], adapted, AnalysisSettings())
+    analysis = classify_recording(recordings[0], adapted, AnalysisSettings())
     assert analysis.voice == VoiceShare(3, 0.75)
     assert analysis_dict(analysis, [])["voice"] == {"recordings": 3, "share": 0.75}
-    assert "voice" not in analysis_dict(listen(recordings[0], classifier, AnalysisSettings()), [])
+    assert "voice" not in analysis_dict(classify_recording(recordings[0], classifier, AnalysisSettings()), [])
     assert "75 % of the judgement is by this voice" in report_html(analysis, sound=False)
 
 
 def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
     classifier, recording = with_voices(), noise_recording(3.0)
-    analysis = listen(recording, classifier, AnalysisSettings())
+    analysis = classify_recording(recording, classifier, AnalysisSettings())
     found = know_recording(recording, classifier)
     selected = analysis.scores.segments[analysis.segments.kept]
     assert len(found) == math.ceil(len(selected) / PIECE_SEGMENTS)

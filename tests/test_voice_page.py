@@ -10,7 +10,7 @@ from pages.shared.session import CHOICES, Held
 from ser_core.audio.reading import read_recording
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.voice import voice_share
-from ser_core.pipeline import know_voice, listen
+from ser_core.pipeline import classify_recording, know_voice
 from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings, VoiceSettings
 from tests.test_pages import all_jobs, at, finished, wav, words
 from tests.test_voice import EXPECTED
@@ -103,7 +103,7 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     assert f"{100 * voice_share(normal, SHRUNK):.0f} % of the judgement is by this voice's own normal" in said
     assert "3 recordings" in said
     both = [
-        listen(recordings[-1].recording, model, AnalysisSettings()).scores.recording
+        classify_recording(recordings[-1].recording, model, AnalysisSettings()).scores.recording
         for model in (adapted(models, recordings), models["voiced"])
     ]
     assert np.abs(both[0] - both[1]).max() > 0.01

@@ -23,7 +23,7 @@ from ser_core.model.networks.whisper import (
 )
 from ser_core.settings import GradCamSettings
 from ser_core.work.progress import UNWATCHED
-from tests.tiny_networks import classifier_of, fresh, published_encoder, question_of_log_mel, random_log_mel
+from tests.tiny_networks import classifier_of, fresh, published_encoder, random_log_mel, target_of_log_mel
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +161,8 @@ def test_class_activation_adds_up_what_each_moment_gives_to_means_and_deviations
 def test_its_maps_change_over_time_and_are_the_same_in_all_bands(network):
     classifier = classifier_of(network, front_end=Whisper.front_end)
     log_mel = random_log_mel(150, seed=3)  # shorter than a segment
-    question = question_of_log_mel(log_mel, front_end=Whisper.front_end)
-    heard = grad_cam(classifier, question, GradCamSettings(), 0, UNWATCHED)
+    target = target_of_log_mel(log_mel, front_end=Whisper.front_end)
+    heard = grad_cam(classifier, target, GradCamSettings(), 0, UNWATCHED)
     assert heard.maps.shape == (4, 150, 64)
     assert (heard.maps == heard.maps[:, :, :1]).all()
     assert np.ptp(heard.maps[0, :, 0]) > 0

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ser_core.analysis import Recording, Segments
-from ser_core.explanation.relevance import Question
+from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.segments import split_into_segments
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import softmax
@@ -125,22 +125,22 @@ def random_log_mel(frames=96, seed=0):
     return (np.random.default_rng(seed).normal(size=(frames, 64)) * 1.5 - 3).astype(np.float32)
 
 
-def question_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None, front_end=None):
+def target_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None, front_end=None):
     values, starts = split_into_segments(log_mel, front_end.segments if front_end else SegmentSettings())
     kept = np.ones(len(starts), bool) if kept is None else np.asarray(kept)
     end = len(log_mel) if end is None else end
-    return Question(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)
+    return ExplanationTarget(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)
 
 
-def probabilities_anew(classifier, question, fill, share):
+def probabilities_anew(classifier, target, fill, share):
     """Return the probabilities of the recording mixed with a fill, every member cut and asked anew.
 
     What was put after a short recording is put back.
     """
-    mixed = (1 - share) * question.log_mel + share * fill
-    padded = np.concatenate([mixed, question.segments.values[-1][len(mixed) :]]).astype(np.float32)
-    starts = question.segments.start_frames[question.members]
-    segments = np.stack([padded[start : start + question.segments.segment_frames] for start in starts])
+    mixed = (1 - share) * target.log_mel + share * fill
+    padded = np.concatenate([mixed, target.segments.values[-1][len(mixed) :]]).astype(np.float32)
+    starts = target.segments.start_frames[target.members]
+    segments = np.stack([padded[start : start + target.segments.segment_frames] for start in starts])
     return softmax(classifier.score(segments), classifier.temperature).mean(axis=0)
 
 

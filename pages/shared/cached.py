@@ -27,13 +27,13 @@ from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
-from ser_core.explanation import Hearing
-from ser_core.explanation.focus_audio import FocusHeard, focus_mask, level_matched
+from ser_core.explanation import ExplainerRun
+from ser_core.explanation.focus_audio import FocusScores, focus_mask, level_matched
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_broken_off, data_folder
-from ser_core.pipeline import hear_with, judge_maps, know_voice, listen, listen_to_focus, question_of
+from ser_core.pipeline import classify_recording, explainer_run, judge_maps, know_voice, score_focus_audio, target_of
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.jobs import Job, Jobs
@@ -106,10 +106,10 @@ def listening_with_each(
     return {name: _listening(recording, classifier, asked) for name, classifier in classifiers.items()}
 
 
-def _turn_to(question: Hashable) -> None:
+def _turn_to(target: Hashable) -> None:
     """Give up the places in the queue of what was asked before, where something else is asked now."""
-    if st.session_state.setdefault("question", question) != question:
-        st.session_state["question"] = question
+    if st.session_state.setdefault("question", target) != target:
+        st.session_state["question"] = target
         jobs().withdraw(session.owner(), ABOUT_A_RECORDING)
 
 
@@ -118,7 +118,7 @@ def _listening(recording: Recording, classifier: Classifier, asked: AnalysisSett
         session.owner(),
         ("listen", recording.sha256, classifier.sha256, asked),
         "Listening",
-        lambda work: listen(recording, classifier, asked, work),
+        lambda work: classify_recording(recording, classifier, asked, work),
         quick=True,
     )
 
@@ -163,7 +163,7 @@ def explaining(analysis: Analysis, method: str, classifier: Classifier, settings
         session.owner(),
         _explaining_key(analysis, method, settings),
         method,
-        lambda work: hear_with(analysis, method, classifier, settings, work),
+        lambda work: explainer_run(analysis, method, classifier, settings, work),
         quick=getattr(settings, method) == getattr(settings.drafted(), method),  # drafts, and Grad-CAM, which has none
     )
 
@@ -176,10 +176,10 @@ def explanation_of(explaining: Job, analysis: Analysis, settings: AnalysisSettin
 # A resource, not data: of data every rerun would get a copy.
 @st.cache_resource(scope="session", max_entries=64, show_spinner=False)
 def _explanation(
-    key: Hashable, emotion: str, against: str | None, _hearing: Hearing, _analysis: Analysis
+    key: Hashable, emotion: str, against: str | None, _hearing: ExplainerRun, _analysis: Analysis
 ) -> Explanation:
     asked = AnalysisSettings(emotion=emotion, against=against)
-    return _hearing.explain(question_of(_analysis, asked), _analysis.emotions)
+    return _hearing.explain(target_of(_analysis, asked), _analysis.emotions)
 
 
 def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) -> bool:
@@ -216,12 +216,12 @@ def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, cl
         session.owner(),
         ("hear focus", *key),
         "Listening to the focus",
-        lambda work: listen_to_focus(analysis, mask, classifier, work),
+        lambda work: score_focus_audio(analysis, mask, classifier, work),
     )
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def changed_sounds(key: Hashable, _heard: FocusHeard, _recording: Recording) -> dict[str, bytes]:
+def changed_sounds(key: Hashable, _heard: FocusScores, _recording: Recording) -> dict[str, bytes]:
     """Return the focus alone and all but it as WAV, as loud as the recording; keyed by the job that heard them."""
     sounds = {"the focus alone": _heard.alone, "all but the focus": _heard.without}
     return {

@@ -12,7 +12,7 @@ from ser_core.errors import AudioRefused
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import agreement
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import analyse_recording, listen
+from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 
@@ -91,4 +91,4 @@ def rate_by_marks(
 def _of_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:
     if rating == "explainers_disagreement":
         return explainers_disagreement(recording, classifier)
-    return uncertainty(listen(recording, classifier, AnalysisSettings()).scores.recording)
+    return uncertainty(classify_recording(recording, classifier, AnalysisSettings()).scores.recording)

@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def decoded_apart(file: BinaryIO, name: str, limits: AudioLimits, from_s: float = 0.0) -> Iterator[Sound]:
+def decode_in_subprocess(file: BinaryIO, name: str, limits: AudioLimits, from_s: float = 0.0) -> Iterator[Sound]:
     """Decode a file as `ser_core.audio.decoding.decoded` does, in another process.
 
     Raises
@@ -81,7 +81,7 @@ def decoded_apart(file: BinaryIO, name: str, limits: AudioLimits, from_s: float 
             rate = process.begin(file, name, limits, from_s)
             yield Sound(rate, process.blocks(warnings), warnings)
         finally:
-            if process.unharmed:
+            if process.reusable:
                 _kept.append(process)
                 while len(_kept) > MOST_KEPT:
                     _kept.pop(0).end()
@@ -94,7 +94,7 @@ class _Process:
 
     Attributes
     ----------
-    unharmed : bool
+    reusable : bool
         Whether it came to the end of its file, and nothing of that was damaged.
     """
 
@@ -103,11 +103,11 @@ class _Process:
         self._socket.settimeout(LONGEST_SILENCE_S)
         with theirs:
             self._process = start_child("ser_core.audio.decoding_process", theirs)
-        self.owner, self.unharmed = "", False
+        self.owner, self.reusable = "", False
 
     def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> int:
         """Have a file decoded, and return its rate."""
-        self._file, self._name, self.unharmed = file, name, False
+        self._file, self._name, self.reusable = file, name, False
         self._left_s = LEAST_WAIT_S + from_s / LEAST_TIMES_REAL_TIME_WAITED
         self._size = size = file.seek(0, os.SEEK_END)
         asked = {"size": size, "name": name, "limits": asdict(limits), "from_s": from_s}
@@ -140,7 +140,7 @@ class _Process:
             if content["samples"] != count:
                 raise ValueError(count)
             warnings += [str(one) for one in content["warnings"]]
-        self._file, self.unharmed = None, not warnings
+        self._file, self.reusable = None, not warnings
 
     def lives(self) -> bool:
         return self._process.poll() is None

@@ -13,7 +13,7 @@ import numpy as np
 
 from ser_core.analysis import shown_name
 from ser_core.audio.decoding import gathered
-from ser_core.audio.decoding_process import decoded_apart
+from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.reading import SoundCheck, check_size, opened_file
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
@@ -64,7 +64,7 @@ class LongRecording:
         """
         count = 0
         with _unless_changed(self.file, self.name, self.version):
-            with decoded_apart(self.file, self.name, self.limits) as sound:
+            with decode_in_subprocess(self.file, self.name, self.limits) as sound:
                 for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
                     count += len(block)
                     yield self.check.scaled(block)
@@ -97,7 +97,7 @@ def long_recording(
         version = _version(file)
         with _unless_changed(file, name, version):
             sha256, size = _sha256(file, work), file.tell()
-            with decoded_apart(file, name, limits) as sound:
+            with decode_in_subprocess(file, name, limits) as sound:
                 check, heard = SoundCheck(sound.sample_rate_hz), 0.0
                 for block in sound.blocks:
                     work.check()

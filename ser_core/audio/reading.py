@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 
 from ser_core.analysis import Recording, shown_name
-from ser_core.audio.decoding_process import decoded_apart
+from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
 
@@ -49,7 +49,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     name = shown_name(name) or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
-    with decoded_apart(io.BytesIO(source), name, limits) as sound:
+    with decode_in_subprocess(io.BytesIO(source), name, limits) as sound:
         check = SoundCheck(sound.sample_rate_hz)
         samples = _joined(sound.blocks, check)
     check.refuse(name, limits)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
 
 from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
-from ser_core.batch.local_engine import Outcomes, children_deaf_to_ctrl_c
+from ser_core.batch.local_engine import Outcomes, ignoring_sigint
 from ser_core.errors import BatchRefused, SerError
 
 CONNECT_S = 5
@@ -52,7 +52,7 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Outcomes]:
 @contextmanager
 def _cluster(workers: int) -> Iterator[Client]:
     try:
-        with children_deaf_to_ctrl_c():
+        with ignoring_sigint():
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

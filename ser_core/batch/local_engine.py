@@ -62,13 +62,13 @@ def local_engine(workers: int) -> Iterator[Outcomes]:
 
 def _process(stopped: Event) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(1, mp_context=SPAWN, initializer=_begin, initargs=(stopped,))
-    with children_deaf_to_ctrl_c():
+    with ignoring_sigint():
         executor.submit(int)
     return executor
 
 
 @contextmanager
-def children_deaf_to_ctrl_c() -> Iterator[None]:
+def ignoring_sigint() -> Iterator[None]:
     """Start processes, or threads that start some, which do not hear what a terminal tells all processes at once."""
     resource_tracker.ensure_running()  # unblocks the signal when it starts
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (analyse, timeline, batch, train, evaluate, compare, experiment, annotations):
         command.add(commands)
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
-        ended = asked.run(asked)
+        ended = args.run(args)
         if sys.stdout is not None:  # it may have been closed
             sys.stdout.flush()
         return ended

@@ -67,24 +67,24 @@ def add(commands: Commands) -> None:
     analyse.set_defaults(run=_analyse)
 
 
-def _analyse(asked: argparse.Namespace) -> int:
-    if asked.mixed_voice and asked.voice is None:
+def _analyse(args: argparse.Namespace) -> int:
+    if args.mixed_voice and args.voice is None:
         raise SettingsRefused("--mixed-voice is about the recordings of --voice; give their folder, or leave it out.")
-    if asked.voice is not None and not asked.voice.is_dir():
-        raise SettingsRefused(f"{asked.voice} is no folder. Give one with recordings of the same person.")
-    classifier, refused = load_model(model_or_default(asked.model)), 0
-    if asked.voice is not None:
-        classifier, refused = _with_voice(classifier, asked.voice, asked.mixed_voice)
+    if args.voice is not None and not args.voice.is_dir():
+        raise SettingsRefused(f"{args.voice} is no folder. Give one with recordings of the same person.")
+    classifier, refused = load_model(model_or_default(args.model)), 0
+    if args.voice is not None:
+        classifier, refused = _with_voice(classifier, args.voice, args.mixed_voice)
     settings = AnalysisSettings(
-        emotion=asked.emotion,
-        against=asked.against,
-        stretch_s=asked.stretch,
-        explain=asked.explain or explainers_of(classifier),
-        seed=asked.seed,
-        grad_cam=GradCamSettings(asked.layer),
-        occlusion=OcclusionSettings(fill=asked.fill),
-        lime=LimeSettings(masks=asked.masks, fill=asked.fill),
-        focus=FocusSettings(smoothing_s=asked.smoothing, threshold=asked.threshold),
+        emotion=args.emotion,
+        against=args.against,
+        stretch_s=args.stretch,
+        explain=args.explain or explainers_of(classifier),
+        seed=args.seed,
+        grad_cam=GradCamSettings(args.layer),
+        occlusion=OcclusionSettings(fill=args.fill),
+        lime=LimeSettings(masks=args.masks, fill=args.fill),
+        focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold),
     )
 
     def analysis_of(file: str, name: str) -> tuple[Analysis, str]:
@@ -92,12 +92,12 @@ def _analyse(asked: argparse.Namespace) -> int:
         return analyse_recording(recording, classifier, settings, printed_progress()), recording.sha256
 
     def save(analysis: Analysis, folder: Path) -> str:
-        save_analysis(analysis, folder, {"report.html": report_html(analysis).encode()} if asked.report else None)
+        save_analysis(analysis, folder, {"report.html": report_html(analysis).encode()} if args.report else None)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         return f"{analysis.verdict} (best score {best:.2f}), {focus}"
 
-    return max(finish_each(asked.files, asked.out, analysis_of, save), 2 if refused else 0)
+    return max(finish_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
 
 
 def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Classifier, int]:

@@ -38,26 +38,26 @@ def add(commands: Commands) -> None:
     batch.set_defaults(run=_batch)
 
 
-def _batch(asked: argparse.Namespace) -> int:
+def _batch(args: argparse.Namespace) -> int:
     try:
         counts = run_batch(
-            asked.place,
-            model_or_default(asked.model),
-            AnalysisSettings(explain=asked.explain, seed=asked.seed),
-            asked.out,
-            engine=asked.engine,
-            scheduler=asked.scheduler,
-            workers=asked.workers,
-            by_speaker=asked.voice == "speaker",
+            args.place,
+            model_or_default(args.model),
+            AnalysisSettings(explain=args.explain, seed=args.seed),
+            args.out,
+            engine=args.engine,
+            scheduler=args.scheduler,
+            workers=args.workers,
+            by_speaker=args.voice == "speaker",
             work=printed_progress(),
         )
     except KeyboardInterrupt:
-        say(f"Stopped. What is done is kept in {asked.out}; the same command goes on from there.", to_stderr=True)
+        say(f"Stopped. What is done is kept in {args.out}; the same command goes on from there.", to_stderr=True)
         return 130
     say(
         f"{counts.done} of {counts.recordings} recordings ({counts.files} files) are done, {counts.new} of them now, "
-        f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of sound: {asked.out / 'results'}"
+        f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of sound: {args.out / 'results'}"
     )
     if counts.failed:
-        say(f"{counts.failed} failed; {asked.out / 'failures.csv'} says why.", to_stderr=True)
+        say(f"{counts.failed} failed; {args.out / 'failures.csv'} says why.", to_stderr=True)
     return 2 if counts.failed else 0

@@ -35,16 +35,16 @@ def add(commands: Commands) -> None:
     compare.set_defaults(run=_compare)
 
 
-def _compare(asked: argparse.Namespace) -> int:
-    every = asked.models == ["all"]
-    result = compare_models(None if every else asked.models, asked.split, folders_of(asked.corpus), printed_progress())
+def _compare(args: argparse.Namespace) -> int:
+    every = args.models == ["all"]
+    result = compare_models(None if every else args.models, args.split, folders_of(args.corpus), printed_progress())
     for name, model in result["models"].items():
         say(_line(name, model))
     say(f"{result['recordings']} recordings of {result['speakers']} speakers; split: {result['split']}.")
     for reason in result["left_out"].values():
         say(f"Left out: {reason}")
-    if asked.json:
-        write_json(result, asked.json)
+    if args.json:
+        write_json(result, args.json)
     if every:
         say(f"Written: {write_result(COMPARISON, result)} and {write_results_page()}.")
     return 0

@@ -26,9 +26,9 @@ def add(commands: Commands) -> None:
     evaluate.set_defaults(run=_evaluate)
 
 
-def _evaluate(asked: argparse.Namespace) -> int:
+def _evaluate(args: argparse.Namespace) -> int:
     result = evaluate_model(
-        model_or_default(asked.model), folders_of(asked.corpus), printed_progress(), robustness=asked.robustness
+        model_or_default(args.model), folders_of(args.corpus), printed_progress(), robustness=args.robustness
     )
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():
@@ -39,6 +39,6 @@ def _evaluate(asked: argparse.Namespace) -> int:
     for corpus, overlap in result["training"].items():
         say(f"{overlap_words(corpus, overlap)}.")
     say(f"Left out because the model was trained on them: {result['excluded']}.")
-    if asked.json:
-        write_json(result, asked.json)
+    if args.json:
+        write_json(result, args.json)
     return 0

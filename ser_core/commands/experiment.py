@@ -34,19 +34,19 @@ def add(commands: Commands) -> None:
     experiment.set_defaults(run=_experiment)
 
 
-def _experiment(asked: argparse.Namespace) -> int:
-    corpora, name = folders_of(asked.corpus), asked.name
+def _experiment(args: argparse.Namespace) -> int:
+    corpora, name = folders_of(args.corpus), args.name
     if name == "selection":
-        name = f"selection-{asked.network}"
-        result = selection_cost(corpora, asked.network, fold_numbers(asked.fold, 5), runs_folder(), printed_progress())
+        name = f"selection-{args.network}"
+        result = selection_cost(corpora, args.network, fold_numbers(args.fold, 5), runs_folder(), printed_progress())
     elif name == "bands":
-        result = relevance_by_band(asked.model, corpora, printed_progress())
+        result = relevance_by_band(args.model, corpora, printed_progress())
     elif name == "listeners":
         result = listeners(corpora)
     elif name == "robustness":
-        name = f"robustness-{find_model(asked.model).name}"
-        result = robustness(asked.model, corpora, printed_progress())
+        name = f"robustness-{find_model(args.model).name}"
+        result = robustness(args.model, corpora, printed_progress())
     else:
-        result = branch_maps(asked.model, corpora, printed_progress())
+        result = branch_maps(args.model, corpora, printed_progress())
     say(f"Written: {write_result(name, result)} and {write_results_page()}.")
     return 0

@@ -25,15 +25,15 @@ def add(commands: Commands) -> None:
     timeline.set_defaults(run=_timeline)
 
 
-def _timeline(asked: argparse.Namespace) -> int:
-    classifier = load_model(model_or_default(asked.model))
+def _timeline(args: argparse.Namespace) -> int:
+    classifier = load_model(model_or_default(args.model))
 
     def timeline_of(file: str, name: str) -> tuple[Timeline, str]:
-        timeline = emotion_timeline(file, classifier, printed_progress(), name=name, own_voice=asked.voice == "own")
+        timeline = emotion_timeline(file, classifier, printed_progress(), name=name, own_voice=args.voice == "own")
         return timeline, timeline.sha256
 
     def save(timeline: Timeline, folder: Path) -> str:
         save_timeline(timeline, folder)
         return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments"
 
-    return finish_each(asked.files, asked.out, timeline_of, save)
+    return finish_each(args.files, args.out, timeline_of, save)

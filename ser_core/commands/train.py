@@ -65,24 +65,24 @@ def add(commands: Commands) -> None:
     train.set_defaults(run=_train)
 
 
-def _train(asked: argparse.Namespace) -> int:
+def _train(args: argparse.Namespace) -> int:
     plan = TrainingPlan(
-        corpora=folders_of(asked.corpus),
-        network=asked.network,
-        split=asked.split,
-        folds=asked.folds,
-        seed=asked.seed,
-        emotion_set=asked.emotions,
-        preset=asked.preset,
-        warm_start=asked.warm_start,
-        epochs=asked.epochs,
-        front_end=_front_end(asked),
-        drop_unrecognised=asked.drop_unrecognised,
+        corpora=folders_of(args.corpus),
+        network=args.network,
+        split=args.split,
+        folds=args.folds,
+        seed=args.seed,
+        emotion_set=args.emotions,
+        preset=args.preset,
+        warm_start=args.warm_start,
+        epochs=args.epochs,
+        front_end=_front_end(args),
+        drop_unrecognised=args.drop_unrecognised,
     )
-    if asked.end_with_input:
+    if args.end_with_input:
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        card = _card_of_training(plan, asked)
+        card = _card_of_training(plan, args)
     except OSError as reason:
         raise WriteRefused(
             f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are kept: make "
@@ -92,22 +92,22 @@ def _train(asked: argparse.Namespace) -> int:
         key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
         tested = card.get(key, card["test_figures"])
         print_figures(tested)
-        say(f"Split: {tested.get('split', card['split'])}. Written to {asked.out or asked.figures_of}.")
-        if asked.figures_of and (find_model(asked.figures_of).parent / HASHES).is_file():
+        say(f"Split: {tested.get('split', card['split'])}. Written to {args.out or args.figures_of}.")
+        if args.figures_of and (find_model(args.figures_of).parent / HASHES).is_file():
             say(f"Its card changed: write {HASHES} again, as CONTRIBUTING.md says, if the model is in it.")
     return 0
 
 
-def _card_of_training(plan: TrainingPlan, asked: argparse.Namespace) -> dict[str, Any]:
-    folds = fold_numbers(asked.fold, plan.last_fold)
-    how = {"resume": asked.resume, "work": printed_progress()}
-    if asked.figures_of:
+def _card_of_training(plan: TrainingPlan, args: argparse.Namespace) -> dict[str, Any]:
+    folds = fold_numbers(args.fold, plan.last_fold)
+    how = {"resume": args.resume, "work": printed_progress()}
+    if args.figures_of:
         if len(folds) < 2:
             raise SettingsRefused("One fold gives no figures of all; give several folds, or --fold all.")
-        return measure_recipe(plan, folds, asked.figures_of, runs_folder(), **how)
+        return measure_recipe(plan, folds, args.figures_of, runs_folder(), **how)
     if len(folds) > 1:
-        return cross_validate(plan, folds, asked.out, runs_folder(), **how)
-    return train_classifier(replace(plan, fold=folds[0]), asked.out, runs_folder(), **how)
+        return cross_validate(plan, folds, args.out, runs_folder(), **how)
+    return train_classifier(replace(plan, fold=folds[0]), args.out, runs_folder(), **how)
 
 
 def _end_with_input() -> None:
@@ -118,6 +118,6 @@ def _end_with_input() -> None:
     os._exit(1)
 
 
-def _front_end(asked: argparse.Namespace) -> FrontEnd:
-    own = own_front_end(asked.network)
-    return own if asked.select is None else replace(own, selection=SelectionSettings(asked.select))
+def _front_end(args: argparse.Namespace) -> FrontEnd:
+    own = own_front_end(args.network)
+    return own if args.select is None else replace(own, selection=SelectionSettings(args.select))

@@ -29,7 +29,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.model.classifier import Classifier
 from ser_core.model.peers import ESTIMATOR_BASELINES
-from ser_core.pipeline import listen
+from ser_core.pipeline import classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
@@ -189,9 +189,9 @@ def _milliseconds(classifier: Classifier, recordings: Sequence[Recording]) -> fl
     if not recordings:
         return None
     settings, taken = AnalysisSettings(), []
-    listen(recordings[0], classifier, settings)  # the first call prepares what later ones use
+    classify_recording(recordings[0], classifier, settings)  # the first call prepares what later ones use
     for recording in recordings:
         began = time.perf_counter()
-        listen(recording, classifier, settings)
+        classify_recording(recording, classifier, settings)
         taken.append(time.perf_counter() - began)
     return round(1000 * float(np.median(taken)), 2)

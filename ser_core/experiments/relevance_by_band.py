@@ -10,7 +10,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
-from ser_core.explanation.relevance import Question
+from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.learning.evaluation import RESAMPLES, summed_over_drawn
 from ser_core.learning.model_evaluation import unheard_recordings
@@ -68,11 +68,11 @@ def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray 
     spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
     segments = segments_of(spectrogram, classifier.front_end)
     frames = len(spectrogram.log_mel)
-    question = Question(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
+    target = ExplanationTarget(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
     settings = AnalysisSettings()
     own = getattr(settings, METHOD)
-    heard = EXPLAINERS[METHOD](classifier, question, own, settings.seed, UNWATCHED)
-    relevance = heard.relevance(question)
+    heard = EXPLAINERS[METHOD](classifier, target, own, settings.seed, UNWATCHED)
+    relevance = heard.relevance(target)
     whole = np.abs(relevance).sum()
     return relevance.sum(axis=0) / whole if whole > 0 else None
 

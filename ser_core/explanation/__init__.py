@@ -10,12 +10,12 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.explanation.relevance import Heard, Question
+from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget
 from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
-EXPLAINERS: dict[str, Callable[..., Heard]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
+EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
 
 
 def explainers_of(classifier: Classifier) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def explainers_of(classifier: Classifier) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Hearing:
+class ExplainerRun:
     """What one explainer heard of a stretch of a recording; it answers for every emotion.
 
     Attributes
@@ -34,38 +34,38 @@ class Hearing:
     """
 
     method: str
-    heard: Heard
+    heard: ExplainerResult
     stretch: Region
     layer: str | None
     settings: dict[str, Any]
     seed: int
     seconds: float
 
-    def explain(self, question: Question, emotions: tuple[str, ...]) -> Explanation:
+    def explain(self, target: ExplanationTarget, emotions: tuple[str, ...]) -> Explanation:
         """Return the explanation of one emotion, against another or all others."""
         return Explanation(
             method=self.method,
-            emotion=emotions[question.emotion],
-            against=None if question.against is None else emotions[question.against],
-            relevance=self.heard.relevance(question),
-            covered=question.covered,
+            emotion=emotions[target.emotion],
+            against=None if target.against is None else emotions[target.against],
+            relevance=self.heard.relevance(target),
+            covered=target.covered,
             stretch=self.stretch,
             layer=self.layer,
             settings=self.settings,
             seed=self.seed,
             seconds=self.seconds,
-            stability=self.heard.stability(question),
+            stability=self.heard.stability(target),
         )
 
 
-def hear(
+def run_explainer(
     method: str,
     classifier: Classifier,
-    question: Question,
+    target: ExplanationTarget,
     stretch: Region,
     settings: AnalysisSettings,
     work: Work,
-) -> Hearing:
+) -> ExplainerRun:
     """Let one explainer hear what it needs; the question's emotions play no part yet.
 
     Raises
@@ -79,6 +79,6 @@ def hear(
         raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(EXPLAINERS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    heard = EXPLAINERS[method](classifier, question, own, settings.seed, work)
+    heard = EXPLAINERS[method](classifier, target, own, settings.seed, work)
     layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
-    return Hearing(method, heard, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)
+    return ExplainerRun(method, heard, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

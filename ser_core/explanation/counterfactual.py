@@ -6,7 +6,7 @@ import numpy as np
 
 from ser_core.analysis import frame_edge_s
 from ser_core.explanation.faithfulness import ranked_cells
-from ser_core.explanation.relevance import Perturbed, Question
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
@@ -17,7 +17,7 @@ MOSTLY = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Flip:
+class Counterfactual:
     """The cells without which another emotion is heard.
 
     Attributes
@@ -34,12 +34,12 @@ class Flip:
     emotion: int
 
 
-def flip_of(
+def find_counterfactual(
     relevance: np.ndarray,
     perturbed: Perturbed,
-    question: Question,
+    target: ExplanationTarget,
     work: Work,
-) -> Flip | None:
+) -> Counterfactual | None:
     """Take away the cells of 8 frames and 4 bands that a map marks most, and only positive ones, until it flips.
 
     It flips where the question's emotion no longer has the best score; against another emotion, where that one has
@@ -48,7 +48,7 @@ def flip_of(
 
     Returns
     -------
-    Flip or None
+    Counterfactual or None
         None where the emotion is not the best to begin with, and where nothing that was taken away flips it, all
         positive cells among it.
 
@@ -58,8 +58,8 @@ def flip_of(
         If no frame is covered.
     Cancelled
     """
-    place, means = ranked_cells(relevance, question)
-    if _rival(perturbed.original, question) is not None:
+    place, means = ranked_cells(relevance, target)
+    if _rival(perturbed.original, target) is not None:
         return None
     first, last, found = 1, int((means > 0).sum()), None
     positive = last
@@ -69,23 +69,25 @@ def flip_of(
         numbers = np.unique(np.geomspace(first, last, NUMBERS_AT_ONCE).round().astype(int))
         masks = ((place >= 0) & (place < number) for number in numbers)
         heard = perturbed.without(masks, len(numbers), work.silently())
-        rivals = [_rival(probabilities, question) for probabilities in heard]
+        rivals = [_rival(probabilities, target) for probabilities in heard]
         hit = next((i for i, rival in enumerate(rivals) if rival is not None), None)
         if hit is None:
             break
         last = int(numbers[hit]) - 1
         first = int(numbers[hit - 1]) + 1 if hit else first
-        found = Flip((place >= 0) & (place <= last), (last + 1) / len(means), rivals[hit])
+        found = Counterfactual((place >= 0) & (place <= last), (last + 1) / len(means), rivals[hit])
     return found
 
 
-def _rival(probabilities: np.ndarray, question: Question) -> int | None:
+def _rival(probabilities: np.ndarray, target: ExplanationTarget) -> int | None:
     """Return the emotion that is heard instead, or None."""
-    rival = int(probabilities.argmax()) if question.against is None else question.against
-    return rival if probabilities[rival] > probabilities[question.emotion] else None
+    rival = int(probabilities.argmax()) if target.against is None else target.against
+    return rival if probabilities[rival] > probabilities[target.emotion] else None
 
 
-def flip_in_words(flip: Flip, question: Question, emotions: tuple[str, ...], settings: SpectrogramSettings) -> str:
+def counterfactual_in_words(
+    flip: Counterfactual, target: ExplanationTarget, emotions: tuple[str, ...], settings: SpectrogramSettings
+) -> str:
     """Say what a flip means; time and frequency are the shortest ranges that each hold 80 % of it."""
     first, end = _shortest(flip.mask.sum(axis=1))
     low, above = _shortest(flip.mask.sum(axis=0))
@@ -93,8 +95,8 @@ def flip_in_words(flip: Flip, question: Question, emotions: tuple[str, ...], set
     low_hz, high_hz = (round(hz, -1 if hz < 1_000 else -2) for hz in band_edges_hz(settings)[[low, above + 1]])
     percent = f"{100 * flip.share:.{0 if flip.share >= 0.01 else 1}f}"
     heard = f"the model would hear {emotions[flip.emotion]}"
-    if question.against is not None:
-        heard = f"{emotions[flip.emotion]} would be likelier than {emotions[question.emotion]}"
+    if target.against is not None:
+        heard = f"{emotions[flip.emotion]} would be likelier than {emotions[target.emotion]}"
     where = f"mostly {start_s:.2f} to {end_s:.2f} s, {low_hz:.0f} to {high_hz:.0f} Hz"
     return f"Without the outlined {percent} % of the stretch ({where}) {heard}."
 

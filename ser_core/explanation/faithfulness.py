@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.relevance import Perturbed, Question
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.front_end.segments import noise_floor
 from ser_core.work.progress import Work
 
@@ -39,7 +39,7 @@ class Curves:
 def curves_of(
     maps: Mapping[str, np.ndarray],
     perturbed: Perturbed,
-    question: Question,
+    target: ExplanationTarget,
     work: Work,
 ) -> dict[str, Curves]:
     """Return the curves of each map (frames, bands).
@@ -57,12 +57,12 @@ def curves_of(
     ----------
     Petsiuk et al. 2018, arXiv:1806.07421, there in probabilities of pictures.
     """
-    masks = {method: _masks(map_, question) for method, map_ in maps.items()}
-    everything = np.broadcast_to(question.covered[:, None], question.log_mel.shape)
+    masks = {method: _masks(map_, target) for method, map_ in maps.items()}
+    everything = np.broadcast_to(target.covered[:, None], target.log_mel.shape)
     asked = [everything, *(mask for each in masks.values() for mask in each)]
-    evidences = question.evidence(perturbed.without(asked, len(asked), work))
+    evidences = target.evidence(perturbed.without(asked, len(asked), work))
     whole, nothing, rest = (
-        float(question.evidence(perturbed.original)),
+        float(target.evidence(perturbed.original)),
         evidences[0],
         evidences[1:].reshape(len(maps), -1),
     )
@@ -77,15 +77,15 @@ def curves_of(
     }
 
 
-def _masks(relevance: np.ndarray, question: Question) -> list[np.ndarray]:
+def _masks(relevance: np.ndarray, target: ExplanationTarget) -> list[np.ndarray]:
     """Return what is taken away for each share: for deletion the cells marked most, for insertion all others."""
-    place, means = ranked_cells(relevance, question)
+    place, means = ranked_cells(relevance, target)
     inside = place >= 0
     most = [inside & (place < round(share * len(means))) for share in SHARES]
     return [*most, *(inside & ~mask for mask in most)]
 
 
-def ranked_cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.ndarray]:
+def ranked_cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray, np.ndarray]:
     """Return the cells of a map (frames, bands) in its order, the highest mean relevance first.
 
     Returns
@@ -100,18 +100,18 @@ def ranked_cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray,
     ValueError
         If no frame is covered.
     """
-    cell_of, means = _cells(relevance, question)
+    cell_of, means = _cells(relevance, target)
     order = np.argsort(-means, kind="stable")
     place = np.empty(len(means), int)
     place[order] = np.arange(len(means))
     return np.where(cell_of >= 0, place[cell_of], -1), means[order]
 
 
-def _cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.ndarray]:
+def _cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray, np.ndarray]:
     """Return the cell of each point (frames, bands), -1 where no frame is covered, and each cell's mean relevance."""
     frames, bands = relevance.shape
-    covered = np.flatnonzero(_covered(question))
-    rows = (covered - question.first_frame) // CELL_FRAMES
+    covered = np.flatnonzero(_covered(target))
+    rows = (covered - target.first_frame) // CELL_FRAMES
     grid = rows[:, None] * bands + np.arange(bands) // CELL_BANDS
     cell_of = np.full((frames, bands), -1)
     cell_of[covered] = np.unique(grid, return_inverse=True)[1]
@@ -119,23 +119,23 @@ def _cells(relevance: np.ndarray, question: Question) -> tuple[np.ndarray, np.nd
     return cell_of, np.bincount(cell_of[inside], relevance[inside]) / np.bincount(cell_of[inside])
 
 
-def _covered(question: Question) -> np.ndarray:
-    covered = question.covered
+def _covered(target: ExplanationTarget) -> np.ndarray:
+    covered = target.covered
     if not covered.any():
         raise ValueError("No frame is covered, so that there is nothing to measure.")
     return covered
 
 
-def reference_maps(question: Question, seed: int) -> dict[str, np.ndarray]:
+def reference_maps(target: ExplanationTarget, seed: int) -> dict[str, np.ndarray]:
     """Return maps that know nothing of the model: `random`, new for every seed, and `energy`.
 
     The energy is the level above the noise floor, so that 0 is nothing there as in every map.
     """
     rng = np.random.default_rng(seed)
-    cell_of, means = _cells(question.log_mel, question)
+    cell_of, means = _cells(target.log_mel, target)
     maps = {
         "random": rng.random(len(means))[cell_of],
-        "energy": question.log_mel - noise_floor(question.log_mel),
+        "energy": target.log_mel - noise_floor(target.log_mel),
     }
     return {name: np.where(cell_of >= 0, map_, 0).astype(np.float32) for name, map_ in maps.items()}
 
@@ -168,7 +168,7 @@ class MaskMetrics:
     fidelity: bool
 
 
-def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, question: Question) -> MaskMetrics:
+def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, target: ExplanationTarget) -> MaskMetrics:
     """Measure a map (frames, bands) by the scores under its mask and without it.
 
     Raises
@@ -180,11 +180,11 @@ def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, question: Question
     ----------
     Paissan et al. 2024, arXiv:2403.13086, for AI, AD, AG, FF and Fid-In; Parekh et al. 2022, arXiv:2202.11479, for FF.
     """
-    covered = _covered(question)[:, None]
+    covered = _covered(target)[:, None]
     mask = np.where(covered, np.clip(relevance, 0, None), 0)
     mask /= mask.max() or 1  # where nothing is positive, nothing is put in
-    only, without = perturbed.faded(covered * (1 - mask)), perturbed.faded(mask)
-    before, with_mask, without_mask = (float(p[question.emotion]) for p in (perturbed.original, only, without))
+    only, without = perturbed.blend(covered * (1 - mask)), perturbed.blend(mask)
+    before, with_mask, without_mask = (float(p[target.emotion]) for p in (perturbed.original, only, without))
     return MaskMetrics(
         increase=with_mask > before,
         drop=max(0.0, before - with_mask) / max(before, 1e-12),
@@ -197,7 +197,7 @@ def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, question: Question
 def infidelity(
     relevance: np.ndarray,
     perturbed: Perturbed,
-    question: Question,
+    target: ExplanationTarget,
     boxes: int,
     seed: int,
     work: Work,
@@ -217,19 +217,19 @@ def infidelity(
     Yeh et al. 2019, arXiv:1901.09392, equation 1, with its optimal scaling.
     """
     rng = np.random.default_rng(seed)
-    masks = list(_random_boxes(question, boxes, rng))
-    lost = question.evidence(perturbed.original) - question.evidence(perturbed.without(masks, boxes, work))
+    masks = list(_random_boxes(target, boxes, rng))
+    lost = target.evidence(perturbed.original) - target.evidence(perturbed.without(masks, boxes, work))
     foretold = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
     scale = foretold @ lost / (foretold @ foretold) if foretold.any() else 0.0
     return float(np.mean((scale * foretold - lost) ** 2))
 
 
-def _random_boxes(question: Question, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    bands = question.log_mel.shape[1]
-    covered = np.flatnonzero(_covered(question))
+def _random_boxes(target: ExplanationTarget, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    bands = target.log_mel.shape[1]
+    covered = np.flatnonzero(_covered(target))
     for _ in range(count):
         first, end = np.sort(rng.choice(np.arange(covered[0], covered[-1] + 2), 2, replace=False))
         low, high = np.sort(rng.choice(bands + 1, 2, replace=False))
-        mask = np.zeros(question.log_mel.shape, bool)
+        mask = np.zeros(target.log_mel.shape, bool)
         mask[first:end, low:high] = True
         yield mask

@@ -35,7 +35,7 @@ class ChangedSound:
 
 
 @dataclass(frozen=True, eq=False)
-class FocusHeard:
+class FocusScores:
     """The focus alone, and the recording without it."""
 
     alone: ChangedSound

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
-from ser_core.explanation.relevance import Question, stitch
+from ser_core.explanation.relevance import ExplanationTarget, stitch
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
 from ser_core.settings import GradCamSettings
@@ -17,7 +17,7 @@ SEGMENTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class GradCamHeard:
+class GradCamResult:
     """What the layer's maps say for each class.
 
     Attributes
@@ -31,31 +31,31 @@ class GradCamHeard:
     maps: np.ndarray
     original: np.ndarray
 
-    def relevance(self, question: Question) -> np.ndarray:
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), signed, in logits per cell of the layer's map.
 
         It is the map of the evidence that LIME and occlusion read: of the difference of two logits, or of one less the
         mean of all others, each weighed by its probability, which is how log-odds change with the logits. What speaks
         for all emotions alike speaks for none.
         """
-        if question.against is not None:
-            return self.maps[question.emotion] - self.maps[question.against]
+        if target.against is not None:
+            return self.maps[target.emotion] - self.maps[target.against]
         others = self.original.copy()
-        others[question.emotion] = 0
+        others[target.emotion] = 0
         others /= max(others.sum(), 1e-12)
-        return (self.maps[question.emotion] - np.tensordot(others, self.maps, 1)).astype(np.float32)
+        return (self.maps[target.emotion] - np.tensordot(others, self.maps, 1)).astype(np.float32)
 
-    def stability(self, question: Question) -> None:
+    def stability(self, target: ExplanationTarget) -> None:
         """Return None: nothing here is left to chance."""
 
 
 def grad_cam(
     classifier: Classifier,
-    question: Question,
+    target: ExplanationTarget,
     settings: GradCamSettings,
     seed: int,
     work: Work,
-) -> GradCamHeard:
+) -> GradCamResult:
     """Look at a layer's maps and at what each class makes of them.
 
     Without the final ReLU a map is linear in the logits that are asked for, and what speaks against an emotion stays
@@ -67,7 +67,7 @@ def grad_cam(
     """
     if not classifier.layers:
         raise SettingsRefused(without_maps(classifier))
-    values = question.segments.values[question.members]
+    values = target.segments.values[target.members]
     every_class = np.eye(len(classifier.emotions), dtype=np.float32)
     maps = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
@@ -76,9 +76,9 @@ def grad_cam(
         cams = classifier.class_activation(part, every_class, settings.layer or classifier.layers[0])
         maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
         work.report(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
-    stitched = [stitch(of_class, question) for of_class in np.concatenate(maps, axis=1)]
+    stitched = [stitch(of_class, target) for of_class in np.concatenate(maps, axis=1)]
     original = recording_probabilities(classifier.score(values), classifier.temperature, classifier.pooling)
-    return GradCamHeard(np.stack(stitched), original)
+    return GradCamResult(np.stack(stitched), original)
 
 
 def without_maps(classifier: Classifier) -> str:

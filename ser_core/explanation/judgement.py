@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.counterfactual import Flip, flip_of
+from ser_core.explanation.counterfactual import Counterfactual, find_counterfactual
 from ser_core.explanation.faithfulness import Curves, MaskMetrics, curves_of, mask_metrics, reference_maps
-from ser_core.explanation.relevance import Perturbed, Question, fill_values
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.work.progress import Work
 
@@ -29,7 +29,7 @@ class Judgement:
         Of the map that marks what is loud.
     random : list of Curves
         Of maps drawn by chance.
-    flip : Flip or None
+    flip : Counterfactual or None
         What would have to go for another emotion to be heard, by the map with the largest area; None where nothing
         that it marks does that.
     """
@@ -38,7 +38,7 @@ class Judgement:
     metrics: dict[str, MaskMetrics]
     energy: Curves
     random: list[Curves]
-    flip: Flip | None
+    flip: Counterfactual | None
 
     def of(self, method: str) -> str:
         """Return the word for a map: whether its area is above every random map's, and above that of the energy."""
@@ -51,7 +51,7 @@ class Judgement:
 def judge(
     maps: Mapping[str, np.ndarray],
     classifier: Classifier,
-    question: Question,
+    target: ExplanationTarget,
     fill: str,
     seed: int,
     work: Work,
@@ -64,18 +64,18 @@ def judge(
         If no frame is covered.
     Cancelled
     """
-    values = fill_values(question.log_mel, fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, values, classifier.pooling)
-    references = [reference_maps(question, seed + number) for number in range(RANDOM_MAPS)]
+    values = fill_values(target.log_mel, fill, np.random.default_rng(seed))
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
+    references = [reference_maps(target, seed + number) for number in range(RANDOM_MAPS)]
     strangers = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
     known = {f"map {method}": map_ for method, map_ in maps.items()}
     asked = known | strangers | {"energy": references[0]["energy"]}
-    curves = curves_of(asked, perturbed, question, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
+    curves = curves_of(asked, perturbed, target, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
     best = max(maps, key=lambda method: curves[f"map {method}"].area)
     return Judgement(
         curves={method: curves[f"map {method}"] for method in maps},
-        metrics={method: mask_metrics(map_, perturbed, question) for method, map_ in maps.items()},
+        metrics={method: mask_metrics(map_, perturbed, target) for method, map_ in maps.items()},
         energy=curves["energy"],
         random=[curves[name] for name in strangers],
-        flip=flip_of(maps[best], perturbed, question, work.part(4, 5)),
+        flip=find_counterfactual(maps[best], perturbed, target, work.part(4, 5)),
     )

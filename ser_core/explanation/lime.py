@@ -8,7 +8,7 @@ from lime.lime_base import LimeBase
 from scipy.linalg import hadamard
 from scipy.stats import spearmanr
 
-from ser_core.explanation.relevance import Perturbed, Question, fill_values
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.settings import LimeSettings
 from ser_core.work.progress import Work
@@ -37,23 +37,23 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class LimeHeard:
+class LimeResult:
     """The recording's probabilities, (classes,), and what was heard under the masks of each window."""
 
     windows: list[Window]
     original: np.ndarray
     kernel_width: float
 
-    def relevance(self, question: Question) -> np.ndarray:
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), in log-odds: the weight of the cell that each point lies in."""
-        relevance = np.zeros(question.log_mel.shape, np.float32)
+        relevance = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            weights = self._weights(window, question, np.arange(len(window.present)))
+            weights = self._weights(window, target, np.arange(len(window.present)))
             relevance[window.frames] = weights[window.cell_of]
-        relevance[~question.covered] = 0
+        relevance[~target.covered] = 0
         return relevance
 
-    def stability(self, question: Question) -> float | None:
+    def stability(self, target: ExplanationTarget) -> float | None:
         """Return the rank correlation that another seed's cells would have with these, estimated from two halves.
 
         The first and the second half of the masks each give cells of their own; twice as many masks repeat better, by
@@ -63,28 +63,28 @@ class LimeHeard:
         for window in self.windows:
             middle = len(window.present) // 4 * 2  # a mask and its complement stay together
             for half, masks in zip(halves, np.split(np.arange(len(window.present)), [middle]), strict=True):
-                half.append(self._weights(window, question, masks))
+                half.append(self._weights(window, target, masks))
         one, other = (np.concatenate(half) for half in halves)
         if np.ptp(one) == 0 or np.ptp(other) == 0:
             return None
         of_halves = float(spearmanr(one, other).statistic)
         return 2 * of_halves / (1 + of_halves) if of_halves > 0 else of_halves
 
-    def _weights(self, window: Window, question: Question, masks: np.ndarray) -> np.ndarray:
+    def _weights(self, window: Window, target: ExplanationTarget, masks: np.ndarray) -> np.ndarray:
         present = window.present[masks].astype(float)
         # The first row is the recording itself, as lime's surrogate expects.
         rows = np.concatenate([np.ones((1, present.shape[1])), present])
-        evidences = question.evidence(np.concatenate([self.original[None], window.remaining[masks]]))
+        evidences = target.evidence(np.concatenate([self.original[None], window.remaining[masks]]))
         return surrogate(rows, evidences, self.kernel_width)
 
 
 def lime(
     classifier: Classifier,
-    question: Question,
+    target: ExplanationTarget,
     settings: LimeSettings,
     seed: int,
     work: Work,
-) -> LimeHeard:
+) -> LimeResult:
     """Hear the recording with the cells of one window after the other taken away by halves.
 
     Cells are a grid of time and band. A window is short, so that a mask changes few segments, and few cells share what
@@ -98,9 +98,9 @@ def lime(
     Plackett and Burman 1946, doi:10.1093/biomet/33.4.305, for the design.
     """
     rng = np.random.default_rng(seed)
-    fill = fill_values(question.log_mel, settings.fill, rng)
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, classifier.pooling)
-    grids = list(_windows(question, settings))
+    fill = fill_values(target.log_mel, settings.fill, rng)
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    grids = list(_windows(target, settings))
     windows = []
     for done, (frames, cell_of) in enumerate(grids):
         present = _balanced_masks(int(cell_of.max()) + 1, settings.masks, rng)
@@ -109,13 +109,13 @@ def lime(
             frames: slice = frames, cell_of: np.ndarray = cell_of, present: np.ndarray = present
         ) -> Iterator[np.ndarray]:
             for row in present:
-                mask = np.zeros(question.log_mel.shape, bool)  # what lies outside of the window stays
+                mask = np.zeros(target.log_mel.shape, bool)  # what lies outside of the window stays
                 mask[frames] = ~row[cell_of]
                 yield mask
 
         of_window = work.part(done, len(grids), f"Window {done + 1} of {len(grids)}, ")
         windows.append(Window(frames, cell_of, present, perturbed.without(masks(), len(present), of_window)))
-    return LimeHeard(windows, perturbed.original, settings.kernel_width)
+    return LimeResult(windows, perturbed.original, settings.kernel_width)
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
@@ -143,16 +143,16 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     return ordered
 
 
-def _windows(question: Question, settings: LimeSettings) -> Iterator[tuple[slice, np.ndarray]]:
+def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield, for each window, its frames and the cell of every point in it (frames of the window, bands)."""
-    bands = question.log_mel.shape[1]
+    bands = target.log_mel.shape[1]
     columns = -(-bands // settings.cell_bands)
-    rows = np.arange(question.end_frame - question.first_frame) // settings.cell_frames
+    rows = np.arange(target.end_frame - target.first_frame) // settings.cell_frames
     count = rows[-1] + 1
     windows = max(1, round(count * settings.cell_frames / settings.window_frames))
     for of_window in np.array_split(np.arange(count), min(windows, count)):  # a cell at least in each
         inside = np.flatnonzero(np.isin(rows, of_window))
-        frames = slice(question.first_frame + inside[0], question.first_frame + inside[-1] + 1)
+        frames = slice(target.first_frame + inside[0], target.first_frame + inside[-1] + 1)
         yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
 
 

@@ -5,67 +5,67 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.relevance import Perturbed, Question, fill_values
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.settings import OcclusionSettings
 from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
-class OcclusionHeard:
+class OcclusionResult:
     """The probabilities of the recording, (classes,), and of what remains without each box, (boxes, classes)."""
 
     boxes: list[tuple[slice, slice]]
     original: np.ndarray
     remaining: np.ndarray
 
-    def relevance(self, question: Question) -> np.ndarray:
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes on a cell."""
-        losses = question.evidence(self.original) - question.evidence(self.remaining)
-        total, count = np.zeros(question.log_mel.shape), np.zeros(question.log_mel.shape)
+        losses = target.evidence(self.original) - target.evidence(self.remaining)
+        total, count = np.zeros(target.log_mel.shape), np.zeros(target.log_mel.shape)
         for box, loss in zip(self.boxes, losses, strict=True):
             total[box] += loss
             count[box] += 1
         relevance = (total / np.maximum(count, 1)).astype(np.float32)
-        relevance[~question.covered] = 0
+        relevance[~target.covered] = 0
         return relevance
 
-    def stability(self, question: Question) -> None:
+    def stability(self, target: ExplanationTarget) -> None:
         """Return None: where the boxes lie is not left to chance."""
 
 
 def occlusion(
     classifier: Classifier,
-    question: Question,
+    target: ExplanationTarget,
     settings: OcclusionSettings,
     seed: int,
     work: Work,
-) -> OcclusionHeard:
+) -> OcclusionResult:
     """Hear the recording with every box covered in turn.
 
     References
     ----------
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
-    fill = fill_values(question.log_mel, settings.fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, question, fill, classifier.pooling)
-    boxes = list(_boxes(question, settings))
+    fill = fill_values(target.log_mel, settings.fill, np.random.default_rng(seed))
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    boxes = list(_boxes(target, settings))
 
     def masks() -> Iterator[np.ndarray]:
         for box in boxes:
-            mask = np.zeros(question.log_mel.shape, bool)
+            mask = np.zeros(target.log_mel.shape, bool)
             mask[box] = True
             yield mask
 
-    return OcclusionHeard(boxes, perturbed.original, perturbed.without(masks(), len(boxes), work))
+    return OcclusionResult(boxes, perturbed.original, perturbed.without(masks(), len(boxes), work))
 
 
-def _boxes(question: Question, settings: OcclusionSettings) -> Iterator[tuple[slice, slice]]:
-    frames, bands = question.end_frame - question.first_frame, question.log_mel.shape[1]
+def _boxes(target: ExplanationTarget, settings: OcclusionSettings) -> Iterator[tuple[slice, slice]]:
+    frames, bands = target.end_frame - target.first_frame, target.log_mel.shape[1]
     for frame in _starts(frames, settings.window_frames, settings.stride_frames):
         for band in _starts(bands, settings.window_bands, settings.stride_bands):
-            first = question.first_frame + frame
-            end = min(first + settings.window_frames, question.end_frame)
+            first = target.first_frame + frame
+            end = min(first + settings.window_frames, target.end_frame)
             yield slice(first, end), slice(band, min(band + settings.window_bands, bands))
 
 

@@ -21,7 +21,7 @@ FILLS = ("noise_floor", "band_mean", "random")
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ExplanationTarget:
     """Why this emotion, rather than that one, in this stretch of this recording.
 
     Attributes
@@ -64,17 +64,17 @@ class Question:
         return evidence(probabilities, self.emotion, self.against)
 
 
-class Heard(Protocol):
+class ExplainerResult(Protocol):
     """What an explainer heard of a recording: from it comes the map of any emotion, against any other."""
 
-    def relevance(self, question: Question) -> np.ndarray:
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the map (frames, bands), float32, of a question about the stretch that was heard."""
 
-    def stability(self, question: Question) -> float | None:
+    def stability(self, target: ExplanationTarget) -> float | None:
         """Return how well the map repeats with another seed, -1 to 1; None where nothing is left to chance."""
 
 
-def stitch(maps: np.ndarray, question: Question) -> np.ndarray:
+def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     """Join maps of the members into one of the recording: per frame the mean over the members that cover it.
 
     Parameters
@@ -86,13 +86,13 @@ def stitch(maps: np.ndarray, question: Question) -> np.ndarray:
     ndarray of shape (frames, bands), float32
         0 where `question.covered` is False.
     """
-    frames = max(len(question.log_mel), maps.shape[1])
+    frames = max(len(target.log_mel), maps.shape[1])
     total, count = np.zeros((frames, maps.shape[2])), np.zeros((frames, 1))
-    for start, map_ in zip(question.segments.start_frames[question.members], maps, strict=True):
+    for start, map_ in zip(target.segments.start_frames[target.members], maps, strict=True):
         total[start : start + len(map_)] += map_
         count[start : start + len(map_)] += 1
-    relevance = (total / np.maximum(count, 1))[: len(question.log_mel)].astype(np.float32)
-    relevance[~question.covered] = 0
+    relevance = (total / np.maximum(count, 1))[: len(target.log_mel)].astype(np.float32)
+    relevance[~target.covered] = 0
     return relevance
 
 
@@ -133,15 +133,15 @@ class Perturbed:
         self,
         predict: Predict,
         temperature: float,
-        question: Question,
+        target: ExplanationTarget,
         fill: np.ndarray,
         pooling: str = "probabilities",
     ) -> None:
-        self._predict, self._temperature, self._question = predict, temperature, question
+        self._predict, self._temperature, self._question = predict, temperature, target
         self._pooling = pooling
-        self._starts = question.segments.start_frames[question.members]
-        self._length = question.segments.segment_frames
-        self._values = question.segments.values[question.members]
+        self._starts = target.segments.start_frames[target.members]
+        self._length = target.segments.segment_frames
+        self._values = target.segments.values[target.members]
         self._fill = fill
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
@@ -184,7 +184,7 @@ class Perturbed:
             compute()
         return pooled(changed / len(self._whole), self._pooling)
 
-    def faded(self, share: np.ndarray) -> np.ndarray:
+    def blend(self, share: np.ndarray) -> np.ndarray:
         """Return the probabilities (classes,) when each point is replaced by its share (frames, bands), 0 to 1."""
         segments = self._values.copy()
         for segment, start in zip(segments, self._starts, strict=True):

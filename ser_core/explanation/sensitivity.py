@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ser_core.explanation.agreement import rank_correlation
-from ser_core.explanation.relevance import Question
+from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.model.classifier import Classifier
 from ser_core.work.progress import Work
 
@@ -16,8 +16,8 @@ Maps = Mapping[str, np.ndarray]
 
 def max_sensitivity(
     maps: Maps,
-    explain: Callable[[Question], Maps],
-    question: Question,
+    explain: Callable[[ExplanationTarget], Maps],
+    target: ExplanationTarget,
     radius: float,
     samples: int,
     seed: int,
@@ -52,20 +52,20 @@ def max_sensitivity(
     for done in range(samples):
         work.check()
         work.report(done / samples, f"{done} of {samples} changed inputs explained")
-        change = rng.uniform(-radius, radius, question.log_mel.shape).astype(np.float32)
-        moved = explain(_with_log_mel(question, question.log_mel + change))
+        change = rng.uniform(-radius, radius, target.log_mel.shape).astype(np.float32)
+        moved = explain(_with_log_mel(target, target.log_mel + change))
         for name, map_ in maps.items():
             distance = float(np.linalg.norm(map_ - moved[name]) / (np.linalg.norm(map_) or 1))
             furthest[name] = max(furthest[name], distance)
     return furthest
 
 
-def _with_log_mel(question: Question, log_mel: np.ndarray) -> Question:
-    length = question.segments.segment_frames
-    padding = question.segments.values[-1][len(log_mel) :]  # what was put after a short recording
+def _with_log_mel(target: ExplanationTarget, log_mel: np.ndarray) -> ExplanationTarget:
+    length = target.segments.segment_frames
+    padding = target.segments.values[-1][len(log_mel) :]  # what was put after a short recording
     windows = sliding_window_view(np.concatenate([log_mel, padding]), length, axis=0)
-    values = windows[question.segments.start_frames].swapaxes(1, 2)
-    return replace(question, log_mel=log_mel, segments=replace(question.segments, values=values))
+    values = windows[target.segments.start_frames].swapaxes(1, 2)
+    return replace(target, log_mel=log_mel, segments=replace(target.segments, values=values))
 
 
 def weight_randomisation(

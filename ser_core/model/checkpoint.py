@@ -26,7 +26,7 @@ from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
 from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
-from ser_core.work.atomic_folder import bring_all_back, put_in_place, require_replaceable, written_whole
+from ser_core.work.atomic_folder import atomic_folder, put_in_place, recover_all, require_replaceable
 
 MODELS = Path(__file__).parents[2] / "models"
 #: What analyses, commands and benchmarks take unless another is named.
@@ -74,7 +74,7 @@ def save_model(
         card = card | {"sha256": hashlib.sha256(model).hexdigest()}
     else:
         name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
-    with written_whole(folder, CARD) as half_written:
+    with atomic_folder(folder, CARD) as half_written:
         (half_written / name).write_bytes(content)
         write_card(half_written, card, readme)
         with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
@@ -318,7 +318,7 @@ def models_left_out(models: Path = MODELS) -> dict[str, str]:
 def _found(models: Path) -> dict[str, str | None]:
     """Return the folders that hold a model's weights, and why each cannot be loaded as far as card and header tell."""
     with suppress(OSError):  # in a folder that only may be read nothing is brought back
-        bring_all_back(models)
+        recover_all(models)
     folders = models.iterdir() if models.is_dir() else ()
     # A name that begins with a dot is that of a model whose writing broke off.
     return {

@@ -11,7 +11,7 @@ from ser_core.analysis import Analysis, VoiceShare, frame_edge_s
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import save_overview
-from ser_core.work.atomic_folder import written_whole
+from ser_core.work.atomic_folder import atomic_folder
 
 
 def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
@@ -24,7 +24,7 @@ def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | Non
     WriteRefused
         If it cannot be written.
     """
-    with written_whole(folder, "analysis.json") as half_written:
+    with atomic_folder(folder, "analysis.json") as half_written:
         _write(analysis, half_written, more or {})
 
 

@@ -12,7 +12,7 @@ from ser_core.annotations.store.kept_sounds import FOLDER as SOUNDS
 from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict
-from ser_core.work.atomic_folder import bring_all_back, clear_half_written, read_regular
+from ser_core.work.atomic_folder import clear_half_written, read_regular, recover_all
 from ser_core.work.atomic_folder import delete as delete_folder
 
 FOLDER = "analyses"
@@ -119,7 +119,7 @@ def _folders(data: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     with suppress(OSError):  # in a folder that only may be read nothing is brought back
-        bring_all_back(parent)
+        recover_all(parent)
     with os.scandir(parent) as entries:
         return [
             Path(entry.path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.timeline.timeline import Timeline
-from ser_core.work.atomic_folder import written_whole
+from ser_core.work.atomic_folder import atomic_folder
 
 
 def save_timeline(timeline: Timeline, folder: Path) -> None:
@@ -20,7 +20,7 @@ def save_timeline(timeline: Timeline, folder: Path) -> None:
     WriteRefused
         If it cannot be written.
     """
-    with written_whole(folder, "timeline.json") as half_written:
+    with atomic_folder(folder, "timeline.json") as half_written:
         (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
         text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)
         (half_written / "timeline.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))

@@ -8,7 +8,7 @@ import numpy as np
 from ser_core.analysis import VoiceShare, clock, frame_edge_s, shown_name
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.decoding import LONG, gathered
-from ser_core.audio.decoding_process import decoded_apart
+from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, own_name
 from ser_core.audio.reading import resample_blocks
 from ser_core.errors import AudioRefused, SettingsRefused
@@ -90,7 +90,7 @@ def emotion_timeline(
     """Return what a model hears in every segment of a recording, holding no more than a block of it.
 
     The recording is read twice: first it is checked to its end, then classified. The scores are those that
-    `pipeline.listen` finds in the whole, whatever the block.
+    `pipeline.classify_recording` finds in the whole, whatever the block.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", ful
             f"The stretch lasts {clock(end_s - start_s)}; at most {clock(LONGEST_STRETCH_S)} can be opened at once. "
             "Choose a shorter one."
         )
-    with opened(source, name, LONG) as file, decoded_apart(file, name, LONG, start_s) as sound:
+    with opened(source, name, LONG) as file, decode_in_subprocess(file, name, LONG, start_s) as sound:
         rate = sound.sample_rate_hz
         # Rounding at both ends may add a sample to ten minutes.
         wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))

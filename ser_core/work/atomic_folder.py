@@ -104,7 +104,7 @@ def require_replaceable(folder: Path, known_by: str) -> None:
 
 
 @contextmanager
-def written_whole(folder: Path, known_by: str | None) -> Iterator[Path]:
+def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
     """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
 
     Who writes the same folder meanwhile, in another thread or process, waits.
@@ -148,7 +148,7 @@ def put_in_place(finished: Path, folder: Path) -> None:
             _bring_back(folder)
 
 
-def bring_all_back(parent: Path) -> None:
+def recover_all(parent: Path) -> None:
     """Put older folders back that a process had moved out of the way and then ended; delete those it had replaced."""
     for old in parent.glob(".*.old"):
         folder = parent / old.name.removeprefix(".").removesuffix(".old")

@@ -98,16 +98,16 @@ class Jobs:
 
     Parameters
     ----------
-    most_waiting, most_waiting_of_one : int
+    most_waiting, max_queued_per_owner : int
         More are refused. 25 people at a time may have all of theirs waiting.
-    most_kept_of_one : int
+    max_results_per_owner : int
         How many ended jobs of one person are remembered with their results, the longest unused forgotten first. A
         limit for all would let people who wait together push out each other's results, which they would ask for anew.
     """
 
-    def __init__(self, most_waiting: int = 200, most_waiting_of_one: int = 8, most_kept_of_one: int = 48) -> None:
-        self._most_waiting, self._most_waiting_of_one = most_waiting, most_waiting_of_one
-        self._most_kept_of_one = most_kept_of_one
+    def __init__(self, most_waiting: int = 200, max_queued_per_owner: int = 8, max_results_per_owner: int = 48) -> None:
+        self._most_waiting, self._max_queued_per_owner = most_waiting, max_queued_per_owner
+        self._max_results_per_owner = max_results_per_owner
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
         #: The quick lane and the other one: of each owner what waits.
         self._lanes: dict[bool, OrderedDict[str, deque[Job]]] = {True: OrderedDict(), False: OrderedDict()}
@@ -136,8 +136,8 @@ class Jobs:
             return job
 
     def _too_much_waits(self, owner: str) -> str | None:
-        if sum(len(lane.get(owner, ())) for lane in self._lanes.values()) >= self._most_waiting_of_one:
-            return f"{self._most_waiting_of_one} of your jobs are waiting already. Wait for one, or stop it."
+        if sum(len(lane.get(owner, ())) for lane in self._lanes.values()) >= self._max_queued_per_owner:
+            return f"{self._max_queued_per_owner} of your jobs are waiting already. Wait for one, or stop it."
         if sum(len(queue) for lane in self._lanes.values() for queue in lane.values()) >= self._most_waiting:
             return f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes."
         return None
@@ -224,5 +224,5 @@ class Jobs:
 
     def _forget_oldest(self, owner: str) -> None:
         ended = [place for place, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
-        for place in ended[: max(0, len(ended) - self._most_kept_of_one)]:
+        for place in ended[: max(0, len(ended) - self._max_results_per_owner)]:
             del self._jobs[place]

@@ -11,7 +11,7 @@ from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.kept_sounds import sounds_of
 from ser_core.annotations.store.store import EVERY
-from ser_core.annotations.teaching.acceptance import TaughtBetter, recording_of_pieces, taught_better
+from ser_core.annotations.teaching.acceptance import Acceptance, acceptance_of, recording_of_pieces
 from ser_core.annotations.teaching.held_out import CORPUS
 from ser_core.annotations.teaching.teaching import (
     TAUGHT,
@@ -134,7 +134,7 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
     done = waiting.results({"taught": job})
     if "taught" not in done:
         return
-    better: TaughtBetter = done["taught"]
+    better: Acceptance = done["taught"]
     show_words, icon = (st.success, ":material/thumb_up:") if better.offered else (st.warning, ":material/thumb_down:")
     show_words(f"**{in_markdown(taught)}** beside {in_markdown(begun)}: {in_markdown(better.words)}", icon=icon)
     if better.offered and st.button(f"3 · Use {in_markdown(taught)} from now on", icon=":material/check:"):
@@ -142,6 +142,6 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
         st.rerun()
 
 
-def _compared(held_out: Path, begun: str, taught: str, work: Work) -> TaughtBetter:
+def _compared(held_out: Path, begun: str, taught: str, work: Work) -> Acceptance:
     before, after = (predict_corpora(model, {CORPUS: str(held_out)}, work)[0] for model in (begun, taught))
-    return taught_better(before, after, recording_of_pieces(held_out))
+    return acceptance_of(before, after, recording_of_pieces(held_out))

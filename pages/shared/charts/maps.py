@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation.counterfactual import Flip
+from ser_core.explanation.counterfactual import Counterfactual
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import METHOD_NAMES, full_colour
 
@@ -18,7 +18,7 @@ def maps_chart(
     analysis: Analysis,
     explanations: dict[str, Explanation],
     drafts: Collection[str] = (),
-    flip: Flip | None = None,
+    flip: Counterfactual | None = None,
     *,
     opacity: float = 1.0,
     only_for: bool = False,
@@ -52,7 +52,7 @@ def maps_chart(
     return axes.finish(figure, analysis.recording.duration_s, 60 + 175 * rows)
 
 
-def _outline(analysis: Analysis, flip: Flip) -> go.Contour:
+def _outline(analysis: Analysis, flip: Counterfactual) -> go.Contour:
     mask, times_s = axes.columns_for_display(flip.mask.astype(float), analysis.spectrogram.frame_times_s)
     return go.Contour(
         x=times_s,

@@ -15,7 +15,7 @@ from ser_core.explanation.grad_cam import without_maps
 from ser_core.model.checkpoint import model_names
 from ser_core.model.classifier import Classifier
 from ser_core.output.overview_picture import METHOD_NAMES
-from ser_core.pipeline import asked_of, question_of, with_explanation
+from ser_core.pipeline import target_of, with_explanation, with_target
 from ser_core.settings import AnalysisSettings, GradCamSettings
 from ser_core.work.jobs import Job
 
@@ -123,8 +123,8 @@ def _ask(
     asked, words = {}, {}
     for name, analysis in heard.items():
         try:
-            one = asked_of(analysis, emotion, settings)
-            question_of(one, settings)
+            one = with_target(analysis, emotion, settings)
+            target_of(one, settings)
         except SerError as refusal:
             words[name] = str(refusal)
         else:

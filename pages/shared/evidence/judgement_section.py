@@ -7,11 +7,11 @@ from scipy.special import expit
 from pages.shared import waiting
 from pages.shared.charts.judgement import curves_chart
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation.counterfactual import flip_in_words
+from ser_core.explanation.counterfactual import counterfactual_in_words
 from ser_core.explanation.faithfulness import SHARES
 from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, Judgement
 from ser_core.output.overview_picture import METHOD_NAMES
-from ser_core.pipeline import question_of
+from ser_core.pipeline import target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job
 
@@ -95,11 +95,11 @@ def _measures(judged: Judgement) -> None:
 
 
 def _flip_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
-    question = question_of(analysis, settings)
+    target = target_of(analysis, settings)
     if judged.flip is not None:
-        return flip_in_words(judged.flip, question, analysis.emotions, analysis.spectrogram.settings)
+        return counterfactual_in_words(judged.flip, target, analysis.emotions, analysis.spectrogram.settings)
     rival = "another emotion" if settings.against is None else settings.against
-    if int(analysis.scores.recording.argmax()) != question.emotion and settings.against is None:
+    if int(analysis.scores.recording.argmax()) != target.emotion and settings.against is None:
         return f"The model does not hear {analysis.emotion} to begin with, so that there is nothing to turn."
     return f"Nothing that the maps mark turns the verdict from {analysis.emotion} to {rival}."
 

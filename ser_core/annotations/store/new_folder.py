@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_core.errors import AnnotationsRefused
-from ser_core.work.atomic_folder import written_whole
+from ser_core.work.atomic_folder import atomic_folder
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def filled_whole(folder: Path) -> Iterator[Path]:
     WriteRefused
         If it cannot be written.
     """
-    with written_whole(folder, None) as half_written:
+    with atomic_folder(folder, None) as half_written:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise AnnotationsRefused(f"{folder} is there already and not empty. Choose a new folder.")
         yield half_written

@@ -189,7 +189,7 @@ def lock(
         statement = update(recordings).where(*asked).values(provenance=dict(provenance)).returning(*columns)
     found = connection.execute(statement).one_or_none()
     if found is None:
-        raise not_there(sha256)
+        raise missing_recording_error(sha256)
     return found.id, found.duration_s
 
 
@@ -198,7 +198,7 @@ def of_file(project: int, sha256: str) -> tuple[ColumnElement[bool], ColumnEleme
     return recordings.c.project_id == project, recordings.c.sha256 == kept_text(sha256, "SHA-256")
 
 
-def not_there(sha256: str) -> AnnotationsRefused:
+def missing_recording_error(sha256: str) -> AnnotationsRefused:
     """Return the refusal of a recording that the project does not have."""
     return AnnotationsRefused(f"The recording {sha256[:12]}… is not in this project any more; add it again.")
 

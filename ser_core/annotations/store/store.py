@@ -334,7 +334,7 @@ class Store:
         with self._database.reading() as connection:
             row = recordings.find(connection, project, sha256, queue.annotator)
             if row is None:
-                raise recordings.not_there(sha256)
+                raise recordings.missing_recording_error(sha256)
             return OpenRecording(
                 recordings.queued(row),
                 row.provenance,

@@ -17,7 +17,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class TaughtBetter:
+class Acceptance:
     """What the held-out recordings say.
 
     Attributes
@@ -41,7 +41,7 @@ def recording_of_pieces(manifest: Path) -> dict[str, str]:
         return {row["sha256"]: row["recording_sha256"] for row in rows if {"sha256", "recording_sha256"} <= row.keys()}
 
 
-def taught_better(before: Predictions, after: Predictions, recording_of: Mapping[str, str]) -> TaughtBetter:
+def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping[str, str]) -> Acceptance:
     """Compare the models before and after on the held-out pieces of recordings that neither has heard.
 
     `recording_of` is what `recording_of_pieces` returns: pieces of one recording are no independent witnesses. A
@@ -71,10 +71,10 @@ def taught_better(before: Predictions, after: Predictions, recording_of: Mapping
     )
     if len(recordings) < FEWEST_RECORDINGS:
         why = f"fewer than {FEWEST_RECORDINGS} recordings do not tell whether it is worse, so it is not offered"
-        return TaughtBetter(False, difference, f"{measured}: {why}. Label more.")
+        return Acceptance(False, difference, f"{measured}: {why}. Label more.")
     if difference.gain < -ROUNDING:
-        return TaughtBetter(False, difference, f"{measured}: it got worse and is not offered as the new default.")
+        return Acceptance(False, difference, f"{measured}: it got worse and is not offered as the new default.")
     if difference.interval[0] < -TOLERANCE - ROUNDING:
         why = f"it may be worse by more than {100 * TOLERANCE:.0f} points, so it is not offered"
-        return TaughtBetter(False, difference, f"{measured}: {why}. Label more.")
-    return TaughtBetter(True, difference, f"{measured}: it is not worse and may become the new default.")
+        return Acceptance(False, difference, f"{measured}: {why}. Label more.")
+    return Acceptance(True, difference, f"{measured}: it is not worse and may become the new default.")

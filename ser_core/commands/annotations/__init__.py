@@ -41,12 +41,12 @@ def add(commands: Commands) -> None:
     annotation_deletion.add(own)
 
 
-def _add(asked: argparse.Namespace) -> int:
-    paths = [path for given in asked.files for path in (audio_files(given) if given.is_dir() else [given])]
+def _add(args: argparse.Namespace) -> int:
+    paths = [path for given in args.files for path in (audio_files(given) if given.is_dir() else [given])]
     if not paths:
         raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that hold some.")
     files, refused, work = [], 0, printed_progress()
-    with opened_project(asked, may_be_new=True, owner=login_name()) as (store, project):
+    with opened_project(args, may_be_new=True, owner=login_name()) as (store, project):
         for done, path in enumerate(paths):
             work.report(done / len(paths), f"Recording {done} of {len(paths)}")
             try:
@@ -61,13 +61,13 @@ def _add(asked: argparse.Namespace) -> int:
     return 2 if refused else 0
 
 
-def _history(asked: argparse.Namespace) -> int:
-    with opened_project(asked) as (store, project):
+def _history(args: argparse.Namespace) -> int:
+    with opened_project(args) as (store, project):
         recordings = [recording.file for recording in store.recordings(project, size=EVERY).items]
-        wanted = [file for file in recordings if asked.recording in (None, file.name, file.sha256)]
-        if asked.recording is not None and not wanted:
+        wanted = [file for file in recordings if args.recording in (None, file.name, file.sha256)]
+        if args.recording is not None and not wanted:
             raise AnnotationsRefused(
-                f"The project has no recording '{printable(asked.recording)}'; give its whole name or its SHA-256."
+                f"The project has no recording '{printable(args.recording)}'; give its whole name or its SHA-256."
             )
         steps = [(step, file.name) for file in wanted for step in store.history(project, file.sha256, size=EVERY).items]
     for step, name in sorted(steps, key=lambda pair: pair[0].id):

@@ -36,8 +36,8 @@ def add(commands: Commands) -> None:
     agreement.add_argument("--model", metavar="NAME|PATH", help="that is explained; default: the first shipped one")
 
 
-def _agreement(asked: argparse.Namespace) -> int:
-    with opened_project(asked) as (store, project):
+def _agreement(args: argparse.Namespace) -> int:
+    with opened_project(args) as (store, project):
         recordings = [recording for recording in store.export(project) if recording.annotations]
         files = [found.file for found in store.recordings(project, size=EVERY).items]
     if not recordings:
@@ -53,10 +53,10 @@ def _agreement(asked: argparse.Namespace) -> int:
             for recording, agreement in zip(recordings, of_each, strict=True)
         ],
     }
-    if asked.explainers:
-        result["explainers"] = _explainers(recordings, files, asked.explainers, model_or_default(asked.model))
-    if asked.json:
-        write_json(result, asked.json)
+    if args.explainers:
+        result["explainers"] = _explainers(recordings, files, args.explainers, model_or_default(args.model))
+    if args.json:
+        write_json(result, args.json)
     return 0
 
 

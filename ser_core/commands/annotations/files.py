@@ -37,19 +37,19 @@ def add(commands: Commands) -> None:
 # --- out ---
 
 
-def _export(asked: argparse.Namespace) -> int:
-    with opened_project(asked) as (store, project):
-        recordings = list(store.export(project, asked.annotator))
+def _export(args: argparse.Namespace) -> int:
+    with opened_project(args) as (store, project):
+        recordings = list(store.export(project, args.annotator))
     if not any(recording.annotations for recording in recordings):
-        whose = f" of {printable(asked.annotator)}" if asked.annotator else ""
+        whose = f" of {printable(args.annotator)}" if args.annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
-    file_format = EXPORTED[asked.format]
+    file_format = EXPORTED[args.format]
     written = exported(recordings, file_format)
-    with filled_whole(asked.out) as folder:
+    with filled_whole(args.out) as folder:
         for name, content in written.files.items():
             with (folder / name).open("xb") as file:
                 file.write(content)
-    print(f"{counted(len(written.files), 'file')} in {asked.out}.")
+    print(f"{counted(len(written.files), 'file')} in {args.out}.")
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
     for words in written.unfit:
@@ -62,13 +62,13 @@ def _export(asked: argparse.Namespace) -> int:
 # --- in ---
 
 
-def _import(asked: argparse.Namespace) -> int:
-    annotator = asked.annotator or login_name()
-    found, dropped = read_files((printable(file.name), file_bytes(file)) for file in asked.files)
-    audio = _audio([document for _, document in found], asked.audio)
-    with opened_project(asked, may_be_new=True, owner=annotator) as (store, project):
+def _import(args: argparse.Namespace) -> int:
+    annotator = args.annotator or login_name()
+    found, dropped = read_files((printable(file.name), file_bytes(file)) for file in args.files)
+    audio = _audio([document for _, document in found], args.audio)
+    with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
-        only = audio[0] if asked.audio is not None and not asked.audio.is_dir() else None
+        only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         documents = as_of_recordings(found, known, audio, only)
         imported = store.import_recordings(project, documents, annotator, printed_progress())
         store.add_recordings(project, audio, annotator)

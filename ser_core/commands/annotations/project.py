@@ -31,7 +31,7 @@ def add_command(
 
 @contextmanager
 def opened_project(
-    asked: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
+    args: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
 ) -> Iterator[tuple[Store, int]]:
     """Yield the store, and the id of the project that was asked for, else of the only one.
 
@@ -47,9 +47,9 @@ def opened_project(
     AnnotationsRefused
         If there is no such project, or several and none was named.
     """
-    with closing(open_store(asked.database or default_url(data_folder()))) as store:
+    with closing(open_store(args.database or default_url(data_folder()))) as store:
         projects = {project.name: project.id for project in store.projects(size=EVERY).items}
-        name = None if asked.project is None else kept_name(asked.project, "name of the project")
+        name = None if args.project is None else kept_name(args.project, "name of the project")
         if may_be_new and name is not None and name not in projects:
             created = store.create_project(name, owner)
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.kept_sounds import sounds_of
 from ser_core.annotations.store.store import EVERY
-from ser_core.annotations.teaching.acceptance import recording_of_pieces, taught_better
+from ser_core.annotations.teaching.acceptance import acceptance_of, recording_of_pieces
 from ser_core.annotations.teaching.held_out import CORPUS
 from ser_core.annotations.teaching.teaching import (
     HELD_OUT,
@@ -45,23 +45,23 @@ def add(commands: Commands) -> None:
     taught.set_defaults(run=_taught)
 
 
-def _teach(asked: argparse.Namespace) -> int:
-    model = asked.model or first_teachable()
+def _teach(args: argparse.Namespace) -> int:
+    model = args.model or first_teachable()
     require_teachable(model)
     heard = training_list(find_model(model))
-    with opened_project(asked) as (store, project):
+    with opened_project(args) as (store, project):
         recordings = list(store.export(project))
         files = [found.file for found in store.recordings(project, size=EVERY).items]
-    if asked.audio is not None:
-        if not asked.audio.is_dir():
-            raise AnnotationsRefused(f"There is no folder {asked.audio}; give the one that holds the recordings.")
-        places = recordings_by_sha256(asked.audio)
+    if args.audio is not None:
+        if not args.audio.is_dir():
+            raise AnnotationsRefused(f"There is no folder {args.audio}; give the one that holds the recordings.")
+        places = recordings_by_sha256(args.audio)
         files = [replace(file, path=str(places.get(file.sha256, file.path or ""))) for file in files]
     sound_of = sounds_of(files, data_folder())
-    teaching = write_teaching(recordings, sound_of, asked.out, heard=heard, work=printed_progress())
+    teaching = write_teaching(recordings, sound_of, args.out, heard=heard, work=printed_progress())
     _print_teaching(teaching)
     print("\nTeach and compare:\n")
-    for command in _next_commands(model, asked.out, teaching):
+    for command in _next_commands(model, args.out, teaching):
         print(f"    {shlex.join(command)}")
     return 0
 
@@ -83,15 +83,15 @@ def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str,
     return [train, taught] if teaching.held_out else [train]
 
 
-def _taught(asked: argparse.Namespace) -> int:
-    before, after = (_predictions(model, asked.taught) for model in (asked.before, asked.after))
-    for model, predictions in ((asked.before, before), (asked.after, after)):
+def _taught(args: argparse.Namespace) -> int:
+    before, after = (_predictions(model, args.taught) for model in (args.before, args.after))
+    for model, predictions in ((args.before, before), (args.after, after)):
         print(f"{model}, {counted(len(predictions.labels), 'held-out piece')}")
         print_figures(all_figures(predictions))
-    better = taught_better(before, after, recording_of_pieces(asked.taught / HELD_OUT))
+    better = acceptance_of(before, after, recording_of_pieces(args.taught / HELD_OUT))
     print(better.words)
     if not better.offered:
-        print(f"{asked.after} should not become the default; keep {asked.before}.")
+        print(f"{args.after} should not become the default; keep {args.before}.")
     return 0
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ser_core.errors import Cancelled
-from ser_core.explanation.counterfactual import Flip, _shortest, flip_in_words, flip_of
+from ser_core.explanation.counterfactual import Counterfactual, _shortest, counterfactual_in_words, find_counterfactual
 from ser_core.explanation.relevance import Perturbed
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import UNWATCHED, Work
@@ -13,8 +13,8 @@ from tests.tiny_networks import (
     classifier_of,
     fresh,
     probabilities_anew,
-    question_of_log_mel,
     random_log_mel,
+    target_of_log_mel,
 )
 
 CELLS = np.arange(96)[:, None] // 8 * 16 + np.arange(64) // 4  # of a recording of one segment
@@ -30,13 +30,13 @@ def worth_of(places_and_worth):
 
 def linear(*worth, emotion=0, against=None):
     """Return a recording of ones, filled with zeros, in which each logit is the sum of what points are worth."""
-    question = question_of_log_mel(np.ones((96, 64), np.float32), emotion, against)
+    target = target_of_log_mel(np.ones((96, 64), np.float32), emotion, against)
     classifier = LinearClassifier(np.stack(worth), emotions=EMOTIONS[: len(worth)])
-    return Perturbed(classifier.score, 1.0, question, np.zeros((96, 64), np.float32)), question, classifier
+    return Perturbed(classifier.score, 1.0, target, np.zeros((96, 64), np.float32)), target, classifier
 
 
-def flip(relevance, perturbed, question):
-    return flip_of(relevance, perturbed, question, UNWATCHED)
+def flip(relevance, perturbed, target):
+    return find_counterfactual(relevance, perturbed, target, UNWATCHED)
 
 
 # --- by hand ---
@@ -44,8 +44,8 @@ def flip(relevance, perturbed, question):
 
 def test_flip_is_what_is_worked_out_by_hand():
     worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0, 7: -2.5})
-    perturbed, question, _ = linear(worth, np.zeros((96, 64)))
-    found = flip(worth, perturbed, question)  # 3.5, without the first 0.5, without the second too -1.5
+    perturbed, target, _ = linear(worth, np.zeros((96, 64)))
+    found = flip(worth, perturbed, target)  # 3.5, without the first 0.5, without the second too -1.5
     np.testing.assert_array_equal(found.mask, (CELLS == 5) | (CELLS == 40))
     assert found.share == 2 / 192
     assert found.emotion == 1
@@ -54,82 +54,82 @@ def test_flip_is_what_is_worked_out_by_hand():
 def test_cells_go_in_the_maps_order_not_in_that_of_what_they_are_worth():
     worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0})
     map_ = worth_of({100: 9.0, 40: 8.0, 5: 7.0, 30: 6.0})
-    perturbed, question, _ = linear(worth, worth_of({190: 3.5}))
-    np.testing.assert_array_equal(flip(map_, perturbed, question).mask, (CELLS == 100) | (CELLS == 40))
+    perturbed, target, _ = linear(worth, worth_of({190: 3.5}))
+    np.testing.assert_array_equal(flip(map_, perturbed, target).mask, (CELLS == 100) | (CELLS == 40))
 
 
 def test_the_emotion_that_is_then_heard_is_the_best_of_all_others():
-    perturbed, question, _ = linear(
+    perturbed, target, _ = linear(
         worth_of({0: 1.0}), worth_of({1: 9.0}), worth_of({2: 4.0, 3: 4.0}), worth_of({4: 8.5}), emotion=1
     )
-    assert flip(worth_of({1: 1.0}), perturbed, question).emotion == 3
-    assert flip(worth_of({1: 2.0, 4: 3.0}), perturbed, question).emotion == 2
+    assert flip(worth_of({1: 1.0}), perturbed, target).emotion == 3
+    assert flip(worth_of({1: 2.0, 4: 3.0}), perturbed, target).emotion == 2
 
 
 def test_against_another_emotion_the_better_score_of_the_two_decides():
     logits = worth_of({0: 1.5, 1: 1.0, 2: 0.7}), worth_of({150: 3.0}), worth_of({151: 1.0}), np.zeros((96, 64))
-    perturbed, question, _ = linear(*logits, against=2)
-    found = flip(logits[0], perturbed, question)  # 3.2, 1.7, 0.7; the second is best all along
+    perturbed, target, _ = linear(*logits, against=2)
+    found = flip(logits[0], perturbed, target)  # 3.2, 1.7, 0.7; the second is best all along
     assert (found.emotion, found.share) == (2, 2 / 192)
-    perturbed, question, _ = linear(*logits)
-    found = flip(logits[0], perturbed, question)
+    perturbed, target, _ = linear(*logits)
+    found = flip(logits[0], perturbed, target)
     assert (found.emotion, found.share) == (1, 1 / 192)
 
 
 def test_an_equal_score_is_no_flip():
     worth = worth_of({0: 2.0, 1: 1.0})
-    perturbed, question, _ = linear(worth, worth_of({9: 1.0}))
-    assert flip(worth, perturbed, question).share == 2 / 192
+    perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
+    assert flip(worth, perturbed, target).share == 2 / 192
 
 
 def test_there_is_no_flip_of_an_emotion_that_is_not_the_best_to_begin_with():
     worth, other = worth_of({0: 2.0}), worth_of({1: 3.0})
-    perturbed, question, _ = linear(worth, other)
-    assert flip(worth, perturbed, question) is None
-    perturbed, question, _ = linear(worth, other, np.zeros((96, 64)), against=1)
-    assert flip(worth, perturbed, question) is None
-    perturbed, question, _ = linear(other, worth)
-    assert flip(other, perturbed, question) is not None
+    perturbed, target, _ = linear(worth, other)
+    assert flip(worth, perturbed, target) is None
+    perturbed, target, _ = linear(worth, other, np.zeros((96, 64)), against=1)
+    assert flip(worth, perturbed, target) is None
+    perturbed, target, _ = linear(other, worth)
+    assert flip(other, perturbed, target) is not None
 
 
 def test_there_is_no_flip_where_all_positive_cells_together_do_not_do_it():
     worth = worth_of({0: 2.0, 1: 1.0, 2: 0.5})
-    perturbed, question, _ = linear(worth, worth_of({9: 1.0}))
+    perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
     only_some = worth_of({0: 1.0, 2: 1.0, 1: -1.0})  # 1.0 is left, and what the map calls negative never goes
-    assert flip(only_some, perturbed, question) is None
-    assert flip(-worth, perturbed, question) is None
-    assert flip(0 * worth, perturbed, question) is None
+    assert flip(only_some, perturbed, target) is None
+    assert flip(-worth, perturbed, target) is None
+    assert flip(0 * worth, perturbed, target) is None
 
 
 def test_a_flip_that_all_positive_cells_undo_is_found_all_the_same():
     map_ = worth_of({0: 3.0, 1: 2.0})
-    perturbed, question, _ = linear(worth_of({0: 2.0}), worth_of({1: 1.5, 2: 0.1}))
-    assert flip(map_, perturbed, question).share == 1 / 192  # 2.0 : 1.6, 0 : 1.6, 0 : 0.1
-    perturbed, question, _ = linear(worth_of({0: 2.0, 3: 1.0}), worth_of({1: 1.5, 2: 0.1}))
-    assert flip(map_, perturbed, question).share == 1 / 192  # and then 1.0 : 0.1
+    perturbed, target, _ = linear(worth_of({0: 2.0}), worth_of({1: 1.5, 2: 0.1}))
+    assert flip(map_, perturbed, target).share == 1 / 192  # 2.0 : 1.6, 0 : 1.6, 0 : 0.1
+    perturbed, target, _ = linear(worth_of({0: 2.0, 3: 1.0}), worth_of({1: 1.5, 2: 0.1}))
+    assert flip(map_, perturbed, target).share == 1 / 192  # and then 1.0 : 0.1
 
 
 # --- slow twin ---
 
 
-def flipped_slowly(relevance, question, classifier, fill):
+def flipped_slowly(relevance, target, classifier, fill):
     """Take cell after cell away and hear the recording anew; the mask with which another emotion is first heard."""
     cells = {}
-    for frame in np.flatnonzero(question.covered):
+    for frame in np.flatnonzero(target.covered):
         for band in range(64):
-            cells.setdefault(((frame - question.first_frame) // 8, band // 4), []).append((frame, band))
+            cells.setdefault(((frame - target.first_frame) // 8, band // 4), []).append((frame, band))
     mean = {cell: np.mean([relevance[point] for point in points]) for cell, points in cells.items()}
-    share = np.zeros(question.log_mel.shape)
+    share = np.zeros(target.log_mel.shape)
     for number, cell in enumerate(sorted(mean, key=lambda cell: -mean[cell]), start=1):
         if mean[cell] <= 0:
             return None
         for point in cells[cell]:
             share[point] = 1
-        heard = probabilities_anew(classifier, question, fill, share)
-        if question.against is None and heard.argmax() != question.emotion:
+        heard = probabilities_anew(classifier, target, fill, share)
+        if target.against is None and heard.argmax() != target.emotion:
             return share > 0, number / len(cells), heard.argmax()
-        if question.against is not None and heard[question.against] > heard[question.emotion]:
-            return share > 0, number / len(cells), question.against
+        if target.against is not None and heard[target.against] > heard[target.emotion]:
+            return share > 0, number / len(cells), target.against
     return None
 
 
@@ -144,9 +144,9 @@ def flipped_slowly(relevance, question, classifier, fill):
 )
 @pytest.mark.parametrize("against", [None, 3])
 def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(frames, first, end, kept, against):
-    question = question_of_log_mel(np.ones((frames, 64), np.float32), 1, against, first, end, kept)
+    target = target_of_log_mel(np.ones((frames, 64), np.float32), 1, against, first, end, kept)
     rng, fill = np.random.default_rng(frames), np.zeros((frames, 64), np.float32)
-    relevance = np.where(question.covered[:, None], rng.normal(size=(frames, 64)) + 0.1, 0).astype(np.float32)
+    relevance = np.where(target.covered[:, None], rng.normal(size=(frames, 64)) + 0.1, 0).astype(np.float32)
     numbers = set()
     for lead in (0.999, 0.99, 0.97, 0.9, 0.8, 0.5, 0.01):
         weights = np.zeros((4, 96, 64))
@@ -157,8 +157,8 @@ def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(
         weights[3, :, -1] = 0.9 * weights[2, :, -1]
         fill[:, -1] = 1
         classifier = LinearClassifier(weights)
-        perturbed = Perturbed(classifier.score, 1.0, question, fill)
-        found, expected = flip(relevance, perturbed, question), flipped_slowly(relevance, question, classifier, fill)
+        perturbed = Perturbed(classifier.score, 1.0, target, fill)
+        found, expected = flip(relevance, perturbed, target), flipped_slowly(relevance, target, classifier, fill)
         assert (found is None) == (expected is None)
         if found is not None:
             np.testing.assert_array_equal(found.mask, expected[0])
@@ -172,27 +172,27 @@ def network_flips():
     classifier = classifier_of(fresh(TinyNetwork))
     for seed in range(12):
         log_mel = random_log_mel(150, seed)
-        asked = question_of_log_mel(log_mel)
+        asked = target_of_log_mel(log_mel)
         fill = np.full((150, 64), -6, np.float32)
         best = Perturbed(classifier.score, 1.0, asked, fill).original.argmax()
-        question = question_of_log_mel(log_mel, int(best), first=10, end=140)
-        perturbed = Perturbed(classifier.score, 1.0, question, fill)
-        relevance = np.random.default_rng(seed).normal(size=(150, 64)) * question.covered[:, None]
-        found = flip(relevance, perturbed, question)
+        target = target_of_log_mel(log_mel, int(best), first=10, end=140)
+        perturbed = Perturbed(classifier.score, 1.0, target, fill)
+        relevance = np.random.default_rng(seed).normal(size=(150, 64)) * target.covered[:, None]
+        found = flip(relevance, perturbed, target)
         if found is not None:
-            yield found, question, perturbed, relevance
+            yield found, target, perturbed, relevance
 
 
 def test_without_the_cells_of_a_flip_another_emotion_is_heard_and_with_one_less_the_same():
     count = 0
-    for found, question, perturbed, relevance in network_flips():
-        cell_of = np.where(question.covered[:, None], (np.arange(150) - 10)[:, None] // 8 * 16 + np.arange(64) // 4, -1)
+    for found, target, perturbed, relevance in network_flips():
+        cell_of = np.where(target.covered[:, None], (np.arange(150) - 10)[:, None] // 8 * 16 + np.arange(64) // 4, -1)
         inside = np.unique(cell_of[found.mask])
         means = [relevance[cell_of == cell].mean() for cell in inside]
         one_less = found.mask & (cell_of != inside[np.argmin(means)])
         with_it, without_it = perturbed.without([found.mask, one_less], 2, UNWATCHED)
-        assert with_it.argmax() == found.emotion != question.emotion
-        assert without_it.argmax() == question.emotion
+        assert with_it.argmax() == found.emotion != target.emotion
+        assert without_it.argmax() == target.emotion
         assert found.share == pytest.approx(len(inside) / len(np.unique(cell_of[cell_of >= 0])))
         count += 1
     assert count >= 4
@@ -203,8 +203,8 @@ def test_without_the_cells_of_a_flip_another_emotion_is_heard_and_with_one_less_
 
 @pytest.mark.parametrize("scale", [1e-25, 7.0])
 def test_units_of_the_map_do_not_change_a_flip(scale):
-    for found, question, perturbed, relevance in network_flips():
-        again = flip(scale * relevance, perturbed, question)
+    for found, target, perturbed, relevance in network_flips():
+        again = flip(scale * relevance, perturbed, target)
         np.testing.assert_array_equal(again.mask, found.mask)
 
 
@@ -215,13 +215,14 @@ def test_few_versions_are_heard_to_find_a_flip_and_their_progress_rises():
         constant[:, -1] = lead * worth[:, :-1].sum() / 96
         own = worth.copy()
         own[:, -1] = 0
-        question = question_of_log_mel(np.ones((96, 64), np.float32))
+        target = target_of_log_mel(np.ones((96, 64), np.float32))
         classifier, fill = LinearClassifier(np.stack([own, constant]), EMOTIONS[:2]), np.zeros((96, 64), np.float32)
         fill[:, -1] = 1
-        perturbed, told = Perturbed(classifier.score, 1.0, question, fill), []
+        perturbed, told = Perturbed(classifier.score, 1.0, target, fill), []
         classifier.calls.clear()
         assert (
-            flip_of(own, perturbed, question, Work(lambda fraction, text, told=told: told.append(fraction))) is not None
+            find_counterfactual(own, perturbed, target, Work(lambda fraction, text, told=told: told.append(fraction)))
+            is not None
         )
         assert sum(map(len, classifier.calls)) <= 32
         assert told[0] == 0
@@ -230,18 +231,18 @@ def test_few_versions_are_heard_to_find_a_flip_and_their_progress_rises():
 
 
 def test_a_flip_is_refused_where_no_frame_is_covered():
-    question = question_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
-    perturbed = Perturbed(classifier_of(fresh(TinyNetwork)).score, 1.0, question, question.log_mel)
+    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    perturbed = Perturbed(classifier_of(fresh(TinyNetwork)).score, 1.0, target, target.log_mel)
     with pytest.raises(ValueError, match="No frame is covered"):
-        flip(np.ones((240, 64), np.float32), perturbed, question)
+        flip(np.ones((240, 64), np.float32), perturbed, target)
 
 
 def test_a_cancelled_search_stops():
     worth = worth_of({5: 3.0, 40: 2.0})
-    perturbed, question, classifier = linear(worth, worth_of({150: 1.0}))
+    perturbed, target, classifier = linear(worth, worth_of({150: 1.0}))
     classifier.calls.clear()
     with pytest.raises(Cancelled):
-        flip_of(worth, perturbed, question, Work(stop=lambda: True))
+        find_counterfactual(worth, perturbed, target, Work(stop=lambda: True))
     assert not classifier.calls
 
 
@@ -255,15 +256,15 @@ def masked(frames, bands):
 
 
 def test_a_flip_in_words_names_its_share_place_and_emotion():
-    question = question_of_log_mel(random_log_mel(200), emotion=3)
+    target = target_of_log_mel(random_log_mel(200), emotion=3)
     # Of 48 frames the first 39 hold four fifths, from 0.8075 s on; of 12 bands the first 10, between the corners 8
     # and 19 of the mel bands, 394 and 914 Hz.
-    found = Flip(masked(slice(80, 128), slice(8, 20)), 0.0612, 1)
-    assert flip_in_words(found, question, EMOTIONS, SpectrogramSettings()) == (
+    found = Counterfactual(masked(slice(80, 128), slice(8, 20)), 0.0612, 1)
+    assert counterfactual_in_words(found, target, EMOTIONS, SpectrogramSettings()) == (
         "Without the outlined 6 % of the stretch (mostly 0.81 to 1.20 s, 390 to 910 Hz) the model would hear happy."
     )
-    found = Flip(masked(slice(0, 8), slice(2, 64)), 0.0034, 0)  # 7 frames and 50 bands, corners 2 to 53
-    assert flip_in_words(found, question, EMOTIONS, SpectrogramSettings()) == (
+    found = Counterfactual(masked(slice(0, 8), slice(2, 64)), 0.0034, 0)  # 7 frames and 50 bands, corners 2 to 53
+    assert counterfactual_in_words(found, target, EMOTIONS, SpectrogramSettings()) == (
         "Without the outlined 0.3 % of the stretch (mostly 0.01 to 0.08 s, 190 to 4700 Hz) the model would hear angry."
     )
 
@@ -271,16 +272,18 @@ def test_a_flip_in_words_names_its_share_place_and_emotion():
 def test_the_words_place_a_flip_where_most_of_its_points_are():
     mask = masked(slice(80, 90), slice(8, 18))  # 100 points, and 10 further ones in a row and in a column
     mask[90:100, 8] = mask[80, 18:28] = True
-    words = flip_in_words(
-        Flip(mask, 0.5, 1), question_of_log_mel(random_log_mel(200), 3), EMOTIONS, SpectrogramSettings()
+    words = counterfactual_in_words(
+        Counterfactual(mask, 0.5, 1), target_of_log_mel(random_log_mel(200), 3), EMOTIONS, SpectrogramSettings()
     )
     # Of 120 points 96 are wanted. Frame 80 holds 20, the nine after it 10 each: eight of these will do; so with bands.
     assert "mostly 0.81 to 0.90 s, 390 to 860 Hz" in words
 
 
 def test_a_flip_against_another_emotion_says_which_of_the_two_is_likelier():
-    question = question_of_log_mel(random_log_mel(200), emotion=3, against=2)
-    words = flip_in_words(Flip(masked(slice(80, 128), slice(8, 20)), 0.2, 2), question, EMOTIONS, SpectrogramSettings())
+    target = target_of_log_mel(random_log_mel(200), emotion=3, against=2)
+    words = counterfactual_in_words(
+        Counterfactual(masked(slice(80, 128), slice(8, 20)), 0.2, 2), target, EMOTIONS, SpectrogramSettings()
+    )
     assert words.endswith(") neutral would be likelier than sad.")
 
 
