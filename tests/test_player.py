@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from pages.shared.player import JAVASCRIPT, editing
+from pages.shared.player import editing
 from pages.shared.player.tiles import (
     MAP_STEPS,
     profile_levels,
@@ -25,9 +25,10 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from tests.player_page import TONE_BAND, recording
-from tests.running_app import launch, needs_browser, running_app
+from tests.running_app import launch, needs_browser, running_app, serve_modules
 
 LONGEST_WAIT_MS = 120_000
+VIEWPORT = {"width": 1280, "height": 900}
 
 #: Notes every sound that is begun, and lets tests read the clocks.
 SPY = """
@@ -168,15 +169,26 @@ def browser(address):
         browser.close()
 
 
-@pytest.fixture
-def opened(browser, address):
-    """A function that opens a page of players; no script error may come until the test ends."""
-    errors, contexts = [], []
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all tests that need no other: Streamlit's own scripts are loaded once."""
+    with browser.new_context(viewport=VIEWPORT) as context:
+        yield context
 
-    def open_page(show, before=None, **context):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **context))
-        contexts[-1].set_default_timeout(LONGEST_WAIT_MS)
-        page = contexts[-1].new_page()
+
+@pytest.fixture
+def opened(browser, context, address):
+    """A function that opens a page of players; no script error may come until the test ends."""
+    errors, closed_later = [], []
+
+    def open_page(show, before=None, **other):
+        used = context
+        if other:
+            used = browser.new_context(viewport=VIEWPORT, **other)
+            closed_later.append(used)
+        used.set_default_timeout(LONGEST_WAIT_MS)
+        page = used.new_page()
+        closed_later.append(page)
         page.add_init_script(SPY)
         page.on("pageerror", lambda error: errors.append(error))
         if before:
@@ -187,8 +199,8 @@ def opened(browser, address):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for one in reversed(closed_later):
+        one.close()
     assert not errors
 
 
@@ -299,19 +311,18 @@ def test_a_seek_lands_within_twenty_milliseconds(opened, playing):
 
 @pytest.mark.browser
 def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fades(opened):
-    page = opened("whole")
+    page = opened("whole", before=serve_modules)
     rendered = page.evaluate(
-        """async (script) => {
-          const player = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+        """async () => {
+          const wav = await import("/modules/wav.js");
           const url = media()[0].src;
-          const header = await player.readHeader(url);
-          const stretch = await player.fetchStretch(url, header, { start: 1.2345, end: 2.1 });
-          const samples = player.withFades(stretch, header.rate);
+          const header = await wav.readHeader(url);
+          const stretch = await wav.fetchStretch(url, header, { start: 1.2345, end: 2.1 });
+          const samples = wav.withFades(stretch, header.rate);
           const context = new OfflineAudioContext(1, samples.length, header.rate);
-          player.playSamples(context, samples, header.rate, 0, false);
+          wav.playSamples(context, samples, header.rate, 0, false);
           return [...(await context.startRendering()).getChannelData(0)];
-        }""",
-        JAVASCRIPT,
+        }"""
     )
     heard = recording(12.0, 16_000, 0)
     decoded, _ = soundfile.read(io.BytesIO(wav_bytes(heard.samples, 16_000)), dtype="float32")
@@ -323,31 +334,6 @@ def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fad
     np.testing.assert_allclose(rendered, expected, atol=1e-7)
     assert abs(rendered[0]) < 1e-4
     assert abs(rendered[-1]) < 1e-4
-
-
-@pytest.mark.browser
-def test_chunks_before_the_samples_are_stepped_over_and_other_formats_refused(opened):
-    page = opened("going")
-    headers = page.evaluate(
-        """async (script) => {
-          const player = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-          const wav = (channels) => {
-            const view = new DataView(new ArrayBuffer(70));
-            const text = (at, name) => [...name].forEach((_, n) => view.setUint8(at + n, name.charCodeAt(n)));
-            text(0, "RIFF"); text(8, "WAVE"); text(12, "LIST"); view.setUint32(16, 3, true);
-            text(24, "fmt "); view.setUint32(28, 16, true); view.setUint16(34, channels, true);
-            view.setUint32(36, 22050, true); view.setUint16(46, 16, true);
-            text(48, "data"); view.setUint32(52, 14, true);
-            return URL.createObjectURL(new Blob([view]));
-          };
-          const read = (url) => player.readHeader(url).catch((error) => error.message);
-          return [await read(wav(1)), await read(wav(2)), await read(URL.createObjectURL(new Blob(["no"])))];
-        }""",
-        JAVASCRIPT,
-    )
-    assert headers[0] == {"rate": 22_050, "offset": 56, "samples": 7}
-    assert "one channel" in headers[1]
-    assert isinstance(headers[2], str)
 
 
 @pytest.mark.browser

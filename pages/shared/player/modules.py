@@ -1,8 +1,8 @@
-"""JavaScript modules as one script, which is what Streamlit takes of a component's JavaScript.
+"""JavaScript modules as one script, which is what Streamlit takes as the JavaScript of a component.
 
 The files are ES modules that import each other by relative addresses, so that editors and linters understand them. The
-script holds the text of each. In the browser it gives each an address of its own and imports the main one: nothing needs
-a build step, nor an address on the server that a proxy would have to pass on or a cache could keep too long.
+script holds the text of each; in the browser it gives each an address of its own and imports the main one. So there is
+no build step, and no address on the server for a proxy to lose or a cache to keep too long.
 """
 
 import json
@@ -12,12 +12,13 @@ from pathlib import Path
 
 IMPORTED = re.compile(r'^import .* from "\./(\w+\.js)";$', re.MULTILINE)
 
-#: Each module in the order in which they need each other; its imports turned into addresses that are known by then. The
-#: names are what stack traces and the browser's debugger show.
-SCRIPT = """const addresses = {};
+#: Modules come in the order in which they need each other: what one imports has its address by then. `sourceURL` is the
+#: name in stack traces and in the browser's debugger.
+SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
-  const placed = text.replace(/^(import .* from )"\\.\\/(\\w+\\.js)";$/gm, (_, head, other) => `${head}"${addresses[other]}";`);
-  const named = `${placed}\\n//# sourceURL=%s/${name}`;
+  const imports = /^(import .* from )"\.\/(\w+\.js)";$/gm;
+  const placed = text.replace(imports, (_, line, other) => `${line}"${addresses[other]}";`);
+  const named = `${placed}\n//# sourceURL=%s/${name}`;
   addresses[name] = URL.createObjectURL(new Blob([named], { type: "text/javascript" }));
 }
 export default (await import(addresses["%s"])).default;

@@ -75,8 +75,9 @@ function decimalsOf(step) {
 // Seconds; from a minute on, minutes and seconds.
 export function clock(time, decimals) {
   if (time < 60) return time.toFixed(decimals);
-  const minutes = Math.floor(Number(time.toFixed(decimals)) / 60);
-  return `${minutes}:${(time - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
+  const rounded = Number(time.toFixed(decimals)); // first, or 119.999 would become two minutes and less than nothing
+  const minutes = Math.floor(rounded / 60);
+  return `${minutes}:${(rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
 }
 
 // The row of a spectrogram, as a real number, at a frequency; the middle of a band is half a row above its foot.

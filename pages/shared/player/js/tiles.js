@@ -100,7 +100,7 @@ export class Values {
     const end = Math.min(columns, Math.ceil(this.columnAt(axis.end + margin, level)) - first);
     const scale = axis.x(this.timeAt(1, level)) - axis.x(this.timeAt(0, level));
     const zero = axis.x(this.timeAt(first, level));
-    let pixel = null;
+    let pixel = Math.floor(x.at(-1)); // the one in which the tile before ended
     for (let column = begin; column < end; column++) {
       const [least, most] = [data[column * rows], data[column * rows + rows - 1]];
       const at = zero + (column + 0.5) * scale;
