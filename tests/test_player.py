@@ -545,6 +545,46 @@ def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismiss
 
 
 @pytest.mark.browser
+def test_keys_go_on_working_when_python_takes_away_regions_before_or_around_the_one_in_hand(opened):
+    page = opened("editable&hint=1")
+    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    drag(page, lane, 0.89, 0.93)
+    expect(page.locator(".region")).to_have_count(2)  # the suggestion around it is gone
+    expect(page.locator(".region").last).to_be_focused()
+    page.keyboard.press("1")
+    expect(said).to_have_text(["region 0.500 1.000 first", re.compile(r"region 3\.5\d+ 3\.7\d+ angry")])
+    page.locator(".region").first.focus()
+    page.keyboard.press("Delete")
+    expect(page.locator(".region")).to_be_focused()
+    page.keyboard.press("Delete")
+    expect(page.locator(".region")).to_have_count(0)
+    expect(page.locator(".timeline")).to_be_focused()
+
+
+@pytest.mark.browser
+def test_keys_go_on_working_when_the_region_in_hand_goes_out_of_view_or_to_another_place_in_the_row(opened):
+    page = opened("editable")
+    region, seen = page.locator(".region"), page.locator(".minimap .seen")
+    region.click()
+    page.keyboard.press("End")
+    for _ in range(6):
+        page.keyboard.press("+")
+    expect(region).to_be_hidden()
+    expect(page.locator(".timeline")).to_be_focused()
+    page.keyboard.press("0")
+    expect(region).to_be_visible()
+    expect(seen).to_have_css("left", "0px")
+    # Over the other one to the left of it: the order of the elements is that of time.
+    drag(page, page.locator(".regions"), 0.5, 0.6)
+    expect(region).to_have_text(["first", "2"])
+    drag(page, page.locator(".regions"), 0.55, 0.1)
+    expect(region).to_have_text(["1", "first"])
+    expect(region.first).to_be_focused()
+    page.keyboard.press("2")
+    expect(region).to_have_text(["sad", "first"])
+
+
+@pytest.mark.browser
 def test_edges_snap_where_they_are_near_to_something_and_with_alt_they_do_not(opened):
     page = opened("editable&snap=1")
     lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
