@@ -229,6 +229,28 @@ def clock(page):
     return float(page.locator(".clock .now").first.inner_text())
 
 
+def until(page, condition):
+    """Wait until a condition in Python is true."""
+    for _ in range(LONGEST_WAIT_MS // 20):
+        if condition():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("this did not come true")
+
+
+def until_no_more_come(page, answers):
+    """Wait until there were answers, and none for a third of a second."""
+    until(page, lambda: answers)
+    count = 0
+    while count < len(answers):
+        count = len(answers)
+        page.wait_for_timeout(330)
+
+
+def seen_width(page):
+    return page.locator(".minimap .seen").bounding_box()["width"]
+
+
 def position(page):
     return page.locator("audio").first.evaluate("audio => audio.currentTime")
 
@@ -369,14 +391,11 @@ def test_the_keys_do_what_the_list_of_keys_says(opened):
     expect(page.get_by_role("dialog", name="Keys")).to_contain_text("extend the selection")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
-    before = page.locator(".minimap .seen").bounding_box()["width"]
+    before = seen_width(page)
     page.keyboard.press("+")
-    expect(page.locator(".minimap .seen")).not_to_have_attribute("style", f"width: {before}px")
-    page.wait_for_timeout(100)
-    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(before / 1.5, abs=3)
+    until(page, lambda: seen_width(page) == pytest.approx(before / 1.5, abs=3))
     page.keyboard.press("-")
-    page.wait_for_timeout(100)
-    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(before, abs=3)
+    until(page, lambda: seen_width(page) == pytest.approx(before, abs=3))
 
 
 @pytest.mark.browser
@@ -679,7 +698,7 @@ def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
         page.on("response", lambda answer: asked.append(answer) if "/media/" in answer.url else None)
 
     page = opened("hour", before=note)
-    page.wait_for_timeout(1_500)
+    until_no_more_come(page, asked)
     tiles = [answer for answer in asked if "range" in answer.request.headers and not answer.url.endswith(".wav")]
     sound = [answer for answer in asked if answer.url.endswith(".wav")]
     assert 2 <= len(tiles) <= 6
@@ -691,9 +710,20 @@ def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
     line.focus()
     for _ in range(12):
         page.keyboard.press("+")
-    page.wait_for_timeout(1_500)
-    assert 1 <= len(asked) <= 24
+    until_no_more_come(page, asked)
+    assert len(asked) <= 24
     assert sum(int(answer.headers["content-length"]) for answer in asked if answer.ok) < 8_000_000
+
+
+def point_until_read(page, x, y):
+    """Point at the spectrogram until its tiles are there and the level and the relevance are read out."""
+
+    def read():
+        page.mouse.move(x, y + 1)
+        page.mouse.move(x, y)
+        return all(word in page.locator(".readout").inner_text() for word in ("dB", "relevance"))
+
+    until(page, read)
 
 
 @pytest.mark.browser
@@ -704,9 +734,8 @@ def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_p
     line = page.locator(".timeline")
     box = line.bounding_box()
     hz = round(float(band_centres_hz(SpectrogramSettings())[TONE_BAND]))
-    page.wait_for_timeout(500)
     for share, level, relevance in ((0.75, 2.0, "0.5"), (0.25, -6.0, "0")):
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + y)
+        point_until_read(page, box["x"] + share * box["width"], box["y"] + y)
         expect(page.locator(".readout")).to_contain_text(f"{hz} Hz")
         text = page.locator(".readout").inner_text()
         shown = text.replace("−", "-").split(" · ")
@@ -716,7 +745,7 @@ def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_p
     page.mouse.move(0, 0)
     page.locator(".overlay select").select_option("")
     page.get_by_label("Colours of the spectrogram").select_option("grey")
-    page.wait_for_timeout(300)
+    page.evaluate("drawn()")
     brightness = page.evaluate(
         """([y, shares]) => shares.map((share) => {
           const canvas = roots()[0].querySelector("canvas.lanes");
@@ -741,15 +770,13 @@ def test_the_wheel_zooms_about_the_pointer_with_control_pans_with_shift_and_else
     page.keyboard.down("Control")
     page.mouse.wheel(0, -315)
     page.keyboard.up("Control")
-    page.wait_for_timeout(200)
+    until(page, lambda: seen_width(page) == pytest.approx(whole["width"] / 2, rel=0.03))
     closer = seen.bounding_box()
-    assert closer["width"] == pytest.approx(whole["width"] / 2, rel=0.03)
     assert closer["x"] + closer["width"] / 2 == pytest.approx(whole["x"] + whole["width"] / 2, abs=4)
     page.keyboard.down("Shift")
     page.mouse.wheel(0, 200)
     page.keyboard.up("Shift")
-    page.wait_for_timeout(200)
-    assert seen.bounding_box()["x"] > closer["x"] + 20
+    until(page, lambda: seen.bounding_box()["x"] > closer["x"] + 20)
     before = seen.bounding_box()
     page.mouse.wheel(0, 100)
     page.wait_for_timeout(200)
@@ -769,13 +796,12 @@ def test_two_fingers_zoom_and_one_selects(opened):
         ]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    whole = page.locator(".minimap .seen").bounding_box()["width"]
+    whole = seen_width(page)
     touch("touchStart", 0.4, 0.6)
     touch("touchMove", 0.35, 0.65)
     touch("touchMove", 0.3, 0.7)
     touch("touchEnd")
-    page.wait_for_timeout(200)
-    assert page.locator(".minimap .seen").bounding_box()["width"] == pytest.approx(whole / 2, rel=0.05)
+    until(page, lambda: seen_width(page) == pytest.approx(whole / 2, rel=0.05))
     expect(page.locator(".selection")).to_be_hidden()
     touch("touchStart", 0.25)
     touch("touchMove", 0.3)
@@ -796,20 +822,17 @@ def test_a_tile_that_did_not_come_is_asked_for_again(opened):
             route.continue_()
 
     page = opened("tone", before=lambda page: page.route("**/media/**", fail_once))
-    page.wait_for_timeout(2_000)
-    assert len(failed) == 3
+    until(page, lambda: len(failed) == 3)
     box = page.locator(".timeline").bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 200)
-    expect(page.locator(".readout")).to_contain_text("dB")
-    expect(page.locator(".readout")).to_contain_text("relevance")
+    point_until_read(page, box["x"] + 0.5 * box["width"], box["y"] + 200)
 
 
 @pytest.mark.browser
 def test_the_player_fits_a_narrow_window_and_speaks_to_screen_readers(opened):
     page = opened("whole")
     page.set_viewport_size({"width": 400, "height": 900})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    until(page, lambda: page.evaluate("document.documentElement.scrollWidth") <= 400)
+    page.evaluate("drawn()")
     player = page.locator(".player").bounding_box()
     for part in ("canvas.lanes", ".bar", ".minimap", ".regions"):
         box = page.locator(part).bounding_box()
@@ -931,18 +954,16 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
 
 @pytest.mark.browser
 def test_a_header_that_did_not_come_is_asked_for_again(opened):
-    failed = []
+    headers = []
 
     def fail_header_once(route):
-        asked = route.request.headers.get("range") == "bytes=0-4095"
-        if asked and not failed:
-            failed.append(route.request.url)
-            return route.abort()
-        return route.continue_()
+        if route.request.headers.get("range") != "bytes=0-4095":
+            return route.continue_()
+        headers.append(route.request.url)
+        return route.abort() if len(headers) == 1 else route.continue_()
 
     page = opened("heard", before=lambda page: page.route("**/media/**", fail_header_once))
-    assert failed
-    page.wait_for_timeout(1_500)
+    until(page, lambda: len(headers) == 2)
     page.get_by_role("button", name="Play region 2").click()
     page.wait_for_function("sounds.length === 1 && sounds[0].ended")
 
