@@ -25,6 +25,7 @@ test: $(VENV)/.dev samples lint
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint pages
 
 bench: $(VENV)/.dev
 	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark --quick || exit 1; done

@@ -92,6 +92,10 @@ def show_whole() -> None:
         st.markdown("ran again")
 
 
+def overlap(one: Mark, other: Mark) -> bool:
+    return one.region.start_s < other.region.end_s and other.region.start_s < one.region.end_s
+
+
 def show_editable() -> None:
     """What is edited is kept, and can be undone by the page; it says what came, and may take its time."""
     kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
@@ -102,6 +106,8 @@ def show_editable() -> None:
         came.append(f"{edit.command} {edit.value}" if edit.command else f"{len(edit.changed)} {len(edit.deleted)}")
         time.sleep(slow_s)
         gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
+        # A suggestion in which something was drawn is needed no more.
+        gone |= {mark.id for mark in kept[-1] if mark.suggested and any(overlap(mark, one) for one in edit.changed)}
         if not edit.command:
             kept.append((*(mark for mark in kept[-1] if mark.id not in gone), *edit.changed))
 

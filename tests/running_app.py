@@ -89,6 +89,12 @@ def launch(playwright: Playwright, *more: str):
     return playwright.chromium.launch(executable_path=browser_path(), args=[*QUIET, *more])
 
 
+def serve_modules(page: Page) -> None:
+    """Let a page import the player's modules as they are written, from /modules/."""
+    modules = ROOT / "pages/shared/player/js"
+    page.route("**/modules/*.js", lambda route: route.fulfill(path=modules / Path(route.request.url).name))
+
+
 def visit(page: Page, address: str) -> None:
     """Open the first page and accept the notice."""
     page.goto(address)

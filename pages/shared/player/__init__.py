@@ -16,38 +16,19 @@ import streamlit as st
 
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
+from pages.shared.player.modules import script_of
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 
 __all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "hand_over", "player"]
 
-#: One script without a build step: the files in the order in which they use each other.
-SCRIPTS = (
-    "time_axis.js",
-    "wav.js",
-    "tiles.js",
-    "sound.js",
-    "colours.js",
-    "lanes.js",
-    "lane_marks.js",
-    "pictures.js",
-    "regions.js",
-    "region_editing.js",
-    "region_table.js",
-    "gestures.js",
-    "player.js",
-    "deeds.js",
-    "bar.js",
-    "mount.js",
-)
 HERE = Path(__file__).parent
 CALLBACKS = ("on_seek_change", "on_selection_change", "on_editing_change")
-JAVASCRIPT = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
 
 _mount = st.components.v2.component(
     "hear_why_player",
     html=(HERE / "player.html").read_text("utf-8"),
     css=(HERE / "player.css").read_text("utf-8"),
-    js=JAVASCRIPT,
+    js=script_of(HERE / "js", main="player.js"),
 )
 
 

@@ -1,17 +1,18 @@
-// The lanes on their one canvas: drawn anew when the view, the data or the theme changes, never because time passes.
+// The lanes, one below the other: drawn again when the view, the data or the theme changes, never because time passes.
+
+import { clamp } from "./axes.js";
+import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
+import { WAVE, paintTile, signed } from "./pictures.js";
+import { FULL_SCALE } from "./wav.js";
 
 const TITLE = 24;
 const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 34, others: 0, ruler: 24 };
 const ROWS = { regions: 24, others: 18 };
-const WAVE = "#7f8fa6";
 const AGAINST = "#8a9bb0";
 
-class Lanes {
-  constructor(canvas, axis) {
-    this.canvas = canvas;
-    this.axis = axis;
-    this.lanes = {};
-  }
+// A method for each lane, by its name in HEIGHTS.
+export class Lanes extends LaneCanvas {
+  lanes = {};
 
   // Return the height of all; a lane is there when there is something to show in it. Of regions and of others' marks it is
   // said how many rows.
@@ -32,46 +33,25 @@ class Lanes {
     return Object.keys(this.lanes).find((name) => y < this.lanes[name].bottom) ?? "ruler";
   }
 
-  // `picture` is all that is to be seen; see Player.picture.
+  // Return what stands at a time, and at a height, in a lane that is read only: a word, or what somebody else marked.
+  stretchAt(time, y) {
+    const { words, others } = this.lanes;
+    const within = (lane) => lane && y >= lane.top && y < lane.bottom;
+    let shown = [];
+    if (within(words)) shown = this.picture.words;
+    if (within(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
+    return shown.findLast(({ start, end }) => start <= time && time < end);
+  }
+
+  // `picture` is all that is to be seen; see pictureOf.
   draw(picture) {
-    const ratio = window.devicePixelRatio || 1;
-    const { clientWidth, clientHeight } = this.canvas;
-    const [width, height] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
-    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    const pen = this.canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, clientWidth, clientHeight);
-    Object.assign(this, { pen, picture, theme: picture.theme });
+    this.begin(picture);
     for (const [name, lane] of Object.entries(this.lanes)) {
       this.marks = [];
       this.inLane(lane, () => this[name](lane));
       this.drawMarks(lane);
       this.title(picture.titles[name], lane);
     }
-  }
-
-  inLane(lane, draw) {
-    const { pen } = this;
-    pen.save();
-    pen.translate(this.gutter, 0);
-    pen.beginPath();
-    pen.rect(0, lane.top, this.axis.width, lane.height);
-    pen.clip();
-    draw();
-    pen.restore();
-  }
-
-  rule(y, { dashed = false, alpha = 0.3 } = {}) {
-    const { pen, theme } = this;
-    pen.save();
-    pen.globalAlpha = alpha;
-    pen.strokeStyle = theme.text;
-    if (dashed) pen.setLineDash([5, 4]);
-    pen.beginPath();
-    pen.moveTo(0, Math.round(y) + 0.5);
-    pen.lineTo(this.axis.width, Math.round(y) + 0.5);
-    pen.stroke();
-    pen.restore();
   }
 
   waveform(lane) {
@@ -83,24 +63,6 @@ class Lanes {
     drawSamples(this.pen, points, y);
     for (const value of [peak, -peak]) this.mark(signed(value.toFixed(2)), y(value * FULL_SCALE));
     this.mark("0", y(0));
-  }
-
-  // An area between a line and zero.
-  area({ x, high }, y, colour) {
-    if (!x.length) return;
-    const { pen } = this;
-    const line = new Path2D();
-    x.forEach((at, place) => line.lineTo(at, y(high[place])));
-    const filled = new Path2D(line);
-    filled.lineTo(x.at(-1), y(0));
-    filled.lineTo(x[0], y(0));
-    pen.fillStyle = pen.strokeStyle = colour;
-    pen.globalAlpha = 0.3;
-    pen.fill(filled);
-    pen.globalAlpha = 1;
-    pen.lineWidth = 1.5;
-    pen.lineJoin = "bevel";
-    pen.stroke(line);
   }
 
   spectrogram(lane) {
@@ -159,17 +121,6 @@ class Lanes {
     this.mark("against", lane.bottom - 10);
   }
 
-  // Draw what lies between two heights only.
-  half(top, bottom, draw) {
-    const { pen } = this;
-    pen.save();
-    pen.beginPath();
-    pen.rect(0, top, this.axis.width, bottom - top);
-    pen.clip();
-    draw();
-    pen.restore();
-  }
-
   scores(lane) {
     const { segments, emotions } = this.picture.scores;
     const y = (score) => lane.bottom - 4 - score * (lane.height - 8);
@@ -182,8 +133,8 @@ class Lanes {
     const past = x.findIndex((at) => at > this.axis.width);
     const end = past < 0 ? x.length : past + 1;
     const dotted = (end - first) * 9 < this.axis.width;
-    emotions.forEach(({ colour }, place) => {
-      this.scoreLine(segments.slice(first, end), x.slice(first, end), (segment) => y(segment.scores[place]), colour, dotted);
+    emotions.forEach(({ colour }, index) => {
+      this.scoreLine(segments.slice(first, end), x.slice(first, end), (segment) => y(segment.scores[index]), colour, dotted);
     });
   }
 
@@ -193,34 +144,80 @@ class Lanes {
     pen.strokeStyle = pen.fillStyle = colour;
     pen.lineWidth = 2;
     pen.beginPath();
-    segments.forEach((segment, place) => pen.lineTo(x[place], y(segment)));
+    segments.forEach((segment, index) => pen.lineTo(x[index], y(segment)));
     pen.stroke();
     if (!dotted) return;
-    segments.forEach((segment, place) => {
+    segments.forEach((segment, index) => {
       pen.beginPath();
-      pen.arc(x[place], y(segment), 3.5, 0, 2 * Math.PI);
+      pen.arc(x[index], y(segment), 3.5, 0, 2 * Math.PI);
       pen.fillStyle = segment.kept ? colour : theme.ground;
       pen.fill();
       pen.stroke();
     });
   }
-}
 
-// From the lowest to the highest of each pixel, which is drawn faster than any outline, and on to where the pixel before
-// it ended; of fewer samples than pixels a line.
-function drawSamples(pen, { x, low, high, sparse }, y) {
-  pen.fillStyle = pen.strokeStyle = WAVE;
-  if (!sparse) {
-    for (let place = 0; place < x.length; place++) {
-      const top = y(Math.max(high[place], low[place - 1] ?? -Infinity));
-      const bottom = y(Math.min(low[place], high[place - 1] ?? Infinity));
-      pen.fillRect(x[place] - 0.5, top, 1, Math.max(1, bottom - top));
+  // What is said, each word between its bounds; one that has no room is left out.
+  words(lane) {
+    const { pen, axis, theme } = this;
+    pen.font = `12px ${theme.font}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    this.shadeRegions(lane);
+    for (const { start, end, label } of this.picture.words) {
+      if (end < axis.start || start > axis.end) continue;
+      const [left, right] = [axis.x(start), axis.x(end)];
+      pen.fillStyle = theme.text;
+      pen.globalAlpha = 0.35;
+      for (const x of [left, right]) pen.fillRect(Math.round(x), lane.top, 1, lane.height);
+      pen.globalAlpha = 1;
+      if (pen.measureText(label).width < right - left - 2) pen.fillText(label, (left + right) / 2, lane.top + lane.height / 2);
     }
-    return;
   }
-  pen.lineWidth = 1;
-  pen.lineJoin = "bevel";
-  pen.beginPath();
-  x.forEach((at, place) => pen.lineTo(at, y(high[place])));
-  pen.stroke();
+
+  // What others marked, a row for each of them, with the name at the left.
+  others(lane) {
+    const { pen, axis, theme, picture } = this;
+    pen.font = `11px ${theme.font}`;
+    pen.textBaseline = "middle";
+    picture.others.forEach(({ name, regions }, index) => {
+      const top = lane.top + index * ROWS.others;
+      this.mark(shortened(pen, name, this.gutter - 14), top + ROWS.others / 2);
+      for (const region of regions) {
+        const [left, right] = [axis.x(region.start), axis.x(region.end)];
+        if (right < 0 || left > axis.width) continue;
+        pen.globalAlpha = 0.35;
+        pen.fillStyle = picture.colourOf(region) ?? WAVE;
+        pen.fillRect(left, top + 2, Math.max(1, right - left), ROWS.others - 4);
+        pen.globalAlpha = 1;
+        pen.fillStyle = theme.text;
+        pen.textAlign = "left";
+        const words = region.label ?? "";
+        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROWS.others / 2);
+      }
+    });
+  }
+
+  // Regions are elements of their own, so that they can be focused; here is only their ground.
+  regions(lane) {
+    this.pen.globalAlpha = 0.06;
+    this.pen.fillStyle = this.theme.text;
+    this.pen.fillRect(0, lane.top, this.axis.width, lane.height);
+    this.pen.globalAlpha = 1;
+  }
+
+  ruler(lane) {
+    const { pen, axis, theme } = this;
+    this.rule(lane.top, { alpha: 0.6 });
+    pen.font = `11px ${theme.font}`;
+    pen.fillStyle = theme.text;
+    pen.textBaseline = "top";
+    pen.textAlign = "center";
+    for (const { time, label } of axis.ticks()) {
+      const x = axis.x(time);
+      const half = pen.measureText(label).width / 2;
+      pen.fillRect(Math.round(x), lane.top, 1, 5);
+      pen.fillText(label, clamp(x, half + 4, axis.width - half), lane.top + 8);
+    }
+    this.mark(axis.end < 60 ? "s" : "min:s", lane.top + 13);
+  }
 }

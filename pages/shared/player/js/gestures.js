@@ -4,7 +4,7 @@ const SLACK = 4;
 const SELECTION_EDGE = 6;
 const WHEEL_ZOOM = 0.0022;
 
-class TimelineGestures {
+export class TimelineGestures {
   constructor(player, element) {
     Object.assign(this, { player, element, pointers: new Map(), drag: null });
     element.addEventListener("pointerdown", (event) => this.down(event));
@@ -28,7 +28,7 @@ class TimelineGestures {
     if (this.pointers.size > 1) return void (this.pinch || this.beginPinch());
     const { selection, axis } = this.player;
     const time = axis.time(at.x);
-    const scrubbing = this.player.lanes.laneAt(at.y) === "ruler";
+    const scrubbing = this.player.view.lanes.laneAt(at.y) === "ruler";
     this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
     if ((event.ctrlKey || event.metaKey) && this.player.canBox(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
     if (scrubbing) this.player.scrub(time);
@@ -116,28 +116,27 @@ function wheel(player, event, x) {
   event.preventDefault();
 }
 
-class MinimapGestures {
-  constructor(player, element) {
-    const center = (event) => {
-      const { left, width } = element.getBoundingClientRect();
-      const { axis } = player;
-      const middle = ((event.clientX - left) / width) * axis.duration;
-      player.show(middle - axis.span / 2, middle + axis.span / 2);
-    };
-    element.addEventListener("pointerdown", (event) => {
-      element.setPointerCapture(event.pointerId);
-      center(event);
-    });
-    element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && center(event));
-    element.addEventListener(
-      "wheel",
-      (event) => wheel(player, event, player.axis.x((event.offsetX / element.clientWidth) * player.axis.duration)),
-      { passive: false },
-    );
-  }
+// What is dragged to becomes the middle of the view.
+export function listenToMinimap(player, element) {
+  const center = (event) => {
+    const { left, width } = element.getBoundingClientRect();
+    const { axis } = player;
+    const middle = ((event.clientX - left) / width) * axis.duration;
+    player.show(middle - axis.span / 2, middle + axis.span / 2);
+  };
+  element.addEventListener("pointerdown", (event) => {
+    element.setPointerCapture(event.pointerId);
+    center(event);
+  });
+  element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && center(event));
+  element.addEventListener(
+    "wheel",
+    (event) => wheel(player, event, player.axis.x((event.offsetX / element.clientWidth) * player.axis.duration)),
+    { passive: false },
+  );
 }
 
-// [keys as they are shown, keys as the browser names them, what they do, the deed]
+// [keys as they are shown, keys as the browser names them, what they do, the action]
 const KEYS = [
   ["Space", [" "], "play or pause; a selection where there is one", (player) => player.toggle()],
   ["← →", ["ArrowLeft", "ArrowRight"], "move by a fiftieth of the view", (player, way) => player.step(way)],
@@ -147,7 +146,7 @@ const KEYS = [
   ["+ −", ["+", "=", "-", "_"], "zoom in, zoom out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
   ["0", ["0"], "show all", (player) => player.showAll()],
   ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
-  ["?", ["?"], "these keys", (player) => player.help()],
+  ["?", ["?"], "these keys", (player) => player.bar.help()],
 ];
 const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp"];
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
@@ -159,25 +158,25 @@ const EDITING_KEYS = [
   ["S", ["s", "S"], "split at the playhead", (player) => player.split()],
   ["M", ["m", "M"], "merge the chosen region with the next one", (player) => player.merge()],
   ["F2, Delete", [], "name or delete the region that has the focus"],
-  ["Page up, down", ["PageUp", "PageDown"], "recording before, next recording", (player, way) => player.tellCommand(way < 0 ? "previous" : "next", null, "Turning to another recording")],
+  ["Page up, down", ["PageUp", "PageDown"], "recording before, next recording", (player, way) => player.command(way < 0 ? "previous" : "next", null, "Turning to another recording")],
 ];
-const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.hear(Number(key) - 1)]];
-const POINTER = [
+const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.bar.hear(Number(key) - 1)]];
+export const POINTER = [
   ["Click, drag", [], "move to, select; a click on a word, or on what somebody else marked, plays it"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
 ];
-const EDITING_POINTER = [
+export const EDITING_POINTER = [
   ["Ctrl + Z, Y", [], "undo, redo"],
   ["Drag a region", [], "move it, or its edge; with Alt nothing snaps"],
   ["Ctrl + drag", [], "on the spectrogram: a region of time and frequency"],
 ];
 
-function keysOf(player) {
+export function keysOf(player) {
   const { data, regions } = player;
   return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...(data.sounds.length ? SOUND_KEYS : [])];
 }
 
-function pressKey(player, event) {
+export function pressKey(player, event) {
   if (event.ctrlKey || event.metaKey) return undoOrRedo(player, event);
   if (event.altKey) return;
   const inControl = event.target.closest("select, input, .bar button, .sounds button, .table :is(button, a)");
@@ -186,10 +185,10 @@ function pressKey(player, event) {
   const key = /^(Digit|Numpad)[1-8]$/.test(event.code) ? event.code.at(-1) : event.key;
   const found = keysOf(player).find(([, names]) => names.includes(key));
   if (!found) return;
-  const deed = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
+  const action = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
   event.preventDefault();
   event.stopPropagation();
-  deed(player, BACKWARD.includes(key) ? -1 : 1, key, event);
+  action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
 }
 
 function undoOrRedo(player, event) {
@@ -197,6 +196,6 @@ function undoOrRedo(player, event) {
   if (!player.regions.editable || !["z", "y"].includes(key)) return;
   event.preventDefault();
   event.stopPropagation();
-  if (key === "y" || event.shiftKey) player.tellCommand("redo", null, "Redo");
-  else player.tellCommand("undo", null, "Undo");
+  if (key === "y" || event.shiftKey) player.command("redo", null, "Redo");
+  else player.command("undo", null, "Undo");
 }

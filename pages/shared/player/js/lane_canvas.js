@@ -1,14 +1,82 @@
-// What lanes share: titles, marks at the left, regions, hatching where nothing was heard, and the ruler.
+// The canvas of the lanes, and what lanes share: bounds, titles, marks at the left, rules, areas, regions and hatching
+// where there is no evidence.
+
+import { rowOf } from "./axes.js";
+import { WAVE } from "./pictures.js";
 
 const SCALE_WIDTH = 90;
 
-function shortened(pen, text, width) {
-  let short = text;
-  while (short && pen.measureText(short).width > width) short = short.slice(0, -1);
-  return short === text ? text : `${short.slice(0, -1)}…`;
-}
+export class LaneCanvas {
+  constructor(canvas, axis) {
+    this.canvas = canvas;
+    this.axis = axis;
+  }
 
-Object.assign(Lanes.prototype, {
+  // Clear everything, at the resolution of the screen.
+  begin(picture) {
+    const ratio = window.devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = this.canvas;
+    const [width, height] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const pen = this.canvas.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, clientWidth, clientHeight);
+    Object.assign(this, { pen, picture, theme: picture.theme });
+  }
+
+  inLane(lane, draw) {
+    const { pen } = this;
+    pen.save();
+    pen.translate(this.gutter, 0);
+    pen.beginPath();
+    pen.rect(0, lane.top, this.axis.width, lane.height);
+    pen.clip();
+    draw();
+    pen.restore();
+  }
+
+  rule(y, { dashed = false, alpha = 0.3 } = {}) {
+    const { pen, theme } = this;
+    pen.save();
+    pen.globalAlpha = alpha;
+    pen.strokeStyle = theme.text;
+    if (dashed) pen.setLineDash([5, 4]);
+    pen.beginPath();
+    pen.moveTo(0, Math.round(y) + 0.5);
+    pen.lineTo(this.axis.width, Math.round(y) + 0.5);
+    pen.stroke();
+    pen.restore();
+  }
+
+  // Draw what lies between two heights only.
+  half(top, bottom, draw) {
+    const { pen } = this;
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, top, this.axis.width, bottom - top);
+    pen.clip();
+    draw();
+    pen.restore();
+  }
+
+  // An area between a line and zero.
+  area({ x, high }, y, colour) {
+    if (!x.length) return;
+    const { pen } = this;
+    const line = new Path2D();
+    x.forEach((at, index) => line.lineTo(at, y(high[index])));
+    const filled = new Path2D(line);
+    filled.lineTo(x.at(-1), y(0));
+    filled.lineTo(x[0], y(0));
+    pen.fillStyle = pen.strokeStyle = colour;
+    pen.globalAlpha = 0.3;
+    pen.fill(filled);
+    pen.globalAlpha = 1;
+    pen.lineWidth = 1.5;
+    pen.lineJoin = "bevel";
+    pen.stroke(line);
+  }
+
   // Words above a lane, each with a dot before it where it has a colour; what does not fit is left out.
   title({ words, unit, scale }, { top }) {
     const { pen, theme, gutter } = this;
@@ -33,7 +101,7 @@ Object.assign(Lanes.prototype, {
       x += width + 12;
     }
     if (scale) this.scaleBar(scale, gutter + this.axis.width, top - 7, x);
-  },
+  }
 
   // What the colours of an overlay mean, at the right, where there is room left of it.
   scaleBar(stops, right, y, least) {
@@ -52,12 +120,12 @@ Object.assign(Lanes.prototype, {
     pen.fillRect(left + SCALE_WIDTH / 2, y - 9, 1, 10);
     pen.fillText(after, left + SCALE_WIDTH + 6, y);
     pen.fillText(before, left - 6 - pen.measureText(before).width, y);
-  },
+  }
 
   // A mark at the left of a lane; drawn when the lane is, whose bounds would cut it off.
   mark(text, y) {
     this.marks.push({ text, y });
-  },
+  }
 
   drawMarks({ top, bottom }) {
     const { pen, theme, gutter } = this;
@@ -66,7 +134,7 @@ Object.assign(Lanes.prototype, {
     pen.textAlign = "right";
     pen.textBaseline = "middle";
     for (const { text, y } of this.marks) if (y >= top - 1 && y <= bottom + 1) pen.fillText(text, gutter - 6, y);
-  },
+  }
 
   // Regions of time shade the lanes; those of frequency too are boxes on the spectrogram.
   shadeRegions(lane) {
@@ -82,7 +150,7 @@ Object.assign(Lanes.prototype, {
       }
     }
     pen.restore();
-  },
+  }
 
   boxes(lane) {
     const { pen, axis } = this;
@@ -99,7 +167,7 @@ Object.assign(Lanes.prototype, {
       pen.strokeRect(axis.x(start), top, axis.x(end) - axis.x(start), bottom - top);
     }
     pen.restore();
-  },
+  }
 
   hatch(lane) {
     const { pen, axis, theme } = this;
@@ -124,95 +192,31 @@ Object.assign(Lanes.prototype, {
     }
     pen.stroke();
     pen.restore();
-  },
-
-  // What is said, each word between its bounds; one that has no room is left out.
-  words(lane) {
-    const { pen, axis, theme } = this;
-    pen.font = `12px ${theme.font}`;
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    this.shadeRegions(lane);
-    for (const { start, end, label } of this.picture.words) {
-      if (end < axis.start || start > axis.end) continue;
-      const [left, right] = [axis.x(start), axis.x(end)];
-      pen.fillStyle = theme.text;
-      pen.globalAlpha = 0.35;
-      for (const x of [left, right]) pen.fillRect(Math.round(x), lane.top, 1, lane.height);
-      pen.globalAlpha = 1;
-      if (pen.measureText(label).width < right - left - 2) pen.fillText(label, (left + right) / 2, lane.top + lane.height / 2);
-    }
-  },
-
-  // Return what stands at a time, and at a height, in a lane that is read only: a word, or what somebody else marked.
-  stretchAt(time, y) {
-    const { words, others } = this.lanes;
-    const within = (lane) => lane && y >= lane.top && y < lane.bottom;
-    let shown = [];
-    if (within(words)) shown = this.picture.words;
-    if (within(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
-    return shown.findLast(({ start, end }) => start <= time && time < end);
-  },
-
-  // What others marked, a row for each of them, with the name at the left.
-  others(lane) {
-    const { pen, axis, theme, picture } = this;
-    pen.font = `11px ${theme.font}`;
-    pen.textBaseline = "middle";
-    picture.others.forEach(({ name, regions }, place) => {
-      const top = lane.top + place * ROWS.others;
-      this.mark(shortened(pen, name, this.gutter - 14), top + ROWS.others / 2);
-      for (const region of regions) {
-        const [left, right] = [axis.x(region.start), axis.x(region.end)];
-        if (right < 0 || left > axis.width) continue;
-        pen.globalAlpha = 0.35;
-        pen.fillStyle = picture.colourOf(region) ?? WAVE;
-        pen.fillRect(left, top + 2, Math.max(1, right - left), ROWS.others - 4);
-        pen.globalAlpha = 1;
-        pen.fillStyle = theme.text;
-        pen.textAlign = "left";
-        const words = region.label ?? "";
-        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROWS.others / 2);
-      }
-    });
-  },
-
-  // Regions are elements of their own, so that they can be focused; here is only their ground.
-  regions(lane) {
-    this.pen.globalAlpha = 0.06;
-    this.pen.fillStyle = this.theme.text;
-    this.pen.fillRect(0, lane.top, this.axis.width, lane.height);
-    this.pen.globalAlpha = 1;
-  },
-
-  ruler(lane) {
-    const { pen, axis, theme } = this;
-    this.rule(lane.top, { alpha: 0.6 });
-    pen.font = `11px ${theme.font}`;
-    pen.fillStyle = theme.text;
-    pen.textBaseline = "top";
-    pen.textAlign = "center";
-    for (const { time, label } of axis.ticks()) {
-      const x = axis.x(time);
-      const half = pen.measureText(label).width / 2;
-      pen.fillRect(Math.round(x), lane.top, 1, 5);
-      pen.fillText(label, clamp(x, half + 4, axis.width - half), lane.top + 8);
-    }
-    this.mark(axis.end < 60 ? "s" : "min:s", lane.top + 13);
-  },
-});
-
-// The row of a spectrogram, as a real number, at a frequency; the middle of a band is half a row above its foot.
-function rowOf(hz, centres) {
-  const above = centres.findIndex((centre) => centre > hz);
-  if (above === 0) return 0;
-  if (above < 0) return centres.length;
-  return above - 0.5 + (hz - centres[above - 1]) / (centres[above] - centres[above - 1]);
+  }
 }
 
-// The other way round: the frequency at a row, in whole Hz, within the middles of the lowest and the highest band.
-function hzAt(row, centres) {
-  const place = clamp(row - 0.5, 0, centres.length - 1);
-  const below = Math.min(Math.floor(place), centres.length - 2);
-  return Math.round(centres[below] + (place - below) * (centres[below + 1] - centres[below]));
+// From the lowest to the highest of each pixel, which is drawn faster than any outline, and on to where the pixel before
+// it ended; of fewer samples than pixels a line.
+export function drawSamples(pen, { x, low, high, sparse }, y) {
+  pen.fillStyle = pen.strokeStyle = WAVE;
+  if (!sparse) {
+    for (let index = 0; index < x.length; index++) {
+      const top = y(Math.max(high[index], low[index - 1] ?? -Infinity));
+      const bottom = y(Math.min(low[index], high[index - 1] ?? Infinity));
+      pen.fillRect(x[index] - 0.5, top, 1, Math.max(1, bottom - top));
+    }
+    return;
+  }
+  pen.lineWidth = 1;
+  pen.lineJoin = "bevel";
+  pen.beginPath();
+  x.forEach((at, index) => pen.lineTo(at, y(high[index])));
+  pen.stroke();
+}
+
+// The longest beginning of a text that fits.
+export function shortened(pen, text, width) {
+  let short = text;
+  while (short && pen.measureText(short).width > width) short = short.slice(0, -1);
+  return short === text ? text : `${short.slice(0, -1)}…`;
 }

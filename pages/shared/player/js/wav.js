@@ -1,23 +1,25 @@
 // Bytes of a file on the server, and samples of a stretch of a WAV file (mono, 16 bits) without the rest of it.
 
+export const FULL_SCALE = 32768;
+export const RETRY_MS = 500;
+export const LONGEST_RETRY_MS = 60000;
 const FADE = 0.005;
-const FULL_SCALE = 32768;
 
 // From the first byte up to the one before `end`. Not through the browser's cache: there a request waits for any other one
 // of the same file, and the media element's may take its time.
-async function fetchBytes(url, first, end) {
+export async function fetchBytes(url, first, end) {
   const answer = await fetch(url, { headers: { Range: `bytes=${first}-${end - 1}` }, cache: "no-store" });
   if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
   const bytes = await answer.arrayBuffer();
   return answer.status === 206 ? bytes : bytes.slice(first, end);
 }
 
-async function readHeader(url) {
+export async function readHeader(url) {
   return parseHeader(new DataView(await fetchBytes(url, 0, 4096)));
 }
 
 // Walk over the chunks up to the samples: others may stand before them.
-function parseHeader(view) {
+export function parseHeader(view) {
   const name = (at) => String.fromCharCode(...new Uint8Array(view.buffer, at, 4));
   if (name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
   let format = null;
@@ -33,7 +35,7 @@ function parseHeader(view) {
   throw new Error("a WAV file without samples");
 }
 
-async function fetchStretch(url, header, { start, end }) {
+export async function fetchStretch(url, header, { start, end }) {
   const first = Math.round(start * header.rate);
   const last = Math.min(Math.round(end * header.rate), header.samples);
   const bytes = await fetchBytes(url, header.offset + 2 * first, header.offset + 2 * last);
@@ -41,19 +43,19 @@ async function fetchStretch(url, header, { start, end }) {
 }
 
 // Half a cosine at each end, as the files of focus regions have it.
-function withFades(samples, rate) {
+export function withFades(samples, rate) {
   const faded = samples.slice();
   const length = Math.min(Math.round(FADE * rate), Math.floor(faded.length / 2));
-  for (let place = 0; place < length; place++) {
-    const gain = 0.5 - 0.5 * Math.cos((Math.PI * (place + 0.5)) / length);
-    faded[place] *= gain;
-    faded[faded.length - 1 - place] *= gain;
+  for (let index = 0; index < length; index++) {
+    const gain = 0.5 - 0.5 * Math.cos((Math.PI * (index + 0.5)) / length);
+    faded[index] *= gain;
+    faded[faded.length - 1 - index] *= gain;
   }
   return faded;
 }
 
 // Begin to play samples: now, from `offset` on.
-function playSamples(context, samples, rate, offset, loop) {
+export function playSamples(context, samples, rate, offset, loop) {
   const buffer = context.createBuffer(1, samples.length, rate);
   buffer.copyToChannel(samples, 0);
   const source = new AudioBufferSourceNode(context, { buffer, loop });
@@ -68,7 +70,7 @@ function playSamples(context, samples, rate, offset, loop) {
   return { source, gain, startedAt, offset, cyclic: loop };
 }
 
-function fadeOut(context, { source, gain }) {
+export function fadeOut(context, { source, gain }) {
   const now = context.currentTime;
   gain.gain.cancelScheduledValues(now);
   gain.gain.setValueAtTime(gain.gain.value, now);

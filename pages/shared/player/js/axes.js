@@ -1,13 +1,13 @@
-// The time axis: which stretch of the recording is visible, and where a time lies in it.
-// Throughout the player times are in seconds and lengths in CSS pixels.
+// The axes: which stretch of the recording is visible, where a time lies in it, and where a frequency lies on a
+// spectrogram. Throughout the player times are in seconds and lengths in CSS pixels.
 
 const SHORTEST_VIEW = 0.005;
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
 const TICK_APART = 70;
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-class TimeAxis {
+export class TimeAxis {
   constructor(duration) {
     this.duration = duration;
     this.width = 1;
@@ -49,7 +49,7 @@ class TimeAxis {
     this.show(this.start + seconds, this.end + seconds);
   }
 
-  // Bring a time that has left the view back into it: a page further, as one turns a leaf.
+  // Bring a time that has left the view back into it, near its left edge. Return whether the view moved.
   follow(time) {
     if (time >= this.start && time <= this.end) return false;
     this.show(time - 0.02 * this.span, time + 0.98 * this.span);
@@ -61,7 +61,7 @@ class TimeAxis {
     const step = TICK_STEPS.find((candidate) => candidate >= least) ?? 3600;
     const first = Math.ceil(this.start / step - 1e-9);
     const count = Math.floor(this.end / step + 1e-9) - first + 1;
-    return Array.from({ length: count }, (_, place) => (first + place) * step).map((time) => ({
+    return Array.from({ length: count }, (_, index) => (first + index) * step).map((time) => ({
       time,
       label: clock(time, decimalsOf(step)),
     }));
@@ -73,8 +73,24 @@ function decimalsOf(step) {
 }
 
 // Seconds; from a minute on, minutes and seconds.
-function clock(time, decimals) {
+export function clock(time, decimals) {
   if (time < 60) return time.toFixed(decimals);
-  const minutes = Math.floor(Number(time.toFixed(decimals)) / 60);
-  return `${minutes}:${(time - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
+  const rounded = Number(time.toFixed(decimals)); // first, or 119.999 would become two minutes and less than nothing
+  const minutes = Math.floor(rounded / 60);
+  return `${minutes}:${(rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
+}
+
+// The row of a spectrogram, as a real number, at a frequency; the middle of a band is half a row above its foot.
+export function rowOf(hz, centres) {
+  const above = centres.findIndex((centre) => centre > hz);
+  if (above === 0) return 0;
+  if (above < 0) return centres.length;
+  return above - 0.5 + (hz - centres[above - 1]) / (centres[above] - centres[above - 1]);
+}
+
+// The other way round: the frequency at a row, in whole Hz, within the middles of the lowest and the highest band.
+export function hzAt(row, centres) {
+  const position = clamp(row - 0.5, 0, centres.length - 1);
+  const below = Math.min(Math.floor(position), centres.length - 2);
+  return Math.round(centres[below] + (position - below) * (centres[below + 1] - centres[below]));
 }

@@ -1,17 +1,101 @@
-// What a person does with the player, by whatever means.
+// The player: what a person does with it, by whatever means, and what Python gives it to show.
 
-Object.assign(Player.prototype, {
+import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
+import { Bar, RegionTable } from "./controls.js";
+import { TimelineGestures, listenToMinimap, pressKey } from "./gestures.js";
+import { Messages } from "./messages.js";
+import { WAVE, readoutAt } from "./pictures.js";
+import { Regions, nothingYet } from "./regions.js";
+import { Sound } from "./sound.js";
+import { View } from "./view.js";
+
+const players = new WeakMap();
+
+// Streamlit calls this when the player is put into the page and again when data or theme have changed. A call that was
+// overtaken by the next one is cleaned up too: the player ends only when it has left the page.
+export default function mount(component) {
+  const root = component.parentElement;
+  if (!players.has(root)) players.set(root, new Player(root));
+  players.get(root).update(component);
+  return () => {
+    if (root.isConnected) return;
+    players.get(root)?.destroy();
+    players.delete(root);
+  };
+}
+
+class Player {
+  constructor(root) {
+    this.root = root;
+    this.find = (selector) => root.querySelector(selector);
+    this.axis = new TimeAxis(1);
+    this.selection = null;
+    this.scrubbed = null; // where the playhead is held while it is dragged
+    this.messages = new Messages(this);
+    this.sound = new Sound(this.find("audio"), (why) => this.soundChanged(why));
+    this.regions = new Regions(this.find(".regions"), this.axis, {
+      choose: (region, name) => this.chooseRegion(region, name),
+      edited: (edit, words) => this.regionsEdited(edit, words),
+      preview: () => this.view.redraw(),
+    });
+    this.timeline = this.find(".timeline");
+    this.gestures = new TimelineGestures(this, this.timeline);
+    listenToMinimap(this, this.find(".minimap"));
+    root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.table = new RegionTable(this.find(".table"), (index, loop) => this.hearRegion(index, loop));
+    this.bar = new Bar(this);
+    this.view = new View(this);
+  }
+
+  // --- what Python gives ---
+
+  update({ data, setStateValue }) {
+    const turned = data.whose !== this.data?.whose;
+    const another = data.recording.url !== this.data?.recording.url;
+    if (another) this.open(data);
+    this.data = data;
+    this.messages.update(data, setStateValue, turned);
+    const waiting = this.messages.pending.length > 0;
+    if (another || turned || !waiting) this.regions.set(data.regions, data);
+    this.messages.showSaved();
+    if (turned && waiting) this.messages.tellEditing();
+    this.view.loadScores(data.scores);
+    this.bar.offerOverlays();
+    this.bar.offerSounds();
+    this.table.set(data.regionTable);
+    this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
+    this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);
+    this.timeline.setAttribute("aria-valuemax", data.recording.duration.toFixed(2));
+    this.find(".player").style.setProperty("--accent", data.accent ?? WAVE);
+    this.view.layOut();
+  }
+
+  open({ recording }) {
+    this.axis.duration = recording.duration;
+    this.axis.showAll();
+    this.setSelection(null);
+    this.regions.chosen = null;
+    this.sound.load(recording.url, recording.duration);
+    this.find(".clock .whole").textContent = ` / ${clock(recording.duration, 2)}${recording.duration < 60 ? " s" : ""}`;
+  }
+
+  destroy() {
+    this.view.destroy();
+    this.messages.destroy();
+    this.sound.destroy();
+  }
+
   // --- the view ---
 
   show(start, end) {
     this.axis.show(start, end);
-    this.redraw();
-  },
+    this.view.redraw();
+  }
 
   pan(seconds) {
     this.axis.pan(seconds);
-    this.redraw();
-  },
+    this.view.redraw();
+  }
 
   // About the playhead where it is seen, else about the middle.
   zoom(factor, about = null) {
@@ -19,13 +103,13 @@ Object.assign(Player.prototype, {
     const { position } = this.sound;
     const seen = position >= axis.start && position <= axis.end;
     axis.zoom(factor, about ?? (seen ? position : (axis.start + axis.end) / 2));
-    this.redraw();
-  },
+    this.view.redraw();
+  }
 
   showAll() {
     this.axis.showAll();
-    this.redraw();
-  },
+    this.view.redraw();
+  }
 
   // --- time ---
 
@@ -35,32 +119,32 @@ Object.assign(Player.prototype, {
     const at = this.sound.position;
     const within = selection && at >= selection.start - 1e-3 && at <= selection.end + 1e-3;
     this.sound.play(within ? selection : null);
-  },
+  }
 
   seek(time) {
     this.sound.seek(time);
-    if (this.axis.follow(time)) this.redraw();
-    this.tell("seek", time);
-  },
+    if (this.axis.follow(time)) this.view.redraw();
+    this.messages.tell("seek", time);
+  }
 
   step(way) {
     this.seek(clamp(this.sound.position + (way * this.axis.span) / 50, 0, this.axis.duration));
-  },
+  }
 
   scrub(time) {
     this.scrubbed = time;
-    this.wake();
-  },
+    this.view.wake();
+  }
 
   endScrub(time) {
     this.scrubbed = null;
     this.seek(time);
-  },
+  }
 
   // Where a word stands, or what somebody else marked, it is selected and heard.
   click({ x, y }) {
     const time = this.axis.time(x);
-    const stretch = this.lanes.stretchAt(time, y);
+    const stretch = this.view.lanes.stretchAt(time, y);
     if (stretch) return this.hearStretch(stretch);
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
@@ -68,27 +152,27 @@ Object.assign(Player.prototype, {
       this.regions.chooseNone();
     }
     this.seek(time);
-  },
+  }
 
   toggleLoop() {
     this.sound.setLoop(!this.sound.loop);
     this.find(".loop").setAttribute("aria-pressed", this.sound.loop);
     this.say(this.sound.loop ? "Loop on" : "Loop off");
-  },
+  }
 
   // --- the selection ---
 
   setSelection(selection, done = false) {
     this.selection = selection;
-    this.placeSelection();
+    this.view.placeSelection();
     if (!done) return;
-    this.tell("selection", selection);
+    this.messages.tell("selection", selection);
     if (!selection) return this.say("Selection cleared");
     this.sound.prepare(selection);
     const { start, end } = selection;
     this.say(`Selected ${start.toFixed(3)} to ${end.toFixed(3)} seconds, ${(end - start).toFixed(3)} seconds long`);
     this.read(`Selected ${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
-  },
+  }
 
   // From one time to another, in either order; once `done`, what plays turns to it.
   select(from, to, done = false) {
@@ -101,7 +185,7 @@ Object.assign(Player.prototype, {
     this.sound.stop(selection.start);
     if (playing) this.sound.play(selection);
     else this.sound.seek(selection.start);
-  },
+  }
 
   // One end is held: the playhead where nothing is selected, and then the end that was not moved last.
   extend(way) {
@@ -113,22 +197,22 @@ Object.assign(Player.prototype, {
     const [start, end] = [Math.min(this.held, to), Math.max(this.held, to)];
     this.setSelection(end > start ? { start, end } : null, true);
     this.chooseNone();
-    if (axis.follow(to)) this.redraw();
-  },
+    if (axis.follow(to)) this.view.redraw();
+  }
 
   escape() {
-    if (!this.find(".help").hidden) return this.help();
+    if (!this.find(".help").hidden) return this.bar.help();
     this.setSelection(null, true);
     this.regions.chooseNone();
     this.read("");
-  },
+  }
 
   // What is selected is now meant by keys, not what was chosen before.
   chooseNone() {
     if (this.regions.chosen === null) return;
     this.regions.chooseNone();
-    this.tellChosen();
-  },
+    this.messages.tellChosen();
+  }
 
   hearStretch({ start, end }) {
     this.chooseNone();
@@ -136,7 +220,7 @@ Object.assign(Player.prototype, {
     this.sound.stop();
     this.sound.seek(start);
     this.sound.play(this.selection);
-  },
+  }
 
   // --- regions ---
 
@@ -144,146 +228,108 @@ Object.assign(Player.prototype, {
     const stretch = { start, end };
     this.setSelection(stretch, true);
     this.say(`Region ${name}`);
-    if (this.axis.follow(start)) this.redraw();
+    if (this.axis.follow(start)) this.view.redraw();
     this.sound.stop();
     this.sound.seek(start);
-    this.tellChosen();
+    this.messages.tellChosen();
     if (!this.regions.editable) this.sound.play(stretch);
-  },
+  }
 
   // From the table: once, or over and over.
-  hearRegion(place, loop) {
-    const region = this.regions.list[place];
+  hearRegion(index, loop) {
+    const region = this.regions.list[index];
     if (!region) return;
     if (this.sound.loop !== loop) this.toggleLoop();
-    this.chooseRegion(region, this.regions.name(place));
+    this.chooseRegion(region, this.regions.name(index));
     if (this.regions.editable) this.sound.play(this.selection);
-  },
+  }
 
   selectionToRegion() {
     if (this.selection) this.regions.add(this.selection);
-  },
+  }
 
   // The chosen region, else the selection, which becomes one; with Shift the whole recording.
-  label(place, whole) {
-    const label = this.data.labels[place]?.[0];
+  label(index, whole) {
+    const label = this.data.labels[index]?.[0];
     if (!label) return;
-    if (whole) this.tellCommand("label", label, `Whole recording: ${label}`);
+    if (whole) this.command("label", label, `Whole recording: ${label}`);
     else if (!this.regions.label(label)) {
       if (this.selection) this.regions.add({ ...this.selection, label });
       else this.say("Choose or draw a region first");
     }
-  },
+  }
 
   split() {
     if (!this.regions.split(this.sound.position)) this.say("The playhead is in no region that could be split");
-  },
+  }
 
   merge() {
     if (!this.regions.merge()) this.say("No region is chosen that has one after it");
-  },
+  }
 
   // A region of time and frequency, drawn on the spectrogram.
   canBox({ y }) {
-    return this.regions.editable && this.lanes.laneAt(y) === "spectrogram";
-  },
+    return this.regions.editable && this.view.lanes.laneAt(y) === "spectrogram";
+  }
 
   previewBox(before, from, to) {
-    const { bottom, height } = this.lanes.lanes.spectrogram;
-    const { hz, rows } = this.picture.spectrogram;
+    const { bottom, height } = this.view.lanes.lanes.spectrogram;
+    const { hz, rows } = this.view.picture.spectrogram;
     const [start, end] = [from.x, to.x].sort((one, other) => one - other).map((x) => this.axis.time(x));
     const [low, high] = [from.y, to.y].sort((one, other) => other - one).map((y) => hzAt((rows * (bottom - y)) / height, hz));
     const box = { ...nothingYet(), start, end, low, high };
     this.regions.preview(before, box);
     return box;
-  },
+  }
 
   endBox(before, box) {
     this.regions.list = before;
     if (box && box.end - box.start > 1e-3 && box.high > box.low) this.regions.add(box);
-    else this.regions.place();
-    this.redraw();
-  },
+    else this.regions.layOut();
+    this.view.redraw();
+  }
 
   regionsEdited(edit, words) {
     this.say(words);
-    this.redraw(true);
-    this.tellEdit(edit);
-  },
+    this.view.redraw(true);
+    this.messages.tellEdit(edit);
+  }
+
+  // What concerns the whole recording, or the page, is Python's to do.
+  command(name, value, words) {
+    this.say(words);
+    this.messages.tellEdit({ command: name, value });
+  }
 
   // --- what is said ---
 
-  // Python runs its page again for each word, so that it hears only what it asked for, and only what stands.
-  tell(name, value) {
-    if (!this.data.tells.includes(name)) return;
-    this.told ??= {};
-    clearTimeout(this.told[name]);
-    this.told[name] = setTimeout(() => this.root.isConnected && this.tellPython(name, value), TELL_AFTER_MS);
-  },
-
-  // All that was not answered goes along: only the last word reaches Python where it is busy.
-  tellEdit(edit) {
-    const { recording, whose, answered } = this.data;
-    const number = Math.max(Date.now(), answered + 1, (this.lastEdit ?? 0) + 1);
-    this.lastEdit = number;
-    this.pending = [...this.pending, { number, recording: recording.id, whose, changed: [], deleted: [], ...edit }];
-    this.tellEditing();
-    this.showSaved();
-  },
-
-  tellCommand(command, value, words) {
-    this.say(words);
-    this.tellEdit({ command, value });
-  },
-
-  tellChosen() {
-    clearTimeout(this.choosing);
-    this.choosing = setTimeout(() => this.root.isConnected && this.tellEditing(), TELL_AFTER_MS);
-  },
-
-  tellEditing() {
-    if (!this.data.editable) return;
-    clearTimeout(this.choosing);
-    this.tellPython("editing", { edits: this.pending, chosen: this.regions.chosen });
-  },
-
-  showSaved() {
-    if (this.data.editable) unanswered.set(this.data.whose, this.pending);
-    const shown = this.find(".saved");
-    shown.hidden = !this.data.editable;
-    const words = this.pending.length ? "Saving …" : "All saved";
-    if (shown.textContent !== words) shown.textContent = words;
-  },
-
   say(words) {
     this.find(".said").textContent = words;
-  },
+  }
 
   read(words) {
     this.find(".readout").textContent = words;
-  },
+  }
 
   point(at) {
     const pointer = this.find(".pointer");
-    const inside = at && at.x >= 0 && at.x <= this.axis.width && this.picture;
+    const inside = at && at.x >= 0 && at.x <= this.axis.width && this.view.picture;
     pointer.hidden = !inside;
     if (!inside) return;
     pointer.style.transform = `translateX(${at.x}px)`;
-    if (!this.gestures.drag?.moved) this.read(readoutAt(this.picture, this.lanes, this.axis, at));
+    if (!this.gestures.drag?.moved) this.read(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
     else if (this.selection) {
       const { start, end } = this.selection;
       this.read(`${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
     }
-  },
+  }
 
   soundChanged(why) {
     const playing = Boolean(this.sound.run);
-    const button = this.find(".play");
     if (why !== "seek") {
-      button.innerHTML = icon(playing ? "pause" : "play");
-      button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
+      this.bar.showPlaying(playing);
       this.say(playing ? "Playing" : `Paused at ${this.sound.position.toFixed(2)} seconds`);
     }
-    this.wake();
-  },
-});
+    this.view.wake();
+  }
+}

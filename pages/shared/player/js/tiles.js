@@ -1,15 +1,15 @@
 // Values over time as Python wrote them: files of columns at several zoom levels, of which only the tiles that are
 // looked at are fetched. A column holds one value, a lowest and a highest one, or one for each band.
 
+import { LONGEST_RETRY_MS, RETRY_MS, fetchBytes } from "./wav.js";
+
 const TYPES = { u1: Uint8Array, i2: Int16Array, f4: Float32Array };
 const MOST_TILES = 64;
-const TRY_AGAIN_MS = 500;
-const LONGEST_PAUSE_MS = 60000;
 
-class Values {
+export class Values {
   // `arrived` is called when a tile has come and there is more to draw.
   constructor({ start, column, levels }, arrived) {
-    Object.assign(this, { start, column, levels, arrived, patience: TRY_AGAIN_MS });
+    Object.assign(this, { start, column, levels, arrived, patience: RETRY_MS });
     this.tiles = new Map(); // "level/tile" -> { data, and what is drawn from it }, or null while it is on its way
   }
 
@@ -28,10 +28,10 @@ class Values {
     return this.start + column * this.levels[level].step * this.column;
   }
 
-  tile(level, place, fetching = true) {
-    const key = `${level}/${place}`;
+  tile(level, index, fetching = true) {
+    const key = `${level}/${index}`;
     const found = this.tiles.get(key);
-    if (found === undefined && fetching) this.fetch(key, this.levels[level], place);
+    if (found === undefined && fetching) this.fetch(key, this.levels[level], index);
     if (found) {
       this.tiles.delete(key); // the one used last goes last
       this.tiles.set(key, found);
@@ -39,21 +39,21 @@ class Values {
     return found ?? null;
   }
 
-  async fetch(key, { url, type, rows, columns, tile, offset }, place) {
+  async fetch(key, { url, type, rows, columns, tile, offset }, index) {
     this.tiles.set(key, null);
     const bytes = rows * TYPES[type].BYTES_PER_ELEMENT;
-    const last = Math.min((place + 1) * tile, columns);
+    const last = Math.min((index + 1) * tile, columns);
     try {
       const from = await offset();
-      const data = new TYPES[type](await fetchBytes(url, from + place * tile * bytes, from + last * bytes));
-      this.tiles.set(key, { data, first: place * tile, columns: data.length / rows });
+      const data = new TYPES[type](await fetchBytes(url, from + index * tile * bytes, from + last * bytes));
+      this.tiles.set(key, { data, first: index * tile, columns: data.length / rows });
       for (const oldest of this.tiles.keys()) if (this.tiles.size > MOST_TILES) this.tiles.delete(oldest);
-      this.patience = TRY_AGAIN_MS;
+      this.patience = RETRY_MS;
       this.arrived();
-    } catch (error) {
+    } catch {
       // The server forgets files for a moment when a rerun is overtaken by another; what is gone is asked for less and less.
       setTimeout(() => this.tiles.delete(key) && this.arrived(), this.patience);
-      this.patience = Math.min(2 * this.patience, LONGEST_PAUSE_MS);
+      this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
     }
   }
 
@@ -62,9 +62,9 @@ class Values {
     const { columns, tile } = this.levels[level];
     const first = Math.floor(Math.max(0, this.columnAt(from, level)) / tile);
     const end = Math.min(Math.ceil(this.columnAt(to, level)), columns);
-    for (let place = first; place * tile < end; place++) {
-      const span = { from: this.timeAt(place * tile, level), to: this.timeAt(Math.min((place + 1) * tile, columns), level) };
-      yield { tile: this.tile(level, place, fetching), ...span };
+    for (let index = first; index * tile < end; index++) {
+      const span = { from: this.timeAt(index * tile, level), to: this.timeAt(Math.min((index + 1) * tile, columns), level) };
+      yield { tile: this.tile(level, index, fetching), ...span };
     }
   }
 
@@ -100,7 +100,7 @@ class Values {
     const end = Math.min(columns, Math.ceil(this.columnAt(axis.end + margin, level)) - first);
     const scale = axis.x(this.timeAt(1, level)) - axis.x(this.timeAt(0, level));
     const zero = axis.x(this.timeAt(first, level));
-    let pixel = null;
+    let pixel = Math.floor(x.at(-1)); // the one in which the tile before ended
     for (let column = begin; column < end; column++) {
       const [least, most] = [data[column * rows], data[column * rows + rows - 1]];
       const at = zero + (column + 0.5) * scale;
@@ -110,9 +110,9 @@ class Values {
         low.push(least);
         high.push(most);
       } else {
-        const place = x.length - 1;
-        if (least < low[place]) low[place] = least;
-        if (most > high[place]) high[place] = most;
+        const index = x.length - 1;
+        if (least < low[index]) low[index] = least;
+        if (most > high[index]) high[index] = most;
       }
     }
   }

@@ -1,6 +1,9 @@
 // What is heard. A media element plays on and at any speed; a short stretch at normal speed plays from its own samples,
 // which begin and end exactly. Of all sounds of the page one plays at a time.
 
+import { clamp } from "./axes.js";
+import { LONGEST_RETRY_MS, RETRY_MS, fadeOut, fetchStretch, playSamples, readHeader, withFades } from "./wav.js";
+
 const LONGEST_STRETCH = 60;
 const MOST_CUTS = 8;
 const sounds = new Set();
@@ -22,7 +25,7 @@ function contextAt(rate) {
   return context;
 }
 
-class Sound {
+export class Sound {
   // `changed(why)` is called when it begins, stops, ends or is moved.
   constructor(element, changed) {
     this.element = element;
@@ -36,7 +39,7 @@ class Sound {
     element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
     element.addEventListener("pause", () => this.pausedByOthers());
     element.addEventListener("error", () => this.loadAgain());
-    element.addEventListener("loadedmetadata", () => (this.patience = TRY_AGAIN_MS));
+    element.addEventListener("loadedmetadata", () => (this.patience = RETRY_MS));
     sounds.add(this);
   }
 
@@ -48,17 +51,17 @@ class Sound {
   }
 
   // Whoever needs it meanwhile hears that it did not come.
-  askForHeader(url, pause = TRY_AGAIN_MS) {
+  askForHeader(url, pause = RETRY_MS) {
     const asked = (this.header = readHeader(url));
     asked.catch(() => {
       setTimeout(() => {
-        if (this.header === asked && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_PAUSE_MS));
+        if (this.header === asked && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
       }, pause);
     });
   }
 
   open(url) {
-    Object.assign(this, { url, patience: TRY_AGAIN_MS });
+    Object.assign(this, { url, patience: RETRY_MS });
     this.element.src = url;
   }
 
@@ -74,7 +77,7 @@ class Sound {
     if (url === this.url) return;
     const { run } = this;
     const stretch = run?.stretch ?? null;
-    const at = this.place(0); // both are heard equally late: nothing is heard twice
+    const at = this.positionAt(0); // both are heard equally late: nothing is heard twice
     this.silence();
     this.at = at;
     this.open(url);
@@ -84,11 +87,11 @@ class Sound {
 
   // What reaches the ear now.
   get position() {
-    return this.place(context?.outputLatency || 0);
+    return this.positionAt(context?.outputLatency || 0);
   }
 
   // Where it is for a listener whom sound reaches so many seconds late; for 0 what leaves the page now.
-  place(late) {
+  positionAt(late) {
     if (!this.run) return this.at;
     const { stretch, voice } = this.run;
     if (!voice) return this.run.begun ? this.element.currentTime : this.at;
@@ -111,7 +114,7 @@ class Sound {
     const fromSamples = stretch && this.rate === 1 && end - start <= LONGEST_STRETCH;
     try {
       if (!(fromSamples && (await this.playFromSamples(stretch, ticket)))) await this.playElement(stretch, ticket);
-    } catch (error) {
+    } catch {
       // Refused, as browsers do without a gesture, or not to be had.
       if (ticket === this.ticket) this.stop();
     }
@@ -126,7 +129,7 @@ class Sound {
       await contextAt(header.rate).resume();
       if (ticket !== this.ticket) return true;
       voice = playSamples(context, samples, header.rate, this.at - stretch.start, this.loop);
-    } catch (error) {
+    } catch {
       return false; // a rate that this browser has no clock for
     }
     voice.source.onended = () => this.run?.voice === voice && this.ended();
@@ -213,7 +216,7 @@ class Sound {
       this.element.currentTime = position;
       if (run && this.run === run && !run.voice) this.element.play().catch(() => this.stop());
     }, this.patience);
-    this.patience = Math.min(2 * this.patience, LONGEST_PAUSE_MS);
+    this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
   }
 
   seek(time) {

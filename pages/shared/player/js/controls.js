@@ -1,0 +1,187 @@
+// The controls around the lanes: the bar above, with the choice of sounds and the list of keys, and the table of regions
+// below.
+
+import { EDITING_POINTER, POINTER, keysOf } from "./gestures.js";
+
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
+const ICONS = {
+  play: '<path d="M4 2.5v11l9-5.5z"/>',
+  pause: '<path d="M4 3v10M12 3v10" stroke-width="3"/>',
+  loop: '<path d="M3 7.5a4 4 0 0 1 4-4h6M11 1.5l2 2-2 2M13 8.5a4 4 0 0 1-4 4H3M5 14.5l-2-2 2-2"/>',
+  out: '<path d="M3 8h10"/>',
+  in: '<path d="M3 8h10M8 3v10"/>',
+  all: '<path d="M1.5 3v10M14.5 3v10M4 8h8M6 6L4 8l2 2M10 6l2 2-2 2"/>',
+  file: '<path d="M8 2v8M4.5 7L8 10.5 11.5 7M3 13.5h10"/>',
+  ask: '<path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.7 8 9.1 8 10M8 12.7v.1"/>',
+};
+const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
+
+export class Bar {
+  constructor(player) {
+    this.player = player;
+    this.find = player.find;
+    const buttons = {
+      play: () => player.toggle(),
+      loop: () => player.toggleLoop(),
+      out: () => player.zoom(1 / 1.5),
+      in: () => player.zoom(1.5),
+      all: () => player.showAll(),
+      ask: () => this.help(),
+    };
+    for (const [name, action] of Object.entries(buttons)) {
+      const button = this.find(`.bar .${name}`);
+      button.innerHTML = icon(name);
+      button.addEventListener("click", action);
+    }
+    this.find(".play").setAttribute("aria-label", "Play (Space)");
+    const speed = this.find(".speed select");
+    speed.append(...SPEEDS.map((rate) => new Option(`${rate}×`, rate, rate === 1, rate === 1)));
+    speed.addEventListener("change", () => player.sound.setRate(Number(speed.value)));
+    for (const choice of [".overlay select", ".opacity input", ".colours select"]) {
+      this.find(choice).addEventListener("input", () => player.view.refresh());
+    }
+  }
+
+  showPlaying(playing) {
+    const button = this.find(".play");
+    button.innerHTML = icon(playing ? "pause" : "play");
+    button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
+  }
+
+  // The one that was chosen stays chosen while it is there, and so does none.
+  offerOverlays() {
+    const { overlays, spectrogram } = this.player.data;
+    const list = this.find(".overlay select");
+    const names = overlays.map(({ name }) => name);
+    const before = [...list.options].map(({ value }) => value).slice(1);
+    if (before.join("\n") !== names.join("\n")) {
+      const none = list.options.length > 1 && list.value === "";
+      const chosen = none ? "" : names.includes(list.value) ? list.value : (names[0] ?? "");
+      list.replaceChildren(new Option("none", ""), ...names.map((name) => new Option(name, name)));
+      list.value = chosen;
+    }
+    this.find(".overlay").hidden = this.find(".opacity").hidden = !names.length;
+    this.find(".colours").hidden = !spectrogram;
+    if (this.player.view.coloured === undefined && !names.length) this.find(".colours select").value = "magma";
+  }
+
+  // The one that was chosen stays chosen while it is there: made again it is heard at once.
+  offerSounds() {
+    const { sound } = this.player;
+    const { sounds, recording } = this.player.data;
+    const group = this.find(".sounds");
+    group.hidden = !sounds.length;
+    const chosen = sounds.find(({ name }) => name === this.heard) ?? sounds[0] ?? recording;
+    this.heard = chosen.name;
+    sound.offer(sounds.map(({ url }) => url));
+    sound.turnTo(chosen.url);
+    const known = [...group.children].map(({ textContent }) => textContent);
+    if (known.join("\n") !== sounds.map(({ name }) => name).join("\n")) {
+      group.replaceChildren(...sounds.map((_, index) => this.soundButton(index)));
+    }
+    this.markSound();
+  }
+
+  soundButton(index) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: this.player.data.sounds[index].name, title: `Hear this (${index + 1})` });
+    button.setAttribute("role", "radio");
+    button.addEventListener("click", () => this.hear(index));
+    button.addEventListener("keydown", (event) => {
+      const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!way) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const { length } = this.player.data.sounds;
+      this.hear((index + way + length) % length, true);
+    });
+    return button;
+  }
+
+  hear(index, focus = false) {
+    const chosen = this.player.data.sounds[index];
+    if (!chosen) return;
+    this.heard = chosen.name;
+    this.player.sound.turnTo(chosen.url);
+    this.markSound(focus);
+    this.player.say(`Hearing ${chosen.name}`);
+  }
+
+  markSound(focus = false) {
+    [...this.find(".sounds").children].forEach((button, index) => {
+      const chosen = this.player.data.sounds[index].name === this.heard;
+      button.setAttribute("aria-checked", chosen);
+      button.tabIndex = chosen ? 0 : -1;
+      if (chosen && focus) button.focus();
+    });
+  }
+
+  help() {
+    const box = this.find(".help");
+    box.hidden = !box.hidden;
+    this.find(".ask").setAttribute("aria-expanded", !box.hidden);
+    if (box.hidden) return;
+    const list = document.createElement("dl");
+    for (const [keys, , words] of [...keysOf(this.player), ...POINTER, ...(this.player.regions.editable ? EDITING_POINTER : [])]) {
+      list.append(
+        Object.assign(document.createElement("dt"), { textContent: keys }),
+        Object.assign(document.createElement("dd"), { textContent: words }),
+      );
+    }
+    box.replaceChildren(list);
+  }
+}
+
+// What is known of each region, its sound once or over and over, and its file.
+export class RegionTable {
+  // `hear(index, loop)` is called for a row.
+  constructor(element, hear) {
+    Object.assign(this, { element, hear, shown: "null", rows: [] });
+  }
+
+  set(table) {
+    const wish = JSON.stringify(table);
+    if (wish === this.shown) return;
+    this.shown = wish;
+    this.element.hidden = !table?.rows.length;
+    this.rows = this.element.hidden ? [] : table.rows.map((row, index) => this.row(row, index));
+    if (this.element.hidden) return this.element.replaceChildren();
+    const head = document.createElement("tr");
+    head.append(cell("th", ""), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), cell("th", ""));
+    const body = document.createElement("tbody");
+    body.append(...this.rows);
+    const whole = document.createElement("table");
+    whole.append(document.createElement("thead"), body);
+    whole.tHead.append(head);
+    this.element.replaceChildren(whole);
+  }
+
+  row({ cells, file, url }, index) {
+    const row = document.createElement("tr");
+    const actions = document.createElement("td");
+    actions.append(this.button("play", `Play region ${index + 1}`, index, false), this.button("loop", `Loop region ${index + 1}`, index, true));
+    const link = Object.assign(document.createElement("a"), { href: url, download: file, title: "Download as WAV", innerHTML: icon("file") });
+    link.setAttribute("aria-label", `Download region ${index + 1} as WAV`);
+    const last = document.createElement("td");
+    last.append(link);
+    row.append(actions, ...cells.map((text) => cell("td", text)), last);
+    return row;
+  }
+
+  button(name, words, index, loop) {
+    const button = Object.assign(document.createElement("button"), { type: "button", title: words, innerHTML: icon(name) });
+    button.setAttribute("aria-label", words);
+    button.addEventListener("click", () => this.hear(index, loop));
+    return button;
+  }
+
+  // Show which regions are being heard.
+  markAt(regions, time) {
+    this.rows.forEach((row, index) => {
+      const { start, end } = regions[index] ?? {};
+      row.classList.toggle("heard", time !== null && time >= start && time < end);
+    });
+  }
+}
+
+const cell = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });

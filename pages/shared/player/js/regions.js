@@ -1,0 +1,358 @@
+// The lane of regions. Each is an element, so that keys and screen readers reach it. A click chooses one. Where they may be
+// edited, dragging draws, moves and resizes them, and keys label, split, merge, accept and delete them; each change is one
+// edit, which says what is there now and what is there no more.
+
+import { clamp } from "./axes.js";
+import { WAVE } from "./pictures.js";
+
+const LEAST = 4;
+const EDGE = 7;
+const SNAP = 6;
+const TWICE_MS = 400;
+const MOST_ROWS = 3;
+
+export class Regions {
+  // `hooks`: choose(region), edited(edit, words), preview().
+  constructor(element, axis, hooks) {
+    Object.assign(this, { element, axis, hooks, list: [], editable: false, buttons: [], drag: null, chosen: null });
+    element.addEventListener("pointerdown", (event) => this.begin(event));
+    element.addEventListener("pointermove", (event) => this.move(event));
+    element.addEventListener("pointerup", (event) => this.end(event.timeStamp));
+    element.addEventListener("pointercancel", () => this.cancel());
+    // Only of keys: what the pointer does is known already.
+    element.addEventListener("click", (event) => event.detail === 0 && event.target.index >= 0 && this.choose(event.target.index));
+    element.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // What stands already is left alone: something may be dragged or named just now.
+  set(list, { editable, labels, snaps }) {
+    Object.assign(this, { editable, snaps, colours: new Map(labels) });
+    this.element.classList.toggle("editable", editable);
+    if (inWords(list) === inWords(this.drag?.before ?? this.list)) return;
+    this.cancel();
+    this.list = list;
+    this.layOut();
+  }
+
+  name(index) {
+    return this.list[index].label || String(index + 1);
+  }
+
+  colourOf({ label }) {
+    return this.colours?.get(label) ?? (this.editable ? WAVE : null);
+  }
+
+  countRows() {
+    return countOf(rowsOf(this.list));
+  }
+
+  // Put the elements where the view has them, one below the other where they overlap.
+  layOut() {
+    const focused = this.element.getRootNode().activeElement;
+    if (this.shown !== this.list) this.matchButtons();
+    const rows = rowsOf(this.list);
+    const count = countOf(rows);
+    this.list.forEach((region, index) => {
+      const { start, end, id, suggested } = region;
+      const button = this.buttons[index];
+      button.index = index;
+      const [left, right] = [Math.max(-2, this.axis.x(start)), Math.min(this.axis.width + 2, this.axis.x(end))];
+      button.hidden = right < 0 || left > this.axis.width;
+      if (button.hidden) return;
+      const label = this.name(index);
+      Object.assign(button.style, { left: `${left}px`, width: `${Math.max(LEAST, right - left)}px` });
+      Object.assign(button.style, { top: `calc(${(100 * (rows[index] % count)) / count}% + 1px)`, height: `calc(${100 / count}% - 2px)` });
+      button.style.setProperty("--accent", this.colourOf(region) ?? "");
+      button.classList.toggle("narrow", right - left < 14);
+      button.classList.toggle("suggested", suggested);
+      button.setAttribute("aria-pressed", id === this.chosen);
+      if (button.textContent !== label) button.textContent = label;
+      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${start.toFixed(2)} to ${end.toFixed(2)} seconds`;
+      if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
+    });
+    if (focused?.matches(".region")) this.keepFocus(focused);
+  }
+
+  // One element for each region, in order of time, as the Tab key goes. A region keeps its element as long as it is there.
+  matchButtons() {
+    const before = new Map(this.buttons.map((button) => [button.regionId, button]));
+    this.buttons = this.list.map(({ id }) => before.get(id) ?? regionButton(id));
+    const there = new Set(this.buttons);
+    for (const button of before.values()) if (!there.has(button)) button.remove();
+    let next = this.element.firstElementChild;
+    for (const button of this.buttons) {
+      if (button === next) next = next.nextElementSibling;
+      else this.element.insertBefore(button, next);
+    }
+    this.shown = this.list;
+  }
+
+  // Keys go on working where the region that had the focus is gone or out of view: the chosen one takes it, else the
+  // time line.
+  keepFocus(focused) {
+    const visible = (button) => button?.isConnected && !button.hidden;
+    const heir = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.previousElementSibling;
+    if (heir !== this.element.getRootNode().activeElement) heir.focus({ preventScroll: true });
+  }
+
+  timeOf(event) {
+    return this.axis.time(event.clientX - this.element.getBoundingClientRect().left);
+  }
+
+  begin(event) {
+    if (event.button || event.target.matches("input")) return;
+    const index = event.target.index ?? -1;
+    const time = this.timeOf(event);
+    this.drag = { index, time, moved: false, before: this.list, part: index < 0 ? "new" : this.partAt(index, time) };
+    if (this.editable) this.element.setPointerCapture(event.pointerId);
+  }
+
+  end(now) {
+    const { drag } = this;
+    this.drag = null;
+    if (!drag) return;
+    if (!drag.moved) return drag.index >= 0 && this.clicked(drag.index, now);
+    if (this.editable) this.dropped(drag);
+  }
+
+  cancel() {
+    if (this.drag?.moved) this.list = this.drag.before;
+    this.drag = null;
+    this.layOut();
+  }
+
+  // A captured pointer gives no double clicks.
+  clicked(index, now) {
+    const twice = this.click?.index === index && now - this.click.now < TWICE_MS;
+    this.click = twice ? null : { index, now };
+    if (!twice || !this.editable) this.choose(index);
+    else if (this.list[index].suggested) this.accept();
+    else this.rename(index);
+  }
+
+  choose(index) {
+    this.chosen = this.list[index].id;
+    this.layOut();
+    this.buttons[index].focus({ preventScroll: true });
+    this.hooks.choose(this.list[index], this.name(index));
+  }
+
+  chooseNone() {
+    if (this.chosen === null) return;
+    this.chosen = null;
+    this.layOut();
+  }
+
+  // The next in order of time, or the one before, round and round.
+  chooseNext(way) {
+    const { length } = this.list;
+    if (!length) return;
+    const here = this.list.findIndex(({ id }) => id === this.chosen);
+    this.choose(here < 0 ? (way > 0 ? 0 : length - 1) : (here + way + length) % length);
+  }
+
+  // --- editing ---
+
+  // Which part of a region a time lies on: an edge, or what lies between. In the middle of a suggestion a new one is drawn.
+  partAt(index, time) {
+    if (!this.editable) return "middle";
+    const { start, end, suggested } = this.list[index];
+    const reach = Math.min(EDGE, (this.axis.x(end) - this.axis.x(start)) / 3);
+    if (Math.abs(this.axis.x(time) - this.axis.x(start)) < reach) return "start";
+    if (Math.abs(this.axis.x(time) - this.axis.x(end)) < reach) return "end";
+    return suggested ? "new" : "middle";
+  }
+
+  // --- with the pointer ---
+
+  move(event) {
+    const { drag } = this;
+    const time = this.timeOf(event);
+    if (!drag) {
+      const index = event.target.index ?? -1;
+      if (this.editable && index >= 0) event.target.classList.toggle("edge", ["start", "end"].includes(this.partAt(index, time)));
+      return;
+    }
+    drag.moved ||= Math.abs(this.axis.x(time) - this.axis.x(drag.time)) > 3;
+    if (!this.editable || !drag.moved) return;
+    const region = drag.part === "new" ? (drag.drawn ??= nothingYet()) : drag.before[drag.index];
+    this.preview(drag.before, { ...region, ...this.dragged(drag, time, !event.altKey) });
+  }
+
+  // Show what would be there, as long as something is dragged.
+  preview(before, region) {
+    this.draft = region;
+    this.list = inOrder([...before.filter(({ id }) => id !== region.id), region]);
+    this.layOut();
+    this.hooks.preview();
+  }
+
+  dragged({ part, index, time: from, before }, time, snapping) {
+    const snapped = (at) => (snapping ? this.snapped(at) : at);
+    if (part === "new") {
+      const [one, other] = [snapped(from), snapped(clamp(time, 0, this.axis.duration))];
+      return { start: Math.min(one, other), end: Math.max(one, other) };
+    }
+    const { start, end } = before[index];
+    const least = (LEAST / this.axis.width) * this.axis.span;
+    if (part === "start") return { start: clamp(snapped(time), 0, end - least) };
+    if (part === "end") return { end: clamp(snapped(time), start + least, this.axis.duration) };
+    const by = clamp(time - from, -start, this.axis.duration - end);
+    const nearer = [start, end].map((edge) => snapped(edge + by) - edge).find((way) => Math.abs(way - by) > 1e-9) ?? by;
+    const way = clamp(nearer, -start, this.axis.duration - end);
+    return { start: start + way, end: end + way };
+  }
+
+  // A boundary of segments, focus, words or other marks, where one is near.
+  snapped(time) {
+    let best = time;
+    let least = SNAP;
+    for (const snap of this.snaps) {
+      const far = Math.abs(this.axis.x(snap) - this.axis.x(time));
+      if (far < least) [best, least] = [snap, far];
+    }
+    return best;
+  }
+
+  dropped({ part, before }) {
+    const region = this.draft;
+    this.list = before;
+    if (region.end - region.start < 1e-3) return this.layOut();
+    this.commit({ new: "drawn", middle: "moved" }[part] ?? "resized", [region]);
+  }
+
+  // --- what can be done to them ---
+
+  chosenIndex() {
+    return this.list.findIndex(({ id }) => id === this.chosen);
+  }
+
+  // Change what is there, in order of time, and say what was done; what was suggested is so no more.
+  commit(what, changed, deleted = []) {
+    changed = changed.map((region) => ({ ...region, suggested: false }));
+    const gone = new Set([...deleted, ...changed.map(({ id }) => id)]);
+    this.list = inOrder([...this.list.filter(({ id }) => !gone.has(id)), ...changed]);
+    this.chosen = changed[0]?.id ?? null;
+    this.layOut();
+    const index = this.chosenIndex();
+    if (index >= 0) this.buttons[index].focus({ preventScroll: true });
+    const region = changed[0];
+    const where = region ? ` ${this.name(index)}, ${region.start.toFixed(2)} to ${region.end.toFixed(2)} seconds,` : "";
+    this.hooks.edited({ changed, deleted }, `Region${where} ${what}`);
+  }
+
+  add(stretch) {
+    this.commit("drawn", [{ ...nothingYet(), ...stretch }]);
+  }
+
+  label(label) {
+    const region = this.list[this.chosenIndex()];
+    if (region && (region.label !== label || region.suggested)) this.commit("labelled", [{ ...region, label }]);
+    return Boolean(region);
+  }
+
+  accept() {
+    const region = this.list[this.chosenIndex()];
+    if (region?.suggested) this.commit("accepted", [region]);
+  }
+
+  // The second half is new.
+  split(time) {
+    const region = this.list[this.chosenIndex()] ?? this.list.find(({ start, end, suggested }) => !suggested && start < time && time < end);
+    if (!region || time - region.start < 1e-3 || region.end - time < 1e-3) return false;
+    this.commit("split", [{ ...region, end: time }, { ...region, id: nothingYet().id, start: time }]);
+    return true;
+  }
+
+  // With the next one in time, which goes.
+  merge() {
+    const own = this.list.filter(({ suggested }) => !suggested);
+    const index = own.findIndex(({ id }) => id === this.chosen);
+    const [one, next] = [own[index], own[index + 1]];
+    if (index < 0 || !next) return false;
+    const widest = (pick, ...of) => (of.includes(null) ? null : pick(...of));
+    const merged = {
+      ...one,
+      end: Math.max(one.end, next.end),
+      low: widest(Math.min, one.low, next.low),
+      high: widest(Math.max, one.high, next.high),
+    };
+    this.commit("merged with the next", [merged], [next.id]);
+    return true;
+  }
+
+  delete(index) {
+    this.commit(this.list[index].suggested ? "dismissed" : "deleted", [], [this.list[index].id]);
+    (this.buttons[Math.min(index, this.list.length - 1)] ?? this.element.previousElementSibling).focus();
+  }
+
+  key(event) {
+    const index = event.target.index ?? -1;
+    if (!this.editable || index < 0) return;
+    if (event.key === "F2") this.rename(index);
+    else if (event.key === "Delete" || event.key === "Backspace") this.delete(index);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  rename(index) {
+    const { id, label: before, start } = this.list[index];
+    const input = document.createElement("input");
+    Object.assign(input, { value: before ?? "", maxLength: 80 });
+    input.setAttribute("aria-label", `Name of region ${this.name(index)}`);
+    input.style.left = `${clamp(this.axis.x(start), 0, Math.max(0, this.axis.width - 144))}px`;
+    const done = (keep) => {
+      if (!input.isConnected) return;
+      const label = input.value.trim() || null;
+      input.onblur = null;
+      input.remove();
+      const at = this.list.findIndex((one) => one.id === id);
+      if (at < 0) return;
+      this.buttons[at].focus({ preventScroll: true });
+      if (keep && label !== before) this.commit("named", [{ ...this.list[at], label }]);
+    };
+    input.onblur = () => done(true);
+    input.onkeydown = (event) => {
+      event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // else it would press the region, which has the focus next
+      done(event.key === "Enter");
+    };
+    this.element.append(input);
+    input.focus();
+    input.select();
+  }
+}
+
+const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested }) => [id, start, end, low, high, label, suggested]));
+
+// The row of each: the first in which nothing before it still goes on.
+function rowsOf(list) {
+  const ends = [];
+  return list.map(({ start, end }) => {
+    const row = ends.findIndex((before) => before <= start + 1e-6);
+    const found = row < 0 ? ends.length : row;
+    ends[found] = end;
+    return found;
+  });
+}
+
+const countOf = (rows) => Math.min(MOST_ROWS, Math.max(0, ...rows) + 1);
+
+function regionButton(id) {
+  const button = document.createElement("button");
+  button.regionId = id;
+  button.type = "button";
+  button.className = "region";
+  return button;
+}
+
+// As Python orders them too.
+const inOrder = (list) => [...list].sort((one, other) => one.start - other.start || (one.id < other.id ? -1 : 1));
+
+// Not crypto.randomUUID, which browsers have only where the address is https or localhost.
+export function nothingYet() {
+  const id = `new ${Date.now()} ${Math.random().toString(36).slice(2)}`;
+  return { id, low: null, high: null, label: null, suggested: false };
+}

@@ -1,0 +1,184 @@
+// What is seen: the picture for the lanes, their layout, and drawing, at most once a frame.
+
+import { TimeAxis, clamp, clock } from "./axes.js";
+import { drawSamples } from "./lane_canvas.js";
+import { Lanes } from "./lanes.js";
+import { colourTable, fetchScores, greyTable, pictureOf, themeOf } from "./pictures.js";
+import { Values } from "./tiles.js";
+import { FULL_SCALE, RETRY_MS } from "./wav.js";
+
+const TIME_FOR_READERS_MS = 250;
+
+const keyOf = (levels) => JSON.stringify(levels.map(({ url }) => url));
+
+export class View {
+  constructor(player) {
+    this.player = player;
+    this.find = player.find;
+    this.axis = player.axis;
+    this.lanes = new Lanes(this.find("canvas.lanes"), this.axis);
+    this.values = new Map(); // Values by what they show
+    this.scores = { segments: [] };
+    this.observer = new ResizeObserver(() => this.layOut());
+    this.observer.observe(this.find(".stage"));
+  }
+
+  // --- the picture ---
+
+  async loadScores(scores) {
+    if (scores?.url === this.scores?.url) return;
+    const mine = (this.scores = { url: scores?.url, segments: [] });
+    if (!scores) return;
+    try {
+      mine.segments = await fetchScores(scores);
+      if (mine === this.scores) this.refresh();
+    } catch {
+      setTimeout(() => mine === this.scores && ((this.scores = null), this.loadScores(this.player.data.scores)), RETRY_MS);
+    }
+  }
+
+  valuesOf({ start, column, levels }) {
+    const key = keyOf(levels);
+    if (!this.values.has(key)) {
+      const { data, sound } = this.player;
+      // The samples are the WAV file itself, after its header.
+      const placed = levels.map((level) => ({
+        ...level,
+        offset: level.url === data.recording.url ? async () => (await sound.header).offset : () => 0,
+      }));
+      this.values.set(key, new Values({ start, column, levels: placed }, () => this.redraw(true)));
+    }
+    this.used.add(key);
+    return this.values.get(key);
+  }
+
+  // Make the picture again, and forget tiles of what is no longer shown.
+  refresh() {
+    const { data, regions } = this.player;
+    const theme = themeOf(this.find(".player"));
+    this.find(".player").style.colorScheme = theme.dark ? "dark" : "light";
+    const magma = this.find(".colours select").value === "magma";
+    const wish = magma ? "magma" : `grey ${theme.dark}`;
+    if (this.coloured !== wish) {
+      this.coloured = wish;
+      this.colours = magma ? colourTable(data.magma) : greyTable(theme.dark);
+    }
+    this.used = new Set();
+    this.picture = pictureOf(data, {
+      valuesOf: (spec) => this.valuesOf(spec),
+      colours: this.colours,
+      overlay: this.find(".overlay select").value,
+      opacity: this.find(".opacity input").value / 100,
+      theme,
+      scores: this.scores.segments,
+      regions: regions.list,
+      colourOf: (region) => regions.colourOf(region),
+    });
+    for (const { levels } of data.overlays) this.used.add(keyOf(levels));
+    for (const key of this.values.keys()) if (!this.used.has(key)) this.values.delete(key);
+    this.redraw(true);
+  }
+
+  layOut() {
+    const { data, root, regions } = this.player;
+    if (!data || !root.isConnected) return;
+    const stage = this.find(".stage");
+    const gutter = stage.clientWidth < 480 ? 46 : 58;
+    const rows = data.editable || regions.list.length ? regions.countRows() : 0;
+    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, others: data.others.length };
+    stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
+    this.find(".timeline").style.left = `${gutter}px`;
+    this.axis.width = Math.max(1, stage.clientWidth - gutter);
+    const lane = this.lanes.lanes.regions;
+    const { style } = regions.element;
+    regions.element.hidden = !lane;
+    if (lane) Object.assign(style, { left: `${gutter}px`, top: `${lane.top}px`, height: `${lane.height}px` });
+    this.refresh();
+  }
+
+  // --- drawing: at most once a frame, and lanes only when something has changed ---
+
+  redraw(all = false) {
+    this.stale = true;
+    this.staleMap ||= all;
+    this.wake();
+  }
+
+  wake() {
+    this.waiting ??= requestAnimationFrame(() => this.frame());
+  }
+
+  frame() {
+    const { data, root, sound, scrubbed, gestures } = this.player;
+    this.waiting = null;
+    if (!data || !root.isConnected) return;
+    const position = scrubbed ?? sound.position;
+    if (sound.run && !gestures.drag && this.axis.follow(position)) this.stale = true;
+    if (this.stale) this.drawView();
+    if (this.staleMap) this.drawMinimap();
+    this.stale = this.staleMap = false;
+    this.placePlayhead(position);
+    if (sound.run) this.wake();
+  }
+
+  drawView() {
+    const { axis } = this;
+    const { regions } = this.player;
+    this.picture.regions = regions.list;
+    this.lanes.draw(this.picture);
+    regions.layOut();
+    this.placeSelection();
+    const { clientWidth } = this.find(".minimap");
+    const { style } = this.find(".minimap .seen");
+    style.left = `${(axis.start / axis.duration) * clientWidth}px`;
+    style.width = `${(axis.span / axis.duration) * clientWidth}px`;
+  }
+
+  drawMinimap() {
+    const { regions } = this.player;
+    const canvas = this.find(".minimap canvas");
+    const ratio = window.devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height } = canvas;
+    Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const whole = Object.assign(new TimeAxis(this.axis.duration), { width });
+    const { values, peak } = this.picture.waveform;
+    drawSamples(pen, values.outline(whole), (value) => (height / 2) * (1 - value / (1.1 * peak * FULL_SCALE)));
+    for (const region of regions.list.filter(({ suggested }) => !suggested)) {
+      pen.fillStyle = regions.colourOf(region) ?? this.picture.accent;
+      pen.fillRect(whole.x(region.start), height - 3, Math.max(1, whole.x(region.end) - whole.x(region.start) - 1), 3);
+    }
+  }
+
+  placePlayhead(position) {
+    const { sound, table, regions } = this.player;
+    const timeline = this.find(".timeline");
+    const x = this.axis.x(position);
+    this.find(".playhead").style.transform = `translateX(${clamp(x, -10, this.axis.width + 10)}px)`;
+    const { clientWidth } = this.find(".minimap");
+    this.find(".minimap .mark").style.transform = `translateX(${(position / this.axis.duration) * clientWidth}px)`;
+    this.find(".clock .now").textContent = clock(position, 3);
+    const now = performance.now();
+    if (sound.run && now - (this.readAt ?? 0) < TIME_FOR_READERS_MS) return;
+    this.readAt = now;
+    table.markAt(regions.list, sound.run ? position : null);
+    timeline.setAttribute("aria-valuenow", position.toFixed(2));
+    timeline.setAttribute("aria-valuetext", `${position.toFixed(2)} of ${this.axis.duration.toFixed(2)} seconds`);
+  }
+
+  placeSelection() {
+    const { selection } = this.player;
+    const shown = this.find(".selection");
+    shown.hidden = !selection;
+    if (!selection) return;
+    const [left, right] = [this.axis.x(selection.start), this.axis.x(selection.end)];
+    shown.style.transform = `translateX(${Math.max(-2, left)}px)`;
+    shown.style.width = `${Math.max(1, Math.min(this.axis.width + 2, right) - Math.max(-2, left))}px`;
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    if (this.waiting) cancelAnimationFrame(this.waiting);
+  }
+}

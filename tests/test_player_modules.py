@@ -1,0 +1,339 @@
+"""What the player's JavaScript computes, by numbers worked out by hand and in a real browser."""
+
+import re
+import struct
+from graphlib import CycleError
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from pages.shared.player.modules import script_of
+from tests.running_app import launch, needs_browser, serve_modules
+
+
+@pytest.fixture(scope="module")
+def page():
+    """An empty page that can import the modules, and fetch what `files` holds."""
+    needs_browser(model=False)
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_page()
+        page.route("**/*", lambda route: route.fulfill(content_type="text/html", body=""))
+        page.route("**/files/*", serve_file)
+        serve_modules(page)
+        page.goto("http://localhost/")
+        yield page
+
+
+#: Under /files/ by name; one whose name begins with "whole" is sent whole, as by servers that know no ranges.
+FILES: dict[str, bytes] = {}
+RANGES: list[tuple[str, int, int]] = []
+
+
+def serve_file(route) -> None:
+    name = route.request.url.rsplit("/", 1)[1]
+    first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", route.request.headers["range"]).groups())
+    RANGES.append((name, first, last))
+    if name.startswith("whole"):
+        route.fulfill(body=FILES[name])
+    else:
+        route.fulfill(status=206, body=FILES[name][first : last + 1])
+
+
+def wav_file(samples, rate=8_000, channels=1, before=b"") -> bytes:
+    """Return a WAV file of 16 bits, written here byte by byte; `before` are chunks that stand before its own."""
+    data = struct.pack(f"<{len(samples)}h", *samples)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
+    body = b"WAVE" + before + form + struct.pack("<4sI", b"data", len(data)) + data
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
+# --- the axes ---
+
+
+@pytest.mark.browser
+def test_a_time_and_a_place_on_the_axis_tell_each_other_and_a_place_outside_is_the_nearest_time(page):
+    told = page.evaluate(
+        """async () => {
+          const { TimeAxis } = await import("/modules/axes.js");
+          const axis = Object.assign(new TimeAxis(10), { width: 100 });
+          const whole = [axis.x(2.5), axis.time(25), axis.time(-5), axis.time(200)];
+          axis.show(2, 6);
+          return [...whole, axis.x(3), axis.time(25), axis.x(axis.time(70)), axis.x(0)];
+        }"""
+    )
+    assert told == [25, 2.5, 0, 10, 25, 3, 70, -50]
+
+
+@pytest.mark.browser
+def test_a_view_is_moved_into_the_recording_and_never_shorter_than_five_milliseconds(page):
+    views = page.evaluate(
+        """async () => {
+          const { TimeAxis } = await import("/modules/axes.js");
+          const axis = Object.assign(new TimeAxis(10), { width: 100 });
+          const views = [];
+          const note = (told) => views.push([axis.start, axis.end, ...(told === undefined ? [] : [told])]);
+          note(axis.show(-3, 1));
+          note(axis.show(9, 12));
+          note(axis.show(4, 4));
+          note(axis.show(-5, 50));
+          note(axis.zoom(2, 2.5));
+          note(axis.pan(10));
+          note(axis.follow(7));
+          note(axis.show(0, 4));
+          note(axis.follow(5));
+          axis.showAll();
+          note(axis.zoom(1e9, 3));
+          const short = new TimeAxis(0.003);
+          short.zoom(4, 0.001);
+          return [...views, [short.start, short.end]];
+        }"""
+    )
+    expected = [
+        [0, 4],
+        [7, 10],
+        [4, 4.005],
+        [0, 10],
+        [1.25, 6.25],  # 2.5 s stays a quarter of the way along
+        [5, 10],
+        [5, 10, False],
+        [0, 4],
+        [4.92, 8.92, True],  # a fiftieth of the view before it
+        [2.9985, 3.0035],
+        [0, 0.003],
+    ]
+    assert [pytest.approx(view) for view in views] == expected
+
+
+@pytest.mark.browser
+def test_ticks_are_seventy_pixels_apart_at_least_and_as_precise_as_they_need_to_be(page):
+    second, tenth, hour = page.evaluate(
+        """async () => {
+          const { TimeAxis } = await import("/modules/axes.js");
+          const ticks = (duration, width, start, end) => {
+            const axis = Object.assign(new TimeAxis(duration), { width });
+            axis.show(start, end);
+            return axis.ticks().map(({ label }) => label);
+          };
+          return [ticks(10, 700, 0, 10), ticks(10, 700, 0.25, 1.25), ticks(3600, 1000, 0, 3600)];
+        }"""
+    )
+    assert second == [str(number) for number in range(11)]
+    assert tenth == [f"{number / 10:.1f}" for number in range(3, 13)]
+    assert hour == ["0", *(f"{5 * number}:00" for number in range(1, 13))]
+
+
+@pytest.mark.browser
+def test_a_time_is_written_in_seconds_and_from_a_minute_on_in_minutes_too(page):
+    shown = page.evaluate(
+        """async () => {
+          const { clock } = await import("/modules/axes.js");
+          const times = [[0, 3], [59.5, 2], [60, 0], [61.5, 2], [119.999, 2], [119.994, 2], [3725, 0]];
+          return times.map((one) => clock(...one));
+        }"""
+    )
+    assert shown == ["0.000", "59.50", "1:00", "1:01.50", "2:00.00", "1:59.99", "62:05"]
+
+
+@pytest.mark.browser
+def test_a_frequency_and_a_row_of_the_spectrogram_tell_each_other(page):
+    rows, hz = page.evaluate(
+        """async () => {
+          const { rowOf, hzAt } = await import("/modules/axes.js");
+          const centres = [100, 200, 400];
+          const rows = [50, 100, 150, 300, 500].map((hz) => rowOf(hz, centres));
+          return [rows, [0, 0.5, 1, 2, 3].map((row) => hzAt(row, centres))];
+        }"""
+    )
+    assert rows == [0, 0.5, 1, 2, 3]
+    assert hz == [100, 100, 150, 300, 400]
+
+
+# --- WAV files ---
+
+
+def headers_of(page, *names):
+    return page.evaluate(
+        """async (names) => {
+          const { readHeader } = await import("/modules/wav.js");
+          return Promise.all(names.map((name) => readHeader(`/files/${name}`).catch((error) => error.message)));
+        }""",
+        names,
+    )
+
+
+@pytest.mark.browser
+def test_chunks_before_the_samples_are_stepped_over_and_other_formats_refused(page):
+    odd_chunk = struct.pack("<4sI", b"LIST", 3) + b"abc\0"  # padded to an even length
+    FILES["plain.wav"] = wav_file(range(7), 22_050)
+    FILES["chunk.wav"] = wav_file(range(7), 22_050, before=odd_chunk)
+    FILES["stereo.wav"] = wav_file(range(8), channels=2)
+    FILES["text.wav"] = b"no sound at all, only words"
+    FILES["empty.wav"] = wav_file([])[:-8]
+    plain, chunk, stereo, text, empty = headers_of(
+        page, "plain.wav", "chunk.wav", "stereo.wav", "text.wav", "empty.wav"
+    )
+    assert plain == {"rate": 22_050, "offset": 44, "samples": 7}
+    assert chunk == {"rate": 22_050, "offset": 56, "samples": 7}
+    assert "one channel" in stereo
+    assert "not a WAV" in text
+    assert "without samples" in empty
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["ranges.wav", "whole.wav"])
+def test_of_a_stretch_only_its_samples_are_fetched(page, name):
+    FILES[name] = wav_file(range(-40, 40))
+    RANGES.clear()
+    inner, cut = page.evaluate(
+        """async (url) => {
+          const { fetchStretch, readHeader } = await import("/modules/wav.js");
+          const header = await readHeader(url);
+          const stretch = async (start, end) => [...(await fetchStretch(url, header, { start, end }))];
+          return [await stretch(0.001, 0.002), await stretch(0.0095, 0.5)];
+        }""",
+        f"/files/{name}",
+    )
+    assert inner == [(number - 40) / 32_768 for number in range(8, 16)]
+    assert cut == [(number - 40) / 32_768 for number in range(76, 80)]
+    assert RANGES[1:] == [(name, 44 + 2 * 8, 44 + 2 * 16 - 1), (name, 44 + 2 * 76, 44 + 2 * 80 - 1)]
+
+
+@pytest.mark.browser
+def test_a_stretch_fades_for_five_milliseconds_by_half_a_cosine_or_for_half_of_itself(page):
+    faded, short, before = page.evaluate(
+        """async () => {
+          const { withFades } = await import("/modules/wav.js");
+          const samples = new Float32Array(6).fill(1);
+          return [[...withFades(samples, 400)], [...withFades(samples.slice(3), 400)], [...samples]];
+        }"""
+    )
+    # Two samples: half a cosine at an eighth and at three eighths of its period.
+    low, high = (1 - 0.5**0.5) / 2, (1 + 0.5**0.5) / 2
+    assert faded == pytest.approx([low, high, 1, 1, high, low])
+    assert short == pytest.approx([0.5, 1, 0.5])
+    assert before == [1] * 6
+
+
+# --- tiles ---
+
+#: Ten columns of half a second from second 1 on, 0 to 9, and their extremes of four each; three and two columns a tile.
+VALUES = """async (names) => {
+  const { TimeAxis } = await import("/modules/axes.js");
+  const { Values } = await import("/modules/tiles.js");
+  const offset = () => 0;
+  const levels = [
+    { url: "/files/fine", type: "u1", step: 1, columns: 10, rows: 1, tile: 3, offset },
+    { url: "/files/coarse", type: "u1", step: 4, columns: 3, rows: 2, tile: 2, offset },
+  ];
+  const values = new Values({ start: 1, column: 0.5, levels }, () => arrived());
+  let arrived = () => {};
+  const axisOf = (duration, width) => Object.assign(new TimeAxis(duration), { width });
+  const settled = async (ask) => {
+    let before;
+    do {
+      before = [...values.tiles.values()].filter(Boolean).length;
+      ask();
+      if ([...values.tiles.values()].includes(null)) await new Promise((done) => (arrived = done));
+    } while ([...values.tiles.values()].filter(Boolean).length > before);
+    return ask();
+  };
+  %s
+}"""
+
+
+def told_of_values(page, script):
+    FILES["fine"] = bytes(range(10))
+    FILES["coarse"] = bytes([0, 3, 4, 7, 8, 9])
+    RANGES.clear()
+    return page.evaluate(VALUES % script)
+
+
+@pytest.mark.browser
+def test_the_coarsest_level_is_taken_that_has_a_column_for_every_pixel(page):
+    levels, columns = told_of_values(
+        page,
+        """return [
+          [0.1, 0.5, 1.9, 2, 9].map((seconds) => values.levelFor(seconds)),
+          [values.columnAt(3, 0), values.columnAt(3, 1), values.timeAt(4, 0), values.timeAt(1, 1)],
+        ];""",
+    )
+    assert levels == [0, 0, 0, 1, 1]
+    assert columns == [4, 1, 3, 3]
+
+
+@pytest.mark.browser
+def test_only_tiles_that_are_looked_at_are_fetched_and_the_last_one_is_shorter(page):
+    spans, value = told_of_values(
+        page,
+        """const between = () => [...values.between(3, 9, 0)];
+        const tiles = await settled(between);
+        return [
+          tiles.map(({ tile, from, to }) => [from, to, tile.first, tile.columns, ...tile.data]),
+          [values.valueAt(3.75, 0), values.valueAt(1.2, 0), values.valueAt(0.9, 0), values.valueAt(6.1, 0)],
+        ];""",
+    )
+    # Second 3 is where column 4 begins, in the second tile.
+    assert spans == [[2.5, 4, 3, 3, 3, 4, 5], [4, 5.5, 6, 3, 6, 7, 8], [5.5, 6, 9, 1, 9]]
+    assert value == [5, None, None, None]
+    assert sorted(RANGES) == [("fine", 3, 5), ("fine", 6, 8), ("fine", 9, 9)]
+
+
+@pytest.mark.browser
+def test_an_outline_has_the_extremes_of_each_pixel_or_each_column_at_its_middle(page):
+    dense, sparse, coarse = told_of_values(
+        page,
+        """const outline = (axis) => settled(() => values.outline(axis));
+        return [await outline(axisOf(6, 6)), await outline(axisOf(6, 60)), await outline(axisOf(6, 2))];""",
+    )
+    # A second for each pixel: two columns, the first from second 1 on.
+    assert dense == {
+        "x": [1.5, 2.5, 3.5, 4.5, 5.5], "low": [0, 2, 4, 6, 8], "high": [1, 3, 5, 7, 9], "sparse": False,
+    }  # fmt: skip
+    assert sparse["sparse"]
+    assert sparse["x"] == pytest.approx([12.5 + 5 * column for column in range(10)])
+    assert sparse["low"] == sparse["high"] == list(range(10))
+    # Three seconds for each pixel: columns of two seconds, from 1 to 3, 3 to 5, 5 to 7; the middle of the last is 6.
+    assert coarse["x"][:2] == [0.5, 1.5]
+    assert (coarse["low"][:2], coarse["high"][:2]) == ([0, 4], [3, 7])
+
+
+# --- modules as one script ---
+
+
+def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "one.js").write_text('import { other } from "./other.js";\nexport default other;\n')
+    (tmp_path / "other.js").write_text('import one from "./one.js";\nexport const other = one;\n')
+    with pytest.raises(CycleError):
+        script_of(tmp_path, "one.js")
+
+
+@pytest.mark.browser
+def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, tmp_path):
+    folder = tmp_path / "player" / "js"
+    folder.mkdir(parents=True)
+    (folder / "main.js").write_text(
+        'import { count } from "./a.js";\nimport { again, fail } from "./b.js";\n'
+        'export default (how) => (how === "fail" ? fail() : [count(), again()]);\n'
+    )
+    (folder / "a.js").write_text("let counted = 0;\nexport const count = () => ++counted;\n")
+    (folder / "b.js").write_text(
+        'import { count } from "./a.js";\n\nexport const again = () => count();\n'
+        'export const fail = () => { throw new Error("`${1}` \\\\ </script>"); };\n'
+    )
+    counts, message, stack = page.evaluate(
+        """async (script) => {
+          const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+          const run = (await import(url)).default;
+          const counts = run("count");
+          try {
+            run("fail");
+          } catch (error) {
+            return [counts, error.message, error.stack];
+          }
+        }""",
+        script_of(folder, "main.js"),
+    )
+    assert counts == [1, 2]
+    assert message == "`${1}` \\ </script>"
+    assert "player/b.js:4" in stack
+    assert "player/main.js:3" in stack
