@@ -9,11 +9,10 @@ from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
 from pages.shared.evidence import agreement_section, downloads, judgement_section
 from pages.shared.names import in_markdown
-from ser_core.explanation import explainers_of
+from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.output.overview_picture import METHOD_NAMES
 
 HOW_TO_READ = """
 Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its

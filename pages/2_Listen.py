@@ -7,10 +7,9 @@ from pages.shared.charts.scores import verdict_html
 from pages.shared.evidence import audible_section, focus_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
-from ser_core.explanation import explainers_of
+from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.focus import focus_in_words, focus_level
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.output.overview_picture import METHOD_NAMES
 
 frame.begin("Listen", "👂", "Hear the very stretches that decided.")
 chosen, listening = waiting.heard_recording()

@@ -16,6 +16,7 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
+METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
 
 
 def explainers_of(classifier: Classifier) -> tuple[str, ...]:

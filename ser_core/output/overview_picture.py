@@ -13,10 +13,10 @@ from matplotlib.font_manager import findfont, get_font
 
 from ser_core.analysis import Analysis, Explanation, frame_edge_s
 from ser_core.emotions import COLOURS
+from ser_core.explanation import METHOD_NAMES
 from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings
 
-METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
 
 

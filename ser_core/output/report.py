@@ -13,11 +13,11 @@ import ser_core
 from ser_core.analysis import Analysis, Explanation
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
+from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import agreement, with_consensus
 from ser_core.explanation.focus import focus_in_words
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_in_words
-from ser_core.output.overview_picture import METHOD_NAMES
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
 
 METHODS_IN_WORDS = {

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.emotions import COLOURS
-from ser_core.output.overview_picture import METHOD_NAMES, full_colour, mel_mesh, one_at_a_time, profile_curve
+from ser_core.explanation import METHOD_NAMES
+from ser_core.output.overview_picture import full_colour, mel_mesh, one_at_a_time, profile_curve
 
 #: Of a longer recording only the stretch that was explained is shown.
 LONGEST_WHOLE_S = 60.0

@@ -17,8 +17,8 @@ from ser_core.analysis import Analysis, Explanation, Region, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
+from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.focus import focus_level
-from ser_core.output.overview_picture import METHOD_NAMES
 
 PLAYER = "annotate"
 #: Part of the profile's highest value. Where everything speaks for an emotion, all of it would be no suggestion.

@@ -24,8 +24,8 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.kept_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
+from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import load_model
-from ser_core.output.overview_picture import METHOD_NAMES
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work

@@ -12,7 +12,7 @@ from pages.shared.names import in_chart
 from ser_core.annotations.agreement.against_maps import ENERGY, MEASURES, MeasuredBesideChance
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.label_agreement import LabelAgreement
-from ser_core.output.overview_picture import METHOD_NAMES
+from ser_core.explanation import METHOD_NAMES
 
 #: Orange below chance, nothing at chance, blue above.
 BELOW_AND_ABOVE = [

@@ -4,9 +4,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
+from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.faithfulness import Curves
 from ser_core.explanation.judgement import Judgement
-from ser_core.output.overview_picture import METHOD_NAMES
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; not those of emotions on the same page.
 LINES = {

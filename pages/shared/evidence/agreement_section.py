@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from ser_core.analysis import Explanation
+from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
-from ser_core.output.overview_picture import METHOD_NAMES
 
 HELP = """
 **Rank correlation** compares the order of all points of two maps: 1 is the same order, 0 none in common, below 0 the

@@ -10,11 +10,10 @@ from pages.shared.models.comparison_section import emotions_of
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
-from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.model.checkpoint import model_names
 from ser_core.model.classifier import Classifier
-from ser_core.output.overview_picture import METHOD_NAMES
 from ser_core.pipeline import target_of, with_explanation, with_target
 from ser_core.settings import AnalysisSettings, GradCamSettings
 from ser_core.work.jobs import Job

@@ -7,10 +7,10 @@ from scipy.special import expit
 from pages.shared import waiting
 from pages.shared.charts.judgement import curves_chart
 from ser_core.analysis import Analysis, Explanation
+from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual import counterfactual_in_words
 from ser_core.explanation.faithfulness import SHARES
 from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, Judgement
-from ser_core.output.overview_picture import METHOD_NAMES
 from ser_core.pipeline import target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job
