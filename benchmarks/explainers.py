@@ -34,6 +34,7 @@ from ser_core.model.classifier import BATCH, NetworkClassifier
 from ser_core.model.scores import evidence, pool, softmax
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
+from ser_core.work.progress import UNWATCHED
 
 RATE = 16_000
 
@@ -101,7 +102,7 @@ def ours_timed(
     """Return the seconds and forward passes of one of our explainers, and what it heard."""
     counting, target = Counting(classifier), target_of(analysis, settings)
     began = time.perf_counter()
-    heard = run_explainer(method, counting, target, analysis.stretch, settings, lambda *_: None, lambda: False).heard
+    heard = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).heard
     seconds = time.perf_counter() - began
     return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, heard
 

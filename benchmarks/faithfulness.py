@@ -38,6 +38,7 @@ from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED
 
 FILLS = ("noise_floor", "band_mean")
 REFERENCES = ("energy", "random")
@@ -70,7 +71,7 @@ Figures = dict[str, dict[str, float]]
 def maps_of(classifier: Classifier, target: ExplanationTarget, settings: AnalysisSettings) -> dict[str, np.ndarray]:
     maps = {}
     for method, explain in EXPLAINERS.items():
-        heard = explain(classifier, target, getattr(settings, method), settings.seed, _quietly, _never)
+        heard = explain(classifier, target, getattr(settings, method), settings.seed, UNWATCHED)
         maps[method] = heard.relevance(target)
     return {**maps, "consensus": consensus(maps, target.covered), **reference_maps(target, settings.seed)}
 
@@ -84,12 +85,12 @@ def figures_of(
     figures: Figures = {name: {} for name in maps}
     for fill in FILLS:
         perturbed = _perturbed(classifier, target, fill)
-        for name, curves in curves_of(maps, perturbed, target, _quietly, _never).items():
+        for name, curves in curves_of(maps, perturbed, target, UNWATCHED).items():
             figures[name][f"area_{fill}"] = curves.area
     perturbed = _perturbed(classifier, target, "noise_floor")
     for name, map_ in maps.items():
         figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, target)).items()}
-        figures[name]["infidelity"] = infidelity(map_, perturbed, target, BOXES, settings.seed, _quietly, _never)
+        figures[name]["infidelity"] = infidelity(map_, perturbed, target, BOXES, settings.seed, UNWATCHED)
 
     def of_question(changed: ExplanationTarget) -> dict[str, np.ndarray]:
         return maps_of(classifier, changed, settings)
@@ -97,7 +98,7 @@ def figures_of(
     def of_classifier(other: Classifier) -> dict[str, np.ndarray]:
         return maps_of(other, target, settings)
 
-    moved = max_sensitivity(maps, of_question, target, RADIUS, changed_inputs, settings.seed, _quietly, _never)
+    moved = max_sensitivity(maps, of_question, target, RADIUS, changed_inputs, settings.seed, UNWATCHED)
     stays = weight_randomisation(maps, of_classifier, classifier, target.covered, settings.seed)
     for name in maps:
         figures[name]["max_sensitivity"] = moved[name]
@@ -108,14 +109,6 @@ def figures_of(
 def _perturbed(classifier: Classifier, target: ExplanationTarget, fill: str) -> Perturbed:
     values = fill_values(target.log_mel, fill, np.random.default_rng(0))
     return Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
-
-
-def _quietly(fraction: float, text: str) -> None:
-    """Say nothing."""
-
-
-def _never() -> bool:
-    return False
 
 
 def with_differences(figures: Figures) -> Figures:

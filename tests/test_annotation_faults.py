@@ -29,6 +29,7 @@ from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.annotations.teaching.teaching import SOUNDS, TAUGHT
 from ser_core.errors import AnnotationsRefused
+from ser_core.work.progress import Work
 from tests.broken_machine import everything_under, files_of_at_most, forks, killed, read_only
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
@@ -94,7 +95,7 @@ def import_much(url, project, reports) -> None:
     marks = tuple(mark(place, place + 1) for place in range(2_000))
     document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
     with closing(open_store(url)) as store:
-        store.import_recordings(project, [document], "Ann", lambda fraction, words: reports.send(words))
+        store.import_recordings(project, [document], "Ann", Work(lambda fraction, words: reports.send(words)))
 
 
 def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, project, database_url):

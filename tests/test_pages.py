@@ -149,7 +149,7 @@ def test_the_first_visit_says_what_the_app_is_not_for_until_it_is_understood(pag
     assert "Article 5(1)(f)" in words(app)
     app.button(key="notice_law").click().run()
     assert not app.exception
-    assert "at the workplace and in education" in words(app)
+    assert "at work and in education" in words(app)
     app.button(key="notice_button").click().run()
     assert "Article 5(1)(f)" not in words(app)
 

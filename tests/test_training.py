@@ -89,9 +89,7 @@ def test_training_tells_two_separable_classes_apart_and_its_loss_falls(dataset, 
 
 
 # torch cannot know that a restored optimiser has taken its steps before.
-@pytest.mark.parametrize(
-    "question", [7, 9, 13]
-)  # 6 batches an epoch: at the start and amid the second, before the third
+@pytest.mark.parametrize("target", [7, 9, 13])  # 6 batches an epoch: at the start and amid the second, before the third
 def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(dataset, held_out, tmp_path, target):
     straight, resumed = fresh_network(), fresh_network()
     history = train(straight, dataset, held_out, tmp_path / "straight.safetensors")
@@ -395,7 +393,7 @@ def test_with_only_unlabelled_recordings_the_loss_is_the_weighed_distance(datase
     assert [epoch["loss"] for epoch in four] == pytest.approx([4 * epoch["loss"] for epoch in one], rel=0.1)
 
 
-@pytest.mark.parametrize("question", [7, 9])
+@pytest.mark.parametrize("target", [7, 9])
 def test_a_run_with_a_teacher_that_was_stopped_and_resumed_ends_with_the_very_same_weights(
     dataset, held_out, tmp_path, teacher, target
 ):
