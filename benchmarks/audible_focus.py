@@ -4,7 +4,7 @@
 
 Needs SER_CORPORA. Of people whom the model never heard, recordings whose emotion it names. Each map marks the same
 share of the area in time and frequency, its strongest points; all else goes to the recording's noise floor, the sound
-is made anew, and the model listens to it from the beginning. `survives` is how often the verdict is the same with what
+is made again, and the model scores it from the beginning. `survives` is how often the verdict is the same with what
 is marked alone, `falls` how often it is another without it. `energy` marks what is loud, `random` cells by chance.
 """
 

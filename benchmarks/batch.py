@@ -22,14 +22,13 @@ from typing import Any
 import torch
 from joblib import cpu_count
 
-from ser_core.work.progress import Work
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, unheard
 from ser_core.batch.run import run_batch
 from ser_core.model.checkpoint import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import Work
 
 WAYS = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
 TURNS = 2

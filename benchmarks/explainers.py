@@ -102,7 +102,7 @@ def ours_timed(
     """Return the seconds and forward passes of one of our explainers, and what it heard."""
     counting, target = Counting(classifier), target_of(analysis, settings)
     began = time.perf_counter()
-    heard = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).heard
+    heard = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).result
     seconds = time.perf_counter() - began
     return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, heard
 

@@ -92,13 +92,13 @@ def figures_of(
         figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, target)).items()}
         figures[name]["infidelity"] = infidelity(map_, perturbed, target, BOXES, settings.seed, UNWATCHED)
 
-    def of_question(changed: ExplanationTarget) -> dict[str, np.ndarray]:
+    def of_target(changed: ExplanationTarget) -> dict[str, np.ndarray]:
         return maps_of(classifier, changed, settings)
 
     def of_classifier(other: Classifier) -> dict[str, np.ndarray]:
         return maps_of(other, target, settings)
 
-    moved = max_sensitivity(maps, of_question, target, RADIUS, changed_inputs, settings.seed, UNWATCHED)
+    moved = max_sensitivity(maps, of_target, target, RADIUS, changed_inputs, settings.seed, UNWATCHED)
     stays = weight_randomisation(maps, of_classifier, classifier, target.covered, settings.seed)
     for name in maps:
         figures[name]["max_sensitivity"] = moved[name]

@@ -24,14 +24,13 @@ import numpy as np
 import soundfile
 import torch
 
-from ser_core.work.progress import Work
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._recordings import drawn_evenly, unheard
 from ser_core.audio.reading import read_recording, resample
 from ser_core.model.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
 from ser_core.timeline import timeline
+from ser_core.work.progress import Work
 
 RATE = 44_100
 WARM_UP_S = 5.0

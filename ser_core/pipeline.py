@@ -125,7 +125,7 @@ def know_voice(
 
 
 def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
-    """Return what was heard, asked of another emotion; nothing is heard anew, and nothing is explained yet.
+    """Return the analysis with another emotion to explain; nothing is scored again, and nothing is explained yet.
 
     Raises
     ------
@@ -174,14 +174,14 @@ def explainer_run(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> ExplainerRun:
-    """Return what an explainer hears of the analysed stretch, which serves every emotion."""
+    """Run an explainer over the analysed stretch; the run serves every emotion."""
     target = target_of(analysis, replace(settings, against=None))
     return run_explainer(method, classifier, target, analysis.stretch, settings, work)
 
 
-def with_run(analysis: Analysis, hearing: ExplainerRun, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the explanation that a hearing gives of its emotion."""
-    return with_explanation(analysis, hearing.explain(target_of(analysis, settings), analysis.emotions), settings)
+def with_run(analysis: Analysis, run: ExplainerRun, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with the explanation that a run gives of its emotion."""
+    return with_explanation(analysis, run.explain(target_of(analysis, settings), analysis.emotions), settings)
 
 
 def with_explanation(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
@@ -197,7 +197,7 @@ def judge_maps(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Judgement:
-    """Return which of some explanations of the same question to believe; LIME's fill stands for what is taken away."""
+    """Return which of some explanations of one target to believe; LIME's fill stands for what is taken away."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     target = target_of(analysis, settings)
     return judge(maps, classifier, target, settings.lime.fill, settings.seed, work)
@@ -209,7 +209,7 @@ def score_focus_audio(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> FocusScores:
-    """Make sound of what a mask (frames, bands), bool, marks, and of all else, and listen to both anew."""
+    """Make sound of what a mask (frames, bands), bool, marks, and of everything else, and score both."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     heard = []
     for done, (taken_out, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
@@ -233,7 +233,7 @@ def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisS
 
 
 def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
-    """Return what the explainers are asked, in frames and places."""
+    """Return what the explainers explain, as frames and indices of emotions."""
     against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
     emotion = emotion_index(analysis.emotion, analysis.emotions)
     if against == emotion:

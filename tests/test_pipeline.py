@@ -117,7 +117,7 @@ def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean
     assert np.abs(expected - softmax(logits, 2.0).mean(axis=0)).max() > 1e-5
     np.testing.assert_allclose(found.scores.recording, expected, atol=1e-6)
     for method in ("grad_cam", "lime", "occlusion"):
-        heard = explainer_run(found, method, pooling, QUICK).heard
+        heard = explainer_run(found, method, pooling, QUICK).result
         np.testing.assert_allclose(heard.original, expected, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Networks, classifiers, recordings and questions that are small enough to know by hand."""
+"""Networks, classifiers, recordings and targets that are small enough to know by hand."""
 
 import numpy as np
 import torch

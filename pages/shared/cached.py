@@ -46,7 +46,7 @@ ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus", "voice")
 
 
 def model(name: str) -> Classifier:
-    """Return a model, loaded anew where it was trained anew under its name."""
+    """Return a model, loaded again after it was trained again under its name."""
     card = find_model(name) / CARD
     return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
 

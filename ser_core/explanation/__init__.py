@@ -26,7 +26,7 @@ def explainers_of(classifier: Classifier) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class ExplainerRun:
-    """What one explainer heard of a stretch of a recording; it answers for every emotion.
+    """One run of an explainer over a stretch of a recording; explanations of every emotion come from it.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class ExplainerRun:
     """
 
     method: str
-    heard: ExplainerResult
+    result: ExplainerResult
     stretch: Region
     layer: str | None
     settings: dict[str, Any]
@@ -48,14 +48,14 @@ class ExplainerRun:
             method=self.method,
             emotion=emotions[target.emotion],
             against=None if target.against is None else emotions[target.against],
-            relevance=self.heard.relevance(target),
+            relevance=self.result.relevance(target),
             covered=target.covered,
             stretch=self.stretch,
             layer=self.layer,
             settings=self.settings,
             seed=self.seed,
             seconds=self.seconds,
-            stability=self.heard.stability(target),
+            stability=self.result.stability(target),
         )
 
 
@@ -67,19 +67,19 @@ def run_explainer(
     settings: AnalysisSettings,
     work: Work,
 ) -> ExplainerRun:
-    """Let one explainer hear what it needs; the question's emotions play no part yet.
+    """Run one explainer; the target's emotions play no part yet.
 
     Raises
     ------
     SettingsRefused
         If there is no such explainer, or it cannot explain this classifier.
     Cancelled
-        Soon after the person asked for it.
+        Soon after the person stopped the work.
     """
     if method not in EXPLAINERS:
         raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(EXPLAINERS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    heard = EXPLAINERS[method](classifier, target, own, settings.seed, work)
+    result = EXPLAINERS[method](classifier, target, own, settings.seed, work)
     layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
-    return ExplainerRun(method, heard, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)
+    return ExplainerRun(method, result, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

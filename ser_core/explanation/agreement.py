@@ -1,4 +1,4 @@
-"""How far explainers agree on the same question, and the map that they share."""
+"""How far explainers agree on the same target, and the map that they share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations of one question and, where there are several, their consensus after them."""
+    """Return explanations of one target and, where there are several, their consensus after them."""
     if len(explanations) < 2:
         return dict(explanations)
     first = next(iter(explanations.values()))

@@ -26,7 +26,7 @@ class Counterfactual:
     share : float
         The part of the covered cells that they are, 0 to 1.
     emotion : int
-        Place of the emotion that then has the best score; of `against`, where the question sets one.
+        Place of the emotion that then has the best score; of `against`, where the target sets one.
     """
 
     mask: np.ndarray
@@ -42,7 +42,7 @@ def find_counterfactual(
 ) -> Counterfactual | None:
     """Take away the cells of 8 frames and 4 bands that a map marks most, and only positive ones, until it flips.
 
-    It flips where the question's emotion no longer has the best score; against another emotion, where that one has
+    It flips where the target's emotion no longer has the best score; against another emotion, where that one has
     the better score of the two. With one cell less it does not. A score may fall and rise again as cells go, so that
     a still smaller number can exist which the search did not meet.
 

@@ -65,10 +65,10 @@ class ExplanationTarget:
 
 
 class ExplainerResult(Protocol):
-    """What an explainer heard of a recording: from it comes the map of any emotion, against any other."""
+    """What an explainer measured of a recording: from it comes the map of any emotion, against any other."""
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
-        """Return the map (frames, bands), float32, of a question about the stretch that was heard."""
+        """Return the map (frames, bands), float32, of a target within the stretch that was run."""
 
     def stability(self, target: ExplanationTarget) -> float | None:
         """Return how well the map repeats with another seed, -1 to 1; None where nothing is left to chance."""
@@ -84,7 +84,7 @@ def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     Returns
     -------
     ndarray of shape (frames, bands), float32
-        0 where `question.covered` is False.
+        0 where `target.covered` is False.
     """
     frames = max(len(target.log_mel), maps.shape[1])
     total, count = np.zeros((frames, maps.shape[2])), np.zeros((frames, 1))
@@ -113,7 +113,7 @@ def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.
 class Perturbed:
     """A recording's probabilities when parts of its log-mel spectrogram are replaced.
 
-    Only segments that a mask touches are computed again. What is heard serves every emotion.
+    Only segments that a mask touches are computed again. What is computed serves every emotion.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Perturbed:
         fill: np.ndarray,
         pooling: str = "probabilities",
     ) -> None:
-        self._predict, self._temperature, self._question = predict, temperature, target
+        self._predict, self._temperature, self._target = predict, temperature, target
         self._pooling = pooling
         self._starts = target.segments.start_frames[target.members]
         self._length = target.segments.segment_frames

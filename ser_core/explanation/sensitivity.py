@@ -31,9 +31,9 @@ def max_sensitivity(
     Parameters
     ----------
     maps : mapping of str to ndarray of shape (frames, bands)
-        Of the question as it is.
+        Of the target as it is.
     explain : callable
-        Makes the same maps of the changed question.
+        Makes the same maps of the changed target.
     radius : float
         In neper.
     samples : int

@@ -47,12 +47,12 @@ class Job:
         Why it failed, in a sentence that may be shown.
     """
 
-    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, work: Callable[[Work], Any]) -> None:
+    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, function: Callable[[Work], Any]) -> None:
         self.queue, self.owner, self.key, self.title = queue, owner, key, title
         self.state, self.fraction, self.text = "waiting", 0.0, ""
         self.result: Any = None
         self.refusal: str | None = None
-        self._work: Callable[[Work], Any] | None = work
+        self._function: Callable[[Work], Any] | None = function
         self._pace: Pace | None = None
         self._cancelled = threading.Event()
         self.ended = threading.Event()
@@ -69,7 +69,7 @@ class Job:
         self._pace, self.state, begun = Pace(), "running", monotonic()
         work_owner.set(self.owner)
         try:
-            self.result, self.state = self._work(Work(self._report, self._cancelled.is_set)), "done"
+            self.result, self.state = self._function(Work(self._report, self._cancelled.is_set)), "done"
         except Cancelled:
             self.state = "cancelled"
         except SerError as refusal:
@@ -89,7 +89,7 @@ class Job:
         self._end()
 
     def _end(self) -> None:
-        self._work = None
+        self._function = None
         self.ended.set()
 
 
@@ -115,7 +115,9 @@ class Jobs:
         self._changed = threading.Condition()
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
-    def submit(self, owner: str, key: Hashable, title: str, work: Callable[[Work], Any], *, quick: bool = False) -> Job:
+    def submit(
+        self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], *, quick: bool = False
+    ) -> Job:
         """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
 
         Where too much is waiting, a job is returned that has failed already and says so. It is not remembered: who
@@ -125,7 +127,7 @@ class Jobs:
             known = self.find(owner, key)
             if known is not None:
                 return known
-            job = Job(self, owner, key, title, work)
+            job = Job(self, owner, key, title, function)
             if refusal := self._too_much_waits(owner):
                 job._refuse(refusal)
                 return job
