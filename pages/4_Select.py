@@ -8,6 +8,7 @@ from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
 from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis, Region
+from ser_core.annotations.formats.format import counted
 from ser_core.front_end.selection import select_segments
 from ser_core.model.scores import pool
 from ser_core.settings import SelectionSettings
@@ -63,7 +64,7 @@ if chosen.classifier.front_end.segments.segment_frames is None:
     st.stop()
 if scores is None:
     st.info(
-        f"The recording has {len(kept)} segments; at least 3 are needed to compare them, so all are kept.",
+        f"The recording has {counted(len(kept), 'segment')}; at least 3 are needed to compare them, so all are kept.",
         icon=":material/info:",
     )
     st.stop()
