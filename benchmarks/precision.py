@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
-from ser_core.corpora.samples import samples_here
+from ser_core.corpora.samples import available_samples
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
@@ -31,7 +31,7 @@ from ser_core.settings import AnalysisSettings, OcclusionSettings
 def recordings(count: int) -> list[Path]:
     folder = os.environ.get("SER_CORPORA")
     if not folder:
-        return [sample.path for sample in samples_here()]
+        return [sample.path for sample in available_samples()]
     corpora = [audio_files(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
     each = -(-count // len(corpora))
     return [files[place] for files in corpora for place in np.linspace(0, len(files) - 1, each).astype(int)][:count]

@@ -26,7 +26,7 @@ def show_scores(heard: Analysis, kept: np.ndarray, pooling: str, *, own: bool) -
     left, right = st.columns(2, gap="large")
     left.markdown(f"**With this selection** · {int(kept.sum())} of {len(kept)} segments")
     left.html(scores_html(heard.emotions, pool(heard.scores.segments[kept], pooling)))
-    right.markdown(f"**As the model's card says** · {int(heard.segments.kept.sum())} of {len(kept)} segments")
+    right.markdown(f"**As the model's card says** · {int(heard.segments.selected.sum())} of {len(kept)} segments")
     right.html(scores_html(heard.emotions, heard.scores.recording))
     if own:
         st.caption("This is the selection of the model's card, which every other page uses.")

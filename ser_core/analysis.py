@@ -12,7 +12,7 @@ from ser_core.settings import FocusSettings, SpectrogramSettings
 LONGEST_NAME = 120
 
 
-def shown_name(name: str) -> str:
+def display_name(name: str) -> str:
     """Return a file's name as it can be shown anywhere: nothing that a terminal obeys, and at most 120 characters.
 
     Spaces of other scripts, and the joiners that some scripts and emoji are written with, stay.
@@ -35,7 +35,7 @@ class Recording:
     Attributes
     ----------
     name : str
-        The file's name without its folder, as `shown_name` returns it; never used as a path.
+        The file's name without its folder, as `display_name` returns it; never used as a path.
     sha256 : str
         Of the file's bytes, in hexadecimal; the recording's identity everywhere.
     samples : ndarray of shape (n,), float32, read-only
@@ -142,15 +142,15 @@ class Segments:
     ----------
     values : ndarray of shape (n, segment_frames, bands), float32
     start_frames : ndarray of shape (n,), int
-    kept : ndarray of shape (n,), bool
-        What Gaussian data selection kept.
+    selected : ndarray of shape (n,), bool
+        True for the segments that Gaussian data selection keeps.
     gds_score : ndarray of shape (n,), float64, or None
         None where there are too few segments to compare.
     """
 
     values: np.ndarray
     start_frames: np.ndarray
-    kept: np.ndarray
+    selected: np.ndarray
     gds_score: np.ndarray | None
 
     @property
@@ -165,9 +165,9 @@ class Scores:
     Attributes
     ----------
     segments : ndarray of shape (n, classes), float64
-        Probabilities of each segment, kept or not.
+        Probabilities of each segment, selected or not.
     recording : ndarray of shape (classes,), float64
-        Of the kept segments together (see `ser_core.model.scores.pool`).
+        Of the selected segments pooled (see `ser_core.model.scores.pool`).
     """
 
     segments: np.ndarray
@@ -202,7 +202,7 @@ class Explanation:
     relevance : ndarray of shape (frames, bands), float32
         Signed: above zero speaks for `emotion`. In the method's own unit, never scaled for display.
     covered : ndarray of shape (frames,), bool
-        Frames that a kept segment of the stretch covers; elsewhere the relevance is 0 and says nothing.
+        Frames that a selected segment of the stretch covers; elsewhere the relevance is 0 and says nothing.
     stretch : Region
         What was explained.
     seconds : float

@@ -102,7 +102,7 @@ def classify_recording(
 def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
     """Return what a recording tells a model of the voice in it: logits (pieces, classes), float64."""
     segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
-    values, logits = segments.values[segments.kept], []
+    values, logits = segments.values[segments.selected], []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
         work.check()
         logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
@@ -153,7 +153,7 @@ def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
         probabilities.append(softmax(logits, classifier.temperature))
         work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
     each = np.concatenate(probabilities)
-    return Scores(each, pool(each[segments.kept], classifier.pooling))
+    return Scores(each, pool(each[segments.selected], classifier.pooling))
 
 
 def add_explanation(
@@ -267,7 +267,7 @@ def _stretch(
     latest_s = recording.duration_s - settings.default_stretch_s
     best, best_score = 0.0, -1.0
     for start_s in np.unique(np.minimum(starts_s, latest_s)):
-        inside = segments.kept & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
+        inside = segments.selected & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
         mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
         if mean > best_score:
             best, best_score = float(start_s), mean

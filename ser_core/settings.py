@@ -11,13 +11,13 @@ from ser_core.errors import SettingsRefused
 class AudioLimits:
     """What is accepted at the gate. Decoding stops at `longest_s`, whatever the file's header promises.
 
-    `most_samples` bounds the memory that a recording takes: 230 MB, which are ten minutes at 96 kHz.
+    `max_samples` bounds the memory that a recording takes: 230 MB, which are ten minutes at 96 kHz.
     """
 
     shortest_s: float = 0.1
     longest_s: float = 600.0
-    most_samples: int = 57_600_000
-    most_channels: int = 8
+    max_samples: int = 57_600_000
+    max_channels: int = 8
     lowest_rate_hz: int = 4_000
     highest_rate_hz: int = 192_000
     largest_file_bytes: int = 200 * 2**20
@@ -26,13 +26,13 @@ class AudioLimits:
 #: What a model's card may make ten minutes of sound cost: bytes of the log-mel spectrogram, of all segments together
 #: and of the correlations between segments, each (by default 15, 31 and 13 MB), and samples that are transformed per
 #: second (by default 120 000).
-MOST_ARRAY_BYTES = 2**27
-MOST_FFT_SAMPLES_PER_S = 2**20
-LARGEST_FFT_SAMPLES, MOST_BANDS, MOST_FRAMES_PER_S = 2**14, 256, 500
+MAX_ARRAY_BYTES = 2**27
+MAX_FFT_SAMPLES_PER_S = 2**20
+MAX_FFT_SAMPLES, MAX_BANDS, MAX_FRAMES_PER_S = 2**14, 256, 500
 #: Scores of segments, which are compared with the threshold, are -1 to 1.
-MOST_THRESHOLD = 100
+MAX_THRESHOLD = 100
 #: What a recording that is one segment has at most: memory grows with it. 60 s by default.
-LONGEST_WHOLE_FRAMES = 6_000
+MAX_WHOLE_FRAMES = 6_000
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,22 @@ class SpectrogramSettings:
         possible = (
             all(isinstance(count, int) for count in counts)
             and 4_000 <= self.sample_rate_hz <= 96_000
-            and 1 <= self.hop_samples <= self.window_samples <= self.fft_samples <= LARGEST_FFT_SAMPLES
-            and 1 <= self.bands <= min(self.fft_samples, MOST_BANDS)
+            and 1 <= self.hop_samples <= self.window_samples <= self.fft_samples <= MAX_FFT_SAMPLES
+            and 1 <= self.bands <= min(self.fft_samples, MAX_BANDS)
             and 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2
             and 1e-30 < self.log_offset < 1  # below that it is nothing in float32
         )
         if not possible:
             raise SettingsRefused(
                 "Needed are a rate of 4 000 to 96 000 Hz, hop <= window <= FFT, an FFT of at most "
-                f"{LARGEST_FFT_SAMPLES} samples, 1 to {MOST_BANDS} bands below half of the rate, and an offset below "
+                f"{MAX_FFT_SAMPLES} samples, 1 to {MAX_BANDS} bands below half of the rate, and an offset below "
                 f"1. Found were {self}. Choose them again."
             )
         frames_per_s = self.sample_rate_hz / self.hop_samples
-        if frames_per_s > MOST_FRAMES_PER_S or frames_per_s * self.fft_samples > MOST_FFT_SAMPLES_PER_S:
+        if frames_per_s > MAX_FRAMES_PER_S or frames_per_s * self.fft_samples > MAX_FFT_SAMPLES_PER_S:
             raise SettingsRefused(
                 f"A hop of {self.hop_samples} samples at {self.sample_rate_hz} Hz with an FFT of {self.fft_samples} "
-                f"costs too much: at most {MOST_FRAMES_PER_S} frames and {MOST_FFT_SAMPLES_PER_S} transformed samples "
+                f"costs too much: at most {MAX_FRAMES_PER_S} frames and {MAX_FFT_SAMPLES_PER_S} transformed samples "
                 "are computed of a second. Choose a longer hop or a shorter FFT."
             )
 
@@ -100,9 +100,9 @@ class SegmentSettings:
 
     def __post_init__(self) -> None:
         counts = (1 if self.segment_frames is None else self.segment_frames, self.hop_frames)
-        if not all(isinstance(count, int) and 1 <= count <= LONGEST_WHOLE_FRAMES for count in counts):
+        if not all(isinstance(count, int) and 1 <= count <= MAX_WHOLE_FRAMES for count in counts):
             raise SettingsRefused(
-                f"Segments and the hop between them are whole numbers of frames, 1 to {LONGEST_WHOLE_FRAMES}."
+                f"Segments and the hop between them are whole numbers of frames, 1 to {MAX_WHOLE_FRAMES}."
             )
 
 
@@ -116,7 +116,7 @@ class SelectionSettings:
     def __post_init__(self) -> None:
         if self.rule not in ("minmax", "guarded", "none"):
             raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
-        if not isinstance(self.threshold, (int, float)) or not abs(self.threshold) <= MOST_THRESHOLD:
+        if not isinstance(self.threshold, (int, float)) or not abs(self.threshold) <= MAX_THRESHOLD:
             raise SettingsRefused(f"A selection threshold of {self.threshold!s:.20} is impossible; choose 0 to 1.")
 
 
@@ -127,7 +127,7 @@ class FrontEnd:
     Raises
     ------
     SettingsRefused
-        If an array that it makes of ten minutes of sound would exceed `MOST_ARRAY_BYTES`.
+        If an array that it makes of ten minutes of sound would exceed `MAX_ARRAY_BYTES`.
     """
 
     spectrogram: SpectrogramSettings = field(default_factory=SpectrogramSettings)
@@ -137,17 +137,17 @@ class FrontEnd:
     def __post_init__(self) -> None:
         bands, length, hop = self.spectrogram.bands, self.segments.segment_frames, self.segments.hop_frames
         frames = ceil(AudioLimits.longest_s / self.spectrogram.frame_hop_s)
-        count, length = (1, LONGEST_WHOLE_FRAMES) if length is None else (ceil(frames / hop), length)
+        count, length = (1, MAX_WHOLE_FRAMES) if length is None else (ceil(frames / hop), length)
         cost_bytes = {
             "spectrogram": frames * bands * 4,
             "segments": count * length * bands * 4,
             "correlations between segments": count**2 * 8,
         }
         what, largest = max(cost_bytes.items(), key=lambda item: item[1])
-        if largest > MOST_ARRAY_BYTES:
+        if largest > MAX_ARRAY_BYTES:
             raise SettingsRefused(
                 f"The {what} of ten minutes would take {largest / 2**20:.0f} MiB; at most "
-                f"{MOST_ARRAY_BYTES // 2**20} MiB are allowed. Choose fewer bands, or a longer hop between frames or "
+                f"{MAX_ARRAY_BYTES // 2**20} MiB are allowed. Choose fewer bands, or a longer hop between frames or "
                 "segments."
             )
 

@@ -250,7 +250,7 @@ def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_
 
 
 def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
-    worker = WorkerSettings(str(model), chunks.identity_of(load_model(model)), AnalysisSettings(explain=()))
+    worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
     path = place / "00.flac"
     asked = chunks.Chunk(((read_recording(path).sha256, str(path)),))
     with local_engine(1) as outcomes:
@@ -528,7 +528,7 @@ def test_another_model_other_settings_or_another_place_are_refused_at_a_resume(p
 
 
 def test_a_worker_with_another_model_ends_the_batch(place, model, tmp_path, engine, monkeypatch):
-    monkeypatch.setattr(run, "identity_of", lambda classifier: chunks.identity_of(classifier) | {"temperature": 2.0})
+    monkeypatch.setattr(run, "identity_of", lambda classifier: chunks.model_identity(classifier) | {"temperature": 2.0})
     with pytest.raises(BatchRefused, match=r"The model small on .* is not the one"):
         batch(place, model, tmp_path / "out")
 

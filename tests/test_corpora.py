@@ -411,13 +411,13 @@ def test_votes_of_listeners_are_read_where_their_table_lies_under_the_corpus(tmp
     for name in names:
         (tmp_path / "AudioWAV" / f"{name}.wav").touch()
     found = {item.path.stem: item for item in read_corpus("crema_d", tmp_path).recordings}
-    assert [found[name].heard_as for name in names] == [("angry",), ("neutral", "sad"), None, ("neutral",)]
+    assert [found[name].perceived_as for name in names] == [("angry",), ("neutral", "sad"), None, ("neutral",)]
     assert [found[name].unrecognised for name in names] == [False, False, False, True]
 
 
 def test_without_the_table_nobody_is_said_to_have_listened(tmp_path):
     (item,) = crema_d_of(tmp_path, "1001_DFA_ANG_XX").values()
-    assert item.heard_as is None
+    assert item.perceived_as is None
     assert not item.unrecognised
 
 
@@ -430,7 +430,7 @@ def test_a_table_of_votes_that_is_none_is_refused_by_its_name(tmp_path, table):
 
 def test_recall_of_listeners_worked_by_hand():
     def heard(emotion, *choices):
-        return LabelledRecording(Path("x"), "a", "s", emotion, "t", "English", heard_as=choices or None)
+        return LabelledRecording(Path("x"), "a", "s", emotion, "t", "English", perceived_as=choices or None)
 
     recordings = [
         heard("angry", "angry"),

@@ -47,9 +47,9 @@ def kept_ids():
 def test_the_sound_is_that_of_decoding_here(kind, from_s):
     data = audio_files()[kind]
     rate, samples, warnings = sound_of(decode_in_subprocess, data, from_s=from_s)
-    rate_here, samples_here, warnings_here = sound_of(decoded, data, from_s=from_s)
+    rate_here, available_samples, warnings_here = sound_of(decoded, data, from_s=from_s)
     assert (rate, warnings, samples.dtype) == (rate_here, warnings_here, np.float32)
-    np.testing.assert_array_equal(samples, samples_here)
+    np.testing.assert_array_equal(samples, available_samples)
 
 
 def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
@@ -263,7 +263,7 @@ def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
 
 
 def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
-    limits = AudioLimits(most_samples=20_000)
+    limits = AudioLimits(max_samples=20_000)
     with pytest.raises(RecordingTooLong, match="the most that is held at 16000 Hz"):
         read_recording(encoded(voice), "dense", limits)
 

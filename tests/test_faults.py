@@ -32,7 +32,7 @@ from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, W
 from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.output.analysis_folder import save_analysis
-from ser_core.output.saved_analyses import clear_broken_off, delete, keep, kept_analyses
+from ser_core.output.saved_analyses import clear_unfinished, delete, keep, list_saved_analyses
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 from ser_core.work.atomic_folder import (
@@ -159,11 +159,11 @@ def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_p
         with atomic_folder(saved, "question.json") as folder:
             (folder / "recording.original").write_bytes(b"sound")
             (folder / "question.json").write_text(json.dumps(about))
-        (found,) = kept_analyses(data)
+        (found,) = list_saved_analyses(data)
         ended = survives(step, delete, found, data)
-        left = kept_analyses(data)
+        left = list_saved_analyses(data)
         assert [one.source() for one in left] == len(left) * [b"sound"]
-        said = clear_broken_off(data)
+        said = clear_unfinished(data)
         assert hidden(data) == []
         if ended:
             break
@@ -224,10 +224,10 @@ def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
     with ThreadPoolExecutor(3) as threads:
         saving = [threads.submit(keep, f"{n}".encode(), made, replace(QUESTION, seed=n), tmp_path) for n in range(12)]
         while not all(one.done() for one in saving):
-            assert clear_broken_off(tmp_path) is None
-            assert len(kept_analyses(tmp_path)) <= 1  # for the moment between two renamings there may be none
+            assert clear_unfinished(tmp_path) is None
+            assert len(list_saved_analyses(tmp_path)) <= 1  # for the moment between two renamings there may be none
         assert all(one.result().is_dir() for one in saving)
-    (saved,) = kept_analyses(tmp_path)
+    (saved,) = list_saved_analyses(tmp_path)
     assert saved.source() == f"{saved.settings.seed}".encode()
 
 
@@ -288,7 +288,7 @@ def saved_at(data, number, seconds) -> Path:
 
 
 def delete_all(data, reports) -> None:
-    for saved in kept_analyses(data):
+    for saved in list_saved_analyses(data):
         delete(saved, data)
     reports.send("done")
 
@@ -302,8 +302,8 @@ def test_analyses_that_two_processes_delete_while_they_are_listed_vanish_without
         process.start()
     counts = [200]
     while any(process.is_alive() for process in processes):
-        counts.append(len(kept_analyses(tmp_path)))
-        assert clear_broken_off(tmp_path) is None
+        counts.append(len(list_saved_analyses(tmp_path)))
+        assert clear_unfinished(tmp_path) is None
     for process in processes:
         process.join()
         assert process.exitcode == 0
@@ -323,11 +323,15 @@ def test_newest_analyses_come_first_and_what_is_no_regular_file_is_never_opened(
     (tmp_path / "analyses" / f"{9:016x}-{'c' * 8}").symlink_to(folders[5])
     for number, folder in enumerate(folders):
         os.utime(folder, (1_000 + number,) * 2)
-    assert [saved.recording_name for saved in kept_analyses(tmp_path)] == ["take 5.wav", "take 4.wav", "take 3.wav"]
+    assert [saved.recording_name for saved in list_saved_analyses(tmp_path)] == [
+        "take 5.wav",
+        "take 4.wav",
+        "take 3.wav",
+    ]
     (folders[5] / "recording.original").unlink()
     os.mkfifo(folders[5] / "recording.original")
     with pytest.raises(AudioRefused, match=r"^take 5\.wav: .*not a regular file"):
-        kept_analyses(tmp_path)[0].source()
+        list_saved_analyses(tmp_path)[0].source()
 
 
 def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
@@ -352,7 +356,7 @@ def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp
     rng, made, done, said = np.random.default_rng(0), analysis(), 0, 0
     for _ in range(KILLS):
         reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.6))
-        (saved,) = kept_analyses(tmp_path)
+        (saved,) = list_saved_analyses(tmp_path)
         done = saved.settings.seed
         assert done in (reported[-1], reported[-1] + 1)
         assert saved.source() == f"{done}".encode() * 1000
@@ -360,7 +364,7 @@ def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp
         with np.load(saved.folder / "maps.npz") as maps:
             assert np.isfinite(maps["occlusion"]).all()
         half_written = hidden(tmp_path)
-        words = clear_broken_off(tmp_path)
+        words = clear_unfinished(tmp_path)
         assert (words is not None) == bool(half_written)
         said += words is not None
         assert hidden(tmp_path) == []
@@ -463,7 +467,7 @@ def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path):
     rng, done = np.random.default_rng(0), 0
     for _ in range(KILLS):
         reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
-        clear_broken_off(tmp_path)
+        clear_unfinished(tmp_path)
         sounds = list((tmp_path / "recordings").iterdir())
         assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in sounds)
         assert len(sounds) in (reported[-1], reported[-1] + 1)
@@ -580,10 +584,10 @@ def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_
         data = Path(place) / "data"
         saved(data, 1)
         with read_only(data / "analyses"):
-            (found,) = kept_analyses(data)
+            (found,) = list_saved_analyses(data)
             with pytest.raises(WriteRefused, match=r"cannot be deleted \(Permission denied\)"):
                 delete(found, data)
-        assert kept_analyses(data) == [found]
+        assert list_saved_analyses(data) == [found]
         assert found.source() == b"1"
 
 

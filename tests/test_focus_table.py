@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ser_core.analysis import FocusRegion, Region
-from ser_core.audio.cutting import in_a_row, region_samples
+from ser_core.audio.cutting import concatenate_regions, region_samples
 from ser_core.audio.prosody import Prosody
 from ser_core.output.focus_table import FocusRow, focus_csv, focus_rows, focus_zip
 from tests.player_page import analysis
@@ -84,5 +84,5 @@ def test_regions_in_a_row_have_silence_between_and_nowhere_else():
     cuts = [region_samples(recording, region, 0.005) for region in regions]
     gap = np.zeros(round(0.25 * recording.sample_rate_hz), np.float32)
     expected = np.concatenate([cuts[0], gap, cuts[1], gap, cuts[2]])
-    np.testing.assert_array_equal(in_a_row(recording, regions, 0.005, gap_s=0.25), expected)
-    assert len(in_a_row(recording, [], 0.005)) == 0
+    np.testing.assert_array_equal(concatenate_regions(recording, regions, 0.005, gap_s=0.25), expected)
+    assert len(concatenate_regions(recording, [], 0.005)) == 0

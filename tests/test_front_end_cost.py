@@ -11,7 +11,7 @@ from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import frame_count, log_mel
 from ser_core.model.peers.shared.network import SEGMENTS, WHOLE_RECORDING
 from ser_core.settings import (
-    MOST_ARRAY_BYTES,
+    MAX_ARRAY_BYTES,
     AudioLimits,
     FrontEnd,
     SegmentSettings,
@@ -101,7 +101,7 @@ def test_whatever_is_taken_makes_arrays_of_ten_minutes_that_are_as_small_as_prom
     empty = np.broadcast_to(np.float32(0), (frames, bands))
     values, starts = split_into_segments(empty, front_end.segments) if frames >= segment else (empty, [0])
     for size_bytes in (empty.nbytes, values.nbytes, 8 * len(starts) ** 2):
-        assert size_bytes <= MOST_ARRAY_BYTES * 1.01  # the last segment, which is aligned to the end
+        assert size_bytes <= MAX_ARRAY_BYTES * 1.01  # the last segment, which is aligned to the end
 
 
 def test_a_large_fft_is_transformed_in_as_small_parts_as_a_small_one(monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from ser_core.analysis import Recording, shown_name
+from ser_core.analysis import Recording, display_name
 from ser_core.annotations.formats import read_annotations
 from ser_core.annotations.words import read_words
 from ser_core.audio.reading import read_recording
@@ -40,7 +40,7 @@ from ser_core.model.checkpoint import (
     training_list,
 )
 from ser_core.model.networks.yamnet import YAMNet
-from ser_core.output.saved_analyses import QUESTION, kept_analyses
+from ser_core.output.saved_analyses import QUESTION, list_saved_analyses
 from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
@@ -159,7 +159,7 @@ def test_a_classic_is_refused_for_what_it_is(name, said):
 
 @pytest.mark.parametrize("name", ["\0", "a/../../b.wav", "<b>x</b>", "\udcff", "CON", "x" * 5000, "‮gnp.wav", "$(id)"])
 def test_a_hostile_name_is_only_a_name(name, voice, tmp_path):
-    assert read_recording(AUDIO["wav"], name).name == shown_name(name)
+    assert read_recording(AUDIO["wav"], name).name == display_name(name)
     with pytest.raises(AudioRefused, match="not audio"):
         read_recording(b"x" * 100, name)
 
@@ -390,7 +390,7 @@ def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
     folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
     folder.mkdir(parents=True)
     (folder / QUESTION).write_bytes(mutated(json.dumps(target).encode(), seed, [MARKS["own"]]))
-    assert all(isinstance(saved.recording_name, str) for saved in kept_analyses(tmp_path))
+    assert all(isinstance(saved.recording_name, str) for saved in list_saved_analyses(tmp_path))
 
 
 def test_there_are_at_least_500_seeded_mutations(request):

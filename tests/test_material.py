@@ -210,8 +210,8 @@ def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is
 ):
     def with_votes(name, place):
         corpus = read_corpus(name, place)
-        heard_as = {"sad": ("neutral",), "angry": ("angry", "sad"), "happy": None, "neutral": ("neutral",)}
-        voted = [replace(item, heard_as=heard_as.get(item.emotion)) for item in corpus.recordings]
+        perceived_as = {"sad": ("neutral",), "angry": ("angry", "sad"), "happy": None, "neutral": ("neutral",)}
+        voted = [replace(item, perceived_as=perceived_as.get(item.emotion)) for item in corpus.recordings]
         return replace(corpus, recordings=tuple(voted))
 
     monkeypatch.setattr("ser_core.learning.material.read_corpus", with_votes)

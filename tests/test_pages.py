@@ -25,7 +25,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
-from ser_core.corpora.samples import samples_here
+from ser_core.corpora.samples import available_samples
 from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
@@ -1446,12 +1446,12 @@ def test_train_reads_no_corpus_before_its_tab_is_opened(small_corpus, monkeypatc
 
 
 def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):
-    if not samples_here():
+    if not available_samples():
         pytest.skip("the samples were not fetched")
     app = opened("app.py")
     app.file_uploader[0].upload("voice.wav", wav(voice), "audio/wav").run()
     app = finished(app)
-    app.button(key=f"sample_{samples_here()[1].number}").click().run()
+    app.button(key=f"sample_{available_samples()[1].number}").click().run()
     app = finished(app)
     assert [header.value for header in app.subheader] == [in_markdown("Austen 2.wav")]
     assert len(app.session_state["held"]) == 2

@@ -103,7 +103,7 @@ def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analy
     logits = classifier.score(analysis.segments.values)
     np.testing.assert_allclose(found.scores.segments, softmax(logits, 2.0), atol=1e-5)
     np.testing.assert_allclose(
-        found.scores.recording, found.scores.segments[found.segments.kept].mean(axis=0), atol=1e-12
+        found.scores.recording, found.scores.segments[found.segments.selected].mean(axis=0), atol=1e-12
     )
     assert found.scores.recording.sum() == pytest.approx(1)
     assert found.emotion == EMOTIONS[int(found.scores.recording.argmax())]
@@ -112,7 +112,7 @@ def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analy
 def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean(analysis, classifier):
     pooling = classifier_of(fresh(TinyNetwork), temperature=2.0, pooling="logits")
     found = classify_recording(noise_recording(), pooling, NOTHING)
-    logits = pooling.score(found.segments.values[found.segments.kept])
+    logits = pooling.score(found.segments.values[found.segments.selected])
     expected = softmax(logits.mean(axis=0), 2.0)
     assert np.abs(expected - softmax(logits, 2.0).mean(axis=0)).max() > 1e-5
     np.testing.assert_allclose(found.scores.recording, expected, atol=1e-6)
@@ -135,17 +135,19 @@ def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
     recording = with_levels([(2.4, 0.1), (1.5, 0.0), (2.4, 0.1)])
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
     heard = classify_recording(recording, classifier, QUICK)
-    dropped = heard.segments.values[~heard.segments.kept]
+    dropped = heard.segments.values[~heard.segments.selected]
     assert len(dropped) > 0
-    np.testing.assert_array_equal(heard.segments.kept, segments_of(heard.spectrogram, classifier.front_end).kept)
+    np.testing.assert_array_equal(
+        heard.segments.selected, segments_of(heard.spectrogram, classifier.front_end).selected
+    )
     classifier.calls.clear()
     explained = add_explanation(heard, "lime", classifier, QUICK)
     explained = add_explanation(explained, "occlusion", classifier, QUICK)
     assert explained.segments is heard.segments
-    np.testing.assert_array_equal(classifier.calls[0], heard.segments.values[heard.segments.kept])
+    np.testing.assert_array_equal(classifier.calls[0], heard.segments.values[heard.segments.selected])
     versions = sum(len(call) for call in classifier.calls[1:])
     assert versions > 0
-    kept_at = heard.segments.start_frames[heard.segments.kept]
+    kept_at = heard.segments.start_frames[heard.segments.selected]
     reached = np.zeros(len(heard.spectrogram.log_mel), bool)
     for start in kept_at:
         reached[start : start + 96] = True

@@ -21,7 +21,7 @@ from ser_core.emotions import COLOURS
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.output import report
-from ser_core.output.overview_picture import full_colour
+from ser_core.output.overview_picture import colour_limit
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture
 from ser_core.pipeline import analyse_recording, with_focus
@@ -133,7 +133,8 @@ def test_the_page_says_whose_verdict_it_is_and_how_sure(analysis, page, page_of)
     angry = page_of(replace(analysis, verdict="angry"))
     assert angry.all("strong")[0] == ({"style": f"border-color: {COLOURS['angry']}"}, "angry")
     assert (
-        f"Score {best:.2f} of 1, from {analysis.segments.kept.sum()} of {len(analysis.segments.kept)}" in angry.text()
+        f"Score {best:.2f} of 1, from {analysis.segments.selected.sum()} of {len(analysis.segments.selected)}"
+        in angry.text()
     )
     name = EMOTIONS[int(analysis.scores.recording.argmax())]
     not_sure = page_of(replace(analysis, verdict=NOT_SURE))
@@ -183,7 +184,9 @@ def test_where_it_comes_from_is_said_whole(analysis, page):
     assert page.row("Model")[1] == f"smallSHA-256 {analysis.model_sha256}"
     assert page.row("Emotion explained")[1] == "sad, against happy"
     assert page.row("Stretch")[1] == "0.00 to 2.00 s"
-    assert page.row("Segments")[1].startswith(f"{analysis.segments.kept.sum()} of {len(analysis.segments.kept)} ")
+    assert page.row("Segments")[1].startswith(
+        f"{analysis.segments.selected.sum()} of {len(analysis.segments.selected)} "
+    )
     assert page.row("Versions")[1] == " · ".join(
         (f"ser_core {ser_core.__version__}", f"torch {version('torch')}", f"numpy {np.__version__}")
     )
@@ -373,8 +376,8 @@ def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
     explanation = analysis.explanations["lime"]
     covered = np.arange(len(explanation.relevance)) < len(explanation.relevance) // 100
     relevance = np.where(covered[:, None], 0.5, 0.0).astype(np.float32)
-    assert full_colour(replace(explanation, relevance=relevance, covered=covered)) == 0.5
-    assert full_colour(replace(explanation, relevance=relevance, covered=np.zeros_like(covered))) == 0
+    assert colour_limit(replace(explanation, relevance=relevance, covered=covered)) == 0.5
+    assert colour_limit(replace(explanation, relevance=relevance, covered=np.zeros_like(covered))) == 0
 
 
 def test_what_was_not_heard_is_hatched_and_nothing_else(analysis):

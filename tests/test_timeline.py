@@ -20,7 +20,7 @@ from ser_core.audio.reading import read_recording, resample, resample_blocks
 from ser_core.commands import main
 from ser_core.errors import AudioRefused, Cancelled, RecordingTooLong, SettingsRefused
 from ser_core.front_end.segments import split_blocks_into_segments, split_into_segments
-from ser_core.front_end.spectrogram import in_whole_frames, log_mel
+from ser_core.front_end.spectrogram import log_mel, split_into_frames
 from ser_core.model.checkpoint import save_model
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.yamnet import YAMNet
@@ -37,7 +37,7 @@ from ser_core.settings import (
     VoiceSettings,
 )
 from ser_core.timeline.curves import smoothed, strongest_stretches
-from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, emotion_timeline, stretch_of
+from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, cut_stretch, emotion_timeline
 from ser_core.work.progress import Work
 from tests.test_audio import encoded, encoded_with_av
 from tests.test_voice import EXPECTED
@@ -77,7 +77,7 @@ def test_samples_resampled_in_blocks_are_those_of_the_whole(length, sizes, rates
 @given(length=st.integers(1, 9_000), sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=4))
 def test_frames_of_blocks_are_those_of_the_whole(length, sizes):
     samples = np.random.default_rng(length).normal(size=length).astype(np.float32)
-    found = [log_mel(piece, SETTINGS) for piece in in_whole_frames(in_parts(samples, sizes), SETTINGS)]
+    found = [log_mel(piece, SETTINGS) for piece in split_into_frames(in_parts(samples, sizes), SETTINGS)]
     np.testing.assert_allclose(np.concatenate(found), log_mel(samples, SETTINGS), atol=1e-4)
 
 
@@ -393,7 +393,7 @@ def test_a_stretch_holds_the_samples_of_the_recording(make_voice, kind, subtype,
     data = encoded(np.stack([make_voice(4.0, RATE), make_voice(4.0, RATE, 1)], axis=1), kind=kind, subtype=subtype)
     whole = read_recording(data)
     rate = whole.sample_rate_hz
-    cut = stretch_of(io.BytesIO(data), *stretch)
+    cut = cut_stretch(io.BytesIO(data), *stretch)
     found = read_recording(cut)
     assert (found.sample_rate_hz, soundfile.info(io.BytesIO(cut)).subtype) == (rate, "PCM_16")
     expected = whole.samples[round(stretch[0] * rate) : round(stretch[1] * rate)]
@@ -405,14 +405,14 @@ def test_a_stretch_close_to_the_end_of_vorbis_is_not_where_libsndfile_seeks_to()
     rate = 44_100
     data = encoded(0.1 * np.random.default_rng(0).normal(size=20 * rate), rate, "OGG", "VORBIS")
     expected = read_recording(data).samples[-5_000:]
-    found = read_recording(stretch_of(io.BytesIO(data), 20 - 5_000 / rate, 20.0)).samples
+    found = read_recording(cut_stretch(io.BytesIO(data), 20 - 5_000 / rate, 20.0)).samples
     np.testing.assert_allclose(found, expected, atol=2**-15)
 
 
 def test_a_stretch_of_a_file_that_cannot_seek_is_found_all_the_same(make_voice):
     data = encoded_with_av(make_voice(4.0, 48_000), "mp4", "aac")
     expected = read_recording(data).samples[96_000:144_000]
-    found = read_recording(stretch_of(io.BytesIO(data), 2.0, 3.0)).samples
+    found = read_recording(cut_stretch(io.BytesIO(data), 2.0, 3.0)).samples
     np.testing.assert_allclose(found, expected, atol=2**-15)
 
 
@@ -420,7 +420,7 @@ def test_a_stretch_of_what_is_louder_than_full_scale_is_scaled_by_what_the_timel
     loud = np.concatenate([make_voice(2.0, RATE), 4 * make_voice(2.0, RATE)])
     source = io.BytesIO(damaged(loud))
     scale = emotion_timeline(source, classifier).full_scale
-    found = read_recording(stretch_of(source, 1.0, 2.0, full_scale=scale))
+    found = read_recording(cut_stretch(source, 1.0, 2.0, full_scale=scale))
     np.testing.assert_allclose(found.samples, loud[RATE : 2 * RATE] / np.abs(loud).max(), atol=2**-15)
 
 
@@ -434,17 +434,17 @@ def test_of_a_long_file_only_the_stretch_is_read():
             return data
 
     file = Counting(encoded(0.1 * np.random.default_rng(0).normal(size=200 * RATE)))
-    stretch_of(file, 190.0, 191.0)
+    cut_stretch(file, 190.0, 191.0)
     assert file.count < 200_000  # of 6.4 MB
 
 
 def test_ten_minutes_are_the_most_that_can_be_opened_whatever_they_round_to():
     rate = 4_001  # 0.5 and 600.5 s lie between two samples
     data = encoded(0.1 * np.random.default_rng(0).normal(size=602 * rate), rate)
-    found = read_recording(stretch_of(io.BytesIO(data), 0.5, 0.5 + LONGEST_STRETCH_S))
+    found = read_recording(cut_stretch(io.BytesIO(data), 0.5, 0.5 + LONGEST_STRETCH_S))
     assert found.duration_s == pytest.approx(600, abs=1 / rate)
     with pytest.raises(SettingsRefused, match="The stretch lasts 10:01; at most 10:00"):
-        stretch_of(io.BytesIO(data), 0.0, 601.0)
+        cut_stretch(io.BytesIO(data), 0.0, 601.0)
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_ten_minutes_are_the_most_that_can_be_opened_whatever_they_round_to():
 )
 def test_a_stretch_that_is_not_in_the_recording_is_refused(voice, stretch, said):
     with pytest.raises(SettingsRefused, match=said):
-        stretch_of(io.BytesIO(encoded(voice)), *stretch)
+        cut_stretch(io.BytesIO(encoded(voice)), *stretch)
 
 
 # --- curves ---

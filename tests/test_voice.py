@@ -221,7 +221,7 @@ def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
     classifier, recording = with_voices(), noise_recording(3.0)
     analysis = classify_recording(recording, classifier, AnalysisSettings())
     found = know_recording(recording, classifier)
-    selected = analysis.scores.segments[analysis.segments.kept]
+    selected = analysis.scores.segments[analysis.segments.selected]
     assert len(found) == math.ceil(len(selected) / PIECE_SEGMENTS)
     single = [piece for piece in np.array_split(selected, len(found)) if len(piece) == 1]
     for piece, logits in zip(single, found, strict=False):

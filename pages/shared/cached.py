@@ -32,7 +32,7 @@ from ser_core.explanation.focus_audio import FocusScores, focus_mask, level_matc
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
-from ser_core.output.saved_analyses import clear_broken_off, data_folder
+from ser_core.output.saved_analyses import clear_unfinished, data_folder
 from ser_core.pipeline import classify_recording, explainer_run, judge_maps, know_voice, score_focus_audio, target_of
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
@@ -72,7 +72,7 @@ def trainings() -> Jobs:
 @st.cache_resource(show_spinner=False)
 def broken_off() -> str | None:
     """Say what was being saved when the app ended the last time; looked for once after each start."""
-    return clear_broken_off(data_folder())
+    return clear_unfinished(data_folder())
 
 
 def finish_deletions_daily() -> None:

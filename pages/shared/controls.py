@@ -15,7 +15,7 @@ from ser_core.errors import SerError
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import PEERS, model_names, models_left_out
 from ser_core.model.classifier import OF_A_VOICE, Classifier
-from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, kept_analyses
+from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, list_saved_analyses
 from ser_core.settings import AnalysisSettings
 
 SAVED_PAGE = 10
@@ -107,7 +107,7 @@ def _labels() -> dict[str, str]:
 
 
 def _saved() -> None:
-    kept = kept_analyses(data_folder())
+    kept = list_saved_analyses(data_folder())
     if not kept:
         return
     with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ser_core.analysis import Recording, shown_name
+from ser_core.analysis import Recording, display_name
 from ser_core.audio.reading import read_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
@@ -121,7 +121,7 @@ def hold_of_queue(source: bytes, name: str) -> Recording:
 def hold_long(source: bytes, name: str) -> None:
     """Hold a long recording in the place of the one before."""
     close_long()
-    st.session_state["long"] = HeldLong(shown_name(name), source)
+    st.session_state["long"] = HeldLong(display_name(name), source)
 
 
 def held_long() -> HeldLong | None:

@@ -32,7 +32,9 @@ def region_samples(recording: Recording, region: Region, fade_s: float) -> np.nd
     return cut
 
 
-def in_a_row(recording: Recording, regions: Sequence[Region], fade_s: float, gap_s: float = 0.4) -> np.ndarray:
+def concatenate_regions(
+    recording: Recording, regions: Sequence[Region], fade_s: float, gap_s: float = 0.4
+) -> np.ndarray:
     """Return regions one after the other, each faded, with silence between; shape (n,), float32."""
     gap = np.zeros(round(gap_s * recording.sample_rate_hz), np.float32)
     pieces = [piece for region in regions for piece in (gap, region_samples(recording, region, fade_s))]

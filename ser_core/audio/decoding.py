@@ -19,7 +19,7 @@ from ser_core.settings import AudioLimits
 READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, M4A (AAC) and WebM"
 
 #: What is looked at in blocks, for its emotions over time. A WAV file cannot be larger, and never is all of it held.
-LONG = AudioLimits(longest_s=7_200.0, most_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
+LONG = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
 
 #: FFmpeg's names of the containers that are read, and how their files begin. FFmpeg knows 350 more, among them texts
 #: that name other files, and hosts.
@@ -419,15 +419,15 @@ def _check_format(rate: int, channels: int, name: str, limits: AudioLimits) -> N
             f"{name}: the sample rate is {rate} Hz; needed are {limits.lowest_rate_hz} to {limits.highest_rate_hz} Hz. "
             "Export it at 16 000 or 48 000 Hz."
         )
-    if not 1 <= channels <= limits.most_channels:
+    if not 1 <= channels <= limits.max_channels:
         raise AudioRefused(
-            f"{name}: the file has {channels} channels; at most {limits.most_channels} are mixed down. "
+            f"{name}: the file has {channels} channels; at most {limits.max_channels} are mixed down. "
             "Export one or two."
         )
 
 
 def _limited(blocks: Iterator[np.ndarray], rate: int, name: str, limits: AudioLimits) -> Iterator[np.ndarray]:
-    total, longest_s = 0, min(limits.longest_s, limits.most_samples / rate)
+    total, longest_s = 0, min(limits.longest_s, limits.max_samples / rate)
     for block in blocks:
         total += len(block)
         if total > longest_s * rate:
@@ -448,7 +448,7 @@ def _without(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
         count = max(0, count - len(block))
 
 
-def gathered(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+def merge_blocks(blocks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
     """Yield the same samples in blocks of at least so many, but for the last."""
     held, total = [], 0
     for block in blocks:

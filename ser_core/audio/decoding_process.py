@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, NoReturn
 import av.subtitles.stream  # noqa: F401 - PyAV imports it when it first opens a file, which is too late
 import numpy as np
 
-from ser_core.audio.decoding import Sound, decoded, gathered
+from ser_core.audio.decoding import Sound, decoded, merge_blocks
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
 from ser_core.work.jobs import work_owner
@@ -122,7 +122,7 @@ class _Process:
             self._rate = content["rate"]
             if not isinstance(self._rate, int) or not limits.lowest_rate_hz <= self._rate <= limits.highest_rate_hz:
                 raise ValueError(self._rate)
-        self._most = min(limits.longest_s * self._rate, limits.most_samples)
+        self._most = min(limits.longest_s * self._rate, limits.max_samples)
         return self._rate
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:
@@ -352,7 +352,7 @@ def _decode(asked: dict[str, Any], to: socket.socket) -> None:
     try:
         with decoded(file, asked["name"], limits, asked["from_s"]) as sound:
             _send(to, RATE, json.dumps({"rate": sound.sample_rate_hz}).encode())
-            for block in gathered(sound.blocks, BLOCK_SAMPLES):
+            for block in merge_blocks(sound.blocks, BLOCK_SAMPLES):
                 samples += len(block)
                 _send(to, BLOCK, memoryview(block).cast("B"))
             _send(to, END, json.dumps({"samples": samples, "warnings": sound.warnings}).encode())

@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ser_core.analysis import shown_name
-from ser_core.audio.decoding import gathered
+from ser_core.analysis import display_name
+from ser_core.audio.decoding import merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
-from ser_core.audio.reading import SoundCheck, check_size, opened_file
+from ser_core.audio.reading import SoundCheck, check_size, open_regular_file
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
 from ser_core.work.progress import UNWATCHED, Work
@@ -65,7 +65,7 @@ class LongRecording:
         count = 0
         with _unless_changed(self.file, self.name, self.version):
             with decode_in_subprocess(self.file, self.name, self.limits) as sound:
-                for block in gathered(sound.blocks, round(block_s * self.sample_rate_hz)):
+                for block in merge_blocks(sound.blocks, round(block_s * self.sample_rate_hz)):
                     count += len(block)
                     yield self.check.scaled(block)
             if (count, _sha256(self.file)) != (self.samples, self.sha256):
@@ -92,7 +92,7 @@ def long_recording(
         As in `read_recording`.
     Cancelled
     """
-    name = shown_name(name)
+    name = display_name(name)
     with opened(source, name, limits) as file:
         version = _version(file)
         with _unless_changed(file, name, version):
@@ -113,16 +113,16 @@ def long_recording(
 def opened(source: Source, name: str, limits: AudioLimits) -> Iterator[BinaryIO]:
     """Open a path, or pass a file on; one that is missing, empty or too large is refused."""
     if isinstance(source, str | Path):
-        with opened_file(Path(source), limits) as file:
+        with open_regular_file(Path(source), limits) as file:
             yield file
     else:
         check_size(source.seek(0, os.SEEK_END), name, limits)
         yield source
 
 
-def own_name(source: Source) -> str:
+def source_name(source: Source) -> str:
     """Return what a source is called where nobody named it."""
-    return shown_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
+    return display_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ RATE_HZ = 16_000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 800.0
 VOICED_CONFIDENCE = 0.5
 #: Fewer voiced frames, of 16 ms each, are no sample of a voice.
-LEAST_FRAMES = 3
+MIN_VOICED_FRAMES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def _within(prosody: Prosody, regions: Sequence[Region]) -> np.ndarray:
 
 
 def _voice(prosody: Prosody, frames: np.ndarray) -> Voice | None:
-    if np.count_nonzero(frames) < LEAST_FRAMES:
+    if np.count_nonzero(frames) < MIN_VOICED_FRAMES:
         return None
     power = np.mean(10 ** (prosody.level_dbfs[frames] / 10))
     return Voice(10 * float(np.log10(power)), float(np.median(prosody.pitch_hz[frames])))

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from ser_core.analysis import Recording, shown_name
+from ser_core.analysis import Recording, display_name
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
@@ -46,7 +46,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
         name, source = name or Path(source).name, file_bytes(Path(source), limits)
-    name = shown_name(name) or "The recording"
+    name = display_name(name) or "The recording"
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
     with decode_in_subprocess(io.BytesIO(source), name, limits) as sound:
@@ -172,17 +172,17 @@ def file_bytes(path: Path, limits: AudioLimits | None = None, *, follow_link: bo
     Raises
     ------
     AudioRefused
-        If `opened_file` refuses it.
+        If `open_regular_file` refuses it.
     """
     limits = limits or AudioLimits()
-    with opened_file(path, limits, follow_link=follow_link) as file:
+    with open_regular_file(path, limits, follow_link=follow_link) as file:
         content = file.read(limits.largest_file_bytes + 1)
-        check_size(len(content), shown_name(path.name), limits)
+        check_size(len(content), display_name(path.name), limits)
         return content
 
 
 @contextmanager
-def opened_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) -> Iterator[BinaryIO]:
+def open_regular_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) -> Iterator[BinaryIO]:
     """Open a file for reading, and refuse what goes wrong while it is read.
 
     Parameters
@@ -196,7 +196,7 @@ def opened_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) ->
         If it is not there, may not be read, is too large, or is no regular file: nothing waits for a pipe, or wakes a
         device.
     """
-    name, there = shown_name(path.name), False
+    name, there = display_name(path.name), False
     with suppress(OSError, ValueError):  # a name that is too long for any file, or holds a null byte
         there = stat.S_ISREG(path.stat(follow_symlinks=follow_link).st_mode)
     if not there:

@@ -10,7 +10,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from ser_core.analysis import Analysis, shown_name
+from ser_core.analysis import Analysis, display_name
 from ser_core.audio.reading import read_recording
 from ser_core.errors import BatchRefused, Cancelled, SerError
 from ser_core.model.checkpoint import load_model
@@ -31,7 +31,7 @@ class WorkerSettings:
     Attributes
     ----------
     model : dict
-        As `identity_of` returns it: what the worker finds in `model_folder` must be the same.
+        As `model_identity` returns it: what the worker finds in `model_folder` must be the same.
     """
 
     model_folder: str
@@ -75,7 +75,7 @@ def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) 
     Cancelled
     """
     classifier = _model(worker.model_folder)
-    if identity_of(classifier) != worker.model:
+    if model_identity(classifier) != worker.model:
         raise BatchRefused(
             f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
             "Copy that one there, and start the workers anew."
@@ -106,7 +106,7 @@ def _with_voice(classifier: Classifier, voice: tuple[tuple[str, str], ...], work
     return classifier.with_voice(voice_normal(known, classifier.temperature))
 
 
-def identity_of(classifier: Classifier) -> dict[str, Any]:
+def model_identity(classifier: Classifier) -> dict[str, Any]:
     """Return all of a model that its figures depend on, as JSON gives it back."""
     front_end = json.loads(json.dumps(asdict(classifier.front_end)))
     return {
@@ -158,4 +158,4 @@ def _focus(analysis: Analysis, method: str, settings: AnalysisSettings) -> list[
 
 
 def _name(path: str) -> str:
-    return shown_name(Path(path).name)
+    return display_name(Path(path).name)

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser_core.analysis import shown_name
-from ser_core.audio.reading import opened_file
+from ser_core.analysis import display_name
+from ser_core.audio.reading import open_regular_file
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import AudioRefused, BatchRefused
@@ -70,7 +70,7 @@ def find_recordings(place: Path, work: Work) -> Found:
         try:
             sha256 = _sha256(path)
         except AudioRefused as refusal:
-            failures.append((path, str(refusal).removeprefix(f"{shown_name(path.name)}: ")))
+            failures.append((path, str(refusal).removeprefix(f"{display_name(path.name)}: ")))
         else:
             files[sha256] = (*files.get(sha256, ()), path)
     speakers = {sha256: speaker_of[same[0]] for sha256, same in files.items() if speaker_of}
@@ -78,5 +78,5 @@ def find_recordings(place: Path, work: Work) -> Found:
 
 
 def _sha256(path: Path) -> str:
-    with opened_file(path, AudioLimits(), follow_link=False) as file:
+    with open_regular_file(path, AudioLimits(), follow_link=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

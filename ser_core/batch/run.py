@@ -11,7 +11,7 @@ from pathlib import Path
 from joblib import cpu_count
 
 import ser_core
-from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, identity_of
+from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, model_identity
 from ser_core.batch.local_engine import Outcomes, local_engine
 from ser_core.batch.recordings import Found, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
@@ -108,7 +108,7 @@ def run_batch(
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
     if settings.emotion is not None:
         emotion_index(settings.emotion, classifier.emotions)
-    worker = WorkerSettings(str(find_model(model).resolve()), identity_of(classifier), settings)
+    worker = WorkerSettings(str(find_model(model).resolve()), model_identity(classifier), settings)
     about = {
         "place": str(place.resolve()).encode(errors="replace").decode(),
         "model_name": classifier.name,

@@ -7,9 +7,9 @@ from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
 from ser_core.commands.arguments import (
     Commands,
-    finish_each,
     model_or_default,
     printed_progress,
+    process_each,
     say,
     some_of,
     whole_number,
@@ -97,7 +97,7 @@ def _analyse(args: argparse.Namespace) -> int:
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         return f"{analysis.verdict} (best score {best:.2f}), {focus}"
 
-    return max(finish_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
+    return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
 
 
 def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Classifier, int]:

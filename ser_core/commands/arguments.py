@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ser_core.analysis import shown_name
+from ser_core.analysis import display_name
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.model.checkpoint import model_names, models_left_out
 from ser_core.work.atomic_folder import atomic_write, folder_name
@@ -114,7 +114,7 @@ def write_json(result: dict[str, Any], file: Path) -> None:
         raise SettingsRefused(f"{file} cannot be written ({reason.strerror}). Choose another file.") from None
 
 
-def finish_each(
+def process_each(
     files: list[str], out: Path, make: Callable[[str, str], tuple[Any, str]], save: Callable[[Any, Path], str]
 ) -> int:
     """Make something of each file and save it in a folder of its own; a file that is refused costs one line.
@@ -131,7 +131,7 @@ def finish_each(
     int
         0, or 2 where a file was refused.
     """
-    names = [shown_name(Path(file).name) for file in files]
+    names = [display_name(Path(file).name) for file in files]
     # Some file systems take A and a for one name.
     stems = Counter(folder_name(name).casefold() for name in names)
     refused = 0

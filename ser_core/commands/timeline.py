@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ser_core.analysis import clock
 from ser_core.audio.decoding import LONG
-from ser_core.commands.arguments import Commands, finish_each, model_or_default, printed_progress
+from ser_core.commands.arguments import Commands, model_or_default, printed_progress, process_each
 from ser_core.model.checkpoint import load_model
 from ser_core.output.timeline_folder import save_timeline
 from ser_core.timeline.timeline import Timeline, emotion_timeline
@@ -36,4 +36,4 @@ def _timeline(args: argparse.Namespace) -> int:
         save_timeline(timeline, folder)
         return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments"
 
-    return finish_each(args.files, args.out, timeline_of, save)
+    return process_each(args.files, args.out, timeline_of, save)

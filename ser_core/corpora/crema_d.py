@@ -59,7 +59,7 @@ def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[L
         ) from None
     # The table spells `1040_ITH_SAD_X` as all others.
     names = [item.path.stem if item.path.stem in votes else f"{item.path.stem}X" for item in recordings]
-    return tuple(replace(item, heard_as=votes.get(name)) for item, name in zip(recordings, names, strict=True))
+    return tuple(replace(item, perceived_as=votes.get(name)) for item, name in zip(recordings, names, strict=True))
 
 
 def _emotions_of(vote: str) -> tuple[str, ...]:

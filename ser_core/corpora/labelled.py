@@ -35,12 +35,12 @@ class LabelledRecording:
     text: str
     language: str
     gender: str | None = None
-    heard_as: tuple[str, ...] | None = None
+    perceived_as: tuple[str, ...] | None = None
 
     @property
     def unrecognised(self) -> bool:
         """Whether people listened to the voice, and the emotion that was acted is not among what most took it for."""
-        return self.heard_as is not None and self.emotion not in self.heard_as
+        return self.perceived_as is not None and self.emotion not in self.perceived_as
 
     @property
     def speaker_id(self) -> str:

@@ -19,9 +19,9 @@ def listeners_recall(recordings: Sequence[LabelledRecording], emotions: Sequence
         `recall` by emotion, as far as there are recordings; `uar`, their mean; `recordings` by emotion. None where
         nobody listened.
     """
-    asked = [item for item in recordings if item.heard_as is not None]
+    asked = [item for item in recordings if item.perceived_as is not None]
     of_emotions = {
-        emotion: [item.heard_as == (emotion,) for item in asked if item.emotion == emotion] for emotion in emotions
+        emotion: [item.perceived_as == (emotion,) for item in asked if item.emotion == emotion] for emotion in emotions
     }
     recall = {emotion: float(np.mean(named)) for emotion, named in of_emotions.items() if named}
     if not recall:

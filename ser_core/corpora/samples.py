@@ -44,7 +44,7 @@ SAMPLES = (
 )
 
 
-def samples_here() -> list[Sample]:
+def available_samples() -> list[Sample]:
     """Return the samples that were fetched."""
     return [sample for sample in SAMPLES if sample.path.is_file()]
 
@@ -57,7 +57,7 @@ def fetch() -> None:
     subprocess.CalledProcessError
         If pip cannot fetch the archive, or it is not the one that is known.
     """
-    if len(samples_here()) == len(SAMPLES):
+    if len(available_samples()) == len(SAMPLES):
         return
     with tempfile.TemporaryDirectory() as temporary:
         wanted = Path(temporary) / "wanted.txt"

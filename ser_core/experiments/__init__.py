@@ -32,12 +32,12 @@ def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Pa
     """
     text = json.dumps(result, indent=1) + "\n"
     try:
-        return write_text_whole(models / FOLDER / f"{name}.json", text)
+        return write_text_file(models / FOLDER / f"{name}.json", text)
     except WriteRefused as refusal:
         raise WriteRefused(f"{refusal} What was found: {json.dumps(result)}") from None
 
 
-def write_text_whole(file: Path, text: str) -> Path:
+def write_text_file(file: Path, text: str) -> Path:
     """Write a file of results, whole or not at all, and return it."""
     try:
         atomic_write(file, text)

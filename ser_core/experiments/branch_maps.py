@@ -77,7 +77,7 @@ def _best_segment(item: LabelledRecording, classifier: Classifier) -> tuple[np.n
     except AudioRefused:
         return None
     segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
-    values = segments.values[segments.kept]
+    values = segments.values[segments.selected]
     scores = softmax(classifier.score(values), classifier.temperature)[:, classifier.emotions.index(item.emotion)]
     return values[scores.argmax()], float(scores.max())
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ser_core.errors import SettingsRefused
-from ser_core.experiments import COMPARISON, read_result, write_text_whole
+from ser_core.experiments import COMPARISON, read_result, write_text_file
 from ser_core.experiments.listeners import among
 from ser_core.learning.comparison import paired_difference
 from ser_core.learning.headline import APART, MEASURED, figures_at, headline, way_words
@@ -47,7 +47,7 @@ def write_results_page(models: Path = MODELS) -> Path:
         parts.append(_bands(result))
     if result := read_result("branches", models):
         parts.append(_branches(result))
-    return write_text_whole(models / "RESULTS.md", "\n\n".join(parts) + "\n")
+    return write_text_file(models / "RESULTS.md", "\n\n".join(parts) + "\n")
 
 
 def _recognition(models: Path) -> str:

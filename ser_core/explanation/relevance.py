@@ -44,7 +44,7 @@ class ExplanationTarget:
     def members(self) -> np.ndarray:
         """Places of the kept segments whose middle lies in the stretch, or of the one nearest to it; they cover it."""
         middles = self.segments.start_frames + self.segments.segment_frames / 2
-        kept = np.flatnonzero(self.segments.kept)
+        kept = np.flatnonzero(self.segments.selected)
         inside = kept[(middles[kept] >= self.first_frame) & (middles[kept] <= self.end_frame)]
         if len(inside):
             return inside

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ser_core.errors import AudioRefused
-from ser_core.settings import LONGEST_WHOLE_FRAMES, SegmentSettings
+from ser_core.settings import MAX_WHOLE_FRAMES, SegmentSettings
 
 NOISE_FLOOR_PERCENTILE = 5
 #: What a recording that is one segment has at least. 0.96 s by default.
-SHORTEST_WHOLE_FRAMES = 96
+MIN_WHOLE_FRAMES = 96
 
 
 def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -37,12 +37,12 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
     ----------
     Hershey et al. 2017, arXiv:1609.09430: 0.96 s, 96 frames x 64 bands.
     """
-    if settings.segment_frames is None and len(log_mel) > LONGEST_WHOLE_FRAMES:
+    if settings.segment_frames is None and len(log_mel) > MAX_WHOLE_FRAMES:
         raise AudioRefused(
             f"The recording has {len(log_mel)} frames; a model that hears a recording as a whole takes at most "
-            f"{LONGEST_WHOLE_FRAMES}. Choose a stretch of it, or another model."
+            f"{MAX_WHOLE_FRAMES}. Choose a stretch of it, or another model."
         )
-    length = settings.segment_frames or max(len(log_mel), SHORTEST_WHOLE_FRAMES)
+    length = settings.segment_frames or max(len(log_mel), MIN_WHOLE_FRAMES)
     if len(log_mel) < length:
         missing = length - len(log_mel)
         log_mel = np.concatenate([log_mel, np.tile(noise_floor(log_mel), (missing, 1))])

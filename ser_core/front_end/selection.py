@@ -5,7 +5,7 @@ import numpy as np
 from ser_core.settings import SelectionSettings
 
 GRID_POINTS = 256
-FEWEST_SEGMENTS = 3
+MIN_SEGMENTS = 3
 
 
 def gaussian_densities(segments: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def selection_scores(segments: np.ndarray, rule: str) -> np.ndarray | None:
     ----------
     Kim and Kwak 2024, Algorithm 1. The common grid is our reading: the paper evaluates each Gaussian at its own values.
     """
-    if len(segments) < FEWEST_SEGMENTS:
+    if len(segments) < MIN_SEGMENTS:
         return None
     correlation = np.corrcoef(gaussian_densities(segments))
     if rule == "minmax":

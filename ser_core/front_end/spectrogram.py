@@ -58,7 +58,7 @@ def frame_count(samples: int, settings: SpectrogramSettings) -> int:
     return 1 + -(-max(samples - settings.window_samples, 0) // settings.hop_samples)
 
 
-def in_whole_frames(blocks: Iterator[np.ndarray], settings: SpectrogramSettings) -> Iterator[np.ndarray]:
+def split_into_frames(blocks: Iterator[np.ndarray], settings: SpectrogramSettings) -> Iterator[np.ndarray]:
     """Cut samples that come in blocks into pieces whose frames, one piece after the other, are those of the whole.
 
     Yields

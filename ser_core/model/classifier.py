@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ser_core.analysis import VoiceShare
 from ser_core.errors import ModelRefused, SettingsRefused
-from ser_core.front_end.segments import SHORTEST_WHOLE_FRAMES
+from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.networks.folding import folded
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
 from ser_core.settings import FrontEnd, VoiceSettings
@@ -102,7 +102,7 @@ class NetworkClassifier:
         self.shift = np.zeros(len(emotions), np.float32)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
-        frames = front_end.segments.segment_frames or SHORTEST_WHOLE_FRAMES
+        frames = front_end.segments.segment_frames or MIN_WHOLE_FRAMES
         silence = torch.zeros(1, 1, frames, front_end.spectrogram.bands)
         self._maps = tuple(self.network.maps(silence))
         #: Maps before the last, where a network gives them.

@@ -67,7 +67,7 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
                 "end_s": _number(
                     min(frame_edge_s(start + analysis.segments.segment_frames, frames), recording.duration_s)
                 ),
-                "kept": bool(analysis.segments.kept[place]),
+                "kept": bool(analysis.segments.selected[place]),
                 "gds_score": None
                 if analysis.segments.gds_score is None
                 else _number(analysis.segments.gds_score[place]),

@@ -23,16 +23,16 @@ TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
 #: Beyond this quantile of their strength maps have their full colour: a few extreme points would make all others pale.
 FULL_COLOUR_QUANTILE = 0.995
 #: Matplotlib's settings are those of the whole process: two pictures at once would take, and leave, each other's.
-one_at_a_time = threading.Lock()
+matplotlib_lock = threading.Lock()
 
 
 def save_overview(analysis: Analysis, path: Path) -> None:
     """Write the overview as PNG."""
-    with one_at_a_time:
+    with matplotlib_lock:
         _save_overview(analysis, path)
 
 
-def full_colour(explanation: Explanation) -> float:
+def colour_limit(explanation: Explanation) -> float:
     """Return the relevance from which a map has its full colour, by what was explained; 0 where all of that is 0."""
     strength = np.abs(explanation.relevance[explanation.covered])
     return float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0
@@ -46,7 +46,7 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     _waveform(axes[0], analysis)
     _map(axes[1], analysis, analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "neper")
     for axis, (method, explanation) in zip(axes[2:], analysis.explanations.items(), strict=False):
-        most = full_colour(explanation) or 1.0
+        most = colour_limit(explanation) or 1.0
         shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
         _map(axis, analysis, shown, METHOD_NAMES[method], "RdBu_r", most, "relevance")
     if analysis.profile is not None:

@@ -20,7 +20,7 @@ from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_in_words
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
 
-METHODS_IN_WORDS = {
+METHOD_DESCRIPTIONS = {
     "grad_cam": "looks into the network: where do its last maps speak for the emotion?",
     "lime": "hides random halves of one short stretch after the other and fits which cells the evidence needs.",
     "occlusion": "covers one box of the spectrogram after the other and measures how much evidence is lost.",
@@ -52,7 +52,7 @@ def report_html(analysis: Analysis, *, sound: bool = True) -> str:
         verdict=_verdict(analysis),
         colours=COLOURS,
         names=METHOD_NAMES,
-        methods_in_words=METHODS_IN_WORDS,
+        method_descriptions=METHOD_DESCRIPTIONS,
         shown=shown,
         shown_stretch=shown_stretch(analysis),
         pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme)) for theme in INK},
@@ -68,7 +68,7 @@ def report_html(analysis: Analysis, *, sound: bool = True) -> str:
 def _verdict(analysis: Analysis) -> dict[str, str]:
     """Say what was heard, and how surely."""
     best = int(np.argmax(analysis.scores.recording))
-    score, kept = f"{analysis.scores.recording[best]:.2f}", analysis.segments.kept
+    score, kept = f"{analysis.scores.recording[best]:.2f}", analysis.segments.selected
     why_not = {
         NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
         NOT_SURE: f"The best score is {analysis.emotions[best]} with {score}: more likely wrong than right.",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
-from ser_core.output.overview_picture import full_colour, mel_mesh, one_at_a_time, profile_curve
+from ser_core.output.overview_picture import colour_limit, matplotlib_lock, mel_mesh, profile_curve
 
 #: Of a longer recording only the stretch that was explained is shown.
 LONGEST_WHOLE_S = 60.0
@@ -44,7 +44,7 @@ def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], 
         Of the page that it will lie on.
     """
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
-    with one_at_a_time, matplotlib.rc_context(_look(INK[theme])):
+    with matplotlib_lock, matplotlib.rc_context(_look(INK[theme])):
         figure = Figure(figsize=(8.4, sum(rows) + 0.45), layout="constrained")
         axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
         _spectrogram(axes[0], analysis)
@@ -87,7 +87,7 @@ def _spectrogram(axis: Axes, analysis: Analysis) -> None:
 
 
 def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:
-    most = full_colour(explanation) or 1.0
+    most = colour_limit(explanation) or 1.0
     _frames(axis, analysis, analysis.spectrogram.log_mel, cmap=UNDERLAY)
     _frames(axis, analysis, explanation.relevance / most, cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
     _hatch(axis, analysis, explanation)

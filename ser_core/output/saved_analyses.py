@@ -71,7 +71,7 @@ def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Pa
     return folder
 
 
-def kept_analyses(data: Path) -> list[SavedAnalysis]:
+def list_saved_analyses(data: Path) -> list[SavedAnalysis]:
     """Return what is kept, the newest first; a folder that cannot be read or is just deleted is passed over."""
     found = [saved for folder in _folders(data) if (saved := _read(folder)) is not None]
     return [saved for _, saved in sorted(found, key=lambda dated: dated[0], reverse=True)]
@@ -92,7 +92,7 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
             raise WriteRefused(f"{saved.folder} cannot be deleted ({reason.strerror}). Check its rights.") from None
 
 
-def clear_broken_off(data: Path) -> str | None:
+def clear_unfinished(data: Path) -> str | None:
     """Delete what was half written under the data folder when an app ended, and say so; None where nothing was.
 
     What another app is writing just now stays.

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.analysis import VoiceShare, clock, frame_edge_s, shown_name
+from ser_core.analysis import VoiceShare, clock, display_name, frame_edge_s
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.decoding import LONG, gathered
+from ser_core.audio.decoding import LONG, merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
-from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, own_name
+from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, source_name
 from ser_core.audio.reading import resample_blocks
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.segments import split_blocks_into_segments
-from ser_core.front_end.spectrogram import frame_count, in_whole_frames, log_mel
+from ser_core.front_end.spectrogram import frame_count, log_mel, split_into_frames
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
 from ser_core.model.voice import logits_of_pieces, voice_normal
@@ -122,7 +122,7 @@ def emotion_timeline(
         part, all_s = frames / all_frames, recording.duration_s
         work.report(CHECKING + (1 - CHECKING) * part, f"Listening, {clock(part * all_s)} of {clock(all_s)}")
 
-    with long_recording(source, name or own_name(source), limits, checking) as recording:
+    with long_recording(source, name or source_name(source), limits, checking) as recording:
         all_frames, powers = _frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
         start_frames, logits = _scored(log_mels, classifier, listening, work)
@@ -147,7 +147,7 @@ def emotion_timeline(
     )
 
 
-def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0) -> bytes:
+def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0) -> bytes:
     """Cut a stretch out of a recording, holding no more than that.
 
     Parameters
@@ -170,7 +170,7 @@ def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", ful
     AudioRefused
         If the source is not a recording that can be read.
     """
-    name = shown_name(name) or own_name(source)
+    name = display_name(name) or source_name(source)
     if not 0 <= start_s < end_s:
         raise SettingsRefused(f"From {start_s:g} to {end_s:g} s is no stretch. Give a start before the end.")
     if end_s - start_s > LONGEST_STRETCH_S + 1e-6:
@@ -182,7 +182,7 @@ def stretch_of(source: Source, start_s: float, end_s: float, name: str = "", ful
         rate = sound.sample_rate_hz
         # Rounding at both ends may add a sample to ten minutes.
         wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))
-        samples = next(gathered(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
+        samples = next(merge_blocks(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
     if not len(samples):
         raise SettingsRefused(f"{name} ends before {clock(start_s)}. Choose a stretch that lies in it.")
     return wav_bytes(samples / np.float32(full_scale), rate)
@@ -208,7 +208,7 @@ def _log_mels(
     """Yield the log-mel spectrogram in blocks, and note the mean square of the samples that each frame stands for."""
     samples = resample_blocks(recording.blocks(block_s), recording.sample_rate_hz, settings.sample_rate_hz)
     before = (settings.window_samples - settings.hop_samples) // 2
-    for piece in in_whole_frames(samples, settings):
+    for piece in split_into_frames(samples, settings):
         own = np.zeros((frame_count(len(piece), settings), settings.hop_samples), np.float32)
         heard = piece[before : before + own.size]
         own.reshape(-1)[: len(heard)] = heard

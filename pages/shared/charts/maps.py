@@ -12,7 +12,7 @@ from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual import Counterfactual
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.output.overview_picture import full_colour
+from ser_core.output.overview_picture import colour_limit
 
 
 def maps_chart(
@@ -70,7 +70,7 @@ def _relevance_trace(
     analysis: Analysis, explanation: Explanation, name: str, *, only_for: bool, last: bool
 ) -> go.Heatmap:
     relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
-    most = full_colour(explanation) or 1.0
+    most = colour_limit(explanation) or 1.0
     hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
     return go.Heatmap(
         x=times_s,

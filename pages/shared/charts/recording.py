@@ -74,7 +74,7 @@ def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:
             line={"color": COLOURS[emotion], "width": 2.5},
             marker={
                 "size": 9,
-                "symbol": ["circle" if kept else "circle-open" for kept in segments.kept],
+                "symbol": ["circle" if kept else "circle-open" for kept in segments.selected],
                 "line": {"width": 1.5},
             },
             hovertemplate="%{x:.2f} s: " + emotion + " %{y:.2f}<extra></extra>",
@@ -87,7 +87,7 @@ def _left_out(analysis: Analysis) -> list[go.Scatter]:
     """Hatch the time that no selected segment covers."""
     settings, segments = analysis.spectrogram.settings, analysis.segments
     covered = np.zeros(len(analysis.spectrogram.log_mel), bool)
-    for start in segments.start_frames[segments.kept]:
+    for start in segments.start_frames[segments.selected]:
         covered[start : start + segments.segment_frames] = True
     return hatching(~covered, settings, 0, 1.02)
 

@@ -17,7 +17,7 @@ def verdict_html(analysis: Analysis) -> str:
         NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
         NOT_SURE: f"The best score is {emotion} with {score:.2f}: more likely wrong than right.",
     }
-    count = int(analysis.segments.kept.sum())
+    count = int(analysis.segments.selected.sum())
     how = words.get(analysis.verdict, f"score {score:.2f} of 1, from {count} segment{'s' * (count != 1)}")
     colour = COLOURS.get(analysis.verdict, "#7F7F7F")
     return (

@@ -8,7 +8,7 @@ from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
-from ser_core.audio.cutting import in_a_row, wav_bytes
+from ser_core.audio.cutting import concatenate_regions, wav_bytes
 from ser_core.errors import WordsRefused
 from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
 from ser_core.work.atomic_folder import folder_name
@@ -130,7 +130,7 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
 
 def _in_a_row(analysis: Analysis) -> np.ndarray:
     regions = [focus.region for focus in analysis.focus]
-    return in_a_row(analysis.recording, regions, analysis.focus_settings.fade_s)
+    return concatenate_regions(analysis.recording, regions, analysis.focus_settings.fade_s)
 
 
 def _ask_for_words(recording: Recording) -> None:

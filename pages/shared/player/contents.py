@@ -23,7 +23,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrog
 from ser_core.audio.cutting import wav_bytes
 from ser_core.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.output.overview_picture import full_colour
+from ser_core.output.overview_picture import colour_limit
 from ser_core.settings import SpectrogramSettings
 
 BYTES = "application/octet-stream"
@@ -82,7 +82,7 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
         "emotion": explanation.emotion,
         "against": explanation.against,
         "most": most,
-        "full": full_colour(explanation) or most,
+        "full": colour_limit(explanation) or most,
         "uncovered": [[float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
     }
 
@@ -113,7 +113,7 @@ def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
     segments, settings = analysis.segments, analysis.spectrogram.settings
     middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings)
     middles = np.minimum(middles, analysis.recording.duration_s)
-    rows = np.column_stack([middles, segments.kept, analysis.scores.segments]).astype("<f4")
+    rows = np.column_stack([middles, segments.selected, analysis.scores.segments]).astype("<f4")
     return {
         "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
         "segments": len(rows),

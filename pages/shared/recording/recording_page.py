@@ -11,7 +11,7 @@ from pages.shared.recording import timeline_section
 from ser_core.analysis import Analysis, Recording
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
-from ser_core.corpora.samples import samples_here
+from ser_core.corpora.samples import available_samples
 from ser_core.errors import RecordingTooLong, SerError
 from ser_core.output.saved_analyses import data_folder, keep
 
@@ -44,7 +44,7 @@ def choose_recording() -> None:
 
 def choose_sample() -> None:
     """Offer the samples that were fetched, each by its words."""
-    samples = samples_here()
+    samples = available_samples()
     if not samples:
         st.info("The samples were not fetched. `make samples` fetches them; everything else works without.")
         return

@@ -15,7 +15,7 @@ from ser_core.errors import SerError
 from ser_core.model.voice import voice_in_words
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.timeline.curves import strongest_stretches
-from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, stretch_of
+from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, cut_stretch
 from ser_core.work.atomic_folder import folder_name
 
 CHART = "timeline_chart"
@@ -141,7 +141,7 @@ def _open(long: session.HeldLong, timeline: Timeline, start_s: float, end_s: flo
     """Hold a stretch as a recording of its own and turn to the player."""
     try:
         with st.spinner("Cutting the stretch out"):
-            sound = stretch_of(long.file(), start_s, end_s, long.name, timeline.full_scale)
+            sound = cut_stretch(long.file(), start_s, end_s, long.name, timeline.full_scale)
             session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
