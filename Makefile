@@ -1,8 +1,10 @@
-# make app    set everything up and open the app
-# make test   set everything up and run all tests
-# make bench  run the benchmarks, quickly
-# make fuzz   try the readers of files against hostile bytes, FUZZ_SECONDS each
-# make lock   write the lock files anew, after a change in requirements*.txt
+# make app        set everything up and open the app
+# make test       set everything up and run all tests but the long ones
+# make test-fast  only those without a browser, a database or processes of their own
+# make test-long  only the long ones: more seeds, larger files
+# make bench      run the benchmarks, quickly
+# make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
+# make lock       write the lock files anew, after a change in requirements*.txt
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,14 +15,25 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := annotations textgrid elan words tables model estimator sound
 
-.PHONY: app test lint bench fuzz lock samples pictures clean
+.PHONY: app test test-fast test-long lint bench fuzz lock samples pictures clean
 
 # glibc gives threads arenas of their own, eight for each processor, and what one has freed no other can use.
 app: $(VENV)/.installed samples
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run app.py
 
+# A file's tests stay together, as they share what is costly. Three workers keep two processors busy while a browser is
+# waited for, and each computes with one thread. Python keeps what it compiled: without, each worker compiles all tests.
+TEST_WORKERS ?= 3
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
 test: $(VENV)/.dev samples lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: $(VENV)/.dev samples
+	$(PYTEST) -m "not (browser or database or process or long)"
+
+test-long: $(VENV)/.dev samples
+	$(PYTEST) -m long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

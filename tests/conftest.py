@@ -1,4 +1,4 @@
-"""What several tests share: a synthetic voice, and where the corpora are."""
+"""What several tests share: a synthetic voice, where the corpora are, which tests are quick."""
 
 import os
 import sys
@@ -15,6 +15,38 @@ from ser_core.analysis import Recording
 # The same examples in every run, and no clock: a busy machine is not a failure.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+
+
+def seeds(count: int, *, long: int) -> list:
+    """Return seeds 0, 1, ... to parametrize a test with: the first `count` in every run, up to `long` in long ones."""
+    return [*range(count), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(count, long))]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what opens stores by the fixture that says where they are, before `-m` chooses."""
+    for item in items:
+        if "database_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
+
+
+class FailuresAtOnce:
+    """Says which test failed as soon as it has; pytest itself says it at the end, and with several workers no name."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self.reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.reporter.ensure_newline()
+            self.reporter.write_line(f"FAILED {report.nodeid} ({report.when})", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(FailuresAtOnce(reporter))
 
 
 def voice_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:

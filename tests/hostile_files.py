@@ -5,6 +5,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import soundfile
@@ -44,6 +45,7 @@ NUMBER = re.compile(rb"-?\d+(\.\d+)?")
 HEADER_BYTES = 64
 
 
+@cache
 def audio_files() -> dict[str, bytes]:
     """Return one intact file of each kind of audio that is read, a second long."""
     voice, at_48_khz = voice_like(1.0, 16_000), voice_like(1.0, 48_000)
@@ -155,6 +157,7 @@ def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int =
     return b"RIFF" + struct.pack("<I", min(len(inner), 2**32 - 1)) + inner
 
 
+@cache
 def named_audio() -> dict[str, bytes]:
     """Return the classics: bombs, polyglots, headers that lie, samples that are no sound."""
     voice = voice_like(1.0, 16_000)
@@ -241,6 +244,7 @@ def texts_that_name_files() -> dict[str, bytes]:
     return {kind: text.encode() for kind, text in texts.items()}
 
 
+@cache
 def bomb(seconds: int, rate: int) -> bytes:
     """Return a FLAC that is small and long."""
     file = io.BytesIO()

@@ -396,10 +396,11 @@ def test_reading_leaves_no_file_behind(key, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("key", FORMATS)
-def test_a_hundred_thousand_marks_are_read(key):
-    marks = tuple(Annotation(Region(n, n + 1), emotion="sad", annotator="anna") for n in range(100_000))
-    (read,) = again(key, AnnotatedRecording("long.wav", None, 100_000.0, None, marks))
+def test_many_marks_are_read(key, count):
+    marks = tuple(Annotation(Region(n, n + 1), emotion="sad", annotator="anna") for n in range(count))
+    (read,) = again(key, AnnotatedRecording("long.wav", None, count, None, marks))
     assert read.annotations == marks
 
 

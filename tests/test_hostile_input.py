@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -45,6 +46,7 @@ from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.progress import UNWATCHED
+from tests.conftest import seeds
 from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
 from tests.test_checkpoint import SEEN, card_of
 from tests.tiny_networks import (
@@ -119,7 +121,7 @@ def is_valid(recording: Recording) -> bool:
 # --- audio ---
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 @pytest.mark.parametrize("kind", AUDIO)
 def test_a_broken_audio_file_is_read_or_refused(kind, seed):
     data = mutated(AUDIO[kind], seed, list(AUDIO.values()))
@@ -172,14 +174,14 @@ def test_a_path_to_nowhere_good_is_refused(path):
 # --- text ---
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 @pytest.mark.parametrize("key", MARKS)
 def test_a_broken_file_of_marks_is_read_or_refused(key, seed):
     data = mutated(MARKS[key], seed, list(MARKS.values()))
     read_or_refused(lambda: read_annotations(data, "marks"))
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 @pytest.mark.parametrize("key", WORDS)
 def test_a_broken_file_of_words_is_read_or_refused(key, seed):
     data = mutated(WORDS[key], seed, [*WORDS.values(), MARKS["csv"]])
@@ -187,7 +189,7 @@ def test_a_broken_file_of_words_is_read_or_refused(key, seed):
     assert words is None or all(0 <= word.start_s < word.end_s < np.inf for word in words)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 def test_a_broken_manifest_is_read_or_refused(seed, tmp_path):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(b"RIFF")
@@ -196,7 +198,7 @@ def test_a_broken_manifest_is_read_or_refused(seed, tmp_path):
     assert corpus is None or {item.path.name for item in corpus.recordings} <= {"a.wav", "b.wav"}
 
 
-@pytest.mark.parametrize("size", [3_000_000, 49_000_000])
+@pytest.mark.parametrize("size", [3_000_000, pytest.param(49_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("head", "piece"),
     [
@@ -241,7 +243,7 @@ def model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(8, long=40))
 def test_a_broken_model_is_loaded_or_refused(seed, model, tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
@@ -372,7 +374,7 @@ def test_weights_that_are_not_numbers_are_refused(model, tmp_path):
     assert read_or_refused(lambda: load_model(tmp_path / "small")) is None
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
     (tmp_path / TEST_TABLE).write_bytes(mutated(PREDICTIONS, seed, [MARKS["csv"]]))
     table = read_or_refused(lambda: read_predictions(tmp_path / TEST_TABLE))
@@ -383,7 +385,7 @@ def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
     read_or_refused(lambda: read_result("bands", tmp_path))
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
     asked = {"seed": 0, "lime": {"masks": 9}}
     target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": asked}
@@ -393,11 +395,13 @@ def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
     assert all(isinstance(saved.recording_name, str) for saved in list_saved_analyses(tmp_path))
 
 
-def test_there_are_at_least_500_seeded_mutations(request):
-    own = [item for item in request.session.items if item.path == request.node.path]
-    if len(own) < 500:
-        pytest.skip("only some of this file's tests were asked for")
-    assert sum("seed" in item.fixturenames for item in own) >= 500
+def test_there_are_at_least_500_seeded_mutations():
+    count = 0
+    for name, test in globals().items():
+        axes = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+        if name.startswith("test_") and any(mark.args[0] == "seed" for mark in axes):
+            count += math.prod(len(mark.args[1]) for mark in axes)
+    assert count >= 500
 
 
 class WithoutNumbers(LinearClassifier):
