@@ -33,6 +33,8 @@ from ser_core.work.progress import Work
 from tests.broken_machine import everything_under, files_of_at_most, forks, killed, read_only
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 
+pytestmark = pytest.mark.process
+
 KILLS = {"sqlite": 24, "postgresql": 8}
 REFUSED = r"^The annotations' database did not do what was asked \(.+\). Nothing of it counts as saved: load the page"
 

@@ -43,6 +43,8 @@ from tests.running_app import ROOT
 from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, fresh
 
+pytestmark = pytest.mark.process
+
 SETTINGS = AnalysisSettings(explain=("grad_cam",))
 RECORDINGS = 12
 MORE = 24

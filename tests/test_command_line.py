@@ -383,6 +383,7 @@ def run(arguments, **settings):
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "settings",
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],

@@ -23,6 +23,8 @@ from ser_core.work import jobs, sandbox
 from tests.hostile_files import audio_files, named_audio
 from tests.test_audio import encoded
 
+pytestmark = pytest.mark.process
+
 NAMED = named_audio()
 
 

@@ -94,6 +94,7 @@ def start(script: Path, data: Path, log: Path, port: int) -> subprocess.Popen:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody with fewer rights")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
 def test_somebody_who_may_write_the_data_folder_only_can_run_the_app_and_save(tmp_path_factory, make_voice):

@@ -51,6 +51,8 @@ from tests.test_checkpoint import SEEN, card_of
 from tests.test_training import SETTINGS, fresh_network, labelled, learnt, same_weights, train
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, noise_recording
 
+pytestmark = pytest.mark.process
+
 KILLS = 12
 QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8))
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")

@@ -9,6 +9,8 @@ import pytest
 
 from pages.shared.server import memory
 
+pytestmark = pytest.mark.process
+
 SCRIPT = """
 import json, threading
 import numpy as np, psutil

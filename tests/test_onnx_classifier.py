@@ -354,6 +354,7 @@ def run_python(program: str, *args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.process
 def test_the_process_ends_with_the_program_which_never_loads_onnxruntime_itself(tmp_path):
     pid, here = run_python(STARTED, str(folder_with(tmp_path, onnx_model()))).split()
     assert here == "False"
@@ -372,6 +373,7 @@ def test_the_process_may_only_compute_and_knows_no_secrets(monkeypatch):
     assert b"SECRET" not in (of_child / "environ").read_bytes()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 def test_onnxruntime_starts_no_thread_that_reports_its_use():
     program = "import os, ser_core, onnxruntime; print(len(os.listdir('/proc/self/task')))"

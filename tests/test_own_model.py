@@ -13,6 +13,8 @@ import soundfile
 
 from ser_core.settings import FrontEnd, settings_from_dict
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "own_model.md").read_text(encoding="utf-8")
 

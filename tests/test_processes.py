@@ -26,6 +26,8 @@ from ser_core.learning.training_settings import TrainingSettings
 from ser_core.model.checkpoint import TEST_TABLE, load_model, model_names, training_list
 from ser_core.work.progress import UNWATCHED
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 SETTINGS = TrainingSettings(epochs=2, batch=8, rate=1e-2, head_rate=1e-2, augmentation=UNCHANGED, averaging=0.5)
 

@@ -25,6 +25,8 @@ import pytest
 from ser_core.work import sandbox
 from ser_core.work.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process, start_child
 
+pytestmark = pytest.mark.process
+
 LINUX = pytest.mark.skipif(
     sys.platform != "linux" or sandbox._landlock_abi() < 1 or sandbox._libseccomp() is None,
     reason="only Linux has Landlock and seccomp, and not every one",

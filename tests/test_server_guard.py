@@ -34,6 +34,8 @@ from tests.conftest import voice_like
 from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
 from tests.test_login import SECRETS
 
+pytestmark = pytest.mark.process
+
 MIB = 2**20
 PATIENCE_S = 60
 #: How long a visit may stay away in these tests: not two minutes, as on a server.

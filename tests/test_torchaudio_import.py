@@ -7,6 +7,9 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,6 +11,8 @@ from ser_core.model.checkpoint import TEST_TABLE, find_model, load_model, model_
 from ser_core.work.progress import UNWATCHED, Work
 from ser_core.work.training_process import TrainingFailed, train_in_process
 
+pytestmark = pytest.mark.process
+
 needs_weights = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
 
 
