@@ -1,10 +1,10 @@
-"""The app: the server that `streamlit run app.py` starts, behind its guard, and the first page."""
+"""The app: the server that `streamlit run app.py` starts, with its guard, and the first page."""
 
 if __name__ == "__main__":  # as Streamlit runs a page
     from pages.shared.recording import recording_page
 
     recording_page.show()
-else:  # as the server is imported, before anybody visits it and without what the page needs
+else:  # imported by the server, before the first visit and without what the page needs
     import streamlit as st
     from starlette.middleware import Middleware
 

@@ -46,7 +46,7 @@ ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Refused|Closed\w*)\b.*", r
 PLAYED = (
     "sound => new Promise(done => sound.played.length ? done() : sound.addEventListener('timeupdate', () => done()))"
 )
-PLACE = re.compile(r"waiting, (\d+) jobs before it")
+PLACE = re.compile(r"waiting, (\d+) jobs ahead")
 
 
 class Measured:

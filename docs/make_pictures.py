@@ -32,7 +32,7 @@ def photograph(page: Page, name: str) -> None:
 def annotate(page: Page) -> None:
     """Add the sample to a project, mark a stretch of it and label it as a whole."""
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
-    page.get_by_role("textbox", name="Name of the new project").fill("Sense and Sensibility")
+    page.get_by_role("textbox", name="New project name").fill("Sense and Sensibility")
     page.get_by_role("button", name="Create project").click()
     page.get_by_text("No project yet").wait_for(state="detached")
     annotator = page.get_by_role("textbox", name="Annotator", exact=True)

@@ -1,4 +1,4 @@
-"""Mark, label and correct, with the model's evidence beside one's own marks."""
+"""Mark and label recordings, with the model's evidence as an optional aid."""
 
 import streamlit as st
 
@@ -6,8 +6,8 @@ from pages.shared import controls, frame, session
 from pages.shared.annotation import (
     files_section,
     marking_section,
+    open_project,
     people_section,
-    place,
     queue_section,
     teaching_section,
 )
@@ -22,10 +22,10 @@ OTHERS = {
 
 VIEWS = ("Queue", MARK, "Agreement", "Teach", "Files")
 
-frame.begin("Annotate", "👂", "Mark where you hear it. The model's evidence lies beside your marks, or not at all.")
+frame.begin("Annotate", "👂", "Mark and label the emotions you hear, with or without the model's evidence.")
 chosen = controls.sidebar()
-here = place.choose()
-marking_section.take_edits(here)
+project = open_project.choose()
+marking_section.take_edits(project)
 view = st.segmented_control(
     "View",
     VIEWS,
@@ -34,6 +34,6 @@ view = st.segmented_control(
     **session.widget("annotate_view", session.choice("annotate_view")),
 )
 if view == MARK:
-    marking_section.show(here, chosen)
+    marking_section.show(project, chosen)
 else:
-    OTHERS[view](here)
+    OTHERS[view](project)

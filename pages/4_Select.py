@@ -1,4 +1,4 @@
-"""Gaussian data selection: which segments are kept, which are dropped, and what a threshold costs."""
+"""Gaussian data selection: which segments are selected or dropped, and the effect of the threshold."""
 
 import numpy as np
 import streamlit as st
@@ -13,63 +13,66 @@ from ser_core.front_end.selection import select_segments
 from ser_core.model.scores import pool
 from ser_core.settings import SelectionSettings
 
-RULES = {"guarded": "Guarded: mean correlation", "minmax": "As printed: stretched from 0 to 1"}
+RULES = {"guarded": "Guarded: mean correlation", "minmax": "As in the paper: rescaled to 0 to 1"}
 HELP = """
-Each segment's levels are described by a Gaussian; a segment whose Gaussian correlates little with the others' is unlike
-the rest: silence, a click, a breath. The paper stretches the sums of the correlations from 0 to 1, so that the least
-similar segment scores 0 and is dropped even where all are speech. The guarded rule takes the mean correlation itself.
+A Gaussian describes the levels of each segment. If it correlates little with the other segments' Gaussians, the segment
+is unlike the rest: silence, a click, a breath. The paper rescales the sums of the correlations to 0 to 1, so the least
+similar segment scores 0 and is dropped even if all segments are speech. The guarded rule uses the mean correlation.
 """
 
 
-def show_scores(heard: Analysis, kept: np.ndarray, pooling: str, *, own: bool) -> None:
-    """Show what the recording scores with this selection, beside the model's own."""
+def show_scores(analysis: Analysis, selected: np.ndarray, pooling: str, *, own: bool) -> None:
+    """Show the recording's scores with this selection next to those with the model's own."""
     left, right = st.columns(2, gap="large")
-    left.markdown(f"**With this selection** · {int(kept.sum())} of {len(kept)} segments")
-    left.html(scores_html(heard.emotions, pool(heard.scores.segments[kept], pooling)))
-    right.markdown(f"**As the model's card says** · {int(heard.segments.selected.sum())} of {len(kept)} segments")
-    right.html(scores_html(heard.emotions, heard.scores.recording))
+    left.markdown(f"**With this selection** · {int(selected.sum())} of {len(selected)} segments")
+    left.html(scores_html(analysis.emotions, pool(analysis.scores.segments[selected], pooling)))
+    right.markdown(
+        f"**The model's own selection** · {int(analysis.segments.selected.sum())} of {len(selected)} segments"
+    )
+    right.html(scores_html(analysis.emotions, analysis.scores.recording))
     if own:
-        st.caption("This is the selection of the model's card, which every other page uses.")
+        st.caption("This is the model's own selection, which every other page uses.")
 
 
-def show_dropped(heard: Analysis, kept: np.ndarray) -> None:
-    """Let every dropped segment be heard."""
-    starts, ends = segment_times_s(heard)
-    dropped = np.flatnonzero(~kept)
+def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
+    """List the dropped segments with a player each."""
+    starts, ends = segment_times_s(analysis)
+    dropped = np.flatnonzero(~selected)
     if not len(dropped):
-        st.info("Nothing is dropped.", icon=":material/check:")
+        st.info("No segment is dropped.", icon=":material/check:")
         return
     st.markdown(f"**Dropped: {len(dropped)}**")
-    for place in dropped[:50]:
+    for index in dropped[:50]:
         what, play = st.columns([2, 5], vertical_alignment="center")
-        what.markdown(f"**{place + 1}** · {starts[place]:.2f} to {ends[place]:.2f} s")
-        region = Region(float(starts[place]), float(ends[place]))
-        play.audio(cached.region_sound(heard.recording.sha256, region, 0.005, heard.recording))
+        what.markdown(f"**{index + 1}** · {starts[index]:.2f} to {ends[index]:.2f} s")
+        region = Region(float(starts[index]), float(ends[index]))
+        play.audio(cached.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
     if len(dropped) > 50:
         st.caption(f"And {len(dropped) - 50} more.")
 
 
 frame.begin("Select", "👂", "Which parts of the recording does data selection leave out?")
-chosen, listening = waiting.heard_recording()
-heard = listening.result
+chosen, classification = waiting.heard_recording()
+analysis = classification.result
 
 card = chosen.classifier.front_end.selection
 rule = st.segmented_control(
     "Rule", list(RULES), default="guarded", format_func=RULES.get, key="select_rule", help=HELP, required=True
 )
 threshold = st.slider("Threshold", 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
-kept, scores = select_segments(heard.segments.values, SelectionSettings(rule, threshold))
+selected, scores = select_segments(analysis.segments.values, SelectionSettings(rule, threshold))
 if chosen.classifier.front_end.segments.segment_frames is None:
-    st.info(f"{in_markdown(heard.model_name)} hears a recording as a whole: there are no segments to select from.")
+    st.info(f"{in_markdown(analysis.model_name)} classifies whole recordings: there are no segments to select from.")
     st.stop()
 if scores is None:
     st.info(
-        f"The recording has {counted(len(kept), 'segment')}; at least 3 are needed to compare them, so all are kept.",
+        f"The recording has {counted(len(selected), 'segment')}; at least 3 are needed to compare them, so all "
+        "are selected.",
         icon=":material/info:",
     )
     st.stop()
-st.plotly_chart(selection_chart(heard, scores, kept, threshold), width="stretch", config={"displaylogo": False})
+st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config={"displaylogo": False})
 if not (scores > threshold).any():
-    st.warning("No segment exceeds this threshold; then all are kept, because something must be heard.")
-show_scores(heard, kept, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)
-show_dropped(heard, kept)
+    st.warning("No segment exceeds this threshold, so all are selected: the model needs at least one.")
+show_scores(analysis, selected, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)
+show_dropped(analysis, selected)

@@ -1,4 +1,4 @@
-"""Train a model on corpora of this machine, and watch it learn."""
+"""Train a model on the corpora of this machine, and watch its learning curves."""
 
 import json
 from pathlib import Path
@@ -12,16 +12,16 @@ from pages.shared.names import in_markdown
 from ser_core.work.jobs import Job
 from ser_core.work.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
 
-EVERYBODY = "everybody"  # a training belongs to the machine: whoever opens the page sees it
+EVERYBODY = "everybody"  # a training belongs to the machine: every visitor sees it
 
 
 @st.fragment(run_every=3)
 def show_history() -> None:
-    """Draw how the newest runs on this machine learn or learnt."""
+    """Draw the learning curves of the newest runs on this machine."""
     files = sorted(runs_folder().glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)[:3]
     histories = {file.stem.rsplit("-", 1)[0]: json.loads(file.read_text(encoding="utf-8")) for file in files}
     if any(len(history) > 1 for history in histories.values()):
-        st.markdown("**How the newest runs learnt** · UAR on validation speakers, mean over corpora")
+        st.markdown("**Learning curves of the latest runs** · UAR on validation speakers, mean over corpora")
         st.plotly_chart(history_chart(histories), width="stretch")
 
 
@@ -35,27 +35,27 @@ def begin(arguments: list[str]) -> Job:
     )
 
 
-def ask_to_go_on() -> list[str] | None:
-    """Say that a training broke off when the app ended; return its arguments if it shall go on."""
+def ask_to_resume() -> list[str] | None:
+    """Offer to resume a training that the end of the app interrupted; return its arguments if the visitor agrees."""
     arguments = broken_off()
     if arguments is None:
         return None
     name = Path(arguments[arguments.index("--out") + 1]).name
     st.warning(
-        f"The app ended while it trained **{in_markdown(name)}**. Finished epochs are kept.",
+        f"The app ended while training **{in_markdown(name)}**. Finished epochs are saved.",
         icon=":material/power_off:",
     )
-    go_on, forget, _ = st.columns([1, 1, 3])
-    if go_on.button("Go on with it", icon=":material/resume:", width="stretch"):
+    resume, forget, _ = st.columns([1, 1, 3])
+    if resume.button("Resume", icon=":material/resume:", width="stretch"):
         return ["--resume", *(word for word in arguments if word != "--resume")]
-    if forget.button("Forget it", icon=":material/close:", width="stretch"):
+    if forget.button("Discard", icon=":material/close:", width="stretch"):
         forget_broken_off()
         st.rerun()
     return None
 
 
 def train(folders: dict[str, str]) -> None:
-    """Ask how to train, train, and show how it goes."""
+    """Ask for the settings, train, and show the progress."""
     arguments = training_form.arguments_of_training(folders)
     known = cached.trainings().find(EVERYBODY, "training")
     busy = known is not None and known.state in ("waiting", "running")
@@ -63,7 +63,7 @@ def train(folders: dict[str, str]) -> None:
         if known is not None:
             cached.trainings().drop(known)
         known = begin(arguments)
-    elif not busy and (resumed := ask_to_go_on()):
+    elif not busy and (resumed := ask_to_resume()):
         if known is not None:
             cached.trainings().drop(known)
         begin(resumed)
@@ -71,17 +71,17 @@ def train(folders: dict[str, str]) -> None:
     if known is not None:
         done = waiting.results({"train": known})
         if "train" in done:
-            st.success("Trained. Choose the model in the sidebar; its figures are on the page Evaluate.")
+            st.success("Training is complete. Choose the model in the sidebar; its figures are on the page Evaluate.")
             st.code(done["train"], language=None)
     show_history()
 
 
-frame.begin("Train", "👂", "Teach a model on corpora of this machine. It goes on when you leave the page.")
+frame.begin("Train", "👂", "Train a model on the corpora of this machine. Training continues when you leave the page.")
 controls.sidebar()
 folders = training_form.corpus_folders()
 training, corpora = st.tabs(["Train", "Corpora"], key="train_tab", on_change="rerun")
 with training:
     train(folders)
-if corpora.open:  # reading thousands of headers waits until somebody looks
+if corpora.open:  # do not read thousands of headers before the tab is opened
     with corpora:
         corpora_section.show(folders)

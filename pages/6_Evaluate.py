@@ -1,4 +1,4 @@
-"""How well a model does on people whom it never heard, and what the paper's experiments give."""
+"""How well a model does on held-out people and corpora, and the results of the paper's experiments."""
 
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,29 @@ from ser_core.learning.predictions import Predictions, all_figures, read_predict
 from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
 
 ALL_FOLDS, NEW_CORPORA, OWN_TEST = "all folds", "new corpora", "this model's own test"
-EACH_NEW = ": each speaker was tested by the model that never heard them"
+HELD_OUT = ": each speaker was held out from the model that was tested on them"
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing figures and intervals")
 def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
-    """Return a table and its figures; `written_ns` tells a table from the one that stood there before."""
+    """Return a table and its figures; `written_ns` makes a rewritten table a new one for the cache."""
     predictions = read_predictions(table)
     return predictions, all_figures(predictions) | {"headline": headline(predictions)}
 
 
 def tested_now(table: Path) -> tuple[Predictions, dict[str, Any]]:
-    """Return a table as it stands there now, and its figures."""
+    """Return the current table and its figures."""
     return tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
 
 
 def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
-    """Ask which test counts where the model was trained on several folds; return its table, and its split in words."""
+    """Ask for one of the model's tests, if there are several; return its table and its split in words."""
     offered = {OWN_TEST: (folder / TEST_TABLE, str(card.get("split", "")))}
     if (folder / CORPORA_TABLE).is_file():
         split = card.get("leave_one_corpus_out", {}).get("split", "each corpus left out of training in turn")
         offered = {NEW_CORPORA: (folder / CORPORA_TABLE, split)} | offered
     if "cross_validation" in card and (folder / FOLDS_TABLE).is_file():
-        offered = {ALL_FOLDS: (folder / FOLDS_TABLE, card["cross_validation"]["split"] + EACH_NEW)} | offered
+        offered = {ALL_FOLDS: (folder / FOLDS_TABLE, card["cross_validation"]["split"] + HELD_OUT)} | offered
     if len(offered) == 1:
         return offered[OWN_TEST]
     chosen = st.segmented_control(
@@ -46,14 +46,15 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
         required=True,
         key="evaluate_tested",
         persist_state="session",
-        help="The same training on several folds gives several models, so that everybody is tested once. The one that "
-        "you can choose in the sidebar is the first of them. New corpora: each was left out of training in turn.",
+        help="All folds: one model per fold, so that every speaker is tested once, by a model that was not "
+        "trained on them; the sidebar offers the model of the first fold. New corpora: each corpus was held out from "
+        "training in turn.",
     )
     return offered.get(chosen, offered[OWN_TEST])
 
 
 def show_figures(name: str) -> None:
-    """Show the figures of a model, from the one that counts to how it learnt."""
+    """Show the figures of a model, from the headline to its learning curves."""
     folder = find_model(name)
     card = read_card(folder)
     table, split = chosen_table(folder, card)
@@ -66,7 +67,7 @@ def show_figures(name: str) -> None:
     model_figures.show_trust(figures, card.get("history", {}))
 
 
-frame.begin("Evaluate", "👂", "How well does the model do on people whom it never heard?")
+frame.begin("Evaluate", "👂", "How well does the model do on held-out people, whom it was not trained on?")
 controls.sidebar()
 names = model_names()
 if not names:

@@ -1,23 +1,23 @@
-"""One recording through several models: what each hears, where each looks, and what they have in common."""
+"""One recording through several models: their verdicts, their maps, and how far these agree."""
 
 import streamlit as st
 
 from pages.shared import cached, controls, frame, waiting
-from pages.shared.charts.compared import heard_html, maps_chart
+from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
 from ser_core.explanation.model_agreement import heard_in_words, on_one_grid, shared_emotion, shared_map
 
 HOW_TO_READ = """
-All models are asked for the same emotion: the one that the sidebar names, else the one that most of them hear best.
+All models explain the same emotion: the one chosen in the sidebar, else the one with the best score in most models.
 
-Red speaks **for** it, blue **against** it, and what is not coloured hardly matters. Each map is divided by its own
-highest absolute value: compare where models are coloured, not how strongly. Hatched stretches a model has not heard.
-The **consensus** is the mean of what speaks for the emotion in each map, each divided by its own strength. Drag over
-one picture to look closer in all of them, and double-click to see all again.
+Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is divided by its
+own highest absolute value: compare where models have colour, not how strong it is. Hatched parts were not given to the
+model. The **consensus** is the mean of the positive evidence in each map, each divided by its own strength. Drag over a
+map to zoom into all of them; double-click to zoom out.
 """
 
-frame.begin("Compare", "👂", "Do other models hear the same, and for the same reasons?")
+frame.begin("Compare", "👂", "Do other models predict the same emotion, and for the same reasons?")
 chosen = controls.sidebar()
 if chosen is None:
     st.stop()
@@ -28,26 +28,27 @@ if not names:
     st.stop()
 classifiers, refused = compared_models.load(names, chosen)
 
-st.subheader("What each hears", divider="gray")
-listening = cached.listening_with_each(chosen.recording, classifiers, method, chosen.settings)
-waiting.watch(listening, titles={name: f"Listening, {in_markdown(name)}" for name in listening})
-heard, unheard = compared_models.so_far(listening)
-st.html(heard_html(names, heard, refused | unheard))
+st.subheader("Verdicts", divider="gray")
+jobs = cached.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
+waiting.watch(jobs, titles={name: f"Classifying, {in_markdown(name)}" for name in jobs})
+analyses, missing = compared_models.so_far(jobs)
+missing |= refused
+st.html(verdicts_html(names, analyses, missing))
 if chosen.any_voice and chosen.model_name in names:
-    st.caption(f"{in_markdown(chosen.model_name)} judges this voice by its own normal.")
-if heard:
-    st.markdown(f"**{in_markdown(heard_in_words(heard))}**")
-compared_models.offer_again(listening)
-if not heard or compared_models.PENDING in unheard.values():
+    st.caption(f"{in_markdown(chosen.model_name)} judges this voice relative to its own normal.")
+if analyses:
+    st.markdown(f"**{in_markdown(heard_in_words(analyses))}**")
+compared_models.offer_again(jobs)
+if not analyses or compared_models.PENDING in missing.values():
     st.stop()
 
-emotion = chosen.settings.emotion or shared_emotion(heard)
-st.subheader(f"Where they look for {emotion}", divider="gray", help=HOW_TO_READ)
-explained, unexplained = compared_models.explained(heard, classifiers, emotion, method, chosen.settings)
+emotion = chosen.settings.emotion or shared_emotion(analyses)
+st.subheader(f"Evidence for {emotion}", divider="gray", help=HOW_TO_READ)
+explained, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
-first = next(iter((on_one_grid(explained) or heard).values()))
-chart = maps_chart(first, names, explained, refused | unheard | unexplained, method, shared)
+first = next(iter((on_one_grid(explained) or analyses).values()))
+chart = maps_chart(first, names, explained, missing | unexplained, method, shared)
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.caption(compared_models.how_scaled(first, chosen.settings))
 if explained and complete:

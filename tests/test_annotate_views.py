@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pages.shared.annotation import filling_section, teaching_section
-from pages.shared.annotation.place import Place
+from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from pages.shared.session import Held
 from ser_core.analysis import Region
@@ -96,7 +96,7 @@ def test_the_queue_lists_filters_and_counts(store):
     assert "take 3.wav" in tables(app)
     assert "take 4.wav" not in tables(app)
     app = shown("Queue", queue_status="open")
-    assert "No recording fits these filters" in words(app)
+    assert "No recording matches these filters" in words(app)
 
 
 def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
@@ -144,10 +144,10 @@ def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
     app = finished(app.run())
     said = {label.annotator: label.emotion for label in store.annotations_of(project.id, recording.sha256)}
     assert said["ann"] != said["bea"]
-    emotion = next(one for one in app.selectbox if one.label == "Emotion")
+    emotion = next(one for one in app.main.selectbox if one.label == "Emotion")
     assert emotion.value == said["ann"]
     next(one for one in app.text_input if one.label == "Annotator").set_value("bea").run()
-    assert next(one for one in app.selectbox if one.label == "Emotion").value == said["bea"]
+    assert next(one for one in app.main.selectbox if one.label == "Emotion").value == said["bea"]
 
 
 # --- adding ---
@@ -155,14 +155,14 @@ def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
 
 def test_who_stops_adding_leaves_no_sound_behind(data, voices):
     with closing(open_store(default_url(data))) as opened:
-        place = Place(opened, opened.create_project("Voices"), "Voices", "ann")
+        project = OpenProject(opened, opened.create_project("Voices"), "Voices", "ann")
         stopped = iter([False, False, True])
         files = [(source, f"{number}.wav") for number, source in enumerate(voices[:3])]
         with pytest.raises(Cancelled, match="Nothing was added"):
-            filling_section._add_files(place, files, Work(stop=lambda: next(stopped)))
-        assert not opened.recordings(place.project).items
+            filling_section._add_files(project, files, Work(stop=lambda: next(stopped)))
+        assert not opened.recordings(project.id).items
         assert not list((data / "recordings").glob("*"))
-        filling_section._add_files(place, files, UNWATCHED)
+        filling_section._add_files(project, files, UNWATCHED)
         assert len(list((data / "recordings").glob("*"))) == 3
 
 
@@ -189,7 +189,7 @@ def test_agreement_of_nothing_is_said(data):
         opened.create_project("Empty")
         opened.add_recordings(opened.projects().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
         app = shown("Agreement")
-        assert "Nothing is marked in this project yet" in words(app)
+        assert "This project has no marks yet" in words(app)
         label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion="sad")
         opened.edit(opened.projects().items[0].id, "a" * 64, "ann", add=[label])
         assert "1 mark in 1 recording, by 1 annotator" in words(finished(app.run()))
@@ -202,7 +202,7 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     app = shown("Files")
     kind = next(one for one in app.selectbox if one.label == "Format")
     kind.set_value("textgrid").run()
-    button(app, "Prepare").click().run()
+    button(app, "Prepare export").click().run()
     app = finished(app)
     assert not app.exception
     assert f"16 files: {in_markdown('Voices-textgrid.zip')}" in [one.label for one in app.get("download_button")]
@@ -212,17 +212,19 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
 def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     app = shown("Files")
     audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"
-    uploader = next(one for one in app.file_uploader if one.label == "Files of marks")
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity, "text/plain").run()
     button(app, "Import").click().run()
     app = finished(app)
     assert not app.exception
-    assert "1 recording: 2 marks added, 0 known already, 0 left out" in " ".join(one.value for one in app.success)
+    assert "1 recording: 2 marks added, 0 already in the project, 0 left out" in " ".join(
+        one.value for one in app.success
+    )
     (project,) = store.projects().items
     (document,) = (d for d in store.export(project.id) if d.name == "take 3.wav")
     assert [m.emotion for m in document.annotations if m.tier != RECORDING_TIER] == ["sad", "angry"]
     before = store.history(project.id, document.sha256).total
-    uploader = next(one for one in app.file_uploader if one.label == "Files of marks")
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", b"0.1\tno number\tsad\n", "text/plain").run()
     button(app, "Import").click().run()
     app = finished(app)
@@ -267,7 +269,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
     button(app, "Make a corpus").click().run()
     app = finished(app)
     assert not app.exception
-    assert "To learn from" in words(app)
+    assert "**Training:**" in words(app)
     (corpus,) = (data / TAUGHT).iterdir()
     assert (corpus / "train.csv").is_file()
     app.text_input(key="taught_name").set_value("mine").run()
@@ -292,7 +294,7 @@ def test_in_place_of_what_cannot_go_on_learning_another_model_is_taught(store, m
     assert not app.exception
     said = " ".join(one.value for one in app.info)
     assert "cannot go on learning" in said
-    assert f"**{first_teachable()}** is taught" in said
+    assert f"**{first_teachable()}** instead" in said
     assert [one for one in app.button if "Make a corpus" in one.label]
 
 
@@ -305,13 +307,13 @@ def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(s
     button(app, "Make a corpus").click().run()
     app = finished(app)
     assert not app.exception
-    assert "Models are not trained on this server" in " ".join(one.value for one in app.info)
+    assert "This server does not train models" in " ".join(one.value for one in app.info)
     store.create_project("Another")
     app.run()
     next(one for one in app.selectbox if one.label == "Project").set_value("Another").run()
-    assert "To learn from" not in words(app)
+    assert "**Training:**" not in words(app)
     next(one for one in app.selectbox if one.label == "Project").set_value("Voices").run()
-    assert "To learn from" in words(app)
+    assert "**Training:**" in words(app)
     assert not [one for one in app.button if "2 · Train" in one.label]
 
 
@@ -350,7 +352,7 @@ def test_stranger_is_told_whose_the_project_is_and_finds_no_button(store):
         app = shown("Queue", annotator=visitor)
         button(app, "Delete Voices").click().run()
         assert "18 marks of ann" in words(app)
-        assert "ask ann" in words(app)
+        assert "Ask ann" in words(app)
         assert not [one for one in app.button if "Delete project" in one.label]
     assert store.projects().items[0].recordings == 16
 
@@ -367,13 +369,13 @@ def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_c
     app.session_state["annotation_trash"] = True
     app.run()
     assert "take 0.wav" in plain(app)
-    assert not [one for one in app.button if "for good" in one.label]
+    assert not [one for one in app.button if "permanently" in one.label]
     app = shown("Queue")
     app.session_state["annotation_trash"] = True
     app.run()
-    button(app, "Delete for good now").click().run()
+    button(app, "Delete permanently").click().run()
     assert sha256 in kept_sha256(data)
-    button(app, "Yes, for good").click().run()
+    button(app, "Yes, delete permanently").click().run()
     assert not app.exception
     assert store.trash() == []
     assert len(kept_sha256(data)) == 15
@@ -399,12 +401,12 @@ def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concern
 
 def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known(store):
     app = shown("Queue")
-    name = next(one for one in app.text_input if one.label == "Name of the new project")
+    name = next(one for one in app.text_input if one.label == "New project name")
     name.set_value("Zoe\u0308")
     button(app, "Create project").click().run()
     assert next(one for one in app.selectbox if one.label == "Project").value == "Zo\u00eb"
     assert {project.name: project.owner for project in store.projects().items} == {"Voices": None, "Zo\u00eb": "ann"}
-    next(one for one in app.text_input if one.label == "Name of the new project").set_value("Zo\u00eb")
+    next(one for one in app.text_input if one.label == "New project name").set_value("Zo\u00eb")
     button(app, "Create project").click().run()
     assert "already" in app.error[0].value
 
@@ -414,7 +416,7 @@ def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
         connection.execute("UPDATE marks SET end_s = 99 WHERE note = 'here' AND emotion = 'angry'")
         connection.commit()
     app = shown("Files")
-    button(app, "Prepare").click().run()
+    button(app, "Prepare export").click().run()
     app = finished(app)
     assert not app.exception
     assert ["cut" in one.value and r"take 0\.wav" in one.value for one in app.warning] == [True]

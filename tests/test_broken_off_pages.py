@@ -40,8 +40,8 @@ def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monk
         "ser_core.work.training_process.train_in_process", lambda arguments, *_: asked.append(arguments) or "trained"
     )
     app = opened("pages/5_Train.py")
-    assert "The app ended while it trained **mine**. Finished epochs are kept." in words(app)
-    button(app, "Go on with it").click().run()
+    assert "The app ended while training **mine**. Finished epochs are saved." in words(app)
+    button(app, "Resume").click().run()
     job = cached.trainings().find("everybody", "training")
     assert job.ended.wait(60)
     assert (job.state, asked) == ("done", [["--resume", *(word for word in ARGUMENTS if word != "--resume")]])
@@ -50,7 +50,7 @@ def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monk
 
 def test_training_that_broke_off_can_be_forgotten(note):
     app = opened("pages/5_Train.py")
-    button(app, "Forget it").click().run()
+    button(app, "Discard").click().run()
     assert not note.exists()
     assert "The app ended" not in words(app)
 

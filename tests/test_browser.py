@@ -156,8 +156,8 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_
     # happy, heard as angry: the second row, the first column.
     matrix.click(position={"x": corner["width"] / 8, "y": corner["height"] * 3 / 8})
     expect(page.get_by_role("combobox", name="Acted")).to_have_value("happy")
-    expect(page.get_by_role("combobox", name="Heard as")).to_have_value("angry")
-    expect(page.get_by_text("the most confident answers first")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Predicted")).to_have_value("angry")
+    expect(page.get_by_text("most confident predictions first")).to_be_visible()
     players = page.get_by_test_id("stAudio")
     expect(players).to_have_count(10)
     players.first.evaluate("audio => audio.play()")
@@ -227,7 +227,7 @@ def test_a_box_in_the_timeline_of_a_long_recording_and_the_keyboard_choose_what_
     opens = page.get_by_role("button", name=re.compile("Open 2:3[1-4] to 5:0[5-8] in the player"))
     opens.wait_for()
     start, _, end, *_ = opens.inner_text().split("Open ")[1].split()
-    thumb = page.get_by_role("slider", name="Stretch to open").last
+    thumb = page.get_by_role("slider", name="Part to open").last
     thumb.focus()
     page.keyboard.press("ArrowRight")
     minutes, seconds = map(int, end.split(":"))

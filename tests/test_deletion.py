@@ -185,7 +185,7 @@ def test_what_cannot_be_looked_into_is_said_and_all_else_can_be_deleted(voice, d
     app = with_recording("app.py", voice)
     button_of(app, "Delete this recording").click().run()
     assert not app.exception
-    assert "If it is in projects, it stays there" in app.warning[0].value
+    assert "If projects contain it, it stays there" in app.warning[0].value
     assert app.session_state["current"] in app.session_state["held"]
     button_of(app, "Delete").click().run()
     assert not app.exception
@@ -260,7 +260,7 @@ def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, mo
 
 def test_jobs_about_one_thing_are_forgotten_and_others_are_not():
     jobs = Jobs()
-    keys = [("listen", "a", 1), ("explain", "lime", "a"), ("listen", "b"), "a"]
+    keys = [("classify", "a", 1), ("explain", "lime", "a"), ("classify", "b"), "a"]
     done = {key: jobs.submit("ann", key, "Listening", lambda *_: 1) for key in keys}
     bobs = jobs.submit("bob", keys[0], "Listening", lambda *_: 1)
     for job in (*done.values(), bobs):

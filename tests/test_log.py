@@ -14,7 +14,7 @@ from ser_core.work.jobs import Jobs
 from ser_core.work.log import FIGURES, JsonLines, failed
 from tests.running_app import launch, needs_browser, running_app
 
-SENTENCE = re.compile(r"Something went wrong that should not have\..*the number ([0-9a-f]{8})")
+SENTENCE = re.compile(r"Something went wrong.*the number ([0-9a-f]{8})")
 
 
 def lines_of(name: str, write) -> list[dict]:
@@ -90,7 +90,7 @@ def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog):
     assert not app.exception
     next(one for one in app.button if one.label == button).click().run()
     (shown,) = app.exception
-    number = SENTENCE.fullmatch(shown.value.partition(", under")[0])[1]
+    number = SENTENCE.fullmatch(shown.value.partition(", which")[0])[1]
     assert not shown.stack_trace
     line = json.loads(JsonLines().format(caplog.records[-1]))
     assert line["reference"] == number

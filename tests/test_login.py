@@ -47,7 +47,7 @@ def test_where_the_secrets_cannot_be_read_nobody_is_let_in(tmp_path, monkeypatch
     monkeypatch.setattr("streamlit.get_option", lambda name: [str(tmp_path / "secrets.toml")])
     app = AppTest.from_file("../app.py", default_timeout=60)
     app.run()
-    assert "nobody is let in" in app.error[0].value
+    assert "nobody can log in" in app.error[0].value
     assert not app.button
 
 

@@ -214,7 +214,7 @@ def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without
     assert len(badges) == len(said) == 4
     assert ["another seed's map" in words_ for words_ in said] == [False, True, False, False]
     assert len(app.get("plotly_chart")) == 2
-    assert "taken away" in app.get("plotly_chart")[1].proto.spec
+    assert "removed" in app.get("plotly_chart")[1].proto.spec
     (judged,) = (job.result for job in all_jobs(app) if job.key[0] == "judge")
     (table,) = (frame.value for frame in app.dataframe if "Fid-In" in frame.value)
     assert table["Area"].tolist() == [judged.curves[method].area for method in judged.curves]
@@ -284,7 +284,7 @@ def test_what_is_heard_best_held_against_itself_is_said_where_it_is_explained_an
     app.session_state["choices"] = dict(CHOICES) | {"against": best}
     app = finished(app.run())
     assert not app.exception
-    assert any("cannot be held against itself" in info.value for info in app.info) == said
+    assert any("cannot be contrasted with itself" in info.value for info in app.info) == said
 
 
 def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
@@ -353,7 +353,7 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
     app = at("pages/1_Explain.py")
     hold(app, voice[:24_000])
     jobs = all_jobs(app.run())
-    assert jobs[0].key[0] == "listen"
+    assert jobs[0].key[0] == "classify"
     assert jobs[0].ended.wait(LONGEST_WAIT_S)
     order = [job.key for job in all_jobs(app.run()) if job.key[0] == "explain"]
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
@@ -374,7 +374,7 @@ def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monk
     monkeypatch.setattr(Jobs, "submit", noting)
     with_recording("pages/1_Explain.py", voice[:24_000])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
-    assert {name for (name, _), quick in lanes.items() if quick} == {"listen", "grad_cam", "lime", "occlusion"}
+    assert {name for (name, _), quick in lanes.items() if quick} == {"classify", "grad_cam", "lime", "occlusion"}
     for method in ("lime", "occlusion"):
         assert lanes[method, (getattr(draft, method),)]
         assert not lanes[method, (getattr(fine, method),)]
@@ -482,7 +482,7 @@ def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     app.number_input(key="widget_seed").set_value(7).run()
     assert app.session_state["choices"]["seed"] == 7
     assert "--seed 7" in " ".join(code.value for code in app.code)
-    next(button for button in app.button if button.label == "Back to the defaults").click().run()
+    next(button for button in app.button if button.label == "Reset to defaults").click().run()
     assert app.session_state["choices"]["seed"] == 0
     assert app.number_input(key="widget_seed").value == 0
 
@@ -579,7 +579,7 @@ def test_a_pause_is_dropped_and_can_be_heard(voice):
 
 def test_the_printed_rule_drops_a_segment_even_where_all_are_alike(voice):
     app = with_recording("pages/4_Select.py", voice, model=FINE)
-    assert "Nothing is dropped" in words(app)
+    assert "No segment is dropped" in words(app)
     app.get("button_group")[0].set_value("minmax").run()
     assert not app.exception
     assert "Dropped: 1" in words(app)
@@ -604,7 +604,7 @@ def cell_of_confusion(acted: str, heard: str) -> AppTest:
     """Open the page Evaluate and choose a cell of the shown model by its two lists."""
     app = opened("pages/6_Evaluate.py")
     app.selectbox(key="widget_acted").select(acted).run()
-    app.selectbox(key="widget_heard").select(heard).run()
+    app.selectbox(key="widget_predicted").select(heard).run()
     assert not app.exception
     return app
 
@@ -630,7 +630,7 @@ def test_recordings_of_a_cell_are_listed_without_their_corpora_and_the_page_says
     listed = [m.value for m in app.markdown if "· speaker" in m.value]
     assert len(listed) == 10
     assert listed[0].endswith(f"angry {cell.probabilities[0, 0]:.2f}, happy {cell.probabilities[0, 1]:.2f}")
-    assert "set SER_CORPORA to the folder that holds" in words(app)
+    assert "set SER_CORPORA to the folder that contains" in words(app)
     assert not app.get("audio")
 
 
@@ -650,7 +650,7 @@ def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
     app.selectbox(key="evaluate_corpus").select("nemo").run()
     assert f"**{count} recordings**" in words(app)
     assert all("· nemo ·" in m.value for m in app.markdown if "· speaker" in m.value)
-    app.selectbox(key="widget_heard").select("happy").run()
+    app.selectbox(key="widget_predicted").select("happy").run()
     found = [m.value for m in app.markdown if "· speaker" in m.value]
     assert found
     assert all("angry" not in one for one in found)
@@ -769,7 +769,7 @@ def test_a_model_that_cannot_be_loaded_is_not_offered_and_the_sidebar_says_why(o
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
     assert app.selectbox(key="widget_model").options == ["good"]
-    said = [caption.value for caption in app.sidebar.caption if "Not offered" in caption.value]
+    said = [caption.value for caption in app.sidebar.caption if "is not available" in caption.value]
     assert len(said) == 2
     assert r"bad \[one\]" in said[0]
     assert "that nobody knows" in said[1]
@@ -781,7 +781,7 @@ def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_when_
     add("several", tables, split="own split", cross_validation={"split": "speaker split, folds 1, 2 of 5"})
     app = opened("pages/6_Evaluate.py")
     assert metrics(app) == ["75.0 %", "64", "8"]
-    assert in_markdown("speaker split, folds 1, 2 of 5: each speaker was tested by the model that never") in words(app)
+    assert in_markdown("speaker split, folds 1, 2 of 5: each speaker was held out from the model") in words(app)
     choice_of_tests(app)[0].set_value("this model's own test").run()
     assert not app.exception
     assert metrics(app) == ["100.0 %", "16", "2"]
@@ -852,7 +852,7 @@ def test_without_a_table_of_new_corpora_the_page_says_so_and_gives_the_command_t
     add("single", {TEST_TABLE: made_up_table(CORE4)}, split="own split", corpora=["emodb", "nemo"])
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
-    assert "No figures of new corpora yet" in words(app)
+    assert "No figures for new corpora yet" in words(app)
     (code,) = [code.value for code in app.code if "--split corpus" in code.value]
     assert "train --split corpus --fold all --figures-of single --network" in code
     assert "--emotions core4" in code
@@ -887,17 +887,17 @@ def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_
         "new people, with own normal": [100, 100, 100],
         "new corpora": [50, 50, 100],
         "new corpora, with own normal": [75, 75, 75],
-        "people who listen to the voice alone": [50],
+        "human listeners, voice alone": [50],
     }
     assert {name: numbers(trace["x"]) for name, trace in uars.items()} == expected
     # Every score is 0.85: of crema_d's answers to new corpora half are right.
     assert "new corpora, error 35.0 %" in reliability
     assert numbers(reliability["new corpora, error 35.0 %"]["y"]) == [0.5]
     assert set(numbers(abstention["new corpora"]["y"])) == {0.5}
-    assert "Mean over crema\\_d. Apart from it: korean\\_emotional\\_tts" in words(app)
+    assert "Mean over crema\\_d. Not included: korean\\_emotional\\_tts" in words(app)
     assert "The voice's own normal, new corpora: **+25.0 points** of UAR" in words(app)
-    assert "people who listen to the voice alone name 50.0 %" in words(app)
-    assert "No figures of new corpora yet" not in words(app)
+    assert "human listeners, from the voice alone, reach a UAR of 50.0 %" in words(app)
+    assert "No figures for new corpora yet" not in words(app)
     assert choice_of_tests(app)[0].options[:2] == ["all folds", "new corpora"]
     choice_of_tests(app)[0].set_value("new corpora").run()
     assert metrics(app)[0] == "75.0 %"  # as published: over both corpora, since these are not the four
@@ -1013,7 +1013,7 @@ def test_selection_is_shown_by_what_it_saves_costs_and_does_to_each_emotion(own_
     del results["selection-fusion"]["rules"]["random"]
     app = experiments_of(results, own_models)
     saving, cost, recalls, networks = figures_of(app)
-    names = ["all segments", "data selection", "dropped at random"]
+    names = ["all segments", "data selection", "random ones dropped"]
     segments, minutes = saving["data"]
     assert (segments["y"], numbers(segments["x"])) == (names, [1_000, 800, 800])
     assert (minutes["y"], numbers(minutes["x"])) == (names, [10, 7.5, 7.5])
@@ -1032,8 +1032,8 @@ def test_selection_is_shown_by_what_it_saves_costs_and_does_to_each_emotion(own_
     assert all(trace["line"]["color"] == COLOURS[name] for name, trace in of_emotions.items())
     measured = [(t["y"][0], numbers(t["x"])) for t in networks["data"] if "y" in t and t["y"][0]]
     assert sorted(measured) == sorted([(n, x) for n in ("YAMNet", "fusion") for x in ([71, 67], [70, 66], [69, 65])])
-    assert "the UAR changes by −4.0 points (−6.0 to −2.0)." in words(app)
-    assert "*at random* it is −3.0 points (−5.0 to −1.0)." in words(app)
+    assert "changes the UAR by −4.0 points (−6.0 to −2.0)." in words(app)
+    assert "*random segments*: −3.0 points (−5.0 to −1.0)." in words(app)
     assert "threshold is 0.15" in words(app)
     assert "Tested on folds 1, 3 of 5" in words(app)
     assert "the UAR is 65.1 %" in words(app)
@@ -1054,7 +1054,7 @@ def test_bands_are_shown_signed_over_hz_with_the_centre_of_what_speaks_for_each_
         assert hz == pytest.approx([1_000 + 100 * place], abs=1)
     assert figure["layout"]["xaxis"]["ticktext"] == ["250", "500", "1k", "2k", "4k", "7k"]
     assert figure["layout"]["xaxis2"]["title"]["text"] == "Hz"
-    assert "on 40 recordings of emodb that the model never heard" in words(app)
+    assert "on 40 held-out recordings of emodb" in words(app)
 
 
 def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(own_models):
@@ -1070,7 +1070,7 @@ def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(o
             assert figure["layout"][axis]["range"] == segment["layout"][axis]["range"]
     z = yamnet["data"][0]["z"]
     assert numbers(z) == [0.25, 0.5, 0, -1, 0, 0]
-    said = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches look at opposite things."
+    said = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches use opposite parts."
     assert said in words(app)
     assert "fusion is surest of: sad, score 0.97, from emodb." in words(app)
 
@@ -1091,8 +1091,8 @@ def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that
     monkeypatch.delenv("SER_CORPORA", raising=False)
     app = experiments_of({"robustness-other": robustness_result(0.6)}, own_models)
     assert len(figures_of(app)) == 1
-    assert words(app).count("No figures yet") == 4
-    assert ["No figures yet" in expander.label for expander in app.tabs[1].expander] == [True]
+    assert words(app).count("No results yet") == 4
+    assert ["No results yet" in expander.label for expander in app.tabs[1].expander] == [True]
     lines = [line for code in app.tabs[1].code for line in code.value.splitlines()]
     assert [line.partition("python -m ser_core ")[2].partition(" --corpus")[0] for line in lines] == [
         "compare --models all --split speaker",
@@ -1230,7 +1230,7 @@ def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
     asked = parsed(returned[-1])
     assert (asked.network, asked.emotions, asked.preset, asked.fold) == ("fusion", "six", "paper", "all")
     assert (asked.warm_start, asked.epochs, asked.resume) == ("fusion", 7, False)
-    assert ["Whom fusion has heard is left out of every test" in warning.value for warning in app.warning] == [True]
+    assert ["The people that fusion was trained on are left out" in warning.value for warning in app.warning] == [True]
 
 
 def test_a_peer_is_trained_as_any_network_and_an_estimator_without_a_network_begins_as_nothing(form_of_training):
@@ -1239,10 +1239,10 @@ def test_a_peer_is_trained_as_any_network_and_an_estimator_without_a_network_beg
     app.number_input(key="train_epochs").set_value(3).run()
     assert not app.exception
     assert (parsed(returned[-1]).network, parsed(returned[-1]).epochs) == ("resnet", 3)
-    assert app.selectbox(key="train_begin").options[0] == "by chance"
+    assert app.selectbox(key="train_begin").options[0] == "random weights"
     app.selectbox(key="train_network").select("mfcc_svm").run()
     assert not app.exception
-    assert app.selectbox(key="train_begin").options == ["by chance"]
+    assert app.selectbox(key="train_begin").options == ["random weights"]
     assert app.number_input(key="train_epochs").disabled
     assert (parsed(returned[-1]).network, parsed(returned[-1]).epochs) == ("mfcc_svm", None)
 
@@ -1285,7 +1285,7 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
 def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_training, monkeypatch):
     app, returned = form_of_training
     begin = app.selectbox(key="train_begin")
-    assert begin.options[0] == "AudioSet's weights"
+    assert begin.options[0] == "AudioSet weights"
     assert {"fusion", "yamnet"} <= set(begin.options)
     begin.select("yamnet").run()
     assert parsed(returned[-1]).warm_start == "yamnet"
@@ -1361,7 +1361,7 @@ def test_train_shows_another_corpus_when_it_is_chosen_and_sums_up_both(small_cor
     for name in ("SM0_fear_1.wav", "SM0_fear_2.wav", "EB0_anger_1.wav"):
         (tmp_path / name).write_bytes(wav(np.full(16_000, 0.1)))
     app = corpora_of_train(monkeypatch, emodb=small_corpus, nemo=tmp_path)
-    assert "Together 43 recordings of 7 speakers" in words(app)
+    assert "In total 43 recordings of 7 speakers" in words(app)
     app.selectbox(key="corpora_emotion").select("sad").run()
     app.selectbox(key="corpora_name").select("nemo").run()
     assert not app.exception
@@ -1403,7 +1403,7 @@ def test_train_asks_for_a_folder_that_is_not_there_above_both_tabs(folder, monke
     app = corpora_of_train(monkeypatch, emodb=folder)
     assert not app.exception
     assert not app.error
-    assert "Give the folder of emodb" in words(app)
+    assert "Enter the folder of emodb" in words(app)
     assert not app.dataframe
     assert next(button for button in app.button if button.label == "Train").disabled
 
@@ -1495,9 +1495,9 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("app.py", "heard in the recording as a whole"),
+        ("app.py", "Emotion of the whole recording"),
         ("pages/2_Listen.py", "it has no feature map whose gradient could be taken"),
-        ("pages/4_Select.py", "theirs hears a recording as a whole"),
+        ("pages/4_Select.py", "theirs classifies whole recordings"),
     ],
 )
 def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, page, said):

@@ -204,7 +204,7 @@ def test_the_memory_of_a_visit_that_went_is_free_though_nobody_comes_after_it(ap
     until(lambda: server.memory_info().rss < before + 50 * MIB)
 
 
-def test_a_visit_that_comes_back_in_time_goes_on_and_one_that_is_late_begins_again(app):
+def test_a_visit_that_comes_back_in_time_is_active_and_one_that_is_late_begins_again(app):
     with visit(app) as session_id:
         pass
     with socket_of(app, again=session_id, origin=app) as stream:

@@ -60,7 +60,7 @@ def test_a_recording_that_is_too_long_is_shown_over_time_instead_of_refused(long
     app = given(long_voice)
     assert not app.exception
     assert not app.error
-    assert "0:08 · 16 kHz · heard by" in words(app)
+    assert "0:08 · 16 kHz · model" in words(app)
     assert all(emotion in chart(app) for emotion in ("angry", "happy", "neutral", "sad"))
     assert [one.label for one in app.get("download_button")] == ["Timeline (CSV)"]
     assert app.session_state["long"].name == "interview.wav"
@@ -78,7 +78,7 @@ def test_the_bytes_of_a_long_recording_are_shared_by_all_who_read_them():
 def test_the_uploader_says_what_becomes_of_a_long_recording(long_voice):
     uploader = opened("app.py").file_uploader[0]
     assert "at most two hours" in uploader.label
-    assert "More than ten minutes are shown as a timeline" in uploader.help
+    assert "Recordings over ten minutes are shown as a timeline" in uploader.help
 
 
 def test_the_stretch_of_the_slider_is_opened_in_the_player_with_its_own_samples(long_voice):
@@ -142,7 +142,7 @@ def test_more_than_can_be_opened_at_once_is_said_and_cannot_be_pressed(long_voic
     app = given(long_voice)
     stretch_slider(app).set_value((time(0, 0, 0), time(0, 0, 5))).run()
     assert button(app, "in the player").disabled
-    assert "At most 0:03 can be opened at once; this is 0:05." in words(app)
+    assert "At most 0:03 can be opened at once; this part is 0:05 long." in words(app)
 
 
 def test_what_the_gate_finds_at_the_end_of_a_long_recording_is_said_and_can_be_closed(long_voice):
@@ -220,16 +220,16 @@ def test_the_table_to_take_away_is_that_of_the_command(long_voice):
 @pytest.mark.usefixtures("models")
 def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
     app = given(long_voice)
-    toggle = next(one for one in app.toggle if one.label == "One person speaks")
-    assert "by this voice's own normal" not in words(app)
+    toggle = next(one for one in app.toggle if one.label == "One speaker")
+    assert "relative to this voice's own normal" not in words(app)
     anyones = all_jobs(app)[-1].result.probabilities
     toggle.set_value(True).run()
     app = finished(app)
     assert not app.exception
     own = all_jobs(app)[-1].result
-    assert f"{100 * own.voice.share:.0f} % of the judgement is by this voice's own normal" in words(app)
+    assert f"{100 * own.voice.share:.0f} % of the judgement is relative to this voice's own normal" in words(app)
     assert np.abs(own.probabilities - anyones).max() > 0.01
 
 
 def test_model_that_judges_every_voice_alike_offers_no_voice_over_time(long_voice):
-    assert "One person speaks" not in [one.label for one in given(long_voice, model="yamnet").toggle]
+    assert "One speaker" not in [one.label for one in given(long_voice, model="yamnet").toggle]

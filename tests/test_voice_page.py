@@ -68,7 +68,7 @@ def opened_with(page, recordings, **choices):
 
 
 def toggle(app):
-    return next((one for one in app.toggle if one.label == "These recordings are one person"), None)
+    return next((one for one in app.toggle if one.label == "Recordings of one person"), None)
 
 
 def chosen(app):
@@ -77,7 +77,7 @@ def chosen(app):
 
 def judged_by(app):
     """Return the SHA-256 of the models that a recording was given to, the last one last."""
-    return [job.key[2] for job in all_jobs(app) if job.key[0] == "listen"]
+    return [job.key[2] for job in all_jobs(app) if job.key[0] == "classify"]
 
 
 def adapted(models, recordings, *, mixed=False):
@@ -142,7 +142,7 @@ def test_recording_that_is_not_of_the_voice_is_judged_as_any(models, recordings)
     first_two = [one.recording.sha256 for one in recordings[:2]]
     app = opened_with("app.py", recordings, voice_on=True, voice=first_two)
     assert judged_by(app) == [models["voiced"].sha256]
-    assert "judged as any voice" in words(app)
+    assert "judged like any other" in words(app)
     assert chosen(app).value == first_two
 
 

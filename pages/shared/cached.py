@@ -1,6 +1,6 @@
-"""What is kept between reruns: models, the machine's one queue, sound ready to play, and figures of corpora.
+"""What outlives a rerun: models, the machine's job queue, audio ready to play, and figures of corpora.
 
-What is made of a visit's recordings is kept for that visit, and goes when it ends.
+What is computed from a visit's recordings is cached for that visit and freed when it ends.
 """
 
 import atexit
@@ -41,12 +41,12 @@ from ser_core.work.progress import Work
 
 log = logging.getLogger(__name__)
 
-#: Work that answers what is asked about a recording.
-ABOUT_A_RECORDING = ("listen", "explain", "judge", "hear focus", "voice")
+#: Kinds of jobs about one recording.
+RECORDING_JOBS = ("classify", "explain", "judge", "focus audio", "voice")
 
 
 def model(name: str) -> Classifier:
-    """Return a model, loaded again after it was trained again under its name."""
+    """Return a model; it is loaded again once it was retrained under the same name."""
     card = find_model(name) / CARD
     return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
 
@@ -65,18 +65,18 @@ def jobs() -> Jobs:
 
 @st.cache_resource
 def trainings() -> Jobs:
-    """Return the queue of trainings: one at a time, beside the short work of everybody."""
+    """Return the queue of trainings: one at a time, beside the queue of short jobs."""
     return Jobs()
 
 
 @st.cache_resource(show_spinner=False)
 def broken_off() -> str | None:
-    """Say what was being saved when the app ended the last time; looked for once after each start."""
+    """Clean up saves that the last shutdown interrupted, once per start; return what to tell the visitor."""
     return clear_unfinished(data_folder())
 
 
 def finish_deletions_daily() -> None:
-    """Finish what was being deleted when the app ended, and empty the trash of annotations: at each start and daily."""
+    """Finish interrupted deletions and empty the trash of annotations, at each start and daily."""
     if os.environ.get("SER_DATABASE_URL") or (data_folder() / FILE_NAME).is_file():
         _finish_deletions(default_url(data_folder()), data_folder())
 
@@ -90,46 +90,50 @@ def _finish_deletions(url: str, data: Path) -> None:
         log.warning("Deletions are not finished and are tried again tomorrow.", exc_info=True)
 
 
-def listening(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job that hears a recording; scores do not depend on what is asked about them."""
-    _turn_to((recording.sha256, classifier.sha256, settings))
-    return _listening(recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s))
+def classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job that classifies a recording, and withdraw queued jobs for other inputs."""
+    _withdraw_outdated((recording.sha256, classifier.sha256, settings))
+    return _classification_job(
+        recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
+    )
 
 
-def listening_with_each(
+def classification_jobs(
     recording: Recording, classifiers: dict[str, Classifier], method: str, settings: AnalysisSettings
 ) -> dict[str, Job]:
-    """Return the jobs in which several models hear a recording, to be asked of one emotion by one method later."""
+    """Return the jobs in which several models classify a recording, and withdraw queued jobs for other inputs."""
     models = tuple(classifier.sha256 for classifier in classifiers.values())
-    _turn_to((recording.sha256, models, method, settings))
-    asked = AnalysisSettings(stretch_s=settings.stretch_s)
-    return {name: _listening(recording, classifier, asked) for name, classifier in classifiers.items()}
+    _withdraw_outdated((recording.sha256, models, method, settings))
+    settings = AnalysisSettings(stretch_s=settings.stretch_s)
+    return {name: _classification_job(recording, classifier, settings) for name, classifier in classifiers.items()}
 
 
-def _turn_to(target: Hashable) -> None:
-    """Give up the places in the queue of what was asked before, where something else is asked now."""
-    if st.session_state.setdefault("question", target) != target:
-        st.session_state["question"] = target
-        jobs().withdraw(session.owner(), ABOUT_A_RECORDING)
+def additional_classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job in which a second model classifies the recording that is shown; withdraw nothing."""
+    return _classification_job(
+        recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
+    )
 
 
-def _listening(recording: Recording, classifier: Classifier, asked: AnalysisSettings) -> Job:
+def _withdraw_outdated(inputs: Hashable) -> None:
+    """Withdraw this visit's queued jobs if they were submitted for other inputs."""
+    if st.session_state.setdefault("job_inputs", inputs) != inputs:
+        st.session_state["job_inputs"] = inputs
+        jobs().withdraw(session.owner(), RECORDING_JOBS)
+
+
+def _classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
     return jobs().submit(
         session.owner(),
-        ("listen", recording.sha256, classifier.sha256, asked),
-        "Listening",
-        lambda work: classify_recording(recording, classifier, asked, work),
+        ("classify", recording.sha256, classifier.sha256, settings),
+        "Classifying",
+        lambda work: classify_recording(recording, classifier, settings, work),
         quick=True,
     )
 
 
-def listening_beside(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job in which another model hears what is shown, beside the one that it is shown of."""
-    return _listening(recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s))
-
-
-def knowing_voice(recordings: list[Recording], classifier: Classifier, *, mixed: bool) -> Job:
-    """Return the job that gets to know the voice of recordings: its normal, and how many seconds of speech they are."""
+def voice_job(recordings: list[Recording], classifier: Classifier, *, mixed: bool) -> Job:
+    """Return the job that computes a voice's own normal from recordings, and their seconds of speech."""
 
     def know(work: Work) -> tuple[VoiceNormal, float]:
         normal = know_voice(recordings, classifier, work, mixed=mixed)
@@ -138,11 +142,11 @@ def knowing_voice(recordings: list[Recording], classifier: Classifier, *, mixed:
     key = ("voice", classifier.sha256, mixed, *sorted(recording.sha256 for recording in recordings))
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("voice",))
-    return jobs().submit(session.owner(), key, "Getting to know a voice", know, quick=True)
+    return jobs().submit(session.owner(), key, "Voice's own normal", know, quick=True)
 
 
-def timeline(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
-    """Return the job that hears a long recording over time; it stops when that is closed."""
+def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
+    """Return the job that classifies a long recording over time; it stops when the recording is closed."""
     return jobs().submit(
         session.owner(),
         ("timeline", long.key, classifier.sha256, own_voice),
@@ -158,7 +162,7 @@ def timeline(long: session.HeldLong, classifier: Classifier, own_voice: bool = F
 
 
 def explaining(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job in which a method hears what it needs of a recording; what is asked of it comes later."""
+    """Return the job that runs an explainer on a recording, for any emotion and contrast."""
     return jobs().submit(
         session.owner(),
         _explaining_key(analysis, method, settings),
@@ -169,21 +173,21 @@ def explaining(analysis: Analysis, method: str, classifier: Classifier, settings
 
 
 def explanation_of(explaining: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
-    """Return what the hearing of a job that has ended says of what is asked."""
+    """Return the explanation of the chosen emotion and contrast, from an explainer job that has ended."""
     return _explanation(explaining.key, analysis.emotion, settings.against, explaining.result, analysis)
 
 
-# A resource, not data: of data every rerun would get a copy.
+# A resource, not data: data would be copied in every rerun.
 @st.cache_resource(scope="session", max_entries=64, show_spinner=False)
 def _explanation(
-    key: Hashable, emotion: str, against: str | None, _hearing: ExplainerRun, _analysis: Analysis
+    key: Hashable, emotion: str, against: str | None, _run: ExplainerRun, _analysis: Analysis
 ) -> Explanation:
-    asked = AnalysisSettings(emotion=emotion, against=against)
-    return _hearing.explain(target_of(_analysis, asked), _analysis.emotions)
+    target = target_of(_analysis, AnalysisSettings(emotion=emotion, against=against))
+    return _run.explain(target, _analysis.emotions)
 
 
 def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) -> bool:
-    """Whether the job of that has ended; none is begun."""
+    """Return whether this explainer's job has ended, without submitting one."""
     job = jobs().find(session.owner(), _explaining_key(analysis, method, settings))
     return job is not None and job.ended.is_set()
 
@@ -194,36 +198,36 @@ def _explaining_key(analysis: Analysis, method: str, settings: AnalysisSettings)
 
 
 def judging(
-    heard: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
+    classification: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
-    """Return the job that finds out which of the explanations to believe; all are of one question."""
-    analysis = heard.result
-    asked = replace(settings, focus=FocusSettings(), explain=tuple(explanations))
+    """Return the job that measures how faithful the explanations of one emotion are."""
+    analysis = classification.result
+    settings = replace(settings, focus=FocusSettings(), explain=tuple(explanations))
     return jobs().submit(
         session.owner(),
-        ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, asked),
-        "Which map to believe",
-        lambda work: judge_maps(analysis, explanations, classifier, asked, work),
+        ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings),
+        "Faithfulness of the maps",
+        lambda work: judge_maps(analysis, explanations, classifier, settings, work),
     )
 
 
 def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, classifier: Classifier) -> Job:
-    """Return the job that makes sound of what an explanation marks most, and lets the model listen to it."""
+    """Return the job that turns the strongest part of a map into audio, and classifies it."""
     mask = focus_mask(explanation.relevance, explanation.covered, share)
     marked = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
     key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, marked)
     return jobs().submit(
         session.owner(),
-        ("hear focus", *key),
-        "Listening to the focus",
+        ("focus audio", *key),
+        "Focus audio",
         lambda work: score_focus_audio(analysis, mask, classifier, work),
     )
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def changed_sounds(key: Hashable, _heard: FocusScores, _recording: Recording) -> dict[str, bytes]:
-    """Return the focus alone and all but it as WAV, as loud as the recording; keyed by the job that heard them."""
-    sounds = {"the focus alone": _heard.alone, "all but the focus": _heard.without}
+def changed_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> dict[str, bytes]:
+    """Return the focus alone and everything else as WAV, as loud as the recording; keyed by their job."""
+    sounds = {"the focus alone": _scores.alone, "all but the focus": _scores.without}
     return {
         name: wav_bytes(level_matched(changed.samples, _recording.samples), _recording.sample_rate_hz)
         for name, changed in sounds.items()
@@ -248,14 +252,14 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
     return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)
 
 
-def let_go(sha256: str) -> None:
-    """Forget what this visit computed of a recording, and the sounds and pictures of all, which are quickly redone."""
+def forget_recording(sha256: str) -> None:
+    """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)
-    for kept in (_explanation, changed_sounds, prosody, sound, region_sound, contents._sound, contents._spectrogram):
-        kept.clear()
+    for cache in (_explanation, changed_sounds, prosody, sound, region_sound, contents._sound, contents._spectrogram):
+        cache.clear()
 
 
-@st.cache_data(max_entries=16, show_spinner="Reading how long the recordings last")
+@st.cache_data(max_entries=16, show_spinner="Reading the corpus")
 def corpus_overview(name: str, folder: str) -> CorpusOverview:
-    """Return a corpus in figures, as its folder was when it was first read."""
+    """Return figures of a corpus, as of the first time its folder was read."""
     return overview_of(read_corpus(name, folder))

@@ -1,4 +1,4 @@
-"""The sidebar of every page: recording, model, what is asked, and the settings."""
+"""The sidebar of every page: recording, model, emotion and contrast, and settings."""
 
 import math
 import shlex
@@ -19,7 +19,7 @@ from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, l
 from ser_core.settings import AnalysisSettings
 
 SAVED_PAGE = 10
-FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of the band", "random": "random, from the same band"}
+FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of each band", "random": "random, from the same band"}
 LAYER_WORDS = {
     "both": "both branches",
     "vggish": "VGGish, fused map (12 x 8)",
@@ -33,22 +33,22 @@ LAYER_WORDS = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the sidebar says."""
+    """The choices made in the sidebar."""
 
     recording: Recording
     classifier: Classifier
     settings: AnalysisSettings
-    #: The same model as it judges any voice, where the classifier above was adapted to one.
+    #: The model without adaptation, if the classifier above is adapted to a voice.
     any_voice: Classifier | None = None
 
     @property
     def model_name(self) -> str:
-        """The model's name, whatever voice it was adapted to."""
+        """The model's name, without the voice it is adapted to."""
         return (self.any_voice or self.classifier).name
 
 
 def sidebar() -> Chosen | None:
-    """Draw the sidebar; return what is chosen, or None where there is no recording or no model yet."""
+    """Draw the sidebar; return its choices, or None if there is no recording or no model yet."""
     cached.finish_deletions_daily()
     with st.sidebar:
         _recordings()
@@ -58,7 +58,7 @@ def sidebar() -> Chosen | None:
         if recording is None or classifier is None:
             return None
         voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
-        _question(recording, classifier)
+        _target(recording, classifier)
         _settings(classifier)
         settings = session.settings()
         _command_line(recording, settings, voice is not None)
@@ -68,7 +68,7 @@ def sidebar() -> Chosen | None:
 
 
 def _offers_voices(classifier: Classifier) -> bool:
-    """Whether there is something to say of voices: also to who chose one, and then a model that has none."""
+    """Return whether to show *Voice*: also for a model without it, if a voice was switched on before."""
     return classifier.voice is not None or session.choice("voice_on")
 
 
@@ -77,10 +77,10 @@ def _recordings() -> None:
     if long is not None:
         st.page_link("app.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
     if not held and long is not None:
-        st.info("Open a stretch of the timeline to see and hear its evidence.", icon=":material/hearing:")
+        st.info("Open part of the timeline to see and hear its evidence.", icon=":material/hearing:")
         return
     if not held:
-        st.info("No recording yet. Record, upload or press a sample on the first page.", icon=":material/mic:")
+        st.info("No recording yet. Record, upload or pick a sample on the first page.", icon=":material/mic:")
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
     current = session.current()
@@ -98,7 +98,7 @@ def _recordings() -> None:
 
 
 def _labels() -> dict[str, str]:
-    """Return what to call the recordings of this visit, by SHA-256; Streamlit finds an option by its text."""
+    """Return labels of this visit's recordings by SHA-256; unique, because Streamlit finds an option by its text."""
     labels = {
         sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in session.held().items()
     }
@@ -107,22 +107,22 @@ def _labels() -> dict[str, str]:
 
 
 def _saved() -> None:
-    kept = list_saved_analyses(data_folder())
-    if not kept:
+    analyses = list_saved_analyses(data_folder())
+    if not analyses:
         return
-    with st.expander(f"Saved analyses ({len(kept)})", icon=":material/folder:"):
-        found, text = kept, session.choice("saved_text")
-        if len(kept) > SAVED_PAGE:
+    with st.expander(f"Saved analyses ({len(analyses)})", icon=":material/folder:"):
+        found, text = analyses, session.choice("saved_text")
+        if len(analyses) > SAVED_PAGE:
             st.text_input(
                 "Search saved analyses",
                 label_visibility="collapsed",
                 placeholder="Search",
                 icon=":material/search:",
-                help="Words of the recording's name, the model or the verdict.",
+                help="Searches the recording's name, the model and the verdict.",
                 **session.widget("saved_text", text),
             )
             words = text.casefold().split()
-            found = [saved for saved in kept if all(word in _words_of(saved) for word in words)]
+            found = [saved for saved in analyses if all(word in _words_of(saved) for word in words)]
         pages = max(1, math.ceil(len(found) / SAVED_PAGE))
         searched, number = session.choice("saved_page")
         number = min(number, pages - 1) if searched == text else 0
@@ -131,7 +131,7 @@ def _saved() -> None:
         for saved in shown:
             _saved_row(saved)
         if not found:
-            st.caption("No saved analysis fits.")
+            st.caption("No saved analysis matches.")
         if pages > 1:
             newer, position, older = st.columns([1, 3, 1], vertical_alignment="center")
             position.caption(f"{first + 1} to {first + len(shown)} of {len(found)}", text_alignment="center")
@@ -175,12 +175,12 @@ def _reopen(saved: SavedAnalysis) -> None:
     except SerError as refusal:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
-    session.take_over(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
+    session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
     st.rerun()
 
 
 def model_name() -> str | None:
-    """Return the model that is chosen, else the first, or None where there is none."""
+    """Return the chosen model, else the first, or None if there is none."""
     names = model_names()
     return session.choice("model") if session.choice("model") in names else next(iter(names), None)
 
@@ -188,15 +188,15 @@ def model_name() -> str | None:
 def _model() -> Classifier | None:
     names = model_names()
     for left_out, why in models_left_out().items():
-        st.caption(f"Not offered is {in_markdown(left_out)}. {in_markdown(why)}")
+        st.caption(f"{in_markdown(left_out)} is not available. {in_markdown(why)}")
     if not names:
-        st.error("There is no model here yet. Train one: python -m ser_core train --help", icon=":material/error:")
+        st.error("There is no model yet. Train one: python -m ser_core train --help", icon=":material/error:")
         return None
     name = st.selectbox(
         "Model",
         names,
-        format_func=lambda name: f"{name} (a peer)" if name in PEERS else name,
-        help="Peers are the systems that the paper stands on, built small. The page Evaluate compares them all.",
+        format_func=lambda name: f"{name} (peer)" if name in PEERS else name,
+        help="Peers are small versions of the systems in the paper's Table 1. The page Evaluate compares all models.",
         **session.widget("model", model_name()),
     )
     try:
@@ -206,33 +206,33 @@ def _model() -> Classifier | None:
         return None
 
 
-def _question(recording: Recording, classifier: Classifier) -> None:
+def _target(recording: Recording, classifier: Classifier) -> None:
     emotions = list(classifier.emotions)
-    for name, whatever in (("emotion", session.BEST), ("against", session.ALL_OTHERS)):
-        if session.choice(name) not in (whatever, *emotions):
-            session.choose(name, whatever)
+    for name, default in (("emotion", session.BEST), ("against", session.ALL_OTHERS)):
+        if session.choice(name) not in (default, *emotions):
+            session.choose(name, default)
     st.selectbox(
-        "Explain",
+        "Emotion",
         [session.BEST, *emotions],
-        help="Which emotion's evidence is shown.",
+        help="The emotion whose evidence is shown.",
         **session.widget("emotion", session.choice("emotion")),
     )
     if session.choice("against") == session.choice("emotion"):
         session.choose("against", session.ALL_OTHERS)
     st.selectbox(
-        "Rather than",
+        "Contrast with",
         [session.ALL_OTHERS, *(e for e in emotions if e != session.choice("emotion"))],
-        help="Asks what speaks for one emotion against just one other.",
+        help="Show what speaks for the emotion rather than for one other, instead of all others.",
         **session.widget("against", session.choice("against")),
     )
     if recording.duration_s > 1:
         whole = (0.0, round(recording.duration_s, 2))
         st.slider(
-            "Stretch (s)",
+            "Time range (s)",
             0.0,
             whole[1],
             step=0.01,
-            help="Which part is explained, at most 30 s. Untouched: all of it, or of a long recording its best 15 s.",
+            help="The part to explain, at most 30 s. By default the whole recording, or the best 15 s of a longer one.",
             **session.widget("stretch", session.choice("stretch") or whole),
         )
         if session.choice("stretch") == whole:
@@ -246,36 +246,36 @@ def _settings(classifier: Classifier) -> None:
             session.choose("layer", None)
         if len(layers) > 1:
             st.selectbox(
-                "Grad-CAM looks at",
+                "Grad-CAM layer",
                 layers,
                 format_func=lambda layer: LAYER_WORDS.get(layer, layer),
-                help="VGGish keeps where something is. YAMNet's map is coarser: 3 by 2 cells a segment.",
+                help="VGGish localises better. YAMNet's map is coarser: 3 by 2 cells per segment.",
                 **session.widget("layer", session.choice("layer") or layers[0]),
             )
         st.selectbox(
-            "Fill",
+            "Replacement for masked parts",
             FILLS,
             format_func=FILL_WORDS.get,
-            help="What LIME and occlusion put in the place of what they take away.",
+            help="What LIME and occlusion put in place of the parts they mask.",
             **session.widget("fill", session.choice("fill")),
         )
         st.number_input(
-            "LIME masks in a window",
+            "LIME masks per window",
             32,
             1_024,
             step=32,
-            help="LIME takes half of the cells of 0.16 s away at a time. More masks repeat better and take longer.",
+            help="Each mask hides half of the cells of 0.16 s. More masks give more stable maps and take longer.",
             **session.widget("masks", session.choice("masks")),
         )
         st.number_input(
             "Seed",
             0,
             99_999,
-            help="Of LIME's masks and the random fill.",
+            help="For LIME's masks and the random replacement.",
             **session.widget("seed", session.choice("seed")),
         )
         st.button(
-            "Back to the defaults",
+            "Reset to defaults",
             on_click=session.reset(session.SETTINGS),
             icon=":material/restart_alt:",
             width="stretch",
@@ -283,7 +283,7 @@ def _settings(classifier: Classifier) -> None:
 
 
 def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
-    with st.expander("The same on the command line", icon=":material/terminal:"):
+    with st.expander("Command line", icon=":material/terminal:"):
         st.code(
             command_line(
                 recording.name,
@@ -300,7 +300,7 @@ def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool)
 
 
 def command_line(name: str, model: str, settings: AnalysisSettings, *, voice: bool = False, mixed: bool = False) -> str:
-    """Return the command that gives the same analysis."""
+    """Return the command that computes the same analysis."""
     default = AnalysisSettings()
     words = ["python", "-m", "ser_core", "analyse", name if not name.startswith("-") else f"./{name}", "--model", model]
     options = {

@@ -1,4 +1,4 @@
-"""The frame of every page: title, style, and at the first visit what this is and is not."""
+"""The frame of every page: title, style and, on the first visit, a notice."""
 
 from pathlib import Path
 
@@ -10,17 +10,16 @@ from pages.shared.server import login, uncaught, visits
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
 NOTICE = """
-**Before you begin.** This app is an emotion recognition system: a model processes the voice it is given and guesses an
-emotion. It learnt from *acted* speech of about a hundred people in a few languages, and it cannot know what
-anybody feels.
+**Before you begin.** This app is an emotion recognition system: a model listens to a voice and guesses an emotion. It
+was trained on *acted* speech by about a hundred people in a few languages, and it cannot know what anybody feels.
 
-- **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the models'
-  cards say how often.
-- **What it must not be used for:** judging people. In the European Union inferring the emotions of people at work or in
-  education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
-  (Article 50(3)): tell those whom you record.
-- **Your sound stays here:** audio is processed only on the machine that runs the app, and nothing is kept unless you
-  press *Save* or add it to a project of the page Annotate.
+- **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the page
+  Evaluate says how often.
+- **What it must not be used for:** judging people. In the European Union, inferring the emotions of people at work or
+  in education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
+  (Article 50(3)): tell anyone you record.
+- **Where your audio goes:** it is processed only on the machine that runs the app, and stored only if you press *Save*
+  or add it to a project on the page Annotate.
 """
 
 STYLE = """
@@ -63,12 +62,12 @@ uncaught.take_over()
 
 
 def begin(title: str, icon: str, lead: str) -> None:
-    """Open a page; every page calls this first, because any of them may be the first that is opened."""
+    """Start a page. Every page calls this first, because any of them may be opened first."""
     menu = {"About": law(), "Get help": None, "Report a bug": None}
     st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide", menu_items=menu)
     st.html(STYLE)
     session.begin_run()
-    visits.here()
+    visits.mark_active()
     st.title(title)
     st.caption(lead)
     login.require()

@@ -1,28 +1,28 @@
-"""Names of files and speakers, which anybody may have given, shown as they are written and never as markup."""
+"""Show names of files and speakers, which anybody may have chosen, literally and never as markup."""
 
 import html
 import re
 
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
-#: Invisible, and no line breaks there.
+#: Invisible, and prevents a line break.
 WORD_JOINER = "\u2060"
 
-#: What becomes a link, an icon or an arrow in the text of a page after its escapes are resolved: addresses of pages and
-#: of people, names between colons, and pairs such as ->.
+#: What Streamlit turns into a link, an icon or an arrow even after escapes: web and mail addresses, names between
+#: colons, and pairs such as ->.
 BECOMES_MORE = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
-    """Return a name with the bytes that are no UTF-8, as file systems allow them, spelt out."""
+    """Return a name with bytes that are not UTF-8, which file systems allow, spelt out."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def in_markdown(text: str) -> str:
-    """Return a text for `st.markdown`, `st.error` and their like, on one line; labels and helps are such too."""
+    """Escape a text for Streamlit's Markdown (messages, labels and help texts), on one line."""
     return PUNCTUATION.sub(r"\\\g<0>", BECOMES_MORE.sub(WORD_JOINER, " ".join(printable(text).split())))
 
 
 def in_chart(text: str) -> str:
-    """Return a text for Plotly, which takes some HTML for what it means."""
+    """Escape a text for Plotly, which interprets some HTML."""
     return html.escape(printable(text), quote=False)

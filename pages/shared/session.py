@@ -1,4 +1,4 @@
-"""What this visit holds: recordings, the choices made in the sidebar, and who is asking."""
+"""The state of one visit: its recordings, its choices, and its owner's id."""
 
 import io
 import threading
@@ -39,7 +39,7 @@ CHOICES = {
     "compared": None,
     "compared_by": "grad_cam",
     "acted": None,
-    "heard": None,
+    "predicted": None,
     "annotator": "",
     "project": None,
     "annotate_view": "Queue",
@@ -63,14 +63,14 @@ CHOICES = {
     "saved_text": "",
     "saved_page": ("", 0),
 }
-QUESTION = ("emotion", "against", "stretch")
+TARGET = ("emotion", "against", "stretch")
 TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice")
 SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "threshold")
 
 
 @dataclass(frozen=True)
 class Held:
-    """A recording of this visit, with the file it was read from."""
+    """A recording of this visit, with the bytes of its file."""
 
     recording: Recording
     source: bytes
@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class HeldLong:
-    """A recording that is too long to be analysed as one, of which there is one in a visit."""
+    """A recording that is too long to be analysed at once; a visit has at most one."""
 
     name: str
     source: bytes
@@ -86,22 +86,22 @@ class HeldLong:
     closed: threading.Event = field(default_factory=threading.Event)
 
     def file(self) -> io.BytesIO:
-        """Return the file for one reader, with a place of its own in it; the bytes are shared, not copied."""
+        """Return a file object for one reader; the bytes are shared, not copied."""
         return io.BytesIO(self.source)
 
 
 def owner() -> str:
-    """Return a name for this visit; work and results of one visit are never shown to another."""
+    """Return this visit's id; its work and results are never shown to another visit."""
     return st.session_state.setdefault("owner", uuid.uuid4().hex)
 
 
 def held() -> dict[str, Held]:
-    """Return the recordings of this visit, by SHA-256, in the order they came."""
+    """Return the recordings of this visit by SHA-256, oldest first."""
     return st.session_state.setdefault("held", {})
 
 
 def hold(source: bytes, name: str) -> Recording:
-    """Read a recording through the gate, hold it and make it the current one."""
+    """Read and check a recording, hold it and make it the current one."""
     recording = read_recording(source, name)
     held()[recording.sha256] = Held(recording, source)
     make_current(recording.sha256)
@@ -109,7 +109,7 @@ def hold(source: bytes, name: str) -> Recording:
 
 
 def hold_of_queue(source: bytes, name: str) -> Recording:
-    """Hold a recording of a queue in the place of the one that was opened before: queues are long."""
+    """Hold a recording from a queue, instead of the one opened before: queues are long."""
     before = st.session_state.get("of_queue")
     recording = hold(source, name)
     if before != recording.sha256:
@@ -119,7 +119,7 @@ def hold_of_queue(source: bytes, name: str) -> Recording:
 
 
 def hold_long(source: bytes, name: str) -> None:
-    """Hold a long recording in the place of the one before."""
+    """Hold a long recording instead of the previous one."""
     close_long()
     st.session_state["long"] = HeldLong(display_name(name), source)
 
@@ -130,63 +130,63 @@ def held_long() -> HeldLong | None:
 
 
 def close_long() -> None:
-    """Forget the long recording, and stop what is computed of it."""
+    """Forget the long recording, and stop its timeline job."""
     if held_long() is not None:
         st.session_state.pop("long").closed.set()
     reset(TIMELINE)()
 
 
-def let_go(sha256: str) -> None:
-    """Hold a recording no more, nor any file that was given; the widgets that took them begin anew."""
+def forget_recording(sha256: str) -> None:
+    """Forget a recording and all uploaded files, and reset the widgets that took them."""
     held().pop(sha256, None)
     st.session_state.get("words", {}).pop(sha256, None)
     if choice("voice"):
         choose("voice", [other for other in choice("voice") if other != sha256])
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
-    st.session_state["given_anew"] = given_anew() + 1
+    st.session_state["upload_turn"] = upload_turn() + 1
     make_current(next(reversed(held()), None))
 
 
 def forget_uploads(file_ids: Iterable[str]) -> None:
-    """Free the memory of files that widgets took and will not show again."""
+    """Free the memory of uploaded files that no widget will show again."""
     context = get_script_run_ctx()
     for file_id in file_ids:
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
-def given_anew() -> int:
-    """Return how often the widgets that take recordings had to forget what they hold; part of their keys."""
-    return st.session_state.get("given_anew", 0)
+def upload_turn() -> int:
+    """Return how often the upload widgets were reset; part of their keys."""
+    return st.session_state.get("upload_turn", 0)
 
 
 def current() -> Recording | None:
-    """Return the recording that every page is about."""
+    """Return the current recording."""
     found = held().get(st.session_state.get("current"))
     return found.recording if found else None
 
 
 def make_current(sha256: str | None) -> None:
-    """Turn every page to another recording; what was asked about the last one is asked no more."""
+    """Switch to another recording, and reset emotion, contrast and time range."""
     if st.session_state.get("current") != sha256:
         st.session_state["current"] = sha256
-        reset(QUESTION)()
+        reset(TARGET)()
 
 
 def choice(name: str) -> Any:
-    """Return what was chosen in the sidebar; it outlives the page it was chosen on."""
+    """Return a choice of this visit; it outlives the page with its widget."""
     return st.session_state.setdefault("choices", dict(CHOICES))[name]
 
 
 def choose(name: str, value: Any) -> None:
-    """Choose, and show it in the widget wherever that stands."""
+    """Set a choice, and let its widget show it."""
     st.session_state.setdefault("choices", dict(CHOICES))[name] = value
     st.session_state.pop(f"widget_{name}", None)
 
 
 def begin_run() -> None:
-    """Note for whom this run decodes, and which widgets of choices the last run drew; every run begins with this.
+    """Start a run: set the owner of its decoding, and note which widgets the last run drew.
 
-    The widgets of another page have forgotten their files, which Streamlit would hold until the visit ends.
+    After a page change, free the uploads of the other page, which Streamlit would hold until the visit ends.
     """
     context = get_script_run_ctx()
     if st.session_state.get("page") != context.page_script_hash:
@@ -200,22 +200,22 @@ def begin_run() -> None:
 def widget(name: str, shown: Any) -> dict[str, Any]:
     """Return the key and the callback that tie a widget to a choice.
 
-    Streamlit forgets a widget's value when a page without it is shown; the choice does not. Of a widget that a run did
-    not come to, because it stopped before, the browser forgets the value and Streamlit does not: it is told anew.
+    Streamlit forgets a widget's value when a page without it is shown; the choice remains. If a run stopped before it
+    drew a widget, the browser forgets the value but Streamlit does not, so it is set again.
     """
     key, drawn = f"widget_{name}", st.session_state.setdefault("drawn", set())
     if key not in st.session_state or name not in drawn | st.session_state.get("drawn_before", set()):
         st.session_state[key] = shown
     drawn.add(name)
-    return {"key": key, "on_change": _keep, "args": (name,)}
+    return {"key": key, "on_change": _remember, "args": (name,)}
 
 
-def _keep(name: str) -> None:
+def _remember(name: str) -> None:
     st.session_state["choices"][name] = st.session_state[f"widget_{name}"]
 
 
 def reset(names: tuple[str, ...]) -> Callable[[], None]:
-    """Return what a button does that gives settings their defaults back."""
+    """Return a callback that resets these choices to their defaults."""
 
     def do() -> None:
         for name in names:
@@ -225,7 +225,7 @@ def reset(names: tuple[str, ...]) -> Callable[[], None]:
 
 
 def settings() -> AnalysisSettings:
-    """Return the sidebar's choices as settings of an analysis."""
+    """Return the sidebar's choices as analysis settings."""
     return AnalysisSettings(
         emotion=None if choice("emotion") == BEST else choice("emotion"),
         against=None if choice("against") == ALL_OTHERS else choice("against"),
@@ -238,19 +238,19 @@ def settings() -> AnalysisSettings:
     )
 
 
-def take_over(asked: AnalysisSettings, model: str) -> None:
-    """Choose what an earlier analysis had asked."""
+def restore(settings: AnalysisSettings, model: str) -> None:
+    """Set the choices of an earlier analysis."""
     values = {
         "model": model,
-        "emotion": asked.emotion or BEST,
-        "against": asked.against or ALL_OTHERS,
-        "stretch": asked.stretch_s,
-        "seed": asked.seed,
-        "layer": asked.grad_cam.layer,
-        "masks": asked.lime.masks,
-        "fill": asked.lime.fill,
-        "smoothing": asked.focus.smoothing_s,
-        "threshold": round(100 * asked.focus.threshold),
+        "emotion": settings.emotion or BEST,
+        "against": settings.against or ALL_OTHERS,
+        "stretch": settings.stretch_s,
+        "seed": settings.seed,
+        "layer": settings.grad_cam.layer,
+        "masks": settings.lime.masks,
+        "fill": settings.lime.fill,
+        "smoothing": settings.focus.smoothing_s,
+        "threshold": round(100 * settings.focus.threshold),
     }
     for name, value in values.items():
         choose(name, value)

@@ -1,4 +1,4 @@
-"""Show work that is going on: how far it is, how long it will take, and a button that stops it."""
+"""Show running jobs: progress, remaining time, and a button to stop each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,100 +16,99 @@ from ser_core.pipeline import with_explanation, with_focus
 from ser_core.work.jobs import Job
 
 LABELS = {
-    "listen": "Listening",
+    "classify": "Classifying",
     "without voice": "Without the voice's own normal",
-    "voice": "Getting to know the voice",
+    "voice": "Computing the voice's own normal",
     "timeline": "Emotion over time",
     "train": "Training",
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
     "occlusion": "Occlusion",
-    "judge": "Which map to believe",
-    "focus": "Listening to the focus",
+    "judge": "Testing the maps",
+    "focus": "Classifying the focus",
     "add": "Adding recordings",
     "rate": "Rating the queue",
-    "people": "Comparing people",
-    "explainers": "Comparing explainers with people",
+    "people": "Comparing annotators",
+    "explainers": "Comparing explainers with annotators",
     "export": "Export",
     "import": "Import",
-    "teach": "A corpus of the labels",
-    "taught": "Before and after",
+    "teach": "Making a corpus",
+    "taught": "Comparing before and after",
 }
 
 
 def heard_recording() -> tuple[Chosen, Job]:
-    """Draw the sidebar, hear what it chose, and return both; a page without a recording or its scores ends here."""
+    """Draw the sidebar, and return its choices and the finished classification; else stop the page."""
     chosen = controls.sidebar()
     if chosen is None:
         st.stop()
-    return chosen, heard(chosen)
+    return chosen, classify(chosen)
 
 
-def heard(chosen: Chosen) -> Job:
-    """Hear what the sidebar chose; a page ends here as long as its scores are not there."""
-    listening = cached.listening(chosen.recording, chosen.classifier, chosen.settings)
-    if "listen" not in results({"listen": listening}):
+def classify(chosen: Chosen) -> Job:
+    """Return the finished job that classified the chosen recording; stop the page until then."""
+    job = cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    if "classify" not in results({"classify": job}):
         st.stop()
-    return listening
+    return job
 
 
-def _require_rival(chosen: Chosen, listening: Job) -> None:
-    """End the page where the best score, known only now, is that of the emotion that it is to be held against."""
-    emotion = listening.result.emotion
+def _require_contrast(chosen: Chosen, classification: Job) -> None:
+    """Stop the page if the best-scoring emotion, known only now, is also the one to contrast with."""
+    emotion = classification.result.emotion
     if chosen.settings.against == emotion:
         st.info(
-            f"The best score is {emotion}, which cannot be held against itself. "
-            "Choose another emotion to explain, or another under *Rather than*.",
+            f"{emotion.capitalize()} has the best score and cannot be contrasted with itself. "
+            "Choose another *Emotion* or another one under *Contrast with*.",
             icon=":material/compare_arrows:",
         )
         st.stop()
 
 
-def explanations(chosen: Chosen, listening: Job) -> tuple[dict[str, Analysis], set[str]]:
-    """Return the analysis as each explainer explains it, and the names of those that are drafts so far.
+def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysis], set[str]]:
+    """Return the analysis as each explainer explains it, and the names of those that are still drafts.
 
-    Drafts are heard first, so that all maps are there soon; the fine ones take their places as they come.
+    Drafts are computed first, so that all maps appear soon; the fine maps replace them one by one.
     """
-    _require_rival(chosen, listening)
+    _require_contrast(chosen, classification)
     settings, coarse = chosen.settings, chosen.settings.drafted()
     methods = explainers_of(chosen.classifier)
-    still = [method for method in methods if not cached.is_explained(listening.result, method, settings)]
-    drafts = {method: cached.explaining(listening.result, method, chosen.classifier, coarse) for method in still}
-    heard = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explaining(listening.result, m, chosen.classifier, settings) for m in methods}
-    heard |= {method: fine[method] for method in results(fine, list(drafts.values()))}
-    analysis, explained = listening.result, {}
-    for method in (m for m in methods if m in heard):
-        explanation = cached.explanation_of(heard[method], analysis, settings)
+    missing = [method for method in methods if not cached.is_explained(classification.result, method, settings)]
+    drafts = {method: cached.explaining(classification.result, method, chosen.classifier, coarse) for method in missing}
+    done = {method: job for method, job in drafts.items() if job.state == "done"}
+    fine = {m: cached.explaining(classification.result, m, chosen.classifier, settings) for m in methods}
+    done |= {method: fine[method] for method in results(fine, list(drafts.values()))}
+    analysis, explained = classification.result, {}
+    for method in (m for m in methods if m in done):
+        explanation = cached.explanation_of(done[method], analysis, settings)
         explained[method] = with_explanation(analysis, explanation, settings)
-    return explained, {method for method in explained if heard[method] is not fine[method]}
+    return explained, {method for method in explained if done[method] is not fine[method]}
 
 
-def explained_by(method: str, chosen: Chosen, listening: Job) -> tuple[Analysis, Explanation]:
+def explained_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation]:
     """Return the analysis with the profile and focus of one explainer or of the consensus, and that explanation.
 
-    Where that explainer cannot explain the classifier, the first that can takes its place. A page ends here as long as
-    it is not computed.
+    If that explainer cannot explain the classifier, the first that can is used. The page stops until it is computed.
     """
-    _require_rival(chosen, listening)
+    _require_contrast(chosen, classification)
     possible = explainers_of(chosen.classifier)
     method = method if method in (*possible, "consensus") else possible[0]
     methods = possible if method == "consensus" else (method,)
-    jobs = {m: cached.explaining(listening.result, m, chosen.classifier, chosen.settings) for m in methods}
+    jobs = {m: cached.explaining(classification.result, m, chosen.classifier, chosen.settings) for m in methods}
     if len(results(jobs)) < len(methods):
         st.stop()
-    analysis = listening.result
+    analysis = classification.result
     for job in jobs.values():
-        explanation = cached.explanation_of(job, listening.result, chosen.settings)
+        explanation = cached.explanation_of(job, classification.result, chosen.settings)
         analysis = with_explanation(analysis, explanation, chosen.settings)
     explanation = with_consensus(analysis.explanations)[method]
     return with_focus(analysis, explanation, chosen.settings), explanation
 
 
 def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
-    """Return the results that are there, by name, and watch the rest; the page runs again when one more ends.
+    """Return the finished results by name, and show the progress of the other jobs.
 
-    It does so too when one of `drafts` ends, of which nothing else is shown.
+    The page runs again when a job or one of `drafts` ends; of drafts nothing else is shown.
     """
     watch(jobs, drafts)
     for name, job in jobs.items():
@@ -124,16 +123,16 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
 
 
 def watch(jobs: dict[str, Job], drafts: Sequence[Job] = (), titles: Mapping[str, str] = LABELS) -> None:
-    """Watch the jobs that have not ended; the page runs again when one of them, or one of `drafts`, does."""
+    """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends."""
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
-        # Who stands far behind need not look twice a second: looking costs the one whose turn it is.
+        # A job far back in the queue is polled less often: polling slows down the job that is running.
         every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
         st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()], titles)
 
 
 def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]) -> None:
-    visits.here()
+    visits.mark_active()
     if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
     for name, job in pending.items():
@@ -146,10 +145,10 @@ def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]
 def _state_in_words(job: Job) -> str:
     if job.state == "waiting":
         before = job.queue.place(job)
-        return "begins next" if before <= 1 else f"waiting, {before} jobs before it"
+        return "starting next" if before <= 1 else f"waiting, {before} jobs ahead"
     left = job.seconds_left
     if left is None:
-        return job.text or "beginning"
+        return job.text or "starting"
     if left < 1:
         return job.text
     return f"{job.text} · about {left:.0f} s left" if left < 90 else f"{job.text} · about {left / 60:.0f} min left"

@@ -1,4 +1,4 @@
-"""Delete a project, after having been told whose marks are in it, and bring back what lies in the trash."""
+"""Delete a project, after showing whose marks it contains, and restore what is in the trash."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,12 @@ from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 
-#: In the session: the project, and the id in the trash, whose deletion is to be confirmed.
+#: Session keys: the project, and the id in the trash, whose deletion awaits confirmation.
 PROJECT, FOR_GOOD = "project to delete", "trash to delete"
 
 
 def delete_project(store: Store, project: Project, person: str) -> None:
-    """Offer to delete a project; what is in it, and whose, is said first."""
+    """Offer to delete a project; first show what it contains and whose it is."""
     name = in_markdown(project.name)
     if st.session_state.get(PROJECT) != project.id:
         st.button(f"Delete {name}", icon=":material/delete:", on_click=_confirm, args=(PROJECT, project.id))
@@ -29,15 +29,17 @@ def delete_project(store: Store, project: Project, person: str) -> None:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
     with st.container(border=True, key="confirm_project"):
-        st.markdown(f"**{name}** holds {counted(project.recordings, 'recording')}: {in_markdown(holding.in_words())}.")
+        st.markdown(
+            f"**{name}** contains {counted(project.recordings, 'recording')}: {in_markdown(holding.in_words())}."
+        )
         if not holding.may_delete(person):
-            st.caption(f"It is not yours: ask {in_markdown(holding.responsible)} to delete it.")
+            st.caption(f"This project is not yours. Ask {in_markdown(holding.responsible)} to delete it.")
             st.button("Close", key="keep_project", on_click=_confirm, args=(PROJECT, None))
             return
         for_good = st.checkbox(
-            "For good now, past the trash",
+            "Delete permanently, without the trash",
             key=f"project_for_good_{project.id}",
-            help="Otherwise it can be restored below for 30 days, with its sound, marks and history.",
+            help="If this is off, you can restore the project below for 30 days, with its audio, marks and history.",
         )
         with st.container(horizontal=True):
             sure = st.button("Delete project", type="primary", icon=":material/delete_forever:")
@@ -49,7 +51,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
 
 
 def trash(store: Store, person: str) -> None:
-    """List what was deleted in the last 30 days and what this person has a part in."""
+    """List what was deleted in the last 30 days and this person may restore."""
     with st.expander("Trash", icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
         if not opened.open:
             return
@@ -63,12 +65,14 @@ def trash(store: Store, person: str) -> None:
 def _deleted(store: Store, deleted: Deleted, person: str) -> None:
     what = f"**{in_markdown(deleted.project_name)}**, {counted(deleted.recordings, 'recording')}"
     if deleted.recording_name is not None:
-        what = f"**{in_markdown(deleted.recording_name)}** of {in_markdown(deleted.project_name)}"
+        what = f"**{in_markdown(deleted.recording_name)}** in {in_markdown(deleted.project_name)}"
     marks = counted(sum(deleted.marks.values()), "mark")
     st.markdown(f"{what}, {marks}")
-    by = printable(deleted.deleted_by) or "somebody without a name"
+    by = printable(deleted.deleted_by) or "an unnamed person"
     st.caption(
-        in_markdown(f"Deleted by {by} on {deleted.deleted_at:%Y-%m-%d}, goes for good on {deleted.goes_at:%Y-%m-%d}.")
+        in_markdown(
+            f"Deleted by {by} on {deleted.deleted_at:%Y-%m-%d}. Removed permanently on {deleted.goes_at:%Y-%m-%d}."
+        )
     )
     with st.container(horizontal=True):
         if st.button("Restore", key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
@@ -78,9 +82,9 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
         if not deleted.may_delete(person):
             return
         if st.session_state.get(FOR_GOOD) != deleted.id:
-            st.button("Delete for good now", key=f"purge_{deleted.id}", on_click=_confirm, args=(FOR_GOOD, deleted.id))
+            st.button("Delete permanently", key=f"purge_{deleted.id}", on_click=_confirm, args=(FOR_GOOD, deleted.id))
         elif st.button(
-            "Yes, for good", key=f"purge_{deleted.id}_sure", type="primary", icon=":material/delete_forever:"
+            "Yes, delete permanently", key=f"purge_{deleted.id}_sure", type="primary", icon=":material/delete_forever:"
         ) and _done(store, lambda: store.delete_for_good(deleted.id, person)):
             st.rerun()
 
@@ -89,10 +93,10 @@ def _confirm(what: str, id_: int | None) -> None:
     st.session_state[what] = id_
 
 
-def _done(store: Store, deed: Callable[[], object]) -> bool:
-    """Do something that deletes or restores, to the end, or say why it was refused."""
+def _done(store: Store, action: Callable[[], object]) -> bool:
+    """Delete or restore something completely, or show why it was refused."""
     try:
-        deed()
+        action()
         finish_deletions(store, data_folder())
     except AnnotationsRefused as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
@@ -101,7 +105,7 @@ def _done(store: Store, deed: Callable[[], object]) -> bool:
 
 
 def _forget(project: Project) -> None:
-    """Drop what this visit computed of a project: SQLite gives its number to the next one."""
+    """Forget what this visit computed for a project: SQLite gives its id to the next project."""
     for key in [key for key in st.session_state if str(key).endswith(f" {project.id}")]:
         del st.session_state[key]
     st.session_state.pop("annotation shown", None)

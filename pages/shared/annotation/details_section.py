@@ -1,4 +1,4 @@
-"""Below the player: all that a mark says, the label of the whole recording, and what was done to either."""
+"""Below the player: the fields of a mark, the label of the whole recording, and their history."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
-from pages.shared.annotation.place import LABELS, Place
+from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
 from ser_core.analysis import Region
@@ -21,72 +21,72 @@ INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
 CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
 
 
-def show(place: Place, opened: OpenRecording, shown: Shown) -> None:
-    """Show what can be said of the chosen mark and of the whole recording."""
+def show(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
+    """Show the fields of the selected mark and of the whole recording."""
     one, whole = st.columns(2, gap="large")
     with one:
-        _of_chosen(place, opened, shown)
+        _of_chosen(project, opened, shown)
     with whole:
-        _of_whole(place, opened, shown)
+        _of_whole(project, opened, shown)
 
 
-def do(deed: Callable[..., object], *arguments: Any, **values: Any) -> None:
-    """Do something to marks in a callback; what is refused is shown by the next run of the page."""
+def do(action: Callable[..., object], *arguments: Any, **values: Any) -> None:
+    """Change marks from a callback; the next run of the page shows any refusal."""
     try:
-        deed(*arguments, **values)
+        action(*arguments, **values)
     except SerError as refusal:
         refusals().append(str(refusal))
 
 
 def refusals() -> list[str]:
-    """Return what was refused and not yet shown, to be changed in place."""
+    """Return the list of refusals that are not shown yet; callers modify it in place."""
     return st.session_state.setdefault("annotation refusals", [])
 
 
 def show_refusals() -> None:
-    """Show, once, what was refused."""
+    """Show each refusal once."""
     for refusal in refusals():
         st.error(in_markdown(refusal), icon=":material/sync_problem:")
     refusals().clear()
 
 
-def _of_chosen(place: Place, opened: OpenRecording, shown: Shown) -> None:
+def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
     id_ = chosen_mark("annotate")
     mark = shown.marks.get(id_)
     if mark is None:
-        st.markdown("**Chosen mark**")
+        st.markdown("**Selected mark**")
         if id_ in shown.suggestions:
-            st.caption("A suggestion of the model. Press A to accept it, a number to label it otherwise, or Delete.")
+            st.caption("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
         else:
-            st.caption("Drag in the lane *My marks*, or select a stretch and press a number: " + _keys() + ".")
+            st.caption("Drag in the lane *My marks*, or select a time range and press a number: " + _keys() + ".")
         return
     region = mark.region
-    st.markdown(f"**Chosen mark** · {region.start_s:.2f} to {region.end_s:.2f} s")
-    change = (change_mark, place.store, place.project, place.annotator, opened.recording.file.sha256, mark)
+    st.markdown(f"**Selected mark** · {region.start_s:.2f} to {region.end_s:.2f} s")
+    change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
     _fields(mark, f"mark {mark.key} {mark.revision}", change)
     _frequencies(mark, change)
 
 
-def _of_whole(place: Place, opened: OpenRecording, shown: Shown) -> None:
+def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
     st.markdown(
         "**Whole recording**",
-        help="Shift and a number label it too. Whoever labels it has done it: its status becomes *done*.",
+        help="Shift and a number label it too. Labelling it sets its status to *done*.",
     )
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
-    change = (label_whole, place.store, place.project, place.annotator, sha256, shown)
-    whose = f"whole {sha256} {place.project} {place.annotator} {mark.revision}"
+    change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
+    whose = f"whole {sha256} {project.id} {project.annotator} {mark.revision}"
     _fields(mark, whose, change, labelled={"status": "done"})
 
 
 def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None) -> None:
-    """Ask for all that a mark says; each change is saved at once."""
+    """Show the fields of a mark; each change is saved immediately."""
 
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
             value = st.session_state[f"{key} {name}"]
             value = value or "" if name == "note" else value
-            # A browser that has not yet seen the last run tells of fields that are gone, and they count as changed.
+            # A browser that has not seen the last run yet reports fields that are gone, and they count as changed.
             if value != getattr(mark, name):
                 do(*change, **{name: value}, **(labelled or {} if name == "emotion" and mark.status == "open" else {}))
 
@@ -110,7 +110,7 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
         "Intensity",
         INTENSITIES,
         default=mark.intensity,
-        help="1 hardly there, 5 very strong.",
+        help="1: barely noticeable. 5: very strong.",
         **field("intensity"),
     )
     steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
@@ -119,7 +119,7 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
         "Confidence",
         options,
         index=options.index(mark.confidence),
-        format_func=lambda part: "not said" if part is None else f"{100 * part:.0f} %",
+        format_func=lambda part: "not given" if part is None else f"{100 * part:.0f} %",
         **field("confidence"),
     )
     st.text_input("Note", mark.note, max_chars=2_000, **field("note"))
@@ -134,7 +134,11 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
             do(lambda: change[0](*change[1:], region=Region(mark.region.start_s, mark.region.end_s, low, high)))
 
     for column, name, words, value in zip(
-        st.columns(2), ("low", "high"), ("From (Hz)", "To (Hz)"), (mark.region.low_hz, mark.region.high_hz), strict=True
+        st.columns(2),
+        ("low", "high"),
+        ("Lowest frequency (Hz)", "Highest frequency (Hz)"),
+        (mark.region.low_hz, mark.region.high_hz),
+        strict=True,
     ):
         column.number_input(
             words,
@@ -153,30 +157,30 @@ def _keys() -> str:
     return ", ".join(f"{number} {name}" for number, name in enumerate(LABELS, start=1))
 
 
-# --- what was done ---
+# --- history ---
 
 
-def show_history(place: Place, opened: OpenRecording) -> None:
-    """Offer all that was done to the marks of a recording, the newest first."""
+def show_history(project: OpenProject, opened: OpenRecording) -> None:
+    """List every change to the marks of a recording, newest first."""
     with st.expander("History", icon=":material/history:", key="annotation_history", on_change="rerun") as history:
         if not history.open:
             return
-        _deleted_marks(place, opened)
-        page = place.store.history(place.project, opened.recording.file.sha256)
+        _deleted_marks(project, opened)
+        page = project.store.history(project.id, opened.recording.file.sha256)
         if not page.items:
-            st.caption("Nothing was done here yet.")
+            st.caption("No changes yet.")
         for step in page.items:
             st.markdown(f"{step.at:%Y-%m-%d %H:%M:%S} UTC · **{in_markdown(step.annotator)}** · {_in_words(step)}")
         if page.total > len(page.items):
-            st.caption(f"The newest {len(page.items)} of {page.total} steps. The command line lists all.")
+            st.caption(f"The newest {len(page.items)} of {page.total} changes. The command line lists all of them.")
 
 
-def _deleted_marks(place: Place, opened: OpenRecording) -> None:
-    """Offer one's own marks that were deleted in the last 30 days, and those that one deleted."""
+def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
+    """Offer to restore marks of the last 30 days that this annotator made or deleted."""
     sha256 = opened.recording.file.sha256
-    for there in place.store.deleted_marks(place.project, sha256):
+    for there in project.store.deleted_marks(project.id, sha256):
         mark = there.annotation
-        if place.annotator not in (mark.annotator, there.changed_by):
+        if project.annotator not in (mark.annotator, there.changed_by):
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -184,11 +188,11 @@ def _deleted_marks(place: Place, opened: OpenRecording) -> None:
                 key=f"restore {mark.key} {mark.revision}",
                 icon=":material/restore_from_trash:",
                 on_click=do,
-                args=(place.store.restore_mark, place.project, sha256, place.annotator, mark.key),
+                args=(project.store.restore_mark, project.id, sha256, project.annotator, mark.key),
             )
             goes_at = mark.changed_at + KEPT_FOR
-            words = _change_in_words(Change(mark, None), place.annotator)
-            st.caption(f"{in_markdown(there.changed_by)} {words}. It goes for good on {goes_at:%Y-%m-%d}.")
+            words = _change_in_words(Change(mark, None), project.annotator)
+            st.caption(f"{in_markdown(there.changed_by)} {words}. Removed permanently on {goes_at:%Y-%m-%d}.")
 
 
 def _in_words(step: Step) -> str:
@@ -201,11 +205,11 @@ def _change_in_words(change: Change, annotator: str) -> str:
     before, after = change.before, change.after
     mark = after or before
     whole = mark.tier == RECORDING_TIER
-    deed = "changed" if before and after else ("labelled" if whole else "made") if after else "deleted"
+    action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
     where = "the whole recording" if whole else f"{mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
     emotion = in_markdown(mark.emotion or "no emotion")
     if before and after and before.emotion != after.emotion:
         emotion = f"{in_markdown(before.emotion or 'no emotion')} → {emotion}"
-    whose = "" if mark.annotator == annotator else f", a mark of {in_markdown(mark.annotator)}"
+    whose = "" if mark.annotator == annotator else f", a mark by {in_markdown(mark.annotator)}"
     now = f", now {after.status}" if before and after and before.status != after.status else ""
-    return f"{deed} {where}: {emotion}{whose}{now}"
+    return f"{action} {where}: {emotion}{whose}{now}"

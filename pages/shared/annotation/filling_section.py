@@ -1,9 +1,9 @@
-"""How recordings come into a project: files, a whole folder, or the one that is open."""
+"""Add recordings to a project: files, a folder, or the current recording."""
 
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.place import Place
+from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.kept_sounds import keep_sound
@@ -15,26 +15,26 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
 
 
-def show(place: Place) -> None:
-    """Ask for files, and show how adding them goes."""
-    one_by_one, folder = st.tabs(["Files", "A whole folder"])
+def show(project: OpenProject) -> None:
+    """Ask for files, and show the progress of adding them."""
+    one_by_one, folder = st.tabs(["Files", "Folder"])
     given = one_by_one.file_uploader(
         "Recordings of speech",
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
-        help=f"Up to ten minutes each. Read are {READABLE}; found by content, not by name.",
+        help=f"Up to ten minutes each. Formats: {READABLE}, recognised by content, not by name.",
     )
     given = given or folder.file_uploader(
-        "A folder with recordings",
+        "Folder of recordings",
         accept_multiple_files="directory",
         key=f"queue_folder_{session.choice('queue_added')}",
     )
     current = session.current()
     label = f"Add {counted(len(given), 'recording')}" if given else "Add"
-    st.caption("Their sound is kept on this machine with the marks, until they are deleted there.")
+    st.caption("Their audio is stored on this machine with the marks until you delete it.")
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
-        _submit(place, [(file.getvalue(), file.name) for file in given])
+        _submit(project, [(file.getvalue(), file.name) for file in given])
         session.forget_uploads(file.file_id for file in given)
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
@@ -45,15 +45,15 @@ def show(place: Place) -> None:
         width="stretch",
         help=None if current is None else in_markdown(current.name),
     ):
-        add_current(place)
-    _progress(place)
+        add_current(project)
+    _progress(project)
 
 
-def add_current(place: Place) -> None:
-    """Add the recording that every page is about."""
+def add_current(project: OpenProject) -> None:
+    """Add the current recording."""
     held = session.held()[session.current().sha256]
     try:
-        _keep(place, [(_file(held.source, held.recording.name), held.source)])
+        _keep(project, [(_file(held.source, held.recording.name), held.source)])
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
@@ -61,18 +61,18 @@ def add_current(place: Place) -> None:
     st.rerun()
 
 
-def _submit(place: Place, files: list[tuple[bytes, str]]) -> None:
-    key = ("add", place.project, session.choice("queue_added"))
-    st.session_state[f"adding {place.project}"] = cached.jobs().submit(
+def _submit(project: OpenProject, files: list[tuple[bytes, str]]) -> None:
+    key = ("add", project.id, session.choice("queue_added"))
+    st.session_state[f"adding {project.id}"] = cached.jobs().submit(
         session.owner(),
         key,
         "Adding recordings",
-        lambda work: _add_files(place, files, work),
+        lambda work: _add_files(project, files, work),
     )
 
 
-def _progress(place: Place) -> None:
-    job = st.session_state.get(f"adding {place.project}")
+def _progress(project: OpenProject) -> None:
+    job = st.session_state.get(f"adding {project.id}")
     if job is None:
         return
     done = waiting.results({"add": job})
@@ -92,11 +92,11 @@ def _progress(place: Place) -> None:
 
 
 def _add_files(
-    place: Place,
+    project: OpenProject,
     files: list[tuple[bytes, str]],
     work: Work,
 ) -> tuple[int, list[str]]:
-    """Read, keep and add files; return how many were added, and why others were not."""
+    """Read, store and add files; return how many were added, and why others were refused."""
     read, refused = [], []
     for number, (source, name) in enumerate(files, start=1):
         work.check("Nothing was added.")
@@ -105,7 +105,7 @@ def _add_files(
         except AudioRefused as refusal:
             refused.append(str(refusal))
         work.report(number / len(files), f"{number} of {len(files)} recordings")
-    _keep(place, read)
+    _keep(project, read)
     return len({file.sha256 for file, _ in read}), refused
 
 
@@ -114,9 +114,9 @@ def _file(source: bytes, name: str) -> RecordingFile:
     return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
 
 
-def _keep(place: Place, files: list[tuple[RecordingFile, bytes]]) -> None:
-    """Add recordings and keep their sound, in this order: no sound is left that no project would ever delete."""
+def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:
+    """Add recordings, then store their audio; the other order could leave audio that no project ever deletes."""
     if files:
-        place.store.add_recordings(place.project, [file for file, _ in files], place.annotator)
+        project.store.add_recordings(project.id, [file for file, _ in files], project.annotator)
     for _, source in files:
         keep_sound(source, data_folder())

@@ -1,4 +1,4 @@
-"""What the player tells of edits, turned into steps of the store."""
+"""Turn the player's edits into steps of the annotation store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,56 +10,58 @@ from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.store import Store
 
 SUGGESTION = "suggestion"
-#: Part of a recording. What speaks for an emotion everywhere is no region but a label of the whole.
+#: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
 
 
 @dataclass
 class Shown:
-    """The marks of one recording as the player shows them, so that an edit says which revision it was made to.
+    """The marks of one recording as the player shows them, so that an edit names the revision it changes.
 
     Attributes
     ----------
     duration_s : float
     marks : dict of Annotation
-        By their ids in the player: the key in the store, or the id that the player gave to what was drawn there.
+        By id in the player: the key in the store, or the id that the player gave to a newly drawn mark.
     label : Annotation or None
-        Of the whole recording, by this annotator.
+        This annotator's label of the whole recording.
     suggestions : dict of Annotation
-        What the model suggests and was not taken or dismissed, by id.
-    passed : set of str
-        Ids of suggestions that were dismissed.
+        The model's suggestions that were neither accepted nor dismissed, by id.
+    dismissed : set of str
+        Ids of dismissed suggestions.
     provenance : dict
         Of the suggestions.
+    ids : dict of str
+        Ids in the player, by key in the store.
     """
 
     duration_s: float
     marks: dict[str, Annotation] = field(default_factory=dict)
     label: Annotation | None = None
     suggestions: dict[str, Annotation] = field(default_factory=dict)
-    passed: set[str] = field(default_factory=set)
+    dismissed: set[str] = field(default_factory=set)
     provenance: dict[str, object] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
 
     def take(self, annotations: Sequence[Annotation], annotator: str) -> None:
-        """Show what the store holds now."""
+        """Take over the annotations that the store holds now."""
         own = [mark for mark in annotations if mark.annotator == annotator]
         self.marks = {self.ids.get(mark.key, mark.key): mark for mark in own if mark.tier == REGION_TIER}
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
-        """Offer regions, but for those that were passed, that a mark covers by half or more, or that are nearly all."""
+        """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it."""
         self.provenance = provenance
         self.suggestions = {}
         for region in regions:
             name = f"{SUGGESTION} {emotion} {region.start_s:.3f} {region.end_s:.3f}"
             marked = any(overlap(region, mark.region) >= 0.5 for mark in self.marks.values())
             is_all = region.duration_s > MOST_SUGGESTED * self.duration_s
-            if name not in self.passed | self.marks.keys() and not marked and not is_all:
+            if name not in self.dismissed | self.marks.keys() and not marked and not is_all:
                 self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), emotion=emotion)
 
     def for_player(self) -> tuple[Mark, ...]:
-        """Return marks and suggestions as the player takes them."""
+        """Return marks and suggestions in the player's form."""
         return tuple(
             Mark(id_, replace(mark.region, label=mark.emotion), suggested)
             for marks, suggested in ((self.marks, False), (self.suggestions, True))
@@ -78,12 +80,12 @@ def overlap(one: Region, other: Region) -> float:
 
 
 def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    """Write what was done to marks as one step; None where nothing is left to do.
+    """Store an edit as one step of the history; return None if there is nothing to store.
 
     Raises
     ------
     AnnotationsRefused
-        As `Store.edit`, `undo` and `redo`; then nothing was written.
+        As `Store.edit`, `undo` and `redo`; nothing is written then.
     """
     if edit.command == "undo":
         return store.undo(project, edit.recording, annotator)
@@ -95,7 +97,7 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
     new = [mark for mark in edit.changed if mark.id not in shown.marks]
     deleted = [shown.marks[id_] for id_ in edit.deleted if id_ in shown.marks]
     suggested = {mark.id for mark in new} & set(shown.suggestions)
-    shown.passed |= set(edit.deleted) & set(shown.suggestions)
+    shown.dismissed |= set(edit.deleted) & set(shown.suggestions)
     if not (changed or new or deleted):
         return None
     step = store.edit(
@@ -116,12 +118,12 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
 
 
 def change_mark(store: Store, project: int, annotator: str, recording: str, mark: Annotation, **values: object) -> Step:
-    """Change what a mark says."""
+    """Change fields of a mark."""
     return store.edit(project, recording, annotator, change=[replace(mark, **values)])
 
 
 def label_whole(store: Store, project: int, annotator: str, recording: str, shown: Shown, **values: object) -> Step:
-    """Change, or make, an annotator's label of the whole recording."""
+    """Change or add an annotator's label of the whole recording."""
     if shown.label is not None:
         step = change_mark(store, project, annotator, recording, shown.label, **values)
     else:

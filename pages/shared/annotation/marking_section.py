@@ -1,4 +1,4 @@
-"""The player in which marks are made, and what concerns the recording as a whole."""
+"""The view Mark: the player with editable marks, and the recording's heading, undo and navigation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import streamlit as st
 from pages.shared import session, waiting
 from pages.shared.annotation import details_section, filling_section, queue_section, review_section
 from pages.shared.annotation.marking import Shown, make_edit
-from pages.shared.annotation.place import LABELS, Place, queue_of
+from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
@@ -19,152 +19,153 @@ from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.focus import focus_level
+from ser_core.work.jobs import Job
 
 PLAYER = "annotate"
-#: Part of the profile's highest value. Where everything speaks for an emotion, all of it would be no suggestion.
+#: Share of the profile's highest value; without it, evidence everywhere would suggest the whole recording.
 SUGGESTED_FROM = 0.5
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
-def show(place: Place, chosen: Chosen | None) -> None:
-    """Show the current recording with its marks, to be edited, and what was refused."""
+def show(project: OpenProject, chosen: Chosen | None) -> None:
+    """Show the current recording with its editable marks, and any refusals."""
     details_section.show_refusals()
     recording = session.current()
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
         return
     try:
-        opened = place.store.open_recording(place.project, recording.sha256, place.annotator, queue_of(place))
+        opened = project.store.open_recording(project.id, recording.sha256, project.annotator, queue_of(project))
     except AnnotationsRefused as refusal:
-        _offer_to_add(place)
+        _offer_to_add(project)
         st.caption(in_markdown(str(refusal)))
         return
-    _turn(place, opened)
-    _heading(place, opened)
+    _turn(project, opened)
+    _heading(project, opened)
     if chosen is None:
         return  # the sidebar says why there is no model
-    listening = waiting.heard(chosen)
-    analysis, explanation = _evidence(chosen, listening)
-    shown = _shown(place, chosen.recording.sha256)
+    classification = waiting.classify(chosen)
+    analysis, explanation = _evidence(chosen, classification)
+    shown = _shown(project, chosen.recording.sha256)
     shown.duration_s = recording.duration_s
-    shown.take(opened.annotations, place.annotator)
+    shown.take(opened.annotations, project.annotator)
     if EVIDENCE in session.choice("beside"):
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
     else:
         shown.suggestions = {}
-    _player(place, opened, shown, analysis, explanation)
-    details_section.show(place, opened, shown)
+    _player(project, opened, shown, analysis, explanation)
+    details_section.show(project, opened, shown)
     if OTHERS in session.choice("beside"):
-        review_section.show(place, opened)
-    details_section.show_history(place, opened)
+        review_section.show(project, opened)
+    details_section.show_history(project, opened)
 
 
-def take_edits(place: Place) -> None:
-    """Write what was done in the player and is not yet written."""
-    hand_over(PLAYER, partial(_make, place))
+def take_edits(project: OpenProject) -> None:
+    """Store the edits made in the player that are not stored yet."""
+    hand_over(PLAYER, partial(_make, project))
 
 
-def _make(place: Place, edit: Edit) -> None:
-    """Write what was done in the player; what is to follow is kept in the session, for the run that comes."""
+def _make(project: OpenProject, edit: Edit) -> None:
+    """Store an edit, or note in the session that the next run should open another recording."""
     if edit.command in ("previous", "next"):
-        _asked_turn()["to"] = edit.command
+        _requested_turn()["to"] = edit.command
         return
     shown_by = st.session_state.setdefault("annotation shown", {})
     try:
-        shown = shown_by.get((place.project, place.annotator, edit.recording))
-        if shown is None or edit.whose != _whose(place):
-            raise AnnotationsRefused("An edit came after its project or annotator was changed. Make it again.")
-        make_edit(place.store, place.project, place.annotator, edit, shown)
+        shown = shown_by.get((project.id, project.annotator, edit.recording))
+        if shown is None or edit.whose != _whose(project):
+            raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
+        make_edit(project.store, project.id, project.annotator, edit, shown)
     except AnnotationsRefused as refusal:
         details_section.refusals().append(str(refusal))
 
 
-def _whose(place: Place) -> str:
-    """Return whose marks are shown, in this visit: another one knows nothing of which edits were written."""
-    return f"{session.owner()} {place.project} {place.annotator}"
+def _whose(project: OpenProject) -> str:
+    """Identify whose marks are shown, within this visit: another visit does not know which edits are stored."""
+    return f"{session.owner()} {project.id} {project.annotator}"
 
 
-def _asked_turn() -> dict[str, str | None]:
-    """Return where a key or a button asked to turn to, to be changed in place."""
+def _requested_turn() -> dict[str, str | None]:
+    """Return which recording a key or button asked for; callers modify it in place."""
     return st.session_state.setdefault("annotation turn", {"to": None})
 
 
-def _shown(place: Place, sha256: str) -> Shown:
-    """Return what is shown of a recording; of the few that were opened last it is remembered."""
+def _shown(project: OpenProject, sha256: str) -> Shown:
+    """Return the marks shown for a recording; remembered for the eight that were opened last."""
     shown_by = st.session_state.setdefault("annotation shown", {})
-    key = (place.project, place.annotator, sha256)
+    key = (project.id, project.annotator, sha256)
     shown_by[key] = shown_by.pop(key, None) or Shown(0.0)
     while len(shown_by) > 8:
         del shown_by[next(iter(shown_by))]
     return shown_by[key]
 
 
-def _offer_to_add(place: Place) -> None:
+def _offer_to_add(project: OpenProject) -> None:
     name = in_markdown(session.current().name)
-    st.info(f"{name} is not in the project {in_markdown(place.project_name)}.", icon=":material/playlist_add:")
-    if st.button("Add it, and mark it", type="primary", icon=":material/add:"):
-        filling_section.add_current(place)
+    st.info(f"{name} is not in the project {in_markdown(project.name)}.", icon=":material/playlist_add:")
+    if st.button("Add it and mark it", type="primary", icon=":material/add:"):
+        filling_section.add_current(project)
 
 
-def _turn(place: Place, opened: OpenRecording) -> None:
-    """Open the recording before or the next one, where a key or a button asked for it."""
-    turn, _asked_turn()["to"] = _asked_turn()["to"], None
+def _turn(project: OpenProject, opened: OpenRecording) -> None:
+    """Open the previous or next recording if a key or button asked for it."""
+    turn, _requested_turn()["to"] = _requested_turn()["to"], None
     sha256 = {"previous": opened.previous, "next": opened.next, None: None}[turn]
     if turn and sha256 is None:
-        st.toast(f"There is no {turn} recording in the queue as it is filtered.")
+        st.toast(f"There is no {turn} recording in the filtered queue.")
     if sha256 is None:
         return
-    queued = place.store.open_recording(place.project, sha256, place.annotator).recording
+    queued = project.store.open_recording(project.id, sha256, project.annotator).recording
     if queue_section.open_queued(queued):
         st.rerun()
 
 
-def _heading(place: Place, opened: OpenRecording) -> None:
+def _heading(project: OpenProject, opened: OpenRecording) -> None:
     queued = opened.recording
-    deeds = (
-        ("undo", opened.can_undo, "Undo (Ctrl + Z)", place.store.undo),
-        ("redo", opened.can_redo, "Redo (Ctrl + Y)", place.store.redo),
+    actions = (
+        ("undo", opened.can_undo, "Undo (Ctrl + Z)", project.store.undo),
+        ("redo", opened.can_redo, "Redo (Ctrl + Y)", project.store.redo),
     )
     turns = (
-        ("previous", opened.previous, "Recording before (Page up)"),
+        ("previous", opened.previous, "Previous recording (Page up)"),
         ("next", opened.next, "Next recording (Page down)"),
     )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader(in_markdown(queued.file.name), width="content")
         with st.container(horizontal=True, width="content"):
-            for name, can, words, deed in deeds:
-                arguments = (deed, place.project, queued.file.sha256, place.annotator)
+            for name, can, words, action in actions:
+                arguments = (action, project.id, queued.file.sha256, project.annotator)
                 _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
-                _icon(name, icon, words, there, _asked_turn().__setitem__, ("to", name))
+                _icon(name, icon, words, there, _requested_turn().__setitem__, ("to", name))
     beside, snap = st.columns([5, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
         [EVIDENCE, OTHERS],
         selection_mode="multi",
         label_visibility="collapsed",
-        help="What the model heard, and what others marked, can sway you. Leave both out to judge for yourself.",
+        help="The model's evidence and other people's marks can influence you. Turn both off to judge for yourself.",
         **session.widget("beside", session.choice("beside")),
     )
     snap.toggle(
         "Snap",
-        help="Edges jump to the boundaries of segments and of focus regions, and to other marks, where they are near.",
+        help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
         **session.widget("snap", session.choice("snap")),
     )
 
 
-def _icon(name: str, icon: str, words: str, can: object, deed: Callable[..., None], arguments: tuple) -> None:
-    st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=deed, args=arguments)
+def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., None], arguments: tuple) -> None:
+    st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
 
 
-def _evidence(chosen: Chosen, listening: object) -> tuple[Analysis, Explanation | None]:
+def _evidence(chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None]:
     if EVIDENCE not in session.choice("beside"):
-        return listening.result, None
+        return classification.result, None
     focus = chosen.settings.focus
     focus = replace(focus, threshold=max(focus.threshold, SUGGESTED_FROM))
-    asked = replace(chosen, settings=replace(chosen.settings, focus=focus))
-    return waiting.explained_by(session.choice("explainer"), asked, listening)
+    chosen = replace(chosen, settings=replace(chosen.settings, focus=focus))
+    return waiting.explained_by(session.choice("explainer"), chosen, classification)
 
 
 def _provenance(analysis: Analysis, explanation: Explanation) -> dict[str, object]:
@@ -180,9 +181,9 @@ def _provenance(analysis: Analysis, explanation: Explanation) -> dict[str, objec
 
 
 def _player(
-    place: Place, opened: OpenRecording, shown: Shown, analysis: Analysis, explanation: Explanation | None
+    project: OpenProject, opened: OpenRecording, shown: Shown, analysis: Analysis, explanation: Explanation | None
 ) -> None:
-    others = _others(place, opened) if OTHERS in session.choice("beside") else {}
+    others = _others(project, opened) if OTHERS in session.choice("beside") else {}
     evidence = {}
     if explanation is not None:
         evidence = {
@@ -200,8 +201,8 @@ def _player(
         editing=Editing(
             shown.for_player(),
             LABELS,
-            partial(_make, place),
-            _whose(place),
+            partial(_make, project),
+            _whose(project),
             snaps=_snaps(analysis, shown) if session.choice("snap") else (),
             others=others,
         ),
@@ -218,10 +219,10 @@ def _snaps(analysis: Analysis, shown: Shown) -> tuple[float, ...]:
     return tuple(float(time) for time in {*starts, *ends, *edges} if 0 <= time <= analysis.recording.duration_s)
 
 
-def _others(place: Place, opened: OpenRecording) -> dict[str, tuple[Region, ...]]:
-    """Return everybody else's marks in time, by name."""
+def _others(project: OpenProject, opened: OpenRecording) -> dict[str, tuple[Region, ...]]:
+    """Return everybody else's region marks, by annotator."""
     marks: dict[str, list[Annotation]] = {}
     for mark in opened.annotations:
-        if mark.annotator != place.annotator and mark.tier == REGION_TIER:
+        if mark.annotator != project.annotator and mark.tier == REGION_TIER:
             marks.setdefault(mark.annotator, []).append(mark)
     return {name: tuple(replace(m.region, label=m.emotion) for m in of) for name, of in marks.items()}

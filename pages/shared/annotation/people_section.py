@@ -1,4 +1,4 @@
-"""How far people agree with each other, and explainers with them."""
+"""The view Agreement: how well annotators agree with each other, and explainers with annotators."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.place import Place
+from pages.shared.annotation.open_project import OpenProject
 from pages.shared.charts.annotators import (
     TITLES,
     agreement_matrix_chart,
@@ -33,17 +33,17 @@ from ser_core.work.progress import Work
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
 
 
-def show(place: Place) -> None:
-    """Compare all that was marked in the project."""
-    if not place.store.recordings(place.project, Queue(marked=True), size=1).total:
-        st.info("Nothing is marked in this project yet. Mark some recordings, then compare.", icon=":material/group:")
+def show(project: OpenProject) -> None:
+    """Compare all marks in the project."""
+    if not project.store.recordings(project.id, Queue(marked=True), size=1).total:
+        st.info("This project has no marks yet. Mark some recordings first.", icon=":material/group:")
         return
     turn = session.choice("people_turn")
-    if st.button("Compare anew", icon=":material/refresh:", help="Takes in what was marked since."):
+    if st.button("Update", icon=":material/refresh:", help="Include marks made since."):
         session.choose("people_turn", turn + 1)
         st.rerun()
     job = cached.jobs().submit(
-        session.owner(), ("people", place.project, turn), "Comparing people", lambda *_: _compared(place)
+        session.owner(), ("people", project.id, turn), "Comparing people", lambda *_: _compared(project)
     )
     done = waiting.results({"people": job})
     if "people" not in done:
@@ -52,20 +52,18 @@ def show(place: Place) -> None:
     marks = sum(len(recording.annotations) for recording in recordings)
     st.caption(
         f"{counted(marks, 'mark')} in {counted(len(recordings), 'recording')}, by "
-        f"{counted(len(agreement.annotators), 'annotator')}. Intervals of 95 % resample recordings."
+        f"{counted(len(agreement.annotators), 'annotator')}. Intervals (95 %) resample recordings."
     )
     if len(agreement.annotators) > 1:
         _people(agreement)
     else:
-        st.info(
-            "Agreement between people needs two annotators who marked the same recordings.", icon=":material/group:"
-        )
+        st.info("Agreement needs two annotators who marked the same recordings.", icon=":material/group:")
     st.divider()
-    _explainers(place, recordings, turn)
+    _explainers(project, recordings, turn)
 
 
-def _compared(place: Place) -> Found:
-    recordings = [recording for recording in place.store.export(place.project) if recording.annotations]
+def _compared(project: OpenProject) -> Found:
+    recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
     return recordings, annotator_agreement(recordings)
 
 
@@ -82,17 +80,21 @@ def _people(agreement: AnnotatorAgreement) -> None:
                     "Annotators": printable(" and ".join(pair)),
                     "F1 of regions": _in_words(found.detection_f1),
                     "F1 of marked time": _in_words(found.time_f1),
-                    "Starts apart": _in_words(found.start_error_ms, "ms"),
-                    "Ends apart": _in_words(found.end_error_ms, "ms"),
+                    "Start difference": _in_words(found.start_error_ms, "ms"),
+                    "End difference": _in_words(found.end_error_ms, "ms"),
                     "Same emotion": _in_words(found.same_emotion),
                 }
                 for pair, found in agreement.regions.items()
             ],
             hide_index=True,
             column_config={
-                "F1 of regions": st.column_config.Column(help="Two regions are the same from an overlap (IoU) of 0.5."),
-                "F1 of marked time": st.column_config.Column(help="Of frames of 10 ms."),
-                "Starts apart": st.column_config.Column(help="Mean distance where regions are the same."),
+                "F1 of regions": st.column_config.Column(
+                    help="Two regions match if they overlap (IoU) by 0.5 or more."
+                ),
+                "F1 of marked time": st.column_config.Column(help="By frames of 10 ms."),
+                "Start difference": st.column_config.Column(
+                    help="Mean distance between the starts of matching regions."
+                ),
             },
         )
 
@@ -100,9 +102,9 @@ def _people(agreement: AnnotatorAgreement) -> None:
 def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) -> None:
     alpha, fleiss, intensity = st.columns(3)
     for column, name, found, words in (
-        (alpha, "Krippendorff's alpha", agreement.alpha, "1 perfect, 0 as by chance; copes with what is missing."),
-        (fleiss, "Fleiss' kappa", agreement.fleiss, "Of what everybody labelled who labelled any."),
-        (intensity, "Alpha of intensities", agreement.intensity_alpha, "Interval scale, 1 to 5."),
+        (alpha, "Krippendorff's alpha", agreement.alpha, "1: perfect. 0: chance. Allows for missing labels."),
+        (fleiss, "Fleiss' kappa", agreement.fleiss, "Over the items that every annotator labelled."),
+        (intensity, "Alpha of intensity", agreement.intensity_alpha, "Interval scale, 1 to 5."),
     ):
         if found.value is None:
             column.metric(name, "–", help=words)
@@ -111,9 +113,9 @@ def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) ->
             value = f"{found.value:.2f}".replace("-", "−")
             column.metric(name, value, _interval(found), "off", help=words, delta_arrow="off")
     dark = st.context.theme.type == "dark"
-    st.markdown("**Cohen's kappa of each pair**")
+    st.markdown("**Cohen's kappa by pair**")
     st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
-    st.markdown("**Who called what how**")
+    st.markdown("**Labels of two annotators**")
     pair = st.selectbox(
         "Pair",
         list(agreement.confusion),
@@ -138,23 +140,23 @@ def _interval(found: Measured, digits: int = 2) -> str:
 # --- explainers ---
 
 
-def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -> None:
+def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn: int) -> None:
     st.markdown(
-        "**Do explainers look where people mark?**",
-        help="Each recording that is marked in time is explained anew, for the emotion that most of its marks name. "
-        "Beside each map stands what is loud, which knows nothing of the model, and chance.",
+        "**Do the explainers mark what people mark?**",
+        help="Each recording with region marks is explained for the emotion that most of them name. Each map is "
+        "compared with loudness, which ignores the model, and with chance.",
     )
     methods = st.pills(
         "Explainers", COMPARED, selection_mode="multi", default=["grad_cam"], format_func=METHOD_NAMES.get
     )
     name = controls.model_name()
-    key = ("explainers", place.project, turn, tuple(methods), name)
+    key = ("explainers", project.id, turn, tuple(methods), name)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
-        st.caption("Grad-CAM takes a moment a recording, LIME and occlusion take seconds.")
+        st.caption("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds.")
         if not st.button("Compare", type="primary", disabled=not methods or name is None, icon=":material/compare:"):
             return
-        _submit(place, recordings, methods, name, key)
+        _submit(project, recordings, methods, name, key)
         st.rerun()
     done = waiting.results({"explainers": job})
     if "explainers" in done:
@@ -162,10 +164,14 @@ def _explainers(place: Place, recordings: list[AnnotatedRecording], turn: int) -
 
 
 def _submit(
-    place: Place, recordings: list[AnnotatedRecording], methods: Sequence[str], name: str, key: tuple[object, ...]
+    project: OpenProject,
+    recordings: list[AnnotatedRecording],
+    methods: Sequence[str],
+    name: str,
+    key: tuple[object, ...],
 ) -> Job:
     def work(work: Work) -> ComparedWithExplainers:
-        files = [queued.file for queued in place.store.recordings(place.project, size=EVERY).items]
+        files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
         sound_of = sounds_of(files, data_folder())
         return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
 
@@ -176,16 +182,16 @@ def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None
     for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
         st.caption(f"{counted(count, 'recording')} not compared: {in_markdown(reason)}")
     if found.silent:
-        st.caption(f"{counted(found.silent, 'recording')} left out: their sound is not at hand, or not for this model.")
+        st.caption(f"{counted(found.silent, 'recording')} left out: the audio is missing or does not suit this model.")
     compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
     if not compared:
-        st.info("No recording could be compared. Mark stretches of an emotion that the model knows.")
+        st.info("No recording could be compared. Mark regions with an emotion that the model knows.")
         return
     st.plotly_chart(people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch")
-    with st.expander("Each recording", icon=":material/table:"):
+    with st.expander("By recording", icon=":material/table:"):
         st.dataframe(
             [
-                {"Recording": printable(names[sha256]), "Map": METHOD_NAMES.get(method, "what is loud")}
+                {"Recording": printable(names[sha256]), "Map": METHOD_NAMES.get(method, "loudness")}
                 | {TITLES[measure]: round(one.value, 3) for measure, one in measures.items()}
                 for sha256, each in compared.items()
                 for method, measures in each.compared.items()

@@ -1,4 +1,4 @@
-"""The queue of a project: what is to be marked, filtered and in an order of one's choice."""
+"""The view Queue: the recordings of a project, filtered and ordered, with their status."""
 
 import math
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.annotation import filling_section, rating_section
-from pages.shared.annotation.place import ANY, LABELS, ORDERS, Place, queue_of
+from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, queue_of
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.store.kept_sounds import kept_sound
@@ -16,31 +16,31 @@ from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder
 
 
-def show(place: Place) -> None:
-    """Show how far the work is, the list, and what fills it."""
-    counts = place.store.count_by_status(place.project, place.annotator)
+def show(project: OpenProject) -> None:
+    """Show the progress, the list of recordings, and how to add more."""
+    counts = project.store.count_by_status(project.id, project.annotator)
     total = sum(counts.values())
     if not total:
-        st.info("This project is empty. Add the recordings that are to be marked.", icon=":material/playlist_add:")
-        filling_section.show(place)
+        st.info("This project is empty. Add recordings to mark.", icon=":material/playlist_add:")
+        filling_section.show(project)
         return
     finished = counts["done"] + counts["verified"]
     st.progress(
         finished / total,
-        text=f"**{finished} of {total}** recordings done by {in_markdown(place.annotator)}"
+        text=f"**{finished} of {total}** recordings done by {in_markdown(project.annotator)}"
         + (f", {counts['verified']} of them verified" if counts["verified"] else ""),
     )
     _filters()
-    _list(place)
+    _list(project)
     add, rate = st.columns(2, gap="large")
     with add.expander("Add recordings", icon=":material/playlist_add:"):
-        filling_section.show(place)
-    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.goes_on(place)):
-        rating_section.show(place)
+        filling_section.show(project)
+    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.is_running(project)):
+        rating_section.show(project)
 
 
 def open_queued(queued: QueuedRecording) -> bool:
-    """Make a recording of the queue the current one; say so and return False where its sound is not at hand."""
+    """Make a queued recording the current one; return False and say why if its audio is missing."""
     sha256 = queued.file.sha256
     if sha256 in session.held():
         session.make_current(sha256)
@@ -48,8 +48,8 @@ def open_queued(queued: QueuedRecording) -> bool:
     source = kept_sound(queued.file, data_folder())
     if source is None:
         st.error(
-            f"The sound of {in_markdown(queued.file.name)} is not on this machine any more. Add the same file again: "
-            "it is known by its content, and its marks are still there.",
+            f"The audio of {in_markdown(queued.file.name)} is no longer on this machine. Add the same file again: "
+            "it is recognised by its content, and its marks are still there.",
             icon=":material/volume_off:",
         )
         return False
@@ -70,62 +70,63 @@ def _filters() -> None:
         **session.widget("queue_status", session.choice("queue_status")),
     )
     whose.selectbox(
-        "Of whom",
+        "Whose marks",
         ["me", "anybody"],
-        help="Whose status, marks and emotion the filters mean.",
+        format_func={"me": "mine", "anybody": "anybody's"}.get,
+        help="Whose status and marks the filters refer to.",
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
     emotion.selectbox(
-        "Marked as",
+        "Marked emotion",
         [ANY, *LABELS],
         **session.widget("queue_emotion", session.choice("queue_emotion")),
     )
     order.selectbox(
-        "Order",
+        "Order by",
         list(ORDERS),
         format_func=ORDERS.get,
         **session.widget("queue_order", session.choice("queue_order")),
     )
 
 
-def _list(place: Place) -> None:
-    queue, number = queue_of(place), session.choice("queue_page")
-    found = place.store.recordings(place.project, queue, number)
+def _list(project: OpenProject) -> None:
+    queue, number = queue_of(project), session.choice("queue_page")
+    found = project.store.recordings(project.id, queue, number)
     pages = max(1, math.ceil(found.total / PAGE_SIZE))
     if number >= pages:
         session.choose("queue_page", pages - 1)
         st.rerun()
     if not found.items:
-        st.info("No recording fits these filters.", icon=":material/filter_alt_off:")
+        st.info("No recording matches these filters.", icon=":material/filter_alt_off:")
         return
     chosen = st.dataframe(
         [_row(queued) for queued in found.items],
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"queue {place.project} {queue} {number} {session.choice('queue_opened')}",
+        key=f"queue {project.id} {queue} {number} {session.choice('queue_opened')}",
         column_config={
             "length": st.column_config.NumberColumn("Length", format="%.1f s"),
             **{
                 name: st.column_config.ProgressColumn(label, min_value=0.0, max_value=1.0, format="%.2f", help=help_)
                 for name, label, help_ in (
-                    ("uncertainty", "Model unsure", "Entropy of the model's scores: 0 sure, 1 clueless."),
-                    ("explainers", "Explainers differ", "1 minus the mean rank correlation of the three maps."),
-                    ("annotators", "Annotators differ", "0 all say the same, 1 nobody agrees."),
+                    ("uncertainty", "Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
+                    ("explainers", "Explainer disagreement", "1 minus the mean rank correlation of the maps."),
+                    ("annotators", "Annotator disagreement", "0: all agree. 1: nobody agrees."),
                 )
             },
         },
     )
-    place_, pager = st.columns([4, 2], vertical_alignment="center")
+    position, pager = st.columns([4, 2], vertical_alignment="center")
     first = number * PAGE_SIZE
-    place_.caption(f"{first + 1} to {first + len(found.items)} of {found.total}. Choose a row to open it.")
+    position.caption(f"{first + 1} to {first + len(found.items)} of {found.total}. Select a row to open it.")
     if pages > 1:
-        for column, words, to in zip(pager.columns(2), ("Back", "More"), (number - 1, number + 1), strict=True):
+        for column, words, to in zip(pager.columns(2), ("Previous", "Next"), (number - 1, number + 1), strict=True):
             turn = {"on_click": session.choose, "args": ("queue_page", to)}
             column.button(words, disabled=not 0 <= to < pages, width="stretch", **turn)
     rows = chosen.selection.rows
     if rows and open_queued(found.items[rows[0]]):
-        session.choose("queue_opened", session.choice("queue_opened") + 1)  # a new table, in which nothing is chosen
+        session.choose("queue_opened", session.choice("queue_opened") + 1)  # a new table, with nothing selected
         session.choose("annotate_view", "Mark")
         st.rerun()
 

@@ -1,4 +1,4 @@
-"""How far people agree with one another, and explainers with people."""
+"""Charts of how well annotators agree with one another, and explainers with annotators."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.explanation import METHOD_NAMES
 
-#: Orange below chance, nothing at chance, blue above.
+#: Orange below chance, clear at chance, blue above.
 BELOW_AND_ABOVE = [
     [0.0, "rgba(213,94,0,0.95)"],
     [0.5, "rgba(213,94,0,0.04)"],
@@ -32,7 +32,7 @@ TITLES = {
 
 
 def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str], dark: bool = False) -> go.Figure:
-    """Draw Cohen's kappa of each pair with its interval; why a pair has none is said where the mouse is."""
+    """Draw Cohen's kappa of each pair with its interval; a tooltip says why a pair has none."""
     names = [_name(annotator) for annotator in annotators]
     of_pair = agreement.cohen | {pair[::-1]: kappa for pair, kappa in agreement.cohen.items()}
     rows = [[of_pair.get((one, other)) for other in annotators] for one in annotators]
@@ -43,7 +43,7 @@ def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str],
             y=names,
             text=[["" if kappa is None else _figure(kappa, "<br>") for kappa in row] for row in rows],
             texttemplate="%{text}",
-            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
+            textfont={"color": "white"} if dark else None,  # else plotly picks a colour for white paper
             customdata=[["" if kappa is None else _in_words(kappa) for kappa in row] for row in rows],
             hovertemplate="%{y} and %{x}: %{customdata}<extra></extra>",
             colorscale=BELOW_AND_ABOVE,
@@ -58,7 +58,7 @@ def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str],
 def annotator_confusion_chart(
     agreement: LabelAgreement, pair: tuple[str, str], units: str, dark: bool = False
 ) -> go.Figure:
-    """Draw what the second annotator called the `units` ("recordings") that the first called so.
+    """Draw how the second annotator labelled the `units` ("recordings") by the label of the first.
 
     Cells are coloured by the share of their row and labelled with share and count.
     """
@@ -76,7 +76,7 @@ def annotator_confusion_chart(
             texttemplate="%{text}",
             textfont={"color": "white"} if dark else None,
             customdata=counts,
-            hovertemplate="%{y}, by the other %{x}: %{customdata} " + in_chart(units) + "<extra></extra>",
+            hovertemplate="%{y}, labelled %{x} by the other: %{customdata} " + in_chart(units) + "<extra></extra>",
             colorscale=SHARES,
             zmin=0,
             zmax=1,
@@ -93,13 +93,13 @@ def _of_cells(figure: go.Figure, rows: str, columns: str, count: int) -> go.Figu
 
 
 def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideChance]]) -> go.Figure:
-    """Draw how well each explainer's map matches people's marks, with intervals, beside what is loud and chance.
+    """Draw how well each explainer's map matches the marks, with intervals, next to loudness and chance.
 
-    Measures that have no value are left out.
+    Measures without a value are left out.
     """
     shown = [m for m in MEASURES if any(found[m].value.value is not None for found in pooled.values())] or MEASURES
     figure = make_subplots(cols=len(shown), shared_yaxes=True, horizontal_spacing=0.04)
-    methods = [METHOD_NAMES.get(method, "what is loud") for method in pooled]
+    methods = [METHOD_NAMES.get(method, "loudness") for method in pooled]
     for column, measure in enumerate(shown, start=1):
         found = [each[measure] for each in pooled.values()]
         colours = [LOUD if method == ENERGY else LINES[method][0] for method in pooled]
@@ -147,7 +147,7 @@ def _name(annotator: str) -> str:
 
 
 def _figure(found: Measured, between: str) -> str:
-    """Return a figure of two digits and its interval, nothing where there is none."""
+    """Return a value with two digits and its interval; an empty string if there is no value."""
     if found.value is None:
         return ""
     interval = found.interval and "{:.2f} to {:.2f}".format(*found.interval)

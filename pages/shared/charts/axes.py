@@ -1,4 +1,4 @@
-"""Axes and colours that all charts share: seconds below, Hz (mel-spaced) at the left, light and dark theme."""
+"""Axes and colours that all charts share: seconds below, mel-spaced Hz on the left, light and dark theme."""
 
 import numpy as np
 import plotly.colors
@@ -11,10 +11,10 @@ TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600
 GREY = "rgba(127, 127, 127, 0.35)"
 
-#: Streamlit takes Magma's own darkest colour, #000004, for a placeholder of one of its theme.
+#: Streamlit replaces Magma's own darkest colour, #000004, by one of its theme.
 MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 
-#: Blue against, red for, nothing at zero, so that the spectrogram below stays visible.
+#: Blue against, red for, clear at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = [
     [0.0, "rgba(5, 72, 143, 0.80)"],
     [0.25, "rgba(66, 146, 198, 0.60)"],
@@ -38,12 +38,12 @@ def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.nda
 
 
 def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
-    """Return the settings of an axis over a spectrogram's bands, which is mel-spaced, labelled in Hz."""
+    """Return the settings of an axis over a spectrogram's mel bands, labelled in Hz."""
     return bands_axis(band_centres_hz(spectrogram.settings))
 
 
 def bands_axis(centres: np.ndarray) -> dict[str, object]:
-    """Return the settings of an axis over bands with these centres in Hz; a band is one step."""
+    """Return the settings of an axis over bands with these centres in Hz; one band is one step."""
     ticks = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
     return {
         "tickvals": np.interp(ticks, centres, np.arange(len(centres))).tolist(),
@@ -56,7 +56,7 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
 
 
 def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.Heatmap:
-    """Return the log-mel spectrogram as a heat map without a bar."""
+    """Return the log-mel spectrogram as a heat map without a colour bar."""
     values, times_s = columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
     return go.Heatmap(
         x=times_s,
@@ -70,7 +70,7 @@ def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.
 
 
 def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
-    """Set what all charts share; the lowest axis carries the seconds."""
+    """Set the layout of charts over time, with seconds on the lowest axis."""
     figure.update_xaxes(range=[0, duration_s], showgrid=False, zeroline=False, ticks="outside", minallowed=0)
     figure.update_xaxes(maxallowed=duration_s)
     figure.update_layout(
@@ -86,7 +86,7 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
 
 
 def sized(figure: go.Figure, height: int) -> go.Figure:
-    """Set what charts without an axis of time share."""
+    """Set the layout of charts without a time axis."""
     return figure.update_layout(
         height=height,
         showlegend=False,

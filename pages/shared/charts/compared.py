@@ -1,4 +1,4 @@
-"""Several models side by side: what each hears, where each looks, and how far their maps agree."""
+"""Several models side by side: their verdicts, their maps, and how far the maps agree."""
 
 import html
 import textwrap
@@ -16,7 +16,7 @@ from ser_core.explanation.agreement import Agreement
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
-#: A space keeps it apart from every model's name.
+#: The spaces distinguish it from every model name.
 CONSENSUS = "Consensus of models"
 ROW_HEIGHT, WORDS_WIDTH = 150, 42
 BELOW_AND_ABOVE = [
@@ -26,18 +26,20 @@ BELOW_AND_ABOVE = [
 ]
 
 
-def heard_html(names: list[str], heard: dict[str, Analysis], missing: dict[str, str]) -> str:
-    """Return a table: a model in each row, with its verdict and the score of each emotion that any of them knows."""
-    emotions = [emotion for emotion in COLOURS if any(emotion in analysis.emotions for analysis in heard.values())]
+def verdicts_html(names: list[str], analyses: dict[str, Analysis], missing: dict[str, str]) -> str:
+    """Return a table with a model per row: its verdict, and its score of each emotion that any model knows."""
+    emotions = [emotion for emotion in COLOURS if any(emotion in analysis.emotions for analysis in analyses.values())]
     head = "".join(f'<th scope="col">{emotion}</th>' for emotion in emotions)
     rows = []
     for name in names:
         cells = f'<td class="words" colspan="{1 + len(emotions)}">{html.escape(printable(missing.get(name, "")))}</td>'
-        if name in heard:
-            cells = _verdict_cell(heard[name]) + "".join(_score_cell(heard[name], emotion) for emotion in emotions)
+        if name in analyses:
+            cells = _verdict_cell(analyses[name]) + "".join(
+                _score_cell(analyses[name], emotion) for emotion in emotions
+            )
         rows.append(f'<tr><th scope="row">{html.escape(printable(name))}</th>{cells}</tr>')
     return (
-        '<div class="compared"><table aria-label="What each model hears"><thead><tr><th scope="col">model</th>'
+        '<div class="compared"><table aria-label="Verdicts and scores"><thead><tr><th scope="col">model</th>'
         f'<th scope="col">verdict</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
@@ -56,7 +58,7 @@ def _verdict_cell(analysis: Analysis) -> str:
 
 def _score_cell(analysis: Analysis, emotion: str) -> str:
     if emotion not in analysis.emotions:
-        return '<td class="unknown" title="This model does not tell it apart">-</td>'
+        return '<td class="unknown" title="This model does not know this emotion">-</td>'
     score = analysis.scores.recording[analysis.emotions.index(emotion)]
     return (
         f'<td><span class="value">{score:.2f}</span><div class="track"><div class="bar" '
@@ -74,7 +76,7 @@ def maps_chart(
 ) -> go.Figure:
     """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and their consensus.
 
-    Where a model has no map, words stand in its place. Every map is divided by its own highest absolute value.
+    If a model has no map, its row says why. Every map is divided by its own highest absolute value.
     """
     rows = len(names) + (shared is not None)
     pictures = [
@@ -122,40 +124,40 @@ def _put_words(figure: go.Figure, row: int, words: str) -> None:
 def _put_map(
     figure: go.Figure, row: int, spectrogram: Spectrogram, explanation: Explanation, axis: Spectrogram, *, bar: bool
 ) -> None:
-    places = _band_places(spectrogram, axis)
+    positions = _band_positions(spectrogram, axis)
     underlay = axes.spectrogram_trace(spectrogram, "Greys_r")
-    underlay.hoverinfo, underlay.hovertemplate, underlay.customdata, underlay.y = "skip", None, None, places
+    underlay.hoverinfo, underlay.hovertemplate, underlay.customdata, underlay.y = "skip", None, None, positions
     figure.add_trace(underlay, row, 1)
-    figure.add_trace(_relevance_trace(spectrogram, explanation, places, bar=bar), row, 1)
+    figure.add_trace(_relevance_trace(spectrogram, explanation, positions, bar=bar), row, 1)
     for box in hatching(~explanation.covered, spectrogram.settings, -0.5, axis.settings.bands - 0.5):
         figure.add_trace(box.update(showlegend=False), row, 1)
 
 
-def _band_places(spectrogram: Spectrogram, axis: Spectrogram) -> np.ndarray:
-    """Return where the bands lie on an axis on which a band of `axis` is one step; both are mel-spaced."""
+def _band_positions(spectrogram: Spectrogram, axis: Spectrogram) -> np.ndarray:
+    """Return the positions of the bands on an axis whose step is one band of `axis`; both are mel-spaced."""
     own, steps = (1127 * np.log1p(band_centres_hz(one.settings) / 700) for one in (spectrogram, axis))
     return (own - steps[0]) / (steps[1] - steps[0])
 
 
 def _relevance_trace(
-    spectrogram: Spectrogram, explanation: Explanation, places: np.ndarray, *, bar: bool
+    spectrogram: Spectrogram, explanation: Explanation, positions: np.ndarray, *, bar: bool
 ) -> go.Heatmap:
     most = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
     shown, times_s = axes.columns_for_display(explanation.relevance / most, spectrogram.frame_times_s)
     hz = band_centres_hz(spectrogram.settings).round().astype(np.int32)
     return go.Heatmap(
         x=times_s,
-        y=places,
-        z=(100 * shown.T).round().astype(np.int8),  # a byte for each point: six maps are shown at once
+        y=positions,
+        z=(100 * shown.T).round().astype(np.int8),  # one byte per point: up to six maps are shown at once
         zmin=-100,
         zmax=100,
         colorscale=axes.FOR_AND_AGAINST,
         showscale=bar,
         colorbar={
             "tickvals": [-100, 0, 100],
-            "ticktext": ["speaks against", "0", "speaks for"],
+            "ticktext": ["against", "0", "for"],
             "thickness": 10,
-            "orientation": "h",  # beside the maps it would leave them no room on a narrow screen
+            "orientation": "h",  # beside the maps it would take too much of a narrow screen
             "len": 0.5,
             "x": 0,
             "xanchor": "left",
@@ -164,12 +166,12 @@ def _relevance_trace(
             "yref": "container",
         },
         customdata=np.broadcast_to(hz[:, None], shown.T.shape),
-        hovertemplate="%{x:.2f} s, %{customdata} Hz<br>%{z} % of its highest<extra></extra>",
+        hovertemplate="%{x:.2f} s, %{customdata} Hz<br>%{z} % of the highest<extra></extra>",
     )
 
 
 def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
-    """Draw the rank correlation of each pair of maps, with the overlap of their highest tenths below it."""
+    """Draw the rank correlation of each pair of maps, and below it the overlap of their highest tenths."""
     correlation = compared.rank_correlation.copy()
     np.fill_diagonal(correlation, np.nan)
     words = [
@@ -184,7 +186,7 @@ def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
             y=names,
             text=words,
             texttemplate="%{text}",
-            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
+            textfont={"color": "white"} if dark else None,  # else plotly picks a colour for white paper
             colorscale=BELOW_AND_ABOVE,
             zmin=-1,
             zmax=1,

@@ -1,4 +1,4 @@
-"""What a corpus holds: recordings of each emotion and speaker, and how long they last."""
+"""Charts of a corpus: recordings by emotion and speaker, and their durations."""
 
 import plotly.graph_objects as go
 
@@ -9,7 +9,7 @@ from ser_core.emotions import COLOURS
 
 
 def emotions_chart(overview: CorpusOverview) -> go.Figure:
-    """Draw how many recordings each emotion has."""
+    """Draw the number of recordings by emotion."""
     figure = go.Figure(
         go.Bar(
             y=list(overview.emotions),
@@ -28,20 +28,20 @@ def emotions_chart(overview: CorpusOverview) -> go.Figure:
 
 
 def speakers_chart(overview: CorpusOverview) -> go.Figure:
-    """Draw how many recordings each speaker has of each emotion; who has the most stands at the left."""
+    """Draw the number of recordings by speaker and emotion; the speaker with the most is on the left."""
     names = [in_chart(name.removeprefix(f"{overview.corpus.name}:")) for name in overview.speakers]
     figure = go.Figure()
-    for place, emotion in enumerate(overview.emotions):
+    for index, emotion in enumerate(overview.emotions):
         figure.add_trace(
             go.Bar(
                 x=names,
-                y=overview.counts[:, place].tolist(),
+                y=overview.counts[:, index].tolist(),
                 name=emotion,
                 marker_color=COLOURS[emotion],
                 hovertemplate="%{x}, " + emotion + ": %{y} recordings<extra></extra>",
             )
         )
-    figure.update_xaxes(title="Speaker", type="category")  # never numbers, even where all names are
+    figure.update_xaxes(title="Speaker", type="category")  # speakers are categories even if all names are numbers
     figure.update_yaxes(title="Recordings", gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         barmode="stack",
@@ -51,7 +51,7 @@ def speakers_chart(overview: CorpusOverview) -> go.Figure:
 
 
 def durations_chart(overview: CorpusOverview) -> go.Figure:
-    """Draw how long the recordings of each emotion last: median, quartiles and outliers, in seconds."""
+    """Draw the durations by emotion: median, quartiles and outliers, in seconds."""
     figure = go.Figure()
     recordings = overview.corpus.recordings
     for emotion in overview.emotions:
@@ -69,5 +69,5 @@ def durations_chart(overview: CorpusOverview) -> go.Figure:
 
 
 def _height(overview: CorpusOverview) -> int:
-    """Return a height in pixels at which the rows of emotions look alike in every corpus."""
+    """Return a height in pixels that gives every emotion the same row height in every corpus."""
     return 90 + 34 * len(overview.emotions)

@@ -1,4 +1,4 @@
-"""Figures of a model: confusion, calibration, abstention and the course of its training."""
+"""Charts of a model: confusion matrix, calibration, abstention, learning curves and recall."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ CHOSEN = "#E69F00"
 def confusion_chart(
     confusion: list[list[int]], emotions: tuple[str, ...], chosen: tuple[str, str] | None = None, dark: bool = False
 ) -> go.Figure:
-    """Draw a confusion matrix: true emotions in rows, coloured by the share of the row, labelled with both.
+    """Draw a confusion matrix: acted emotions in rows, cells coloured by the share of their row.
 
-    The cell of what was acted and what was heard, if given, is framed.
+    Cells are labelled with share and count. The `chosen` cell, if any, is framed.
     """
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -32,7 +32,7 @@ def confusion_chart(
             y=list(emotions),
             text=words,
             texttemplate="%{text}",
-            textfont={"color": "white"} if dark else None,  # else plotly takes each cell for one on white paper
+            textfont={"color": "white"} if dark else None,  # else plotly picks a colour for white paper
             colorscale=[[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.95)"]],
             zmin=0,
             zmax=1,
@@ -40,32 +40,32 @@ def confusion_chart(
             hoverinfo="skip",
         )
     )
-    figure.add_trace(_unseen_markers(emotions))
+    figure.add_trace(_invisible_markers(emotions))
     if chosen is not None:
         column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
         edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         figure.add_shape(type="rect", line={"color": CHOSEN, "width": 3}, **edges)
     figure.update_yaxes(title="Acted", range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
-    figure.update_xaxes(title="Heard", range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
+    figure.update_xaxes(title="Predicted", range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
     return axes.sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
-def _unseen_markers(emotions: tuple[str, ...]) -> go.Scatter:
-    """Return an unseen marker in every cell: Streamlit hears clicks on these, and none on a heat map."""
-    unseen = {"marker": {"opacity": 0}}
+def _invisible_markers(emotions: tuple[str, ...]) -> go.Scatter:
+    """Return an invisible marker in every cell: Streamlit reports clicks on markers, but not on a heat map."""
+    invisible = {"marker": {"opacity": 0}}
     return go.Scatter(
-        x=[heard for _ in emotions for heard in emotions],
+        x=[predicted for _ in emotions for predicted in emotions],
         y=[acted for acted in emotions for _ in emotions],
         mode="markers",
         marker={"symbol": "square", "size": 30, "opacity": 0},
-        selected=unseen,
-        unselected=unseen,
-        hovertemplate="%{y}, heard as %{x}<br>Click to hear<extra></extra>",
+        selected=invisible,
+        unselected=invisible,
+        hovertemplate="%{y}, predicted as %{x}<br>Click to list the recordings<extra></extra>",
     )
 
 
 def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
-    """Draw how often the best score was right against how high it was; on the diagonal scores mean what they say."""
+    """Draw the accuracy against the best score; a calibrated model lies on the diagonal."""
     bins = calibration["bins"]
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": "#7f7f7f"}))
     figure.add_trace(
@@ -76,16 +76,16 @@ def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
             marker={"size": [6 + 22 * (b["recordings"] / max(c["recordings"] for c in bins)) ** 0.5 for b in bins]},
             line={"color": LINE},
             customdata=[b["recordings"] for b in bins],
-            hovertemplate="score %{x:.2f}: right %{y:.2f}, %{customdata} recordings<extra></extra>",
+            hovertemplate="score %{x:.2f}: accuracy %{y:.2f}, %{customdata} recordings<extra></extra>",
         )
     )
     figure.update_xaxes(title="Best score", range=[0.2, 1], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Share that is right", range=[0, 1.08], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Accuracy", range=[0, 1.08], gridcolor=axes.GREY)
     return axes.sized(figure, 360)
 
 
 def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
-    """Draw the accuracy of the answers against the share of recordings that get one."""
+    """Draw the accuracy of the answered recordings against their share."""
     figure = go.Figure(
         go.Scatter(
             x=[point["answered"] for point in curve],
@@ -93,23 +93,23 @@ def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
             mode="lines+markers",
             line={"color": LINE},
             customdata=[point["least_score"] for point in curve],
-            hovertemplate="least score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%} right<extra></extra>",
+            hovertemplate="minimum score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%} correct<extra></extra>",
         )
     )
-    figure.update_xaxes(title="Recordings that get an answer", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Answers that are right", tickformat=".0%", gridcolor=axes.GREY)
+    figure.update_xaxes(title="Recordings answered", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Accuracy of the answers", tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 360)
 
 
 def history_chart(history: dict[str, list[dict[str, float]]]) -> go.Figure:
-    """Draw the validated UAR of each branch after each epoch."""
+    """Draw the validation UAR of each branch by epoch."""
     figure = go.Figure()
     for (branch, epochs), colour in zip(history.items(), (LINE, "#D55E00", "#009E73"), strict=False):
         if len(epochs) > 1:
             x, y = [e["epoch"] for e in epochs], [e["validation_uar"] for e in epochs]
             figure.add_trace(go.Scatter(x=x, y=y, name=branch, mode="lines+markers", line={"color": colour}))
     figure.update_xaxes(title="Epoch", gridcolor=axes.GREY)
-    figure.update_yaxes(title="Validated UAR", tickformat=".0%", gridcolor=axes.GREY)
+    figure.update_yaxes(title="Validation UAR", tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     )

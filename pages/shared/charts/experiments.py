@@ -1,4 +1,4 @@
-"""Figures of the paper's experiments: what selection saves and costs, bands, branches, and worse sound."""
+"""Charts of the paper's experiments: data selection, frequency bands, branches, and robustness."""
 
 from itertools import cycle
 from typing import Any
@@ -17,19 +17,19 @@ ALL, FEWER = "#7F7F7F", "#0072B2"
 RULES = {
     "none": "all segments",
     "minmax": "data selection",
-    "random": "dropped at random",
-    "quietest": "quietest dropped",
+    "random": "random ones dropped",
+    "quietest": "quietest ones dropped",
 }
-BESIDE = {"random": "at random", "quietest": "for being the quietest"}
+BASELINES = {"random": "random segments", "quietest": "the quietest segments"}
 NETWORKS = {"vggish": "VGGish", "yamnet": "YAMNet", "fusion": "fusion"}
 MODELS = (("#0072B2", "circle"), ("#D55E00", "square"), ("#009E73", "diamond"), ("#CC79A7", "cross"), ("#B7A800", "x"))
-#: An axis of figures reaches at least so many points to either side, so that nothing seems more than it is.
+#: An axis reaches at least this many points to either side, so that small differences look small.
 LEAST_REACH = 5
 GRID = {"showgrid": True, "gridcolor": axes.GREY, "zeroline": False}
 
 
 def saving_chart(rules: dict[str, Any]) -> go.Figure:
-    """Draw how many segments each rule leaves to learn from, and how many minutes that takes."""
+    """Draw the training segments that each rule selects, and the training time in minutes."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
     columns = (("Segments", "segments", 1, ",.0f"), ("Training (min)", "seconds", 1 / 60, ".1f"))
     for column, (title, key, unit, digits) in enumerate(columns, start=1):
@@ -62,7 +62,7 @@ def _change(amount: float, whole: float) -> str:
 
 
 def cost_chart(rules: dict[str, Any]) -> go.Figure:
-    """Draw the UAR after each rule, and the paired difference to all segments with its interval, in points."""
+    """Draw the UAR with each rule, and its paired difference to all segments with interval, in points."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
     fewer = {name: rule for name, rule in rules.items() if name != "none"}
     gains = np.array([100 * rule["gain"] for rule in fewer.values()])
@@ -103,7 +103,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
 
 
 def recalls_chart(before: dict[str, float], after: dict[str, float]) -> go.Figure:
-    """Draw the recall of each emotion learnt from all segments and from those that selection leaves."""
+    """Draw the recall of each emotion after training on all segments and on the selected ones."""
     figure = make_subplots()
     for emotion, recall in before.items():
         if recall is not None and after[emotion] is not None:
@@ -142,7 +142,7 @@ def _three_figures(figures: dict[str, Any]) -> tuple[float, float, float]:
 
 
 def _add_change(figure: go.Figure, name: str, before: float, after: float, colour: str, column: int = 1) -> None:
-    """Add a line from an open circle, before, to a full one, after."""
+    """Add a line from an open circle (before) to a filled one (after)."""
     figure.add_trace(
         go.Scatter(
             x=[before, after],
@@ -174,22 +174,24 @@ def _with_legend(figure: go.Figure) -> go.Figure:
 
 
 def bands_chart(result: dict[str, Any]) -> go.Figure:
-    """Draw each band's share of the relevance for each emotion, and the centre of what speaks for it."""
+    """Draw each band's share of the relevance by emotion, and the centre of the positive relevance."""
     centres = np.array(result["band_hz"], float)
-    places, emotions = np.arange(len(centres)), result["emotions"]
+    positions, emotions = np.arange(len(centres)), result["emotions"]
     figure = make_subplots(
         rows=2,
         shared_xaxes=True,
         vertical_spacing=0.12,
         row_heights=[0.68, 0.32],
-        subplot_titles=("", "Centre of what speaks for it"),
+        subplot_titles=("", "Centre of the evidence for each emotion"),
     )
     for emotion, found in emotions.items():
-        low, centre, high = np.interp([found["interval"][0], found["centre_hz"], found["interval"][1]], centres, places)
+        low, centre, high = np.interp(
+            [found["interval"][0], found["centre_hz"], found["interval"][1]], centres, positions
+        )
         colour = {"color": COLOURS[emotion]}
         figure.add_trace(
             go.Scatter(
-                x=places,
+                x=positions,
                 y=100 * np.array(found["share"], float),
                 name=emotion,
                 line=colour | {"width": 2.5},
@@ -228,16 +230,16 @@ def segment_chart(log_mel: list[list[float]]) -> go.Figure:
 
 
 def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figure:
-    """Draw a branch's Grad-CAM map in its own cells, scaled by its strongest, over the grid of the segment."""
+    """Draw a branch's Grad-CAM map in its own cells, divided by its strongest, over one segment."""
     cells = np.array(map_, float)
     scaled = cells / (np.abs(cells).max() or 1.0)
-    figure = _patch(log_mel, scaled, axes.FOR_AND_AGAINST, "evidence, relative to its strongest", "relevance %{z:+.2f}")
+    figure = _patch(log_mel, scaled, axes.FOR_AND_AGAINST, "evidence, relative to the strongest", "relevance %{z:+.2f}")
     bar = {"tickvals": [-1, 0, 1], "ticktext": ["against", "0", "for"]}
     return figure.update_traces(zmin=-1, zmax=1, xgap=1, ygap=1, colorbar=bar)
 
 
 def _patch(log_mel: list[list[float]], cells: Any, colours: Any, title: str, hover: str) -> go.Figure:
-    """Draw cells (time, frequency), whatever their number, over the time and the bands of one segment."""
+    """Draw any number of cells (time, frequency) over the time and bands of one segment."""
     settings = SpectrogramSettings()
     frames, bands = np.array(log_mel, float).shape
     cells = np.array(cells, float)
@@ -265,7 +267,7 @@ def _patch(log_mel: list[list[float]], cells: Any, colours: Any, title: str, hov
 
 
 def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
-    """Draw the UAR of each model, mean over corpora, as recorded and under each condition below."""
+    """Draw the UAR of each model, mean over corpora, as recorded and under each degradation."""
     conditions = list(dict.fromkeys(name for result in results.values() for name in result["conditions"]))
     figure = go.Figure()
     for (model, result), (colour, symbol) in zip(results.items(), cycle(MODELS), strict=False):

@@ -1,4 +1,4 @@
-"""How a model does on people and on corpora that are new to it, with and without each voice's own normal."""
+"""Charts of a model's results on held-out people and corpora, with and without each voice's own normal."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pages.shared.charts import axes
 from pages.shared.names import in_chart
 from ser_core.learning.headline import APART
 
-#: Colour, symbol and dash of each way; the voice's own normal is open and dotted: nothing is said by colour alone.
+#: Colour, symbol and dash of each test; with own normal, symbols are open and lines dotted, for readers without colour.
 STYLES = {
     "people": ("#0072B2", "circle", "solid"),
     "people_voice": ("#0072B2", "circle-open", "dot"),
@@ -22,9 +22,13 @@ STEP = 0.17
 
 
 def uar_chart(
-    found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str], chance: float, heard: dict[str, float]
+    found: dict[str, dict[str, Any]],
+    words: dict[str, str],
+    corpora: list[str],
+    chance: float,
+    listeners: dict[str, float],
 ) -> go.Figure:
-    """Draw the UAR of each corpus and their mean, with intervals; `heard` is that of people, by corpus."""
+    """Draw the UAR of each corpus and their mean, with intervals, and the UAR of human `listeners` by corpus."""
     rows = [MEAN, *corpora]
     figure = go.Figure()
     for number, (way, one) in enumerate(found.items()):
@@ -49,15 +53,15 @@ def uar_chart(
                 hovertemplate="%{customdata[0]}: %{x:.1f} % (%{customdata[1]:.0f} to %{customdata[2]:.0f})",
             )
         )
-    if heard:
+    if listeners:
         figure.add_trace(
             go.Scatter(
-                x=[100 * uar for uar in heard.values()],
-                y=[rows.index(corpus) + 0.42 for corpus in heard],
-                name="people who listen to the voice alone",
+                x=[100 * uar for uar in listeners.values()],
+                y=[rows.index(corpus) + 0.42 for corpus in listeners],
+                name="human listeners, voice alone",
                 mode="markers",
                 marker={"color": LISTENERS[0], "symbol": LISTENERS[1], "size": 12},
-                hovertemplate="people: %{x:.1f} %",
+                hovertemplate="listeners: %{x:.1f} %",
             )
         )
     figure.add_vline(100 * chance, line={"dash": "dash", "color": axes.GREY}, annotation_text="chance")
@@ -68,7 +72,7 @@ def uar_chart(
     figure.update_xaxes(title="UAR (%)", range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[f"<b>{MEAN}</b>", *(in_chart(c) + ("<br>(apart)" if c in APART else "") for c in corpora)],
+        ticktext=[f"<b>{MEAN}</b>", *(in_chart(c) + ("<br>(not in the mean)" if c in APART else "") for c in corpora)],
         range=[len(rows) - 0.4, -0.6],
         showgrid=False,
         zeroline=False,
@@ -78,7 +82,7 @@ def uar_chart(
 
 
 def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
-    """Draw how often the best score was right against how high it was, every corpus weighing the same."""
+    """Draw the accuracy against the best score, with equal weight for every corpus."""
     figure = go.Figure(
         go.Scatter(
             x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": axes.GREY}, showlegend=False,
@@ -98,16 +102,16 @@ def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -
                 line={"color": colour, "dash": dash},
                 marker={"symbol": symbol, "size": [5 + 9 * (b["recordings"] / most) ** 0.5 for b in bins]},
                 customdata=[b["recordings"] for b in bins],
-                hovertemplate="score %{x:.2f}: right %{y:.2f}, %{customdata} recordings",
+                hovertemplate="score %{x:.2f}: accuracy %{y:.2f}, %{customdata} recordings",
             )
         )
     figure.update_xaxes(title="Best score", range=[0.2, 1.02], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Share that is right", range=[0, 1.05], gridcolor=axes.GREY)
+    figure.update_yaxes(title="Accuracy", range=[0, 1.05], gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
 
 
 def abstention_chart(found: dict[str, dict[str, Any]], words: dict[str, str], measure: str) -> go.Figure:
-    """Draw UAR or accuracy of the answers, mean over corpora, against the share of recordings that get one."""
+    """Draw UAR or accuracy of the answered recordings, mean over corpora, against their share."""
     figure = go.Figure()
     for way, one in found.items():
         colour, symbol, dash = STYLES[way]
@@ -121,10 +125,10 @@ def abstention_chart(found: dict[str, dict[str, Any]], words: dict[str, str], me
                 line={"color": colour, "dash": dash},
                 marker={"symbol": symbol, "size": 8},
                 customdata=[point["least_score"] for point in curve],
-                hovertemplate="least score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%}",
+                hovertemplate="minimum score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%}",
             )
         )
-    title = {"uar": "UAR of the answers", "accuracy": "Answers that are right"}[measure]
-    figure.update_xaxes(title="Recordings that get an answer", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    title = {"uar": "UAR of the answers", "accuracy": "Accuracy of the answers"}[measure]
+    figure.update_xaxes(title="Recordings answered", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
     figure.update_yaxes(title=title, tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")

@@ -1,4 +1,4 @@
-"""Deletion and insertion curves of the maps, beside those of maps that know nothing of the model."""
+"""Deletion and insertion curves of the maps, next to those of maps that ignore the model."""
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -8,7 +8,7 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.faithfulness import Curves
 from ser_core.explanation.judgement import Judgement
 
-#: Okabe and Ito's colours, which the colour-blind tell apart; not those of emotions on the same page.
+#: Colour-blind safe (Okabe and Ito).
 LINES = {
     "grad_cam": ("#0072B2", "solid"),
     "lime": ("#E69F00", "solid"),
@@ -18,13 +18,13 @@ LINES = {
 
 
 def curves_chart(judged: Judgement) -> go.Figure:
-    """Draw the evidence over the share of cells that is taken away (left) and put in (right)."""
+    """Draw the evidence over the share of cells removed (left) and inserted (right)."""
     figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=("taken away", "put in")
+        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=("removed", "inserted")
     )
     for number, curves in enumerate(judged.random):
-        _add(figure, curves, "by chance", axes.GREY, "solid", shown=number == 0)
-    _add(figure, judged.energy, "what is loud", "#8a8a8a", "dash", shown=True)
+        _add(figure, curves, "random maps", axes.GREY, "solid", shown=number == 0)
+    _add(figure, judged.energy, "loudness", "#8a8a8a", "dash", shown=True)
     for method, curves in judged.curves.items():
         _add(figure, curves, METHOD_NAMES[method], *LINES[method], shown=True)
     figure.update_xaxes(title="share of the cells (%)", range=[0, 100], showgrid=False, zeroline=False, ticks="outside")

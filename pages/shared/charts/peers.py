@@ -1,4 +1,4 @@
-"""How models do beside each other."""
+"""Chart of all models in the same test."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OURS, PEERS = "#0072B2", "#7F7F7F"
 
 
 def uar_chart(models: dict[str, Any]) -> go.Figure:
-    """Draw the UAR of models with its interval, in their order; those of our own networks in colour."""
+    """Draw the UAR of models with its interval, in the given order; our own networks in colour."""
     names = list(models)
     figure = go.Figure()
     for words, colour, ours in (("ours", OURS, True), ("peers", PEERS, False)):

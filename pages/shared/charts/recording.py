@@ -1,4 +1,4 @@
-"""A recording and what the model hears in it over time: waveform, spectrogram and scores on one time axis."""
+"""Chart of a recording: waveform, spectrogram and the scores of its segments on one time axis."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,7 +12,7 @@ WAVEFORM_POINTS = 3_000
 
 
 def waveform_trace(recording: Recording) -> go.Scatter:
-    """Return the lowest and highest sample of each of many short stretches, as one filled outline."""
+    """Return the lowest and highest sample of short blocks, as one filled outline."""
     step = max(1, len(recording.samples) // WAVEFORM_POINTS)
     whole = len(recording.samples) // step * step
     blocks = recording.samples[:whole].reshape(-1, step)
@@ -55,7 +55,7 @@ def recording_chart(analysis: Analysis) -> go.Figure:
 
 def _scores_title(analysis: Analysis) -> str:
     if len(analysis.segments.start_frames) == 1:
-        return "Emotion, heard in the recording as a whole"
+        return "Emotion of the whole recording"
     seconds = analysis.segments.segment_frames * analysis.spectrogram.settings.frame_hop_s
     return f"Emotion over time, by segments of {seconds:.2f} s"
 
@@ -68,7 +68,7 @@ def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:
     return [
         go.Scatter(
             x=middles.round(3),
-            y=analysis.scores.segments[:, place].round(4),
+            y=analysis.scores.segments[:, index].round(4),
             name=emotion,
             mode="lines+markers",
             line={"color": COLOURS[emotion], "width": 2.5},
@@ -79,12 +79,12 @@ def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:
             },
             hovertemplate="%{x:.2f} s: " + emotion + " %{y:.2f}<extra></extra>",
         )
-        for place, emotion in enumerate(analysis.emotions)
+        for index, emotion in enumerate(analysis.emotions)
     ]
 
 
 def _left_out(analysis: Analysis) -> list[go.Scatter]:
-    """Hatch the time that no selected segment covers."""
+    """Return hatched boxes over the time that no selected segment covers."""
     settings, segments = analysis.spectrogram.settings, analysis.segments
     covered = np.zeros(len(analysis.spectrogram.log_mel), bool)
     for start in segments.start_frames[segments.selected]:

@@ -1,4 +1,4 @@
-"""The verdict in words and the scores as bars."""
+"""The verdict in words, and the scores as bars."""
 
 import html
 
@@ -14,8 +14,8 @@ def verdict_html(analysis: Analysis) -> str:
     best = int(np.argmax(analysis.scores.recording))
     score, emotion = analysis.scores.recording[best], analysis.emotions[best]
     words = {
-        NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
-        NOT_SURE: f"The best score is {emotion} with {score:.2f}: more likely wrong than right.",
+        NO_SPEECH: "Hardly any speech was detected, so no emotion is named.",
+        NOT_SURE: f"The best score is {score:.2f} for {emotion}: more likely wrong than right.",
     }
     count = int(analysis.segments.selected.sum())
     how = words.get(analysis.verdict, f"score {score:.2f} of 1, from {count} segment{'s' * (count != 1)}")
@@ -27,12 +27,12 @@ def verdict_html(analysis: Analysis) -> str:
 
 
 def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarray | None = None) -> str:
-    """Return a bar for each emotion, in the model's order; the scores `beside` get a thinner bar below each."""
+    """Return a bar per emotion, in the model's order; the scores `beside` get a thinner bar below each."""
     rows = []
-    for place, (emotion, score) in enumerate(zip(emotions, scores, strict=True)):
+    for index, (emotion, score) in enumerate(zip(emotions, scores, strict=True)):
         rows.append(f"<span>{html.escape(emotion)}</span>{_bar_html(emotion, score)}")
         if beside is not None:
-            rows.append(f"<span></span>{_bar_html(emotion, beside[place], 'beside')}")
+            rows.append(f"<span></span>{_bar_html(emotion, beside[index], 'beside')}")
     return f'<div class="scores" role="img" aria-label="Scores of the emotions">{"".join(rows)}</div>'
 
 

@@ -1,4 +1,4 @@
-"""What data selection keeps and drops, over the waveform."""
+"""Chart of the segments that data selection selects and drops, under the waveform."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,32 +8,32 @@ from pages.shared.charts import axes
 from pages.shared.charts.recording import waveform_trace
 from ser_core.analysis import Analysis, frame_edge_s
 
-KEPT, DROPPED = "#0072B2", "#D55E00"
+SELECTED, DROPPED = "#0072B2", "#D55E00"
 
 
-def selection_chart(analysis: Analysis, scores: np.ndarray, kept: np.ndarray, threshold: float) -> go.Figure:
-    """Draw each segment's likeness to the others as a bar from its start to its end, numbered as in the list below."""
+def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray, threshold: float) -> go.Figure:
+    """Draw each segment's similarity to the others as a bar from its start to its end, numbered as in the list."""
     figure = make_subplots(
         rows=2,
         shared_xaxes=True,
         vertical_spacing=0.1,
         row_heights=[0.35, 0.65],
-        subplot_titles=("Waveform", "Likeness of each segment to the others; the dashed line is the threshold"),
+        subplot_titles=("Waveform", "Similarity of each segment to the others (dashed line: threshold)"),
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
     starts, ends = segment_times_s(analysis)
-    for wanted, name, colour in ((True, "kept", KEPT), (False, "dropped", DROPPED)):
+    for wanted, name, colour in ((True, "selected", SELECTED), (False, "dropped", DROPPED)):
         x, y = [], []
-        for place in np.flatnonzero(kept == wanted):
-            x += [starts[place], ends[place], None]
-            y += [scores[place], scores[place], None]
+        for index in np.flatnonzero(selected == wanted):
+            x += [starts[index], ends[index], None]
+            y += [scores[index], scores[index], None]
         line = {"color": colour, "width": 6, "dash": "solid" if wanted else "dot"}
         hover = "%{x:.2f} s: %{y:.2f}<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=x, y=y, name=name, mode="lines", line=line, hovertemplate=hover), 2, 1)
-    for place in range(len(scores)):
-        middle = (starts[place] + ends[place]) / 2
+    for index in range(len(scores)):
+        middle = (starts[index] + ends[index]) / 2
         figure.add_annotation(
-            x=middle, y=scores[place], yshift=10, text=str(place + 1), showarrow=False, font_size=11, row=2, col=1
+            x=middle, y=scores[index], yshift=10, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1
         )
     figure.add_hline(threshold, line_dash="dash", line_color="#7f7f7f", row=2, col=1)
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)

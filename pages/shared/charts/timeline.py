@@ -1,4 +1,4 @@
-"""A long recording over time: smoothed probabilities, with gaps where it is quiet, over the level of its segments."""
+"""Chart of a long recording: smoothed probabilities with gaps at pauses, and the level of the segments below."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,16 +15,16 @@ CHOSEN = "rgba(86, 180, 233, 0.25)"
 
 
 def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretch_s: tuple[float, float]) -> go.Figure:
-    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen stretch shaded."""
+    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen time range shaded."""
     means = smoothed(timeline, seconds, quiet_dbfs)
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.76, 0.24])
-    # An axis of dates counts milliseconds, and writes them as hours and minutes.
+    # A date axis takes milliseconds and shows hours and minutes.
     times = timeline.middles_s * 1000
     shown, curves = _without_short_gaps(times, means, 1000 * max(seconds, SHORTEST_GAP_S))
-    for place, emotion in enumerate(timeline.emotions):
+    for index, emotion in enumerate(timeline.emotions):
         trace = go.Scatter(
             x=shown,
-            y=curves[:, place].astype(np.float32),
+            y=curves[:, index].astype(np.float32),
             name=emotion,
             line={"color": COLOURS[emotion], "width": 1.6},
             hovertemplate="%{y:.2f}",
@@ -48,15 +48,15 @@ def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretc
     clock = "%-H:%M:%S" if timeline.duration_s >= 3600 else "%-M:%S"
     figure.update_xaxes(type="date", tickformat=clock, hoverformat=clock)
     figure.update_xaxes(title="Time (h:min:s)" if timeline.duration_s >= 3600 else "Time (min:s)", row=2, col=1)
-    # A box chooses a stretch whatever its height, and what was zoomed to stays when it does.
+    # A box sets the time range whatever its height; the zoom stays.
     figure.update_layout(dragmode="select", selectdirection="h", hovermode="x unified", uirevision=timeline.sha256)
     return figure
 
 
 def _without_short_gaps(times: np.ndarray, means: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points that are there, with one that is NaN wherever the next is further away than `longest`.
+    """Return the points that have values, with a NaN wherever the next point is further away than `longest`.
 
-    Else a curve that is smoothed over many seconds would break at every pause for breath.
+    Otherwise a curve smoothed over many seconds would break at every breath.
     """
     there = ~np.isnan(means[:, 0])
     times, means = times[there], means[there]
@@ -65,7 +65,7 @@ def _without_short_gaps(times: np.ndarray, means: np.ndarray, longest: float) ->
 
 
 def seconds_of_box(box: dict[str, list[str]]) -> tuple[float, float]:
-    """Return start and end of a box that was drawn in the chart, in seconds."""
+    """Return start and end of a box drawn in the chart, in seconds."""
     ends = np.array([np.datetime64(str(end).replace(" ", "T")) for end in box["x"]])
     start_s, end_s = np.sort((ends - np.datetime64(0, "s")) / np.timedelta64(1, "s"))
     return float(start_s), float(end_s)

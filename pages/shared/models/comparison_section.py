@@ -1,4 +1,4 @@
-"""Whether a model is better than another one that tells the same emotions apart, in a sentence."""
+"""Whether a model is better than another one with the same emotions, in a sentence."""
 
 import streamlit as st
 
@@ -10,18 +10,18 @@ from ser_core.model.checkpoint import find_model, model_names, read_card
 
 
 def show(name: str, emotions: tuple[str, ...]) -> None:
-    """Ask for another model, and say what the difference is and whether it can be chance."""
+    """Ask for another model, and give the difference and whether it may be chance."""
     with st.container(border=True):
         choice, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
         other = choice.selectbox(
-            "Compared with",
+            "Compare with",
             [other for other in model_names() if other != name and emotions_of(other) == emotions],
             index=None,
             placeholder="Choose a model",
             key="evaluate_compared",
             persist_state="session",
-            help="On the recordings that both were tested on, of all folds where there are several. The interval "
-            "draws speakers anew, the same for both.",
+            help="On the recordings that both models were tested on, in all folds if there are several. The interval "
+            "resamples speakers, the same ones for both.",
         )
         if other is None:
             words.caption("No model is chosen. Choose one to see whether they differ by more than chance.")
@@ -34,7 +34,7 @@ def show(name: str, emotions: tuple[str, ...]) -> None:
 
 
 def in_words(one: str, other: str, difference: PairedDifference) -> str:
-    """Return a sentence of markdown on the difference, and another on whether its interval excludes zero."""
+    """Describe the difference, and whether its interval excludes zero, in Markdown."""
     one, other = in_markdown(one), in_markdown(other)
     verdict = {
         1: f"**{one} is better:** the interval excludes zero.",
@@ -51,18 +51,18 @@ def in_words(one: str, other: str, difference: PairedDifference) -> str:
 
 
 def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
-    """Return 1 where an interval lies above zero, -1 where below, 0 where it includes it."""
+    """Return 1 for an interval above zero, -1 for one below, 0 for one that includes zero."""
     low, high = interval
     return int(low > 0) - int(high < 0)
 
 
 def points(share: float) -> str:
-    """Return a difference of shares in points, signed."""
+    """Format a difference of two shares in percentage points, with its sign."""
     return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def emotions_of(model: str) -> tuple[str, ...]:
-    """Return what a model tells apart; nothing where its card cannot be read."""
+    """Return a model's emotions; empty if its card cannot be read."""
     try:
         return tuple(read_card(find_model(model)).get("emotions") or ())
     except SerError:

@@ -1,4 +1,4 @@
-"""What the chosen corpora hold: a table of all; pictures, what was left out, and the sound of one."""
+"""The chosen corpora: a table of all; charts, excluded files and a player for one."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ MOST_NAMES = 50
 
 
 def show(folders: dict[str, str]) -> None:
-    """Show the corpora whose folders are there; a folder that does not hold its corpus is refused in one sentence."""
+    """Show the corpora whose folders exist, and why a folder does not contain its corpus."""
     overviews = {}
     for name, folder in folders.items():
         try:
@@ -34,7 +34,7 @@ def show(folders: dict[str, str]) -> None:
 
 
 def show_table(overviews: dict[str, CorpusOverview]) -> None:
-    """List the corpora, a row each, and sum them up."""
+    """List the corpora, one per row, and their totals."""
     st.dataframe(
         [
             {
@@ -53,42 +53,42 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
         hide_index=True,
         column_config={"minutes": st.column_config.NumberColumn(format="%.1f")},
     )
-    together, again = st.columns([4, 1], vertical_alignment="center")
+    total, again = st.columns([4, 1], vertical_alignment="center")
     recordings = sum(len(o.corpus.recordings) for o in overviews.values())
     speakers = sum(len(o.speakers) for o in overviews.values())
     hours = sum(o.total_s for o in overviews.values()) / 3600
-    together.caption(f"Together {recordings} recordings of {speakers} speakers, {hours:.1f} hours.")
+    total.caption(f"In total {recordings} recordings of {speakers} speakers, {hours:.1f} hours.")
     again.button(
         "Read again",
         icon=":material/refresh:",
         width="stretch",
-        help="After files were added, renamed or removed.",
+        help="Do this after adding, renaming or removing files.",
         on_click=cached.corpus_overview.clear,
     )
 
 
 def show_charts(overview: CorpusOverview) -> None:
-    """Draw recordings and durations of the emotions side by side, the speakers below."""
+    """Draw recordings and durations by emotion, and below them recordings by speaker."""
     settings = {"width": "stretch", "config": {"displaylogo": False}}
     left, right = st.columns(2, gap="large")
     genders = ", ".join(f"{count} {gender}" for gender, count in sorted(overview.genders.items()))
-    left.markdown(f"**Recordings of each emotion**{' · ' + in_markdown(genders) if genders else ''}")
+    left.markdown(f"**Recordings by emotion**{' · ' + in_markdown(genders) if genders else ''}")
     left.plotly_chart(emotions_chart(overview), **settings)
     median = f" · median {np.nanmedian(overview.durations_s):.1f} s" if overview.total_s else ""
     right.markdown(
-        f"**How long they last**{median}",
-        help="Box: the middle half, with the median. Whiskers: up to 1.5 times the box's height. Points: all beyond.",
+        f"**Durations**{median}",
+        help="Box: the middle half, with the median. Whiskers: up to 1.5 times the box length. Points: outliers.",
     )
     right.plotly_chart(durations_chart(overview), **settings)
-    st.markdown("**Recordings of each speaker**")
+    st.markdown("**Recordings by speaker**")
     st.plotly_chart(speakers_chart(overview), **settings)
 
 
 def show_left_out(overview: CorpusOverview, folder: Path) -> None:
-    """Count the files that were left out by reason, and name the first, before them those that cannot be read."""
+    """Count excluded files by reason, and list the first of them, unreadable files first."""
     files = [*overview.unreadable, *overview.corpus.left_out]
     if not files:
-        st.caption("Every audio file of the folder belongs to the corpus and can be read.")
+        st.caption("Every audio file in the folder belongs to the corpus and can be read.")
         return
     reasons = overview.corpus.reasons().most_common()
     if overview.unreadable:
@@ -103,7 +103,7 @@ def show_left_out(overview: CorpusOverview, folder: Path) -> None:
 
 def listen(overview: CorpusOverview, folder: Path) -> None:
     """Choose a recording by emotion and speaker, and play it."""
-    st.markdown("**Listen to one**")
+    st.markdown("**Listen to a recording**")
     first, second, third = st.columns([1, 1, 2])
     emotion = first.selectbox("Emotion", overview.emotions, key="corpora_emotion")
     items = [item for item in overview.corpus.recordings if item.emotion == emotion]
@@ -118,11 +118,11 @@ def listen(overview: CorpusOverview, folder: Path) -> None:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
     except OSError:
-        st.error("This file may not be read. Change its permissions.", icon=":material/error:")
+        st.error("The app may not read this file. Change its permissions.", icon=":material/error:")
         return
     st.audio(cached.sound(recording.sha256, recording))
 
 
 def name_under(folder: Path, path: Path) -> str:
-    """Return a file's path within its corpus, fit to be shown."""
+    """Return a file's path within its corpus, in printable form."""
     return printable(str(path.relative_to(folder) if path.is_relative_to(folder) else path))

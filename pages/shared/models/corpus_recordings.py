@@ -12,7 +12,7 @@ from ser_core.corpora.manifest import SIMPLE_WORD
 
 
 def folder_of(corpus: str) -> Path | None:
-    """Return the folder of that name under SER_CORPORA, or None; what is no simple word leads nowhere else."""
+    """Return the corpus's folder under SER_CORPORA, or None; names other than simple words lead nowhere."""
     known = os.environ.get("SER_CORPORA")
     if not known or not SIMPLE_WORD.fullmatch(corpus):
         return None
@@ -21,7 +21,7 @@ def folder_of(corpus: str) -> Path | None:
 
 
 def file_of(corpus: str, sha256: str) -> Path | None:
-    """Return the file that holds a recording of a corpus, or None where it is not on this machine."""
+    """Return the file of a recording of a corpus, or None if it is not on this machine."""
     folder = folder_of(corpus)
     return _files_under(folder).get(sha256) if folder else None
 

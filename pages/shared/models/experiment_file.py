@@ -1,4 +1,4 @@
-"""The figures of an experiment as they lie beside the models, or the command that makes what is missing."""
+"""Read the saved results of an experiment, or show the command that computes them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from ser_core.experiments import read_result
 
 
 def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
-    """Return an experiment's figures if they are there and can be drawn; say so where they are damaged."""
+    """Return an experiment's results if they exist and can be drawn; show an error if they are damaged."""
     try:
         result = read_result(name)
         if result is not None:
@@ -21,25 +21,25 @@ def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> d
         return result
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # JSON, and not what is kept there
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # valid JSON, but not of this experiment
         st.error(f"{in_markdown(name)}\\.json is damaged. Run the experiment again.", icon=":material/error:")
     return None
 
 
 def show_missing(commands: dict[str, str], of: int) -> None:
-    """Give the commands that make what is not there; folded where something else is there to be seen."""
+    """Show the commands that compute missing results, collapsed if other results are shown."""
     if not commands:
         return
-    words = f"No figures yet{': ' + ', '.join(in_markdown(name) for name in commands) if of > 1 else ''}"
+    words = f"No results yet{': ' + ', '.join(in_markdown(name) for name in commands) if of > 1 else ''}"
     if len(commands) < of:
-        place = st.expander(words, icon=":material/terminal:")
+        container = st.expander(words, icon=":material/terminal:")
     else:
-        place = st.container()
-        place.caption(f":material/terminal: {words}. This makes them:")
-    place.code("\n".join(commands.values()), language="bash", wrap_lines=True)
+        container = st.container()
+        container.caption(f":material/terminal: {words}. Run:")
+    container.code("\n".join(commands.values()), language="bash", wrap_lines=True)
 
 
 def command(what: str, *options: str) -> str:
-    """Return a command of ours with the corpora that are here."""
+    """Return a command with the corpora on this machine."""
     here = [f'--corpus "{name}=$SER_CORPORA/{name}"' for name in READERS if corpus_recordings.folder_of(name)]
     return " ".join(["python -m ser_core", what, *options, *(here or ["--corpus NAME=FOLDER"])])

@@ -1,4 +1,4 @@
-"""What the paper's experiments gave with the models here, or the command that makes what is missing."""
+"""Results of the paper's experiments with these models, or the commands that compute them."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from ser_core.model.checkpoint import find_model, read_card
 from ser_core.model.networks import NETWORKS
 
 CONFIG = {"displayModeBar": False}
-#: What a rank correlation of two maps says, from which value on.
-LIKENESS = {
-    0.5: "the branches look at much the same",
-    0.2: "the branches look at partly the same",
-    -0.2: "the branches look at different things",
-    -1.0: "the branches look at opposite things",
+#: What a rank correlation of two maps means, by its lowest value.
+SIMILARITY = {
+    0.5: "the branches use much the same parts",
+    0.2: "the branches use partly the same parts",
+    -0.2: "the branches use different parts",
+    -1.0: "the branches use opposite parts",
 }
 
 
@@ -37,8 +37,8 @@ def show(models: Sequence[str]) -> None:
 
 
 def show_selection() -> None:
-    """Show what data selection saves and costs, for the network that is chosen, then for all together."""
-    st.subheader("What data selection saves and costs", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
+    """Show the effect of data selection on training time and UAR, for one network and for all."""
+    st.subheader("Data selection: time saved and accuracy lost", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
     names = {network: f"selection-{network}" for network in charts.NETWORKS}
     found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
     missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
@@ -63,15 +63,15 @@ def _show_selection(found: dict[str, dict[str, Any]]) -> None:
     st.markdown(words)
     st.caption(beside)
     left, right = st.columns(2, gap="large")
-    left.markdown("**What each rule leaves to learn from**")
+    left.markdown("**Training segments and time**")
     left.plotly_chart(saving, config=CONFIG)
     right.markdown(
-        "**What that costs** · UAR, mean over corpora",
-        help="At the right the difference to all segments on the same recordings, with its 95 % interval.",
+        "**UAR**, mean over corpora",
+        help="Right: the difference from training on all segments, on the same recordings, with its 95 % interval.",
     )
     right.plotly_chart(cost, config=CONFIG)
     left, right = st.columns(2, gap="large")
-    left.markdown("**How often each emotion is found** · all corpora")
+    left.markdown("**Recall by emotion**, all corpora")
     left.plotly_chart(recalls, config=CONFIG)
     right.markdown("**Accuracy, UAR and F1**", help="UAR: mean over corpora. Accuracy and F1: all corpora together.")
     right.plotly_chart(charts.networks_chart(found), config=CONFIG)
@@ -82,36 +82,37 @@ def _selected(result: dict[str, Any]) -> object:
 
 
 def _selection(result: dict[str, Any]) -> tuple[str, str, go.Figure, go.Figure, go.Figure]:
-    """Return the experiment in words, how it was done, and its figures."""
+    """Return the result in words, the method in words, and the charts."""
     rules = result["rules"]
     before, after = (rules[rule]["figures"]["pooled"]["recall"] for rule in ("none", "minmax"))
     folds = f"fold{'s' if len(result['folds']) > 1 else ''} {', '.join(f'{fold:d}' for fold in result['folds'])}"
     chosen = 100 * rules["minmax"]["selected_test"]["mean_over_corpora_uar"]
     words = (
-        "Learnt from what Gaussian data selection leaves instead of from all segments, the UAR changes by "
+        "Training on the segments that Gaussian data selection selects, instead of all, changes the UAR by "
         f"{_difference(rules['minmax'])}."
     ) + "".join(
-        f" Compared with dropping as many segments *{charts.BESIDE[rule]}* it is {_difference(found)}."
+        f" Compared with dropping as many of *{charts.BASELINES[rule]}*: {_difference(found)}."
         for rule, found in result["minmax_minus"].items()
     )
     beside = (
-        f"The threshold is {result['threshold']:g}, the highest that cost at most half a point on validation "
-        f"speakers. Tested on {folds} of 5, on all segments; on selected ones, as in the paper, the "
+        f"The threshold is {result['threshold']:g}, the highest that costs at most half a point on the validation "
+        f"speakers. Tested on {folds} of 5, on all segments; on selected segments, as in the paper, the "
         f"UAR is {chosen:.1f} %. The paper, on other data: accuracy {PAPER_ACCURACY['none']} % before and "
-        f"{PAPER_ACCURACY['minmax']} % after, training {PAPER_MINUTES['none']} and {PAPER_MINUTES['minmax']} min."
+        f"{PAPER_ACCURACY['minmax']} % after selection, training {PAPER_MINUTES['none']} and "
+        f"{PAPER_MINUTES['minmax']} min."
     )
     return words, beside, charts.saving_chart(rules), charts.cost_chart(rules), charts.recalls_chart(before, after)
 
 
 def _difference(found: dict[str, Any]) -> str:
     low, high = found["interval"]
-    shown = "" if side_of_zero((low, high)) else ", no difference is shown"
+    shown = "" if side_of_zero((low, high)) else "; no significant difference"
     return f"{points(found['gain'])} points ({points(low)} to {points(high)}{shown})"
 
 
 def show_bands() -> None:
     """Show which frequencies speak for which emotion."""
-    st.subheader("Which frequencies speak for which emotion", help="Fig. 24 of the paper.")
+    st.subheader("Frequencies by emotion", help="Fig. 24 of the paper.")
     result = read_result_drawn("bands", _bands)
     if result is None:
         show_missing({"bands": command("experiment bands")}, 1)
@@ -125,17 +126,17 @@ def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
     recordings = sum(found["recordings"] for found in result["emotions"].values())
     corpora = ", ".join(in_markdown(corpus) for corpus in result["corpora"])
     words = (
-        f"Grad-CAM of {in_markdown(result['model'])} for the emotion that was acted, on {recordings} recordings of "
-        f"{corpora} that the model never heard. Above zero a band speaks for the emotion, below against it; speakers "
-        "and corpora count equally, and intervals (95 %) draw speakers anew. The paper finds higher frequencies active "
-        "for anger and happiness, lower ones for neutral and sad speech."
+        f"Grad-CAM of {in_markdown(result['model'])} for the acted emotion, on {recordings} held-out recordings of "
+        f"{corpora}. Above zero a band is evidence for the emotion, below zero against it. Speakers and corpora have "
+        "equal weight; intervals (95 %) resample speakers. In the paper, higher frequencies are active for anger and "
+        "happiness, lower ones for neutral and sad speech."
     )
     return words, charts.bands_chart(result)
 
 
 def show_branches() -> None:
-    """Show where both branches look in one segment, and how alike their maps are in all."""
-    st.subheader("Where VGGish and YAMNet look in the same segment", help="Fig. 7 of the paper.")
+    """Show the maps of both branches for one segment, and how similar they are in all recordings."""
+    st.subheader("VGGish and YAMNet on the same segment", help="Fig. 7 of the paper.")
     result = read_result_drawn("branches", _branches)
     if result is None:
         show_missing({"branches": command("experiment branches")}, 1)
@@ -152,7 +153,7 @@ def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
     middle, low, high = (_signed(value) for value in (result["rank_correlation"], *result["quartiles"]))
     words = (
         f"Rank correlation of the two maps: **{middle}**, the median of {result['recordings']:d} recordings (quartiles "
-        f"{low} to {high}): {_likeness(result['rank_correlation'])}. Shown is the segment that "
+        f"{low} to {high}): {_similarity(result['rank_correlation'])}. The segment shown is the one that "
         f"{in_markdown(result['model'])} is surest of: {in_markdown(example['emotion'])}, score "
         f"{example['score']:.2f}, from {in_markdown(example['corpus'])}."
     )
@@ -163,11 +164,11 @@ def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
     return words, figures
 
 
-def _likeness(correlation: float) -> str:
-    for least, words in LIKENESS.items():
+def _similarity(correlation: float) -> str:
+    for least, words in SIMILARITY.items():
         if correlation >= least:
             return words
-    raise ValueError(f"{correlation} is no correlation")
+    raise ValueError(f"{correlation} is not a correlation")
 
 
 def _signed(value: float) -> str:
@@ -175,8 +176,8 @@ def _signed(value: float) -> str:
 
 
 def show_robustness(models: Sequence[str]) -> None:
-    """Show how the models stand worse sound."""
-    st.subheader("How models stand worse sound", help="Noise, another level, lines and a room, put on by the computer.")
+    """Show the robustness of the models to degraded audio."""
+    st.subheader("Robustness", help="To simulated noise, gain, phone band and reverberation.")
     names = {model: f"robustness-{model}" for model in models}
     found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _robustness))}
     missing = {

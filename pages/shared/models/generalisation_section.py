@@ -1,4 +1,4 @@
-"""How a model does on new people and on new corpora, with and without a voice's own normal, and how far to trust it."""
+"""Results on held-out people and corpora, with and without a voice's own normal; calibration and abstention."""
 
 import shlex
 from collections.abc import Callable
@@ -25,14 +25,14 @@ Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
 CONFIG = {"displayModeBar": False}
 MEASURES = {"uar": "UAR", "accuracy": "accuracy"}
 HELP = (
-    "New people: predicted by a model that never met them, but knew others of their corpus. New corpora: each corpus "
-    "was predicted by a model that was trained without it, so that microphone, language and acting were new too. "
-    "A voice's own normal: how the model usually judges it, which is taken away from every judgement of it."
+    "New people: held out from training, while other people of their corpus were in it. New corpora: the whole corpus "
+    "was held out from training, so microphone, language and acting are new too. A voice's own normal: how the model "
+    "usually judges this voice; its scores are taken relative to that."
 )
 
 
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
-    """Show what the tables of a model say side by side; say how they are made where there is only its own test."""
+    """Show a model's tests side by side, and the command that makes a missing test on new corpora."""
     st.subheader("New people and new corpora", help=HELP)
     tables, found = {}, {}
     for way, file in tables_of(folder).items():
@@ -42,21 +42,21 @@ def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
         _show_tables(tables, found, {way: way_words(way, card) for way in found})
     if "corpora" not in found:
         st.caption(
-            ":material/terminal: No figures of new corpora yet. This trains the model again without each corpus in "
-            "turn, tests it there, and adds what it finds:"
+            ":material/terminal: No figures for new corpora yet. This command retrains the model without each corpus "
+            "in turn, tests it on that corpus, and adds the figures:"
         )
         st.code(_command(name, card), language="bash", wrap_lines=True)
 
 
 def _command(name: str, card: dict[str, Any]) -> str:
-    """Return the command that measures on new corpora how a model was trained."""
+    """Return the command that tests a model's training recipe on new corpora."""
     emotions = next((key for key, each in EMOTION_SETS.items() if list(each) == card.get("emotions")), "core4")
     how = f"--network {card.get('architecture')} --emotions {emotions} --preset {card.get('preset', 'default')}"
     corpora = " ".join(f'--corpus "{corpus}=$SER_CORPORA/{corpus}"' for corpus in card.get("corpora", ()))
     measured = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
-    # Else YAMNet begins as the shipped model, which has heard people of every corpus.
-    begins_as_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
-    weights = "SER_YAMNET_WEIGHTS=FILE " if begins_as_yamnet else ""
+    # Without them YAMNet starts from the shipped model, which was trained on people of every corpus.
+    starts_from_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
+    weights = "SER_YAMNET_WEIGHTS=FILE " if starts_from_yamnet else ""
     return f"{weights}python -m ser_core train {measured} {how} {corpora or '--corpus NAME=FOLDER'}"
 
 
@@ -65,10 +65,10 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
     corpora = sorted(
         {corpus for one in found.values() for corpus in one["by_corpus"]}, key=lambda corpus: (corpus in APART, corpus)
     )
-    heard = _listeners(emotions, corpora)
+    listeners = _listeners(emotions, corpora)
     st.plotly_chart(
         charts.uar_chart(
-            found, words, corpora, 1 / len(emotions), {corpus: people["uar"] for corpus, people in heard.items()}
+            found, words, corpora, 1 / len(emotions), {corpus: people["uar"] for corpus, people in listeners.items()}
         ),
         config=CONFIG,
     )
@@ -77,32 +77,33 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
     for way in ("people", "corpora"):
         if f"{way}_voice" in tables and way in tables:
             st.markdown(_voice_words(tables[f"{way}_voice"], tables[way], words[way]))
-    for corpus, people in heard.items():
+    for corpus, people in listeners.items():
         st.markdown(_listeners_words(corpus, people, found, words))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
-            "**Do scores mean what they say?**",
-            help="On the diagonal, of all scores of 0.7 seven in ten are right. The error is the expected calibration "
-            "error, mean over corpora; in the curve, too, each corpus of the mean weighs the same.",
+            "**Calibration**",
+            help="On the diagonal, a score of 0.7 is right seven times in ten. The error is the expected calibration "
+            "error, mean over corpora. In the curve, too, the corpora of the mean have equal weight.",
         )
         st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
     with right:
         measure = st.segmented_control(
-            "**If it may stay silent**",
+            "**Abstention**",
             list(MEASURES),
             format_func=MEASURES.get,
             default="uar",
             required=True,
             key="evaluate_abstention",
             persist_state="session",
-            help="From right to left only higher scores are given as an answer. Mean over corpora.",
+            help="What the model gains if it answers only above a minimum score, which rises from right to left. "
+            "Mean over corpora.",
         )
         st.plotly_chart(charts.abstention_chart(found, words, measure), config=CONFIG)
 
 
 def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
-    """Say which corpora each mean is over."""
+    """Say which corpora are in each mean."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for way, one in found.items():
         sets.setdefault(tuple(one["corpora"]), []).append(words[way])
@@ -111,7 +112,7 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
         for corpora, ways in sets.items()
     )
     apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
-    left_out = f" Apart from it: {', '.join(map(in_markdown, apart))}, whose words betray the emotion." if apart else ""
+    left_out = f" Not included: {', '.join(map(in_markdown, apart))}, whose words betray the emotion." if apart else ""
     return f"Mean over {means}.{left_out} Intervals (95 %) resample speakers within each corpus."
 
 
@@ -138,7 +139,7 @@ def _with_interval(figures: dict[str, Any]) -> str:
 
 
 def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
-    """Say what the voice's own normal adds, mean over the corpora whose words do not betray the emotion."""
+    """Say what the voice's own normal gains, mean over the corpora whose words do not betray the emotion."""
     one, other = (
         table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without)
     )
@@ -147,7 +148,7 @@ def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str
     except SerError as refusal:
         return f"The voice's own normal, {on}: {in_markdown(str(refusal))}"
     low, high = difference.interval
-    shown = "" if side_of_zero(difference.interval) else ": no difference is shown"
+    shown = "" if side_of_zero(difference.interval) else "; no significant difference"
     return (
         f"The voice's own normal, {on}: **{points(difference.gain)} points** of UAR ({points(low)} to {points(high)}) "
         f"on {difference.recordings} recordings of {difference.speakers} speakers{shown}."
@@ -155,7 +156,7 @@ def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str
 
 
 def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[str, Any]]:
-    """Return how often people name these emotions in the voices of corpora to which they listened."""
+    """Return the recalls of human listeners for these emotions, by corpus, where they are known."""
 
     def people_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         found = {
@@ -177,6 +178,6 @@ def _listeners_words(
         if corpus in one["by_corpus"]
     )
     return (
-        f"**{in_markdown(corpus)}: people who listen to the voice alone name {100 * people['uar']:.1f} %** "
-        f"({recalls}), choosing among six emotions; the model {models}, choosing among its own."
+        f"**{in_markdown(corpus)}: human listeners, from the voice alone, reach a UAR of {100 * people['uar']:.1f} %** "
+        f"({recalls}), choosing among six emotions. The model: {models}, choosing among its own emotions."
     )

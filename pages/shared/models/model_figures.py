@@ -1,4 +1,4 @@
-"""The figures of a model: the one that counts, all by corpus and gender, by emotion, and how far to trust them."""
+"""The figures of a model: headline, by corpus and gender, by emotion, calibration and abstention."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ALL = "all corpora"
 
 
 def show_headline(split: str, figures: dict[str, Any]) -> None:
-    """Say the figure that counts, and how it came about."""
+    """Show the headline figures, and how they were measured."""
     pooled, worst = figures["pooled"], figures["worst_speaker"]
     one, two, three, four = st.columns(4)
     uar, about = headline_words(figures)
@@ -24,22 +24,22 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
     three.metric("Speakers", pooled["speakers"])
     four.metric("Calibration error", f"{100 * figures['calibration']['expected_error']:.1f} %")
     st.caption(
-        f"Split: {in_markdown(split)}. UAR is the mean of the emotions' recalls, by chance "
-        f"{100 / len(pooled['recall']):.0f} %. Intervals (95 %) resample speakers and are rough where there are few."
+        f"Split: {in_markdown(split)}. UAR is the mean of the emotions' recalls; chance is "
+        f"{100 / len(pooled['recall']):.0f} %. Intervals (95 %) resample speakers; with few speakers they are rough."
         f"{about}"
     )
     if worst:
         st.caption(
-            f"The speaker heard worst is {in_markdown(worst['speaker'])}: {100 * worst['accuracy']:.0f} % of "
+            f"Lowest accuracy of a speaker: {in_markdown(worst['speaker'])}, {100 * worst['accuracy']:.0f} % of "
             f"{worst['recordings']} recordings."
         )
 
 
 def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
-    """Return the mean that counts, and what to say of corpora whose words betray the emotion.
+    """Return the headline UAR, and a note on corpora whose words betray the emotion.
 
-    They are left out of it where the table has the four corpora that are measured by now; the figures of earlier
-    models, which knew no CREMA-D, stay as they were published.
+    These are left out if the table has the four corpora measured today. Figures of earlier models, without CREMA-D,
+    stay as published.
     """
     found, every = figures["headline"], figures["mean_over_corpora_uar"]
     if not found["apart"]:
@@ -53,7 +53,7 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
 
 
 def show_table(figures: dict[str, Any]) -> None:
-    """List the corpora, then women and men where the corpora say so, then all together."""
+    """List the figures by corpus, by gender where it is known, and pooled."""
     rows = {**figures["corpora"], **figures["gender"], "pooled": figures["pooled"]}
     st.dataframe(
         [
@@ -79,13 +79,13 @@ def show_table(figures: dict[str, Any]) -> None:
 
 
 def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
-    """Draw how often each emotion is found and what is taken for what; let the recordings of a cell be heard."""
+    """Draw recalls and the confusion matrix, and list the recordings of a cell."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**How often each emotion is found** · the dashed line is chance")
+        st.markdown("**Recall by emotion** (dashed line: chance)")
         st.plotly_chart(evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch")
     with right:
-        st.markdown("**What is taken for what**")
+        st.markdown("**Confusion matrix**")
         corpus = st.selectbox(
             "Corpus",
             [ALL, *figures["corpora"]],
@@ -100,19 +100,19 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
 
 
 def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
-    """Draw how far scores can be trusted, and how the model learnt."""
+    """Draw calibration, abstention and learning curves."""
     left, right = st.columns(2, gap="large")
     left.markdown(
-        "**Do scores mean what they say?** · all recordings together",
-        help="On the diagonal, of all scores of 0.7 seven in ten are right.",
+        "**Calibration**, all recordings pooled",
+        help="On the diagonal, a score of 0.7 is right seven times in ten.",
     )
     left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
     right.markdown(
-        "**If it may stay silent** · all recordings together",
-        help="From right to left only higher scores are given as an answer.",
+        "**Abstention**, all recordings pooled",
+        help="What the model gains if it answers only above a minimum score, which rises from right to left.",
     )
     right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
     if not any(len(epochs) > 1 for epochs in history.values()):
         return
-    st.markdown("**How it learnt** · UAR on validation speakers, mean over corpora")
+    st.markdown("**Learning curves** · UAR on validation speakers, mean over corpora")
     st.plotly_chart(evaluation.history_chart(history), width="stretch")

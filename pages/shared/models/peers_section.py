@@ -1,4 +1,4 @@
-"""All models beside each other, in the same test: the paper's system and the ones that it stands on."""
+"""All models in the same test: the paper's system and its peers."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from pages.shared.models.experiment_file import command, read_result_drawn, show
 from pages.shared.names import in_markdown, printable
 from ser_core.experiments import COMPARISON
 
-HEARD = "Scores and verdict of a recording, without decoding; the median of some."
+TIME_HELP = "Scores and verdict of a recording, without decoding; median over several recordings."
 
 
 def show() -> None:
-    """Draw how every model does, and list what it costs."""
-    st.subheader("Beside its peers", help="The systems of the paper's Table 1, built small and trained as its own.")
+    """Draw the UAR of every model, and list its cost."""
+    st.subheader("Comparison with peers", help="Peers: small versions of the systems in the paper's Table 1.")
     result = read_result_drawn(COMPARISON, _drawn)
     if result is None:
         show_missing({COMPARISON: command("compare --models all --split speaker")}, 1)
@@ -30,12 +30,12 @@ def show() -> None:
 
 
 def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]]:
-    """Return what was done in words, the chart, and the rows of the table."""
+    """Return the method in words, the chart, and the rows of the table."""
     models = dict(sorted(result["models"].items(), key=lambda of: -of[1]["uar"]))
     words = (
-        f"The same {result['recordings']:d} recordings of {result['speakers']:d} speakers whom none of them heard. "
-        f"Split: {in_markdown(result['split'])}. UAR, mean over corpora; intervals (95 %) draw speakers anew. The "
-        "peers learn in few epochs and as their sources tell, without the augmentation and AudioSet weights of ours."
+        f"All models on the same {result['recordings']:d} recordings of {result['speakers']:d} held-out speakers. "
+        f"Split: {in_markdown(result['split'])}. UAR, mean over corpora; intervals (95 %) resample speakers. The "
+        "peers are trained for few epochs after their descriptions, without our augmentation and AudioSet weights."
     )
     first = next(iter(result["models"]))
     return words, peers.uar_chart(models), [_row(name, model, first) for name, model in models.items()]
@@ -65,14 +65,22 @@ def _columns(first: str) -> dict[str, Any]:
         "model": st.column_config.TextColumn("Model", pinned=True, width=170),
         "UAR": number("UAR", format="%.1f %%"),
         "behind": st.column_config.TextColumn(
-            f"{printable(first)} minus it", help="Points of UAR, with their 95 % interval on the same speakers."
+            f"{printable(first)} minus it", help="Points of UAR on the same speakers, with 95 % interval."
         ),
-        "folds": st.column_config.TextColumn("Several folds", help="UAR where more than one fold was trained."),
-        "WA": number("WA", format="%.1f %%", help="Weighted accuracy: of all recordings together."),
-        "MAA": number("MAA", format="%.1f %%", help="Mean over emotions of accuracy against all others."),
+        "folds": st.column_config.TextColumn(
+            "Several folds", help="UAR over several folds, if more than one was trained."
+        ),
+        "WA": number("WA", format="%.1f %%", help="Weighted accuracy: over all recordings."),
+        "MAA": number(
+            "MAA",
+            format="%.1f %%",
+            help="Macro-average accuracy: mean over emotions of the accuracy against all others.",
+        ),
         "AUROC": number("AUROC", format="%.3f", help="Mean over emotions of the area under the ROC curve."),
-        "numbers": number("Numbers learnt", format="%.2f M"),
-        "training": number("Training", format="%.1f min", help="As it was; for some beside other work."),
-        "after": st.column_config.TextColumn("Learns from", help="The network whose training is part of its own."),
-        "milliseconds": number("A recording", format="%.0f ms", help=HEARD),
+        "numbers": number("Parameters", format="%.2f M"),
+        "training": number(
+            "Training", format="%.1f min", help="As measured; for some models while other jobs were running."
+        ),
+        "after": st.column_config.TextColumn("Trained after", help="Its training includes that of this network."),
+        "milliseconds": number("Prediction time", format="%.0f ms", help=TIME_HELP),
     }

@@ -1,9 +1,10 @@
-"""The player: a recording to be heard and seen on one axis of time, with the evidence over it and regions to mark.
+"""The player: plays a recording and shows it on one time axis, with evidence and editable regions.
 
-    heard = player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
+    events = player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
 
-Lanes are there for what is given; `editing.py` says how regions are edited. Everything large (sound, spectrogram, maps,
-profile, scores) is served over HTTP in pieces; what goes through Streamlit is addresses, a few numbers and the regions.
+There is a lane for each argument that is given; `editing.py` describes how regions are edited. Large data (audio,
+spectrogram, maps, profile, scores) is served over HTTP in pieces; only addresses, a few numbers and the regions go
+through Streamlit.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,16 +35,16 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True, eq=False)
 class RegionTable:
-    """What is known of each region, to be listed below the lanes with its sound.
+    """A table of the regions below the lanes, with their audio.
 
     Attributes
     ----------
     columns : tuple of (str, str)
-        Heading and what it means, of each column.
+        Heading and meaning of each column.
     rows : tuple of tuple of str
-        A row for each of the player's regions, in their order.
+        One row per region, in the player's order.
     sounds : tuple of bytes
-        Each region as a WAV file, to be taken away.
+        Each region as a WAV file, to download.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -58,9 +59,9 @@ class PlayerEvents:
     Attributes
     ----------
     seek_s : float or None
-        Where they moved to last; told only where `tells` names "seek".
+        The last position they moved to; reported only if `tells` contains "seek".
     selection : Region or None
-        What is selected; told only where `tells` names "selection".
+        The selected time range; reported only if `tells` contains "selection".
     """
 
     seek_s: float | None = None
@@ -84,35 +85,35 @@ def player(
     editing: Editing | None = None,
     tells: Collection[str] = (),
 ) -> PlayerEvents:
-    """Show a recording as stacked lanes that are heard and seen together.
+    """Show a recording as stacked lanes on one time axis.
 
     Parameters
     ----------
     key : str
-        The player's own. Under the same key it plays on while the page runs again.
+        Identifies the player, which plays on across reruns of the page.
     spectrogram : Spectrogram, optional
-        Needed for `overlays`, `profile` and `analysis`, which are on its frames.
+        Required by `overlays`, `profile` and `analysis`, which share its frames.
     overlays : mapping of str to Explanation, optional
-        Maps to lay over the spectrogram, by the name to show; a person picks one of them or none. The emotion of the
-        first one gives profile and regions their colour.
+        Maps to show over the spectrogram, by name; the visitor picks one or none. The emotion of the first map sets
+        the colour of profile and regions.
     profile : ndarray of shape (frames,), optional
     threshold : float, optional
         Drawn as a line across the profile.
     analysis : Analysis, optional
         Its segments' scores are drawn over time.
     regions : sequence of Region
-        Shown by their labels, else by their numbers in this order. A click plays one.
+        Labelled with their labels, else numbered in this order. A click plays one.
     region_table : RegionTable, optional
     words : sequence of Region
-        What is said when, by their labels; a lane of its own.
+        Spoken words with their times; shown in a lane of their own.
     other_sounds : mapping of str to bytes, optional
-        The recording changed, by names to show: WAV files of as many samples, made by `wav_bytes`. A person turns from
-        one to another while it plays.
+        Modified versions of the recording, by name: WAV files with the same number of samples, made by `wav_bytes`. The
+        visitor can switch between them during playback.
     editing : Editing, optional
-        Marks in the place of `regions`, to be drawn, moved, resized, labelled, split, merged and deleted. A click then
-        only chooses one.
+        Editable marks instead of `regions`: they can be drawn, moved, resized, labelled, split, merged and deleted. A
+        click only selects one.
     tells : collection of str
-        Which of "seek" and "selection" the page wants to be told of; each of them makes the page run again.
+        Which of "seek" and "selection" to report; each report reruns the page.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -143,4 +144,4 @@ def player(
 
 
 def _run_again() -> None:
-    """Streamlit knows a component's values by their callbacks; running the page again is all that is wanted."""
+    """Do nothing: Streamlit reports only values with a callback, and the rerun is all that is needed."""

@@ -1,4 +1,4 @@
-"""What the player is given of each thing it shows: addresses of files, and the numbers that say how to read them."""
+"""The player's data: addresses of files, and the numbers needed to read them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ from ser_core.settings import SpectrogramSettings
 BYTES = "application/octet-stream"
 SCALES = {
     "scale": axes.FOR_AND_AGAINST,
-    "magma": [[place / (len(axes.MAGMA) - 1), _rgb] for place, _rgb in enumerate(axes.MAGMA)],
+    "magma": [[step / (len(axes.MAGMA) - 1), _rgb] for step, _rgb in enumerate(axes.MAGMA)],
 }
 
 
 def of_recording(recording: Recording, key: str) -> dict[str, Any]:
-    """Return the sound, and its waveform: the samples themselves are the finest level."""
+    """Return the audio and its waveform, whose finest level is the samples themselves."""
     wav, levels, peak = _sound(recording.sha256, recording)
     rate, count = recording.sample_rate_hz, len(recording.samples)
     url = served(wav, "audio/wav", recording.sha256, f"{key} sound")
@@ -70,7 +70,7 @@ def of_spectrogram(recording: Recording, spectrogram: Spectrogram | None, key: s
 
 
 def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, key: str) -> dict[str, Any]:
-    """Return the part of a map that says something; elsewhere it is hatched."""
+    """Return the covered part of a map; the rest is hatched."""
     covered, settings = explanation.covered, spectrogram.settings
     first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
     relevance = explanation.relevance[first : last + 1]
@@ -107,7 +107,7 @@ def of_profile(
 
 
 def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
-    """Return a row for each segment: its middle, whether it was kept, and a score for each emotion."""
+    """Return a row per segment: its centre, whether it is selected, and its score of each emotion."""
     if analysis is None:
         return None
     segments, settings = analysis.segments, analysis.spectrogram.settings
@@ -132,7 +132,7 @@ def of_region(region: Region) -> dict[str, Any]:
 
 
 def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
-    """Return headings and rows of a RegionTable, each row with the address of its sound."""
+    """Return headings and rows of a RegionTable, each row with the address of its audio."""
     if table is None:
         return None
     stem = Path(printable(recording.name)).stem
@@ -150,7 +150,7 @@ def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any
 
 
 def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
-    """Return the names and addresses of what can be heard, the recording first; empty where there is nothing else."""
+    """Return names and addresses of the playable versions, the recording first; empty if there is no other."""
     if not sounds:
         return []
     others = [
@@ -168,10 +168,10 @@ def _frames(first: int, settings: SpectrogramSettings) -> dict[str, float]:
     return {"start": float(frame_edge_s(first, settings)), "column": settings.frame_hop_s}
 
 
-def _levels(levels: list[Level], place: str) -> list[dict[str, Any]]:
+def _levels(levels: list[Level], slot: str) -> list[dict[str, Any]]:
     return [
         {
-            "url": served(level.content, BYTES, level.identity, f"{place} {level.step}"),
+            "url": served(level.content, BYTES, level.identity, f"{slot} {level.step}"),
             "type": level.type,
             "step": level.step,
             "columns": level.columns,
@@ -183,11 +183,11 @@ def _levels(levels: list[Level], place: str) -> list[dict[str, Any]]:
 
 
 def _runs(flags: np.ndarray) -> np.ndarray:
-    """Return the first and the end (excluded) of each run of True, shape (runs, 2)."""
+    """Return start and end (exclusive) of each run of True, shape (runs, 2)."""
     return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).reshape(-1, 2)
 
 
-# Resources, not data: of data every rerun would get a copy.
+# Resources, not data: data would be copied in every rerun.
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def _sound(sha256: str, _recording: Recording) -> tuple[bytes, list[Level], float]:
     samples = _recording.samples

@@ -1,12 +1,12 @@
-"""Marks that are edited in the player, and what a person did to them.
+"""Editable marks in the player, and the edits made to them.
 
     hand_over("player", store.write)
     player(recording, key="player", editing=Editing(marks=store.read(), labels=COLOURS, made=store.write))
 
-The player shows an edit at once and says "Saving" until it was handed to `made` and the page has come to `player`
-again. It sends all edits that were not answered each time, because of two that come while the page runs Streamlit
-passes on the last word only; each is handed over once. That happens before the next run, of whichever page: who draws
-and then turns to another one has drawn all the same.
+The player shows an edit at once, and says "Saving" until the edit was passed to `made` and the page has called `player`
+again. Each time it sends all unanswered edits, because Streamlit passes on only the last of several messages that
+arrive during a run; each edit is handed over once. This happens before the next run of any page, so an edit made just
+before switching pages is not lost.
 """
 
 import threading
@@ -28,12 +28,11 @@ class Mark:
     Attributes
     ----------
     id : str
-        Its identity in the player. What a person makes has an id that begins with "new" and is kept as long as the page
-        passes it.
+        Its id in the player. The id of a newly drawn mark begins with "new" and lasts as long as the page passes it.
     region : Region
-        With the label that is shown.
+        With the label to show.
     suggested : bool
-        Shown dashed. Accepting, moving or labelling it is an edit that changes it; dismissing one that deletes it.
+        Drawn dashed. Accepting, moving or labelling it is an edit that changes it; dismissing it deletes it.
     """
 
     id: str
@@ -43,21 +42,21 @@ class Mark:
 
 @dataclass(frozen=True)
 class Editing:
-    """What can be edited, and with what help.
+    """Settings of an editable player.
 
     Attributes
     ----------
     made : callable
-        Called with each `Edit`, in order. It must not touch Streamlit's elements: a run may end there, and the edit
-        would come once more.
+        Called with each `Edit`, in order. It must not draw Streamlit elements: the run could end there, and the edit
+        would arrive again.
     whose : str
-        What the marks belong to beside their recording; an edit says it again.
+        Identifies the owner of the marks; each edit repeats it.
     labels : mapping of str to str
-        Names for the keys 1 to 8, in this order, each with its colour.
+        Labels on the keys 1 to 8, in this order, with their colours.
     snaps : tuple of float
-        Times in seconds to which dragged edges jump where they are near.
+        Times in seconds that dragged edges snap to when near.
     others : mapping of str to tuple of Region
-        What is shown below for comparison, by whose it is.
+        Other people's regions, shown below for comparison, by annotator.
     """
 
     marks: tuple[Mark, ...]
@@ -70,22 +69,22 @@ class Editing:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a person did at once.
+    """One edit.
 
     Attributes
     ----------
     recording : str
-        SHA-256 of the recording that the player showed them.
+        SHA-256 of the recording that the player showed.
     whose : str
-        What the marks belonged to that it showed.
+        `Editing.whose` at that time.
     changed : tuple of Mark
-        As they are now, new ones among them.
+        Changed and new marks, in their new state.
     deleted : tuple of str
-        The ids of what is there no more.
+        Ids of deleted marks.
     command : {"undo", "redo", "previous", "next", "label"} or None
-        In the place of a change.
+        Instead of a change.
     value : str or None
-        The label for the whole recording, of the command "label".
+        For the command "label": the label of the whole recording.
     """
 
     recording: str
@@ -97,14 +96,14 @@ class Edit:
 
 
 def hand_over(key: str, made: Callable[[Edit], None]) -> None:
-    """Call `made` with each edit in this key's player once, in order; it counts as taken when that has returned.
+    """Call `made` once with each edit from the player of this key, in order; an edit is done when `made` returns.
 
-    The player calls it before a run. The page calls it too, before it reads what it shows: of a run that was ended in
-    between nobody else takes what was left.
+    The player calls this before a run. The page calls it too, before it reads its marks, in case the last run was
+    interrupted.
     """
     told = (st.session_state.get(key) or {}).get("editing") or {}
     answered = _answered(key)
-    # Streamlit begins the next run in another thread before the last one has come to an end.
+    # Streamlit starts the next run in another thread before the last one has ended.
     with answered.lock:
         for edit in told.get("edits", ()):
             if edit["number"] > answered.number:
@@ -115,12 +114,12 @@ def hand_over(key: str, made: Callable[[Edit], None]) -> None:
 
 
 def chosen_mark(key: str) -> str | None:
-    """Return the id of the mark that is chosen in the player of this key."""
+    """Return the id of the mark that is selected in the player of this key."""
     return ((st.session_state.get(key) or {}).get("editing") or {}).get("chosen")
 
 
 def of_editing(editing: Editing, key: str) -> dict[str, Any]:
-    """Return what the player is given of marks to edit."""
+    """Return the player's data for editable marks."""
     return {
         "editable": True,
         "whose": editing.whose,
@@ -139,16 +138,16 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
 
 
 def of_regions(regions: Any) -> dict[str, Any]:
-    """Return what the player is given of regions that are only to be seen and heard."""
+    """Return the player's data for read-only regions."""
     shown = [
-        contents.of_region(region) | {"id": str(place), "suggested": False} for place, region in enumerate(regions)
+        contents.of_region(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
     ]
     return {"editable": False, "regions": shown, "labels": [], "snaps": [], "others": [], "answered": 0}
 
 
 @dataclass
 class _Answered:
-    """The number of the last edit that was handed over; changed under its lock."""
+    """The number of the last edit that was handed over, guarded by a lock."""
 
     number: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -159,7 +158,7 @@ def _answered(key: str) -> _Answered:
 
 
 def _edit(told: Mapping[str, Any]) -> Edit | None:
-    """Return an edit as the page knows it; None where a region is none, which is left as it was."""
+    """Return an edit from the player's message; None if it contains an invalid region."""
     try:
         changed = tuple(Mark(one["id"], _region(one)) for one in told["changed"])
     except SettingsRefused:

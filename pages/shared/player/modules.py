@@ -1,8 +1,8 @@
-"""JavaScript modules as one script, which is what Streamlit takes as the JavaScript of a component.
+"""Combine JavaScript modules into one script, which is what Streamlit takes as a component's JavaScript.
 
-The files are ES modules that import each other by relative addresses, so that editors and linters understand them. The
-script holds the text of each; in the browser it gives each an address of its own and imports the main one. So there is
-no build step, and no address on the server for a proxy to lose or a cache to keep too long.
+The files are ES modules with relative imports, so that editors and linters understand them. The script contains the
+text of each; in the browser it gives each a blob address and imports the main one. So there is no build step, and no
+address on the server that a proxy could lose or a cache could keep too long.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 
 IMPORTED = re.compile(r'^import .* from "\./(\w+\.js)";$', re.MULTILINE)
 
-#: Modules come in the order in which they need each other: what one imports has its address by then. `sourceURL` is the
-#: name in stack traces and in the browser's debugger.
+#: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
+#: traces and in the browser's debugger.
 SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
   const imports = /^(import .* from )"\.\/(\w+\.js)";$/gm;
@@ -26,14 +26,14 @@ export default (await import(addresses["%s"])).default;
 
 
 def script_of(folder: Path, main: str) -> str:
-    """Return a script whose default export is that of a module.
+    """Return a script whose default export is that of the main module.
 
     Parameters
     ----------
     folder : Path
-        All its modules are taken along.
+        All its modules are included.
     main : str
-        Name of the module's file.
+        File name of the main module.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Values over time as files of columns at several zoom levels, of which a browser fetches the piece it looks at."""
+"""Values over time as files of columns at several zoom levels, of which the browser fetches the visible part."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,16 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-#: How many of the finest columns one column of each level stands for.
+#: How many columns of the finest level one column of each level combines.
 MAP_STEPS = (1, 8, 64)
 SAMPLE_STEPS = (256, 16_384)
 PROFILE_STEPS = (1, 16, 256)
 
-#: Columns that are fetched at once: 30 s of a spectrogram at its finest level.
+#: Columns fetched at once: 30 s of a spectrogram at its finest level.
 MAP_TILE = 3_000
 LINE_TILE = 16_384
 
-#: The darkest and the brightest of a spectrogram: what lies beyond is as dark or as bright.
+#: Percentiles of a spectrogram that get the darkest and brightest colour; values beyond are clipped.
 DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE = 2.0, 99.8
 MOST_VALUES_RANKED = 500_000
 SHORT = 32_767
@@ -26,7 +26,7 @@ Reduction = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One file of columns, one after the other, without a header.
+    """One zoom level: a file of consecutive columns without a header.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Level:
     type : str
         u1, i2 or f4, as NumPy names them.
     step : int
-        How many of the finest columns a column stands for.
+        How many columns of the finest level a column combines.
     tile : int
-        How many columns a browser should fetch at once.
+        How many columns the browser should fetch at once.
     """
 
     content: bytes
@@ -53,7 +53,7 @@ class Level:
 
 
 def spectrogram_levels(log_mel: np.ndarray) -> tuple[list[Level], float, float]:
-    """Return a log-mel spectrogram (frames, bands) in bytes, and the neper that 0 and 255 stand for."""
+    """Return the levels of a log-mel spectrogram (frames, bands) as bytes, and the nepers of 0 and 255."""
     ranked = log_mel[:: 1 + log_mel.size // MOST_VALUES_RANKED]
     low, high = np.percentile(ranked, (DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE)).astype(float)
     high = max(high, low + 1.0)
@@ -62,20 +62,20 @@ def spectrogram_levels(log_mel: np.ndarray) -> tuple[list[Level], float, float]:
 
 
 def relevance_levels(relevance: np.ndarray) -> tuple[list[Level], float]:
-    """Return a map (frames, bands) in 16 bits, and the relevance that the highest number stands for."""
+    """Return the levels of a map (frames, bands) in 16 bits, and the relevance of the highest number."""
     most = float(np.abs(relevance).max(initial=0.0)) or 1.0
     scaled = relevance * (SHORT / most)
     return [_level(_blocks(scaled, step, _mean).round(), "i2", step, MAP_TILE) for step in MAP_STEPS], most
 
 
 def profile_levels(profile: np.ndarray) -> list[Level]:
-    """Return a profile (frames,): its values, then the lowest and highest of ever longer stretches."""
+    """Return the levels of a profile (frames,): its values, then minimum and maximum of longer and longer blocks."""
     finest = _level(profile[:, None], "f4", 1, LINE_TILE)
     return [finest, *(_level(_blocks(profile, step, _extremes), "f4", step, LINE_TILE) for step in PROFILE_STEPS[1:])]
 
 
 def sample_levels(samples: np.ndarray) -> list[Level]:
-    """Return the lowest and highest of ever longer stretches of samples (n,) in [-1, 1], as 16 bits."""
+    """Return minimum and maximum of longer and longer blocks of samples (n,) in [-1, 1], in 16 bits."""
     finest = _blocks(samples, SAMPLE_STEPS[0], _extremes)
     shorts = (np.clip(finest, -1, 1) * SHORT).round()
     coarser = _blocks(shorts, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
@@ -87,7 +87,7 @@ def _level(columns: np.ndarray, kind: str, step: int, tile: int) -> Level:
 
 
 def _blocks(values: np.ndarray, step: int, reduction: Reduction) -> np.ndarray:
-    """Return one column for each `step` values; the last one is of those that are left."""
+    """Reduce each `step` values to one column; the last column reduces the remaining values."""
     whole = len(values) // step * step
     reduced = reduction(values[:whole].reshape(-1, step, *values.shape[1:]))
     if whole == len(values):
@@ -100,6 +100,6 @@ def _mean(blocks: np.ndarray) -> np.ndarray:
 
 
 def _extremes(blocks: np.ndarray) -> np.ndarray:
-    """Return lowest and highest of each block, of values or of such pairs, as shape (blocks, 2)."""
+    """Return minimum and maximum of each block of values or of such pairs, shape (blocks, 2)."""
     within = tuple(range(1, blocks.ndim))
     return np.stack([blocks.min(axis=within), blocks.max(axis=within)], axis=1)

@@ -1,4 +1,4 @@
-"""Delete a recording with all that came from it: in this visit, saved, and in projects, as far as it is one's own."""
+"""Delete a recording with everything made from it: in this visit, saved, and in the visitor's own projects."""
 
 import os
 from contextlib import closing
@@ -19,14 +19,14 @@ from ser_core.annotations.teaching.teaching import TAUGHT, delete_taught
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder, delete_recording
 
-#: In the session: the recording whose deletion is to be confirmed.
+#: Session key: the recording whose deletion awaits confirmation.
 CONFIRMING = "deletion to confirm"
 
-LEAVE, TRASH, FOR_GOOD = "Leave it there", "Move it to the trash for 30 days", "Delete it there for good now"
+LEAVE, TRASH, FOR_GOOD = "Leave it there", "Move it to the trash for 30 days", "Delete it there permanently"
 
 
 def button(recording: Recording) -> None:
-    """Offer to delete the recording that the pages are about; what is in projects is confirmed first."""
+    """Offer to delete the current recording; ask for confirmation if projects contain it."""
     if st.session_state.get(CONFIRMING) == recording.sha256:
         _confirm(recording)
     elif st.button(
@@ -34,15 +34,14 @@ def button(recording: Recording) -> None:
         key="delete_recording",
         icon=":material/delete_forever:",
         width="stretch",
-        help="With all that came from it: scores, maps, sounds, and saved analyses of it, of any model and visit. "
-        "If it is in projects of the page Annotate, you are told whose marks it has there before anything is deleted. "
-        "A file of yours that it was read from stays.",
+        help="Deletes the recording with its scores, maps, audio and saved analyses, of every model and visit. If "
+        "projects on the page Annotate contain it, you first see whose marks it has. Your own file is not touched.",
     ):
         st.session_state[CONFIRMING] = recording.sha256
         try:
             is_in_projects = bool(_holdings(recording.sha256))
         except AnnotationsRefused:
-            is_in_projects = True  # nobody knows, and the next run says so
+            is_in_projects = True  # unknown; the next run says why
         if is_in_projects or _delete(recording.sha256, LEAVE):
             st.rerun()
 
@@ -50,7 +49,7 @@ def button(recording: Recording) -> None:
 def _confirm(recording: Recording) -> None:
     with st.container(border=True, key="confirm_deletion"):
         st.markdown(f"**Delete {in_markdown(recording.name)}?**")
-        st.caption("Scores, maps, sounds and saved analyses of it go at once and cannot be restored.")
+        st.caption("Its scores, maps, audio and saved analyses are deleted at once and cannot be restored.")
         choices = _in_projects(recording)
         fate = LEAVE
         if choices:
@@ -59,8 +58,8 @@ def _confirm(recording: Recording) -> None:
                 (LEAVE, TRASH, FOR_GOOD),
                 index=1,
                 key=f"fate_{recording.sha256}",
-                help="Its sound, its marks and their history. What is in the trash can be restored on the page "
-                "Annotate, under Projects.",
+                help="Its audio, its marks and their history. You can restore it from the trash on the page Annotate, "
+                "under Projects.",
             )
         with st.container(horizontal=True):
             sure = st.button("Delete", key="confirm_delete", type="primary", icon=":material/delete_forever:")
@@ -72,11 +71,13 @@ def _confirm(recording: Recording) -> None:
 
 
 def _in_projects(recording: Recording) -> list[Holding]:
-    """Say which projects hold a recording, and whose marks; return those out of which the visitor may take it."""
+    """Show which projects contain a recording, with whose marks; return those the visitor may delete it from."""
     try:
         holdings = _holdings(recording.sha256)
     except AnnotationsRefused as refusal:
-        st.warning(f"If it is in projects, it stays there: {in_markdown(str(refusal))}", icon=":material/database_off:")
+        st.warning(
+            f"If projects contain it, it stays there: {in_markdown(str(refusal))}", icon=":material/database_off:"
+        )
         return []
     mine = []
     for holding in holdings:
@@ -84,8 +85,8 @@ def _in_projects(recording: Recording) -> list[Holding]:
         if holding.may_delete(_person()):
             mine.append(holding)
         else:
-            unknown = "" if _person() else " If that is you, type your name on the page Annotate first."
-            st.caption(f"It stays there: ask {in_markdown(holding.responsible)} to delete it.{unknown}")
+            unknown = "" if _person() else " If that is you, enter your name on the page Annotate first."
+            st.caption(f"It stays there. Ask {in_markdown(holding.responsible)} to delete it.{unknown}")
     return mine
 
 
@@ -93,22 +94,22 @@ def _person() -> str:
     return login.person() or session.choice("annotator").strip()
 
 
-def _annotations_are_kept() -> bool:
+def _annotations_exist() -> bool:
     return bool(os.environ.get("SER_DATABASE_URL")) or (data_folder() / FILE_NAME).is_file()
 
 
 def _holdings(sha256: str) -> list[Holding]:
-    if not _annotations_are_kept():
+    if not _annotations_exist():
         return []
     with closing(open_store(default_url(data_folder()))) as store:
         return store.holdings_of(sha256)
 
 
 def _delete(sha256: str, fate: str) -> bool:
-    """Delete a recording and return True, or say what could not be deleted."""
+    """Delete a recording and return True, or show why not all of it could be deleted."""
     try:
         delete_recording(sha256, data_folder())
-        if _annotations_are_kept():
+        if _annotations_exist():
             _delete_in_projects(sha256, fate)
         else:
             forget_sound(sha256, data_folder())
@@ -117,19 +118,19 @@ def _delete(sha256: str, fate: str) -> bool:
         st.error(f"Not all of it could be deleted: {in_markdown(str(refusal))}", icon=":material/error:")
         return False
     st.session_state.pop(CONFIRMING, None)
-    session.let_go(sha256)
-    cached.let_go(sha256)
+    session.forget_recording(sha256)
+    cached.forget_recording(sha256)
     return True
 
 
 def _delete_in_projects(sha256: str, fate: str) -> None:
-    """Take a recording out of projects, and delete its sound where neither they nor the trash know it."""
+    """Remove a recording from projects, and delete its audio if neither projects nor the trash contain it."""
     try:
         store = open_store(default_url(data_folder()))
     except AnnotationsRefused:
         if fate != LEAVE:
             raise
-        return  # it was said already that it stays there
+        return  # the visitor was told that it stays there
     with closing(store):
         if fate != LEAVE:
             store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)

@@ -17,24 +17,24 @@ from ser_core.output.saved_analyses import data_folder, keep
 
 
 def choose_recording() -> None:
-    """Three ways to a recording; what cannot be read is refused in one sentence."""
+    """Offer to record, upload or pick a sample; show why a file is refused."""
     record, upload, sample = st.tabs(
         [":material/mic: Record", ":material/upload_file: Upload", ":material/album: Samples"]
     )
     with record:
         spoken = st.audio_input(
-            "Speak for at least a second, better three to fifteen",
+            "Speak for at least one second, ideally three to fifteen",
             sample_rate=48_000,
-            key=f"record_{session.given_anew()}",
+            key=f"record_{session.upload_turn()}",
         )
         if spoken is not None:
             take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
             "A recording of speech, at most two hours",
-            help="More than ten minutes are shown as a timeline, from which any stretch can be opened. "
-            f"Read are {READABLE}; found by content, not by name.",
-            key=f"upload_{session.given_anew()}",
+            help="Recordings over ten minutes are shown as a timeline; you can open any part of it. "
+            f"Formats: {READABLE}, recognised by content, not by name.",
+            key=f"upload_{session.upload_turn()}",
         )
         if given is not None:
             take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
@@ -43,10 +43,10 @@ def choose_recording() -> None:
 
 
 def choose_sample() -> None:
-    """Offer the samples that were fetched, each by its words."""
+    """Offer the downloaded samples, each by its text."""
     samples = available_samples()
     if not samples:
-        st.info("The samples were not fetched. `make samples` fetches them; everything else works without.")
+        st.info("The samples are not downloaded. `make samples` downloads them; everything else works without them.")
         return
     st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
     for number, one in enumerate(samples, start=1):
@@ -55,7 +55,7 @@ def choose_sample() -> None:
 
 
 def take_once(source: bytes, name: str, token: str) -> None:
-    """Read what a widget holds when it comes, and not again at every rerun of the page that still holds it."""
+    """Read a widget's file when it arrives, but not again in every rerun while the widget still holds it."""
     taken = st.session_state.setdefault("taken", {})
     if token not in taken:
         taken[token] = take(source, name)
@@ -64,7 +64,7 @@ def take_once(source: bytes, name: str, token: str) -> None:
 
 
 def take(source: bytes, name: str) -> str | None:
-    """Read a recording and turn to it, or to its timeline; return and show why where it is refused."""
+    """Read a recording and show it or its timeline; if it is refused, show and return why."""
     try:
         session.hold(source, name)
     except RecordingTooLong:
@@ -76,21 +76,21 @@ def take(source: bytes, name: str) -> str | None:
 
 
 def show_sound(recording: Recording) -> None:
-    """Play it, and say how loud it is, before any analysis."""
+    """Show a player and the level, before any analysis."""
     st.audio(cached.sound(recording.sha256, recording))
     peak = float(np.abs(recording.samples).max())
     rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
     st.caption(
         f"{recording.duration_s:.2f} s · {recording.sample_rate_hz / 1000:g} kHz · "
-        f"peak {20 * np.log10(peak):z.1f} dBFS · average {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
+        f"peak {20 * np.log10(peak):z.1f} dBFS · RMS {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
     )
     for warning in recording.warnings:
         st.warning(warning, icon=":material/warning:")
 
 
 def save(chosen: controls.Chosen, analysis: Analysis) -> None:
-    """Keep recording and analysis on this machine, or say why that cannot be."""
+    """Save recording and analysis on this machine, or show why that failed."""
     try:
         keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
     except SerError as refusal:
@@ -101,22 +101,22 @@ def save(chosen: controls.Chosen, analysis: Analysis) -> None:
 
 
 def show_result(chosen: controls.Chosen, analysis: Analysis, any_voice: Analysis | None) -> None:
-    """Show verdict, scores and all of it over time, with the way to the evidence.
+    """Show verdict, scores and scores over time, with links to the evidence.
 
-    `any_voice` is what the model says without the voice's own normal, where it was adapted to one.
+    `any_voice` is the analysis without the voice's own normal, if the model is adapted to a voice.
     """
     words, actions = st.columns([4, 1], vertical_alignment="bottom")
     words.html(verdict_html(analysis))
     if actions.button(
-        "Save", icon=":material/save:", width="stretch", help="Keep recording and analysis on this machine."
+        "Save", icon=":material/save:", width="stretch", help="Save recording and analysis on this machine."
     ):
         save(chosen, analysis)
     st.html(scores_html(analysis.emotions, analysis.scores.recording, any_voice and any_voice.scores.recording))
     if any_voice is not None:
         best = float(any_voice.scores.recording.max())
         st.caption(
-            f"Thick bars: judged by this voice's own normal ({100 * analysis.voice.share:.0f} %). "
-            f"Thin bars: as any voice, **{any_voice.verdict}** (best score {best:.2f})."
+            f"Thick bars: relative to this voice's own normal ({100 * analysis.voice.share:.0f} %). "
+            f"Thin bars: without it, **{any_voice.verdict}** (best score {best:.2f})."
         )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
@@ -130,7 +130,7 @@ def show_result(chosen: controls.Chosen, analysis: Analysis, any_voice: Analysis
 
 def show() -> None:
     """Show the page."""
-    frame.begin("Hear Why", "👂", "Which emotion does a model hear in speech, and which sounds made it think so?")
+    frame.begin("Hear Why", "👂", "Which emotion does a model recognise in speech, and which sounds led it there?")
     if words := cached.broken_off():
         st.info(words, icon=":material/power_off:")
     choose_recording()
@@ -140,9 +140,11 @@ def show() -> None:
     if chosen is not None:
         st.subheader(in_markdown(chosen.recording.name), divider="gray")
         show_sound(chosen.recording)
-        listening = {"listen": cached.listening(chosen.recording, chosen.classifier, chosen.settings)}
+        jobs = {"classify": cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:
-            listening["without voice"] = cached.listening_beside(chosen.recording, chosen.any_voice, chosen.settings)
-        heard = waiting.results(listening)
-        if "listen" in heard:
-            show_result(chosen, heard["listen"], heard.get("without voice"))
+            jobs["without voice"] = cached.additional_classification_job(
+                chosen.recording, chosen.any_voice, chosen.settings
+            )
+        results = waiting.results(jobs)
+        if "classify" in results:
+            show_result(chosen, results["classify"], results.get("without voice"))

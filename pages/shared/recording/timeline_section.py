@@ -1,4 +1,4 @@
-"""A recording of more than ten minutes over time, and the way from there to any stretch of it."""
+"""A recording of more than ten minutes over time, and opening any part of it in the player."""
 
 from datetime import time, timedelta
 from math import ceil, floor
@@ -23,7 +23,7 @@ FIRST_STRETCH_S = 30
 
 
 def show(long: session.HeldLong) -> None:
-    """Show what is heard over time as soon as it is known, and let a stretch be chosen and opened."""
+    """Show the emotions over time as soon as they are computed, and let the visitor open a part."""
     title, close = st.columns([5, 1], vertical_alignment="bottom")
     title.subheader(in_markdown(long.name))
     close.button(
@@ -31,25 +31,23 @@ def show(long: session.HeldLong) -> None:
         on_click=session.close_long,
         icon=":material/close:",
         width="stretch",
-        help="Forget the long recording. Stretches that were opened stay.",
+        help="Close the long recording. Parts that you opened stay.",
     )
     try:
         classifier = cached.model(controls.model_name() or "")
     except SerError:
         return  # the sidebar says why
     own_voice = classifier.voice is not None and st.toggle(
-        "One person speaks",
-        help="The voice is then judged relative to how the model judges this recording as a whole."
-        " With several people, or one emotion throughout, leave it off.",
+        "One speaker",
+        help="Judge the voice relative to how the model judges this recording as a whole. Leave this off if several "
+        "people speak, or if one emotion lasts throughout.",
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
-    heard = waiting.results({"timeline": cached.timeline(long, classifier, own_voice)})
+    heard = waiting.results({"timeline": cached.timeline_job(long, classifier, own_voice)})
     if "timeline" not in heard:
         return
     timeline = heard["timeline"]
-    st.caption(
-        f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · heard by {timeline.model_name}"
-    )
+    st.caption(f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · model {timeline.model_name}")
     if timeline.voice is not None:
         st.caption(voice_in_words(timeline.voice))
     for warning in timeline.warnings:
@@ -61,28 +59,28 @@ def show(long: session.HeldLong) -> None:
 
 def _smoothing(timeline: Timeline) -> tuple[float, float]:
     smoothing, quiet = st.columns(2)
-    # 10 s up to half an hour, 60 s of two: what is finer would run together.
+    # 10 s up to half an hour, 60 s for two hours: finer curves would run together.
     chosen = session.choice("timeline_smoothing")
     usual = max(10, 10 * round(timeline.duration_s / 1200))
     seconds = smoothing.slider(
         "Smoothing (s)",
         0,
         120,
-        help="Each point is the mean over so many seconds around it. 0 shows every segment of the model as it is.",
+        help="Each point is the mean over this many seconds around it. 0 shows every segment of the model.",
         **session.widget("timeline_smoothing", usual if chosen is None else chosen),
     )
     quiet_dbfs = quiet.slider(
-        "Pauses are below (dBFS)",
+        "Pause threshold (dBFS)",
         -90,
         -20,
-        help="Segments below this level, the dotted line, are left out. Where they last, the curves have a gap.",
+        help="Segments below this level (the dotted line) are left out. Longer pauses leave gaps in the curves.",
         **session.widget("timeline_quiet", session.choice("timeline_quiet")),
     )
     return seconds, quiet_dbfs
 
 
 def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
-    """Draw the curves; a box in them and the slider below choose the same stretch."""
+    """Draw the curves; a box drawn in them and the slider below set the same time range."""
     last = _as_time(ceil(timeline.duration_s))
     start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(FIRST_STRETCH_S))
     shown = min(start, last), min(end, last)
@@ -96,7 +94,7 @@ def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, 
         selection_mode="box",
     )
     st.slider(
-        "Stretch to open: set it here, or draw a box in the chart",
+        "Part to open: set it here, or draw a box in the chart",
         _as_time(0),
         last,
         step=timedelta(seconds=1),
@@ -108,7 +106,9 @@ def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, 
     if st.button(label, type="primary", icon=":material/hearing:", disabled=too_long or start_s == end_s):
         _open(long, timeline, start_s, end_s)
     if too_long:
-        st.caption(f"At most {clock(LONGEST_STRETCH_S)} can be opened at once; this is {clock(end_s - start_s)}.")
+        st.caption(
+            f"At most {clock(LONGEST_STRETCH_S)} can be opened at once; this part is {clock(end_s - start_s)} long."
+        )
 
 
 def _take_box() -> None:
@@ -119,13 +119,13 @@ def _take_box() -> None:
 
 
 def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
-    st.markdown("**Strongest stretches**", help="Where the smoothed probability of an emotion is highest.")
+    st.markdown("**Strongest parts**", help="Where the smoothed probability of each emotion is highest.")
     for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
-        name, *places = st.columns([1, 2, 2, 2], vertical_alignment="center")
+        name, *columns = st.columns([1, 2, 2, 2], vertical_alignment="center")
         name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{emotion}</span>')
-        for number, (place, (region, mean)) in enumerate(zip(places, stretches, strict=False)):
+        for number, (column, (region, mean)) in enumerate(zip(columns, stretches, strict=False)):
             label = f"Open {_span(region)} ({mean:.2f})"
-            if place.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
+            if column.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
                 _open(long, timeline, region.start_s, region.end_s)
     st.download_button(
         "Timeline (CSV)",
@@ -138,9 +138,9 @@ def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet
 
 
 def _open(long: session.HeldLong, timeline: Timeline, start_s: float, end_s: float) -> None:
-    """Hold a stretch as a recording of its own and turn to the player."""
+    """Cut out a part as a recording of its own and switch to the player."""
     try:
-        with st.spinner("Cutting the stretch out"):
+        with st.spinner("Cutting out the part"):
             sound = cut_stretch(long.file(), start_s, end_s, long.name, timeline.full_scale)
             session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
     except SerError as refusal:

@@ -1,4 +1,4 @@
-"""The sidebar's *Voice*: recordings of one person, whose voice is then judged by its own normal. Nothing is stored."""
+"""*Voice* in the sidebar: judge a voice relative to its own normal, from several recordings. Nothing is stored."""
 
 import streamlit as st
 
@@ -10,38 +10,38 @@ from ser_core.model.voice import caution_in_words, share_in_words, trust, voice_
 from ser_core.work.jobs import Job
 
 HELP = """
-What sounds angry in one voice is another's usual tone. Where several recordings of a person are known, the model's
-scores are taken relative to how it usually judges this voice: the more recordings, the more. Nobody needs to say what
-they show. Of recordings that all show one emotion, that emotion would pass for the voice, so the normal is used with
+One person's angry voice is another's usual tone. With several recordings of a person, the model's scores are taken
+relative to how it usually judges this voice, its *own normal*: the more recordings, the more. The recordings need no
+labels. If they all show one emotion, the model would mistake that emotion for the voice, so the own normal is used with
 caution unless you tick *They show different emotions*.
 
-All pages then judge so. Nothing of the voice is stored: it ends with this visit, or as you switch it off.
+This applies to all pages. Nothing about the voice is stored: it is forgotten when you leave or switch this off.
 """
 
 MIXED_HELP = """
-Tick this if the recordings show several emotions about equally often: the voice's normal then counts fully, which is
-right far more often. Of recordings of mostly one emotion, also of neutral speech alone, that emotion would be taken for
-the voice.
+Tick this if the recordings show several emotions about equally often. The voice's own normal then counts in full,
+which improves the scores more. Do not tick it if one emotion prevails, even neutral: the model would mistake it for the
+voice.
 """
 
 
 def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -> Job | None:
-    """Let recordings of one person be chosen; return the job that gets to know the voice, where it is to be judged so.
+    """Ask for recordings of one person; return the job that computes the voice's own normal, or None.
 
     Parameters
     ----------
     labels : dict of str to str
-        What to call the recordings of this visit, by SHA-256.
+        Labels of this visit's recordings, by SHA-256.
     """
     with st.expander("Voice", icon=":material/record_voice_over:"):
         chosen = _choose(classifier, labels)
     if not chosen:
         return None
     if recording.sha256 not in chosen:
-        st.caption(f"{in_markdown(recording.name)} is not of the *Voice* above and is judged as any voice.")
+        st.caption(f"{in_markdown(recording.name)} is not listed under *Voice*; its voice is judged like any other.")
         return None
     held = session.held()
-    job = cached.knowing_voice(
+    job = cached.voice_job(
         [held[sha256].recording for sha256 in chosen], classifier, mixed=session.choice("voice_mixed")
     )
     st.caption(_in_words(job, classifier))
@@ -49,12 +49,12 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
 
 
 def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
-    """Return which recordings are of one person: at first all that there are, but none that comes later."""
+    """Return the recordings of one person: by default all present ones, but none that is added later."""
     if classifier.voice is None:
-        st.caption(f"{in_markdown(classifier.name)} judges every voice alike. Choose another model to change that.")
+        st.caption(f"{in_markdown(classifier.name)} judges every voice alike. Choose another model to use this.")
         return []
     on = session.choice("voice_on")
-    st.toggle("These recordings are one person", help=HELP, **session.widget("voice_on", on))
+    st.toggle("Recordings of one person", help=HELP, **session.widget("voice_on", on))
     if not on:
         return []
     chosen = session.choice("voice")
@@ -75,7 +75,11 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
 
 def _in_words(job: Job, classifier: Classifier) -> str:
     if job.state != "done":
-        return "The voice is not known yet." if not job.ended.is_set() else "The voice could not be known."
+        return (
+            "Computing the voice's own normal."
+            if not job.ended.is_set()
+            else "The voice's own normal is not available."
+        )
     normal, speech_s = job.result
     count = "1 recording" if normal.recordings == 1 else f"{normal.recordings} recordings"
     share, trusted = voice_share(normal, classifier.voice), trust(normal, classifier.voice)
@@ -83,8 +87,8 @@ def _in_words(job: Job, classifier: Classifier) -> str:
 
 
 def adapted(classifier: Classifier, job: Job | None) -> Classifier:
-    """Return the classifier as it judges the voice, or itself where nothing is known; a page waits here for the job."""
-    from pages.shared import waiting  # which imports the sidebar, and that this section
+    """Return the classifier adapted to the voice, or unchanged without a voice; stop the page until the job ends."""
+    from pages.shared import waiting  # which imports the sidebar, which imports this module
 
     if job is None:
         return classifier

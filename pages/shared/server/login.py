@@ -1,4 +1,4 @@
-"""Login by OpenID Connect with a list of who may come in; off as long as no file of secrets asks for it."""
+"""Login by OpenID Connect with a list of allowed people; off unless the secrets file configures it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from pages.shared.names import in_markdown
 
 
 def require() -> None:
-    """End the page for everybody who has not logged in or is not on the list; do nothing where no login is set up."""
+    """Stop the page for anybody who is not logged in or not on the list; do nothing if no login is configured."""
     secrets = _secrets()
     if "auth" not in secrets:
         return
@@ -20,8 +20,8 @@ def require() -> None:
     who = person()
     if not is_allowed(st.user.to_dict(), secrets.get("access", {}).get("allowed", [])):
         st.error(
-            f"{in_markdown(who)} is not on the list of those who may use this app. Ask whoever runs it to add you, or "
-            "log out and come back as somebody else.",
+            f"{in_markdown(who)} is not on the list of people who may use this app. Ask its operator to add you, or "
+            "log in with another account.",
             icon=":material/block:",
         )
         _logout()
@@ -31,28 +31,28 @@ def require() -> None:
 
 
 def person() -> str | None:
-    """Return by which name the provider knows whoever is logged in; None where no login is set up."""
+    """Return the provider's name for the logged-in person; None if no login is configured."""
     if "auth" not in _secrets():
         return None
-    # An address that nobody verified may be anybody's, whose projects would then be theirs.
+    # Anybody could claim an unverified address, and with it the projects of its owner.
     verified = st.user.get("email_verified") is True
     return str((verified and st.user.get("email")) or st.user.get("sub"))
 
 
 def is_allowed(person: dict[str, Any], allowed: list[str]) -> bool:
-    """Whether the list names a person, by the provider's own name for them or by an address it has verified.
+    """Return whether the list names a person, by the provider's identifier or by a verified address.
 
     Parameters
     ----------
     person : dict
-        Claims of the identity token: `sub`, and where known `email` and `email_verified`.
+        Claims of the identity token: `sub`, and possibly `email` and `email_verified`.
     allowed : list of str
-        An address in any case, or a `sub` as it is. Of an empty list nobody is.
+        Addresses, in upper or lower case, or exact `sub` values. An empty list allows nobody.
     """
     if person.get("sub") and person["sub"] in allowed:
         return True
     address = str(person.get("email") or "").casefold()
-    # Some providers let anybody claim any address; then only `email_verified` tells.
+    # Some providers let anybody claim any address; only `email_verified` tells.
     verified = person.get("email_verified") is True
     return verified and bool(address) and address in {str(one).casefold() for one in allowed}
 
@@ -62,13 +62,11 @@ def _logout(who: str = "") -> None:
 
 
 def _secrets() -> dict[str, Any]:
-    """Return the secrets; where a file of them is there but cannot be read, nobody is let in."""
+    """Return the secrets; if a secrets file exists but cannot be read, stop the page for everybody."""
     try:
         return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
         if any(Path(file).exists() for file in st.get_option("secrets.files")):
-            st.error(
-                "The file of secrets cannot be read, so nobody is let in. Whoever runs this app has to correct it."
-            )
+            st.error("The secrets file cannot be read, so nobody can log in. The operator of this app has to fix it.")
             st.stop()
         return {}

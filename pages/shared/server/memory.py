@@ -1,4 +1,4 @@
-"""The memory of a process in which pages run in many threads: what they have freed goes back to the system."""
+"""Return freed memory of the multi-threaded app process to the system."""
 
 import ctypes
 import gc
@@ -13,10 +13,10 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def give_back() -> None:
-    """Collect what refers to itself, which Streamlit is told not to do after every run, and free what is left.
+    """Collect reference cycles, which Streamlit is configured not to do after every run, and trim the heap.
 
-    Less is left where threads share the allocator's arenas: the app is started with `MALLOC_ARENA_MAX=2`, which has to
-    be set before the first of them begins.
+    This frees more if threads share the allocator's arenas, so the app is started with `MALLOC_ARENA_MAX=2`. The
+    variable must be set before the first thread starts.
     """
     gc.collect()
     if library := _glibc():

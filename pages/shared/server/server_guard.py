@@ -1,7 +1,7 @@
-"""What the server answers, accepts and keeps for visits, from its start on and whichever page is opened first.
+"""What the server answers, accepts and stores for visits, from its start and whichever page is opened first.
 
-Streamlit's own server answers to any name, takes files from anybody who is connected, and frees what a visit held when
-the next one comes. `app.py` puts this between the network and Streamlit.
+Streamlit's own server answers to any host name, accepts files from anybody who is connected, and frees the memory of a
+visit only when the next one comes. `app.py` puts this guard between the network and Streamlit.
 """
 
 import asyncio
@@ -38,23 +38,23 @@ from streamlit.web.server import server_util
 
 from ser_core.errors import SerError
 
-#: What the uploads of one visit, and those of all visits together, may hold in memory.
+#: Limits of the uploads in memory, for one visit and for all visits together.
 MOST_OF_ONE_VISIT_BYTES = 500 * 2**20
 MOST_OF_ALL_BYTES = 2**30
 
-#: An upload of which nothing comes for so long is broken off: until then it takes up room.
+#: An upload that stalls for this long is aborted, because it reserves memory.
 UPLOAD_STALLS_AFTER_S = 60.0
-#: One that comes more slowly is broken off too, or it would hold its room without end.
+#: A slower upload is aborted too, or it would reserve its memory without end.
 SLOWEST_UPLOAD_BYTES_PER_S = 50_000
 
-#: A visit without a connection for so long has left: its sounds are served no more, unless it comes back.
+#: After this long without a connection, a visit's audio is no longer served until it reconnects.
 LEFT_AFTER_S = 15.0
 
-#: How long a file is there that no page shows: one made for a download, which the browser fetches at once.
+#: How long a file made for a download, which no page shows, is served; the browser fetches it at once.
 DOWNLOAD_S = 60.0
 
-#: How many visits whose connection broke may come back.
-MOST_WHO_COME_BACK = 128
+#: How many visits whose connection broke may reconnect.
+MAX_DISCONNECTED = 128
 
 HEADERS = {
     "X-Frame-Options": "DENY",
@@ -71,7 +71,7 @@ log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """A request that is answered with nothing but a status and a sentence."""
+    """A request that is answered only with a status and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -79,7 +79,7 @@ class Refused(Exception):
 
 
 class Guard:
-    """Middleware around all of Streamlit: refuses what is not for this server, and sends headers with every answer."""
+    """Middleware around Streamlit: refuses requests for other servers, and adds headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -110,10 +110,10 @@ class Guard:
 
     async def _take_upload(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not shows_uploader(session_id):
-            raise Refused(403, "The page that is open takes no files. Open one that does, and choose the file there.")
+            raise Refused(403, "The open page takes no files. Open a page that does, and choose the file there.")
         length = HTTPConnection(scope).headers.get("content-length", "")
         if not length.isdecimal():
-            raise Refused(411, "An upload has to say its length.")
+            raise Refused(411, "An upload must state its length.")
 
         now = asyncio.get_running_loop().time
         latest = now() + UPLOAD_STALLS_AFTER_S + int(length) / SLOWEST_UPLOAD_BYTES_PER_S
@@ -123,30 +123,31 @@ class Guard:
                 async with asyncio.timeout_at(min(now() + UPLOAD_STALLS_AFTER_S, latest)):
                     return await receive()
             except TimeoutError:
-                raise Refused(408, "The upload stopped coming, or came too slowly. Try again.") from None
+                raise Refused(408, "The upload stalled or was too slow. Try again.") from None
 
-        with runtime.get_instance().uploaded_file_mgr.room_for(session_id, int(length)):
+        with runtime.get_instance().uploaded_file_mgr.reserve(session_id, int(length)):
             await self._app(scope, receive_in_time, send)
 
 
 def require_own_host_and_origin(request: HTTPConnection) -> None:
-    """Refuse requests for a name that is not this server's, and those that another site's page makes.
+    """Refuse requests for another host name, and requests made by another site's pages.
 
-    Any site may give its own name this machine's address, and then reads what a server says that answers to it.
+    Any site may point its own name at this machine's address, and could then read the responses of a server that
+    answers to that name (DNS rebinding).
     """
     hosts, origins = request.headers.getlist("host"), request.headers.getlist("origin")
     if len(hosts) != 1 or not is_own_name(hosts[0], request.scope.get("server")):
         raise Refused(
             421,
-            "This server does not go by that name. Whoever runs it names it in STREAMLIT_BROWSER_SERVER_ADDRESS.",
+            "This server does not use that host name. Its operator sets the name in STREAMLIT_BROWSER_SERVER_ADDRESS.",
         )
-    # Exactly the same: of all others Streamlit asks an address service on the internet.
+    # Only exact matches: for others, Streamlit would ask an address service on the internet.
     if any(origin not in (f"http://{hosts[0]}", f"https://{hosts[0]}") for origin in origins):
-        raise Refused(403, "This server answers its own pages only.")
+        raise Refused(403, "This server only answers its own pages.")
 
 
 def is_own_name(host: str, bound_to: tuple[str, int | None] | None = None) -> bool:
-    """Whether a Host header names this server: itself, the address the connection came to, or its public name."""
+    """Return whether a Host header names this server: localhost, the address of the connection, or a public name."""
     if HOST.fullmatch(host) is None:
         return False
     with suppress(ValueError):
@@ -158,7 +159,7 @@ def is_own_name(host: str, bound_to: tuple[str, int | None] | None = None) -> bo
 
 
 def shows_uploader(session_id: str) -> bool:
-    """Whether a visit is connected, and its page shows a widget that takes files: never so before a login."""
+    """Return whether a visit is connected and its page shows an upload widget; never before login."""
     connected = runtime.get_instance()._session_mgr.get_active_session_info(session_id)
     if connected is None:
         return False
@@ -172,42 +173,42 @@ def shows_uploader(session_id: str) -> bool:
 
 
 class VisitUploads(MemoryUploadedFileManager):
-    """Uploaded files, of which one visit and all visits together may hold so much and no more."""
+    """Uploaded files, with a memory limit for each visit and for all visits together."""
 
     def __init__(self, upload_endpoint: str) -> None:
         super().__init__(upload_endpoint)
         self._coming_bytes: Counter[str] = Counter()
 
     @contextmanager
-    def room_for(self, session_id: str, size_bytes: int) -> Iterator[None]:
-        """Hold room for an upload while it comes."""
+    def reserve(self, session_id: str, size_bytes: int) -> Iterator[None]:
+        """Reserve memory for an upload while it arrives."""
         with self._lock:
             held = sum(len(file.data) for file in self.file_storage.get(session_id, {}).values())
             if held + self._coming_bytes[session_id] + size_bytes > MOST_OF_ONE_VISIT_BYTES:
                 most = MOST_OF_ONE_VISIT_BYTES // 2**20
-                raise Refused(413, f"The files of one visit may hold {most} MB. Remove one, or load the page again.")
+                raise Refused(413, f"The files of one visit may take {most} MB. Remove one, or reload the page.")
             if self._total_bytes + self._coming_bytes.total() + size_bytes > MOST_OF_ALL_BYTES:
-                raise Refused(503, "The files of all visitors fill this server. Try again in a few minutes.")
+                raise Refused(503, "This server's memory for uploads is full. Try again in a few minutes.")
             self._coming_bytes[session_id] += size_bytes
         try:
             yield
         finally:
             with self._lock:
                 self._coming_bytes[session_id] -= size_bytes
-                self._coming_bytes += Counter()  # forgets those at zero
+                self._coming_bytes += Counter()  # drops entries at zero
 
     def add_file(self, session_id: str, file: UploadedFileRec) -> None:
-        """Keep a file for which there is room, unless its visit ended while it came."""
+        """Store a file with a reservation, unless its visit ended during the upload."""
         if not self._coming_bytes[session_id]:
-            raise Refused(403, "No room was held for this file.")
+            raise Refused(403, "No memory was reserved for this file.")
         if runtime.get_instance()._session_mgr.get_session_info(session_id) is not None:
             super().add_file(session_id, file)
 
 
 class VisitMedia(MemoryMediaFileStorage):
-    """Sounds and downloads under addresses that nobody can compute, each for the visit it was made for.
+    """Audio and downloads at unguessable addresses, each served only while its visit lasts.
 
-    Streamlit's own addresses follow from the content: they tell whoever has the same file that it is open here.
+    Streamlit derives addresses from the content, so anybody with the same file could find out that it is open here.
     """
 
     def __init__(self, media_endpoint: str) -> None:
@@ -233,9 +234,9 @@ class VisitMedia(MemoryMediaFileStorage):
         return file_id
 
     def get_file(self, filename: str) -> MemoryFile:
-        """Return a file to whoever asks for its address, as long as its visit goes on."""
+        """Return the file at an address while its visit lasts."""
         visit = self._visits.get(filename.partition(".")[0])
-        if visit is not None and not goes_on(visit):
+        if visit is not None and not is_active(visit):
             raise MediaFileStorageError("The visit has ended.")
         return super().get_file(filename)
 
@@ -253,23 +254,23 @@ class VisitMedia(MemoryMediaFileStorage):
                 self.delete_file(file_id)
 
 
-def goes_on(session_id: str) -> bool:
-    """Whether a visit is connected, or was a moment ago."""
+def is_active(session_id: str) -> bool:
+    """Return whether a visit is connected, or was a moment ago."""
     sessions = runtime.get_instance()._session_mgr
     return sessions.is_active_session(session_id) or sessions._session_storage.away_s(session_id) < LEFT_AFTER_S
 
 
 class VisitSessions(SessionStorage):
-    """Visits whose connection broke. Each ends when its time is over, and not when somebody else comes.
+    """Visits whose connection broke. Each ends when its time is up, not when the next visitor comes.
 
     Parameters
     ----------
     ttl_seconds : int
-        How long a visit may stay away and come back; `server.disconnectedSessionTTL` sets it.
+        How long a visit may take to reconnect; set by `server.disconnectedSessionTTL`.
     """
 
     def __init__(self, ttl_seconds: int) -> None:
-        self._comes_back_s = ttl_seconds
+        self._ttl_s = ttl_seconds
         self._away: dict[str, tuple[float, SessionInfo]] = {}
 
     def get(self, session_id: str) -> SessionInfo | None:
@@ -278,8 +279,8 @@ class VisitSessions(SessionStorage):
     def save(self, session_info: SessionInfo) -> None:
         session_id, since = session_info.session.id, monotonic()
         self._away[session_id] = since, session_info
-        asyncio.get_running_loop().call_later(self._comes_back_s, self._end_unless_back, session_id, since)
-        if len(self._away) > MOST_WHO_COME_BACK:
+        asyncio.get_running_loop().call_later(self._ttl_s, self._end_unless_back, session_id, since)
+        if len(self._away) > MAX_DISCONNECTED:
             self._end(next(iter(self._away)))
 
     def delete(self, session_id: str) -> None:
@@ -289,7 +290,7 @@ class VisitSessions(SessionStorage):
         return [info for _, info in self._away.values()]
 
     def away_s(self, session_id: str) -> float:
-        """Return how long a visit has been without a connection; infinitely long where it is over."""
+        """Return the seconds a visit has been without a connection; infinity if it has ended."""
         return monotonic() - self._away[session_id][0] if session_id in self._away else float("inf")
 
     def _end_unless_back(self, session_id: str, since: float) -> None:
@@ -303,7 +304,7 @@ class VisitSessions(SessionStorage):
 
 
 def install() -> None:
-    """Put the stores above in the place of Streamlit's, which it makes when the app starts."""
+    """Replace the stores that Streamlit creates at start by the ones above."""
     memory_uploaded_file_manager.MemoryUploadedFileManager = VisitUploads
     memory_media_file_storage.MemoryMediaFileStorage = VisitMedia
     memory_session_storage.MemorySessionStorage = VisitSessions
@@ -312,7 +313,7 @@ def install() -> None:
 
 @asynccontextmanager
 async def started(app: Any) -> AsyncIterator[None]:
-    """Go on with the start only where the stores are ours; then open a browser, as `streamlit run` does of scripts."""
+    """Check that the stores are ours, then open a browser, as `streamlit run` does for scripts."""
     require_stores(app._runtime)
     if not config.get_option("server.headless"):
         address = server_util.get_url(config.get_option("browser.serverAddress"))
@@ -321,12 +322,12 @@ async def started(app: Any) -> AsyncIterator[None]:
 
 
 def require_stores(started_runtime: runtime.Runtime) -> None:
-    """Refuse to serve where Streamlit has made stores of its own.
+    """Refuse to serve if Streamlit has created stores of its own.
 
     Raises
     ------
     SerError
-        With what is not guarded: this version of Streamlit makes it otherwise.
+        Names the store: this version of Streamlit creates it in another way.
     """
     sessions = started_runtime._session_mgr
     stores = {
@@ -336,6 +337,6 @@ def require_stores(started_runtime: runtime.Runtime) -> None:
     }
     for expected, found in stores.items():
         if not isinstance(found, expected):
-            refusal = f"Streamlit made a {type(found).__name__} where the guard needs a {expected.__name__}."
+            refusal = f"Streamlit created a {type(found).__name__} where the guard needs a {expected.__name__}."
             log.critical(refusal)
-            raise SerError(f"{refusal} Nothing is served. Install the Streamlit that requirements.txt names.")
+            raise SerError(f"{refusal} Nothing is served. Install the Streamlit version in requirements.txt.")

@@ -1,4 +1,4 @@
-"""An error that nobody expected: a sentence with a number for the person, all that helps for the log."""
+"""Unexpected errors: show a sentence with a reference number, and log the details."""
 
 import logging
 
@@ -13,16 +13,16 @@ log = logging.getLogger(__name__)
 
 
 class Unexpected(Exception):
-    """What is shown in the place of an error."""
+    """Shown instead of the error itself."""
 
-    alternate_name = ""  # of the class, which Streamlit would write before the sentence
+    alternate_name = ""  # Streamlit would put the class name before the sentence
 
 
 def _show(error: BaseException) -> None:
     reference = failed(log, "A page failed", error)
     sentence = (
-        f"Something went wrong that should not have. Load the page anew; if it comes again, please report the number "
-        f"{reference}, under which the log of the app says where it happened."
+        f"Something went wrong. Reload the page; if it happens again, please report the number {reference}, which the "
+        "app's log gives too."
     )
     _exception(get_dg_singleton_instance().main_dg, Unexpected(sentence))
 
@@ -34,9 +34,9 @@ def _as_json(logger: logging.Logger) -> None:
 
 
 def take_over() -> None:
-    """Let no error's own text reach the browser or the log, from now on and from any page or fragment.
+    """Keep the texts of errors in any page or fragment out of the browser and the log.
 
-    Streamlit has a public hook for errors only where an app is started by code of its own, not by `streamlit run`.
+    Streamlit's public error hook exists only for apps started from their own code, not by `streamlit run`.
     """
     error_util.show_uncaught_app_exception = _show
     error_util._log_uncaught_app_exception = lambda error: None

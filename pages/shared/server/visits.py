@@ -1,4 +1,4 @@
-"""The end of a visit: its work is cancelled and its results are forgotten, so that they do not fill the memory."""
+"""End of a visit: cancel its jobs and forget its results, to free their memory."""
 
 import threading
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from pages.shared import cached, session
 from pages.shared.server import memory
 from pages.shared.server.server_guard import LEFT_AFTER_S
 
-#: A visit whose connection broke may come back for two minutes, and then Streamlit gives it all it held.
+#: For two minutes, a visit whose connection broke may reconnect and get its state back from Streamlit.
 COMES_BACK_S = 130
 
 _connections: dict[str, object] = {}
 
 
-def here() -> None:
-    """Say that this visit goes on; pages call it as they run."""
+def mark_active() -> None:
+    """Note that this visit is connected; every run of a page calls this."""
     _connected(session.owner())
 
 
-# Streamlit tells nobody when a visit ends, but it releases what it keeps for a connection.
+# Streamlit has no hook for the end of a visit, but it releases the resources of a connection.
 @st.cache_resource(scope="session", show_spinner=False, on_release=lambda connection: _broken(*connection))
 def _connected(owner: str) -> tuple[str, object]:
     _connections[owner] = object()
@@ -29,7 +29,7 @@ def _connected(owner: str) -> tuple[str, object]:
 
 def _broken(owner: str, connection: object) -> None:
     def stop_work() -> None:
-        cached.jobs().withdraw(owner, cached.ABOUT_A_RECORDING, running=True)
+        cached.jobs().withdraw(owner, cached.RECORDING_JOBS, running=True)
 
     def forget() -> None:
         del _connections[owner]
@@ -40,7 +40,7 @@ def _broken(owner: str, connection: object) -> None:
         if _connections.get(owner) is connection:
             do()
 
-    # What explains a recording is soon computed again, and others wait for it; what adds or exports goes on for longer.
+    # Jobs about a recording are quick to redo and others are waiting; imports and exports may run on for longer.
     for wait_s, do in ((LEFT_AFTER_S, stop_work), (COMES_BACK_S, forget)):
         timer = threading.Timer(wait_s, unless_back, (do,))
         timer.daemon = True

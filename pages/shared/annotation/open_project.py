@@ -1,4 +1,4 @@
-"""Where marks are made: the store, the project in it, and who marks."""
+"""The open project: its store, its id and name, and the annotator."""
 
 from dataclasses import dataclass
 
@@ -17,27 +17,27 @@ from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 
-#: The keys 1 to 8, and their colours. Any other name can be typed.
+#: Labels on the keys 1 to 8, with their colours. Any other label can be typed.
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
 
 ANY = "any"
 
 ORDERS = {
-    "added": "as added",
-    "name": "by name",
-    "uncertainty": "model least sure first",
-    "explainers_disagreement": "explainers disagree most first",
-    "annotators_disagreement": "annotators disagree most first",
+    "added": "time added",
+    "name": "name",
+    "uncertainty": "model uncertainty",
+    "explainers_disagreement": "explainer disagreement",
+    "annotators_disagreement": "annotator disagreement",
 }
 
 
 @dataclass(frozen=True)
-class Place:
-    """A project that is open, and the annotator who has opened it."""
+class OpenProject:
+    """A project, and the annotator who opened it."""
 
     store: Store
-    project: int
-    project_name: str
+    id: int
+    name: str
     annotator: str
 
 
@@ -46,8 +46,8 @@ def _store(url: str) -> Store:
     return open_store(url)
 
 
-def choose() -> Place:
-    """Ask who marks and in which project; the page ends here as long as that is not known."""
+def choose() -> OpenProject:
+    """Ask for the annotator and the project; stop the page until both are known."""
     try:
         store = _store(default_url(data_folder()))
         projects = {project.name: project for project in store.projects(size=1_000).items}
@@ -71,34 +71,34 @@ def choose() -> Place:
             deletion_section.trash(store, annotator)
     else:
         with where:
-            st.markdown("**No project yet.** A project holds recordings and everybody's marks in them.")
+            st.markdown("**No project yet.** A project holds recordings and everybody's marks on them.")
         _create(store, annotator)
         deletion_section.trash(store, annotator)
     if not annotator or not projects:
         if projects:
-            st.info("Type your name or initials to begin: every mark says who made it.", icon=":material/badge:")
+            st.info("Enter your name or initials to begin. They are saved with every mark.", icon=":material/badge:")
         st.stop()
     chosen = projects[session.choice("project")]
-    return Place(store, chosen.id, chosen.name, annotator)
+    return OpenProject(store, chosen.id, chosen.name, annotator)
 
 
 def _annotator(column: DeltaGenerator) -> str:
     known = login.person()
     if known is not None:
-        column.text_input("Annotator", known, disabled=True, help="The name that you have logged in with.")
+        column.text_input("Annotator", known, disabled=True, help="The name you are logged in with.")
         return known
     return column.text_input(
         "Annotator",
         placeholder="Your name or initials",
         max_chars=80,
-        help="Marks are kept under this name. Everybody has their own; nobody sees others' unless they ask.",
+        help="Your marks are saved under this name. Other people's marks are hidden unless you show them.",
         **session.widget("annotator", session.choice("annotator")),
     ).strip()
 
 
 def _create(store: Store, owner: str) -> None:
     with st.form("new_project", border=False, clear_on_submit=True):
-        name = st.text_input("Name of the new project", max_chars=120)
+        name = st.text_input("New project name", max_chars=120)
         if st.form_submit_button("Create project", type="primary", icon=":material/create_new_folder:"):
             try:
                 store.create_project(name, owner)
@@ -109,10 +109,10 @@ def _create(store: Store, owner: str) -> None:
             st.rerun()
 
 
-def queue_of(place: Place) -> Queue:
-    """Return the queue as the filters of this visit have it."""
+def queue_of(project: OpenProject) -> Queue:
+    """Return the project's queue, filtered and ordered as this visit has chosen."""
     return Queue(
-        annotator=None if session.choice("queue_whose") != "me" else place.annotator,
+        annotator=None if session.choice("queue_whose") != "me" else project.annotator,
         status=None if session.choice("queue_status") == ANY else session.choice("queue_status"),
         emotion=None if session.choice("queue_emotion") == ANY else session.choice("queue_emotion"),
         text=session.choice("queue_text"),
