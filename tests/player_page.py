@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.shared.player import Edit, Editing, Mark, PlayerEvents, RegionTable, chosen_mark, hand_over, player
+from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import Analysis, Explanation, FocusRegion, Recording, Region, Scores, Segments, Spectrogram
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
@@ -67,10 +67,10 @@ def analysis(seconds: float, seed: int) -> Analysis:
     )  # fmt: skip
 
 
-def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> PlayerEvents:
+def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> None:
     """A player with every lane."""
     heard = analysis(seconds, seed)
-    return player(
+    player(
         heard.recording,
         key=key,
         spectrogram=heard.spectrogram,
@@ -80,14 +80,11 @@ def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> PlayerEve
         analysis=heard,
         regions=[focus.region for focus in heard.focus],
         regions_title="Focus regions",
-        tells=("seek", "selection"),
     )
 
 
 def show_whole() -> None:
-    events = whole_player(float(st.query_params.get("seconds", 12)))
-    sought = "" if events.seek_s is None else f"{events.seek_s:.3f}"
-    st.markdown(f"seek {sought} selection {events.selection}")
+    whole_player(float(st.query_params.get("seconds", 12)))
     if st.button("Run again"):
         st.markdown("ran again")
 

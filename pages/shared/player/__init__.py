@@ -1,13 +1,13 @@
 """The player: plays a recording and shows it on one time axis, with evidence and editable regions.
 
-    events = player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
+    player(recording, key="player", spectrogram=analysis.spectrogram, regions=[Region(0.2, 0.8)])
 
 There is a lane for each argument that is given; `editing.py` describes how regions are edited. Large data (audio,
 spectrogram, maps, profile, scores) is served over HTTP in pieces; only addresses, a few numbers and the regions go
 through Streamlit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,9 @@ from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_o
 from pages.shared.player.modules import script_of
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 
-__all__ = ["Edit", "Editing", "Mark", "PlayerEvents", "RegionTable", "chosen_mark", "hand_over", "player"]
+__all__ = ["Edit", "Editing", "Mark", "RegionTable", "chosen_mark", "hand_over", "player"]
 
 HERE = Path(__file__).parent
-CALLBACKS = ("on_seek_change", "on_selection_change", "on_editing_change")
 
 _mount = st.components.v2.component(
     "hear_why_player",
@@ -52,22 +51,6 @@ class RegionTable:
     sounds: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class PlayerEvents:
-    """What a person did in the player.
-
-    Attributes
-    ----------
-    seek_s : float or None
-        The last position they moved to; reported only if `tells` contains "seek".
-    selection : Region or None
-        The selected time range; reported only if `tells` contains "selection".
-    """
-
-    seek_s: float | None = None
-    selection: Region | None = None
-
-
 def player(
     recording: Recording,
     *,
@@ -83,8 +66,7 @@ def player(
     words: Sequence[Region] = (),
     other_sounds: Mapping[str, bytes] | None = None,
     editing: Editing | None = None,
-    tells: Collection[str] = (),
-) -> PlayerEvents:
+) -> None:
     """Show a recording as stacked lanes on one time axis.
 
     Parameters
@@ -112,8 +94,6 @@ def player(
     editing : Editing, optional
         Editable marks instead of `regions`: they can be drawn, moved, resized, labelled, split, merged and deleted. A
         click only selects one.
-    tells : collection of str
-        Which of "seek" and "selection" to report; each report reruns the page.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -129,19 +109,6 @@ def player(
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
-        "tells": sorted(tells),
         **contents.SCALES,
     }
-    callbacks = dict.fromkeys(CALLBACKS, _run_again)
-    if editing:
-        callbacks["on_editing_change"] = partial(hand_over, key, editing.made)
-    told = _mount(key=key, data=data, **callbacks)
-    seek, selection = told.get("seek"), told.get("selection")
-    return PlayerEvents(
-        None if seek is None else float(seek),
-        Region(float(selection["start"]), float(selection["end"])) if selection else None,
-    )
-
-
-def _run_again() -> None:
-    """Do nothing: Streamlit reports only values with a callback, and the rerun is all that is needed."""
+    _mount(key=key, data=data, on_editing_change=partial(hand_over, key, editing.made) if editing else lambda: None)

@@ -1,5 +1,5 @@
-// The axes: which stretch of the recording is visible, where a time lies in it, and where a frequency lies on a
-// spectrogram. Throughout the player times are in seconds and lengths in CSS pixels.
+// The axes: the visible time range, and the positions of times and frequencies. Throughout the player, times are in
+// seconds and lengths in CSS pixels.
 
 const SHORTEST_VIEW = 0.005;
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
@@ -27,7 +27,7 @@ export class TimeAxis {
     return clamp(this.start + (x / this.width) * this.span, 0, this.duration);
   }
 
-  // Show a stretch, moved and cut so that it lies within the recording.
+  // Show a time range, moved and cut to lie within the recording.
   show(start, end) {
     const span = clamp(end - start, Math.min(SHORTEST_VIEW, this.duration), this.duration);
     this.start = clamp(start, 0, this.duration - span);
@@ -38,7 +38,7 @@ export class TimeAxis {
     this.show(0, this.duration);
   }
 
-  // A factor above 1 looks closer; `about` stays where it is.
+  // A factor above 1 zooms in; the time `about` stays where it is.
   zoom(factor, about) {
     const span = clamp(this.span / factor, Math.min(SHORTEST_VIEW, this.duration), this.duration);
     const start = about - ((about - this.start) / this.span) * span;
@@ -49,7 +49,7 @@ export class TimeAxis {
     this.show(this.start + seconds, this.end + seconds);
   }
 
-  // Bring a time that has left the view back into it, near its left edge. Return whether the view moved.
+  // If a time is outside the view, move the view so that it is near the left edge. Return whether the view moved.
   follow(time) {
     if (time >= this.start && time <= this.end) return false;
     this.show(time - 0.02 * this.span, time + 0.98 * this.span);
@@ -72,15 +72,15 @@ function decimalsOf(step) {
   return step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);
 }
 
-// Seconds; from a minute on, minutes and seconds.
+// Seconds; from one minute on, minutes and seconds.
 export function clock(time, decimals) {
   if (time < 60) return time.toFixed(decimals);
-  const rounded = Number(time.toFixed(decimals)); // first, or 119.999 would become two minutes and less than nothing
+  const rounded = Number(time.toFixed(decimals)); // before the minutes, or 119.999 could become 1:60
   const minutes = Math.floor(rounded / 60);
   return `${minutes}:${(rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
 }
 
-// The row of a spectrogram, as a real number, at a frequency; the middle of a band is half a row above its foot.
+// The (fractional) row of a spectrogram at a frequency; the centre of a band is half a row above its lower edge.
 export function rowOf(hz, centres) {
   const above = centres.findIndex((centre) => centre > hz);
   if (above === 0) return 0;
@@ -88,7 +88,7 @@ export function rowOf(hz, centres) {
   return above - 0.5 + (hz - centres[above - 1]) / (centres[above] - centres[above - 1]);
 }
 
-// The other way round: the frequency at a row, in whole Hz, within the middles of the lowest and the highest band.
+// The inverse: the frequency at a row in whole Hz, between the centres of the lowest and the highest band.
 export function hzAt(row, centres) {
   const position = clamp(row - 0.5, 0, centres.length - 1);
   const below = Math.min(Math.floor(position), centres.length - 2);

@@ -1,4 +1,4 @@
-// The controls around the lanes: the bar above, with the choice of sounds and the list of keys, and the table of regions
+// The controls around the lanes: the toolbar with the choice of version and the list of keys above, the table of regions
 // below.
 
 import { EDITING_POINTER, POINTER, keysOf } from "./gestures.js";
@@ -48,7 +48,7 @@ export class Bar {
     button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
   }
 
-  // The one that was chosen stays chosen while it is there, and so does none.
+  // The chosen overlay stays chosen while it exists, and so does "none".
   offerOverlays() {
     const { overlays, spectrogram } = this.player.data;
     const list = this.find(".overlay select");
@@ -65,51 +65,51 @@ export class Bar {
     if (this.player.view.coloured === undefined && !names.length) this.find(".colours select").value = "magma";
   }
 
-  // The one that was chosen stays chosen while it is there: made again it is heard at once.
-  offerSounds() {
+  // The chosen version stays chosen while it exists; if it was recomputed, the new one plays at once.
+  offerVersions() {
     const { sound } = this.player;
     const { sounds, recording } = this.player.data;
     const group = this.find(".sounds");
     group.hidden = !sounds.length;
-    const chosen = sounds.find(({ name }) => name === this.heard) ?? sounds[0] ?? recording;
-    this.heard = chosen.name;
+    const chosen = sounds.find(({ name }) => name === this.version) ?? sounds[0] ?? recording;
+    this.version = chosen.name;
     sound.offer(sounds.map(({ url }) => url));
-    sound.turnTo(chosen.url);
+    sound.switchTo(chosen.url);
     const known = [...group.children].map(({ textContent }) => textContent);
     if (known.join("\n") !== sounds.map(({ name }) => name).join("\n")) {
-      group.replaceChildren(...sounds.map((_, index) => this.soundButton(index)));
+      group.replaceChildren(...sounds.map((_, index) => this.versionButton(index)));
     }
-    this.markSound();
+    this.markVersion();
   }
 
-  soundButton(index) {
+  versionButton(index) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", textContent: this.player.data.sounds[index].name, title: `Hear this (${index + 1})` });
+    Object.assign(button, { type: "button", textContent: this.player.data.sounds[index].name, title: `Play this version (${index + 1})` });
     button.setAttribute("role", "radio");
-    button.addEventListener("click", () => this.hear(index));
+    button.addEventListener("click", () => this.playVersion(index));
     button.addEventListener("keydown", (event) => {
       const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!way) return;
       event.preventDefault();
       event.stopPropagation();
       const { length } = this.player.data.sounds;
-      this.hear((index + way + length) % length, true);
+      this.playVersion((index + way + length) % length, true);
     });
     return button;
   }
 
-  hear(index, focus = false) {
+  playVersion(index, focus = false) {
     const chosen = this.player.data.sounds[index];
     if (!chosen) return;
-    this.heard = chosen.name;
-    this.player.sound.turnTo(chosen.url);
-    this.markSound(focus);
-    this.player.say(`Hearing ${chosen.name}`);
+    this.version = chosen.name;
+    this.player.sound.switchTo(chosen.url);
+    this.markVersion(focus);
+    this.player.say(`Playing ${chosen.name}`);
   }
 
-  markSound(focus = false) {
+  markVersion(focus = false) {
     [...this.find(".sounds").children].forEach((button, index) => {
-      const chosen = this.player.data.sounds[index].name === this.heard;
+      const chosen = this.player.data.sounds[index].name === this.version;
       button.setAttribute("aria-checked", chosen);
       button.tabIndex = chosen ? 0 : -1;
       if (chosen && focus) button.focus();
@@ -132,11 +132,11 @@ export class Bar {
   }
 }
 
-// What is known of each region, its sound once or over and over, and its file.
+// A row per region: buttons to play or loop it, its figures, and a download link.
 export class RegionTable {
-  // `hear(index, loop)` is called for a row.
-  constructor(element, hear) {
-    Object.assign(this, { element, hear, shown: "null", rows: [] });
+  // `play(index, loop)` is called for a row.
+  constructor(element, play) {
+    Object.assign(this, { element, play, shown: "null", rows: [] });
   }
 
   set(table) {
@@ -171,15 +171,15 @@ export class RegionTable {
   button(name, words, index, loop) {
     const button = Object.assign(document.createElement("button"), { type: "button", title: words, innerHTML: icon(name) });
     button.setAttribute("aria-label", words);
-    button.addEventListener("click", () => this.hear(index, loop));
+    button.addEventListener("click", () => this.play(index, loop));
     return button;
   }
 
-  // Show which regions are being heard.
+  // Highlight the regions that are playing.
   markAt(regions, time) {
     this.rows.forEach((row, index) => {
       const { start, end } = regions[index] ?? {};
-      row.classList.toggle("heard", time !== null && time >= start && time < end);
+      row.classList.toggle("playing", time !== null && time >= start && time < end);
     });
   }
 }

@@ -1,4 +1,4 @@
-// Pointer, wheel and keys, turned into what the player does.
+// Map pointer, wheel and keys to actions of the player.
 
 const SLACK = 4;
 const SELECTION_EDGE = 6;
@@ -34,7 +34,7 @@ export class TimelineGestures {
     if (scrubbing) this.player.scrub(time);
   }
 
-  // Where a selection is held while its other end is dragged: near an edge, or with Shift, it is the one that stands.
+  // The fixed end of a selection while its other end is dragged: near an edge, or with Shift, that of the old selection.
   anchor(event, x, time) {
     const { selection, axis } = this.player;
     if (!selection) return event.shiftKey ? this.player.sound.position : time;
@@ -93,7 +93,7 @@ export class TimelineGestures {
     this.pinch = [...this.pointers].map(([id, { x }]) => ({ id, time: axis.time(x) }));
   }
 
-  // The two times stay under the two fingers.
+  // Keep the two times under the two fingers.
   pinched() {
     const [one, other] = this.pinch;
     const [x1, x2] = [this.pointers.get(one.id)?.x, this.pointers.get(other.id)?.x];
@@ -105,7 +105,7 @@ export class TimelineGestures {
   }
 }
 
-// With Ctrl, as pinches on touchpads come, it zooms; sideways or with Shift it pans; else the page scrolls.
+// With Ctrl (which touchpad pinches send too) zoom; sideways or with Shift pan; otherwise the page scrolls.
 function wheel(player, event, x) {
   const scale = event.deltaMode ? 16 : 1;
   const sideways = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
@@ -116,8 +116,8 @@ function wheel(player, event, x) {
   event.preventDefault();
 }
 
-// What is dragged to becomes the middle of the view.
-export function listenToMinimap(player, element) {
+// Centre the view where the minimap is clicked or dragged.
+export function attachMinimap(player, element) {
   const center = (event) => {
     const { left, width } = element.getBoundingClientRect();
     const { axis } = player;
@@ -136,39 +136,39 @@ export function listenToMinimap(player, element) {
   );
 }
 
-// [keys as they are shown, keys as the browser names them, what they do, the action]
+// [keys as shown, keys as the browser names them, description, action]
 const KEYS = [
-  ["Space", [" "], "play or pause; a selection where there is one", (player) => player.toggle()],
-  ["← →", ["ArrowLeft", "ArrowRight"], "move by a fiftieth of the view", (player, way) => player.step(way)],
+  ["Space", [" "], "play or pause (the selection, if any)", (player) => player.toggle()],
+  ["← →", ["ArrowLeft", "ArrowRight"], "move by 1/50 of the view", (player, way) => player.step(way)],
   ["Shift ← →", [], "extend the selection", (player, way) => player.extend(way)],
-  ["Home, End", ["Home", "End"], "to the beginning, to the end", (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
+  ["Home, End", ["Home", "End"], "go to the start or end", (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
   ["L", ["l", "L"], "loop on or off", (player) => player.toggleLoop()],
-  ["+ −", ["+", "=", "-", "_"], "zoom in, zoom out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
-  ["0", ["0"], "show all", (player) => player.showAll()],
+  ["+ −", ["+", "=", "-", "_"], "zoom in or out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
+  ["0", ["0"], "show the whole recording", (player) => player.showAll()],
   ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
-  ["?", ["?"], "these keys", (player) => player.bar.help()],
+  ["?", ["?"], "show or hide this list", (player) => player.bar.help()],
 ];
 const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp"];
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
-  ["1 to 8", DIGITS, "label the chosen region, or the selection; with Shift the whole recording", (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
-  ["R", ["r", "R"], "make the selection a region", (player) => player.selectionToRegion()],
-  ["J K", ["j", "k"], "choose the region before, the next one", (player, way) => player.regions.chooseNext(way)],
-  ["A", ["a", "A"], "accept the chosen suggestion", (player) => player.regions.accept()],
+  ["1 to 8", DIGITS, "label the selected region or time range; with Shift the whole recording", (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
+  ["R", ["r", "R"], "turn the selection into a region", (player) => player.selectionToRegion()],
+  ["J K", ["j", "k"], "select the previous or next region", (player, way) => player.regions.chooseNext(way)],
+  ["A", ["a", "A"], "accept the selected suggestion", (player) => player.regions.accept()],
   ["S", ["s", "S"], "split at the playhead", (player) => player.split()],
-  ["M", ["m", "M"], "merge the chosen region with the next one", (player) => player.merge()],
-  ["F2, Delete", [], "name or delete the region that has the focus"],
-  ["Page up, down", ["PageUp", "PageDown"], "recording before, next recording", (player, way) => player.command(way < 0 ? "previous" : "next", null, "Turning to another recording")],
+  ["M", ["m", "M"], "merge the selected region with the next", (player) => player.merge()],
+  ["F2, Delete", [], "rename or delete the focused region"],
+  ["Page up, down", ["PageUp", "PageDown"], "previous or next recording", (player, way) => player.command(way < 0 ? "previous" : "next", null, "Opening another recording")],
 ];
-const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "what is heard: the recording, or a changed one", (player, _, key) => player.bar.hear(Number(key) - 1)]];
+const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "play the recording, the focus alone or everything else", (player, _, key) => player.bar.playVersion(Number(key) - 1)]];
 export const POINTER = [
-  ["Click, drag", [], "move to, select; a click on a word, or on what somebody else marked, plays it"],
+  ["Click, drag", [], "go to a time, select a range; click a word or another person's mark to play it"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
 ];
 export const EDITING_POINTER = [
   ["Ctrl + Z, Y", [], "undo, redo"],
-  ["Drag a region", [], "move it, or its edge; with Alt nothing snaps"],
-  ["Ctrl + drag", [], "on the spectrogram: a region of time and frequency"],
+  ["Drag a region", [], "move it or its edge; hold Alt to switch off snapping"],
+  ["Ctrl + drag", [], "on the spectrogram: draw a region of time and frequency"],
 ];
 
 export function keysOf(player) {
@@ -181,7 +181,7 @@ export function pressKey(player, event) {
   if (event.altKey) return;
   const inControl = event.target.closest("select, input, .bar button, .sounds button, .table :is(button, a)");
   if (inControl && !["Escape", "?"].includes(event.key)) return;
-  // What a digit says with Shift depends on the keyboard.
+  // The character of Shift + digit depends on the keyboard layout.
   const key = /^(Digit|Numpad)[1-8]$/.test(event.code) ? event.code.at(-1) : event.key;
   const found = keysOf(player).find(([, names]) => names.includes(key));
   if (!found) return;

@@ -1,5 +1,5 @@
-// The canvas of the lanes, and what lanes share: bounds, titles, marks at the left, rules, areas, regions and hatching
-// where there is no evidence.
+// The canvas of the lanes, and what lanes share: bounds, titles, axis labels, lines, areas, regions and hatching where
+// there is no evidence.
 
 import { rowOf } from "./axes.js";
 import { WAVE } from "./pictures.js";
@@ -12,7 +12,7 @@ export class LaneCanvas {
     this.axis = axis;
   }
 
-  // Clear everything, at the resolution of the screen.
+  // Clear the canvas and match the screen's resolution.
   begin(picture) {
     const ratio = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.canvas;
@@ -48,7 +48,7 @@ export class LaneCanvas {
     pen.restore();
   }
 
-  // Draw what lies between two heights only.
+  // Draw only between two heights.
   half(top, bottom, draw) {
     const { pen } = this;
     pen.save();
@@ -59,7 +59,7 @@ export class LaneCanvas {
     pen.restore();
   }
 
-  // An area between a line and zero.
+  // Fill the area between a line and zero.
   area({ x, high }, y, colour) {
     if (!x.length) return;
     const { pen } = this;
@@ -77,7 +77,7 @@ export class LaneCanvas {
     pen.stroke(line);
   }
 
-  // Words above a lane, each with a dot before it where it has a colour; what does not fit is left out.
+  // The title above a lane; a word with a colour gets a dot, and words that do not fit are left out.
   title({ words, unit, scale }, { top }) {
     const { pen, theme, gutter } = this;
     pen.textBaseline = "alphabetic";
@@ -103,7 +103,7 @@ export class LaneCanvas {
     if (scale) this.scaleBar(scale, gutter + this.axis.width, top - 7, x);
   }
 
-  // What the colours of an overlay mean, at the right, where there is room left of it.
+  // The colour scale of an overlay, right-aligned, if there is room.
   scaleBar(stops, right, y, least) {
     const { pen, theme, picture } = this;
     pen.font = `11px ${theme.font}`;
@@ -122,7 +122,7 @@ export class LaneCanvas {
     pen.fillText(before, left - 6 - pen.measureText(before).width, y);
   }
 
-  // A mark at the left of a lane; drawn when the lane is, whose bounds would cut it off.
+  // An axis label to the left of a lane; drawn after the lane, whose clipping would cut it off.
   mark(text, y) {
     this.marks.push({ text, y });
   }
@@ -136,7 +136,7 @@ export class LaneCanvas {
     for (const { text, y } of this.marks) if (y >= top - 1 && y <= bottom + 1) pen.fillText(text, gutter - 6, y);
   }
 
-  // Regions of time shade the lanes; those of frequency too are boxes on the spectrogram.
+  // Regions of time shade the lanes; regions of time and frequency are boxes on the spectrogram.
   shadeRegions(lane) {
     const { pen, axis } = this;
     const { regions, accent, colourOf } = this.picture;
@@ -195,8 +195,8 @@ export class LaneCanvas {
   }
 }
 
-// From the lowest to the highest of each pixel, which is drawn faster than any outline, and on to where the pixel before
-// it ended; of fewer samples than pixels a line.
+// Draw a bar from the lowest to the highest sample of each pixel, extended to the previous bar, which is faster than an
+// outline; draw a line if there are fewer samples than pixels.
 export function drawSamples(pen, { x, low, high, sparse }, y) {
   pen.fillStyle = pen.strokeStyle = WAVE;
   if (!sparse) {
@@ -214,7 +214,7 @@ export function drawSamples(pen, { x, low, high, sparse }, y) {
   pen.stroke();
 }
 
-// The longest beginning of a text that fits.
+// Shorten a text to a width, with an ellipsis.
 export function shortened(pen, text, width) {
   let short = text;
   while (short && pen.measureText(short).width > width) short = short.slice(0, -1);

@@ -1,4 +1,4 @@
-// The lanes, one below the other: drawn again when the view, the data or the theme changes, never because time passes.
+// The lanes, one below the other; redrawn when the view, the data or the theme changes, but not during playback.
 
 import { clamp } from "./axes.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
@@ -10,12 +10,12 @@ const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words
 const ROWS = { regions: 24, others: 18 };
 const AGAINST = "#8a9bb0";
 
-// A method for each lane, by its name in HEIGHTS.
+// One method per lane, named as in HEIGHTS.
 export class Lanes extends LaneCanvas {
   lanes = {};
 
-  // Return the height of all; a lane is there when there is something to show in it. Of regions and of others' marks it is
-  // said how many rows.
+  // Place the lanes that have content, and return their total height. For `regions` and `others`, `shown` gives the number
+  // of rows.
   layOut(shown, gutter) {
     this.gutter = gutter;
     this.lanes = {};
@@ -33,7 +33,7 @@ export class Lanes extends LaneCanvas {
     return Object.keys(this.lanes).find((name) => y < this.lanes[name].bottom) ?? "ruler";
   }
 
-  // Return what stands at a time, and at a height, in a lane that is read only: a word, or what somebody else marked.
+  // The word or other person's mark at a time and height, in the read-only lanes.
   stretchAt(time, y) {
     const { words, others } = this.lanes;
     const within = (lane) => lane && y >= lane.top && y < lane.bottom;
@@ -43,7 +43,7 @@ export class Lanes extends LaneCanvas {
     return shown.findLast(({ start, end }) => start <= time && time < end);
   }
 
-  // `picture` is all that is to be seen; see pictureOf.
+  // `picture` comes from pictureOf.
   draw(picture) {
     this.begin(picture);
     for (const [name, lane] of Object.entries(this.lanes)) {
@@ -91,7 +91,7 @@ export class Lanes extends LaneCanvas {
     this.mapLevel(map, lane, level, this.axis.start, this.axis.end, true);
   }
 
-  // Where a tile has not come yet, a coarser one that has.
+  // Where a tile has not arrived yet, draw a coarser one that has.
   mapLevel(map, lane, level, from, to, fetching) {
     const { values, rows, table, shade } = map;
     for (const { tile, ...span } of values.between(from, to, level, fetching)) {
@@ -138,7 +138,7 @@ export class Lanes extends LaneCanvas {
     });
   }
 
-  // A ring instead of a dot: a segment that data selection left out.
+  // Segments that data selection dropped get a ring instead of a dot.
   scoreLine(segments, x, y, colour, dotted) {
     const { pen, theme } = this;
     pen.strokeStyle = pen.fillStyle = colour;
@@ -150,13 +150,13 @@ export class Lanes extends LaneCanvas {
     segments.forEach((segment, index) => {
       pen.beginPath();
       pen.arc(x[index], y(segment), 3.5, 0, 2 * Math.PI);
-      pen.fillStyle = segment.kept ? colour : theme.ground;
+      pen.fillStyle = segment.selected ? colour : theme.ground;
       pen.fill();
       pen.stroke();
     });
   }
 
-  // What is said, each word between its bounds; one that has no room is left out.
+  // Spoken words between their bounds; a word without room is left out.
   words(lane) {
     const { pen, axis, theme } = this;
     pen.font = `12px ${theme.font}`;
@@ -174,7 +174,7 @@ export class Lanes extends LaneCanvas {
     }
   }
 
-  // What others marked, a row for each of them, with the name at the left.
+  // Other people's marks, one row per person, with the name on the left.
   others(lane) {
     const { pen, axis, theme, picture } = this;
     pen.font = `11px ${theme.font}`;
@@ -197,7 +197,7 @@ export class Lanes extends LaneCanvas {
     });
   }
 
-  // Regions are elements of their own, so that they can be focused; here is only their ground.
+  // Regions are elements of their own, so that they can get the keyboard focus; this draws only the background.
   regions(lane) {
     this.pen.globalAlpha = 0.06;
     this.pen.fillStyle = this.theme.text;

@@ -1,9 +1,8 @@
-// What Python hears of the player. It runs its page again for each message, so it hears only what it asked for, and only
-// what lasts.
+// Messages to Python about edits. Each one reruns the page, so selections are sent only once they have settled.
 
 const TELL_AFTER_MS = 250;
-// Edits that Python has not answered, by whose marks they are: a page that is left takes the player with it, and a busy
-// Python may never hear of them. They are sent again when the player comes back.
+// Edits that Python has not answered, by the owner of the marks. If the visitor leaves the page, a busy Python may never
+// receive them; they are sent again when the player returns.
 const unanswered = (globalThis.hearWhyUnanswered ??= new Map());
 const outlivesPage = ({ command }) => !command || command === "label";
 
@@ -11,31 +10,22 @@ export class Messages {
   constructor(player) {
     this.player = player;
     this.pending = []; // edits that Python has not answered
-    this.timers = {};
   }
 
-  // Take Python's answer. An answer to an older edit than the last one is not what stands.
+  // Process Python's answer: drop the edits that it has handled.
   update({ whose, answered }, setStateValue, turned) {
     this.send = setStateValue;
     if (turned) this.pending = (unanswered.get(whose) ?? []).filter(outlivesPage);
     this.pending = this.pending.filter(({ number }) => number > answered);
   }
 
-  tell(name, value) {
-    if (this.player.data.tells.includes(name)) this.after(name, () => this.send(name, value));
-  }
-
+  // Of several selections in quick succession, send only the last.
   tellChosen() {
-    this.after("chosen", () => this.tellEditing());
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.player.root.isConnected && this.tellEditing(), TELL_AFTER_MS);
   }
 
-  // Only the last of several that come soon after each other.
-  after(name, send) {
-    clearTimeout(this.timers[name]);
-    this.timers[name] = setTimeout(() => this.player.root.isConnected && send(), TELL_AFTER_MS);
-  }
-
-  // All edits that were not answered go along: of several messages a busy Python gets only the last.
+  // Send all unanswered edits: of several messages, a busy Python receives only the last.
   tellEdit(edit) {
     const { recording, whose, answered } = this.player.data;
     const number = Math.max(Date.now(), answered + 1, (this.lastEdit ?? 0) + 1);
@@ -47,7 +37,7 @@ export class Messages {
 
   tellEditing() {
     if (!this.player.data.editable) return;
-    clearTimeout(this.timers.chosen);
+    clearTimeout(this.timer);
     this.send("editing", { edits: this.pending, chosen: this.player.regions.chosen });
   }
 
@@ -61,6 +51,6 @@ export class Messages {
   }
 
   destroy() {
-    for (const timer of Object.values(this.timers)) clearTimeout(timer);
+    clearTimeout(this.timer);
   }
 }

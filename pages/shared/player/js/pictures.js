@@ -1,5 +1,5 @@
-// What Python gave, turned into what the lanes draw, and the colours it is drawn in: the theme's, and tables of 256 for
-// spectrogram and relevance.
+// Convert Python's data into what the lanes draw, with the theme's colours and colour tables of 256 steps for spectrogram
+// and relevance.
 
 import { clamp, clock } from "./axes.js";
 import { fetchBytes } from "./wav.js";
@@ -9,10 +9,10 @@ const MAP_STEPS = 256;
 const NEPER_IN_DB = 20 * Math.LOG10E;
 const SHORT = 32767;
 
-// `valuesOf` keeps tiles of what stays the same; `fetched` is what was fetched whole.
+// `valuesOf` reuses the tiles of unchanged data; `scores` are the fetched segment scores.
 export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf }) {
   const chosen = data.overlays.find(({ name }) => name === overlay);
-  const asked = chosen ?? data.overlays[0];
+  const hatched = chosen ?? data.overlays[0];
   return {
     theme,
     accent: data.accent ?? WAVE,
@@ -32,7 +32,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
       shade: (value) => Math.round(127.5 * (1 + clamp((value / SHORT) * (chosen.most / chosen.full), -1, 1))),
     },
     opacity,
-    uncovered: asked?.uncovered ?? [],
+    uncovered: hatched?.uncovered ?? [],
     profile: data.profile && { ...data.profile, values: valuesOf(data.profile), colour: data.accent ?? WAVE },
     scores: data.scores && { ...data.scores, segments: scores },
     words: data.words,
@@ -61,25 +61,25 @@ function titlesOf(data, chosen) {
       scale: chosen && data.scale,
     },
     profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [] },
-    scores: { words: [strong("Scores of segments"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
-    words: { words: [strong("Words"), { text: "click to hear" }] },
-    regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw one" : "click to hear" }] },
-    others: { words: [strong("Marked by others"), { text: "click to hear" }] },
+    scores: { words: [strong("Segment scores"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
+    words: { words: [strong("Words"), { text: "click to play" }] },
+    regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw" : "click to play" }] },
+    others: { words: [strong("Others' marks"), { text: "click to play" }] },
     ruler: { words: [] },
   };
 }
 
-// One row a segment: its middle, whether it was kept, a score for each emotion.
+// One row per segment: its centre, whether it is selected, and its score of each emotion.
 export async function fetchScores({ url, segments, emotions }) {
   const wide = 2 + emotions.length;
   const all = new Float32Array(await fetchBytes(url, 0, 4 * wide * segments));
   return Array.from({ length: segments }, (_, index) => {
-    const [time, kept, ...scores] = all.subarray(index * wide, (index + 1) * wide);
-    return { time, kept: kept > 0, scores };
+    const [time, selected, ...scores] = all.subarray(index * wide, (index + 1) * wide);
+    return { time, selected: selected > 0, scores };
   });
 }
 
-// What is under the pointer, in words.
+// The values under the pointer, in words.
 export function readoutAt(picture, lanes, axis, { x, y }) {
   const time = axis.time(x);
   const lane = lanes.laneAt(y);
@@ -138,7 +138,7 @@ export function colourTable(stops) {
   return table;
 }
 
-// Speech is dark on light paper and light on dark: what is silent recedes in both themes.
+// Speech is dark in the light theme and light in the dark theme, so silence recedes in both.
 export function greyTable(dark) {
   return colourTable(dark ? [[0, "rgb(12,14,18)"], [1, "rgb(232,234,238)"]] : [[0, "rgb(255,255,255)"], [1, "rgb(28,30,36)"]]);
 }
@@ -163,7 +163,7 @@ function lightness(colour) {
   return (0.299 * red + 0.587 * green + 0.114 * blue) / 255;
 }
 
-// The picture of a tile of a map, the lowest band below; `shade` turns a value into a step of the table.
+// Draw a tile of a map, lowest band at the bottom; `shade` maps a value to a step of the colour table.
 export function paintTile(tile, rows, table, shade) {
   const { data, columns } = tile;
   const canvas = new OffscreenCanvas(columns, rows);

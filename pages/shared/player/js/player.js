@@ -1,8 +1,8 @@
-// The player: what a person does with it, by whatever means, and what Python gives it to show.
+// The player: its actions, whether from keys, pointer or buttons, and the data from Python.
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
 import { Bar, RegionTable } from "./controls.js";
-import { TimelineGestures, listenToMinimap, pressKey } from "./gestures.js";
+import { TimelineGestures, attachMinimap, pressKey } from "./gestures.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
 import { Regions, nothingYet } from "./regions.js";
@@ -11,8 +11,8 @@ import { View } from "./view.js";
 
 const players = new WeakMap();
 
-// Streamlit calls this when the player is put into the page and again when data or theme have changed. A call that was
-// overtaken by the next one is cleaned up too: the player ends only when it has left the page.
+// Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up after
+// an overtaken call, so the player ends only when it has left the page.
 export default function mount(component) {
   const root = component.parentElement;
   if (!players.has(root)) players.set(root, new Player(root));
@@ -30,7 +30,7 @@ class Player {
     this.find = (selector) => root.querySelector(selector);
     this.axis = new TimeAxis(1);
     this.selection = null;
-    this.scrubbed = null; // where the playhead is held while it is dragged
+    this.scrubbed = null; // position of the playhead while it is dragged
     this.messages = new Messages(this);
     this.sound = new Sound(this.find("audio"), (why) => this.soundChanged(why));
     this.regions = new Regions(this.find(".regions"), this.axis, {
@@ -40,14 +40,14 @@ class Player {
     });
     this.timeline = this.find(".timeline");
     this.gestures = new TimelineGestures(this, this.timeline);
-    listenToMinimap(this, this.find(".minimap"));
+    attachMinimap(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
-    this.table = new RegionTable(this.find(".table"), (index, loop) => this.hearRegion(index, loop));
+    this.table = new RegionTable(this.find(".table"), (index, loop) => this.playRegion(index, loop));
     this.bar = new Bar(this);
     this.view = new View(this);
   }
 
-  // --- what Python gives ---
+  // --- data from Python ---
 
   update({ data, setStateValue }) {
     const turned = data.whose !== this.data?.whose;
@@ -61,7 +61,7 @@ class Player {
     if (turned && waiting) this.messages.tellEditing();
     this.view.loadScores(data.scores);
     this.bar.offerOverlays();
-    this.bar.offerSounds();
+    this.bar.offerVersions();
     this.table.set(data.regionTable);
     this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
     this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);
@@ -97,7 +97,7 @@ class Player {
     this.view.redraw();
   }
 
-  // About the playhead where it is seen, else about the middle.
+  // Zoom about the playhead if it is visible, else about the centre.
   zoom(factor, about = null) {
     const { axis } = this;
     const { position } = this.sound;
@@ -124,7 +124,6 @@ class Player {
   seek(time) {
     this.sound.seek(time);
     if (this.axis.follow(time)) this.view.redraw();
-    this.messages.tell("seek", time);
   }
 
   step(way) {
@@ -141,11 +140,11 @@ class Player {
     this.seek(time);
   }
 
-  // Where a word stands, or what somebody else marked, it is selected and heard.
+  // A click on a word or another person's mark selects and plays it.
   click({ x, y }) {
     const time = this.axis.time(x);
     const stretch = this.view.lanes.stretchAt(time, y);
-    if (stretch) return this.hearStretch(stretch);
+    if (stretch) return this.playStretch(stretch);
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
       this.setSelection(null, true);
@@ -166,7 +165,6 @@ class Player {
     this.selection = selection;
     this.view.placeSelection();
     if (!done) return;
-    this.messages.tell("selection", selection);
     if (!selection) return this.say("Selection cleared");
     this.sound.prepare(selection);
     const { start, end } = selection;
@@ -174,7 +172,7 @@ class Player {
     this.read(`Selected ${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
   }
 
-  // From one time to another, in either order; once `done`, what plays turns to it.
+  // Select from one time to another, in either order; once `done`, playback moves there.
   select(from, to, done = false) {
     const selection = { start: Math.min(from, to), end: Math.max(from, to) };
     if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);
@@ -187,7 +185,7 @@ class Player {
     else this.sound.seek(selection.start);
   }
 
-  // One end is held: the playhead where nothing is selected, and then the end that was not moved last.
+  // One end stays fixed: at first the playhead, later the end that was not moved last.
   extend(way) {
     const { selection, axis } = this;
     if (!selection) this.held = this.sound.position;
@@ -207,14 +205,14 @@ class Player {
     this.read("");
   }
 
-  // What is selected is now meant by keys, not what was chosen before.
+  // Keys now refer to the selected time range, no longer to a region.
   chooseNone() {
     if (this.regions.chosen === null) return;
     this.regions.chooseNone();
     this.messages.tellChosen();
   }
 
-  hearStretch({ start, end }) {
+  playStretch({ start, end }) {
     this.chooseNone();
     this.setSelection({ start, end }, true);
     this.sound.stop();
@@ -235,8 +233,8 @@ class Player {
     if (!this.regions.editable) this.sound.play(stretch);
   }
 
-  // From the table: once, or over and over.
-  hearRegion(index, loop) {
+  // Play a region from the table, once or in a loop.
+  playRegion(index, loop) {
     const region = this.regions.list[index];
     if (!region) return;
     if (this.sound.loop !== loop) this.toggleLoop();
@@ -248,26 +246,26 @@ class Player {
     if (this.selection) this.regions.add(this.selection);
   }
 
-  // The chosen region, else the selection, which becomes one; with Shift the whole recording.
+  // Label the selected region, else turn the selection into a labelled region; with Shift label the whole recording.
   label(index, whole) {
     const label = this.data.labels[index]?.[0];
     if (!label) return;
     if (whole) this.command("label", label, `Whole recording: ${label}`);
     else if (!this.regions.label(label)) {
       if (this.selection) this.regions.add({ ...this.selection, label });
-      else this.say("Choose or draw a region first");
+      else this.say("Select or draw a region first");
     }
   }
 
   split() {
-    if (!this.regions.split(this.sound.position)) this.say("The playhead is in no region that could be split");
+    if (!this.regions.split(this.sound.position)) this.say("The playhead is not inside a region");
   }
 
   merge() {
-    if (!this.regions.merge()) this.say("No region is chosen that has one after it");
+    if (!this.regions.merge()) this.say("Select a region that has another one after it");
   }
 
-  // A region of time and frequency, drawn on the spectrogram.
+  // Regions of time and frequency are drawn on the spectrogram.
   canBox({ y }) {
     return this.regions.editable && this.view.lanes.laneAt(y) === "spectrogram";
   }
@@ -295,13 +293,13 @@ class Player {
     this.messages.tellEdit(edit);
   }
 
-  // What concerns the whole recording, or the page, is Python's to do.
+  // Python handles commands about the whole recording or the page.
   command(name, value, words) {
     this.say(words);
     this.messages.tellEdit({ command: name, value });
   }
 
-  // --- what is said ---
+  // --- status texts ---
 
   say(words) {
     this.find(".said").textContent = words;

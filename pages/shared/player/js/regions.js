@@ -1,6 +1,6 @@
-// The lane of regions. Each is an element, so that keys and screen readers reach it. A click chooses one. Where they may be
-// edited, dragging draws, moves and resizes them, and keys label, split, merge, accept and delete them; each change is one
-// edit, which says what is there now and what is there no more.
+// The lane of regions. Each is an element, so that keys and screen readers reach it. A click selects one. If they are
+// editable, dragging draws, moves and resizes them, and keys label, split, merge, accept and delete them; each change is
+// one edit with the changed and the deleted regions.
 
 import { clamp } from "./axes.js";
 import { WAVE } from "./pictures.js";
@@ -19,12 +19,12 @@ export class Regions {
     element.addEventListener("pointermove", (event) => this.move(event));
     element.addEventListener("pointerup", (event) => this.end(event.timeStamp));
     element.addEventListener("pointercancel", () => this.cancel());
-    // Only of keys: what the pointer does is known already.
+    // Only clicks by key; pointer clicks are handled above.
     element.addEventListener("click", (event) => event.detail === 0 && event.target.index >= 0 && this.choose(event.target.index));
     element.addEventListener("keydown", (event) => this.key(event));
   }
 
-  // What stands already is left alone: something may be dragged or named just now.
+  // Ignore an unchanged list: a region may be dragged or renamed right now.
   set(list, { editable, labels, snaps }) {
     Object.assign(this, { editable, snaps, colours: new Map(labels) });
     this.element.classList.toggle("editable", editable);
@@ -46,7 +46,7 @@ export class Regions {
     return countOf(rowsOf(this.list));
   }
 
-  // Put the elements where the view has them, one below the other where they overlap.
+  // Position the elements in the view, overlapping ones in different rows.
   layOut() {
     const focused = this.element.getRootNode().activeElement;
     if (this.shown !== this.list) this.matchButtons();
@@ -73,7 +73,7 @@ export class Regions {
     if (focused?.matches(".region")) this.keepFocus(focused);
   }
 
-  // One element for each region, in order of time, as the Tab key goes. A region keeps its element as long as it is there.
+  // One element per region, in order of time, as the Tab key goes. A region keeps its element as long as it exists.
   matchButtons() {
     const before = new Map(this.buttons.map((button) => [button.regionId, button]));
     this.buttons = this.list.map(({ id }) => before.get(id) ?? regionButton(id));
@@ -87,8 +87,8 @@ export class Regions {
     this.shown = this.list;
   }
 
-  // Keys go on working where the region that had the focus is gone or out of view: the chosen one takes it, else the
-  // time line.
+  // If the focused region is gone or out of view, move the focus to the selected region or else the timeline, so that keys
+  // still work.
   keepFocus(focused) {
     const visible = (button) => button?.isConnected && !button.hidden;
     const heir = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.previousElementSibling;
@@ -121,7 +121,7 @@ export class Regions {
     this.layOut();
   }
 
-  // A captured pointer gives no double clicks.
+  // A captured pointer sends no double clicks.
   clicked(index, now) {
     const twice = this.click?.index === index && now - this.click.now < TWICE_MS;
     this.click = twice ? null : { index, now };
@@ -143,7 +143,7 @@ export class Regions {
     this.layOut();
   }
 
-  // The next in order of time, or the one before, round and round.
+  // Select the next or previous region in order of time, wrapping around.
   chooseNext(way) {
     const { length } = this.list;
     if (!length) return;
@@ -153,7 +153,7 @@ export class Regions {
 
   // --- editing ---
 
-  // Which part of a region a time lies on: an edge, or what lies between. In the middle of a suggestion a new one is drawn.
+  // The part of a region at a time: an edge or the middle. Dragging in the middle of a suggestion draws a new region.
   partAt(index, time) {
     if (!this.editable) return "middle";
     const { start, end, suggested } = this.list[index];
@@ -179,7 +179,7 @@ export class Regions {
     this.preview(drag.before, { ...region, ...this.dragged(drag, time, !event.altKey) });
   }
 
-  // Show what would be there, as long as something is dragged.
+  // Show the result while dragging.
   preview(before, region) {
     this.draft = region;
     this.list = inOrder([...before.filter(({ id }) => id !== region.id), region]);
@@ -203,7 +203,7 @@ export class Regions {
     return { start: start + way, end: end + way };
   }
 
-  // A boundary of segments, focus, words or other marks, where one is near.
+  // Snap to the nearest boundary, if one is near.
   snapped(time) {
     let best = time;
     let least = SNAP;
@@ -221,13 +221,13 @@ export class Regions {
     this.commit({ new: "drawn", middle: "moved" }[part] ?? "resized", [region]);
   }
 
-  // --- what can be done to them ---
+  // --- edits ---
 
   chosenIndex() {
     return this.list.findIndex(({ id }) => id === this.chosen);
   }
 
-  // Change what is there, in order of time, and say what was done; what was suggested is so no more.
+  // Apply an edit, keep the order of time, and announce it. Changed suggestions become regions.
   commit(what, changed, deleted = []) {
     changed = changed.map((region) => ({ ...region, suggested: false }));
     const gone = new Set([...deleted, ...changed.map(({ id }) => id)]);
@@ -256,7 +256,7 @@ export class Regions {
     if (region?.suggested) this.commit("accepted", [region]);
   }
 
-  // The second half is new.
+  // The second half becomes a new region.
   split(time) {
     const region = this.list[this.chosenIndex()] ?? this.list.find(({ start, end, suggested }) => !suggested && start < time && time < end);
     if (!region || time - region.start < 1e-3 || region.end - time < 1e-3) return false;
@@ -264,7 +264,7 @@ export class Regions {
     return true;
   }
 
-  // With the next one in time, which goes.
+  // Merge with the next region, which is deleted.
   merge() {
     const own = this.list.filter(({ suggested }) => !suggested);
     const index = own.findIndex(({ id }) => id === this.chosen);
@@ -316,7 +316,7 @@ export class Regions {
     input.onkeydown = (event) => {
       event.stopPropagation();
       if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault(); // else it would press the region, which has the focus next
+      event.preventDefault(); // else it would click the region, which gets the focus next
       done(event.key === "Enter");
     };
     this.element.append(input);
@@ -327,7 +327,7 @@ export class Regions {
 
 const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested }) => [id, start, end, low, high, label, suggested]));
 
-// The row of each: the first in which nothing before it still goes on.
+// The row of each region: the first that is free at its start.
 function rowsOf(list) {
   const ends = [];
   return list.map(({ start, end }) => {
@@ -348,10 +348,10 @@ function regionButton(id) {
   return button;
 }
 
-// As Python orders them too.
+// The same order as in Python.
 const inOrder = (list) => [...list].sort((one, other) => one.start - other.start || (one.id < other.id ? -1 : 1));
 
-// Not crypto.randomUUID, which browsers have only where the address is https or localhost.
+// Not crypto.randomUUID, which browsers offer only on https or localhost.
 export function nothingYet() {
   const id = `new ${Date.now()} ${Math.random().toString(36).slice(2)}`;
   return { id, low: null, high: null, label: null, suggested: false };

@@ -1,5 +1,5 @@
-// What is heard. A media element plays on and at any speed; a short stretch at normal speed plays from its own samples,
-// which begin and end exactly. Of all sounds of the page one plays at a time.
+// Playback. A media element plays whole recordings, and at any speed; a short range at normal speed plays from samples,
+// with an exact start and end. Only one sound on the page plays at a time.
 
 import { clamp } from "./axes.js";
 import { LONGEST_RETRY_MS, RETRY_MS, fadeOut, fetchStretch, playSamples, readHeader, withFades } from "./wav.js";
@@ -14,10 +14,10 @@ function pauseOtherSounds(mine) {
   if (mine) for (const other of document.querySelectorAll("audio, video")) other.pause();
 }
 
-// Media elements of others: their events do not bubble, but pass through the document on the way down.
+// Events of other media elements do not bubble, but pass through the document in the capture phase.
 document.addEventListener("play", () => pauseOtherSounds(null), true);
 
-// At the recording's own rate nothing is resampled before the sound leaves the page.
+// A context at the recording's own rate avoids resampling in the page.
 function contextAt(rate) {
   if (context?.sampleRate === rate) return context;
   context?.close();
@@ -26,16 +26,16 @@ function contextAt(rate) {
 }
 
 export class Sound {
-  // `changed(why)` is called when it begins, stops, ends or is moved.
+  // `changed(why)` is called when playback starts, stops, ends or seeks.
   constructor(element, changed) {
     this.element = element;
     this.changed = changed;
     this.rate = 1;
     this.loop = false;
-    this.run = null; // what is playing: { stretch or null, voice or null while the element plays }
+    this.run = null; // the current playback: { stretch or null, voice or null if the element plays }
     this.others = [];
     this.cuts = new Map();
-    this.ticket = 0; // of the newest wish; an older one that was waiting for bytes gives up
+    this.ticket = 0; // of the newest request; an older one that waits for bytes gives up
     element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
     element.addEventListener("pause", () => this.pausedByOthers());
     element.addEventListener("error", () => this.loadAgain());
@@ -50,12 +50,12 @@ export class Sound {
     this.askForHeader(url);
   }
 
-  // Whoever needs it meanwhile hears that it did not come.
+  // Until a retry succeeds, users of the header get the rejection.
   askForHeader(url, pause = RETRY_MS) {
-    const asked = (this.header = readHeader(url));
-    asked.catch(() => {
+    const request = (this.header = readHeader(url));
+    request.catch(() => {
       setTimeout(() => {
-        if (this.header === asked && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
+        if (this.header === request && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
       }, pause);
     });
   }
@@ -65,19 +65,19 @@ export class Sound {
     this.element.src = url;
   }
 
-  // Other files of the same length that may be turned to: fetched now, so that turning makes no pause.
+  // Other versions of the same length: fetched now, so that switching makes no pause.
   offer(urls) {
     if (urls.join() === this.others.join()) return;
     this.others = urls;
     if (this.duration <= LONGEST_STRETCH) this.header.then((header) => urls.forEach((url) => this.samplesOf({ start: 0, end: this.duration }, header, url))).catch(() => {});
   }
 
-  // Hear another file, with the same header, from where this one stands: without a word and without a pause.
-  turnTo(url) {
+  // Switch to another version with the same header at the same position, without a pause or a status text.
+  switchTo(url) {
     if (url === this.url) return;
     const { run } = this;
     const stretch = run?.stretch ?? null;
-    const at = this.positionAt(0); // both are heard equally late: nothing is heard twice
+    const at = this.positionAt(0); // both have the same latency, so nothing is heard twice
     this.silence();
     this.at = at;
     this.open(url);
@@ -85,12 +85,12 @@ export class Sound {
     if (run) this.play(stretch);
   }
 
-  // What reaches the ear now.
+  // The position that is audible now.
   get position() {
     return this.positionAt(context?.outputLatency || 0);
   }
 
-  // Where it is for a listener whom sound reaches so many seconds late; for 0 what leaves the page now.
+  // The position for a listener with this latency in seconds; for 0, what leaves the page now.
   positionAt(late) {
     if (!this.run) return this.at;
     const { stretch, voice } = this.run;
@@ -100,12 +100,12 @@ export class Sound {
     return stretch.start + (voice.cyclic ? passed % length : Math.min(passed, length));
   }
 
-  // Play on from where it stands; with a stretch from its start, or from within it, to its end.
+  // Continue playback; a stretch plays from its start, or from the position within it, to its end.
   async play(stretch = null) {
     this.silence();
     const ticket = ++this.ticket;
     pauseOtherSounds(this);
-    // Of several files the whole plays from samples too, where it is short: so they take turns without a gap.
+    // With several versions a short recording plays from samples too, to switch without a gap.
     if (!stretch && this.others.length && this.duration <= LONGEST_STRETCH) stretch = { start: 0, end: this.duration };
     const [start, end] = stretch ? [stretch.start, stretch.end] : [0, this.duration];
     if (this.at < start || this.at >= end - 0.001) this.at = start;
@@ -115,7 +115,7 @@ export class Sound {
     try {
       if (!(fromSamples && (await this.playFromSamples(stretch, ticket)))) await this.playElement(stretch, ticket);
     } catch {
-      // Refused, as browsers do without a gesture, or not to be had.
+      // Refused by the browser (without a user gesture), or not available.
       if (ticket === this.ticket) this.stop();
     }
   }
@@ -130,14 +130,14 @@ export class Sound {
       if (ticket !== this.ticket) return true;
       voice = playSamples(context, samples, header.rate, this.at - stretch.start, this.loop);
     } catch {
-      return false; // a rate that this browser has no clock for
+      return false; // a sample rate that this browser does not support
     }
     voice.source.onended = () => this.run?.voice === voice && this.ended();
     this.run.voice = voice;
     return true;
   }
 
-  // The newest stretches are kept: they are fetched when they are selected and played when that is wished.
+  // Cache the latest stretches: they are fetched when selected, and played on request.
   samplesOf({ start, end }, header, url = this.url) {
     const key = `${url} ${start} ${end}`;
     const samples = this.cuts.get(key) ?? fetchStretch(url, header, { start, end }).then((all) => withFades(all, header.rate));
@@ -163,7 +163,7 @@ export class Sound {
     if (stretch) this.watchEnd(ticket);
   }
 
-  // Timers, not frames: they go on where nothing is drawn.
+  // A timer, because animation frames pause in hidden tabs.
   watchEnd(ticket) {
     if (ticket !== this.ticket || !this.run?.stretch) return;
     const { start, end } = this.run.stretch;
@@ -182,7 +182,7 @@ export class Sound {
     this.stop(stretch ? stretch.end : this.duration);
   }
 
-  // End all sound of this player, without a word.
+  // Stop playback without a status text.
   silence() {
     this.at = this.position;
     const voice = this.run?.voice;
@@ -207,7 +207,7 @@ export class Sound {
     if (this.run?.begun && !this.run.voice && !this.element.ended && this.element.paused) this.stop();
   }
 
-  // The server forgets files for a moment when a rerun is overtaken by another.
+  // The server loses files for a moment when one rerun overtakes another.
   loadAgain() {
     const { url, run, position } = this;
     setTimeout(() => {

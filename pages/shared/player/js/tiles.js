@@ -1,5 +1,5 @@
-// Values over time as Python wrote them: files of columns at several zoom levels, of which only the tiles that are
-// looked at are fetched. A column holds one value, a lowest and a highest one, or one for each band.
+// Values over time from Python: files of columns at several zoom levels, of which only the visible tiles are fetched. A
+// column contains one value, a minimum and a maximum, or one value per band.
 
 import { LONGEST_RETRY_MS, RETRY_MS, fetchBytes } from "./wav.js";
 
@@ -7,10 +7,10 @@ const TYPES = { u1: Uint8Array, i2: Int16Array, f4: Float32Array };
 const MOST_TILES = 64;
 
 export class Values {
-  // `arrived` is called when a tile has come and there is more to draw.
+  // `arrived` is called when a tile has arrived.
   constructor({ start, column, levels }, arrived) {
     Object.assign(this, { start, column, levels, arrived, patience: RETRY_MS });
-    this.tiles = new Map(); // "level/tile" -> { data, and what is drawn from it }, or null while it is on its way
+    this.tiles = new Map(); // "level/tile" -> { data, and its drawing }, or null while it is being fetched
   }
 
   // The coarsest level that still has a column for every pixel.
@@ -19,7 +19,7 @@ export class Values {
     return Math.max(0, steps.findLastIndex((seconds) => seconds <= secondsPerPixel));
   }
 
-  // Columns of a level, as real numbers, at a time.
+  // The (fractional) column of a level at a time.
   columnAt(time, level) {
     return (time - this.start) / (this.levels[level].step * this.column);
   }
@@ -33,7 +33,7 @@ export class Values {
     const found = this.tiles.get(key);
     if (found === undefined && fetching) this.fetch(key, this.levels[level], index);
     if (found) {
-      this.tiles.delete(key); // the one used last goes last
+      this.tiles.delete(key); // least recently used first
       this.tiles.set(key, found);
     }
     return found ?? null;
@@ -51,13 +51,13 @@ export class Values {
       this.patience = RETRY_MS;
       this.arrived();
     } catch {
-      // The server forgets files for a moment when a rerun is overtaken by another; what is gone is asked for less and less.
+      // The server loses files for a moment when one rerun overtakes another; retry less and less often.
       setTimeout(() => this.tiles.delete(key) && this.arrived(), this.patience);
       this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
     }
   }
 
-  // The tiles between two times; those that are not there yet are null, and on their way.
+  // The tiles between two times; tiles that are still being fetched are null.
   *between(from, to, level, fetching = true) {
     const { columns, tile } = this.levels[level];
     const first = Math.floor(Math.max(0, this.columnAt(from, level)) / tile);
@@ -68,7 +68,7 @@ export class Values {
     }
   }
 
-  // The finest value that has been fetched, or null.
+  // The value of the finest fetched level, or null.
   valueAt(time, row) {
     for (let level = 0; level < this.levels.length; level++) {
       const { columns, tile, rows } = this.levels[level];
@@ -80,14 +80,14 @@ export class Values {
     return null;
   }
 
-  // Lowest and highest value of each pixel; of fewer columns than pixels each column's own, at its middle.
+  // Minimum and maximum of each pixel; with fewer columns than pixels, of each column, at its centre.
   outline(axis) {
     const secondsPerPixel = axis.span / axis.width;
     const level = this.levelFor(secondsPerPixel);
     const { step, rows } = this.levels[level];
     const sparse = step * this.column > secondsPerPixel;
     const points = { x: [], low: [], high: [], sparse };
-    // One column more on each side, so that lines run out of the view.
+    // One extra column on each side, so that lines continue beyond the view.
     const margin = sparse ? 1.5 * step * this.column : 0;
     for (const { tile } of this.between(axis.start - margin, axis.end + margin, level)) {
       if (tile) this.addPoints(points, tile, rows, level, axis, margin);
@@ -100,7 +100,7 @@ export class Values {
     const end = Math.min(columns, Math.ceil(this.columnAt(axis.end + margin, level)) - first);
     const scale = axis.x(this.timeAt(1, level)) - axis.x(this.timeAt(0, level));
     const zero = axis.x(this.timeAt(first, level));
-    let pixel = Math.floor(x.at(-1)); // the one in which the tile before ended
+    let pixel = Math.floor(x.at(-1)); // the pixel in which the previous tile ended
     for (let column = begin; column < end; column++) {
       const [least, most] = [data[column * rows], data[column * rows + rows - 1]];
       const at = zero + (column + 0.5) * scale;

@@ -1,4 +1,4 @@
-// What is seen: the picture for the lanes, their layout, and drawing, at most once a frame.
+// The view: the picture for the lanes, their layout, and drawing at most once per frame.
 
 import { TimeAxis, clamp, clock } from "./axes.js";
 import { drawSamples } from "./lane_canvas.js";
@@ -17,7 +17,7 @@ export class View {
     this.find = player.find;
     this.axis = player.axis;
     this.lanes = new Lanes(this.find("canvas.lanes"), this.axis);
-    this.values = new Map(); // Values by what they show
+    this.values = new Map(); // Values by their addresses
     this.scores = { segments: [] };
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.find(".stage"));
@@ -41,7 +41,7 @@ export class View {
     const key = keyOf(levels);
     if (!this.values.has(key)) {
       const { data, sound } = this.player;
-      // The samples are the WAV file itself, after its header.
+      // The samples come from the WAV file itself, after its header.
       const placed = levels.map((level) => ({
         ...level,
         offset: level.url === data.recording.url ? async () => (await sound.header).offset : () => 0,
@@ -52,7 +52,7 @@ export class View {
     return this.values.get(key);
   }
 
-  // Make the picture again, and forget tiles of what is no longer shown.
+  // Rebuild the picture, and drop the tiles of data that is no longer shown.
   refresh() {
     const { data, regions } = this.player;
     const theme = themeOf(this.find(".player"));
@@ -96,7 +96,7 @@ export class View {
     this.refresh();
   }
 
-  // --- drawing: at most once a frame, and lanes only when something has changed ---
+  // --- drawing: at most once per frame, and lanes only after a change ---
 
   redraw(all = false) {
     this.stale = true;

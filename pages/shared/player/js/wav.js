@@ -1,12 +1,12 @@
-// Bytes of a file on the server, and samples of a stretch of a WAV file (mono, 16 bits) without the rest of it.
+// Fetch byte ranges, and the samples of part of a WAV file (mono, 16 bits).
 
 export const FULL_SCALE = 32768;
 export const RETRY_MS = 500;
 export const LONGEST_RETRY_MS = 60000;
 const FADE = 0.005;
 
-// From the first byte up to the one before `end`. Not through the browser's cache: there a request waits for any other one
-// of the same file, and the media element's may take its time.
+// Fetch from the first byte up to `end` (exclusive). Bypass the browser's cache, where a request waits for other requests
+// of the same file, such as the media element's.
 export async function fetchBytes(url, first, end) {
   const answer = await fetch(url, { headers: { Range: `bytes=${first}-${end - 1}` }, cache: "no-store" });
   if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
@@ -18,7 +18,7 @@ export async function readHeader(url) {
   return parseHeader(new DataView(await fetchBytes(url, 0, 4096)));
 }
 
-// Walk over the chunks up to the samples: others may stand before them.
+// Walk over the chunks to the samples; other chunks may come first.
 export function parseHeader(view) {
   const name = (at) => String.fromCharCode(...new Uint8Array(view.buffer, at, 4));
   if (name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
@@ -42,7 +42,7 @@ export async function fetchStretch(url, header, { start, end }) {
   return Float32Array.from(new Int16Array(bytes), (sample) => sample / FULL_SCALE);
 }
 
-// Half a cosine at each end, as the files of focus regions have it.
+// Fade in and out by half a cosine, as in the files of focus regions.
 export function withFades(samples, rate) {
   const faded = samples.slice();
   const length = Math.min(Math.round(FADE * rate), Math.floor(faded.length / 2));
@@ -54,7 +54,7 @@ export function withFades(samples, rate) {
   return faded;
 }
 
-// Begin to play samples: now, from `offset` on.
+// Start playing samples from `offset`.
 export function playSamples(context, samples, rate, offset, loop) {
   const buffer = context.createBuffer(1, samples.length, rate);
   buffer.copyToChannel(samples, 0);
