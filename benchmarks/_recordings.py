@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.corpora import READERS
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.learning.evaluation import unheard_recordings
 
 RESAMPLES = 2_000
 

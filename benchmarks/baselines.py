@@ -23,9 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ser_core.front_end.segments import split_into_segments
 from ser_core.learning.batches import as_batch
-from ser_core.learning.presets import settings_of
-from ser_core.learning.processes import processes
-from ser_core.learning.training_run import Run
+from ser_core.learning.plan import settings_of
+from ser_core.learning.training import Run, processes
 from ser_core.model.checkpoint import ARCHITECTURES, fastest_precision
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.peers import NETWORK_BASELINES

@@ -20,9 +20,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ser_core.learning.presets import PRESETS
-from ser_core.learning.processes import processes
-from ser_core.learning.training_run import Run
+from ser_core.learning.plan import PRESETS
+from ser_core.learning.training import Run, processes
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.yamnet import SamePadConvolution
 

@@ -9,8 +9,8 @@ from pages.shared import controls, frame, session
 from pages.shared.models import comparison_section, experiments_section, generalisation_section, model_figures
 from pages.shared.names import in_markdown
 from ser_core.errors import SerError
-from ser_core.learning.headline import headline
-from ser_core.learning.predictions import Predictions, all_figures, read_predictions
+from ser_core.learning.metrics import all_figures, headline
+from ser_core.learning.predictions import Predictions, read_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
 
 ALL_FOLDS, NEW_CORPORA, OWN_TEST = "all folds", "new corpora", "this model's own test"

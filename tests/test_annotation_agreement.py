@@ -26,7 +26,7 @@ from ser_core.annotations.agreement.label_agreement import ALL_THE_SAME, ALONE, 
 from ser_core.annotations.agreement.marked_time import frame_middles_s, frames_inside, marked_frames, marks_in_time
 from ser_core.annotations.agreement.region_agreement import NONE_MATCHED, matched, overlap_in_time
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.learning.evaluation import RESAMPLES
+from ser_core.learning.metrics import RESAMPLES
 
 EMOTIONS = ("angry", "happy", "sad")
 

@@ -10,15 +10,13 @@ from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
-from ser_core.learning import search
+from ser_core.learning import training
 from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.batches import alike_in_length, as_batch
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.plan import TRAINABLE, TrainingPlan, TrainingSettings, starting_branch
 from ser_core.learning.predictions import read_predictions
-from ser_core.learning.starting_weights import starting_branch
-from ser_core.learning.training_plan import TRAINABLE, TrainingPlan
-from ser_core.learning.training_settings import TrainingSettings
 from ser_core.model.checkpoint import load_model, training_list
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.peers.shared.padding import SILENCE
@@ -178,11 +176,11 @@ def test_a_search_takes_the_candidate_that_is_best_on_the_validation_speakers(mo
         reached = {1e-4: 0.4, 1e-3: 0.7, 1e-2: 0.5}[settings.rate]
         return [{"validation_uar": reached, "seconds": 1.0}, {"validation_uar": reached - 0.1, "seconds": 2.0}]
 
-    monkeypatch.setattr(search, "train_network", trained_as)
+    monkeypatch.setattr(training, "train_network", trained_as)
     network = TinyNetwork(4)
     before = network.head.weight.clone()
     candidates = [{"rate": 1e-4}, {"rate": 1e-3}, {"rate": 1e-2}]
-    settings, tried = search.best_settings(
+    settings, tried = training.best_settings(
         network, candidates, [], [], EMOTIONS, TrainingSettings(epochs=20), 0, tmp_path / "a.safetensors", 0.001,
         UNWATCHED,
     )  # fmt: skip

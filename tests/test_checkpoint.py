@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from ser_core.errors import ModelRefused
-from ser_core.learning.predictions import all_figures, read_predictions
-from ser_core.learning.training_plan import own_front_end
+from ser_core.learning.metrics import all_figures
+from ser_core.learning.plan import own_front_end
+from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import (
     DEFAULT_MODEL,
     FOLDS_TABLE,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import recall_score
 
 from ser_core.errors import SettingsRefused
-from ser_core.learning.comparison import SEED, paired_difference
+from ser_core.learning.metrics import SEED, paired_difference
 from ser_core.learning.predictions import Predictions
 
 
@@ -109,7 +109,7 @@ def test_scores_do_not_matter_where_the_best_is_the_same():
 
 
 def test_the_interval_is_that_of_a_loop_over_sets_of_speakers_with_scikit_learns_recall(monkeypatch):
-    monkeypatch.setattr("ser_core.learning.comparison.RESAMPLES", 60)
+    monkeypatch.setattr("ser_core.learning.metrics.RESAMPLES", 60)
     one, other = by_chance(0.8, 1), by_chance(0.6, 2)
 
     def uar(model, rows):

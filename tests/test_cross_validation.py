@@ -9,9 +9,10 @@ import pytest
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning import cross_validation
 from ser_core.learning.cross_validation import cross_validate, measure_recipe
-from ser_core.learning.predictions import Predictions, all_figures, read_predictions, write_predictions
+from ser_core.learning.metrics import all_figures
+from ser_core.learning.plan import TrainingPlan
+from ser_core.learning.predictions import Predictions, read_predictions, write_predictions
 from ser_core.learning.predictions import tested_by as table_of_model
-from ser_core.learning.training_plan import TrainingPlan
 from ser_core.model.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
@@ -166,7 +167,7 @@ def test_a_fold_whose_preset_learns_otherwise_than_it_did_is_trained_anew(valida
     validate()
     settings = PLAN.settings_of("yamnet")
     other = {"default": {"yamnet": replace(settings, rate=settings.rate / 2)}}
-    monkeypatch.setattr("ser_core.learning.presets.PRESETS", other)
+    monkeypatch.setattr("ser_core.learning.plan.PRESETS", other)
     validate(resume=True)
     assert training.folds == [1, 2, 3] * 2
 

@@ -5,7 +5,7 @@ import pytest
 
 from ser_core.analysis import Recording
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.learning.degradation import CONDITIONS, degraded, log_mel_by_phone
+from ser_core.learning.augmentation import CONDITIONS, degraded, log_mel_by_phone
 from ser_core.settings import SpectrogramSettings
 
 

@@ -10,16 +10,12 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.learning import discriminant_head
+from ser_core.learning import heads
+from ser_core.learning.augmentation import log_mel_by_phone
+from ser_core.learning.batches import features_of
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.degradation import log_mel_by_phone
-from ser_core.learning.discriminant_head import (
-    DiscriminantSettings,
-    discriminant,
-    fit_discriminant_head,
-    without_voices,
-)
-from ser_core.learning.network_outputs import features_of
+from ser_core.learning.heads import discriminant, fit_discriminant_head, without_voices
+from ser_core.learning.plan import DiscriminantSettings
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh, never, random_log_mel
@@ -160,7 +156,7 @@ def computed(monkeypatch):
         counts.append(len(dataset))
         return features_of(network, dataset)
 
-    monkeypatch.setattr(discriminant_head, "features_of", counting)
+    monkeypatch.setattr(heads, "features_of", counting)
     return counts
 
 

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from ser_core.learning.evaluation import (
-    figures,
-    figures_by_corpus,
-    fit_temperature,
-    speaker_interval,
-    summed_over_drawn,
-)
+from ser_core.learning.classifier_training import fit_temperature
+from ser_core.learning.metrics import figures, figures_by_corpus, speaker_interval, summed_over_drawn
 
 EMOTIONS = ("angry", "happy", "sad")
 

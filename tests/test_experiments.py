@@ -175,7 +175,8 @@ def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
 
 @needs_yamnet
 def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
-    from ser_core.learning.predictions import all_figures, tested_by
+    from ser_core.learning.metrics import all_figures
+    from ser_core.learning.predictions import tested_by
     from ser_core.model.checkpoint import MODELS, read_card
 
     (tmp_path / "yamnet").symlink_to(MODELS / "yamnet")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ser_core.learning.headline import abstention_over_corpora, headline, reliability
+from ser_core.learning.metrics import abstention_over_corpora, headline, reliability
 from ser_core.learning.predictions import Predictions, pooled
 
 

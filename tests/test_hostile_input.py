@@ -25,7 +25,7 @@ from ser_core.errors import AudioRefused, ModelRefused, SerError
 from ser_core.experiments import read_result
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.learning.model_evaluation import RecordingLogits, tabulate
+from ser_core.learning.evaluation import RecordingLogits, tabulate
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import (
     CARD,

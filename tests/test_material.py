@@ -7,10 +7,9 @@ import soundfile
 
 from ser_core.corpora import read_corpus
 from ser_core.errors import SettingsRefused
-from ser_core.learning.branch_training import _state_name
+from ser_core.learning.classifier_training import _state_name
 from ser_core.learning.material import read_material
-from ser_core.learning.starting_weights import heard_before
-from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.plan import TrainingPlan, heard_before
 from ser_core.model.checkpoint import find_model, model_names, save_model, training_list
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork

@@ -12,15 +12,8 @@ from sklearn.metrics import accuracy_score
 from ser_core.commands import main
 from ser_core.experiments import COMPARISON, read_result, results_page, write_result
 from ser_core.experiments.model_comparison import compare_models
-from ser_core.learning.comparison import paired_difference, uars_over_speakers
-from ser_core.learning.predictions import (
-    Predictions,
-    all_figures,
-    auroc,
-    macro_average_accuracy,
-    read_predictions,
-    write_predictions,
-)
+from ser_core.learning.metrics import all_figures, auroc, macro_average_accuracy, paired_difference, uars_over_speakers
+from ser_core.learning.predictions import Predictions, read_predictions, write_predictions
 from ser_core.model.checkpoint import CARD, TEST_TABLE, find_model, model_names
 from ser_core.model.networks import NETWORKS
 from ser_core.work.progress import UNWATCHED

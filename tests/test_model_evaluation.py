@@ -9,8 +9,8 @@ import soundfile
 
 from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.learning.degradation import CONDITIONS
-from ser_core.learning.model_evaluation import (
+from ser_core.learning.augmentation import CONDITIONS
+from ser_core.learning.evaluation import (
     RecordingLogits,
     by_own_normal,
     overlap_words,

@@ -32,7 +32,8 @@ from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.learning import predictions as tables
-from ser_core.learning.predictions import Predictions, all_figures, in_cell, pooled, write_predictions
+from ser_core.learning.metrics import all_figures
+from ser_core.learning.predictions import Predictions, in_cell, pooled, write_predictions
 from ser_core.model.checkpoint import (
     CARD,
     CORPORA_TABLE,

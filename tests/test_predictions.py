@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 
 from ser_core.errors import ModelRefused, SettingsRefused
-from ser_core.learning.predictions import (
-    Predictions,
-    abstention,
-    all_figures,
-    calibration,
-    in_cell,
-    read_predictions,
-    worst_speaker,
-    write_predictions,
-)
+from ser_core.learning.metrics import abstention, all_figures, calibration, worst_speaker
+from ser_core.learning.predictions import Predictions, in_cell, read_predictions, write_predictions
 
 
 def table(labels, best, scores, speakers=None, genders=None) -> Predictions:

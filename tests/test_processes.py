@@ -19,10 +19,9 @@ from torch import nn
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.plan import TrainingSettings
 from ser_core.learning.predictions import read_predictions
-from ser_core.learning.processes import processes
-from ser_core.learning.training import train_network
-from ser_core.learning.training_settings import TrainingSettings
+from ser_core.learning.training import processes, train_network
 from ser_core.model.checkpoint import TEST_TABLE, load_model, model_names, training_list
 from ser_core.work.progress import UNWATCHED
 

@@ -26,10 +26,10 @@ from ser_core.annotations.teaching.taught_pieces import (
 from ser_core.annotations.teaching.teaching import NO_SOUND, write_teaching
 from ser_core.corpora import read_corpus
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
-from ser_core.learning.comparison import paired_difference
 from ser_core.learning.material import read_material
+from ser_core.learning.metrics import paired_difference
+from ser_core.learning.plan import TrainingPlan
 from ser_core.learning.predictions import Predictions
-from ser_core.learning.training_plan import TrainingPlan
 from ser_core.work.progress import UNWATCHED, Work
 
 RATE = 16_000

@@ -10,13 +10,10 @@ from torch.nn import functional as F
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings, augment, mixup
-from ser_core.learning.batches import sampling_weights
+from ser_core.learning.batches import features_of, logits_of, sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.network_outputs import features_of, logits_of
-from ser_core.learning.presets import PAPER
-from ser_core.learning.training import _targets, train_network
-from ser_core.learning.training_run import label_loss
-from ser_core.learning.training_settings import TrainingSettings
+from ser_core.learning.plan import PAPER, TrainingSettings
+from ser_core.learning.training import _targets, label_loss, train_network
 from ser_core.work.progress import Work
 from tests.tiny_networks import TinyNetwork, never
 
@@ -188,7 +185,7 @@ def batches(monkeypatch):
         seen.append((segments.clone(), targets.clone()))
         return segments, targets
 
-    monkeypatch.setattr("ser_core.learning.training_run.mixup", remember)
+    monkeypatch.setattr("ser_core.learning.training.mixup", remember)
     return seen
 
 

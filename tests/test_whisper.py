@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
-from ser_core.learning.training_plan import TrainingPlan, own_front_end
-from ser_core.learning.whisper_bands import whisper_log_mel
+from ser_core.learning.heads import whisper_log_mel
+from ser_core.learning.plan import TrainingPlan, own_front_end
 from ser_core.model.networks.whisper import (
     BLOCKS,
     HEADS,

@@ -15,15 +15,14 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.splits import speaker_splits
 from ser_core.errors import CorpusRefused, ModelRefused, SettingsRefused
-from ser_core.learning import discriminant_head
+from ser_core.learning import heads
+from ser_core.learning.batches import features_of
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.dataset import load_dataset
-from ser_core.learning.network_outputs import features_of
+from ser_core.learning.heads import fit_bands, whisper_log_mel
+from ser_core.learning.plan import TrainingPlan, heard_before, starting_branch
 from ser_core.learning.predictions import read_predictions
-from ser_core.learning.starting_weights import heard_before, starting_branch
-from ser_core.learning.training_plan import TrainingPlan
-from ser_core.learning.whisper_bands import fit_bands, whisper_log_mel
 from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
 from ser_core.model.networks.whisper import Whisper
 from ser_core.pipeline import analyse_recording
@@ -96,7 +95,7 @@ def test_a_recording_is_scored_and_explained_on_its_segments(trained):
 def test_all_folds_are_trained_from_the_same_features_and_resumed_without_any(small_corpus, tmp_path, monkeypatch):
     counts = []
     monkeypatch.setattr(
-        discriminant_head,
+        heads,
         "features_of",
         lambda network, dataset: counts.append(len(dataset)) or features_of(network, dataset),
     )
@@ -144,7 +143,7 @@ def shipped(trained, tmp_path, monkeypatch):
     """A folder of models in which there is a whisper, and no published weights beside it."""
     shutil.copytree(trained[0] / "ours", tmp_path / "models" / "whisper")
     monkeypatch.delenv("SER_WHISPER_WEIGHTS")
-    monkeypatch.setattr("ser_core.learning.starting_weights.find_model", lambda name: tmp_path / "models" / name)
+    monkeypatch.setattr("ser_core.learning.plan.find_model", lambda name: tmp_path / "models" / name)
     return tmp_path / "models" / "whisper"
 
 

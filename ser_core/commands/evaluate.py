@@ -13,7 +13,7 @@ from ser_core.commands.arguments import (
     say,
     write_json,
 )
-from ser_core.learning.model_evaluation import evaluate_model, overlap_words
+from ser_core.learning.evaluation import evaluate_model, overlap_words
 
 
 def add(commands: Commands) -> None:

@@ -10,7 +10,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.learning.evaluation import unheard_recordings
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax

@@ -14,8 +14,8 @@ from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.errors import SerError, SettingsRefused
-from ser_core.learning.comparison import uars_over_speakers
-from ser_core.learning.predictions import Predictions, all_figures, read_predictions
+from ser_core.learning.metrics import all_figures, uars_over_speakers
+from ser_core.learning.predictions import Predictions, read_predictions
 from ser_core.model.checkpoint import (
     DEFAULT_MODEL,
     FOLDS_TABLE,

@@ -12,8 +12,8 @@ from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
-from ser_core.learning.evaluation import RESAMPLES, summed_over_drawn
-from ser_core.learning.model_evaluation import unheard_recordings
+from ser_core.learning.evaluation import unheard_recordings
+from ser_core.learning.metrics import RESAMPLES, summed_over_drawn
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import segments_of

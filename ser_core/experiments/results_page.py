@@ -9,9 +9,8 @@ import numpy as np
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_file
 from ser_core.experiments.listeners import among
-from ser_core.learning.comparison import paired_difference
-from ser_core.learning.headline import APART, MEASURED, figures_at, headline, way_words
-from ser_core.learning.predictions import Predictions, all_figures, read_predictions, tables_of, tested_by
+from ser_core.learning.metrics import APART, MEASURED, all_figures, figures_at, headline, paired_difference
+from ser_core.learning.predictions import Predictions, read_predictions, tables_of, tested_by, way_words
 from ser_core.model.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
 from ser_core.model.networks import NETWORKS
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ser_core.learning.model_evaluation import evaluate_model
+from ser_core.learning.evaluation import evaluate_model
 from ser_core.work.progress import Work
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ser_core.front_end.selection import select_segments
-from ser_core.learning.branch_training import train_stages
-from ser_core.learning.comparison import paired_difference
+from ser_core.learning.batches import logits_of
+from ser_core.learning.classifier_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.evaluation import RecordingLogits, tabulate
 from ser_core.learning.material import Material, read_material
-from ser_core.learning.model_evaluation import RecordingLogits, tabulate
-from ser_core.learning.network_outputs import logits_of
-from ser_core.learning.predictions import Predictions, all_figures, pooled
-from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.metrics import all_figures, paired_difference
+from ser_core.learning.plan import TrainingPlan
+from ser_core.learning.predictions import Predictions, pooled
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
 

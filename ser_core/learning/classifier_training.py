@@ -1,25 +1,29 @@
 """From corpora to a model's folder: divide, train, calibrate, test once, write it down."""
 
 import hashlib
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
 from torch import nn
 
-from ser_core.learning.branch_training import train_stages
+from ser_core.learning.batches import figures_of, logits_of
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.evaluation import fit_temperature
-from ser_core.learning.headline import headline
-from ser_core.learning.material import read_material
-from ser_core.learning.model_card import card_of, readme_of
-from ser_core.learning.model_evaluation import by_own_normal, logits_of_recordings, tabulate
-from ser_core.learning.network_outputs import figures_of, logits_of
-from ser_core.learning.predictions import all_figures, read_predictions, write_predictions
-from ser_core.learning.processes import processes
-from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.estimator import fit_estimator
+from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, tabulate
+from ser_core.learning.heads import FusionHeadSettings, fit_bands, fit_discriminant_head, train_fusion_head
+from ser_core.learning.material import Material, read_material
+from ser_core.learning.metrics import all_figures, headline
+from ser_core.learning.plan import FROZEN, TrainingPlan, begins_as_published, starting_branch
+from ser_core.learning.predictions import read_predictions, write_predictions
+from ser_core.learning.training import best_settings, processes, train_network
 from ser_core.model.checkpoint import (
+    ARCHITECTURES,
     TEST_TABLE,
     TEST_VOICE_TABLE,
     draft_of,
@@ -30,9 +34,13 @@ from ser_core.model.checkpoint import (
     save_model,
     write_card,
 )
+from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.model.scores import recording_probabilities
 from ser_core.work.progress import UNWATCHED, Work
+
+LICENCE = "CC BY-NC-SA 4.0"
 
 
 def train_classifier(
@@ -96,3 +104,251 @@ def _calibrate(
     temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
     probabilities = np.stack([recording_probabilities(z, temperature, plan.pooling) for z in logits])
     return temperature, figures_of(probabilities, validation, plan.emotions)
+
+
+def fit_temperature(
+    logits_of_recordings: Sequence[np.ndarray], labels: np.ndarray, pooling: str = "probabilities"
+) -> float:
+    """Return the temperature under which the recordings' probabilities fit their labels best.
+
+    Parameters
+    ----------
+    logits_of_recordings : sequence of ndarray of shape (segments, classes)
+    labels : ndarray of shape (recordings,), int
+    pooling : str
+        How the segments become a recording (see `ser_core.model.scores.pool`).
+
+    References
+    ----------
+    Guo et al. 2017, arXiv:1706.04599; here of the recording, which is what the app shows.
+    """
+
+    def loss(log_temperature: float) -> float:
+        temperature = float(np.exp(log_temperature))
+        p = np.stack([recording_probabilities(logits, temperature, pooling) for logits in logits_of_recordings])
+        return float(-np.log(np.clip(p[np.arange(len(labels)), labels], 1e-9, 1)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
+
+
+History = dict[str, list[dict[str, Any]]]
+
+
+def train_stages(
+    plan: TrainingPlan,
+    material: Material,
+    runs: Path,
+    resume: bool,
+    work: Work,
+) -> tuple[nn.Module | bytes, History]:
+    """Return the plan's network, trained, or its estimator as ONNX, and the history of each stage.
+
+    Parameters
+    ----------
+    runs : Path
+        Holds the states of branches; where one is found and `resume`, its training goes on, or is done already. Holds
+        the features of networks that are frozen too, which are always used again.
+
+    Raises
+    ------
+    SettingsRefused
+        If a branch cannot begin as it should, before any is trained.
+    """
+    for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
+        starting_branch(branch, plan)
+    network = None
+    branches: dict[str, nn.Module] = {}
+    history: History = {}
+    for done, stage in enumerate(plan.stages):
+        of_stage = work.part(done, len(plan.stages), f"{stage}: ")
+        if stage == "fusion_head":
+            network = _fused(plan, branches)
+            trained = (network, material.train, material.validation, plan.emotions)
+            uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, of_stage)
+            history[stage] = [{"epoch": 1, "validation_uar": uar}]
+            continue
+        if stage == "estimator":
+            of_stage.report(0.0, "Fitting")
+            began = time.perf_counter()
+            baseline = ESTIMATOR_BASELINES[plan.network]
+            estimator = fit_estimator(baseline, network, material.train, plan.emotions, plan.seed)
+            history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
+            return estimator, history
+        network = branches[stage] = starting_branch(stage, plan)
+        if stage in FROZEN:
+            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", of_stage)]
+            continue
+        teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
+        learns_from = material.train + (material.other_emotions if teacher is not None else [])
+        state = runs / _state_name(plan, stage, learns_from, material.validation, network, teacher)
+        if not resume and processes().is_global_zero:
+            for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
+                old.unlink(missing_ok=True)
+        processes().barrier()
+        settings, log_offset = plan.settings_of(stage), plan.front_end.spectrogram.log_offset
+        if candidates := getattr(network, "search", ()):
+            taught = (network, candidates, material.train, material.validation, plan.emotions, settings, plan.seed)
+            settings, history["search"] = best_settings(*taught, state, log_offset, of_stage)
+        history[stage] = train_network(
+            network,
+            learns_from,
+            material.validation,
+            plan.emotions,
+            settings,
+            plan.seed,
+            state,
+            log_offset,
+            of_stage,
+            teacher,
+        )
+    return network, history
+
+
+def _frozen_stage(
+    network: nn.Module,
+    stage: str,
+    plan: TrainingPlan,
+    material: Material,
+    cache: Path,
+    work: Work,
+) -> dict[str, Any]:
+    """Fit what a network that stays as it begins still needs, in place, and return how that went."""
+    began, figures = time.perf_counter(), {}
+    if begins_as_published(stage, plan):
+        work.report(0.0, "Fitting the bands")
+        everything = material.train + material.validation + material.test
+        figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
+    taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
+    with processes().rank_zero_first():
+        uar, expected = fit_discriminant_head(*taught, plan.front_end.spectrogram, cache, work)
+    figures["expected_logits"] = expected.round(4).tolist()
+    return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
+
+
+def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
+    torch.manual_seed(plan.seed)
+    fusion = LateFusion(len(plan.emotions))
+    for name, branch in branches.items():
+        body = {key: tensor for key, tensor in branch.state_dict().items() if not key.startswith("head.")}
+        getattr(fusion, name).load_state_dict(body)
+    return fusion
+
+
+def _state_name(
+    plan: TrainingPlan,
+    branch: str,
+    learns_from: Sequence[LabelledSpectrogram],
+    validation: Sequence[LabelledSpectrogram],
+    begins_as: nn.Module,
+    teacher: nn.Module | None,
+) -> str:
+    """Name a state by what it follows from, so that a fusion finds the branches that are trained already."""
+    learnt_from = hashlib.sha256()
+    for part in (learns_from, validation):
+        # In their order, by which they are drawn.
+        about = [(entry.sha256, entry.start_frames.tolist(), entry.label) for entry in part]
+        learnt_from.update(repr(about).encode())
+    for network in (begins_as, teacher) if teacher is not None else (begins_as,):
+        for tensor in network.state_dict().values():
+            learnt_from.update(tensor.numpy().tobytes())
+    words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
+    return f"{words}-{learnt_from.hexdigest()[:12]}.safetensors"
+
+
+def card_of(
+    plan: TrainingPlan,
+    material: Material,
+    temperature: float,
+    validated: dict[str, Any],
+    history: dict[str, list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return the card of a model before its test."""
+    everything = material.train + material.validation + material.test
+    sides = {"train": material.train, "validation": material.validation, "test": material.test}
+    return {
+        "architecture": plan.network,
+        "emotions": list(plan.emotions),
+        "front_end": asdict(plan.front_end),
+        "temperature": round(temperature, 4),
+        "pooling": plan.pooling,
+        "licence": LICENCE,
+        "corpora": sorted({entry.item.corpus for entry in everything}),
+        "split": material.words,
+        "seed": plan.seed,
+        "preset": plan.preset,
+        "warm_start": plan.warm_start,
+        "drop_unrecognised": plan.drop_unrecognised,
+        "recordings": {name: len(side) for name, side in sides.items()},
+        "left_out": {
+            "other_emotions": material.others_count,
+            "unrecognised": material.unrecognised_count,
+            "refused": [name for name, _ in material.left_out],
+        },
+        "segments": {
+            "before_selection": sum(entry.segments_before_selection for entry in everything),
+            "kept": sum(len(entry.start_frames) for entry in everything),
+        },
+        "training": {
+            stage: asdict(plan.settings_of(stage)) | _found(history) for stage in plan.stages if stage in ARCHITECTURES
+        },
+        "validation_figures": validated,
+        "history": history,
+        **_voice(history),
+    }
+
+
+def _voice(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return how the model judges a voice by its own normal; nothing where it judges every voice alike."""
+    last = [stage[-1] for stage in history.values()][-1] if history else {}
+    return {"voice": {"expected_logits": last["expected_logits"]}} if "expected_logits" in last else {}
+
+
+def _found(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the settings that were searched for; none where nothing was."""
+    tried = history.get("search", [])
+    return max(tried, key=lambda one: one["validation_uar"])["settings"] if tried else {}
+
+
+def readme_of(name: str, card: dict[str, Any]) -> str:
+    """Return the README of a model that was tested."""
+    words = f"""# {name}
+
+Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.
+
+Figures are of recordings that the model never heard ({card["split"]}).
+Intervals (95 %) resample speakers; with few speakers they are rough.
+
+{_table(card["test_figures"])}
+"""
+    if across := card.get("cross_validation"):
+        words += f"""
+The same training on {across["folds"]} folds, each speaker tested by the model that never heard them:
+
+{_table(across)}
+"""
+    if unseen := card.get("leave_one_corpus_out"):
+        words += f"""
+The same training with each corpus left out in turn, and tested on it:
+
+{_table(unseen)}
+"""
+    return f"""{words}
+`card.json` holds every setting and figure, `training.csv` every recording that training or validation heard.
+Licence: {card["licence"]}, as the data.
+"""
+
+
+def _table(tested: dict[str, Any]) -> str:
+    rows = "\n".join(
+        f"| {corpus} | {100 * f['uar']:.1f} % ({100 * f['interval'][0]:.0f}-{100 * f['interval'][1]:.0f}) "
+        f"| {100 * f['accuracy']:.1f} % | {f['recordings']} | {f['speakers']} |"
+        for corpus, f in tested["corpora"].items()
+    )
+    mean = f"| **mean over corpora** | **{100 * tested['mean_over_corpora_uar']:.1f} %** | | | |"
+    found = tested.get("headline")
+    if found and found["apart"]:
+        mean += f"\n| **mean without {', '.join(found['apart'])}** | **{100 * found['uar']:.1f} %** | | | |"
+    return f"""| corpus | UAR | accuracy | recordings | speakers |
+|---|---|---|---|---|
+{rows}
+{mean}"""

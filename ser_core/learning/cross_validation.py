@@ -12,14 +12,11 @@ from typing import Any
 from ser_core.audio.reading import file_bytes
 from ser_core.corpora import corpus_names, read_corpus
 from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.learning.classifier_training import train_classifier
-from ser_core.learning.headline import headline
-from ser_core.learning.model_card import readme_of
-from ser_core.learning.predictions import Predictions, all_figures, pooled, read_predictions, write_predictions
-from ser_core.learning.presets import FROZEN
-from ser_core.learning.processes import processes
-from ser_core.learning.starting_weights import starting_branch
-from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.classifier_training import readme_of, train_classifier
+from ser_core.learning.metrics import all_figures, headline
+from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch
+from ser_core.learning.predictions import Predictions, pooled, read_predictions, write_predictions
+from ser_core.learning.training import processes
 from ser_core.model.checkpoint import (
     ARCHITECTURES,
     CORPORA_TABLE,

@@ -1,123 +1,274 @@
-"""Figures of a classifier on labelled recordings, with intervals that resample speakers."""
+"""Measure a model on corpora, leaving out what it was trained on."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from sklearn.metrics import confusion_matrix
 
+from ser_core.analysis import Recording
+from ser_core.audio.reading import file_bytes, read_recording
+from ser_core.corpora import read_corpus
+from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.listeners import listeners_of_corpora
+from ser_core.errors import AudioRefused, CorpusRefused
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.selection import select_segments
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.learning.augmentation import CONDITIONS, degraded
+from ser_core.learning.metrics import all_figures, headline
+from ser_core.learning.predictions import Predictions
+from ser_core.model.checkpoint import find_model, load_model, read_card, training_list
+from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
+from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift
+from ser_core.work.progress import Work
 
-RESAMPLES = 2_000
-
-
-def fit_temperature(
-    logits_of_recordings: Sequence[np.ndarray], labels: np.ndarray, pooling: str = "probabilities"
-) -> float:
-    """Return the temperature under which the recordings' probabilities fit their labels best.
-
-    Parameters
-    ----------
-    logits_of_recordings : sequence of ndarray of shape (segments, classes)
-    labels : ndarray of shape (recordings,), int
-    pooling : str
-        How the segments become a recording (see `ser_core.model.scores.pool`).
-
-    References
-    ----------
-    Guo et al. 2017, arXiv:1706.04599; here of the recording, which is what the app shows.
-    """
-
-    def loss(log_temperature: float) -> float:
-        temperature = float(np.exp(log_temperature))
-        p = np.stack([recording_probabilities(logits, temperature, pooling) for logits in logits_of_recordings])
-        return float(-np.log(np.clip(p[np.arange(len(labels)), labels], 1e-9, 1)).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
+SEED = 0
 
 
-def figures(
-    predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], emotions: tuple[str, ...], seed: int
+def evaluate_model(
+    model: str | Path, corpora: dict[str, str], work: Work, *, robustness: bool = False
 ) -> dict[str, Any]:
-    """Return accuracy, UAR, macro F1, recalls, the confusion matrix and a 95 % interval of the UAR.
+    """Return the figures of a model on corpora.
 
     Parameters
     ----------
-    predicted, labels : ndarray of shape (recordings,), int
-    speakers : sequence of str
-        The interval resamples these, because recordings of one voice are not independent.
+    robustness : bool
+        Measure on degraded recordings too: noise, another level, phone, Opus, a room.
 
     Returns
     -------
     dict
-        `confusion` has true emotions in rows. An emotion that no recording has has no recall (None) and is left out of
-        the means; the F1 of one that was heard nevertheless is 0 and counts, as in scikit-learn.
+        What `ser_core.learning.metrics.all_figures` returns, and `headline` (see `ser_core.learning.metrics.headline`);
+        `training`, what the model's training list holds of each corpus (see `training_overlap`), and `split`, the same
+        in words; `listeners`, how often people named the emotion, of each corpus to whose voices they listened;
+        `excluded` (recordings that the model was trained on), `other_emotions`, `refused`, and where asked
+        `robustness`: of each condition the UAR, mean over corpora and of each.
+
+    Raises
+    ------
+    CorpusRefused
+        If nothing is left to measure on.
     """
-    classes = range(len(emotions))
-    confusion = confusion_matrix(labels, predicted, labels=list(classes))
-    of_classes = recalls(confusion)
-    with np.errstate(invalid="ignore"):
-        f1 = 2 * np.diag(confusion) / (confusion.sum(axis=0) + confusion.sum(axis=1))
-    return {
-        "recordings": len(labels),
-        "speakers": len(set(speakers)),
-        "accuracy": float(np.mean(predicted == labels)),
-        "uar": float(np.nanmean(of_classes)),
-        "macro_f1": float(np.nanmean(f1)),
-        "recall": {
-            emotion: None if np.isnan(recall) else float(recall)
-            for emotion, recall in zip(emotions, of_classes, strict=True)
-        },
-        "confusion": confusion.tolist(),
-        "interval": speaker_interval(predicted, labels, speakers, len(emotions), seed),
+    rounds = 1 + len(CONDITIONS) * robustness
+    predictions, counted = predict_corpora(model, corpora, work.part(0, rounds))
+    words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in counted["training"].items())
+    result = all_figures(predictions) | {"headline": headline(predictions)} | counted | {"split": words}
+    if robustness:
+        result["robustness"] = {}
+        for done, condition in enumerate(CONDITIONS, start=1):
+            worse, _ = predict_corpora(model, corpora, work.part(done, rounds), condition)
+            measured = all_figures(worse)
+            result["robustness"][condition] = {
+                "mean_over_corpora_uar": measured["mean_over_corpora_uar"],
+                "corpora": {name: f["uar"] for name, f in measured["corpora"].items()},
+            }
+    return result
+
+
+def predict_corpora(
+    model: str | Path, corpora: dict[str, str], work: Work, condition: str | None = None
+) -> tuple[Predictions, dict[str, Any]]:
+    """Return what a model says of every recording that it was not trained on, and what was left out.
+
+    `condition` is one of `ser_core.learning.augmentation.CONDITIONS`, or None for the recordings as they are.
+    """
+    classifier = load_model(model)
+    unheard, excluded, other_emotions, overlap = unheard_recordings(model, corpora)
+    predictions, refused = predict_recordings(classifier, unheard, work, condition)
+    return predictions, {
+        "training": overlap,
+        "listeners": listeners_of_corpora(unheard, classifier.emotions),
+        "excluded": excluded,
+        "other_emotions": other_emotions,
+        "refused": refused,
     }
 
 
-def speaker_interval(
-    predicted: np.ndarray, labels: np.ndarray, speakers: Sequence[str], classes: int, seed: int
-) -> list[float]:
-    """Return the 2.5th and 97.5th percentile of the UAR over sets of speakers drawn with replacement."""
-    names, speaker_of = np.unique(np.asarray(speakers), return_inverse=True)
-    of_speaker = np.zeros((len(names), classes, classes))
-    np.add.at(of_speaker, (speaker_of, labels, predicted), 1)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    uars = np.nanmean(recalls(summed_over_drawn(of_speaker, drawn)), axis=-1)
-    return [float(q) for q in np.percentile(uars, [2.5, 97.5])]
+def unheard_recordings(
+    model: str | Path, corpora: dict[str, str]
+) -> tuple[list[LabelledRecording], int, int, dict[str, dict[str, int]]]:
+    """Return the recordings that a model can be measured on, and what else is known of them.
 
+    Returns
+    -------
+    unheard : list of LabelledRecording
+    excluded, other_emotions : int
+        How many the model was trained on, or has no emotion for.
+    overlap : dict
+        What `training_overlap` returns.
 
-def summed_over_drawn(of_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Return sums (sets, ...) of values (speakers, ...) over sets of speakers (sets, n), drawn with replacement.
-
-    Set by set: all that is drawn, at once, would be values for each of thousands of sets and of speakers.
+    Raises
+    ------
+    CorpusRefused
+        If none is left.
     """
-    values = of_speaker.reshape(len(of_speaker), -1)
-    sums = np.stack([np.bincount(one, minlength=len(values)) @ values for one in drawn])
-    return sums.reshape(len(drawn), *of_speaker.shape[1:])
+    folder = find_model(model)
+    seen, emotions = training_list(folder), read_card(folder)["emotions"]
+    items = [item for name, place in corpora.items() for item in read_corpus(name, place).recordings]
+    hashes = [_sha256(item.path) for item in items]
+    wanted = [item for item in items if item.emotion in emotions]
+    unheard = [i for i, sha256 in zip(items, hashes, strict=True) if i.emotion in emotions and sha256 not in seen]
+    if not unheard:
+        raise CorpusRefused(
+            f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
+            "Give other corpora."
+        )
+    heard = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in seen}
+    overlap = training_overlap(unheard, heard, seen)
+    return unheard, len(wanted) - len(unheard), len(items) - len(wanted), overlap
 
 
-def figures_by_corpus(
-    predicted: np.ndarray,
-    labels: np.ndarray,
-    speakers: Sequence[str],
-    corpora: Sequence[str],
+def training_overlap(
+    unheard: Sequence[LabelledRecording], heard: dict[str, LabelledRecording], seen: dict[str, str]
+) -> dict[str, dict[str, int]]:
+    """Return what a training list has in common with the recordings that a model is measured on.
+
+    Parameters
+    ----------
+    unheard : sequence of LabelledRecording
+        What is measured.
+    heard : dict of str to LabelledRecording
+        Recordings of the list that are at hand, by their SHA-256: only of these the sentences are known.
+    seen : dict of str to str
+        The list: sha256 to corpus:speaker.
+
+    Returns
+    -------
+    dict
+        Of each measured corpus: `trained_on`, how many of its recordings the list has, and `not_at_hand`, how many of
+        them are not in `heard`; `speakers` that are measured and `speakers_trained_on` among them; `sentences`, as far
+        as they are known, and `sentences_trained_on`.
+    """
+    overlap = {}
+    for corpus in sorted({item.corpus for item in unheard}):
+        measured = [item for item in unheard if item.corpus == corpus]
+        speakers, sentences = {item.speaker_id for item in measured}, {item.text for item in measured} - {""}
+        listed = {sha256: speaker for sha256, speaker in seen.items() if speaker.partition(":")[0] == corpus}
+        at_hand = [heard[sha256] for sha256 in listed if sha256 in heard]
+        overlap[corpus] = {
+            "trained_on": len(listed),
+            "not_at_hand": len(listed) - len(at_hand),
+            "speakers": len(speakers),
+            "speakers_trained_on": len(speakers & set(listed.values())),
+            "sentences": len(sentences),
+            "sentences_trained_on": len(sentences & {item.text for item in at_hand}),
+        }
+    return overlap
+
+
+def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
+    """Say what `training_overlap` found of one corpus."""
+    if not overlap["trained_on"]:
+        return f"{corpus}: an unseen corpus, nothing of it was trained on"
+    known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
+    said = f"{known or 'none'} of the {sentences} test sentences"
+    if not sentences:
+        said = "sentences that are not known"
+    elif overlap["not_at_hand"] and known < sentences:
+        said = (
+            f"{f'at least {known}' if known else 'nobody knows how many'} of the {sentences} test sentences "
+            f"({overlap['not_at_hand']} of those recordings are not at hand)"
+        )
+    return (
+        f"{corpus}: {overlap['trained_on']} other recordings of it were trained on, with "
+        f"{overlap['speakers_trained_on'] or 'none'} of the {overlap['speakers']} test speakers and {said}"
+    )
+
+
+def _sha256(path: Path) -> str | None:
+    """Return a file's SHA-256, None where it cannot be read: it is refused later, and counted."""
+    try:
+        return hashlib.sha256(file_bytes(path)).hexdigest()
+    except AudioRefused:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingLogits:
+    """What a classifier says of each selected segment of a labelled recording: logits (segments, classes)."""
+
+    sha256: str
+    item: LabelledRecording
+    logits: np.ndarray
+
+
+def predict_recordings(
+    classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
+) -> tuple[Predictions, list[str]]:
+    """Return what a classifier says of recordings, and why some were refused.
+
+    Raises
+    ------
+    CorpusRefused
+        If all were.
+    """
+    found, refused = logits_of_recordings(classifier, items, work, condition)
+    return tabulate(classifier.emotions, classifier.temperature, found, classifier.pooling), refused
+
+
+def logits_of_recordings(
+    classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
+) -> tuple[list[RecordingLogits], list[str]]:
+    """Return a classifier's logits for recordings, and why some were refused.
+
+    Raises
+    ------
+    CorpusRefused
+        If all were.
+    """
+    found, refused = [], []
+    for done, item in enumerate(items):
+        work.report(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
+        try:
+            recording = read_recording(item.path)
+            if condition is not None:
+                recording = degraded(recording, condition, SEED)
+            found.append(RecordingLogits(recording.sha256, item, _logits(recording, classifier)))
+        except AudioRefused as refusal:
+            refused.append(str(refusal))
+    if not found:
+        raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
+    return found, refused
+
+
+def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
+    """Return the logits as the classifier gives them where all recordings of each speaker are known to it."""
+    of_speakers = defaultdict(list)
+    for one in found:
+        of_speakers[one.item.speaker_id].append(logits_of_pieces(one.logits))
+    shifts = {
+        speaker: voice_shift(voice_normal(pieces, classifier.temperature, mixed=True), classifier.voice)
+        for speaker, pieces in of_speakers.items()
+    }
+    return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
+
+
+def tabulate(
     emotions: tuple[str, ...],
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Return `pooled`, `corpora` and `mean_over_corpora_uar`, the headline: the pool is mostly one corpus."""
-    speakers, corpora = np.asarray(speakers), np.asarray(corpora)
-    each = {}
-    for name in sorted(set(corpora.tolist())):
-        here = corpora == name
-        each[name] = figures(predicted[here], labels[here], speakers[here], emotions, seed)
-    return {
-        "pooled": figures(predicted, labels, speakers, emotions, seed),
-        "corpora": each,
-        "mean_over_corpora_uar": float(np.mean([f["uar"] for f in each.values()])),
-    }
+    temperature: float,
+    found: Sequence[RecordingLogits],
+    pooling: str = "probabilities",
+) -> Predictions:
+    """Return the table of what a classifier says of recordings."""
+    items = [one.item for one in found]
+    return Predictions(
+        emotions,
+        tuple(one.sha256 for one in found),
+        tuple(item.corpus for item in items),
+        tuple(item.speaker_id for item in items),
+        tuple(item.gender or "" for item in items),
+        np.array([emotions.index(item.emotion) for item in items]),
+        np.stack([recording_probabilities(one.logits, temperature, pooling) for one in found]),
+    )
 
 
-def recalls(confusion: np.ndarray) -> np.ndarray:
-    """Return the recall of each class, NaN where it has no recording, of confusion matrices (..., true, heard)."""
-    with np.errstate(invalid="ignore"):
-        return np.diagonal(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=-1)
+def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
+    log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
+    segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
+    kept, _ = select_segments(segments, classifier.front_end.selection)
+    return classifier.score(segments[kept])

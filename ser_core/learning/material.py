@@ -9,9 +9,8 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import Split, corpus_splits, random_splits, sentence_splits, speaker_splits
 from ser_core.errors import SettingsRefused
 from ser_core.learning.dataset import LabelledSpectrogram, load_dataset
-from ser_core.learning.processes import processes
-from ser_core.learning.starting_weights import heard_before
-from ser_core.learning.training_plan import TrainingPlan
+from ser_core.learning.plan import TrainingPlan, heard_before
+from ser_core.learning.training import processes
 from ser_core.work.progress import Work
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from ser_core.emotions import emotion_index
 from ser_core.errors import ModelRefused
-from ser_core.learning.evaluation import figures, figures_by_corpus
 from ser_core.model.checkpoint import (
     CORPORA_TABLE,
     CORPORA_VOICE_TABLE,
@@ -24,10 +22,14 @@ from ser_core.model.checkpoint import (
     contents_of,
 )
 
-CALIBRATION_BINS = 10
-ABSTENTION_SCORES = np.arange(0, 1, 0.05)
-FEWEST_OF_A_SPEAKER = 8
 KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
+#: What is new in each of a model's tables (see `ser_core.learning.predictions.tables_of`).
+WAYS = {
+    "people": "new people",
+    "people_voice": "new people, with own normal",
+    "corpora": "new corpora",
+    "corpora_voice": "new corpora, with own normal",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,103 +88,6 @@ def pooled(tables: Sequence[Predictions]) -> Predictions:
         np.concatenate([table.labels for table in tables]),
         np.concatenate([table.probabilities for table in tables]),
     )
-
-
-def all_figures(predictions: Predictions) -> dict[str, Any]:
-    """Return every figure of a model: by corpus, by gender, the worst speaker, and how its scores can be trusted."""
-    p = predictions
-    by_gender = {
-        gender: figures(p.predicted[here], p.labels[here], np.array(p.speakers)[here], p.emotions, 0)
-        for gender in sorted(set(p.genders) - {""})
-        if (here := np.array(p.genders) == gender).any()
-    }
-    return figures_by_corpus(p.predicted, p.labels, p.speakers, p.corpora, p.emotions) | {
-        "auroc": auroc(p),
-        "macro_average_accuracy": macro_average_accuracy(p),
-        "gender": by_gender,
-        "worst_speaker": worst_speaker(p),
-        "calibration": calibration(p),
-        "abstention": abstention(p),
-    }
-
-
-def auroc(predictions: Predictions) -> float | None:
-    """Return the area under the ROC curve of each emotion's score against all others, their mean.
-
-    None where an emotion has no recording, or all recordings are of one.
-    """
-    of_emotions = [predictions.labels == number for number in range(len(predictions.emotions))]
-    if not all(0 < own.sum() < len(own) for own in of_emotions):
-        return None
-    areas = [roc_auc_score(own, predictions.probabilities[:, number]) for number, own in enumerate(of_emotions)]
-    return float(np.mean(areas))
-
-
-def macro_average_accuracy(predictions: Predictions) -> float:
-    """Return the mean over emotions of how often it is told rightly that a recording is of it, or is not.
-
-    Higher than accuracy, and by chance already above a half: of four emotions three are always rightly denied.
-    """
-    of_emotions = np.arange(len(predictions.emotions))[:, None]
-    return float(np.mean((predictions.predicted == of_emotions) == (predictions.labels == of_emotions)))
-
-
-def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
-    """Return the speaker with the lowest accuracy among those with at least eight recordings, or None."""
-    speakers = np.array(predictions.speakers)
-    right = predictions.predicted == predictions.labels
-    accuracy = {
-        str(name): float(right[speakers == name].mean())
-        for name in np.unique(speakers)
-        if (speakers == name).sum() >= FEWEST_OF_A_SPEAKER
-    }
-    if not accuracy:
-        return None
-    worst = min(accuracy, key=accuracy.get)
-    return {"speaker": worst, "accuracy": accuracy[worst], "recordings": int((speakers == worst).sum())}
-
-
-def calibration(predictions: Predictions) -> dict[str, Any]:
-    """Return the expected calibration error of the best score, and what stands in each of its ten bins.
-
-    References
-    ----------
-    Guo et al. 2017, arXiv:1706.04599.
-    """
-    best = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.labels
-    bins = calibration_bins(best, right, np.ones(len(best)))
-    error = sum(b["recordings"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(best)
-    return {"expected_error": float(error), "bins": bins}
-
-
-def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -> list[dict[str, float]]:
-    """Return of each bin that holds something where it begins, its recordings, and its weighted score and accuracy."""
-    bin_of = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return [
-        {
-            "from": number / CALIBRATION_BINS,
-            "recordings": int(here.sum()),
-            "score": float(np.average(best[here], weights=weights[here])),
-            "accuracy": float(np.average(right[here], weights=weights[here])),
-        }
-        for number in range(CALIBRATION_BINS)
-        if (here := bin_of == number).any()
-    ]
-
-
-def abstention(predictions: Predictions) -> list[dict[str, float]]:
-    """Return, for rising least scores, the share of recordings that still get an answer and how many are right."""
-    best = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.labels
-    curve = []
-    for least in ABSTENTION_SCORES:
-        answered = best >= least
-        if not answered.any():
-            break
-        accuracy = float(right[answered].mean())
-        curve.append({"least_score": float(least), "answered": float(answered.mean()), "accuracy": accuracy})
-    return curve
 
 
 def in_cell(predictions: Predictions, acted: str, heard: str) -> np.ndarray:
@@ -269,3 +174,9 @@ def tables_of(folder: Path) -> dict[str, Path]:
         "corpora_voice": folder / CORPORA_VOICE_TABLE,
     }
     return {name: table for name, table in tables.items() if table.is_file()}
+
+
+def way_words(way: str, card: dict[str, Any]) -> str:
+    """Return what is new in a table; what a model's own split keeps apart need not be people."""
+    split = str(card.get("cross_validation", card).get("split", ""))
+    return WAYS[way] if split.startswith("speaker") else WAYS[way].replace("new people", "its own test")

@@ -1,26 +1,197 @@
-"""Train one network on segments, epoch by epoch, so that it can stop at any time and go on later."""
+"""Learn in several processes, or on several machines: torchrun starts them, Lightning Fabric keeps them in step."""
 
+import atexit
+import copy
+import errno
 import json
+import math
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from lightning_fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from ser_core.learning.batches import batches_of_an_epoch, sampling_weights, steps_of_an_epoch
+from ser_core.errors import SettingsRefused
+from ser_core.learning.augmentation import augment, mixup
+from ser_core.learning.batches import batches_of_an_epoch, logits_of, mean_uar, sampling_weights, steps_of_an_epoch
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.network_outputs import logits_of, mean_uar
-from ser_core.learning.processes import processes
-from ser_core.learning.training_run import Run
-from ser_core.learning.training_settings import TrainingSettings
+from ser_core.learning.plan import TrainingSettings
 from ser_core.model.scores import recording_probabilities
-from ser_core.work.atomic_folder import atomic_write
+from ser_core.work.atomic_folder import atomic_file, atomic_write
 from ser_core.work.progress import Work
+
+SHARE_OF_EPOCHS = 5
+
+
+@cache
+def processes() -> Fabric:
+    """Return the processes that torchrun started together, of which this is one; without torchrun it is the only one.
+
+    `torchrun --nproc-per-node 2 -m ser_core train ...` starts two. Several machines need `runs` and the corpora at
+    the same paths.
+    """
+    here, machines = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
+    several = "ddp" if here * machines > 1 else "auto"
+    fabric = Fabric(accelerator="cpu", strategy=several, devices=here, num_nodes=machines)
+    fabric.launch()
+    if distributed.is_initialized():
+        # gloo's threads must end before the process does, or it now and then aborts when all its work is done.
+        atexit.register(distributed.destroy_process_group)
+    return fabric
+
+
+class _Learner(nn.Module):
+    """A network and, where there is a teacher, the layer through which its features are compared with the teacher's."""
+
+    def __init__(self, network: nn.Module, teacher: nn.Module | None) -> None:
+        super().__init__()
+        self.network = network
+        self.imitator = nn.Linear(network.features_count, teacher.features_count) if teacher is not None else None
+
+    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor | None]:
+        maps = self.network.maps(segments)
+        logits = self.network.classify(maps)
+        return logits, None if self.imitator is None else self.imitator(self.network.features(maps))
+
+
+class Run:
+    """Network, optimiser, averaged weights and best weights: all that a state file holds."""
+
+    def __init__(
+        self, network: nn.Module, teacher: nn.Module | None, settings: TrainingSettings, steps: int, fabric: Fabric
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)
+        self.teacher = None if teacher is None else _copy_of(teacher).to(memory_format=torch.channels_last)
+        self.settings, self.steps_per_epoch, self.fabric = settings, steps, fabric
+        self.averaged = _copy_of(network)
+        self.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        self.learner = _Learner(network, teacher)
+        head = [p for name, p in self.learner.named_parameters() if not _is_body(name)]
+        body = [p for name, p in self.learner.named_parameters() if _is_body(name)]
+        groups = [{"params": body, "lr": settings.rate}, {"params": head, "lr": settings.head_rate}]
+        optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        self.peak_rates = [group["lr"] for group in groups]
+        self.steps_done = 0
+        self.shared_learner, self.optimiser = fabric.setup(self.learner, optimiser)
+
+    def step(self, segments: Tensor, targets: Tensor, log_offset: float) -> float:
+        self.learner.train()
+        segments = augment(segments, self.settings.augmentation, log_offset)
+        segments, targets = mixup(segments, targets, self.settings.augmentation)
+        segments = segments.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, imitated = self.shared_learner(segments)
+            loss = label_loss(logits.float(), targets, self.settings.label_smoothing)
+            if imitated is not None:
+                with torch.no_grad():
+                    taught = self.teacher.features(self.teacher.maps(segments)).float()
+                distance = 1 - F.cosine_similarity(imitated.float(), taught)
+                loss = loss + self.settings.imitation * distance.mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.settings.longest_gradient:
+            nn.utils.clip_grad_norm_(self.learner.parameters(), self.settings.longest_gradient)
+        for group, peak in zip(self.optimiser.param_groups, self.peak_rates, strict=True):
+            group["lr"] = peak * self._rate_now()
+        self.optimiser.step()
+        self.steps_done += 1
+        self._average()
+        return loss.item()
+
+    def _rate_now(self) -> float:
+        """Return the part of the peak rate: up in a line, then down as half a cosine."""
+        total = self.settings.epochs * self.steps_per_epoch
+        warm_up = int(self.settings.warm_up_share * total)
+        if self.steps_done < warm_up:
+            return (self.steps_done + 1) / warm_up
+        cosine = 0.5 * (1 + math.cos(math.pi * (self.steps_done - warm_up) / max(1, total - warm_up)))
+        return self.settings.final_rate_share + (1 - self.settings.final_rate_share) * cosine
+
+    def _average(self) -> None:
+        # Early on the average follows closely, or it would remember the start.
+        decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
+        with torch.no_grad():
+            for kept, now in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
+                if kept.is_floating_point():
+                    kept.lerp_(now, 1 - decay)
+                else:
+                    kept.copy_(now)
+
+    def keep_if_best(self, history: list[dict[str, Any]]) -> None:
+        if history[-1]["validation_uar"] >= max(entry["validation_uar"] for entry in history):
+            self.best = {name: tensor.clone() for name, tensor in self.averaged.state_dict().items()}
+
+    def save(self, file: Path, identity: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
+        if self.learner.imitator is not None:
+            tensors |= {f"imitator/{k}": v for k, v in self.learner.imitator.state_dict().items()}
+        tensors |= {f"averaged/{k}": v for k, v in self.averaged.state_dict().items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{number}/{k}": v for k, v in moments.items()}
+        words = {"identity": json.dumps(identity, sort_keys=True), "history": json.dumps(history)}
+        with atomic_file(file) as half_written:
+            try:
+                save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
+            except SafetensorError as reason:
+                raise OSError(errno.EIO, str(reason), str(file)) from None
+
+    def restore(self, file: Path, identity: dict[str, Any]) -> list[dict[str, Any]]:
+        try:
+            with safe_open(file, "pt") as state:
+                words = state.metadata()
+                tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118 - not a dict
+            asked, history = words["identity"], json.loads(words["history"])
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            raise SettingsRefused(
+                f"{file.name} is no state of a training, or damaged. Train without --resume to begin anew."
+            ) from None
+        if asked != json.dumps(identity, sort_keys=True):
+            raise SettingsRefused(
+                f"{file.name} belongs to a training with other settings or data. "
+                "Ask for the same ones, or train without --resume to begin anew."
+            )
+        self.network.load_state_dict(_under("network/", tensors))
+        self.averaged.load_state_dict(_under("averaged/", tensors))
+        if self.learner.imitator is not None:
+            self.learner.imitator.load_state_dict(_under("imitator/", tensors))
+        self.best = _under("best/", tensors)
+        optimiser: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimiser/", tensors).items():
+            number, _, moment = name.partition("/")
+            optimiser.setdefault(int(number), {})[moment] = tensor
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": optimiser})
+        self.steps_done = len(history) * self.steps_per_epoch
+        return history
+
+
+def _is_body(name: str) -> bool:
+    return not name.startswith(("network.head.", "imitator."))
+
+
+def label_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Return the cross entropy per labelled segment, with smoothed targets."""
+    known = targets.sum(dim=1, keepdim=True)
+    smoothed = (1 - smoothing) * targets + smoothing * known / targets.shape[1]
+    return F.cross_entropy(logits, smoothed, reduction="sum") / known.sum().clamp_min(1e-6)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _copy_of(network: nn.Module) -> nn.Module:
+    return copy.deepcopy(network).requires_grad_(False).eval()
 
 
 def train_network(
@@ -38,7 +209,7 @@ def train_network(
     """Train a network in place; it ends with the averaged weights of its best validated epoch.
 
     Everything random in an epoch follows from (`seed`, epoch), so that a run which was killed and resumed ends with the
-    same weights as one that was not. Of several processes (see `ser_core.learning.processes`) each takes its part of
+    same weights as one that was not. Of several processes (see `processes`) each takes its part of
     every batch; a run goes on with as many processes as it began with.
 
     Parameters
@@ -102,3 +273,51 @@ def train_network(
 def _targets(labels: Tensor, classes: int) -> Tensor:
     """Return target distributions (n, classes); those of labels that are -1 are all zero."""
     return F.one_hot(labels.clamp_min(0), classes) * (labels >= 0)[:, None].float()
+
+
+def best_settings(
+    network: nn.Module,
+    candidates: Sequence[dict[str, Any]],
+    dataset: Sequence[LabelledSpectrogram],
+    validation: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+    settings: TrainingSettings,
+    seed: int,
+    state_file: Path,
+    log_offset: float,
+    work: Work,
+) -> tuple[TrainingSettings, list[dict[str, Any]]]:
+    """Return the settings with the best of the candidates, and what each candidate reached.
+
+    Parameters
+    ----------
+    candidates : sequence of dict
+        Fields of the settings.
+    network : nn.Module
+        Copied, so that each candidate, and the training after them, begin alike.
+
+    Returns
+    -------
+    settings : TrainingSettings
+    tried : list of dict
+        Of each candidate its number as `epoch`, `validation_uar`, `seconds` and `settings`.
+    """
+    short = replace(settings, epochs=max(1, settings.epochs // SHARE_OF_EPOCHS))
+    tried = []
+    for number, candidate in enumerate(candidates, start=1):
+        history = train_network(
+            copy.deepcopy(network),
+            dataset,
+            validation,
+            emotions,
+            replace(short, **candidate),
+            seed,
+            state_file.with_name(f"{state_file.stem}-try{number}.safetensors"),
+            log_offset,
+            work.part(number - 1, len(candidates), f"Trying {number} of {len(candidates)}, "),
+        )
+        reached = max(epoch["validation_uar"] for epoch in history)
+        seconds = sum(epoch["seconds"] for epoch in history)
+        tried.append({"epoch": number, "validation_uar": reached, "seconds": seconds, "settings": candidate})
+    best = max(tried, key=lambda one: one["validation_uar"])
+    return replace(settings, **best["settings"]), tried

@@ -22,7 +22,7 @@ from ser_core.annotations.teaching.teaching import (
     write_teaching,
 )
 from ser_core.errors import ModelRefused
-from ser_core.learning.model_evaluation import predict_corpora
+from ser_core.learning.evaluation import predict_corpora
 from ser_core.model.checkpoint import MODELS, find_model, training_list
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name

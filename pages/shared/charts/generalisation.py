@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from pages.shared.names import in_chart
-from ser_core.learning.headline import APART
+from ser_core.learning.metrics import APART
 
 #: Colour, symbol and dash of each test; with own normal, symbols are open and lines dotted, for readers without colour.
 STYLES = {

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared.names import in_markdown
 from ser_core.errors import SerError
-from ser_core.learning.comparison import PairedDifference, paired_difference
+from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
 from ser_core.model.checkpoint import find_model, model_names, read_card
 

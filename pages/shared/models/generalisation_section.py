@@ -15,10 +15,9 @@ from pages.shared.names import in_markdown, printable
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.experiments.listeners import among
-from ser_core.learning.comparison import paired_difference
-from ser_core.learning.headline import APART, way_words
-from ser_core.learning.predictions import Predictions, tables_of
-from ser_core.learning.presets import FROZEN
+from ser_core.learning.metrics import APART, paired_difference
+from ser_core.learning.plan import FROZEN
+from ser_core.learning.predictions import Predictions, tables_of, way_words
 from ser_core.model.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared.charts import evaluation
 from pages.shared.models import confusion_cell
 from pages.shared.names import in_markdown
-from ser_core.learning.headline import MEASURED
+from ser_core.learning.metrics import MEASURED
 from ser_core.learning.predictions import Predictions
 
 ALL = "all corpora"

@@ -11,9 +11,7 @@ from pages.shared.names import in_markdown
 from ser_core.corpora import READERS
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
-from ser_core.learning.presets import FROZEN
-from ser_core.learning.starting_weights import WHISPER_WEIGHTS, YAMNET_WEIGHTS
-from ser_core.learning.training_plan import SPLITS, TRAINABLE, TrainingPlan
+from ser_core.learning.plan import FROZEN, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
 from ser_core.model.checkpoint import ARCHITECTURES, MODELS, find_model, model_names, read_card
 
 FOLDS = 5

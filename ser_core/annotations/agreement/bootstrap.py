@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.learning.evaluation import RESAMPLES
+from ser_core.learning.metrics import RESAMPLES
 
 SEED = 0
 

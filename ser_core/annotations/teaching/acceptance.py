@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ser_core.learning.comparison import PairedDifference, paired_difference
+from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.predictions import Predictions
 
 FEWEST_RECORDINGS = 20

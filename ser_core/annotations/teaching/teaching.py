@@ -19,7 +19,7 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AnnotationsRefused, AudioRefused, ModelRefused
-from ser_core.learning.presets import FROZEN
+from ser_core.learning.plan import FROZEN
 from ser_core.model.checkpoint import ARCHITECTURES, find_model, model_names, read_card
 from ser_core.work.progress import UNWATCHED, Work
 

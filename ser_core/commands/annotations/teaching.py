@@ -22,8 +22,9 @@ from ser_core.commands.annotations.project import add_command, opened_project, p
 from ser_core.commands.arguments import Commands, print_figures, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
-from ser_core.learning.model_evaluation import predict_corpora
-from ser_core.learning.predictions import Predictions, all_figures
+from ser_core.learning.evaluation import predict_corpora
+from ser_core.learning.metrics import all_figures
+from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import find_model, training_list
 from ser_core.output.saved_analyses import data_folder
 

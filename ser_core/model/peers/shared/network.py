@@ -22,7 +22,7 @@ class BaselineNetwork(nn.Module):
     front_end : FrontEnd
         What it hears: segments of 0.96 s, or the recording as a whole, then of any number of frames, at least 96.
     search : tuple of dict
-        Fields of `ser_core.learning.training_settings.TrainingSettings`, of which the best on the validation speakers
+        Fields of `ser_core.learning.plan.TrainingSettings`, of which the best on the validation speakers
         are taken; empty: nothing is searched for.
     """
 

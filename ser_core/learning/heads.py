@@ -1,4 +1,4 @@
-"""A last layer in closed form: a linear discriminant on features that do not learn, for new and for known voices."""
+"""Train the head of late fusion on the branches' features, which are computed once."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from ser_core.errors import SettingsRefused
-from ser_core.learning.batches import sampling_weights
+from ser_core.audio.reading import read_recording, resample
+from ser_core.audio.torchaudio_import import torchaudio
+from ser_core.errors import CorpusRefused, SettingsRefused
+from ser_core.learning.augmentation import log_mel_by_phone
+from ser_core.learning.batches import features_of, mean_uar, sampling_weights
 from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram
-from ser_core.learning.degradation import log_mel_by_phone
-from ser_core.learning.network_outputs import features_of, mean_uar
+from ser_core.learning.plan import DiscriminantSettings
+from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.networks.whisper import WHISPER_BANDS, Whisper
 from ser_core.model.scores import recording_probabilities
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.atomic_folder import atomic_file, read_regular
@@ -24,33 +29,79 @@ from ser_core.work.progress import Work
 RECORDINGS_AT_ONCE = 16
 #: So that a feature that never changes is not divided by nothing.
 DEVIATION_FLOOR = 1e-4
+RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
+#: Powers below this part of the recording's highest count as this part, and none as less than the floor.
+RANGE_DECADES, POWER_FLOOR = 8, 1e-10
+#: More recordings change nothing: a map of 5 200 numbers is fitted to some 40 000 frames.
+RECORDINGS = 150
+#: Penalty of the map's weights, part of the number of frames: neighbouring bands are nearly the same.
+RIDGE = 1e-5
 
 
 @dataclass(frozen=True)
-class DiscriminantSettings:
-    """How the head follows from the features, each of which has a standard deviation of 1.
+class FusionHeadSettings:
+    """How the head learns; an epoch takes as many segments as there are."""
 
-    Attributes
-    ----------
-    shrinkage : float
-        Variance that every direction is taken to have within a class beside its own.
-    deviation_shrinkage : float
-        The same for features that are deviations over time: these differ more between rooms, microphones and ways to
-        cut a recording than means do.
-    balance : float
-        0 counts every recording the same, 1 every corpus and emotion.
-    centred_share : float
-        Weight of copies of the recordings whose voice's own mean is taken away, beside the recordings as they are: so
-        one head serves voices that are known and voices that are not (see `ser_core.model.voice`).
-    phone_share : float
-        Weight of copies of the recordings as a phone line carries them, beside the recordings as they are.
-    """
+    epochs: int = 12
+    batch: int = 128
+    rate: float = 5e-4
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    balance: float = 0.5
 
-    shrinkage: float = 0.7
-    deviation_shrinkage: float = 5.0
-    balance: float = 1.0
-    centred_share: float = 0.5
-    phone_share: float = 0.1
+
+def train_fusion_head(
+    network: LateFusion,
+    dataset: Sequence[LabelledSpectrogram],
+    validation: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+    settings: FusionHeadSettings,
+    seed: int,
+    work: Work,
+) -> float:
+    """Train `network.head` in place, keep its best validated epoch, and return that epoch's UAR, mean over corpora."""
+    work.report(0.0, "Computing the branches' features")
+    features = features_of(network, dataset)
+    held_out = [torch.from_numpy(f) for f in features_of(network, validation)]
+    counts = [len(f) for f in features]
+    inputs = torch.from_numpy(np.concatenate(features))
+    labels = torch.from_numpy(np.repeat([entry.label for entry in dataset], counts))
+    # A recording counts by its weight, not by how long it is.
+    weights = np.repeat(sampling_weights(dataset, settings.balance) / counts, counts)
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    optimiser = torch.optim.AdamW(network.head.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+    best, best_uar = {k: v.clone() for k, v in network.head.state_dict().items()}, -1.0
+    for epoch in range(settings.epochs):
+        network.head.train()
+        for places in np.array_split(
+            rng.choice(len(inputs), size=len(inputs), p=weights), max(1, len(inputs) // settings.batch)
+        ):
+            work.check("Training was stopped; the branches are kept and it can be resumed.")
+            loss = F.cross_entropy(
+                network.head(inputs[places]), labels[places], label_smoothing=settings.label_smoothing
+            )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        uar = _validated_uar(network, held_out, validation, emotions)
+        if uar > best_uar:
+            best, best_uar = {k: v.clone() for k, v in network.head.state_dict().items()}, uar
+        work.report((epoch + 1) / settings.epochs, f"Fusion head, epoch {epoch + 1} of {settings.epochs}")
+    network.head.load_state_dict(best)
+    return best_uar
+
+
+def _validated_uar(
+    network: LateFusion,
+    held_out: list[torch.Tensor],
+    validation: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+) -> float:
+    network.head.eval()
+    with torch.inference_mode():
+        probabilities = np.stack([recording_probabilities(network.head(f).numpy(), 1.0) for f in held_out])
+    return mean_uar(probabilities, validation, emotions)
 
 
 def fit_discriminant_head(
@@ -206,3 +257,72 @@ def _read(file: Path, segments: int) -> np.ndarray | None:
         features = np.load(BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
         return features if len(features) == segments and np.isfinite(features).all() else None
     return None
+
+
+def whisper_log_mel(samples: np.ndarray) -> np.ndarray:
+    """Return Whisper's own input.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n,), float32
+        At 16 kHz.
+
+    Returns
+    -------
+    ndarray of shape (frames, 80), float32
+        Frame j is centred on sample 160 j.
+
+    References
+    ----------
+    Radford et al. 2022, arXiv:2212.04356, and whisper/audio.py of openai-whisper.
+    """
+    window = torch.hann_window(WINDOW_SAMPLES)
+    sound = torch.tensor(np.ascontiguousarray(samples))
+    spectrum = torch.stft(sound, WINDOW_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
+    bands = torchaudio.functional.melscale_fbanks(
+        WINDOW_SAMPLES // 2 + 1, 0.0, RATE_HZ / 2, WHISPER_BANDS, RATE_HZ, norm="slaney", mel_scale="slaney"
+    )
+    decades = (spectrum[:, :-1].abs().square().T @ bands).clamp_min(POWER_FLOOR).log10()
+    return ((decades.maximum(decades.max() - RANGE_DECADES) + 4) / 4).numpy()
+
+
+def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float:
+    """Set `network.bands` by least squares on some of the recordings; return the explained part of the variance.
+
+    Which recordings follows from their content alone, so that all folds of the same recordings begin with the same map,
+    and features that do not learn are computed once for all of them.
+
+    Raises
+    ------
+    CorpusRefused
+        If there is no frame to fit it on.
+    """
+    pairs = [_frames_of_both(entry) for entry in _drawn(dataset)]
+    if not any(len(ours) for ours, _ in pairs):
+        raise CorpusRefused("There is no recording to fit Whisper's bands on. Give a corpus that has some.")
+    ours, theirs = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
+    mean, their_mean = ours.mean(axis=0), theirs.mean(axis=0)
+    centred, their_centred = ours - mean, theirs - their_mean
+    moments = centred.T @ centred + RIDGE * len(centred) * np.eye(centred.shape[1])
+    weights = np.linalg.solve(moments, centred.T @ their_centred)
+    with torch.no_grad():
+        network.bands.weight.copy_(torch.from_numpy(weights.T))
+        network.bands.bias.copy_(torch.from_numpy(their_mean - mean @ weights))
+    return float(1 - (their_centred - centred @ weights).var() / theirs.var())
+
+
+def _drawn(dataset: Sequence[LabelledSpectrogram]) -> list[LabelledSpectrogram]:
+    """Return the first recordings of each corpus by their SHA-256, as good as by chance, as many of each."""
+    corpora = sorted({entry.item.corpus for entry in dataset})
+    by_sha256 = sorted(dataset, key=lambda entry: entry.sha256)
+    each = -(-RECORDINGS // max(1, len(corpora)))
+    return [entry for corpus in corpora for entry in [e for e in by_sha256 if e.item.corpus == corpus][:each]]
+
+
+def _frames_of_both(entry: LabelledSpectrogram) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same moments in our bands and in Whisper's."""
+    recording = read_recording(entry.item.path)
+    theirs = whisper_log_mel(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
+    count = max(0, min(len(entry.log_mel), len(theirs) - 2))
+    # Our frame i begins at 10 i ms and is centred 12.5 ms later: between Whisper's frames i + 1 and i + 2.
+    return entry.log_mel[:count], 0.75 * theirs[1 : count + 1] + 0.25 * theirs[2 : count + 2]
