@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.corpora import READERS
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.learning.evaluation import unheard_recordings
+from ser_core.learning.evaluation import unseen_recordings
 
 RESAMPLES = 2_000
 
@@ -21,7 +21,7 @@ def unheard(model: str) -> list[LabelledRecording]:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
         return []
     corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
-    return unheard_recordings(model, corpora)[0]
+    return unseen_recordings(model, corpora)[0]
 
 
 def drawn_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:

@@ -12,7 +12,7 @@ from ser_core.errors import AudioRefused, ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
 from ser_core.learning import training
 from ser_core.learning.augmentation import UNCHANGED
-from ser_core.learning.batches import alike_in_length, as_batch
+from ser_core.learning.batches import as_batch, grouped_by_length
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import TRAINABLE, TrainingPlan, TrainingSettings, starting_branch
@@ -151,7 +151,7 @@ def test_recordings_of_like_length_share_a_batch_and_none_is_lost():
     rng = np.random.default_rng(0)
     lengths = rng.permutation(np.arange(100, 180))
     entries = [LabelledSpectrogram(None, "", np.empty((n, 64)), np.array([0]), 1, 0, int(n)) for n in lengths]
-    dealt = [entry.segment_frames for entry, _ in alike_in_length([(entry, 0) for entry in entries], 8, rng)]
+    dealt = [entry.segment_frames for entry, _ in grouped_by_length([(entry, 0) for entry in entries], 8, rng)]
     batches = np.reshape(dealt, (10, 8))
     assert sorted(dealt) == list(range(100, 180))
     assert np.ptp(batches, axis=1).tolist() == [7] * 10

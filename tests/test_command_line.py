@@ -258,14 +258,14 @@ def test_a_corpus_given_twice_is_refused_and_so_are_no_epochs(tmp_path, capsys):
     assert main([*arguments, "--corpus", f"emodb={tmp_path / 'more'}"]) == 2
     assert "The corpus 'emodb' is given 2 times" in capsys.readouterr().err
     assert main([*arguments, "--epochs", "0"]) == 2
-    assert "0 epochs teach nothing" in capsys.readouterr().err
+    assert "0 epochs are too few" in capsys.readouterr().err
 
 
 def test_what_learns_anew_each_time_takes_no_warm_start(tmp_path, capsys):
     arguments = ["train", "--network", "mfcc_svm", "--warm-start", "yamnet", "--corpus", f"emodb={tmp_path}"]
     assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "mfcc_svm learns anew each time; leave the warm start out." in line
+    assert "mfcc_svm is always fitted from scratch; leave the warm start out." in line
 
 
 @pytest.mark.parametrize(

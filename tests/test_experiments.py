@@ -64,7 +64,7 @@ def test_a_model_that_looks_at_high_bands_alone_has_its_centre_there(small_corpu
     items = [
         LabelledRecording(path, "toy", path.stem[:2], "sad", "", "none") for path in sorted(small_corpus.iterdir())[:6]
     ]
-    monkeypatch.setattr(relevance_by_band, "unheard_recordings", lambda *_: (items, 0, 0))
+    monkeypatch.setattr(relevance_by_band, "unseen_recordings", lambda *_: (items, 0, 0))
     result = relevance_by_band.relevance_by_band("any", {}, UNWATCHED)
     assert list(result["emotions"]) == ["sad"]  # of the others there is no recording
     sad = result["emotions"]["sad"]

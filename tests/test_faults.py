@@ -528,7 +528,7 @@ def test_state_that_is_damaged_is_refused_in_one_sentence(tmp_path):
     whole = state.read_bytes()
     for content in (b"", whole[:1000], whole[:-1], b"\xff" * 5000):
         state.write_bytes(content)
-        with pytest.raises(SettingsRefused, match=r"damaged\. Train without --resume to begin anew\.$"):
+        with pytest.raises(SettingsRefused, match=r"damaged\. Train without --resume to start over\.$"):
             train(fresh_network(), DATASET, HELD_OUT, state)
 
 

@@ -123,6 +123,27 @@ def test_the_page_on_architecture_lists_the_layers_in_their_order():
     assert listed == [set(names) for names in STAGES[:-1]]
 
 
+#: The most entries of a folder, so that a reader finds a thing at a glance.
+MOST_ENTRIES = {"ser_core": 20}
+MOST_ENTRIES_OTHERWISE = 14
+#: Folders of like things, one file for each: a reader of a corpus, a peer, a file format.
+COLLECTIONS = {"ser_core/corpora", "ser_core/model/peers", "ser_core/annotations/formats"}
+
+
+def test_every_folder_is_small_enough_to_be_taken_in_at_a_glance():
+    folders = {path.parent for top in ("ser_core", "pages") for path in (ROOT / top).rglob("*")}
+    counts = {
+        folder.relative_to(ROOT).as_posix(): len(entries(folder)) for folder in folders if folder.name != "__pycache__"
+    }
+    assert {"ser_core", "ser_core/learning", "pages/shared/charts"} <= set(counts)
+    too_many = {
+        folder: count
+        for folder, count in counts.items()
+        if folder not in COLLECTIONS and count > MOST_ENTRIES.get(folder, MOST_ENTRIES_OTHERWISE)
+    }
+    assert not too_many
+
+
 # --- the test's own eyes ---
 
 

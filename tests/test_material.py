@@ -9,7 +9,7 @@ from ser_core.corpora import read_corpus
 from ser_core.errors import SettingsRefused
 from ser_core.learning.classifier_training import _state_name
 from ser_core.learning.material import read_material
-from ser_core.learning.plan import TrainingPlan, heard_before
+from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights
 from ser_core.model.checkpoint import find_model, model_names, save_model, training_list
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork
@@ -105,8 +105,8 @@ def test_without_a_teacher_no_other_emotions_are_read(read):
 def test_what_was_heard_is_all_but_the_test(read):
     material = read()
     kept = material.train + material.validation + material.other_emotions
-    assert material.heard == {entry.sha256: entry.item.speaker_id for entry in kept}
-    assert not sha256s(material.test) & set(material.heard)
+    assert material.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
+    assert not sha256s(material.test) & set(material.seen)
     assert "left out" not in material.words
 
 
@@ -120,7 +120,7 @@ def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_i
     assert sha256s(material.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
     assert material.words == f"{fresh.words}; 4 test recordings left out, which the starting weights know"
     assert sha256s(material.train) == sha256s(fresh.train)
-    assert material.heard == before | fresh.heard
+    assert material.seen == before | fresh.seen
 
 
 def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_out_of_the_test(read, heard):
@@ -145,7 +145,7 @@ def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(r
 def test_weights_that_know_the_whole_test_are_refused(read, heard, split):
     fresh = read(split=split)
     before = {entry.sha256: "elsewhere:zoe" for entry in fresh.test}
-    with pytest.raises(SettingsRefused, match=f"have heard all {len(fresh.test)} recordings of the test.*another fold"):
+    with pytest.raises(SettingsRefused, match=f"trained on all {len(fresh.test)} recordings of the test.*another fold"):
         read(split=split, warm_start=heard(before))
 
 
@@ -220,7 +220,7 @@ def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is
     assert material.unrecognised_count == (len(speakers(material.train)) if dropped else 0)
     for side in (material.validation, material.test):
         assert "sad" in {entry.item.emotion for entry in side}
-    assert set(material.heard) == sha256s(material.train + material.validation + material.other_emotions)
+    assert set(material.seen) == sha256s(material.train + material.validation + material.other_emotions)
 
 
 # --- what starting weights have heard ---
@@ -230,7 +230,7 @@ PLAN = TrainingPlan({"emodb": "nowhere"})
 
 @pytest.mark.parametrize("network", ["yamnet", "vggish", "fusion"])
 def test_audiosets_weights_have_heard_none_of_the_recordings(network):
-    assert heard_before(replace(PLAN, network=network)) == {}
+    assert seen_by_starting_weights(replace(PLAN, network=network)) == {}
 
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
@@ -238,13 +238,13 @@ def test_without_audiosets_weights_whoever_learns_from_yamnet_has_heard_what_the
     monkeypatch.delenv("SER_YAMNET_WEIGHTS")
     shipped = training_list(find_model("yamnet"))
     for network in ("yamnet", "vggish", "fusion"):
-        assert heard_before(replace(PLAN, network=network)) == shipped
-    assert heard_before(replace(PLAN, network="vggish", preset="paper")) == {}  # nobody teaches it
+        assert seen_by_starting_weights(replace(PLAN, network=network)) == shipped
+    assert seen_by_starting_weights(replace(PLAN, network="vggish", preset="paper")) == {}  # nobody teaches it
 
 
 def test_a_warm_start_has_heard_what_its_model_has(heard):
     before = {"a" * 64: "left:ada", "b" * 64: "right:eve"}
-    assert heard_before(replace(PLAN, network="yamnet", warm_start=heard(before))) == before
+    assert seen_by_starting_weights(replace(PLAN, network="yamnet", warm_start=heard(before))) == before
 
 
 @pytest.mark.parametrize("split", ["speaker", "random"])

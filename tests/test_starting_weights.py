@@ -88,7 +88,7 @@ def test_a_warm_start_for_other_emotions_takes_all_but_the_head(models, branch):
 @pytest.mark.parametrize(("branch", "model"), [("vggish", "yamnet"), ("yamnet", "vggish")])
 def test_a_model_without_the_branch_is_refused(models, branch, model):
     plan = replace(PLAN, warm_start=str(models / model))
-    with pytest.raises(SettingsRefused, match=f"{model} has no {branch} to begin with; give a model of {branch} or of"):
+    with pytest.raises(SettingsRefused, match=f"{model} has no {branch} to start from; give a model of {branch} or of"):
         starting_branch(branch, plan)
 
 
@@ -100,7 +100,7 @@ def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_i
     monkeypatch.setattr("ser_core.learning.classifier_training.train_network", lambda *_: trained.append("it"))
     plan = replace(PLAN, network=network, warm_start=str(models / "yamnet"))
     nothing = Material([], [], [], [], {}, [], 0, 0, "")
-    with pytest.raises(SettingsRefused, match="yamnet has no vggish to begin with"):
+    with pytest.raises(SettingsRefused, match="yamnet has no vggish to start from"):
         train_stages(plan, nothing, tmp_path, True, UNWATCHED)
     assert trained == []
 

@@ -298,12 +298,12 @@ def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypa
     material = read_material(plan, tmp_path / "log_mels", UNWATCHED)
     assert len(material.train + material.validation + material.test) == 8
     assert not material.left_out
-    assert set(material.heard) <= {row["sha256"] for row in rows_of(taught.train)}
+    assert set(material.seen) <= {row["sha256"] for row in rows_of(taught.train)}
     # What was learnt from is known again when the same recordings are taught once more.
-    again = write_teaching(labelled, sound_of, tmp_path / "again", heard=material.heard, seed=1)
+    again = write_teaching(labelled, sound_of, tmp_path / "again", heard=material.seen, seed=1)
     held_out = {row["speaker"] for row in rows_of(again.held_out)}
     assert held_out
-    assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in material.heard.values())
+    assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in material.seen.values())
 
 
 def test_speakers_are_named_where_they_are_known(labelled, sound_of, tmp_path):

@@ -21,7 +21,7 @@ from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.dataset import load_dataset
 from ser_core.learning.heads import fit_bands, whisper_log_mel
-from ser_core.learning.plan import TrainingPlan, heard_before, starting_branch
+from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights, starting_branch
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
 from ser_core.model.networks.whisper import Whisper
@@ -160,12 +160,12 @@ def test_without_published_weights_it_begins_as_the_shipped_model_and_keeps_its_
 
 def test_what_the_shipped_model_was_trained_on_is_not_left_out_of_the_test_because_its_head_is_new(shipped, trained):
     assert len(training_list(shipped)) == 32
-    assert heard_before(trained[1]) == {}
-    assert heard_before(replace(trained[1], warm_start=str(shipped))) == {}
+    assert seen_by_starting_weights(trained[1]) == {}
+    assert seen_by_starting_weights(replace(trained[1], warm_start=str(shipped))) == {}
 
 
 def test_a_warm_start_from_a_model_without_the_encoder_is_refused(trained):
-    with pytest.raises(SettingsRefused, match="yamnet has no whisper to begin with; give a model of whisper, or train"):
+    with pytest.raises(SettingsRefused, match="yamnet has no whisper to start from; give a model of whisper, or train"):
         starting_branch("whisper", replace(trained[1], warm_start=str(find_model("yamnet"))))
 
 

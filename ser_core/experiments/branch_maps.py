@@ -10,7 +10,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.learning.evaluation import unheard_recordings
+from ser_core.learning.evaluation import unseen_recordings
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
@@ -42,7 +42,7 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
         raise SettingsRefused(
             f"{model} has the layers {', '.join(classifier.layers)}; choose a fusion of both branches."
         )
-    items, *_ = unheard_recordings(model, corpora)
+    items, *_ = unseen_recordings(model, corpora)
     correlations, example = [], {"score": -1.0}
     for done, item in enumerate(items):
         work.report(done / len(items), f"Explaining recording {done} of {len(items)}")

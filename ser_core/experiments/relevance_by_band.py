@@ -12,7 +12,7 @@ from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
-from ser_core.learning.evaluation import unheard_recordings
+from ser_core.learning.evaluation import unseen_recordings
 from ser_core.learning.metrics import RESAMPLES, summed_over_drawn
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
@@ -38,7 +38,7 @@ def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[s
         their corpora; `recordings`.
     """
     classifier = load_model(model)
-    items, *_ = unheard_recordings(model, corpora)
+    items, *_ = unseen_recordings(model, corpora)
     band_hz = band_centres_hz(classifier.front_end.spectrogram)
     shares = defaultdict(list)
     for done, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""Change segments as other speakers, rooms and microphones would, so that a network does not learn them by heart."""
+"""Augmentation of log-mel segments for training, and degradation of recordings to measure robustness."""
 
 import io
 from collections.abc import Callable
@@ -20,35 +20,35 @@ from ser_core.settings import SpectrogramSettings
 FRAME_S = 0.010
 
 
-#: Of a line's edges: 26 dB a band.
+#: Slope at the edges of a phone line: 26 dB a band.
 STEEPNESS = 3.0
 
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """Ranges are drawn from evenly; 0 turns a change off.
+    """Strength of each augmentation; 0 turns it off. Values are drawn uniformly from the ranges.
 
     Attributes
     ----------
     shift_frames : int
         A segment starts up to this much earlier or later.
     gain_db : float
-        Level changes by up to this much either way.
+        The level changes by up to this much either way.
     tempo, vocal_tract : float
-        Time and band axes are stretched by up to this part either way; the latter as a longer or shorter vocal tract
-        would.
+        The time and the band axis are stretched by up to this share either way; the band axis as a longer or shorter
+        vocal tract would stretch it.
     time_mask_frames, band_mask : int
-        Longest masks of SpecAugment; two of each.
+        Longest masks of SpecAugment, two of each.
     reverberation : float
-        Part of the segments that sound in a room of 0.2 to 1 s reverberation, 0 to 10 dB below the direct sound.
+        Share of the segments with reverberation: 0.2 to 1 s long, 0 to 10 dB below the direct sound.
     noise : float
-        Part of the segments that get noise of a smooth spectrum, its magnitude 8 dB above to 30 dB below their own.
+        Share of the segments with noise of a smooth spectrum, its magnitude 8 dB above to 30 dB below the segment's.
     equaliser_db : float
-        Each band's level changes by up to about this much, smoothly over the bands, as another microphone would.
+        The level of each band changes by up to about this much, smoothly over the bands, as with another microphone.
     band_limit : float
-        Part of the segments that lose up to ten of the lowest and up to 24 of the highest bands, as on a phone line.
+        Share of the segments that lose up to ten of the lowest and up to 24 of the highest bands, as on a phone line.
     mixup : float
-        Both parameters of the beta distribution that mixing weights are drawn from.
+        Both parameters of the beta distribution of mixing weights.
     """
 
     shift_frames: int = 24
@@ -64,25 +64,25 @@ class AugmentationSettings:
     mixup: float = 0.2
 
 
-#: Segments as they are.
+#: No augmentation.
 UNCHANGED = AugmentationSettings(**dict.fromkeys((field.name for field in fields(AugmentationSettings)), 0))
 
 
 def augment(segments: Tensor, settings: AugmentationSettings, log_offset: float) -> Tensor:
-    """Return changed copies of segments (n, 1, frames, bands); draws from torch's global generator.
+    """Return augmented copies of segments (n, 1, frames, bands). Draws from torch's global generator.
 
     References
     ----------
     Park et al. 2019, arXiv:1904.08779, for the masks; Jaitly and Hinton 2013 for the vocal tract.
     """
-    segments = _warp(segments, settings)
+    segments = _warped(segments, settings)
     s = settings
     if s.reverberation or s.noise or s.gain_db or s.equaliser_db or s.band_limit:
-        # In the order of the sound's way: the room, what else sounds in it, the microphone, the line.
-        magnitude = _in_a_room((segments.exp() - log_offset).clamp_min(0), s.reverberation)
-        magnitude = _coloured(_with_noise(magnitude, s.noise), s)
-        segments = (_through_a_line(magnitude, s.band_limit) + log_offset).log()
-    # torchaudio's axes: (n, channel, frequency, time). The mean is what a mask may hide without being heard itself.
+        # In the order of the signal path: room, noise in it, microphone, phone line.
+        magnitude = _reverberated((segments.exp() - log_offset).clamp_min(0), s.reverberation)
+        magnitude = _equalised(_noisy(magnitude, s.noise), s)
+        segments = (_band_limited(magnitude, s.band_limit) + log_offset).log()
+    # torchaudio's axes: (n, channel, frequency, time). A mask is filled with the mean, the least conspicuous value.
     means = segments.mean(dim=(2, 3), keepdim=True)
     centred = (segments - means).transpose(2, 3)
     for _ in range(2):
@@ -112,18 +112,18 @@ def mixup(segments: Tensor, targets: Tensor, settings: AugmentationSettings) -> 
     )
 
 
-def _coloured(magnitude: Tensor, settings: AugmentationSettings) -> Tensor:
-    """Change level and colour: a gain, and a curve over the bands made of the three slowest cosines."""
+def _equalised(magnitude: Tensor, settings: AugmentationSettings) -> Tensor:
+    """Change the level by a gain, and the spectrum by a curve of the three slowest cosines over the bands."""
     count, bands = len(magnitude), magnitude.shape[3]
-    level_db = _evenly(count, settings.gain_db)[:, None]
+    level_db = _uniform(count, settings.gain_db)[:, None]
     along = torch.linspace(0, torch.pi, bands)
     for cosine in (1, 2, 3):
-        level_db = level_db + _evenly(count, settings.equaliser_db / cosine)[:, None] * torch.cos(cosine * along)
+        level_db = level_db + _uniform(count, settings.equaliser_db / cosine)[:, None] * torch.cos(cosine * along)
     return magnitude * 10 ** (level_db.view(count, 1, 1, -1) / 20)
 
 
-def _in_a_room(magnitude: Tensor, share: float) -> Tensor:
-    """Let each band's power linger: direct sound, and a tail that falls off exponentially from frame to frame."""
+def _reverberated(magnitude: Tensor, share: float) -> Tensor:
+    """Add to each band's power a tail that decays exponentially from frame to frame."""
     if not share:
         return magnitude
     count, _, frames, _ = magnitude.shape
@@ -135,20 +135,20 @@ def _in_a_room(magnitude: Tensor, share: float) -> Tensor:
     return ((torch.eye(frames) + lingering)[:, None] @ magnitude**2).sqrt()
 
 
-def _with_noise(magnitude: Tensor, share: float) -> Tensor:
+def _noisy(magnitude: Tensor, share: float) -> Tensor:
     if not share:
         return magnitude
     count, _, frames, bands = magnitude.shape
-    # White noise whose power is 10 dB below that of speech has a mean magnitude of 2 dB above: it fills every band.
+    # White noise fills every band: 10 dB below speech in power, its mean magnitude is 2 dB above that of speech.
     level_db = 8 - 38 * torch.rand(count)
     level = magnitude.mean(dim=(1, 2, 3)) * 10 ** (level_db / 20) * (torch.rand(count) < share)
-    tilt = _evenly(count, 12.0)[:, None] * torch.linspace(-1, 1, bands)
-    # A band's magnitude in steady noise is spread about its mean as the root of a chi-squared variable is.
+    tilt = _uniform(count, 12.0)[:, None] * torch.linspace(-1, 1, bands)
+    # The spread of a band's magnitude in steady noise, which is the root of a chi-squared variable.
     grain = 0.7 + 0.6 * torch.rand(count, 1, frames, bands)
     return magnitude + grain * (level[:, None] * 10 ** (tilt / 20)).view(count, 1, 1, bands)
 
 
-def _through_a_line(magnitude: Tensor, share: float) -> Tensor:
+def _band_limited(magnitude: Tensor, share: float) -> Tensor:
     if not share:
         return magnitude
     count, bands = len(magnitude), magnitude.shape[3]
@@ -159,13 +159,13 @@ def _through_a_line(magnitude: Tensor, share: float) -> Tensor:
     return magnitude * passed.view(count, 1, 1, bands)
 
 
-def _warp(segments: Tensor, settings: AugmentationSettings) -> Tensor:
+def _warped(segments: Tensor, settings: AugmentationSettings) -> Tensor:
     if not (settings.tempo or settings.vocal_tract):
         return segments
     count = len(segments)
-    scale_time = 1 + _evenly(count, settings.tempo)
-    scale_bands = 1 + _evenly(count, settings.vocal_tract)
-    # The affine grid's first axis is the last of the data: bands. The lowest band stays where it is.
+    scale_time = 1 + _uniform(count, settings.tempo)
+    scale_bands = 1 + _uniform(count, settings.vocal_tract)
+    # The affine grid's first axis is the data's last: bands. The lowest band stays in position.
     matrix = torch.zeros(count, 2, 3)
     matrix[:, 0, 0], matrix[:, 0, 2] = scale_bands, scale_bands - 1
     matrix[:, 1, 1] = scale_time
@@ -173,7 +173,7 @@ def _warp(segments: Tensor, settings: AugmentationSettings) -> Tensor:
     return F.grid_sample(segments, grid, padding_mode="border", align_corners=False)
 
 
-def _evenly(count: int, most: float) -> Tensor:
+def _uniform(count: int, most: float) -> Tensor:
     return (torch.rand(count) * 2 - 1) * most
 
 
@@ -193,29 +193,29 @@ REVERBERATION_S = 0.6
 
 
 def with_noise(samples: np.ndarray, rate: int, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Add white noise so that the whole recording's power is `snr_db` above it."""
+    """Add white noise at a signal-to-noise ratio, by the power of the whole recording."""
     power = np.mean(np.square(samples, dtype=np.float64))
     return samples + np.sqrt(power / 10 ** (snr_db / 10)) * rng.standard_normal(len(samples))
 
 
 def by_phone(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Keep 300 to 3400 Hz, at 8 kHz and back."""
+    """Resample to 8 kHz, pass 300 to 3400 Hz, and resample back."""
     narrow = resample(samples.astype(np.float32), rate, PHONE_RATE_HZ)
     band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
     return resample(sosfiltfilt(band, narrow).astype(np.float32), PHONE_RATE_HZ, rate)[: len(samples)]
 
 
 def log_mel_by_phone(log_mel: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
-    """Return a log-mel spectrogram (frames, bands) as it is of a recording that went through `by_phone`, about.
+    """Return about the log-mel spectrogram (frames, bands) of the recording after `by_phone`.
 
-    Each band is weakened as a tone at its centre would be: on speech the mean error is 0.1 neper.
+    Each band is attenuated like a tone at its centre. On speech the mean error is 0.1 neper.
     """
     centres_hz = band_centres_hz(settings)
     band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
     below = centres_hz < PHONE_RATE_HZ / 2
     _, passed = sosfreqz(band, np.where(below, centres_hz, 0.0), fs=PHONE_RATE_HZ)
     magnitude = np.maximum(np.exp(log_mel) - settings.log_offset, 0)
-    # The filter runs forth and back.
+    # Squared, because the filter runs forwards and backwards.
     return np.log(magnitude * np.where(below, np.abs(passed) ** 2, 0.0) + settings.log_offset).astype(log_mel.dtype)
 
 
@@ -238,7 +238,7 @@ def by_opus(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndar
 
 
 def in_a_room(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Let it sound in a room of 0.6 s reverberation: exponentially decaying noise, 3 dB below the direct sound."""
+    """Add reverberation of 0.6 s: exponentially decaying noise, 3 dB below the direct sound."""
     time_s = np.arange(round(REVERBERATION_S * rate)) / rate
     tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / REVERBERATION_S)
     tail *= 10 ** (-3 / 20) / np.sqrt(np.sum(tail**2))
@@ -258,7 +258,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarra
 
 
 def degraded(recording: Recording, condition: str, seed: int) -> Recording:
-    """Return a recording under one of the conditions; the same seed gives the same noise and room."""
+    """Return a recording under one of `CONDITIONS`. The same seed gives the same noise and reverberation."""
     rng = np.random.default_rng(seed)
     samples = CONDITIONS[condition](recording.samples, recording.sample_rate_hz, rng)
     samples = np.ascontiguousarray(samples, dtype=np.float32)

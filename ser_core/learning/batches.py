@@ -1,4 +1,4 @@
-"""Which segments a network learns from in an epoch, and in which batches."""
+"""Batches of segments for training, and the outputs of a network for a whole dataset."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,8 +13,8 @@ from ser_core.learning.plan import TrainingSettings
 from ser_core.model.peers.shared.padding import SILENCE
 
 
-def steps_of_an_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSettings) -> int:
-    """Return how many whole batches an epoch has, at least one."""
+def steps_per_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSettings) -> int:
+    """Return the number of full batches in an epoch, at least one."""
     segments = sum(len(entry.start_frames) for entry in dataset)
     if settings.segments_per_recording is not None:
         segments = len(dataset) * settings.segments_per_recording
@@ -22,21 +22,21 @@ def steps_of_an_epoch(dataset: Sequence[LabelledSpectrogram], settings: Training
 
 
 def sampling_weights(dataset: Sequence[LabelledSpectrogram], balance: float) -> np.ndarray:
-    """Return how often to draw each recording: its corpus and emotion's share to the power -`balance`; sums to 1."""
+    """Return the probability (recordings,) of drawing each recording: (its corpus and emotion's size) ** -`balance`."""
     groups = [(entry.item.corpus, entry.label) for entry in dataset]
     sizes = {group: groups.count(group) for group in set(groups)}
     weights = np.array([sizes[group] ** -balance for group in groups])
     return weights / weights.sum()
 
 
-def batches_of_an_epoch(
+def epoch_batches(
     dataset: Sequence[LabelledSpectrogram], weights: np.ndarray, settings: TrainingSettings, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (segments, labels) of selected segments, each moved in time by chance."""
+    """Yield (segments, labels) of an epoch, each segment shifted in time at random."""
     most = settings.augmentation.shift_frames
-    drawn = drawn_segments(dataset, weights, settings, rng)
+    drawn = epoch_segments(dataset, weights, settings, rng)
     if len({entry.segment_frames for entry, _ in drawn}) > 1:
-        drawn = alike_in_length(drawn, settings.batch, rng)
+        drawn = grouped_by_length(drawn, settings.batch, rng)
     for done in range(0, len(drawn), settings.batch):
         entries, segments = drawn[done : done + settings.batch], []
         for entry, start in entries:
@@ -47,54 +47,54 @@ def batches_of_an_epoch(
 
 
 def as_batch(segments: Sequence[np.ndarray]) -> Tensor:
-    """Return segments (frames, bands) as a batch (n, 1, most frames, bands), float32; silence follows shorter ones."""
+    """Return segments (frames, bands) as a batch (n, 1, most frames, bands), float32, with silence at their ends."""
     most = max(len(segment) for segment in segments)
     batch = np.full((len(segments), most, segments[0].shape[1]), SILENCE, np.float32)
-    for place, segment in enumerate(segments):
-        batch[place, : len(segment)] = segment
+    for index, segment in enumerate(segments):
+        batch[index, : len(segment)] = segment
     return torch.from_numpy(batch).unsqueeze(1)
 
 
-def alike_in_length(
+def grouped_by_length(
     drawn: list[tuple[LabelledSpectrogram, int]], batch: int, rng: np.random.Generator
 ) -> list[tuple[LabelledSpectrogram, int]]:
-    """Return what was drawn in batches of like length, which come by chance: otherwise half would be padding."""
+    """Return the segments in batches of similar length, in random order; otherwise half of a batch would be padding."""
     ordered = sorted(drawn, key=lambda one: one[0].segment_frames)
     batches = [ordered[done : done + batch] for done in range(0, len(ordered), batch)]
-    return [one for place in rng.permutation(len(batches)) for one in batches[place]]
+    return [one for index in rng.permutation(len(batches)) for one in batches[index]]
 
 
-def drawn_segments(
+def epoch_segments(
     dataset: Sequence[LabelledSpectrogram], weights: np.ndarray, settings: TrainingSettings, rng: np.random.Generator
 ) -> list[tuple[LabelledSpectrogram, int]]:
-    """Return the recordings and start frames of an epoch: all segments, or recordings by weight and one of each."""
-    count = steps_of_an_epoch(dataset, settings) * settings.batch
+    """Return (recording, start frame) of an epoch: all segments, or one of each recording, drawn by weight."""
+    count = steps_per_epoch(dataset, settings) * settings.batch
     if settings.segments_per_recording is None:
         everything = [(entry, int(start)) for entry in dataset for start in entry.start_frames]
-        return [everything[place] for place in rng.permutation(len(everything))[:count]]
-    drawn = [dataset[place] for place in rng.choice(len(dataset), size=count, p=weights)]
+        return [everything[index] for index in rng.permutation(len(everything))[:count]]
+    drawn = [dataset[index] for index in rng.choice(len(dataset), size=count, p=weights)]
     return [(entry, int(rng.choice(entry.start_frames))) for entry in drawn]
 
 
 def logits_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
-    """Return the logits (segments, classes), float32, of each recording's kept segments, computed in bfloat16."""
-    return _in_one_pass(network, network.forward, dataset)
+    """Return the logits (segments, classes), float32, of each recording's selected segments, computed in bfloat16."""
+    return _outputs_of(network, network.forward, dataset)
 
 
 def features_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
-    """Return the features (segments, features), float32, of each recording's kept segments."""
-    return _in_one_pass(network, lambda x: network.features(network.maps(x)), dataset)
+    """Return the features (segments, features), float32, of each recording's selected segments."""
+    return _outputs_of(network, lambda x: network.features(network.maps(x)), dataset)
 
 
 def mean_uar(probabilities: np.ndarray, dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]) -> float:
-    """Return the UAR of recordings' probabilities (recordings, classes), mean over the corpora."""
+    """Return the UAR of probabilities (recordings, classes), mean over corpora."""
     return figures_of(probabilities, dataset, emotions)["mean_over_corpora_uar"]
 
 
 def figures_of(
     probabilities: np.ndarray, dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return the figures by corpus of recordings' probabilities (recordings, classes)."""
+    """Return the metrics of probabilities (recordings, classes) by corpus (see `figures_by_corpus`)."""
     return figures_by_corpus(
         probabilities.argmax(axis=1),
         np.array([entry.label for entry in dataset]),
@@ -104,7 +104,7 @@ def figures_of(
     )
 
 
-def _in_one_pass(
+def _outputs_of(
     network: nn.Module, function: Callable[[Tensor], Tensor], dataset: Sequence[LabelledSpectrogram], batch: int = 64
 ) -> list[np.ndarray]:
     network.eval()

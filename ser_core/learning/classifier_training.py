@@ -1,4 +1,4 @@
-"""From corpora to a model's folder: divide, train, calibrate, test once, write it down."""
+"""From corpora to a model's folder: split, train stage by stage, calibrate, test once, write card and README."""
 
 import hashlib
 import time
@@ -19,7 +19,7 @@ from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, ta
 from ser_core.learning.heads import FusionHeadSettings, fit_bands, fit_discriminant_head, train_fusion_head
 from ser_core.learning.material import Material, read_material
 from ser_core.learning.metrics import all_figures, headline
-from ser_core.learning.plan import FROZEN, TrainingPlan, begins_as_published, starting_branch
+from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch, starts_from_published_weights
 from ser_core.learning.predictions import read_predictions, write_predictions
 from ser_core.learning.training import best_settings, processes, train_network
 from ser_core.model.checkpoint import (
@@ -51,16 +51,29 @@ def train_classifier(
     resume: bool = False,
     work: Work = UNWATCHED,
 ) -> dict[str, Any]:
-    """Train a classifier, test it once on the speakers it never met, write its folder and return its card.
+    """Train a classifier, test it once on the test side of its split, write its folder and return its card.
 
-    What is tested is the model as it is shipped: read from its folder, in half precision, on the recordings' files.
+    The test runs the model as shipped: loaded from its folder, in half precision, on the audio files.
 
     Parameters
     ----------
+    out : Path
+        The model's folder.
     runs : Path
-        Holds the log-mel spectrograms, and for each branch the state after its last finished epoch.
+        Folder of the cached log-mel spectrograms and of each branch's state after its last finished epoch.
     resume : bool
-        Go on from those states; False begins anew.
+        Continue from these states instead of starting over.
+
+    Returns
+    -------
+    dict
+        The card; empty in all processes but the first.
+
+    Raises
+    ------
+    SettingsRefused, CorpusRefused
+        If the plan does not fit the corpora, the starting weights or the states.
+    Cancelled
     """
     require_room(out)
     material = read_material(plan, runs / "log_mels", work)
@@ -70,19 +83,16 @@ def train_classifier(
     temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan)
     card = card_of(plan, material, temperature, validated, history)
     draft = draft_of(out)
-    save_model(draft, model, card, list(material.heard.items()), "")
+    save_model(draft, model, card, list(material.seen.items()), "")
     classifier = load_model(draft)
-    said, _ = logits_of_recordings(
-        classifier,
-        [entry.item for entry in material.test],
-        work.part(0, 1, "Testing, "),
-    )
+    tested_items = [entry.item for entry in material.test]
+    logits, _ = logits_of_recordings(classifier, tested_items, work.part(0, 1, "Testing, "))
     about = classifier.emotions, classifier.temperature
-    write_predictions(tabulate(*about, said, classifier.pooling), draft / TEST_TABLE)
+    write_predictions(tabulate(*about, logits, classifier.pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
-        known = by_own_normal(classifier, said)
-        write_predictions(tabulate(*about, known, classifier.pooling), draft / TEST_VOICE_TABLE)
-    # Every figure is one of the table, which holds fewer digits than what the model said.
+        shifted = by_own_normal(classifier, logits)
+        write_predictions(tabulate(*about, shifted, classifier.pooling), draft / TEST_VOICE_TABLE)
+    # Metrics come from the table as written, so that its rounded probabilities give the same figures again.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}
     write_card(draft, card, readme_of(out.absolute().name, card))
@@ -109,18 +119,18 @@ def _calibrate(
 def fit_temperature(
     logits_of_recordings: Sequence[np.ndarray], labels: np.ndarray, pooling: str = "probabilities"
 ) -> float:
-    """Return the temperature under which the recordings' probabilities fit their labels best.
+    """Return the temperature that minimises the negative log-likelihood of the recordings' labels.
 
     Parameters
     ----------
     logits_of_recordings : sequence of ndarray of shape (segments, classes)
     labels : ndarray of shape (recordings,), int
     pooling : str
-        How the segments become a recording (see `ser_core.model.scores.pool`).
+        How segments are pooled into a recording (see `ser_core.model.scores.pool`).
 
     References
     ----------
-    Guo et al. 2017, arXiv:1706.04599; here of the recording, which is what the app shows.
+    Guo et al. 2017, arXiv:1706.04599; here for recordings instead of segments, because the app shows recordings.
     """
 
     def loss(log_temperature: float) -> float:
@@ -141,18 +151,25 @@ def train_stages(
     resume: bool,
     work: Work,
 ) -> tuple[nn.Module | bytes, History]:
-    """Return the plan's network, trained, or its estimator as ONNX, and the history of each stage.
+    """Train the stages of a plan in order: branches, then the fusion head or the estimator.
 
     Parameters
     ----------
     runs : Path
-        Holds the states of branches; where one is found and `resume`, its training goes on, or is done already. Holds
-        the features of networks that are frozen too, which are always used again.
+        Folder of the branches' states, from which training resumes if `resume`, and of the features of frozen networks,
+        which are always reused.
+
+    Returns
+    -------
+    model : nn.Module or bytes
+        The trained network, or the estimator as ONNX.
+    history : dict of str to list of dict
+        Epochs of each stage.
 
     Raises
     ------
     SettingsRefused
-        If a branch cannot begin as it should, before any is trained.
+        If a branch has no starting weights, before any is trained; or if a state does not fit the plan.
     """
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         starting_branch(branch, plan)
@@ -160,48 +177,56 @@ def train_stages(
     branches: dict[str, nn.Module] = {}
     history: History = {}
     for done, stage in enumerate(plan.stages):
-        of_stage = work.part(done, len(plan.stages), f"{stage}: ")
-        if stage == "fusion_head":
-            network = _fused(plan, branches)
-            trained = (network, material.train, material.validation, plan.emotions)
-            uar = train_fusion_head(*trained, FusionHeadSettings(), plan.seed, of_stage)
-            history[stage] = [{"epoch": 1, "validation_uar": uar}]
-            continue
+        stage_work = work.part(done, len(plan.stages), f"{stage}: ")
         if stage == "estimator":
-            of_stage.report(0.0, "Fitting")
+            stage_work.report(0.0, "Fitting")
             began = time.perf_counter()
             baseline = ESTIMATOR_BASELINES[plan.network]
             estimator = fit_estimator(baseline, network, material.train, plan.emotions, plan.seed)
             history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
             return estimator, history
+        if stage == "fusion_head":
+            network = _fused(plan, branches)
+            given = (network, material.train, material.validation, plan.emotions)
+            uar = train_fusion_head(*given, FusionHeadSettings(), plan.seed, stage_work)
+            history[stage] = [{"epoch": 1, "validation_uar": uar}]
+            continue
         network = branches[stage] = starting_branch(stage, plan)
         if stage in FROZEN:
-            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", of_stage)]
-            continue
-        teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
-        learns_from = material.train + (material.other_emotions if teacher is not None else [])
-        state = runs / _state_name(plan, stage, learns_from, material.validation, network, teacher)
-        if not resume and processes().is_global_zero:
-            for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
-                old.unlink(missing_ok=True)
-        processes().barrier()
-        settings, log_offset = plan.settings_of(stage), plan.front_end.spectrogram.log_offset
-        if candidates := getattr(network, "search", ()):
-            taught = (network, candidates, material.train, material.validation, plan.emotions, settings, plan.seed)
-            settings, history["search"] = best_settings(*taught, state, log_offset, of_stage)
-        history[stage] = train_network(
-            network,
-            learns_from,
-            material.validation,
-            plan.emotions,
-            settings,
-            plan.seed,
-            state,
-            log_offset,
-            of_stage,
-            teacher,
-        )
+            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", stage_work)]
+        else:
+            teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
+            history |= _network_stage(network, stage, plan, material, teacher, runs, resume, stage_work)
     return network, history
+
+
+def _network_stage(
+    network: nn.Module,
+    stage: str,
+    plan: TrainingPlan,
+    material: Material,
+    teacher: nn.Module | None,
+    runs: Path,
+    resume: bool,
+    work: Work,
+) -> History:
+    """Train a network in place, after a search for its hyperparameters where it has candidates."""
+    recordings = material.train + (material.other_emotions if teacher is not None else [])
+    state = runs / _state_name(plan, stage, recordings, material.validation, network, teacher)
+    if not resume and processes().is_global_zero:
+        for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
+            old.unlink(missing_ok=True)
+    processes().barrier()
+    history: History = {}
+    settings = plan.settings_of(stage)
+    validation, emotions, seed = material.validation, plan.emotions, plan.seed
+    log_offset = plan.front_end.spectrogram.log_offset
+    if candidates := getattr(network, "search", ()):
+        given = (network, candidates, material.train, validation, emotions, settings, seed)
+        settings, history["search"] = best_settings(*given, state, log_offset, work)
+    given = (network, recordings, validation, emotions, settings, seed)
+    history[stage] = train_network(*given, state, log_offset, work, teacher)
+    return history
 
 
 def _frozen_stage(
@@ -212,15 +237,15 @@ def _frozen_stage(
     cache: Path,
     work: Work,
 ) -> dict[str, Any]:
-    """Fit what a network that stays as it begins still needs, in place, and return how that went."""
+    """Fit the head of a frozen network in place, with its bands where needed, and return the stage's only epoch."""
     began, figures = time.perf_counter(), {}
-    if begins_as_published(stage, plan):
+    if starts_from_published_weights(stage, plan):
         work.report(0.0, "Fitting the bands")
         everything = material.train + material.validation + material.test
         figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
-    taught = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
+    given = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
     with processes().rank_zero_first():
-        uar, expected = fit_discriminant_head(*taught, plan.front_end.spectrogram, cache, work)
+        uar, expected = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
     figures["expected_logits"] = expected.round(4).tolist()
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 
@@ -237,18 +262,18 @@ def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
 def _state_name(
     plan: TrainingPlan,
     branch: str,
-    learns_from: Sequence[LabelledSpectrogram],
+    recordings: Sequence[LabelledSpectrogram],
     validation: Sequence[LabelledSpectrogram],
-    begins_as: nn.Module,
+    starting: nn.Module,
     teacher: nn.Module | None,
 ) -> str:
-    """Name a state by what it follows from, so that a fusion finds the branches that are trained already."""
+    """Name a state by a hash of its inputs, so that `fusion` finds branches that are already trained."""
     learnt_from = hashlib.sha256()
-    for part in (learns_from, validation):
-        # In their order, by which they are drawn.
+    for part in (recordings, validation):
+        # In order, because the order decides which recordings are drawn.
         about = [(entry.sha256, entry.start_frames.tolist(), entry.label) for entry in part]
         learnt_from.update(repr(about).encode())
-    for network in (begins_as, teacher) if teacher is not None else (begins_as,):
+    for network in (starting, teacher) if teacher is not None else (starting,):
         for tensor in network.state_dict().values():
             learnt_from.update(tensor.numpy().tobytes())
     words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
@@ -262,7 +287,7 @@ def card_of(
     validated: dict[str, Any],
     history: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return the card of a model before its test."""
+    """Return the card of a model, without the figures of its test."""
     everything = material.train + material.validation + material.test
     sides = {"train": material.train, "validation": material.validation, "test": material.test}
     return {
@@ -289,7 +314,9 @@ def card_of(
             "kept": sum(len(entry.start_frames) for entry in everything),
         },
         "training": {
-            stage: asdict(plan.settings_of(stage)) | _found(history) for stage in plan.stages if stage in ARCHITECTURES
+            stage: asdict(plan.settings_of(stage)) | _searched(history)
+            for stage in plan.stages
+            if stage in ARCHITECTURES
         },
         "validation_figures": validated,
         "history": history,
@@ -298,19 +325,19 @@ def card_of(
 
 
 def _voice(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return how the model judges a voice by its own normal; nothing where it judges every voice alike."""
+    """Return the card's entry for judging a voice by its own normal, for models that can."""
     last = [stage[-1] for stage in history.values()][-1] if history else {}
     return {"voice": {"expected_logits": last["expected_logits"]}} if "expected_logits" in last else {}
 
 
-def _found(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the settings that were searched for; none where nothing was."""
+def _searched(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the hyperparameters that the search found; none without a search."""
     tried = history.get("search", [])
     return max(tried, key=lambda one: one["validation_uar"])["settings"] if tried else {}
 
 
 def readme_of(name: str, card: dict[str, Any]) -> str:
-    """Return the README of a model that was tested."""
+    """Return the README of a tested model."""
     words = f"""# {name}
 
 Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.

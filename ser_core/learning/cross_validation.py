@@ -1,4 +1,4 @@
-"""Train on every fold, and read the figures from everybody together: each speaker as tested by a model new to them."""
+"""Cross-validation: train on every fold, and pool the predictions, each by the model that did not train on them."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.work.progress import UNWATCHED, Work
 
-#: A finished fold's folder holds the plan that it came of.
+#: File in the folder of a finished fold: the plan that it was trained by.
 PLAN = "plan.json"
 
 
@@ -47,17 +47,17 @@ def cross_validate(
     resume: bool = False,
     work: Work = UNWATCHED,
 ) -> dict[str, Any]:
-    """Train a model on each of some folds, write the first's folder with everybody's figures, and return its card.
+    """Train a model on each of the folds, write the first one's folder with the metrics of all, and return its card.
 
-    The card's `cross_validation` has the figures over all folds, and the folder's `folds.csv` the table that they are
-    read from. Where corpora are left out in turn, they are `leave_one_corpus_out` and `corpora.csv`.
+    The card's `cross_validation` has the metrics over all folds, and `folds.csv` the predictions that they are computed
+    from. With a split by corpus these are `leave_one_corpus_out` and `corpora.csv`.
 
     Parameters
     ----------
     folds : sequence of int
         From 1.
     runs : Path
-        Holds the models of the folds too, so that a finished fold is not trained again if `resume`.
+        Also holds the models of the folds, so that a finished fold is not trained again if `resume`.
 
     Raises
     ------
@@ -80,15 +80,15 @@ def measure_recipe(
     resume: bool = False,
     work: Work = UNWATCHED,
 ) -> dict[str, Any]:
-    """Train on each of some folds as a model was trained, and add the figures to its folder, which is else left alone.
+    """Train on each of the folds as an existing model was trained, add the metrics to its folder, and return its card.
 
-    So a model that was divided by speakers says, too, how its recipe does on corpora that were left out. Returns the
-    card.
+    So a model with a split by speaker can also say how its recipe does on corpora that are left out. The rest of the
+    folder stays as it is.
 
     Raises
     ------
     SettingsRefused
-        If the model was trained in another way, or there is no such fold, before any is trained.
+        If the model was trained with other settings, or there is no such fold, before any is trained.
     """
     folder = find_model(model)
     _require_same_recipe(plan, read_card(folder), folder.name)
@@ -108,16 +108,16 @@ def add_figures(
     *,
     corpora: bool,
 ) -> dict[str, Any]:
-    """Write the folder of a model again, with a table of what its folds' models said, and return its card.
+    """Write the folder of a model again, with the predictions of its folds' models, and return its card.
 
     Parameters
     ----------
     predictions : Predictions
-        Every recording as said by a model that never met its speaker or, if `corpora`, its corpus.
+        Of every recording, by a model that was not trained on its speaker or, if `corpora`, on its corpus.
     by_own_normal : Predictions or None
-        The same where each voice is judged by its own normal; None where the model judges every voice alike.
+        The same with each voice judged by its own normal; None for models without this.
     split : str
-        How they were divided, in words.
+        The split in words.
     """
     key, table = ("leave_one_corpus_out", CORPORA_TABLE) if corpora else ("cross_validation", FOLDS_TABLE)
     figures = all_figures(predictions) | {"headline": headline(predictions), "folds": folds, "split": split}
@@ -170,7 +170,7 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
 
 
 def _recipe(settings: dict[str, Any], branch: str) -> dict[str, Any]:
-    """Return what tells a branch's trainings apart: its epochs, or all settings of a head in closed form."""
+    """Return the settings of a branch that must match: its epochs, or all settings of a head in closed form."""
     return settings if branch in FROZEN else {"epochs": settings["epochs"]}
 
 
@@ -181,21 +181,21 @@ def _models_of_folds(
     resume: bool,
     work: Work,
 ) -> list[Path]:
-    """Train what is not trained yet, and return the folders of the folds' models."""
+    """Train the folds that are not finished, and return the folders of all folds' models."""
     plans = [replace(plan, fold=fold) for fold in folds]
     models, learnt_from = [], _learnt_from(plan)
-    for done, of_fold in enumerate(plans):
-        work_of_fold = work.part(done, len(folds), f"Fold {of_fold.fold}, ")
-        models.append(_model_of_fold(of_fold, learnt_from, runs, resume, work_of_fold))
+    for done, fold_plan in enumerate(plans):
+        fold_work = work.part(done, len(folds), f"Fold {fold_plan.fold}, ")
+        models.append(_model_of_fold(fold_plan, learnt_from, runs, resume, fold_work))
     return models
 
 
 def _learnt_from(plan: TrainingPlan) -> str:
-    """Return a hash of the recordings, with what is known of each, and of the weights that a training begins with."""
+    """Return a hash of the recordings, their speakers and emotions, and the starting weights."""
     found = hashlib.sha256()
     for name, folder in plan.corpora.items():
         for item in read_corpus(name, folder).recordings:
-            with suppress(AudioRefused):  # it is left out of the training too
+            with suppress(AudioRefused):  # left out of the training too
                 found.update(hashlib.sha256(file_bytes(item.path)).digest())
             found.update(repr((item.speaker_id, item.emotion)).encode())
             if plan.drop_unrecognised:

@@ -1,4 +1,4 @@
-"""Labelled recordings as a network learns from them: log-mel spectrograms, segments and classes."""
+"""Labelled recordings as log-mel spectrograms, with the segments that data selection selected."""
 
 import hashlib
 import io
@@ -32,11 +32,11 @@ class LabelledSpectrogram:
     log_mel : ndarray of shape (frames, bands), float16
         At least one segment long.
     start_frames : ndarray of shape (segments,), int
-        Of the segments that data selection kept.
+        First frames of the selected segments.
     label : int
-        Place of its emotion among the model's; -1 if it is none of them.
+        Index of its emotion among the model's; -1 if it is none of them.
     segment_frames : int
-        How long each segment is; all frames, where the recording is heard as a whole.
+        Length of each segment; all frames if the model takes recordings as a whole.
     """
 
     item: LabelledRecording
@@ -49,7 +49,7 @@ class LabelledSpectrogram:
 
     @property
     def segments(self) -> np.ndarray:
-        """The kept segments, shape (segments, segment_frames, bands), float16."""
+        """The selected segments, shape (segments, segment_frames, bands), float16."""
         return np.stack([self.log_mel[start : start + self.segment_frames] for start in self.start_frames])
 
 
@@ -60,7 +60,7 @@ def load_dataset(
     cache: Path,
     work: Work,
 ) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
-    """Decode recordings, or take them from the cache, and select their segments.
+    """Compute log-mel spectrograms, or read them from the cache, and select their segments.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def load_dataset(
     """
     dataset, left_out = [], []
     cache.mkdir(parents=True, exist_ok=True)
-    places = {emotion: place for place, emotion in enumerate(emotions)}
+    labels = {emotion: index for index, emotion in enumerate(emotions)}
     for done, item in enumerate(items):
         if done % 50 == 0:
             work.report(done / len(items), f"Reading recording {done} of {len(items)}")
@@ -80,12 +80,12 @@ def load_dataset(
         except AudioRefused as refusal:
             left_out.append((item.path.name, str(refusal)))
             continue
-        kept, _ = select_segments(segments, front_end.selection)
+        selected, _ = select_segments(segments, front_end.selection)
         frames = segments.shape[1]
         if len(log_mel) < frames:
             log_mel = segments[0].astype(np.float16)
-        label = places.get(item.emotion, -1)
-        dataset.append(LabelledSpectrogram(item, sha256, log_mel, starts[kept], len(starts), label, frames))
+        label = labels.get(item.emotion, -1)
+        dataset.append(LabelledSpectrogram(item, sha256, log_mel, starts[selected], len(starts), label, frames))
     return dataset, left_out
 
 
@@ -93,10 +93,10 @@ def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, 
     data = file_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
-    kept = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
-    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
-        return sha256, np.load(io.BytesIO(read_regular(kept, LARGEST_CACHED_BYTES)))
+    file = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
+    with suppress(OSError, ValueError, EOFError):  # missing or damaged
+        return sha256, np.load(io.BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
     log_mel = spectrogram_of(read_recording(data, path.name), front_end.spectrogram).log_mel.astype(np.float16)
-    with atomic_file(kept) as half_written, half_written.open("wb") as file:
-        np.save(file, log_mel)
+    with atomic_file(file) as half_written, half_written.open("wb") as stream:
+        np.save(stream, log_mel)
     return sha256, log_mel

@@ -1,4 +1,4 @@
-"""Fit an estimator of scikit-learn on features, and write both as one ONNX file, from log-mel segments to logits."""
+"""Fit a scikit-learn estimator on features, and export both as one ONNX file, from log-mel segments to logits."""
 
 import io
 import warnings
@@ -19,10 +19,10 @@ from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.model.networks.folding import folded
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
-AT_ONCE = 64
-#: Fewer are no weights worth a node of their own.
+SEGMENTS_AT_ONCE = 64
+#: Smaller tensors are not worth the cast that half precision needs.
 LEAST_WEIGHTS = 256
-#: Under this a probability has no logarithm worth having; trees give 0 where they saw nothing.
+#: Probabilities are raised to this before the logarithm; trees give 0 to classes that a leaf does not hold.
 LEAST_PROBABILITY = 1e-4
 
 
@@ -33,19 +33,19 @@ def fit_estimator(
     emotions: tuple[str, ...],
     seed: int,
 ) -> bytes:
-    """Fit a baseline's estimator on its features of every kept segment, and return it as ONNX.
+    """Fit a baseline's estimator on the features of all selected segments, and return it as ONNX.
 
     Parameters
     ----------
     baseline : module
         One of `ser_core.model.peers.ESTIMATOR_BASELINES`.
     network : nn.Module or None
-        What it learns from, trained.
+        The trained network whose features it learns from, if it learns from any.
 
     Returns
     -------
     bytes
-        Takes `segments` (n, frames, bands), float32, and gives `logits` (n, classes), float32.
+        ONNX model from `segments` (n, frames, bands) to `logits` (n, classes), both float32.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def fit_estimator(
     if missing := sorted(set(range(len(emotions))) - set(labels.tolist())):
         raise SettingsRefused(
             f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
-            "or tell fewer emotions apart."
+            "or choose a set of fewer emotions."
         )
     features = features_as_stored(baseline, network)
     estimator = baseline.estimator(seed).fit(features_of(features, dataset), labels)
@@ -64,7 +64,7 @@ def fit_estimator(
 
 
 def features_as_stored(baseline: ModuleType, network: nn.Module | None) -> nn.Module:
-    """Return what makes a baseline's features of segments, its weights rounded to the half precision that is stored."""
+    """Return the feature extractor of a baseline, its weights rounded to half precision as in the stored file."""
     features = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
     for parameter in features.parameters():
         parameter.copy_(parameter.half())
@@ -72,22 +72,22 @@ def features_as_stored(baseline: ModuleType, network: nn.Module | None) -> nn.Mo
 
 
 def features_of(features: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> np.ndarray:
-    """Return the features (segments, features), float32, of every kept segment."""
+    """Return the features (segments, features), float32, of all selected segments."""
     with torch.inference_mode():
         return np.concatenate(
             [
                 features(torch.from_numpy(part.astype(np.float32))).numpy()
                 for entry in dataset
-                for part in np.array_split(entry.segments, -(-len(entry.start_frames) // AT_ONCE))
+                for part in np.array_split(entry.segments, -(-len(entry.start_frames) // SEGMENTS_AT_ONCE))
             ]
         )
 
 
 def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
-    """Return features and the estimator behind them as one ONNX file.
+    """Return a feature extractor followed by an estimator as one ONNX model.
 
-    Logits are what the estimator decides by, where it has such a thing, else the logarithm of its probabilities.
-    Weights that half precision holds exactly are stored in it.
+    Logits are the estimator's decision function if it has one, else the logarithm of its probabilities. Weights are
+    stored in half precision where that is exact.
 
     Parameters
     ----------
@@ -100,11 +100,11 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     options = {id(last): {"zipmap": False} | ({"raw_scores": True} if decides else {})}
     inputs = [("features", FloatTensorType([None, count]))]
     with warnings.catch_warnings():
-        # The converter looks at attributes of SVC that scikit-learn will drop.
+        # The converter reads attributes of SVC that scikit-learn will drop.
         warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
         second = convert_sklearn(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
     second = onnx.compose.add_prefix(second, "estimator_")
-    for used in second.opset_import:  # skl2onnx notes the oldest that would do; to be joined both must say the same
+    for used in second.opset_import:  # skl2onnx notes the oldest that suffices; merged models need the same
         used.version = OPSETS[used.domain]
     first.ir_version, scores = second.ir_version, second.graph.output[1].name
     whole = onnx.compose.merge_models(first, second, [("features", "estimator_features")])
@@ -123,7 +123,7 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
 
 
 def _halve(graph: onnx.GraphProto) -> None:
-    """Store in half precision each tensor of weights that it holds exactly."""
+    """Store each tensor of weights in half precision if that is exact."""
     for tensor in list(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_WEIGHTS:
             continue
@@ -140,7 +140,7 @@ def _exported(features: nn.Module, example: np.ndarray) -> bytes:
     file = io.BytesIO()
     any_size = {"segments": {0: "n", 1: "frames"}, "features": {0: "n"}}
     with warnings.catch_warnings():
-        # The newer exporter needs two more packages, and tells this one's end without a date.
+        # The newer exporter needs two more packages; the end of this one has no date.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         torch.onnx.export(
             features,

@@ -1,4 +1,4 @@
-"""Measure a model on corpora, leaving out what it was trained on."""
+"""Evaluate a model on corpora, without the recordings that it was trained on."""
 
 import hashlib
 from collections import defaultdict
@@ -33,36 +33,39 @@ SEED = 0
 def evaluate_model(
     model: str | Path, corpora: dict[str, str], work: Work, *, robustness: bool = False
 ) -> dict[str, Any]:
-    """Return the figures of a model on corpora.
+    """Return the metrics of a model on corpora.
 
     Parameters
     ----------
     robustness : bool
-        Measure on degraded recordings too: noise, another level, phone, Opus, a room.
+        Also measure on degraded recordings: noise, gain, phone band, Opus and reverberation.
 
     Returns
     -------
     dict
-        What `ser_core.learning.metrics.all_figures` returns, and `headline` (see `ser_core.learning.metrics.headline`);
-        `training`, what the model's training list holds of each corpus (see `training_overlap`), and `split`, the same
-        in words; `listeners`, how often people named the emotion, of each corpus to whose voices they listened;
-        `excluded` (recordings that the model was trained on), `other_emotions`, `refused`, and where asked
-        `robustness`: of each condition the UAR, mean over corpora and of each.
+        The entries of `ser_core.learning.metrics.all_figures`, and
+
+        - `headline` (see `ser_core.learning.metrics.headline`);
+        - `training`, the overlap of each corpus with the training list (see `training_overlap`), and `split`, the same
+          in words;
+        - `listeners`, how often listeners named the emotion, for corpora that have listeners;
+        - `excluded` (recordings that the model was trained on), `other_emotions` and `refused`;
+        - `robustness`, if requested: the UAR of each condition, mean over corpora and for each.
 
     Raises
     ------
     CorpusRefused
-        If nothing is left to measure on.
+        If no recording is left.
     """
     rounds = 1 + len(CONDITIONS) * robustness
-    predictions, counted = predict_corpora(model, corpora, work.part(0, rounds))
-    words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in counted["training"].items())
-    result = all_figures(predictions) | {"headline": headline(predictions)} | counted | {"split": words}
+    predictions, found = predict_corpora(model, corpora, work.part(0, rounds))
+    words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in found["training"].items())
+    result = all_figures(predictions) | {"headline": headline(predictions)} | found | {"split": words}
     if robustness:
         result["robustness"] = {}
         for done, condition in enumerate(CONDITIONS, start=1):
-            worse, _ = predict_corpora(model, corpora, work.part(done, rounds), condition)
-            measured = all_figures(worse)
+            degraded_predictions, _ = predict_corpora(model, corpora, work.part(done, rounds), condition)
+            measured = all_figures(degraded_predictions)
             result["robustness"][condition] = {
                 "mean_over_corpora_uar": measured["mean_over_corpora_uar"],
                 "corpora": {name: f["uar"] for name, f in measured["corpora"].items()},
@@ -73,96 +76,109 @@ def evaluate_model(
 def predict_corpora(
     model: str | Path, corpora: dict[str, str], work: Work, condition: str | None = None
 ) -> tuple[Predictions, dict[str, Any]]:
-    """Return what a model says of every recording that it was not trained on, and what was left out.
+    """Return a model's predictions for the recordings that it was not trained on, and what is known of the rest.
 
-    `condition` is one of `ser_core.learning.augmentation.CONDITIONS`, or None for the recordings as they are.
+    Parameters
+    ----------
+    condition : str or None
+        One of `ser_core.learning.augmentation.CONDITIONS`; None leaves the recordings unchanged.
+
+    Returns
+    -------
+    predictions : Predictions
+    found : dict
+        `training`, `listeners`, `excluded`, `other_emotions` and `refused`, as in `evaluate_model`.
+
+    Raises
+    ------
+    CorpusRefused
+        If no recording is left.
     """
     classifier = load_model(model)
-    unheard, excluded, other_emotions, overlap = unheard_recordings(model, corpora)
-    predictions, refused = predict_recordings(classifier, unheard, work, condition)
+    unseen, excluded, other_emotions, overlap = unseen_recordings(model, corpora)
+    predictions, refused = predict_recordings(classifier, unseen, work, condition)
     return predictions, {
         "training": overlap,
-        "listeners": listeners_of_corpora(unheard, classifier.emotions),
+        "listeners": listeners_of_corpora(unseen, classifier.emotions),
         "excluded": excluded,
         "other_emotions": other_emotions,
         "refused": refused,
     }
 
 
-def unheard_recordings(
+def unseen_recordings(
     model: str | Path, corpora: dict[str, str]
 ) -> tuple[list[LabelledRecording], int, int, dict[str, dict[str, int]]]:
-    """Return the recordings that a model can be measured on, and what else is known of them.
+    """Return the recordings of corpora that a model was not trained on and has an emotion for.
 
     Returns
     -------
-    unheard : list of LabelledRecording
+    unseen : list of LabelledRecording
     excluded, other_emotions : int
-        How many the model was trained on, or has no emotion for.
+        Numbers of recordings that the model was trained on, and that it has no emotion for.
     overlap : dict
-        What `training_overlap` returns.
+        See `training_overlap`.
 
     Raises
     ------
     CorpusRefused
-        If none is left.
+        If no recording is left.
     """
     folder = find_model(model)
-    seen, emotions = training_list(folder), read_card(folder)["emotions"]
-    items = [item for name, place in corpora.items() for item in read_corpus(name, place).recordings]
+    trained_on, emotions = training_list(folder), read_card(folder)["emotions"]
+    items = [item for name, path in corpora.items() for item in read_corpus(name, path).recordings]
     hashes = [_sha256(item.path) for item in items]
     wanted = [item for item in items if item.emotion in emotions]
-    unheard = [i for i, sha256 in zip(items, hashes, strict=True) if i.emotion in emotions and sha256 not in seen]
-    if not unheard:
+    unseen = [i for i, sha256 in zip(items, hashes, strict=True) if i.emotion in emotions and sha256 not in trained_on]
+    if not unseen:
         raise CorpusRefused(
             f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    heard = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in seen}
-    overlap = training_overlap(unheard, heard, seen)
-    return unheard, len(wanted) - len(unheard), len(items) - len(wanted), overlap
+    at_hand = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in trained_on}
+    overlap = training_overlap(unseen, at_hand, trained_on)
+    return unseen, len(wanted) - len(unseen), len(items) - len(wanted), overlap
 
 
 def training_overlap(
-    unheard: Sequence[LabelledRecording], heard: dict[str, LabelledRecording], seen: dict[str, str]
+    measured: Sequence[LabelledRecording], at_hand: dict[str, LabelledRecording], trained_on: dict[str, str]
 ) -> dict[str, dict[str, int]]:
-    """Return what a training list has in common with the recordings that a model is measured on.
+    """Count what a training list and the recordings that a model is measured on have in common.
 
     Parameters
     ----------
-    unheard : sequence of LabelledRecording
-        What is measured.
-    heard : dict of str to LabelledRecording
-        Recordings of the list that are at hand, by their SHA-256: only of these the sentences are known.
-    seen : dict of str to str
-        The list: sha256 to corpus:speaker.
+    measured : sequence of LabelledRecording
+    at_hand : dict of str to LabelledRecording
+        Those recordings of the training list that are at hand, by SHA-256. Only their sentences are known.
+    trained_on : dict of str to str
+        The training list: sha256 to corpus:speaker.
 
     Returns
     -------
     dict
-        Of each measured corpus: `trained_on`, how many of its recordings the list has, and `not_at_hand`, how many of
-        them are not in `heard`; `speakers` that are measured and `speakers_trained_on` among them; `sentences`, as far
-        as they are known, and `sentences_trained_on`.
+        For each measured corpus: `trained_on`, its recordings in the list, and `not_at_hand`, those of them that are
+        not at hand; `speakers` that are measured, and `speakers_trained_on` of these; `sentences`, as far as they are
+        known, and `sentences_trained_on` of these.
     """
     overlap = {}
-    for corpus in sorted({item.corpus for item in unheard}):
-        measured = [item for item in unheard if item.corpus == corpus]
-        speakers, sentences = {item.speaker_id for item in measured}, {item.text for item in measured} - {""}
-        listed = {sha256: speaker for sha256, speaker in seen.items() if speaker.partition(":")[0] == corpus}
-        at_hand = [heard[sha256] for sha256 in listed if sha256 in heard]
+    for corpus in sorted({item.corpus for item in measured}):
+        items = [item for item in measured if item.corpus == corpus]
+        speakers, sentences = {item.speaker_id for item in items}, {item.text for item in items} - {""}
+        listed = {sha256: speaker for sha256, speaker in trained_on.items() if speaker.partition(":")[0] == corpus}
+        known = [at_hand[sha256] for sha256 in listed if sha256 in at_hand]
         overlap[corpus] = {
             "trained_on": len(listed),
-            "not_at_hand": len(listed) - len(at_hand),
+            "not_at_hand": len(listed) - len(known),
             "speakers": len(speakers),
             "speakers_trained_on": len(speakers & set(listed.values())),
             "sentences": len(sentences),
-            "sentences_trained_on": len(sentences & {item.text for item in at_hand}),
+            "sentences_trained_on": len(sentences & {item.text for item in known}),
         }
     return overlap
 
 
 def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
-    """Say what `training_overlap` found of one corpus."""
+    """Return the result of `training_overlap` for one corpus in words."""
     if not overlap["trained_on"]:
         return f"{corpus}: an unseen corpus, nothing of it was trained on"
     known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
@@ -181,7 +197,7 @@ def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
 
 
 def _sha256(path: Path) -> str | None:
-    """Return a file's SHA-256, None where it cannot be read: it is refused later, and counted."""
+    """Return a file's SHA-256, or None if it cannot be read: it is refused, and counted, later."""
     try:
         return hashlib.sha256(file_bytes(path)).hexdigest()
     except AudioRefused:
@@ -190,7 +206,7 @@ def _sha256(path: Path) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class RecordingLogits:
-    """What a classifier says of each selected segment of a labelled recording: logits (segments, classes)."""
+    """Logits (segments, classes) of the selected segments of a labelled recording."""
 
     sha256: str
     item: LabelledRecording
@@ -200,12 +216,12 @@ class RecordingLogits:
 def predict_recordings(
     classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[Predictions, list[str]]:
-    """Return what a classifier says of recordings, and why some were refused.
+    """Return a classifier's predictions for recordings, and the reasons of those refused.
 
     Raises
     ------
     CorpusRefused
-        If all were.
+        If all were refused.
     """
     found, refused = logits_of_recordings(classifier, items, work, condition)
     return tabulate(classifier.emotions, classifier.temperature, found, classifier.pooling), refused
@@ -214,12 +230,12 @@ def predict_recordings(
 def logits_of_recordings(
     classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[list[RecordingLogits], list[str]]:
-    """Return a classifier's logits for recordings, and why some were refused.
+    """Return a classifier's logits for recordings, and the reasons of those refused.
 
     Raises
     ------
     CorpusRefused
-        If all were.
+        If all were refused.
     """
     found, refused = [], []
     for done, item in enumerate(items):
@@ -237,7 +253,7 @@ def logits_of_recordings(
 
 
 def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
-    """Return the logits as the classifier gives them where all recordings of each speaker are known to it."""
+    """Return the logits shifted by each speaker's own normal, which is taken from all recordings of the speaker."""
     of_speakers = defaultdict(list)
     for one in found:
         of_speakers[one.item.speaker_id].append(logits_of_pieces(one.logits))
@@ -254,7 +270,7 @@ def tabulate(
     found: Sequence[RecordingLogits],
     pooling: str = "probabilities",
 ) -> Predictions:
-    """Return the table of what a classifier says of recordings."""
+    """Return the predictions that follow from the logits of recordings."""
     items = [one.item for one in found]
     return Predictions(
         emotions,
@@ -270,5 +286,5 @@ def tabulate(
 def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
     log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
     segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
-    kept, _ = select_segments(segments, classifier.front_end.selection)
-    return classifier.score(segments[kept])
+    selected, _ = select_segments(segments, classifier.front_end.selection)
+    return classifier.score(segments[selected])

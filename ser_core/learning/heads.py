@@ -1,4 +1,7 @@
-"""Train the head of late fusion on the branches' features, which are computed once."""
+"""Fit what is trained around frozen networks: fusion head, linear discriminant head, and the bands of Whisper.
+
+The features of the frozen networks are computed once.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,20 +30,21 @@ from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
 
 RECORDINGS_AT_ONCE = 16
-#: So that a feature that never changes is not divided by nothing.
+#: Keeps a constant feature from a division by zero.
 DEVIATION_FLOOR = 1e-4
+#: Whisper's spectrogram.
 RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
-#: Powers below this part of the recording's highest count as this part, and none as less than the floor.
+#: Powers are raised to at least this much below the recording's highest, and to the floor.
 RANGE_DECADES, POWER_FLOOR = 8, 1e-10
-#: More recordings change nothing: a map of 5 200 numbers is fitted to some 40 000 frames.
-RECORDINGS = 150
-#: Penalty of the map's weights, part of the number of frames: neighbouring bands are nearly the same.
+#: Enough for a map of 5 200 numbers: about 40 000 frames. More change nothing.
+BANDS_RECORDINGS = 150
+#: Ridge penalty per frame, because neighbouring bands are nearly the same.
 RIDGE = 1e-5
 
 
 @dataclass(frozen=True)
 class FusionHeadSettings:
-    """How the head learns; an epoch takes as many segments as there are."""
+    """Hyperparameters of the fusion head. An epoch draws as many segments as the dataset has."""
 
     epochs: int = 12
     batch: int = 128
@@ -59,14 +63,24 @@ def train_fusion_head(
     seed: int,
     work: Work,
 ) -> float:
-    """Train `network.head` in place, keep its best validated epoch, and return that epoch's UAR, mean over corpora."""
+    """Train `network.head` in place on the branches' features.
+
+    Returns
+    -------
+    float
+        Validation UAR, mean over corpora, of the best epoch, whose weights the head ends with.
+
+    Raises
+    ------
+    Cancelled
+    """
     work.report(0.0, "Computing the branches' features")
     features = features_of(network, dataset)
     held_out = [torch.from_numpy(f) for f in features_of(network, validation)]
     counts = [len(f) for f in features]
     inputs = torch.from_numpy(np.concatenate(features))
     labels = torch.from_numpy(np.repeat([entry.label for entry in dataset], counts))
-    # A recording counts by its weight, not by how long it is.
+    # Divided by the number of segments, so that long recordings do not count more.
     weights = np.repeat(sampling_weights(dataset, settings.balance) / counts, counts)
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -74,12 +88,12 @@ def train_fusion_head(
     best, best_uar = {k: v.clone() for k, v in network.head.state_dict().items()}, -1.0
     for epoch in range(settings.epochs):
         network.head.train()
-        for places in np.array_split(
+        for indices in np.array_split(
             rng.choice(len(inputs), size=len(inputs), p=weights), max(1, len(inputs) // settings.batch)
         ):
-            work.check("Training was stopped; the branches are kept and it can be resumed.")
+            work.check("Training was stopped; the branches are saved and it can be resumed.")
             loss = F.cross_entropy(
-                network.head(inputs[places]), labels[places], label_smoothing=settings.label_smoothing
+                network.head(inputs[indices]), labels[indices], label_smoothing=settings.label_smoothing
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -114,18 +128,26 @@ def fit_discriminant_head(
     cache: Path,
     work: Work,
 ) -> tuple[float, np.ndarray]:
-    """Set `network.head` in place; return its UAR on validation, mean over corpora, and the logits to expect.
+    """Fit `network.head` in place as a linear discriminant of recordings' mean features.
 
-    The latter, of shape (emotions, classes), are the mean logits of the recordings of each emotion.
+    Recordings count as they are and with their speaker's mean subtracted, so that the head serves unknown and known
+    voices.
 
     Parameters
     ----------
     network : nn.Module
-        Whose last `deviations_count` features (none where it does not say) are deviations over time.
+        Its last `deviations_count` features, if it has this attribute, are deviations over time.
     spectrogram : SpectrogramSettings
         Of the recordings.
     cache : Path
-        Holds features of recordings, by the network's weights and what it heard; they are computed once.
+        Folder of features, named by a hash of the network's weights and its input.
+
+    Returns
+    -------
+    uar : float
+        On validation, mean over corpora.
+    expected : ndarray of shape (emotions, classes)
+        Mean logits of the recordings of each emotion.
 
     Raises
     ------
@@ -136,14 +158,14 @@ def fit_discriminant_head(
     if missing := sorted(set(range(len(emotions))) - {entry.label for entry in dataset}):
         raise SettingsRefused(
             f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
-            "or tell fewer emotions apart."
+            "or choose a set of fewer emotions."
         )
     by_phone = [_by_phone(entry, spectrogram) for entry in dataset] if settings.phone_share else []
     everything = [*dataset, *by_phone, *validation]
     features = _cached_features(network, everything, cache, work)
     means = np.stack([of_recording.mean(axis=0) for of_recording in features[: len(dataset) + len(by_phone)]])
     labels = np.array([entry.label for entry in (*dataset, *by_phone)])
-    # By phone a voice has another mean, so that it counts as another voice.
+    # A voice has another mean by phone, so it counts as another speaker.
     speakers = np.array([e.item.speaker_id for e in dataset] + [f"{e.item.speaker_id} by phone" for e in by_phone])
     weights, phone = sampling_weights(dataset, settings.balance), settings.phone_share
     weights = np.concatenate([(1 - phone) * weights, phone * weights]) if by_phone else weights
@@ -177,7 +199,7 @@ def _by_phone(entry: LabelledSpectrogram, spectrogram: SpectrogramSettings) -> L
 
 
 def without_voices(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """Return features (recordings, features) with the mean of each speaker moved to the mean of all."""
+    """Return features (recordings, features) with each speaker's mean moved to the mean of all recordings."""
     names, speaker_of = np.unique(speakers, return_inverse=True)
     own = np.stack([features[speaker_of == number].mean(axis=0) for number in range(len(names))])
     return features - own[speaker_of] + features.mean(axis=0)
@@ -186,17 +208,17 @@ def without_voices(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
 def discriminant(
     features: np.ndarray, labels: np.ndarray, weights: np.ndarray, shrinkage: float | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight (classes, features) and bias (classes,) of Fisher's linear discriminant, all classes as likely.
+    """Return weight (classes, features) and bias (classes,) of Fisher's linear discriminant, with equal priors.
 
     Parameters
     ----------
     features : ndarray of shape (recordings, features)
     labels : ndarray of shape (recordings,), int
-        From 0; each has a recording.
+        From 0; every class has a recording.
     weights : ndarray of shape (recordings,)
-        How much each recording counts; sums to 1.
+        Weight of each recording; sums to 1.
     shrinkage : float or ndarray of shape (features,)
-        Added to the variance that a feature, scaled to a standard deviation of 1, has within a class.
+        Added to the within-class variance of each feature, scaled to a standard deviation of 1.
 
     References
     ----------
@@ -222,7 +244,7 @@ def _cached_features(
     cache: Path,
     work: Work,
 ) -> list[np.ndarray]:
-    """Return the features (segments, features) of each recording."""
+    """Return the features (segments, features), float32, of each recording, cached in half precision."""
     cache.mkdir(parents=True, exist_ok=True)
     body = hashlib.sha256()
     for name, tensor in network.state_dict().items():
@@ -233,34 +255,34 @@ def _cached_features(
         work.check("Training was stopped; the features so far are saved and it can be resumed.")
         work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
         part = dataset[start : start + RECORDINGS_AT_ONCE]
-        files = [cache / _name(body.hexdigest(), entry) for entry in part]
-        stored = [_read(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
-        missing = [place for place, features in enumerate(stored) if features is None]
+        files = [cache / _cache_name(body.hexdigest(), entry) for entry in part]
+        stored = [_read_cached(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
+        missing = [index for index, features in enumerate(stored) if features is None]
         if missing:
-            computed = features_of(network, [part[place] for place in missing])
-            for place, features in zip(missing, computed, strict=True):
-                stored[place] = features.astype(np.float16)
-                with atomic_file(files[place]) as half_written, half_written.open("wb") as file:
-                    np.save(file, stored[place])
+            computed = features_of(network, [part[index] for index in missing])
+            for index, features in zip(missing, computed, strict=True):
+                stored[index] = features.astype(np.float16)
+                with atomic_file(files[index]) as half_written, half_written.open("wb") as file:
+                    np.save(file, stored[index])
         found += [features.astype(np.float32) for features in stored]
     return found
 
 
-def _name(body: str, entry: LabelledSpectrogram) -> str:
+def _cache_name(body: str, entry: LabelledSpectrogram) -> str:
     what = hashlib.sha256(f"{body} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
     what.update(entry.log_mel.tobytes())
     return f"{what.hexdigest()[:32]}.npy"
 
 
-def _read(file: Path, segments: int) -> np.ndarray | None:
-    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
+def _read_cached(file: Path, segments: int) -> np.ndarray | None:
+    with suppress(OSError, ValueError, EOFError):  # missing or damaged
         features = np.load(BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
         return features if len(features) == segments and np.isfinite(features).all() else None
     return None
 
 
 def whisper_log_mel(samples: np.ndarray) -> np.ndarray:
-    """Return Whisper's own input.
+    """Return the log-mel spectrogram that Whisper was trained on.
 
     Parameters
     ----------
@@ -287,17 +309,22 @@ def whisper_log_mel(samples: np.ndarray) -> np.ndarray:
 
 
 def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float:
-    """Set `network.bands` by least squares on some of the recordings; return the explained part of the variance.
+    """Fit `network.bands`, the linear map from our 64 mel bands to Whisper's 80, in place by ridge regression.
 
-    Which recordings follows from their content alone, so that all folds of the same recordings begin with the same map,
-    and features that do not learn are computed once for all of them.
+    Labels play no part. The choice of recordings depends only on their content, so that all folds of a dataset share
+    the same map and the cached features.
+
+    Returns
+    -------
+    float
+        Share of the variance that the map explains.
 
     Raises
     ------
     CorpusRefused
         If there is no frame to fit it on.
     """
-    pairs = [_frames_of_both(entry) for entry in _drawn(dataset)]
+    pairs = [_frames_of_both(entry) for entry in _recordings_for_bands(dataset)]
     if not any(len(ours) for ours, _ in pairs):
         raise CorpusRefused("There is no recording to fit Whisper's bands on. Give a corpus that has some.")
     ours, theirs = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
@@ -311,18 +338,18 @@ def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float
     return float(1 - (their_centred - centred @ weights).var() / theirs.var())
 
 
-def _drawn(dataset: Sequence[LabelledSpectrogram]) -> list[LabelledSpectrogram]:
-    """Return the first recordings of each corpus by their SHA-256, as good as by chance, as many of each."""
+def _recordings_for_bands(dataset: Sequence[LabelledSpectrogram]) -> list[LabelledSpectrogram]:
+    """Return as many recordings of each corpus, the first by SHA-256: as good as a random draw."""
     corpora = sorted({entry.item.corpus for entry in dataset})
     by_sha256 = sorted(dataset, key=lambda entry: entry.sha256)
-    each = -(-RECORDINGS // max(1, len(corpora)))
+    each = -(-BANDS_RECORDINGS // max(1, len(corpora)))
     return [entry for corpus in corpora for entry in [e for e in by_sha256 if e.item.corpus == corpus][:each]]
 
 
 def _frames_of_both(entry: LabelledSpectrogram) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same moments in our bands and in Whisper's."""
+    """Return the frames of a recording in our bands and, at the same times, in Whisper's."""
     recording = read_recording(entry.item.path)
     theirs = whisper_log_mel(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
     count = max(0, min(len(entry.log_mel), len(theirs) - 2))
-    # Our frame i begins at 10 i ms and is centred 12.5 ms later: between Whisper's frames i + 1 and i + 2.
+    # Our frame i starts at 10 i ms and is centred 12.5 ms later, between Whisper's frames i + 1 and i + 2.
     return entry.log_mel[:count], 0.75 * theirs[1 : count + 1] + 0.25 * theirs[2 : count + 2]

@@ -1,4 +1,4 @@
-"""The recordings that a training learns from, chooses by and is tested on."""
+"""The recordings of a training: read the corpora, split them, keep known speakers and duplicates out of the test."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -9,37 +9,37 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import Split, corpus_splits, random_splits, sentence_splits, speaker_splits
 from ser_core.errors import SettingsRefused
 from ser_core.learning.dataset import LabelledSpectrogram, load_dataset
-from ser_core.learning.plan import TrainingPlan, heard_before
+from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights
 from ser_core.learning.training import processes
 from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Recordings on their sides.
+    """Recordings of a training, by side of the split.
 
     Attributes
     ----------
     other_emotions : list of LabelledSpectrogram
-        By people of the training side alone (saying its sentences, where these are kept apart): a teacher can show them
-        to its pupil.
-    heard : dict of str to str
-        What training, validation and the starting weights have heard: sha256 to corpus:speaker.
+        Recordings of other emotions for the distillation loss, only by speakers of the training side (and, in a split
+        by sentence, with its sentences).
+    seen : dict of str to str
+        Recordings of training, validation and the starting weights: sha256 to corpus:speaker.
     left_out : list of (file name, reason)
         Files that were refused.
     others_count : int
-        Recordings of emotions that are not told apart.
+        Recordings of emotions that the model does not have.
     unrecognised_count : int
-        Recordings that are not learnt from because listeners did not find their emotion in the voice.
+        Recordings left out of training because listeners did not recognise their emotion.
     words : str
-        How they were divided.
+        The split in words.
     """
 
     train: list[LabelledSpectrogram]
     validation: list[LabelledSpectrogram]
     test: list[LabelledSpectrogram]
     other_emotions: list[LabelledSpectrogram]
-    heard: dict[str, str]
+    seen: dict[str, str]
     left_out: list[tuple[str, str]]
     others_count: int
     unrecognised_count: int
@@ -47,58 +47,69 @@ class Material:
 
 
 def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
-    """Read the corpora of a plan and divide them.
+    """Read the corpora of a plan and split them.
 
     Raises
     ------
     SettingsRefused
-        If the starting weights have heard everybody who was to be the test.
+        If there is no such fold, or the starting weights were trained on the whole test.
     """
     items = [item for name, folder in plan.corpora.items() for item in read_corpus(name, folder).recordings]
     wanted = [item for item in items if item.emotion in plan.emotions]
     others = [item for item in items if item.emotion not in plan.emotions]
     with processes().rank_zero_first():
         dataset, left_out = load_dataset(wanted, plan.emotions, plan.front_end, cache, work)
-    dataset, again = _first_of_each(dataset, set())
-    left_out += again
+    dataset, copies = _without_copies(dataset, set())
+    left_out += copies
     split = _split(plan, [entry.item for entry in dataset])
     train, validation, test = ([dataset[i] for i in side] for side in (split.train, split.validation, split.test))
-    taught = {_sentence(entry.item) for entry in train}
+    sentences = {_sentence(entry.item) for entry in train}
     if plan.drop_unrecognised:
         train = [entry for entry in train if not entry.item.unrecognised]
     speakers, held_out = ({entry.item.speaker_id for entry in side} for side in (train, validation + test))
-    shown: list[LabelledSpectrogram] = []
+    other_emotions: list[LabelledSpectrogram] = []
     if plan.teaches:
         of_train = [item for item in others if item.speaker_id in speakers - held_out]
         if plan.split == "sentence":
-            of_train = [item for item in of_train if _sentence(item) in taught]
+            of_train = [item for item in of_train if _sentence(item) in sentences]
         with processes().rank_zero_first():
-            shown, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, work)
-        shown, again = _first_of_each(shown, {entry.sha256 for entry in dataset})
-        left_out += refused + again
-    before = heard_before(plan)
-    said = {_sentence(entry.item) for entry in dataset if entry.sha256 in before} if plan.split == "sentence" else set()
-    words, test = _unheard(test, before, said, by_speaker=plan.split != "random", words=split.words)
-    heard = before | {entry.sha256: entry.item.speaker_id for entry in train + validation + shown}
-    return Material(train, validation, test, shown, heard, left_out, len(others), len(split.train) - len(train), words)
+            other_emotions, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, work)
+        other_emotions, copies = _without_copies(other_emotions, {entry.sha256 for entry in dataset})
+        left_out += refused + copies
+    before = seen_by_starting_weights(plan)
+    seen_sentences: set[tuple[str, str]] = set()
+    if plan.split == "sentence":
+        seen_sentences = {_sentence(entry.item) for entry in dataset if entry.sha256 in before}
+    words, test = _unseen(test, before, seen_sentences, by_speaker=plan.split != "random", words=split.words)
+    return Material(
+        train,
+        validation,
+        test,
+        other_emotions,
+        seen=before | {entry.sha256: entry.item.speaker_id for entry in train + validation + other_emotions},
+        left_out=left_out,
+        others_count=len(others),
+        unrecognised_count=len(split.train) - len(train),
+        words=words,
+    )
 
 
 def _sentence(item: LabelledRecording) -> tuple[str, str]:
     return item.corpus, item.text
 
 
-def _first_of_each(
+def _without_copies(
     dataset: Sequence[LabelledSpectrogram], known: Set[str]
 ) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
-    """Return each sound once, and what was left out: copies of a file must not stand on both sides of a split."""
+    """Return each file's content once, and the copies left out, so that none is on two sides of a split."""
     first: dict[str, LabelledSpectrogram] = {}
-    again = []
+    copies = []
     for entry in dataset:
         if entry.sha256 in known or entry.sha256 in first:
-            again.append((entry.item.path.name, "the same sound as another recording"))
+            copies.append((entry.item.path.name, "the same sound as another recording"))
         else:
             first[entry.sha256] = entry
-    return list(first.values()), again
+    return list(first.values()), copies
 
 
 def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:
@@ -112,25 +123,27 @@ def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:
     return splits[plan.fold - 1]
 
 
-def _unheard(
+def _unseen(
     test: list[LabelledSpectrogram],
     before: dict[str, str],
-    said: Set[tuple[str, str]],
+    sentences: Set[tuple[str, str]],
     *,
     by_speaker: bool,
     words: str,
 ) -> tuple[str, list[LabelledSpectrogram]]:
-    """Leave out of the test what the starting weights have heard: recordings, speakers and, where given, sentences."""
+    """Leave out of the test what the starting weights were trained on: recordings, speakers and given sentences."""
     speakers = set(before.values()) if by_speaker else set()
     left = [
         entry
         for entry in test
-        if entry.sha256 not in before and entry.item.speaker_id not in speakers and _sentence(entry.item) not in said
+        if entry.sha256 not in before
+        and entry.item.speaker_id not in speakers
+        and _sentence(entry.item) not in sentences
     ]
     if not left:
         raise SettingsRefused(
-            f"The weights to begin with have heard all {len(test)} recordings of the test, or their speakers or "
-            "sentences. Choose another fold, other recordings, or other weights to begin with."
+            f"The starting weights were trained on all {len(test)} recordings of the test, or on their speakers or "
+            "sentences. Choose another fold, other recordings or other starting weights."
         )
     if len(left) < len(test):
         words += f"; {len(test) - len(left)} test recordings left out, which the starting weights know"

@@ -1,4 +1,4 @@
-"""Figures of a classifier on labelled recordings, with intervals that resample speakers."""
+"""Metrics of predictions: UAR with intervals over speakers, calibration, abstention, paired differences, headline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from ser_core.learning.predictions import Predictions
 RESAMPLES = 2_000
 CALIBRATION_BINS = 10
 ABSTENTION_SCORES = np.arange(0, 1, 0.05)
+#: Recordings that a speaker needs to count as the worst.
 FEWEST_OF_A_SPEAKER = 8
 SEED = 0
-#: Corpora whose words betray the emotion: figures of their own, and no part of the mean.
+#: Corpora whose words betray the emotion. They are reported on their own and left out of the mean.
 APART = frozenset({"korean_emotional_tts"})
-#: The corpora that models are measured by.
+#: The corpora on which models are compared.
 MEASURED = ("ravdess", "emodb", "nemo", "crema_d")
-#: Finer where a model that is often sure would end early.
+#: Finer near 1, or the curve of a model that is often confident would end early.
 LEAST_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
 
 
@@ -32,13 +33,13 @@ def figures(
     ----------
     predicted, labels : ndarray of shape (recordings,), int
     speakers : sequence of str
-        The interval resamples these, because recordings of one voice are not independent.
+        The interval resamples speakers, because recordings of one voice are not independent.
 
     Returns
     -------
     dict
-        `confusion` has true emotions in rows. An emotion that no recording has has no recall (None) and is left out of
-        the means; the F1 of one that was heard nevertheless is 0 and counts, as in scikit-learn.
+        `confusion` has true emotions in rows. The recall of an emotion without recordings is None and left out of the
+        UAR. If it was predicted nevertheless, its F1 is 0 and counts, as in scikit-learn.
     """
     classes = range(len(emotions))
     confusion = confusion_matrix(labels, predicted, labels=list(classes))
@@ -75,7 +76,7 @@ def speaker_interval(
 def summed_over_drawn(of_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Return sums (sets, ...) of values (speakers, ...) over sets of speakers (sets, n), drawn with replacement.
 
-    Set by set: all that is drawn, at once, would be values for each of thousands of sets and of speakers.
+    Set by set, because all sets at once would take memory for thousands of sets times thousands of speakers.
     """
     values = of_speaker.reshape(len(of_speaker), -1)
     sums = np.stack([np.bincount(one, minlength=len(values)) @ values for one in drawn])
@@ -90,7 +91,7 @@ def figures_by_corpus(
     emotions: tuple[str, ...],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return `pooled`, `corpora` and `mean_over_corpora_uar`, the headline: the pool is mostly one corpus."""
+    """Return figures `pooled`, of each of the `corpora`, and `mean_over_corpora_uar`: one corpus dominates the pool."""
     speakers, corpora = np.asarray(speakers), np.asarray(corpora)
     each = {}
     for name in sorted(set(corpora.tolist())):
@@ -104,13 +105,13 @@ def figures_by_corpus(
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
-    """Return the recall of each class, NaN where it has no recording, of confusion matrices (..., true, heard)."""
+    """Return the recall of each class of confusion matrices (..., true, predicted); NaN without a recording."""
     with np.errstate(invalid="ignore"):
         return np.diagonal(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=-1)
 
 
 def all_figures(predictions: Predictions) -> dict[str, Any]:
-    """Return every figure of a model: by corpus, by gender, the worst speaker, and how its scores can be trusted."""
+    """Return all metrics of predictions: by corpus and gender, the worst speaker, calibration and abstention."""
     p = predictions
     by_gender = {
         gender: figures(p.predicted[here], p.labels[here], np.array(p.speakers)[here], p.emotions, 0)
@@ -128,9 +129,9 @@ def all_figures(predictions: Predictions) -> dict[str, Any]:
 
 
 def auroc(predictions: Predictions) -> float | None:
-    """Return the area under the ROC curve of each emotion's score against all others, their mean.
+    """Return the area under the ROC curve, one emotion against the rest, mean over emotions.
 
-    None where an emotion has no recording, or all recordings are of one.
+    None if an emotion has no recording, or all of them.
     """
     of_emotions = [predictions.labels == number for number in range(len(predictions.emotions))]
     if not all(0 < own.sum() < len(own) for own in of_emotions):
@@ -140,16 +141,16 @@ def auroc(predictions: Predictions) -> float | None:
 
 
 def macro_average_accuracy(predictions: Predictions) -> float:
-    """Return the mean over emotions of how often it is told rightly that a recording is of it, or is not.
+    """Return the accuracy of one emotion against the rest, mean over emotions.
 
-    Higher than accuracy, and by chance already above a half: of four emotions three are always rightly denied.
+    Higher than accuracy, and above one half by chance: of four emotions, three are negatives for each recording.
     """
     of_emotions = np.arange(len(predictions.emotions))[:, None]
     return float(np.mean((predictions.predicted == of_emotions) == (predictions.labels == of_emotions)))
 
 
 def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
-    """Return the speaker with the lowest accuracy among those with at least eight recordings, or None."""
+    """Return the speaker with the lowest accuracy, of those with at least eight recordings; None if there is none."""
     speakers = np.array(predictions.speakers)
     right = predictions.predicted == predictions.labels
     accuracy = {
@@ -164,7 +165,7 @@ def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
 
 
 def calibration(predictions: Predictions) -> dict[str, Any]:
-    """Return the expected calibration error of the best score, and what stands in each of its ten bins.
+    """Return the expected calibration error of the best score, and its ten bins (see `calibration_bins`).
 
     References
     ----------
@@ -178,7 +179,7 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
 
 
 def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -> list[dict[str, float]]:
-    """Return of each bin that holds something where it begins, its recordings, and its weighted score and accuracy."""
+    """Return the lower edge, recordings, and weighted mean score and accuracy of each bin that is not empty."""
     bin_of = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {
@@ -193,7 +194,7 @@ def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -
 
 
 def abstention(predictions: Predictions) -> list[dict[str, float]]:
-    """Return, for rising least scores, the share of recordings that still get an answer and how many are right."""
+    """Return, for rising score thresholds, the share of recordings answered and the accuracy of the answers."""
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
     curve = []
@@ -217,9 +218,9 @@ class PairedDifference:
     interval : tuple of float
         95 %, over sets of speakers drawn with replacement within each corpus, the same for both models.
     recordings, speakers : int
-        That both were tested on.
+        On which both were tested.
     corpora : tuple of str
-        That the mean is over.
+        In the mean.
     """
 
     gain: float
@@ -230,23 +231,23 @@ class PairedDifference:
 
 
 def paired_difference(one: Predictions, other: Predictions) -> PairedDifference:
-    """Return how much better one model is than another.
+    """Return the difference between two models on the recordings that both were tested on.
 
     Raises
     ------
     SettingsRefused
-        If they tell other emotions apart, or no recording was tested with both.
+        If the models have different emotions, or no recording in common.
     """
     if one.emotions != other.emotions:
         raise SettingsRefused(
-            f"One model tells apart {', '.join(one.emotions)}, the other {', '.join(other.emotions)}; "
+            f"One model recognises {', '.join(one.emotions)}, the other {', '.join(other.emotions)}; "
             "choose models of the same emotions."
         )
-    place = {sha256: number for number, sha256 in enumerate(other.sha256)}
-    both = [number for number, sha256 in enumerate(one.sha256) if sha256 in place]
+    row = {sha256: index for index, sha256 in enumerate(other.sha256)}
+    both = [index for index, sha256 in enumerate(one.sha256) if sha256 in row]
     if not both:
         raise SettingsRefused("No recording was tested with both models; choose models of the same split.")
-    one, other = one.of(np.array(both)), other.of(np.array([place[one.sha256[number]] for number in both]))
+    one, other = one.of(np.array(both)), other.of(np.array([row[one.sha256[index]] for index in both]))
     gains = np.subtract(*uars_over_speakers([one, other]))
     low, high = np.percentile(gains[1:], [2.5, 97.5])
     corpora = tuple(sorted(set(one.corpora)))
@@ -259,7 +260,8 @@ def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (tables, 1 + RESAMPLES)
-        As it is, then over sets of speakers drawn with replacement within each corpus, the same for all tables.
+        First as measured, then over sets of speakers drawn with replacement within each corpus, the same sets for all
+        tables.
     """
     rng = np.random.default_rng(SEED)
     first = tables[0]
@@ -282,16 +284,20 @@ def _uars(predictions: Predictions, speaker_of: np.ndarray, drawn: np.ndarray) -
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:
-    """Return the mean over corpora without those whose words betray the emotion, and each corpus by itself.
+    """Return the headline figures: means over the corpora that are not in `APART`, and each corpus on its own.
+
+    If all corpora are in `APART`, the means are over them.
 
     Returns
     -------
     dict
-        `corpora`, the names in the mean, and `apart`, those that are not; `uar`, their mean, with its `interval` (95 %,
-        over sets of speakers drawn within each corpus); `expected_calibration_error`, the mean of the corpora's;
-        `reliability`, bins as `calibration` has them in which every corpus weighs the same; `abstention`; and
-        `by_corpus`: of each corpus, those apart too, `uar`, `interval`, `recall`, `recordings`, `speakers` and
-        `expected_calibration_error`. Where all corpora are apart, they are the mean.
+        - `corpora` in the means, and those `apart`;
+        - `uar` and its `interval` (95 %, over sets of speakers drawn within each corpus);
+        - `expected_calibration_error`;
+        - `reliability`, bins of `calibration_bins` in which every corpus has the same weight;
+        - `abstention`, see `abstention_over_corpora`;
+        - `by_corpus`, for all corpora: `uar`, `interval`, `recall`, `recordings`, `speakers` and
+          `expected_calibration_error`.
     """
     p = predictions
     every = sorted(set(p.corpora))
@@ -319,7 +325,7 @@ def _of_corpus(table: Predictions) -> dict[str, Any]:
 
 
 def figures_at(curve: list[dict[str, float]], answered: float) -> dict[str, float] | None:
-    """Return accuracy and UAR where this share of recordings is answered, between the points of `abstention`.
+    """Return accuracy and UAR at a share of recordings answered, interpolated on a curve of abstention.
 
     None below the smallest share of the curve.
     """
@@ -344,9 +350,9 @@ def reliability(corpora: list[Predictions]) -> list[dict[str, float]]:
 
 
 def abstention_over_corpora(corpora: list[Predictions]) -> list[dict[str, float]]:
-    """Return, for rising least scores, the share of recordings answered, and accuracy and UAR of the answers.
+    """Return, for rising score thresholds, the share of recordings answered, and accuracy and UAR of the answers.
 
-    All are means over the corpora. The curve ends where a corpus has no answer left.
+    All are means over corpora. The curve ends where a corpus has no answer left.
     """
     curve = []
     for least in LEAST_SCORES:

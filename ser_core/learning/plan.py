@@ -1,4 +1,4 @@
-"""How a network learns."""
+"""The plan of a training: corpora, split, presets of hyperparameters, and the weights that it starts from."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -21,25 +21,25 @@ from ser_core.settings import FrontEnd
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network learns.
+    """Hyperparameters of training a network by gradient descent.
 
     Attributes
     ----------
     head_rate, rate : float
-        Peak learning rates of the last layers and of all before them; they warm up and then follow a cosine.
+        Peak learning rates of the last layers and of all layers before them. They warm up, then follow a cosine.
     final_rate_share : float
-        Part of the peak that the cosine ends at; 1 keeps the rates as they are.
+        Share of the peak at which the cosine ends; 1 means constant rates.
     longest_gradient : float
-        Longer ones are shortened to this norm; 0 leaves them.
+        Gradients are clipped to this norm; 0 turns clipping off.
     segments_per_recording : int or None
-        Drawn by chance in an epoch, on average; None goes through all kept segments, but for those that would not fill
-        the last batch.
+        Segments drawn at random per epoch, on average. None takes all selected segments, except those that would not
+        fill the last batch.
     balance : float
-        0 takes every recording equally often, 1 every corpus and emotion; without effect where all segments are taken.
+        0 draws every recording equally often, 1 every corpus and emotion. No effect where all segments are taken.
     averaging : float
-        Decay of the running average of the weights, which is what is validated and kept.
+        Decay of the running average of the weights. The averaged weights are validated and saved.
     imitation : float
-        Weight of the teacher's features, where there is a teacher, beside the labels.
+        Weight of the distillation loss on the teacher's features, where there is a teacher.
     """
 
     epochs: int = 30
@@ -60,22 +60,22 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class DiscriminantSettings:
-    """How the head follows from the features, each of which has a standard deviation of 1.
+    """Hyperparameters of a linear discriminant head, on features scaled to a standard deviation of 1.
 
     Attributes
     ----------
     shrinkage : float
-        Variance that every direction is taken to have within a class beside its own.
+        Added to the variance within a class, in every direction.
     deviation_shrinkage : float
-        The same for features that are deviations over time: these differ more between rooms, microphones and ways to
-        cut a recording than means do.
+        The same for features that are deviations over time. They vary more than means do with room, microphone and
+        the way a recording is cut.
     balance : float
-        0 counts every recording the same, 1 every corpus and emotion.
+        0 weights every recording equally, 1 every corpus and emotion.
     centred_share : float
-        Weight of copies of the recordings whose voice's own mean is taken away, beside the recordings as they are: so
-        one head serves voices that are known and voices that are not (see `ser_core.model.voice`).
+        Weight of the copies from which the speaker's mean is subtracted. With them one head serves both known and
+        unknown voices (see `ser_core.model.voice`).
     phone_share : float
-        Weight of copies of the recordings as a phone line carries them, beside the recordings as they are.
+        Weight of the copies with the bandwidth of a phone line.
     """
 
     shrinkage: float = 0.7
@@ -85,7 +85,7 @@ class DiscriminantSettings:
     phone_share: float = 0.1
 
 
-#: Kim and Kwak 2024, Table 4: Adam, and nothing else that the paper tells of.
+#: Kim and Kwak 2024, Table 4: Adam, and nothing that the paper does not mention.
 PAPER = TrainingSettings(
     epochs=20,
     batch=128,
@@ -102,9 +102,8 @@ PAPER = TrainingSettings(
     augmentation=UNCHANGED,
 )
 
-
-#: By default YAMNet, which knows sound from AudioSet, is changed carefully; VGGish begins with nothing and imitates it.
-#: `every_segment` goes through all kept segments in each of a few epochs, so that fewer segments take less time.
+#: `default` fine-tunes YAMNet, which is pretrained on AudioSet, and trains VGGish with YAMNet as its teacher.
+#: `every_segment` takes all selected segments in each of a few epochs, so that fewer segments take less time.
 PRESETS: dict[str, dict[str, TrainingSettings]] = {
     "default": {
         "yamnet": TrainingSettings(),
@@ -117,18 +116,16 @@ PRESETS: dict[str, dict[str, TrainingSettings]] = {
     },
 }
 
-
-#: The peers learn in one way, without any change of what they hear, because their sources tell of none; in so
-#: few epochs that none takes more than eight minutes on two cores with the four corpora here.
+#: All peers train alike: without augmentation, because their sources mention none, and in so few epochs that each takes
+#: at most eight minutes on two cores with the four corpora of docs/training.md.
 BASELINE = TrainingSettings(epochs=12, weight_decay=0.01, label_smoothing=0.0, averaging=0.0, augmentation=UNCHANGED)
 
-
-#: Networks whose body stays as it begins, and only whose last layer follows from the recordings, without epochs.
+#: Networks with a frozen body. Only their last layer is fitted, in closed form and without epochs.
 FROZEN: dict[str, DiscriminantSettings] = {"whisper": DiscriminantSettings()}
 
 
 def settings_of(branch: str, preset: str) -> TrainingSettings | DiscriminantSettings:
-    """Return how a network learns; of presets that do not name it, as the baselines do."""
+    """Return the hyperparameters of a network; a network that the preset does not name takes those of the baselines."""
     if branch in FROZEN:
         return FROZEN[branch]
     if branch in PRESETS[preset]:
@@ -137,31 +134,34 @@ def settings_of(branch: str, preset: str) -> TrainingSettings | DiscriminantSett
     return replace(BASELINE, batch=32, segments_per_recording=1) if whole else BASELINE
 
 
-#: What can be trained.
+#: Networks and estimators that can be trained.
 TRAINABLE = (*ARCHITECTURES, *ESTIMATOR_BASELINES)
-
-
 SPLITS = ("speaker", "sentence", "random", "corpus")
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All that a training follows from, beside the recordings themselves.
+    """Everything that determines a training, except the recordings themselves.
 
     Attributes
     ----------
     corpora : dict of str to str
         Names and folders.
     fold : int
-        Which fold of the speakers (and sentences), or which corpus in the order of their names, is the test; from 1.
+        The fold of speakers (and sentences) that is the test, or the corpus in alphabetical order; from 1.
     epochs : int or None
-        Of each branch; None as the preset says.
+        Epochs of each branch; None takes those of the preset.
     warm_start : str or None
-        A model, by name or path, that the branches begin as.
+        Name or path of the model whose weights the branches start from.
     front_end : FrontEnd
-        None: the network's own.
+        None takes the network's own.
     drop_unrecognised : bool
-        Learn nothing from recordings whose emotion listeners did not find in the voice, as far as they were asked.
+        Leave recordings out of the training whose emotion listeners did not recognise, where a corpus has listeners.
+
+    Raises
+    ------
+    SettingsRefused
+        If a value is unknown, out of range or does not fit the network.
     """
 
     corpora: dict[str, str]
@@ -189,36 +189,36 @@ class TrainingPlan:
         if not 1 <= self.fold <= self.last_fold:
             raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
         if self.epochs is not None and self.epochs < 1:
-            raise SettingsRefused(f"{self.epochs} epochs teach nothing; ask for at least 1.")
+            raise SettingsRefused(f"{self.epochs} epochs are too few; choose at least 1.")
         if self.epochs is not None and self.network in FROZEN:
             raise SettingsRefused(
-                f"The last layer of {self.network} follows from the recordings in one step; leave the epochs out."
+                f"The last layer of {self.network} is fitted in one step, without epochs; leave the epochs out."
             )
         if self.warm_start is not None and not set(self.stages) & set(ARCHITECTURES):
-            raise SettingsRefused(f"{self.network} learns anew each time; leave the warm start out.")
+            raise SettingsRefused(f"{self.network} is always fitted from scratch; leave the warm start out.")
         if self.front_end is None:
             object.__setattr__(self, "front_end", own_front_end(self.network))
 
     @property
     def last_fold(self) -> int:
-        """How many ways there are to divide."""
+        """Number of folds."""
         if self.split == "corpus":
             return len(corpus_names(self.corpora, self.emotions))
         return 1 if self.split == "random" else self.folds
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """What is told apart."""
+        """Emotions that the model recognises."""
         return EMOTION_SETS[self.emotion_set]
 
     @property
     def teaches(self) -> bool:
-        """Whether YAMNet teaches VGGish."""
+        """Whether YAMNet is the teacher of VGGish."""
         return self.network in ("fusion", "vggish") and self.settings_of("vggish").imitation > 0
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """What is trained, in this order."""
+        """Stages of the training, in order."""
         if self.network == "fusion":
             return "yamnet", "vggish", "fusion_head"
         if self.network in ESTIMATOR_BASELINES:
@@ -228,44 +228,42 @@ class TrainingPlan:
 
     @property
     def pooling(self) -> str:
-        """How segments become a recording: a head that follows from the means of recordings' features reads those."""
+        """How segments are pooled: by their logits for a head that is fitted on means of features."""
         return "logits" if self.network in FROZEN else "probabilities"
 
     def settings_of(self, branch: str) -> TrainingSettings | DiscriminantSettings:
-        """Return how a branch learns."""
+        """Return the hyperparameters of a branch."""
         settings = settings_of(branch, self.preset)
         return settings if self.epochs is None else replace(settings, epochs=self.epochs)
 
 
 def own_front_end(network: str) -> FrontEnd:
-    """Return what a network hears unless something else is asked for."""
+    """Return the front end that a network uses by default."""
     if network in ESTIMATOR_BASELINES:
         return ESTIMATOR_BASELINES[network].FRONT_END
     return getattr(ARCHITECTURES[network], "front_end", FrontEnd())
 
 
 YAMNET_WEIGHTS, VGGISH_WEIGHTS, WHISPER_WEIGHTS = "SER_YAMNET_WEIGHTS", "SER_VGGISH_WEIGHTS", "SER_WHISPER_WEIGHTS"
-
-
-#: Branches that begin as the shipped model of their name, unless this variable names a file of published weights.
+#: Branches that start from the shipped model of their name, unless this variable names a file of published weights.
 PUBLISHED = {"yamnet": YAMNET_WEIGHTS, "whisper": WHISPER_WEIGHTS}
 
 
 def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
-    """Return a branch before its training.
+    """Return a branch with its starting weights.
 
-    The files that `SER_YAMNET_WEIGHTS` and `SER_VGGISH_WEIGHTS` name hold the weights published for AudioSet, that of
-    `SER_WHISPER_WEIGHTS` the beginning of Whisper base's encoder. Without them YAMNet and Whisper begin as the shipped
-    models, VGGish with weights drawn by chance. A warm start comes before all.
+    A warm start comes first. Otherwise `SER_YAMNET_WEIGHTS` and `SER_VGGISH_WEIGHTS` name files with the weights
+    published for AudioSet, and `SER_WHISPER_WEIGHTS` one with the first blocks of Whisper base's encoder. Without these
+    files YAMNet and Whisper start from the shipped models and VGGish from random weights.
 
     Raises
     ------
     SettingsRefused
-        If the model to begin with has no such branch.
+        If the model of the warm start has no such branch.
     """
     torch.manual_seed(plan.seed)
     network = ARCHITECTURES[branch](len(plan.emotions))
-    if model := _model_to_begin_with(branch, plan):
+    if model := _starting_model(branch, plan):
         _fill(network, branch, model, plan.emotions)
     elif branch == "yamnet":
         load_audioset_weights(network, os.environ[YAMNET_WEIGHTS])
@@ -276,29 +274,29 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
     return network
 
 
-def heard_before(plan: TrainingPlan) -> dict[str, str]:
-    """Return the recordings that the starting weights of a plan have learnt from: sha256 to corpus:speaker.
+def seen_by_starting_weights(plan: TrainingPlan) -> dict[str, str]:
+    """Return the recordings that the starting weights of a plan were trained on: sha256 to corpus:speaker.
 
-    A frozen body has learnt from no recording here, but for a map between two spectrograms, which knows no labels.
+    Frozen networks add none: recordings only fit their map between two spectrograms, without labels.
     """
     branches = [stage for stage in plan.stages if stage in ARCHITECTURES and stage not in FROZEN]
-    models = {model for branch in branches if (model := _model_to_begin_with(branch, plan))}
+    models = {model for branch in branches if (model := _starting_model(branch, plan))}
     return {sha256: speaker for model in models for sha256, speaker in training_list(model).items()}
 
 
-def _model_to_begin_with(branch: str, plan: TrainingPlan) -> Path | None:
+def _starting_model(branch: str, plan: TrainingPlan) -> Path | None:
     if plan.warm_start is not None:
         return find_model(plan.warm_start)
     return find_model(branch) if branch in PUBLISHED and not os.environ.get(PUBLISHED[branch]) else None
 
 
-def begins_as_published(branch: str, plan: TrainingPlan) -> bool:
-    """Return whether a branch begins with the weights in the file that its variable names."""
-    return branch in PUBLISHED and _model_to_begin_with(branch, plan) is None
+def starts_from_published_weights(branch: str, plan: TrainingPlan) -> bool:
+    """Return whether a branch starts from the file of published weights that its variable names."""
+    return branch in PUBLISHED and _starting_model(branch, plan) is None
 
 
 def _fill(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...]) -> None:
-    """Take over all weights of a branch; its last layer where the model tells the same emotions apart."""
+    """Copy the weights of a branch from a model; those of the last layer only if the emotions are the same."""
     donor, card, _ = load_network(model)
     weights = donor.state_dict()
     if any(name.startswith(f"{branch}.") for name in weights):
@@ -309,7 +307,7 @@ def _fill(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...
         fitting = {name: w for name, w in fitting.items() if not name.startswith("head.")}
     if any(name not in fitting for name in ours if not name.startswith("head.")):
         raise SettingsRefused(
-            f"{model.name} has no {branch} to begin with; give a model of {branch}"
+            f"{model.name} has no {branch} to start from; give a model of {branch}"
             f"{'' if branch in FROZEN else ' or of fusion'}, or train without a warm start."
         )
     network.load_state_dict(fitting, strict=False)

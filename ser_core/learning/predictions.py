@@ -1,4 +1,4 @@
-"""What a model said of recordings whose emotion is known: the table that every figure is read from."""
+"""Predictions of a model for labelled recordings: the table from which all metrics are computed, and its files."""
 
 import csv
 import io
@@ -22,8 +22,9 @@ from ser_core.model.checkpoint import (
     contents_of,
 )
 
+#: Columns of a table before those of the probabilities.
 KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
-#: What is new in each of a model's tables (see `ser_core.learning.predictions.tables_of`).
+#: What is new to the model in each of its tables (see `tables_of`).
 WAYS = {
     "people": "new people",
     "people_voice": "new people, with own normal",
@@ -34,7 +35,7 @@ WAYS = {
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row a recording.
+    """A table with one row for each recording.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class Predictions:
         As `corpus:speaker`.
     labels : ndarray of shape (recordings,), int
     probabilities : ndarray of shape (recordings, classes), float64
-        Calibrated, of the kept segments together (see `ser_core.model.scores.pool`).
+        Calibrated, pooled over the selected segments (see `ser_core.model.scores.pool`).
     """
 
     emotions: tuple[str, ...]
@@ -55,15 +56,15 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """Place of the best score, shape (recordings,), int."""
+        """Index of the best score, shape (recordings,), int."""
         return self.probabilities.argmax(axis=1)
 
     def of(self, wanted: np.ndarray) -> "Predictions":
-        """Return some of the rows, by flags or by places."""
-        places = np.arange(len(self.labels))[wanted]
+        """Return some of the rows, by flags or by indices."""
+        rows = np.arange(len(self.labels))[wanted]
 
         def pick(column: Sequence[str]) -> tuple[str, ...]:
-            return tuple(column[place] for place in places)
+            return tuple(column[row] for row in rows)
 
         return Predictions(
             self.emotions,
@@ -71,13 +72,13 @@ class Predictions:
             pick(self.corpora),
             pick(self.speakers),
             pick(self.genders),
-            self.labels[places],
-            self.probabilities[places],
+            self.labels[rows],
+            self.probabilities[rows],
         )
 
 
 def pooled(tables: Sequence[Predictions]) -> Predictions:
-    """Return the rows of several tables, which tell the same emotions apart and share no recording."""
+    """Return the rows of several tables with the same emotions and no recording in common."""
     first = tables[0]
     return Predictions(
         first.emotions,
@@ -90,38 +91,38 @@ def pooled(tables: Sequence[Predictions]) -> Predictions:
     )
 
 
-def in_cell(predictions: Predictions, acted: str, heard: str) -> np.ndarray:
-    """Return which recordings stand in one cell of the confusion matrix, the most confident answers first.
+def in_cell(predictions: Predictions, labelled: str, predicted: str) -> np.ndarray:
+    """Return the recordings in one cell of the confusion matrix, the most confident first.
 
     Returns
     -------
-    places : ndarray of shape (recordings in the cell,), int
-        By falling score of the emotion that was heard; equal scores in the order of the table.
+    indices : ndarray of shape (recordings in the cell,), int
+        By falling score of the predicted emotion; equal scores in the order of the table.
 
     Raises
     ------
     SettingsRefused
         If the model does not know one of the emotions.
     """
-    row, column = (emotion_index(emotion, predictions.emotions) for emotion in (acted, heard))
-    places = np.flatnonzero((predictions.labels == row) & (predictions.predicted == column))
-    return places[np.argsort(-predictions.probabilities[places, column], kind="stable")]
+    row, column = (emotion_index(emotion, predictions.emotions) for emotion in (labelled, predicted))
+    indices = np.flatnonzero((predictions.labels == row) & (predictions.predicted == column))
+    return indices[np.argsort(-predictions.probabilities[indices, column], kind="stable")]
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write the table as CSV, probabilities to four digits."""
+    """Write the table as CSV in the order of SHA-256, with four digits of each probability."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow([*KNOWN, *predictions.emotions])
-    for place in np.argsort(predictions.sha256):
+    for index in np.argsort(predictions.sha256):
         rows.writerow(
             [
-                predictions.sha256[place],
-                predictions.corpora[place],
-                predictions.speakers[place],
-                predictions.genders[place],
-                predictions.emotions[predictions.labels[place]],
-                *(f"{p:.4f}" for p in predictions.probabilities[place]),
+                predictions.sha256[index],
+                predictions.corpora[index],
+                predictions.speakers[index],
+                predictions.genders[index],
+                predictions.emotions[predictions.labels[index]],
+                *(f"{p:.4f}" for p in predictions.probabilities[index]),
             ]
         )
     path.write_text(text.getvalue(), encoding="utf-8")
@@ -133,7 +134,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises
     ------
     ModelRefused
-        If it is missing or is no such table.
+        If the file is missing or no such table.
     """
     try:
         text = contents_of(path, LARGEST_TEXT_BYTES).decode("utf-8")
@@ -143,10 +144,10 @@ def read_predictions(path: Path) -> Predictions:
         labels = np.array([emotions.index(name) for name in named])
         probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
         if probabilities.shape != (len(labels), len(emotions)) or not (abs(probabilities - 0.5) <= 0.5).all():
-            raise ValueError("what should be probabilities are none")
+            raise ValueError("values outside 0 to 1, or too few")
     except FileNotFoundError:
         raise ModelRefused(
-            f"{path.parent.name} has no {path.name}: it was not trained here, so nobody knows how well it does. The "
+            f"{path.parent.name} has no {path.name}: it was not trained here, and its accuracy is unknown. The "
             "command `evaluate` measures it on your recordings."
         ) from None
     except (OSError, ValueError, csv.Error) as reason:
@@ -155,16 +156,16 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def tested_by(folder: Path) -> Predictions:
-    """Return what a model said of the test: of all folds where they were trained, else of its own."""
+    """Return a model's predictions for the test of all folds, if these were trained, else for its own test."""
     folds = folder / FOLDS_TABLE
     return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)
 
 
 def tables_of(folder: Path) -> dict[str, Path]:
-    """Return the tables that a model's folder has, by what was new to who said it.
+    """Return the tables in a model's folder, by what was new to the model.
 
-    `people` are speakers that were never trained on (or what else the model's own split keeps apart), `corpora` whole
-    corpora; with `_voice` each voice was compared with its own normal.
+    `people`: new speakers, or whatever else the model's split keeps apart. `corpora`: new corpora. With `_voice` each
+    voice is judged by its own normal.
     """
     people = folder / FOLDS_TABLE
     tables = {
@@ -177,6 +178,6 @@ def tables_of(folder: Path) -> dict[str, Path]:
 
 
 def way_words(way: str, card: dict[str, Any]) -> str:
-    """Return what is new in a table; what a model's own split keeps apart need not be people."""
+    """Return in words what is new in a table; a model whose split is not by speaker has only its own test."""
     split = str(card.get("cross_validation", card).get("split", ""))
     return WAYS[way] if split.startswith("speaker") else WAYS[way].replace("new people", "its own test")

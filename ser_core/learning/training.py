@@ -1,4 +1,4 @@
-"""Learn in several processes, or on several machines: torchrun starts them, Lightning Fabric keeps them in step."""
+"""Train one network by gradient descent: resumable after a kill, in one process or several, with a teacher or not."""
 
 import atexit
 import copy
@@ -23,35 +23,36 @@ from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import augment, mixup
-from ser_core.learning.batches import batches_of_an_epoch, logits_of, mean_uar, sampling_weights, steps_of_an_epoch
+from ser_core.learning.batches import epoch_batches, logits_of, mean_uar, sampling_weights, steps_per_epoch
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import TrainingSettings
 from ser_core.model.scores import recording_probabilities
 from ser_core.work.atomic_folder import atomic_file, atomic_write
 from ser_core.work.progress import Work
 
-SHARE_OF_EPOCHS = 5
+#: A search tries each candidate for this fraction of the epochs: one in so many.
+SEARCH_EPOCHS_DIVISOR = 5
 
 
 @cache
 def processes() -> Fabric:
-    """Return the processes that torchrun started together, of which this is one; without torchrun it is the only one.
+    """Return the group of processes that torchrun started, to which this one belongs; without torchrun it is alone.
 
-    `torchrun --nproc-per-node 2 -m ser_core train ...` starts two. Several machines need `runs` and the corpora at
-    the same paths.
+    `torchrun --nproc-per-node 2 -m ser_core train ...` starts two. With several machines, `runs` and the corpora need
+    the same paths on each.
     """
     here, machines = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
     several = "ddp" if here * machines > 1 else "auto"
     fabric = Fabric(accelerator="cpu", strategy=several, devices=here, num_nodes=machines)
     fabric.launch()
     if distributed.is_initialized():
-        # gloo's threads must end before the process does, or it now and then aborts when all its work is done.
+        # gloo's threads must end before the process does, or the process sometimes aborts at exit.
         atexit.register(distributed.destroy_process_group)
     return fabric
 
 
 class _Learner(nn.Module):
-    """A network and, where there is a teacher, the layer through which its features are compared with the teacher's."""
+    """A network and, with a teacher, the linear layer from its features to the teacher's."""
 
     def __init__(self, network: nn.Module, teacher: nn.Module | None) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class _Learner(nn.Module):
 
 
 class Run:
-    """Network, optimiser, averaged weights and best weights: all that a state file holds."""
+    """State of a training: network, optimiser, averaged weights and best weights."""
 
     def __init__(
         self, network: nn.Module, teacher: nn.Module | None, settings: TrainingSettings, steps: int, fabric: Fabric
@@ -85,6 +86,7 @@ class Run:
         self.shared_learner, self.optimiser = fabric.setup(self.learner, optimiser)
 
     def step(self, segments: Tensor, targets: Tensor, log_offset: float) -> float:
+        """Take one optimiser step on segments (n, 1, frames, bands) and targets (n, classes), and return the loss."""
         self.learner.train()
         segments = augment(segments, self.settings.augmentation, log_offset)
         segments, targets = mixup(segments, targets, self.settings.augmentation)
@@ -94,8 +96,8 @@ class Run:
             loss = label_loss(logits.float(), targets, self.settings.label_smoothing)
             if imitated is not None:
                 with torch.no_grad():
-                    taught = self.teacher.features(self.teacher.maps(segments)).float()
-                distance = 1 - F.cosine_similarity(imitated.float(), taught)
+                    expected = self.teacher.features(self.teacher.maps(segments)).float()
+                distance = 1 - F.cosine_similarity(imitated.float(), expected)
                 loss = loss + self.settings.imitation * distance.mean()
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -109,7 +111,7 @@ class Run:
         return loss.item()
 
     def _rate_now(self) -> float:
-        """Return the part of the peak rate: up in a line, then down as half a cosine."""
+        """Return the share of the peak rate at this step: linear warm-up, then half a cosine."""
         total = self.settings.epochs * self.steps_per_epoch
         warm_up = int(self.settings.warm_up_share * total)
         if self.steps_done < warm_up:
@@ -118,20 +120,23 @@ class Run:
         return self.settings.final_rate_share + (1 - self.settings.final_rate_share) * cosine
 
     def _average(self) -> None:
-        # Early on the average follows closely, or it would remember the start.
+        # A short memory at first, or the average would hold on to the starting weights.
         decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
-            for kept, now in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
-                if kept.is_floating_point():
-                    kept.lerp_(now, 1 - decay)
+            averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
+            for average, now in zip(averaged, current, strict=True):
+                if average.is_floating_point():
+                    average.lerp_(now, 1 - decay)
                 else:
-                    kept.copy_(now)
+                    average.copy_(now)
 
-    def keep_if_best(self, history: list[dict[str, Any]]) -> None:
+    def update_best(self, history: list[dict[str, Any]]) -> None:
+        """Store the averaged weights if the last epoch's UAR on validation is the highest."""
         if history[-1]["validation_uar"] >= max(entry["validation_uar"] for entry in history):
             self.best = {name: tensor.clone() for name, tensor in self.averaged.state_dict().items()}
 
     def save(self, file: Path, identity: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        """Write the state, what it was trained with (`identity`) and the history to a file."""
         tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
         if self.learner.imitator is not None:
             tensors |= {f"imitator/{k}": v for k, v in self.learner.imitator.state_dict().items()}
@@ -147,19 +152,26 @@ class Run:
                 raise OSError(errno.EIO, str(reason), str(file)) from None
 
     def restore(self, file: Path, identity: dict[str, Any]) -> list[dict[str, Any]]:
+        """Load a state that `save` wrote, and return its history.
+
+        Raises
+        ------
+        SettingsRefused
+            If the file is damaged, or belongs to a training with another identity.
+        """
         try:
             with safe_open(file, "pt") as state:
                 words = state.metadata()
                 tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118 - not a dict
-            asked, history = words["identity"], json.loads(words["history"])
+            saved_identity, history = words["identity"], json.loads(words["history"])
         except (SafetensorError, KeyError, TypeError, ValueError):
             raise SettingsRefused(
-                f"{file.name} is no state of a training, or damaged. Train without --resume to begin anew."
+                f"{file.name} is no state of a training, or damaged. Train without --resume to start over."
             ) from None
-        if asked != json.dumps(identity, sort_keys=True):
+        if saved_identity != json.dumps(identity, sort_keys=True):
             raise SettingsRefused(
                 f"{file.name} belongs to a training with other settings or data. "
-                "Ask for the same ones, or train without --resume to begin anew."
+                "Give the same ones, or train without --resume to start over."
             )
         self.network.load_state_dict(_under("network/", tensors))
         self.averaged.load_state_dict(_under("averaged/", tensors))
@@ -180,7 +192,7 @@ def _is_body(name: str) -> bool:
 
 
 def label_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Return the cross entropy per labelled segment, with smoothed targets."""
+    """Return the mean cross entropy of the labelled segments, with smoothed targets."""
     known = targets.sum(dim=1, keepdim=True)
     smoothed = (1 - smoothing) * targets + smoothing * known / targets.shape[1]
     return F.cross_entropy(logits, smoothed, reduction="sum") / known.sum().clamp_min(1e-6)
@@ -206,42 +218,44 @@ def train_network(
     work: Work,
     teacher: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a network in place; it ends with the averaged weights of its best validated epoch.
+    """Train a network in place. It ends with the averaged weights of the epoch with the highest UAR on validation.
 
-    Everything random in an epoch follows from (`seed`, epoch), so that a run which was killed and resumed ends with the
-    same weights as one that was not. Of several processes (see `processes`) each takes its part of
-    every batch; a run goes on with as many processes as it began with.
+    The randomness of an epoch depends only on (`seed`, epoch): a run that is killed and resumed ends with the same
+    weights as one that is not. With several processes (see `processes`) each takes its share of every batch, and a run
+    must be resumed with the same number of processes.
 
     Parameters
     ----------
     dataset : sequence of LabelledSpectrogram
-        A label of -1 is none: such a recording teaches only what the teacher's features are.
+        Recordings with the label -1 count only for the distillation loss.
     state_file : Path
-        Written whole after every epoch; where it exists, training goes on from it. The history stands beside it as
-        JSON, for those who watch.
+        Written atomically after every epoch, with the history beside it as JSON. If it exists, training resumes from
+        it.
+    log_offset : float
+        Of the log-mel spectrograms (see `SpectrogramSettings`).
     teacher : nn.Module, optional
-        A trained network; `settings.imitation` weighs how near the network's features come to its own, through a
-        linear layer that is thrown away afterwards.
+        A trained network. `settings.imitation` weights the cosine distance between its features and the network's,
+        after a linear layer that is discarded afterwards.
 
     Returns
     -------
     list of dict
-        Of each epoch: `epoch`, `loss`, `validation_uar` (mean over corpora), `seconds` of training without validation.
+        For each epoch `epoch`, `loss`, `validation_uar` (mean over corpora) and `seconds`, without validation.
 
     Raises
     ------
     Cancelled
-        At the next batch once the person asked for it; finished epochs are kept.
+        At the next batch after a stop; finished epochs are saved.
     SettingsRefused
-        If the state was made with other settings or another seed.
+        If the state file is damaged, or was written with other settings, data or another seed.
 
     References
     ----------
-    Romero et al. 2015, arXiv:1412.6550, for learning a teacher's features; Beyer et al. 2022, arXiv:2106.05237, for
-    showing both the same changed and mixed input.
+    Romero et al. 2015, arXiv:1412.6550, for learning a teacher's features. Beyer et al. 2022, arXiv:2106.05237, for
+    giving teacher and student the same augmented and mixed input.
     """
     fabric = processes()
-    run = Run(network, teacher, settings, steps_of_an_epoch(dataset, settings), fabric)
+    run = Run(network, teacher, settings, steps_per_epoch(dataset, settings), fabric)
     identity = {"settings": asdict(settings), "seed": seed, "recordings": len(dataset), "emotions": list(emotions)}
     history = run.restore(state_file, identity) if state_file.exists() else []
     weights = sampling_weights(dataset, settings.balance)
@@ -249,8 +263,8 @@ def train_network(
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(int(rng.integers(2**31)) + fabric.global_rank)
         losses, began = [], time.perf_counter()
-        for done, (segments, labels) in enumerate(batches_of_an_epoch(dataset, weights, settings, rng)):
-            work.check("Training was stopped; finished epochs are kept and it can be resumed.")
+        for done, (segments, labels) in enumerate(epoch_batches(dataset, weights, settings, rng)):
+            work.check("Training was stopped; finished epochs are saved and it can be resumed.")
             own = slice(fabric.global_rank, None, fabric.world_size)
             losses.append(run.step(segments[own], _targets(labels[own], len(emotions)), log_offset))
             work.report(
@@ -262,7 +276,7 @@ def train_network(
         uar = mean_uar(probabilities, validation, emotions)
         loss = float(np.mean(losses))
         history.append({"epoch": epoch + 1, "loss": loss, "validation_uar": uar, "seconds": seconds})
-        run.keep_if_best(history)
+        run.update_best(history)
         if fabric.is_global_zero:
             run.save(state_file, identity, history)
             atomic_write(state_file.with_suffix(".json"), json.dumps(history, indent=1))
@@ -271,7 +285,7 @@ def train_network(
 
 
 def _targets(labels: Tensor, classes: int) -> Tensor:
-    """Return target distributions (n, classes); those of labels that are -1 are all zero."""
+    """Return target distributions (n, classes); a label of -1 becomes all zeros."""
     return F.one_hot(labels.clamp_min(0), classes) * (labels >= 0)[:, None].float()
 
 
@@ -287,22 +301,22 @@ def best_settings(
     log_offset: float,
     work: Work,
 ) -> tuple[TrainingSettings, list[dict[str, Any]]]:
-    """Return the settings with the best of the candidates, and what each candidate reached.
+    """Search hyperparameters: train with each candidate for a fifth of the epochs, and take the best on validation.
 
     Parameters
     ----------
-    candidates : sequence of dict
-        Fields of the settings.
     network : nn.Module
-        Copied, so that each candidate, and the training after them, begin alike.
+        Copied, so that all candidates, and the training after the search, start from the same weights.
+    candidates : sequence of dict
+        Fields of the settings to replace.
 
     Returns
     -------
     settings : TrainingSettings
     tried : list of dict
-        Of each candidate its number as `epoch`, `validation_uar`, `seconds` and `settings`.
+        For each candidate its number as `epoch`, `validation_uar`, `seconds` and `settings`.
     """
-    short = replace(settings, epochs=max(1, settings.epochs // SHARE_OF_EPOCHS))
+    short = replace(settings, epochs=max(1, settings.epochs // SEARCH_EPOCHS_DIVISOR))
     tried = []
     for number, candidate in enumerate(candidates, start=1):
         history = train_network(
