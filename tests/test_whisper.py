@@ -139,7 +139,7 @@ def test_its_own_segments_last_1_92_s_and_overlap_by_half():
 
 
 def test_epochs_are_refused_because_nothing_is_learnt_in_epochs():
-    with pytest.raises(SettingsRefused, match="whisper follows from the recordings in one step; leave the epochs out"):
+    with pytest.raises(SettingsRefused, match="whisper is fitted in one step, without epochs; leave the epochs out"):
         TrainingPlan({}, network="whisper", epochs=3)
 
 
