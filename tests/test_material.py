@@ -196,7 +196,7 @@ def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read,
         for entry in everything.train + everything.validation + everything.test
         if entry.item.text == tested and entry.item.speaker_id not in speakers(fresh.test)
     )
-    with pytest.raises(SettingsRefused, match="or their speakers or sentences"):
+    with pytest.raises(SettingsRefused, match="their speakers or sentences"):
         read(split="sentence", corpora=mixed, warm_start=heard({stranger.sha256: stranger.item.speaker_id}))
 
 
