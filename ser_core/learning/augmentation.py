@@ -173,8 +173,8 @@ def _warped(segments: Tensor, settings: AugmentationSettings) -> Tensor:
     return F.grid_sample(segments, grid, padding_mode="border", align_corners=False)
 
 
-def _uniform(count: int, most: float) -> Tensor:
-    return (torch.rand(count) * 2 - 1) * most
+def _uniform(count: int, limit: float) -> Tensor:
+    return (torch.rand(count) * 2 - 1) * limit
 
 
 PHONE_BAND_HZ = (300.0, 3_400.0)

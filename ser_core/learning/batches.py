@@ -33,23 +33,23 @@ def epoch_batches(
     dataset: Sequence[LabelledSpectrogram], weights: np.ndarray, settings: TrainingSettings, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (segments, labels) of an epoch, each segment shifted in time at random."""
-    most = settings.augmentation.shift_frames
+    max_shift = settings.augmentation.shift_frames
     drawn = epoch_segments(dataset, weights, settings, rng)
     if len({entry.segment_frames for entry, _ in drawn}) > 1:
         drawn = grouped_by_length(drawn, settings.batch, rng)
     for done in range(0, len(drawn), settings.batch):
         entries, segments = drawn[done : done + settings.batch], []
         for entry, start in entries:
-            first = start + int(rng.integers(-most, most + 1))
+            first = start + int(rng.integers(-max_shift, max_shift + 1))
             first = min(max(first, 0), len(entry.log_mel) - entry.segment_frames)
             segments.append(entry.log_mel[first : first + entry.segment_frames])
         yield as_batch(segments), torch.tensor([entry.label for entry, _ in entries])
 
 
 def as_batch(segments: Sequence[np.ndarray]) -> Tensor:
-    """Return segments (frames, bands) as a batch (n, 1, most frames, bands), float32, with silence at their ends."""
-    most = max(len(segment) for segment in segments)
-    batch = np.full((len(segments), most, segments[0].shape[1]), SILENCE, np.float32)
+    """Return segments (frames, bands) as a batch (n, 1, frames of the longest, bands), float32, padded with silence."""
+    frames = max(len(segment) for segment in segments)
+    batch = np.full((len(segments), frames, segments[0].shape[1]), SILENCE, np.float32)
     for index, segment in enumerate(segments):
         batch[index, : len(segment)] = segment
     return torch.from_numpy(batch).unsqueeze(1)

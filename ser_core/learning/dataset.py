@@ -20,7 +20,7 @@ from ser_core.settings import FrontEnd
 from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
 
-LARGEST_CACHED_BYTES = 100_000_000
+MAX_CACHED_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def _cached_log_mel(path: Path, front_end: FrontEnd, cache: Path) -> tuple[str, 
     settings = json.dumps(asdict(front_end.spectrogram), sort_keys=True)
     file = cache / f"{hashlib.sha256(f'{sha256} {settings}'.encode()).hexdigest()[:32]}.npy"
     with suppress(OSError, ValueError, EOFError):  # missing or damaged
-        return sha256, np.load(io.BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
+        return sha256, np.load(io.BytesIO(read_regular(file, MAX_CACHED_BYTES)))
     log_mel = spectrogram_of(read_recording(data, path.name), front_end.spectrogram).log_mel.astype(np.float16)
     with atomic_file(file) as half_written, half_written.open("wb") as stream:
         np.save(stream, log_mel)

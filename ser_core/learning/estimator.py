@@ -21,9 +21,9 @@ from ser_core.model.networks.folding import folded
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 SEGMENTS_AT_ONCE = 64
 #: Smaller tensors are not worth the cast that half precision needs.
-LEAST_WEIGHTS = 256
+MIN_HALVED_WEIGHTS = 256
 #: Probabilities are raised to this before the logarithm; trees give 0 to classes that a leaf does not hold.
-LEAST_PROBABILITY = 1e-4
+MIN_PROBABILITY = 1e-4
 
 
 def fit_estimator(
@@ -111,7 +111,7 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     if decides:
         nodes = [helper.make_node("Identity", [scores], ["logits"])]
     else:
-        least = helper.make_tensor("least", TensorProto.FLOAT, [], [LEAST_PROBABILITY])
+        least = helper.make_tensor("least", TensorProto.FLOAT, [], [MIN_PROBABILITY])
         whole.graph.initializer.append(least)
         nodes = [helper.make_node("Max", [scores, "least"], ["p"]), helper.make_node("Log", ["p"], ["logits"])]
     whole.graph.node.extend(nodes)
@@ -125,7 +125,7 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
 def _halve(graph: onnx.GraphProto) -> None:
     """Store each tensor of weights in half precision if that is exact."""
     for tensor in list(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_WEIGHTS:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_HALVED_WEIGHTS:
             continue
         values = numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):

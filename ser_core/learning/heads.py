@@ -20,7 +20,7 @@ from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.errors import CorpusRefused, SettingsRefused
 from ser_core.learning.augmentation import log_mel_by_phone
 from ser_core.learning.batches import features_of, mean_uar, sampling_weights
-from ser_core.learning.dataset import LARGEST_CACHED_BYTES, LabelledSpectrogram
+from ser_core.learning.dataset import MAX_CACHED_BYTES, LabelledSpectrogram
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.whisper import WHISPER_BANDS, Whisper
@@ -276,7 +276,7 @@ def _cache_name(body: str, entry: LabelledSpectrogram) -> str:
 
 def _read_cached(file: Path, segments: int) -> np.ndarray | None:
     with suppress(OSError, ValueError, EOFError):  # missing or damaged
-        features = np.load(BytesIO(read_regular(file, LARGEST_CACHED_BYTES)))
+        features = np.load(BytesIO(read_regular(file, MAX_CACHED_BYTES)))
         return features if len(features) == segments and np.isfinite(features).all() else None
     return None
 

@@ -14,14 +14,14 @@ RESAMPLES = 2_000
 CALIBRATION_BINS = 10
 ABSTENTION_SCORES = np.arange(0, 1, 0.05)
 #: Recordings that a speaker needs to count as the worst.
-FEWEST_OF_A_SPEAKER = 8
+MIN_SPEAKER_RECORDINGS = 8
 SEED = 0
 #: Corpora whose words betray the emotion. They are reported on their own and left out of the mean.
 APART = frozenset({"korean_emotional_tts"})
 #: The corpora on which models are compared.
 MEASURED = ("ravdess", "emodb", "nemo", "crema_d")
 #: Finer near 1, or the curve of a model that is often confident would end early.
-LEAST_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
+MIN_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
 
 
 def figures(
@@ -156,7 +156,7 @@ def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
     accuracy = {
         str(name): float(right[speakers == name].mean())
         for name in np.unique(speakers)
-        if (speakers == name).sum() >= FEWEST_OF_A_SPEAKER
+        if (speakers == name).sum() >= MIN_SPEAKER_RECORDINGS
     }
     if not accuracy:
         return None
@@ -198,12 +198,12 @@ def abstention(predictions: Predictions) -> list[dict[str, float]]:
     best = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.labels
     curve = []
-    for least in ABSTENTION_SCORES:
-        answered = best >= least
+    for min_score in ABSTENTION_SCORES:
+        answered = best >= min_score
         if not answered.any():
             break
         accuracy = float(right[answered].mean())
-        curve.append({"least_score": float(least), "answered": float(answered.mean()), "accuracy": accuracy})
+        curve.append({"least_score": float(min_score), "answered": float(answered.mean()), "accuracy": accuracy})
     return curve
 
 
@@ -355,14 +355,14 @@ def abstention_over_corpora(corpora: list[Predictions]) -> list[dict[str, float]
     All are means over corpora. The curve ends where a corpus has no answer left.
     """
     curve = []
-    for least in LEAST_SCORES:
-        answered = [table.of(table.probabilities.max(axis=1) >= least) for table in corpora]
+    for min_score in MIN_SCORES:
+        answered = [table.of(table.probabilities.max(axis=1) >= min_score) for table in corpora]
         if not all(len(table.labels) for table in answered):
             break
         shares = [len(some.labels) / len(table.labels) for some, table in zip(answered, corpora, strict=True)]
         curve.append(
             {
-                "least_score": float(least),
+                "least_score": float(min_score),
                 "answered": float(np.mean(shares)),
                 "accuracy": float(np.mean([np.mean(some.predicted == some.labels) for some in answered])),
                 "uar": float(np.mean([_uar(some) for some in answered])),
