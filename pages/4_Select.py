@@ -51,7 +51,7 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
         st.caption(f"And {len(dropped) - 50} more.")
 
 
-frame.begin("Select", "👂", "Which parts of the recording does data selection leave out?")
+frame.begin("Select", "👂", "Which segments of the recording does data selection drop?")
 chosen, classification = waiting.heard_recording()
 analysis = classification.result
 

@@ -76,7 +76,7 @@ def train(folders: dict[str, str]) -> None:
     show_history()
 
 
-frame.begin("Train", "👂", "Train a model on the corpora of this machine. Training continues when you leave the page.")
+frame.begin("Train", "👂", "Train a model on the corpora on this machine. Training continues when you leave the page.")
 controls.sidebar()
 folders = training_form.corpus_folders()
 training, corpora = st.tabs(["Train", "Corpora"], key="train_tab", on_change="rerun")

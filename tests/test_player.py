@@ -732,7 +732,7 @@ def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_p
         assert shown[3] == f"relevance {relevance}"
     page.mouse.move(0, 0)
     page.locator(".overlay select").select_option("")
-    page.get_by_label("Colours of the spectrogram").select_option("grey")
+    page.get_by_label("Spectrogram colours").select_option("grey")
     page.evaluate("drawn()")
     brightness = page.evaluate(
         """([y, shares]) => shares.map((share) => {

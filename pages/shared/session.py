@@ -16,7 +16,7 @@ from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, 
 from ser_core.timeline.curves import QUIET_DBFS
 from ser_core.work.jobs import work_owner
 
-BEST, ALL_OTHERS = "the best score", "all others"
+BEST, ALL_OTHERS = "best score", "all others"
 
 CHOICES = {
     "model": None,

@@ -81,22 +81,21 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
-            "**Calibration**",
+            "**Calibration**, mean over corpora",
             help="On the diagonal, a score of 0.7 is right seven times in ten. The error is the expected calibration "
             "error, mean over corpora. In the curve, too, the corpora of the mean have equal weight.",
         )
         st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
     with right:
         measure = st.segmented_control(
-            "**Abstention**",
+            "**Abstention**, mean over corpora",
             list(MEASURES),
             format_func=MEASURES.get,
             default="uar",
             required=True,
             key="evaluate_abstention",
             persist_state="session",
-            help="What the model gains if it answers only above a minimum score, which rises from right to left. "
-            "Mean over corpora.",
+            help="What the model gains if it answers only above a minimum score, which rises from right to left.",
         )
         st.plotly_chart(charts.abstention_chart(found, words, measure), config=CONFIG)
 

@@ -72,8 +72,14 @@ def show_table(figures: dict[str, Any]) -> None:
         hide_index=True,
         column_config={"": st.column_config.TextColumn("", width="medium")}
         | {
-            name: st.column_config.NumberColumn(name, format="%.1f %%")
-            for name in ("UAR", "from", "to", "accuracy", "macro F1")
+            name: st.column_config.NumberColumn(label, format="%.1f %%", help=words)
+            for name, label, words in (
+                ("UAR", "UAR", None),
+                ("from", "95 % from", "Lower bound of the 95 % interval of the UAR."),
+                ("to", "95 % to", "Upper bound of the 95 % interval of the UAR."),
+                ("accuracy", "accuracy", None),
+                ("macro F1", "macro F1", None),
+            )
         },
     )
 
