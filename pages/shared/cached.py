@@ -65,7 +65,7 @@ def jobs() -> Jobs:
 
 @st.cache_resource
 def trainings() -> Jobs:
-    """Return the queue of trainings: one at a time, beside the queue of short jobs."""
+    """Return the queue of trainings: one at a time, in parallel to the queue of short jobs."""
     return Jobs()
 
 

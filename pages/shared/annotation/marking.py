@@ -30,7 +30,7 @@ class Shown:
     dismissed : set of str
         Ids of dismissed suggestions.
     provenance : dict
-        Of the suggestions.
+        Origin of the suggestions: model, explainer and settings.
     ids : dict of str
         Ids in the player, by key in the store.
     """

@@ -59,9 +59,9 @@ def _show_selection(found: dict[str, dict[str, Any]]) -> None:
             key="evaluate_selection",
             persist_state="session",
         )
-    words, beside, saving, cost, recalls = _selection(found[network])
+    words, method, saving, cost, recalls = _selection(found[network])
     st.markdown(words)
-    st.caption(beside)
+    st.caption(method)
     left, right = st.columns(2, gap="large")
     left.markdown("**Training segments and time**")
     left.plotly_chart(saving, config=CONFIG)
@@ -94,14 +94,14 @@ def _selection(result: dict[str, Any]) -> tuple[str, str, go.Figure, go.Figure, 
         f" Compared with dropping as many of *{charts.BASELINES[rule]}*: {_difference(found)}."
         for rule, found in result["minmax_minus"].items()
     )
-    beside = (
+    method = (
         f"The threshold is {result['threshold']:g}, the highest that costs at most half a point on the validation "
         f"speakers. Tested on {folds} of 5, on all segments; on selected segments, as in the paper, the "
         f"UAR is {chosen:.1f} %. The paper, on other data: accuracy {PAPER_ACCURACY['none']} % before and "
         f"{PAPER_ACCURACY['minmax']} % after selection, training {PAPER_MINUTES['none']} and "
         f"{PAPER_MINUTES['minmax']} min."
     )
-    return words, beside, charts.saving_chart(rules), charts.cost_chart(rules), charts.recalls_chart(before, after)
+    return words, method, charts.saving_chart(rules), charts.cost_chart(rules), charts.recalls_chart(before, after)
 
 
 def _difference(found: dict[str, Any]) -> str:

@@ -101,11 +101,11 @@ def hand_over(key: str, made: Callable[[Edit], None]) -> None:
     The player calls this before a run. The page calls it too, before it reads its marks, in case the last run was
     interrupted.
     """
-    told = (st.session_state.get(key) or {}).get("editing") or {}
+    message = (st.session_state.get(key) or {}).get("editing") or {}
     answered = _answered(key)
     # Streamlit starts the next run in another thread before the last one has ended.
     with answered.lock:
-        for edit in told.get("edits", ()):
+        for edit in message.get("edits", ()):
             if edit["number"] > answered.number:
                 found = _edit(edit)
                 if found is not None:
@@ -157,16 +157,21 @@ def _answered(key: str) -> _Answered:
     return st.session_state.setdefault(f"{key} answered", _Answered())
 
 
-def _edit(told: Mapping[str, Any]) -> Edit | None:
+def _edit(message: Mapping[str, Any]) -> Edit | None:
     """Return an edit from the player's message; None if it contains an invalid region."""
     try:
-        changed = tuple(Mark(one["id"], _region(one)) for one in told["changed"])
+        changed = tuple(Mark(one["id"], _region(one)) for one in message["changed"])
     except SettingsRefused:
         return None
     return Edit(
-        told["recording"], told["whose"], changed, tuple(told["deleted"]), told.get("command"), told.get("value")
+        message["recording"],
+        message["whose"],
+        changed,
+        tuple(message["deleted"]),
+        message.get("command"),
+        message.get("value"),
     )
 
 
-def _region(told: Mapping[str, Any]) -> Region:
-    return Region(float(told["start"]), float(told["end"]), told["low"], told["high"], told["label"])
+def _region(message: Mapping[str, Any]) -> Region:
+    return Region(float(message["start"]), float(message["end"]), message["low"], message["high"], message["label"])

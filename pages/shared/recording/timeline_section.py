@@ -43,10 +43,10 @@ def show(long: session.HeldLong) -> None:
         "people speak, or if one emotion lasts throughout.",
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
-    heard = waiting.results({"timeline": cached.timeline_job(long, classifier, own_voice)})
-    if "timeline" not in heard:
+    results = waiting.results({"timeline": cached.timeline_job(long, classifier, own_voice)})
+    if "timeline" not in results:
         return
-    timeline = heard["timeline"]
+    timeline = results["timeline"]
     st.caption(f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · model {timeline.model_name}")
     if timeline.voice is not None:
         st.caption(voice_in_words(timeline.voice))

@@ -188,11 +188,11 @@ class Player {
   // One end stays fixed: at first the playhead, later the end that was not moved last.
   extend(way) {
     const { selection, axis } = this;
-    if (!selection) this.held = this.sound.position;
-    else if (this.held !== selection.end) this.held = selection.start;
-    const other = !selection ? this.held : this.held === selection.start ? selection.end : selection.start;
+    if (!selection) this.fixedEnd = this.sound.position;
+    else if (this.fixedEnd !== selection.end) this.fixedEnd = selection.start;
+    const other = !selection ? this.fixedEnd : this.fixedEnd === selection.start ? selection.end : selection.start;
     const to = clamp(other + (way * axis.span) / 50, 0, axis.duration);
-    const [start, end] = [Math.min(this.held, to), Math.max(this.held, to)];
+    const [start, end] = [Math.min(this.fixedEnd, to), Math.max(this.fixedEnd, to)];
     this.setSelection(end > start ? { start, end } : null, true);
     this.chooseNone();
     if (axis.follow(to)) this.view.redraw();
