@@ -9,7 +9,7 @@ import pytest
 from ser_core.errors import AudioRefused, Cancelled
 from ser_core.work.jobs import Jobs
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from tests.test_login import SECRETS
 pytestmark = pytest.mark.process
 
 MIB = 2**20
-PATIENCE_S = 60
+PATIENCE_S = 120
 #: How long a visit may stay away in these tests: not two minutes, as on a server.
 AWAY_S = 2
 

@@ -18,7 +18,7 @@ from pages.shared.server import visits
 from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 from tests.test_browser import LONGEST_WAIT_MS
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
 
 
