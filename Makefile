@@ -1,6 +1,6 @@
 # make app        set everything up and open the app
 # make test       set everything up and run all tests but the long ones
-# make test-fast  only those without a browser, a database or processes of their own
+# make test-fast  only those without a browser, pages, a database or processes of their own
 # make test-long  only the long ones: more seeds, larger files
 # make bench      run the benchmarks, quickly
 # make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
@@ -24,13 +24,13 @@ app: $(VENV)/.installed samples
 # A file's tests stay together, as they share what is costly. Three workers keep two processors busy while a browser is
 # waited for, and each computes with one thread. Python keeps what it compiled: without, each worker compiles all tests.
 TEST_WORKERS ?= 3
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev samples lint
 	$(PYTEST)
 
 test-fast: $(VENV)/.dev samples
-	$(PYTEST) -m "not (browser or database or process or long)"
+	$(PYTEST) -m "not (browser or database or page or process or long)"
 
 test-long: $(VENV)/.dev samples
 	$(PYTEST) -m long

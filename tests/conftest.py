@@ -2,8 +2,11 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,11 +26,27 @@ def seeds(count: int, *, long: int) -> list:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what opens stores by the fixture that says where they are, before `-m` chooses."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what opens stores, by the fixture that says where they are, and what runs pages; before `-m` chooses.
+
+    Several workers begin with the files that take longest, so that none is busy with one after all others are done.
+    """
     for item in items:
         if "database_url" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
+        if runs_pages(getattr(item, "module", None)):
+            item.add_marker("page")
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if {"browser", "process"} & {mark.name for mark in item.iter_markers()}}
+        count = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path not in slow, -count[item.path], item.path))
+
+
+@cache
+def runs_pages(module: ModuleType | None) -> bool:
+    """Whether a module of tests has Streamlit's runner of pages, or what `tests/test_pages.py` makes of it."""
+    runners = ("streamlit.testing.v1.app_test", "tests.test_pages")
+    return any(getattr(value, "__module__", None) in runners for value in vars(module).values()) if module else False
 
 
 class FailuresAtOnce:
