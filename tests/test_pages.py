@@ -92,6 +92,10 @@ def opened(page: str) -> AppTest:
 FINE = "fusion"
 
 
+#: Choices for tests to which it does not matter how fine a map is.
+QUICK = {"masks": 16, "stretch": (0.2, 0.8)}
+
+
 def with_recording(page: str, samples, **choices) -> AppTest:
     """Open a page as it is after an upload on the first one, and after choices in the sidebar."""
     from pages.shared import session
@@ -234,7 +238,7 @@ def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(explained
 
 
 def test_what_speaks_against_an_emotion_can_be_left_out_of_all_maps(voice):
-    app = with_recording("pages/1_Explain.py", voice[:24_000])
+    app = with_recording("pages/1_Explain.py", voice[:24_000], **QUICK)
     assert min(lowest_relevance(app)) < 0
     app.segmented_control(key="widget_sign").set_value("for").run()
     assert min(lowest_relevance(app)) >= 0
@@ -269,7 +273,7 @@ def test_a_stretch_in_which_nothing_was_heard_has_maps_without_evidence(make_voi
     said = make_voice(8.0, 16_000)
     app = at("pages/1_Explain.py")
     hold(app, np.concatenate([said, np.zeros(4 * 16_000, np.float32), said]))
-    app.session_state["choices"] = dict(CHOICES) | {"stretch": (9.8, 10.2)}
+    app.session_state["choices"] = dict(CHOICES) | QUICK | {"stretch": (9.8, 10.2)}
     app = finished(app.run())
     assert not app.exception
     assert len(app.get("plotly_chart")) >= 1
@@ -305,7 +309,7 @@ def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
 def test_a_layer_of_another_model_is_not_asked_of_this_one(voice):
     app = at("pages/1_Explain.py")
     hold(app, voice[:24_000])
-    app.session_state["choices"] = dict(CHOICES) | {"model": "resnet", "layer": "vggish_pool3"}
+    app.session_state["choices"] = dict(CHOICES) | QUICK | {"model": "resnet", "layer": "vggish_pool3"}
     app = finished(app.run())
     assert not app.exception
     assert not app.error
