@@ -174,7 +174,7 @@ def test_another_model_hears_it_anew(long_voice):
     another = model_names()[1]  # of ours: some peers hear recordings as a whole, and not over time
     app.selectbox(key="widget_model").select(another).run()
     app = finished(app)
-    assert f"heard by {another}" in words(app)
+    assert f"model {another}" in words(app)
 
 
 # --- the chart ---
@@ -221,13 +221,13 @@ def test_the_table_to_take_away_is_that_of_the_command(long_voice):
 def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
     app = given(long_voice)
     toggle = next(one for one in app.toggle if one.label == "One speaker")
-    assert "relative to this voice's own normal" not in words(app)
+    assert "by this voice's own normal" not in words(app)
     anyones = all_jobs(app)[-1].result.probabilities
     toggle.set_value(True).run()
     app = finished(app)
     assert not app.exception
     own = all_jobs(app)[-1].result
-    assert f"{100 * own.voice.share:.0f} % of the judgement is relative to this voice's own normal" in words(app)
+    assert f"{100 * own.voice.share:.0f} % of the judgement is by this voice's own normal" in words(app)
     assert np.abs(own.probabilities - anyones).max() > 0.01
 
 
