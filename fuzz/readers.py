@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safete
     from ser_core.annotations.formats import FORMATS, read_annotations
     from ser_core.annotations.words import read_words
     from ser_core.audio import reading as audio
-    from ser_core.audio.decoding import decoded
+    from ser_core.audio.decoding import decode
     from ser_core.corpora.manifest import read_manifest
     from ser_core.errors import SerError
     from ser_core.learning.predictions import read_predictions
@@ -74,7 +74,7 @@ def estimator(data: bytes) -> None:
 
 
 def sound(data: bytes) -> None:
-    audio.decode_in_subprocess = decoded
+    audio.decode_in_subprocess = decode
     audio.read_recording(data, "sound", audio.AudioLimits(longest_s=20.0))
 
 

@@ -1,4 +1,4 @@
-"""The data model: a recording, regions of it, and what an analysis holds from spectrogram to focus."""
+"""The data model: recordings, regions, and the parts of an analysis from spectrogram to focus."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ LONGEST_NAME = 120
 
 
 def display_name(name: str) -> str:
-    """Return a file's name as it can be shown anywhere: nothing that a terminal obeys, and at most 120 characters.
+    """Return a file name that is safe to show anywhere: no control characters and at most 120 characters.
 
-    Spaces of other scripts, and the joiners that some scripts and emoji are written with, stay.
+    Spaces of any script, and the joiners that some scripts and emoji need, are preserved.
     """
     shown = "".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in name)
     if len(shown) <= LONGEST_NAME:
@@ -35,13 +35,13 @@ class Recording:
     Attributes
     ----------
     name : str
-        The file's name without its folder, as `display_name` returns it; never used as a path.
+        The file name without its folder, as `display_name` returns it; never used as a path.
     sha256 : str
-        Of the file's bytes, in hexadecimal; the recording's identity everywhere.
+        Of the file's bytes, in hexadecimal; identifies the recording everywhere.
     samples : ndarray of shape (n,), float32, read-only
         At `sample_rate_hz`, nominally in [-1, 1].
     warnings : tuple of str
-        What a person should know before they trust the result.
+        What a person should know before trusting the result.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch of a recording, or a box where the frequencies are given too."""
+    """A stretch of a recording, or a time-frequency box if the frequencies are given."""
 
     start_s: float
     end_s: float
@@ -68,7 +68,7 @@ class Region:
     def __post_init__(self) -> None:
         if not 0 <= self.start_s < self.end_s:
             raise SettingsRefused(
-                f"A region from {self.start_s:g} to {self.end_s:g} s is not one; "
+                f"{self.start_s:g} to {self.end_s:g} s is not a region; "
                 "it needs a start of at least 0 s and an end after its start."
             )
 
@@ -79,14 +79,14 @@ class Region:
 
 @dataclass(frozen=True)
 class FocusRegion:
-    """A stretch in which the evidence speaks for the emotion.
+    """A stretch whose evidence supports the emotion.
 
     Attributes
     ----------
     strength : float
         Mean of the relevance profile inside, in the unit of the explanation.
     share : float
-        Part of all positive relevance of the recording that lies inside, 0 to 1.
+        Share of the recording's positive relevance that lies inside, 0 to 1.
     """
 
     region: Region
@@ -95,7 +95,7 @@ class FocusRegion:
 
 
 def clock(seconds: float) -> str:
-    """Return a time in a recording as a clock shows it, in whole seconds: 2:03, or 1:02:03 after an hour.
+    """Format a time as on a clock, in whole seconds: 2:03, or 1:02:03 after an hour.
 
     >>> clock(123.9), clock(3723)
     ('2:03', '1:02:03')
@@ -120,23 +120,23 @@ class Spectrogram:
 
     @property
     def frame_times_s(self) -> np.ndarray:
-        """Middle of each frame, in seconds, shape (frames,)."""
+        """Middle of each frame in seconds, shape (frames,)."""
         return frame_edge_s(np.arange(len(self.log_mel)) + 0.5, self.settings)
 
 
 def frame_edge_s(frame: Any, settings: SpectrogramSettings) -> Any:
-    """Seconds at which the time that a frame stands for begins; half a frame later is its middle."""
+    """Return the time in seconds at which a frame begins on the axis; its middle is half a frame later."""
     return frame * settings.frame_hop_s + settings.frame_start_s
 
 
 def frame_at(seconds: Any, settings: SpectrogramSettings) -> Any:
-    """Frame, as a real number, whose time begins at `seconds`; the inverse of `frame_edge_s`."""
+    """Return the frame, as a real number, that begins at `seconds`; the inverse of `frame_edge_s`."""
     return (seconds - settings.frame_start_s) / settings.frame_hop_s
 
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Equally long, overlapping pieces of a log-mel spectrogram.
+    """Overlapping pieces of a log-mel spectrogram, all equally long.
 
     Attributes
     ----------
@@ -160,14 +160,14 @@ class Segments:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What the model says.
+    """The model's probabilities.
 
     Attributes
     ----------
     segments : ndarray of shape (n, classes), float64
-        Probabilities of each segment, selected or not.
+        Of each segment, selected or not.
     recording : ndarray of shape (classes,), float64
-        Of the selected segments pooled (see `ser_core.model.scores.pool`).
+        Of the recording: selected segments pooled by `ser_core.model.scores.pool`.
     """
 
     segments: np.ndarray
@@ -176,16 +176,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class VoiceShare:
-    """How much of a judgement is by the voice's own normal.
+    """How much a speaker's own normal counts in a result.
 
     Attributes
     ----------
     recordings : int
-        Of the same person, that the normal is known from.
+        Number of recordings of the same speaker that give the normal.
     share : float
-        0 to 1; the rest is by the training's normal.
+        Weight of that normal, 0 to 1; the rest is that of the training data.
     trust : float
-        0 to 1: below 1 where the recordings show mostly one emotion, and the share is less for it.
+        0 to 1; a factor of `share`, below 1 if the recordings show mostly one emotion.
     """
 
     recordings: int
@@ -200,15 +200,15 @@ class Explanation:
     Attributes
     ----------
     relevance : ndarray of shape (frames, bands), float32
-        Signed: above zero speaks for `emotion`. In the method's own unit, never scaled for display.
+        Signed: positive values support `emotion`. In the method's own unit, never scaled for display.
     covered : ndarray of shape (frames,), bool
-        Frames that a selected segment of the stretch covers; elsewhere the relevance is 0 and says nothing.
+        Frames covered by a selected segment of the stretch; elsewhere the relevance is 0 and means nothing.
     stretch : Region
-        What was explained.
+        The part of the recording that was explained.
     seconds : float
-        How long it took.
+        Computing time.
     stability : float or None
-        Where chance plays a part: the rank correlation that another seed's map is expected to have with this one.
+        For random methods, the expected rank correlation with the map of another seed.
     """
 
     method: str
@@ -226,16 +226,16 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Everything that is known about one recording with one model.
+    """The result of one model for one recording.
 
     Attributes
     ----------
     profile : ndarray of shape (frames,) or None
-        None where nothing was explained.
+        None if nothing was explained.
     focus_settings : FocusSettings
-        What `profile` and `focus` were read with.
+        Those of `profile` and `focus`.
     voice : VoiceShare or None
-        None where the model judged by its training's normal alone.
+        None if the model used only the normal of its training data.
     """
 
     recording: Recording

@@ -1,4 +1,4 @@
-"""The emotions that a model can tell apart, in a fixed order, and the colour that each keeps everywhere."""
+"""Sets of emotions, each in a fixed order, and one colour per emotion."""
 
 from ser_core.errors import SettingsRefused
 
@@ -10,7 +10,7 @@ EMOTION_SETS = {
     "eight_chagrin": ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "chagrin"),
 }
 
-#: Okabe and Ito's colours, told apart with every common colour vision; grey for neutral.
+#: Okabe and Ito's palette, safe for all common types of colour blindness; grey for neutral.
 COLOURS = {
     "angry": "#D55E00",
     "happy": "#E69F00",
@@ -25,7 +25,7 @@ COLOURS = {
 
 
 def emotion_index(emotion: str, emotions: tuple[str, ...]) -> int:
-    """Return the place of an emotion in a model's order.
+    """Return the index of an emotion in a model's order.
 
     Raises
     ------
@@ -34,6 +34,6 @@ def emotion_index(emotion: str, emotions: tuple[str, ...]) -> int:
     """
     if emotion not in emotions:
         raise SettingsRefused(
-            f"This model does not know the emotion '{emotion}'. Choose one that it tells apart: {', '.join(emotions)}."
+            f"This model does not know the emotion '{emotion}'. Choose one of: {', '.join(emotions)}."
         )
     return emotions.index(emotion)

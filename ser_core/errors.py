@@ -1,44 +1,44 @@
-"""What this library refuses: one root, and a sentence that says what was found, what is needed and what to do."""
+"""Errors of this library. Each message says what was found, what is needed and what to do."""
 
 
 class SerError(Exception):
-    """Root of every refusal. Its text is one sentence or two, fit to be shown to a person."""
+    """Base of all refusals. The message is one or two sentences that can be shown to a person."""
 
 
 class AudioRefused(SerError):
-    """A file that is not audio, or audio outside the limits."""
+    """Not audio, or audio outside the limits."""
 
 
 class RecordingTooLong(AudioRefused):
-    """Audio that is longer than what was asked of it allows."""
+    """Audio that is longer than the limits allow."""
 
 
 class SettingsRefused(SerError):
-    """A setting or an argument outside its range."""
+    """A setting or argument outside its range."""
 
 
 class WordsRefused(SerError):
-    """A file of words and their times that cannot be read."""
+    """An unreadable file of words and their times."""
 
 
 class AnnotationsRefused(SerError):
-    """Marks that cannot be, or a file of them that cannot be read."""
+    """Invalid annotations, or an unreadable file of them."""
 
 
 class AnnotationsOutdated(AnnotationsRefused):
-    """A change to a mark that somebody else has changed meanwhile."""
+    """A change to a mark that somebody else has changed in the meantime."""
 
 
 class CorpusRefused(SerError):
-    """A corpus folder that does not hold what its name promises."""
+    """A folder that does not hold the corpus it is said to hold."""
 
 
 class ModelRefused(SerError):
-    """A model folder that is missing, damaged or made for something else."""
+    """A model folder that is missing, damaged or unsuitable."""
 
 
 class BatchRefused(SerError):
-    """A batch of recordings that cannot begin or cannot go on."""
+    """A batch that cannot start or cannot continue."""
 
 
 class WriteRefused(SerError):
@@ -46,4 +46,4 @@ class WriteRefused(SerError):
 
 
 class Cancelled(Exception):
-    """Work that stopped because the person asked for it."""
+    """Work that the person stopped."""

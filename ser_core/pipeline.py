@@ -1,6 +1,6 @@
-"""The way of a recording: spectrogram, segments, scores, verdict, explanations, profile, focus.
+"""Analyse a recording: spectrogram, segments, scores, verdict, explanations, profile, focus.
 
-The app, the command line and the reports only show what comes out here.
+The app, the command line and the reports only show what these functions return.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,17 +47,17 @@ def analyse_recording(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Analyse a recording: what is heard, how surely, and where the evidence lies.
+    """Predict the emotion of a recording, how certain it is, and where the evidence lies.
 
     Parameters
     ----------
     work : Work
-        Where progress goes, and what stops the work.
+        Receives the progress, and can stop the analysis.
 
     Raises
     ------
     SettingsRefused
-        If the model does not know an emotion that is asked for, or the stretch is not in the recording.
+        If the model does not know an emotion in the settings, or the stretch is not in the recording.
     Cancelled
     """
     parts = 1 + len(settings.explain)
@@ -73,7 +73,7 @@ def classify_recording(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Return the first half of an analysis: scores and verdict, with nothing explained yet."""
+    """Return an analysis with scores and verdict but no explanations yet."""
     work.report(0.0, "Computing the spectrogram")
     spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
     segments = segments_of(spectrogram, classifier.front_end)
@@ -100,7 +100,7 @@ def classify_recording(
 
 
 def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
-    """Return what a recording tells a model of the voice in it: logits (pieces, classes), float64."""
+    """Return the logits (pieces, classes), float64, from which a speaker's normal is computed."""
     segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
     values, logits = segments.values[segments.selected], []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
@@ -116,7 +116,7 @@ def know_voice(
     *,
     mixed: bool = False,
 ) -> VoiceNormal:
-    """Return the normal of one person's voice; `mixed` says that the recordings show different emotions."""
+    """Return the normal of one speaker; `mixed` says that the recordings show different emotions."""
     known = []
     for done, recording in enumerate(recordings):
         work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
@@ -125,7 +125,7 @@ def know_voice(
 
 
 def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with another emotion to explain; nothing is scored again, and nothing is explained yet.
+    """Return the analysis with another emotion to explain: the same scores, and no explanations yet.
 
     Raises
     ------
@@ -138,14 +138,14 @@ def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) ->
 
 
 def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
-    """Cut a spectrogram and select its segments, once; every perturbation of it keeps this selection."""
+    """Cut a spectrogram into segments and select among them; perturbations of it reuse this selection."""
     values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)
     kept, gds_score = select_segments(values, front_end.selection)
     return Segments(values, starts, kept, gds_score)
 
 
 def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
-    """Return the probabilities of every segment, and of the recording from the kept ones."""
+    """Return the probabilities of every segment, and those of the recording from its selected segments."""
     probabilities = []
     for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
         work.check()
@@ -174,13 +174,13 @@ def explainer_run(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> ExplainerRun:
-    """Run an explainer over the analysed stretch; the run serves every emotion."""
+    """Run an explainer on the analysed stretch; its run can explain every emotion."""
     target = target_of(analysis, replace(settings, against=None))
     return run_explainer(method, classifier, target, analysis.stretch, settings, work)
 
 
 def with_run(analysis: Analysis, run: ExplainerRun, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the explanation that a run gives of its emotion."""
+    """Return the analysis with a run's explanation of its emotion."""
     return with_explanation(analysis, run.explain(target_of(analysis, settings), analysis.emotions), settings)
 
 
@@ -255,7 +255,7 @@ def _stretch(
     spectrogram: Spectrogram,
     settings: AnalysisSettings,
 ) -> Region:
-    """Return what is explained: what was asked for, else all of it, else the best stretch of a long recording."""
+    """Return the stretch to explain: the one in the settings, else the whole, or the best part of a long recording."""
     if settings.stretch_s is not None:
         return _asked_stretch(*settings.stretch_s, recording, settings)
     if recording.duration_s <= settings.longest_stretch_s:
@@ -263,7 +263,7 @@ def _stretch(
     frames = spectrogram.settings
     starts_s = frame_edge_s(segments.start_frames, frames)
     ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
-    # None begins later than leaves room for all of it: a stretch of one or two segments would win by chance.
+    # Every candidate has the full length: a stretch of one or two segments would win by chance.
     latest_s = recording.duration_s - settings.default_stretch_s
     best, best_score = 0.0, -1.0
     for start_s in np.unique(np.minimum(starts_s, latest_s)):

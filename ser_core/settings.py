@@ -1,4 +1,4 @@
-"""Every number that a person or a model's card may choose, with its unit in its name and its default beside it."""
+"""All settings that a person or a model card may choose, with units in their names and their defaults."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from math import ceil, inf
@@ -9,9 +9,9 @@ from ser_core.errors import SettingsRefused
 
 @dataclass(frozen=True)
 class AudioLimits:
-    """What is accepted at the gate. Decoding stops at `longest_s`, whatever the file's header promises.
+    """Limits of accepted audio. Decoding stops at `longest_s`, whatever the file's header says.
 
-    `max_samples` bounds the memory that a recording takes: 230 MB, which are ten minutes at 96 kHz.
+    `max_samples` bounds the memory of a recording: 230 MB, or ten minutes at 96 kHz.
     """
 
     shortest_s: float = 0.1
@@ -23,21 +23,21 @@ class AudioLimits:
     largest_file_bytes: int = 200 * 2**20
 
 
-#: What a model's card may make ten minutes of sound cost: bytes of the log-mel spectrogram, of all segments together
-#: and of the correlations between segments, each (by default 15, 31 and 13 MB), and samples that are transformed per
-#: second (by default 120 000).
+#: What ten minutes of audio may cost with a model card's settings: bytes of each of the log-mel spectrogram, all
+#: segments and the correlations between segments (by default 15, 31 and 13 MB), and samples transformed per second (by
+#: default 120 000).
 MAX_ARRAY_BYTES = 2**27
 MAX_FFT_SAMPLES_PER_S = 2**20
 MAX_FFT_SAMPLES, MAX_BANDS, MAX_FRAMES_PER_S = 2**14, 256, 500
-#: Scores of segments, which are compared with the threshold, are -1 to 1.
+#: The segment scores that the threshold is compared with are -1 to 1.
 MAX_THRESHOLD = 100
-#: What a recording that is one segment has at most: memory grows with it. 60 s by default.
+#: Maximum length of a recording that is one segment, because memory grows with it: 60 s by default.
 MAX_WHOLE_FRAMES = 6_000
 
 
 @dataclass(frozen=True)
 class SpectrogramSettings:
-    """Tables 2 and 3 of Kim and Kwak 2024; the band limits are those of AudioSet's front end."""
+    """Tables 2 and 3 of Kim and Kwak 2024, with the band limits of AudioSet's front end."""
 
     sample_rate_hz: int = 48_000
     window_samples: int = 1_200
@@ -56,20 +56,20 @@ class SpectrogramSettings:
             and 1 <= self.hop_samples <= self.window_samples <= self.fft_samples <= MAX_FFT_SAMPLES
             and 1 <= self.bands <= min(self.fft_samples, MAX_BANDS)
             and 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2
-            and 1e-30 < self.log_offset < 1  # below that it is nothing in float32
+            and 1e-30 < self.log_offset < 1  # smaller values vanish in float32
         )
         if not possible:
             raise SettingsRefused(
-                "Needed are a rate of 4 000 to 96 000 Hz, hop <= window <= FFT, an FFT of at most "
-                f"{MAX_FFT_SAMPLES} samples, 1 to {MAX_BANDS} bands below half of the rate, and an offset below "
-                f"1. Found were {self}. Choose them again."
+                "A spectrogram needs a sample rate of 4 000 to 96 000 Hz, hop <= window <= FFT, an FFT of at most "
+                f"{MAX_FFT_SAMPLES} samples, 1 to {MAX_BANDS} bands below half the sample rate, and an offset below "
+                f"1. These are {self}. Correct them."
             )
         frames_per_s = self.sample_rate_hz / self.hop_samples
         if frames_per_s > MAX_FRAMES_PER_S or frames_per_s * self.fft_samples > MAX_FFT_SAMPLES_PER_S:
             raise SettingsRefused(
                 f"A hop of {self.hop_samples} samples at {self.sample_rate_hz} Hz with an FFT of {self.fft_samples} "
                 f"costs too much: at most {MAX_FRAMES_PER_S} frames and {MAX_FFT_SAMPLES_PER_S} transformed samples "
-                "are computed of a second. Choose a longer hop or a shorter FFT."
+                "are computed per second. Choose a longer hop or a shorter FFT."
             )
 
     @property
@@ -78,22 +78,22 @@ class SpectrogramSettings:
 
     @property
     def frame_start_s(self) -> float:
-        """Where the time that frame 0 stands for begins: its middle hop, so that frames tile the time axis."""
+        """Start of frame 0 on the time axis: that of its middle hop, so that frames tile the axis."""
         return (self.window_samples - self.hop_samples) / 2 / self.sample_rate_hz
 
     @property
     def audioset_scale(self) -> float:
-        """Factor that brings a magnitude here to AudioSet's front end (window 400, FFT bins of 31.25 Hz).
+        """Factor from magnitudes here to those of AudioSet's front end (window of 400 samples, bins of 31.25 Hz).
 
-        The magnitude of a steady tone grows with the window's samples; a mel band adds up bins, so it grows with
-        their density too.
+        The magnitude of a steady tone grows with the window's length; a mel band sums bins, so it also grows with
+        their density.
         """
         return (400 / self.window_samples) * ((self.sample_rate_hz / self.fft_samples) / (16_000 / 512))
 
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """Segments of 0.96 s that overlap by half. `segment_frames` None: the whole recording is one segment."""
+    """Segments, by default of 0.96 s and half overlapping. `segment_frames` None: the recording is one segment."""
 
     segment_frames: int | None = 96
     hop_frames: int = 48
@@ -102,7 +102,7 @@ class SegmentSettings:
         counts = (1 if self.segment_frames is None else self.segment_frames, self.hop_frames)
         if not all(isinstance(count, int) and 1 <= count <= MAX_WHOLE_FRAMES for count in counts):
             raise SettingsRefused(
-                f"Segments and the hop between them are whole numbers of frames, 1 to {MAX_WHOLE_FRAMES}."
+                f"The length and the hop of segments must be whole numbers of frames, 1 to {MAX_WHOLE_FRAMES}."
             )
 
 
@@ -115,19 +115,19 @@ class SelectionSettings:
 
     def __post_init__(self) -> None:
         if self.rule not in ("minmax", "guarded", "none"):
-            raise SettingsRefused(f"Selection rule '{self.rule}' is not known; choose minmax, guarded or none.")
+            raise SettingsRefused(f"Unknown selection rule '{self.rule}'; choose minmax, guarded or none.")
         if not isinstance(self.threshold, (int, float)) or not abs(self.threshold) <= MAX_THRESHOLD:
             raise SettingsRefused(f"A selection threshold of {self.threshold!s:.20} is impossible; choose 0 to 1.")
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """All that happens to a recording before a network sees it; stored in the model's card.
+    """Everything between a recording and the network; stored in the model card.
 
     Raises
     ------
     SettingsRefused
-        If an array that it makes of ten minutes of sound would exceed `MAX_ARRAY_BYTES`.
+        If any array computed from ten minutes of audio would exceed `MAX_ARRAY_BYTES`.
     """
 
     spectrogram: SpectrogramSettings = field(default_factory=SpectrogramSettings)
@@ -146,25 +146,24 @@ class FrontEnd:
         what, largest = max(cost_bytes.items(), key=lambda item: item[1])
         if largest > MAX_ARRAY_BYTES:
             raise SettingsRefused(
-                f"The {what} of ten minutes would take {largest / 2**20:.0f} MiB; at most "
-                f"{MAX_ARRAY_BYTES // 2**20} MiB are allowed. Choose fewer bands, or a longer hop between frames or "
-                "segments."
+                f"The {what} of ten minutes of audio would take {largest / 2**20:.0f} MiB; at most "
+                f"{MAX_ARRAY_BYTES // 2**20} MiB are allowed. Choose fewer bands, or longer hops."
             )
 
 
 @dataclass(frozen=True)
 class VoiceSettings:
-    """How far a voice is judged by its own normal; stored in the card of a model that can do so.
+    """How much a speaker's own normal counts; stored in the card of a model that supports it.
 
     Attributes
     ----------
     expected_logits : tuple of tuple of float
-        Mean logits (emotions, classes) of the training's recordings of each emotion.
+        Mean logits (emotions, classes) of the training recordings of each emotion.
     shrinkage_recordings : float
-        Of n known recordings the normal counts n / (n + shrinkage_recordings).
+        The normal of n recordings is weighted by n / (n + shrinkage_recordings).
     one_emotion_spread, mixed_spread : float
-        It counts less, the lower the spread of the emotions that the model finds in them (their entropy, as a part of
-        the highest possible) lies below the second, and nothing below the first.
+        Spread is the entropy of the emotions predicted in these recordings, relative to its maximum. The normal counts
+        fully from `mixed_spread` on, less below it, and not at all below `one_emotion_spread`.
     """
 
     expected_logits: tuple[tuple[float, ...], ...]
@@ -177,11 +176,11 @@ class VoiceSettings:
         square = bool(rows) and all(len(row) == len(rows) and all(-inf < logit < inf for logit in row) for row in rows)
         if not (square and 0 <= self.shrinkage_recordings < inf):
             raise SettingsRefused(
-                "A voice's normal needs a logit of each class for each emotion, and no less than 0 recordings."
+                "A voice's normal needs a logit of each class for each emotion, and a shrinkage of at least 0."
             )
         if not -10 < self.one_emotion_spread < self.mixed_spread <= 1:
             raise SettingsRefused(
-                f"Emotions spread by {self.one_emotion_spread:g} to {self.mixed_spread:g} give no range; "
+                f"Spreads of {self.one_emotion_spread:g} and {self.mixed_spread:g} give no range; "
                 "choose two numbers up to 1, the lower one first."
             )
 
@@ -195,7 +194,7 @@ class GradCamSettings:
 
 @dataclass(frozen=True)
 class OcclusionSettings:
-    """A box that moves by the strides; `fill` is band_mean, noise_floor or random."""
+    """A box that moves by its strides; `fill` is band_mean, noise_floor or random."""
 
     window_frames: int = 16
     window_bands: int = 8
@@ -205,14 +204,14 @@ class OcclusionSettings:
 
     def __post_init__(self) -> None:
         if not (1 <= self.stride_frames <= self.window_frames and 1 <= self.stride_bands <= self.window_bands):
-            raise SettingsRefused("Occlusion's strides must be at least 1 and no longer than its box.")
+            raise SettingsRefused("Occlusion's strides must be at least 1 and at most the size of its box.")
 
 
 @dataclass(frozen=True)
 class LimeSettings:
-    """Cells of `cell_frames` x `cell_bands`, taken away within `window_frames` by so many masks for each window.
+    """Cells of `cell_frames` x `cell_bands`, hidden by `masks` masks in each window of `window_frames`.
 
-    Masks come in pairs, each the complement of the other, so that an odd number is one less.
+    Masks come in complementary pairs, so an odd number counts as one less.
     """
 
     cell_frames: int = 16
@@ -224,16 +223,16 @@ class LimeSettings:
 
     def __post_init__(self) -> None:
         if not 2 <= self.masks <= 20_000:
-            raise SettingsRefused(f"{self.masks} masks are too few or too many for LIME; choose 2 to 20 000.")
+            raise SettingsRefused(f"LIME cannot use {self.masks} masks; choose 2 to 20 000.")
         if min(self.cell_frames, self.cell_bands, self.window_frames) < 1:
             raise SettingsRefused("LIME's cells and windows must have at least one frame and one band.")
 
 
 @dataclass(frozen=True)
 class FocusSettings:
-    """How a map becomes a profile over time and the profile becomes regions.
+    """How a map becomes a profile over time, and the profile focus regions.
 
-    `threshold` is a share of the profile's highest value; focus lies above it.
+    `threshold` is a share of the profile's maximum; focus lies above it.
     """
 
     smoothing_s: float = 0.10
@@ -247,16 +246,16 @@ class FocusSettings:
             raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")
         if not 0 <= self.threshold < 1:
             raise SettingsRefused(
-                f"A threshold of {self.threshold:g} is not a share of the profile's highest value; "
+                f"A threshold of {self.threshold:g} is not a share of the profile's maximum; "
                 "choose at least 0 and less than 1."
             )
 
 
 @dataclass(frozen=True)
 class VerdictSettings:
-    """Below these the app says so instead of naming an emotion.
+    """Below these values the verdict is "not sure" or "no speech" instead of an emotion.
 
-    With a calibrated temperature a best score below one half means: more likely wrong than right.
+    With a calibrated temperature, a best score below one half is more likely wrong than right.
     """
 
     least_score: float = 0.5
@@ -265,16 +264,16 @@ class VerdictSettings:
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """One analysis, whole: the same settings, recording and model give the same result.
+    """All settings of an analysis: the same settings, recording and model give the same result.
 
     Attributes
     ----------
     emotion : str or None
-        The emotion to explain; None: the one with the best score.
+        Emotion to explain; None: the one with the best score.
     against : str or None
-        Explain `emotion` rather than this one; None: rather than all others together.
+        Emotion to contrast it with; None: all others together.
     stretch_s : (start, end) or None
-        None: the whole recording, or where it is longer than `longest_stretch_s` its best `default_stretch_s`.
+        None: the whole recording, or its best `default_stretch_s` if it is longer than `longest_stretch_s`.
     explain : tuple of str
         Methods to run, of grad_cam, lime, occlusion. The first gives the profile and the focus.
     """
@@ -293,19 +292,19 @@ class AnalysisSettings:
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 
     def drafted(self) -> "AnalysisSettings":
-        """Return the same analysis with cells and boxes so coarse that their maps are there in a fifth of the time."""
+        """Return the same settings with coarser cells and boxes, which take a fifth of the time."""
         boxes = replace(self.occlusion, window_frames=32, window_bands=16, stride_frames=16, stride_bands=8)
         cells = replace(self.lime, cell_frames=32, cell_bands=16, window_frames=32, masks=16)
         return replace(self, occlusion=boxes, lime=cells)
 
 
 def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
-    """Build settings, nested ones too, from what `dataclasses.asdict` and JSON made of them.
+    """Rebuild settings, nested ones too, from `dataclasses.asdict` and JSON.
 
     Raises
     ------
     SettingsRefused
-        If a name is not one of this kind's settings, so that a misspelt or newer card never passes in silence.
+        If a name is unknown, so that a misspelt or newer card is never silently accepted.
     """
     known = {f.name: f.type for f in fields(kind)}
     unknown = sorted(set(values) - set(known))
@@ -313,7 +312,7 @@ def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
         raise SettingsRefused(f"{kind.__name__} has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
     wrong = sorted(name for name, value in values.items() if is_dataclass(known[name]) != isinstance(value, dict))
     if wrong:
-        raise SettingsRefused(f"{kind.__name__} has settings that cannot be read: {', '.join(wrong)}.")
+        raise SettingsRefused(f"{kind.__name__} has unreadable settings: {', '.join(wrong)}.")
     nested = {name: known[name] for name, value in values.items() if isinstance(value, dict)}
     return kind(
         **{name: settings_from_dict(nested[name], v) if name in nested else _tupled(v) for name, v in values.items()}

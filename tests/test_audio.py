@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from ser_core.audio.decoding import _mp3_frame_bytes
-from ser_core.audio.long_recording import long_recording
+from ser_core.audio.long_recording import open_long_recording
 from ser_core.audio.reading import file_bytes, read_recording, resample
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
@@ -177,14 +177,14 @@ def test_empty_file_is_refused():
     ids=["noise", "header of a WAV", "header of an Ogg", "web page"],
 )
 def test_bytes_that_are_not_audio_are_refused(data):
-    with pytest.raises(AudioRefused, match="not audio that can be read"):
+    with pytest.raises(AudioRefused, match="not readable audio"):
         read_recording(data, "file.wav")
 
 
 def test_text_file_renamed_to_wav_is_refused(tmp_path):
     path = tmp_path / "letter.wav"
     path.write_text("This is a letter, not a recording.\n" * 200)
-    with pytest.raises(AudioRefused, match=r"letter\.wav: this is not audio .* Readable are WAV, FLAC"):
+    with pytest.raises(AudioRefused, match=r"letter\.wav: this is not readable audio.* WAV, FLAC"):
         read_recording(path)
 
 
@@ -279,12 +279,12 @@ def test_more_than_eight_channels_are_refused(voice):
 
 @pytest.mark.parametrize("rate", [1, 3_999, 192_001, 384_000])
 def test_sample_rate_outside_the_limits_is_refused(voice, rate):
-    with pytest.raises(AudioRefused, match=f"the sample rate is {rate} Hz; needed are 4000 to 192000 Hz"):
+    with pytest.raises(AudioRefused, match=f"the sample rate is {rate} Hz; .* 4000 to 192000 Hz"):
         read_recording(encoded(voice, rate), "voice.wav")
 
 
 def test_film_without_sound_is_refused():
-    with pytest.raises(AudioRefused, match="film: the file holds no sound"):
+    with pytest.raises(AudioRefused, match="film: the file holds no audio"):
         read_recording(video_without_sound(), "film")
 
 
@@ -331,7 +331,7 @@ def test_very_quiet_recording_is_warned_of_with_its_level(voice):
 
 def test_recording_louder_than_full_scale_is_scaled_down_and_says_so(voice):
     found = read_recording(encoded(4 * voice, subtype="FLOAT"), "loud.wav")
-    assert found.warnings[0].startswith("Louder than full scale by 6.0 dB")
+    assert found.warnings[0].startswith("Peaks 6.0 dB above full scale")
     np.testing.assert_allclose(found.samples, voice / np.abs(voice).max(), atol=1e-6)
 
 
@@ -380,7 +380,7 @@ def test_a_file_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monkey
 
     read_recording(encoded(np.full(RATE, 0.5)))  # the process that decodes is started
     monkeypatch.setattr(os, "open", forbidden)
-    with pytest.raises(AudioRefused, match=r"secret\.wav: the file cannot be read \(Permission denied\)\. Check who"):
+    with pytest.raises(AudioRefused, match=r"secret\.wav: the file cannot be read \(Permission denied\)"):
         read_recording(path)
 
 
@@ -495,7 +495,7 @@ def test_of_several_tracks_of_sound_one_is_read_and_the_warning_says_so(make_voi
             file.mux(stream.encode(None))
     found = read_recording(data.getvalue(), "two tracks")
     assert found.duration_s == pytest.approx(1.0, abs=0.1)
-    assert [w for w in found.warnings if "2 tracks" in w and "number 1" in w]
+    assert [w for w in found.warnings if "2 audio tracks" in w and "number 1" in w]
 
 
 # --- the checksum of a FLAC ---
@@ -552,7 +552,7 @@ def test_a_pipe_a_socket_and_a_device_are_refused_and_not_waited_for(tmp_path, m
 
 
 def long_recording_of(path):
-    with long_recording(path, "long", AudioLimits(), UNWATCHED):
+    with open_long_recording(path, "long", AudioLimits(), UNWATCHED):
         pass
 
 

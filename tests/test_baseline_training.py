@@ -75,13 +75,13 @@ def test_what_is_short_is_padded_and_said_and_what_is_long_is_refused_by_a_model
     assert short.segments.segment_frames == 96
     assert any("noise floor was put after it" in warning for warning in short.warnings)
     long = Recording("long.wav", "3" * 64, np.zeros(61 * 8_000, np.float32) + 0.01, 8_000)
-    with pytest.raises(AudioRefused, match="as a whole takes at most"):
+    with pytest.raises(AudioRefused, match="model of whole recordings takes at most"):
         classify_recording(long, model, COARSE)
 
 
 def test_a_model_of_the_whole_has_no_timeline(trained, small_corpus):
     model = load_model(trained / "padded_cnn_lstm")
-    with pytest.raises(SettingsRefused, match="padded_cnn_lstm hears a recording as a whole, not over time"):
+    with pytest.raises(SettingsRefused, match="padded_cnn_lstm only classifies whole recordings"):
         emotion_timeline(next(small_corpus.glob("*.wav")), model)
 
 

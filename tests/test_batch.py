@@ -154,7 +154,7 @@ def test_what_failed_is_listed_with_its_reason_and_costs_nobody_else(undisturbed
     out, counts = undisturbed
     (failed,) = failures(out)
     assert (failed["path"], counts.failed) == ("text.wav", 1)
-    assert failed["reason"].startswith("this is not audio that can be read")
+    assert failed["reason"].startswith("this is not readable audio")
     assert len(failed["sha256"]) == 64
     assert len(table(out)) == RECORDINGS
 

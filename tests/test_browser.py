@@ -170,7 +170,7 @@ def test_a_refused_file_is_said_in_one_sentence(page, tmp_path):
     (tmp_path / "letter.wav").write_text("Dear reader, this is not audio.")
     page.get_by_role("tab", name="Upload").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "letter.wav")
-    expect(page.get_by_test_id("stAlert").filter(has_text="not audio that can be read")).to_be_visible()
+    expect(page.get_by_test_id("stAlert").filter(has_text="not readable audio")).to_be_visible()
     expect(page.get_by_text("Traceback")).to_have_count(0)
 
 

@@ -47,7 +47,7 @@ def test_figures_of_a_small_corpus_are_those_counted_by_hand(tmp_path):
     }
     (path, reason), *others = overview.unreadable
     assert (path.name, others) == ("08a05Ec.wav", [])
-    assert reason.startswith("this is not audio that can be read")
+    assert reason.startswith("this is not readable audio")
 
 
 def test_speakers_of_two_corpora_in_one_manifest_are_two_and_so_are_their_sentences(tmp_path):
@@ -115,7 +115,7 @@ def test_name_that_is_not_utf8_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: path.write_bytes(b"RIFF only words"), "not audio that can be read"),
+        (lambda path: path.write_bytes(b"RIFF only words"), "not readable audio"),
         (lambda path: path.touch(), "the file is empty"),
         (lambda path: spoken(path, 0), r"lasts 0\.000 s"),
         (lambda path: path.mkdir(), "no such file"),

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from ser_core.audio import decoding_process
-from ser_core.audio.decoding import decoded
+from ser_core.audio.decoding import decode
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
-from ser_core.work import jobs, sandbox
+from ser_core.work import child_process, jobs, sandbox
 from tests.hostile_files import audio_files, named_audio
 from tests.test_audio import encoded
 
@@ -30,18 +30,18 @@ NAMED = named_audio()
 
 @pytest.fixture(autouse=True)
 def _no_process_of_another_test():
-    decoding_process._end_all()
+    decoding_process._end_idle()
     yield
-    decoding_process._end_all()
+    decoding_process._end_idle()
 
 
-def sound_of(decode, data, **more):
-    with decode(io.BytesIO(data), "voice", AudioLimits(), **more) as sound:
+def sound_of(decoder, data, **more):
+    with decoder(io.BytesIO(data), "voice", AudioLimits(), **more) as sound:
         return sound.sample_rate_hz, np.concatenate(list(sound.blocks)), sound.warnings
 
 
-def kept_ids():
-    return [kept._process.pid for kept in decoding_process._kept]
+def idle_ids():
+    return [decoder.child.process.pid for decoder in decoding_process._idle]
 
 
 @pytest.mark.parametrize("kind", audio_files())
@@ -49,15 +49,15 @@ def kept_ids():
 def test_the_sound_is_that_of_decoding_here(kind, from_s):
     data = audio_files()[kind]
     rate, samples, warnings = sound_of(decode_in_subprocess, data, from_s=from_s)
-    rate_here, available_samples, warnings_here = sound_of(decoded, data, from_s=from_s)
+    rate_here, samples_here, warnings_here = sound_of(decode, data, from_s=from_s)
     assert (rate, warnings, samples.dtype) == (rate_here, warnings_here, np.float32)
-    np.testing.assert_array_equal(samples, available_samples)
+    np.testing.assert_array_equal(samples, samples_here)
 
 
 def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
     data = encoded(make_voice(60.0, 16_000))
     assert len(data) > decoding_process.SMALL_BYTES
-    np.testing.assert_array_equal(sound_of(decode_in_subprocess, data)[1], sound_of(decoded, data)[1])
+    np.testing.assert_array_equal(sound_of(decode_in_subprocess, data)[1], sound_of(decode, data)[1])
 
 
 def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
@@ -68,12 +68,12 @@ def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
         ended.set()
 
     with ExitStack() as stack:
-        for _ in range(decoding_process.MOST_AT_ONCE):
+        for _ in range(decoding_process.MAX_RUNNING):
             stack.enter_context(decode_in_subprocess(io.BytesIO(data), "voice", AudioLimits()))
         one_more = threading.Thread(target=decode_too)
         one_more.start()
         assert not ended.wait(1)
-        assert kept_ids() == []
+        assert idle_ids() == []
     assert ended.wait(30)
     one_more.join()
 
@@ -91,7 +91,7 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
     def hold_and_start() -> None:
         jobs.work_owner.set("mine")
         with ExitStack() as stack:
-            for _ in range(decoding_process.MOST_OF_ONE):
+            for _ in range(decoding_process.MAX_RUNNING_PER_OWNER):
                 stack.enter_context(decode_in_subprocess(io.BytesIO(data), "voice", AudioLimits()))
             for thread in threads:
                 thread.start()
@@ -106,37 +106,37 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
 
 def test_slots_go_to_who_has_waited_longest_of_those_that_may_begin():
     slots = decoding_process._Slots()
-    slots._decoding = ["a", "a", "b"]
+    slots._running = ["a", "a", "b"]
     slots._waiting = [("a", 1), ("", 2), ("b", 3)]
     assert slots._first() == ("", 2)
-    slots._decoding.append("c")
+    slots._running.append("c")
     assert slots._first() is None
-    slots._decoding = ["b"]
+    slots._running = ["b"]
     assert slots._first() == ("a", 1)
 
 
 def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other(voice):
     whole = encoded(voice)
     read_recording(whole, "voice")
-    (first,) = kept_ids()
+    (first,) = idle_ids()
     read_recording(whole, "voice")
-    assert kept_ids() == [first]
+    assert idle_ids() == [first]
     read_recording(whole[:-20_000], "cut")
-    assert kept_ids() == []
+    assert idle_ids() == []
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
 
 
 def test_the_process_never_imports_torch_and_may_not_hold_more_than_its_limit(voice):
     read_recording(encoded(voice), "voice")
-    about = Path(f"/proc/{kept_ids()[0]}")
+    about = Path(f"/proc/{idle_ids()[0]}")
     if not about.is_dir():
         pytest.skip("only Linux tells what a process has")
     assert "libtorch" not in (about / "maps").read_text()
     limits = (about / "limits").read_text().splitlines()
     (data_bytes,) = (int(line.split()[3]) for line in limits if line.startswith("Max data size"))
     (cpu_s,) = (int(line.split()[3]) for line in limits if line.startswith("Max cpu time"))
-    assert data_bytes == decoding_process.MOST_BYTES < 512 * 2**20
+    assert data_bytes == decoding_process.MAX_MEMORY_BYTES < 512 * 2**20
     assert 60 <= cpu_s <= 70  # 30, and 600 / 20, and what it took to start
 
 
@@ -147,13 +147,13 @@ def test_a_crash_amid_a_file_is_one_refusal_and_the_next_file_is_read(make_voice
     class Deadly(io.BytesIO):
         def read(self, size=-1):
             if self.tell() > 500_000:
-                os.kill(process._process.pid, killed_by)
+                os.kill(decoder.child.process.pid, killed_by)
             return super().read(size)
 
     read_recording(encoded(make_voice(1.0, 16_000)), "first")
-    (process,) = decoding_process._kept
+    (decoder,) = decoding_process._idle
     with (
-        pytest.raises(AudioRefused, match=r"^deadly\.wav: the file breaks what decodes it.*Export it again"),
+        pytest.raises(AudioRefused, match=r"^deadly\.wav: the file crashes the decoder.*Export it again"),
         decode_in_subprocess(Deadly(data), "deadly.wav", AudioLimits()) as sound,
     ):
         list(sound.blocks)
@@ -162,36 +162,36 @@ def test_a_crash_amid_a_file_is_one_refusal_and_the_next_file_is_read(make_voice
 
 def test_a_kept_process_that_died_meanwhile_is_replaced(voice):
     read_recording(encoded(voice), "voice")
-    (process,) = decoding_process._kept
-    process._process.kill()
-    process._process.wait()
+    (decoder,) = decoding_process._idle
+    decoder.child.process.kill()
+    decoder.child.process.wait()
     assert len(read_recording(encoded(voice), "voice").samples) == len(voice)
 
 
 def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
-    monkeypatch.setattr(decoding_process, "LONGEST_SILENCE_S", 0.2)
+    monkeypatch.setattr(decoding_process, "MESSAGE_TIMEOUT_S", 0.2)
     read_here = io.BytesIO(encoded(voice))
-    process = decoding_process._Process()
-    os.kill(process._process.pid, signal.SIGSTOP)
+    decoder = decoding_process._Decoder()
+    os.kill(decoder.child.process.pid, signal.SIGSTOP)
     with pytest.raises(AudioRefused, match="keeps it busy without end"):
-        process.begin(read_here, "slow.wav", AudioLimits(), 0.0)
-    assert process._process.returncode == -signal.SIGKILL
+        decoder.begin(read_here, "slow.wav", AudioLimits(), 0.0)
+    assert decoder.child.process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("trickles", [decoding_process.READ, b"half a message"])
 def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkeypatch, trickles):
-    monkeypatch.setattr(decoding_process, "LEAST_WAIT_S", 0.5)
-    process = decoding_process._Process()
-    process._socket.close()
-    process._socket, theirs = socket.socketpair()
+    monkeypatch.setattr(decoding_process, "MIN_WAIT_S", 0.5)
+    decoder = decoding_process._Decoder()
+    decoder.child.socket.close()
+    decoder.child.socket, theirs = socket.socketpair()
 
     def trickle() -> None:
         with theirs, suppress(OSError):
             if trickles == b"half a message":
-                theirs.sendall(decoding_process.HEAD.pack(decoding_process.BLOCK, 10**6))
+                theirs.sendall(child_process.HEADER.pack(decoding_process.BLOCK, 10**6))
             while True:
                 if trickles == decoding_process.READ:
-                    decoding_process._send(theirs, trickles, decoding_process.WANTED.pack(0, 10))
+                    child_process.send(theirs, trickles, decoding_process.WANTED.pack(0, 10))
                 else:
                     theirs.sendall(b"\0")  # one byte of its million
                 time.sleep(0.02)
@@ -199,16 +199,16 @@ def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkey
     trickling = threading.Thread(target=trickle)
     trickling.start()
     with pytest.raises(AudioRefused, match="keeps it busy without end"):
-        process.begin(io.BytesIO(encoded(voice)), "slow.wav", AudioLimits(), 0.0)
+        decoder.begin(io.BytesIO(encoded(voice)), "slow.wav", AudioLimits(), 0.0)
     trickling.join()
-    assert process._process.returncode is not None
+    assert decoder.child.process.returncode is not None
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process has")
 def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, monkeypatch):
     monkeypatch.setenv("SER_DATABASE_URL", "postgresql://USER:PASSWORD@HOST/NAME")
     read_recording(encoded(voice), "voice")
-    about = Path(f"/proc/{kept_ids()[0]}")
+    about = Path(f"/proc/{idle_ids()[0]}")
     status = dict(line.split(":\t", 1) for line in (about / "status").read_text().splitlines() if ":\t" in line)
     assert status["NoNewPrivs"] == "1"
     assert sandbox._libseccomp() is None or status["Seccomp"] == "2"
@@ -221,30 +221,30 @@ def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, 
 def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
     """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""
 
-    def outcome(decode):
+    def outcome(decoder):
         try:
-            rate, samples, warnings = sound_of(decode, NAMED[name])
+            rate, samples, warnings = sound_of(decoder, NAMED[name])
             return rate, samples.tobytes(), warnings
         except AudioRefused as refusal:
             return str(refusal)
         except ValueError:
             return "no blocks"
 
-    assert outcome(decode_in_subprocess) == outcome(decoded)
+    assert outcome(decode_in_subprocess) == outcome(decode)
 
 
 def test_what_the_kernel_does_not_enforce_is_logged_once(voice, monkeypatch, caplog):
     caplog.set_level("INFO", "ser_core")
     monkeypatch.setattr(decoding_process, "_logged", threading.Event())
     for applied in ([], [], ["landlock", "seccomp"]):
-        decoding_process._log_what_is_missing(applied)
+        decoding_process._log_missing_restrictions(applied)
     (record,) = caplog.records
     assert record.figures == {"missing": ["landlock", "seccomp"]}
 
 
 def test_a_message_that_is_too_long_is_not_waited_for(make_voice, monkeypatch):
-    monkeypatch.setattr(decoding_process, "LARGEST_MESSAGE", 0)
-    with pytest.raises(AudioRefused, match="breaks what decodes it"):
+    monkeypatch.setattr(decoding_process, "MAX_MESSAGE_BYTES", 0)
+    with pytest.raises(AudioRefused, match="crashes the decoder"):
         read_recording(encoded(make_voice(1.0, 16_000)), "voice")
 
 
@@ -261,12 +261,12 @@ def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
         decode_in_subprocess(Failing(encoded(voice)), "disk", AudioLimits()),
     ):
         pass
-    assert kept_ids() == []
+    assert idle_ids() == []
 
 
 def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
     limits = AudioLimits(max_samples=20_000)
-    with pytest.raises(RecordingTooLong, match="the most that is held at 16000 Hz"):
+    with pytest.raises(RecordingTooLong, match="the limit at 16000 Hz"):
         read_recording(encoded(voice), "dense", limits)
 
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from ser_core.audio import decoding
-from ser_core.audio.decoding import CODECS, CONTAINERS, decoded
+from ser_core.audio.decoding import CODECS, CONTAINERS, decode
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits
@@ -32,7 +32,7 @@ def no_library(monkeypatch):
 
 
 def refused(data: bytes) -> str:
-    with pytest.raises(AudioRefused) as refusal, decoded(io.BytesIO(data), "file", AudioLimits()):
+    with pytest.raises(AudioRefused) as refusal, decode(io.BytesIO(data), "file", AudioLimits()):
         pass
     return str(refusal.value)
 
@@ -140,7 +140,7 @@ def test_ffmpeg_is_told_the_container_and_which_codecs_and_protocols_it_may_open
         return real(file, *args, **kwargs)
 
     monkeypatch.setattr(decoding.av, "open", noted)
-    with decoded(io.BytesIO(AUDIO["m4a"]), "voice", AudioLimits()) as sound:
+    with decode(io.BytesIO(AUDIO["m4a"]), "voice", AudioLimits()) as sound:
         assert list(sound.blocks)
     assert given["format"] in CONTAINERS
     assert set(given["options"]["codec_whitelist"].split(",")) == CODECS

@@ -151,7 +151,7 @@ def test_a_classic_is_read_and_analysed_or_refused(name):
         ("9 channels", "9 channels"),
         ("playlist", "not audio"),
         ("bomb of half an hour", "longer than 10 minutes"),
-        ("bomb of ten minutes at 192 kHz", "longer than 5 minutes, the most that is held at 192000 Hz"),
+        ("bomb of ten minutes at 192 kHz", "longer than 5 minutes, the limit at 192000 Hz"),
     ],
 )
 def test_a_classic_is_refused_for_what_it_is(name, said):

@@ -290,7 +290,7 @@ def test_a_graph_that_answers_nothing_is_given_up_by_the_clock_too(monkeypatch):
     monkeypatch.setattr("ser_core.model.onnx_process.WAIT_PER_CPU_S", 0.02)  # the child's own limit is ten seconds
     with pytest.raises(ModelRefused, match=r"theirs: its model\.onnx was stopped at 3 segments"):
         classifier.score(np.zeros((3, 96, 64), np.float32))
-    assert not classifier._graph._child.lives()
+    assert not classifier._graph._child.is_alive()
 
 
 def test_logits_that_are_not_numbers_become_no_probabilities():
@@ -303,8 +303,8 @@ def test_logits_that_are_not_numbers_become_no_probabilities():
 def test_a_graph_whose_process_died_is_started_again():
     classifier, segments = classifier_of(onnx_model()), random_log_mel()[None]
     before = classifier.score(segments)
-    classifier._graph._child._process.kill()
-    classifier._graph._child._process.wait()
+    classifier._graph._child.process.kill()
+    classifier._graph._child.process.wait()
     np.testing.assert_array_equal(classifier.score(segments), before)
 
 
@@ -332,7 +332,7 @@ def test_many_threads_get_each_their_own_logits():
 
 def test_the_process_ends_with_its_classifier():
     classifier = classifier_of(onnx_model())
-    process = classifier._graph._child._process
+    process = classifier._graph._child.process
     assert process.poll() is None
     del classifier
     gc.collect()
@@ -344,7 +344,7 @@ import os, sys
 from pathlib import Path
 from ser_core.model.checkpoint import load_model
 classifier = load_model("theirs", Path(sys.argv[1]))
-print(classifier._graph._child._process.pid, "onnxruntime" in sys.modules)
+print(classifier._graph._child.process.pid, "onnxruntime" in sys.modules)
 """
 
 
@@ -366,7 +366,7 @@ def test_the_process_ends_with_the_program_which_never_loads_onnxruntime_itself(
 def test_the_process_may_only_compute_and_knows_no_secrets(monkeypatch):
     monkeypatch.setenv("SECRET", "of the app")
     classifier = classifier_of(onnx_model())
-    of_child = Path("/proc") / str(classifier._graph._child._process.pid)
+    of_child = Path("/proc") / str(classifier._graph._child.process.pid)
     for task in (of_child / "task").iterdir():
         status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
         assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")

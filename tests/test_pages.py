@@ -172,7 +172,7 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"not audio at all, only words", "not audio that can be read"),
+        (b"not audio at all, only words", "not readable audio"),
         (b"", "empty"),
         (wav(np.zeros(16_000)), "silent"),
         (wav(np.full(800, 0.1)), "at least 0.1 s"),
@@ -1390,10 +1390,10 @@ def test_train_names_the_first_files_that_are_left_out_and_all_that_cannot_be_re
     ]
     named = app.dataframe[2].value
     assert (len(named), named.loc[0, "file"], named.loc[1, "file"]) == (50, "16b10Wb.wav", "03a00La.wav")
-    assert "not audio that can be read" in named.loc[0, "reason"]
+    assert "not readable audio" in named.loc[0, "reason"]
     assert "And 11 more" in words(app)
     app.selectbox(key="corpora_emotion").select("angry").run()
-    assert ["not audio that can be read" in error.value for error in app.error] == [True]
+    assert ["not readable audio" in error.value for error in app.error] == [True]
     assert not app.get("audio")
 
 

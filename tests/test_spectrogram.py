@@ -182,5 +182,5 @@ def test_ten_times_the_magnitude_is_the_log_of_ten_above_the_offset(voice):
 def test_a_long_recording_computed_in_blocks_is_the_same(voice, monkeypatch, at_once):
     samples = resample(voice, 16_000, 48_000)[:60_000]
     whole = log_mel(samples, SpectrogramSettings())
-    monkeypatch.setattr("ser_core.front_end.spectrogram.FFT_SAMPLES_AT_ONCE", at_once * 1_200)
+    monkeypatch.setattr("ser_core.front_end.spectrogram.FFT_SAMPLES_PER_BLOCK", at_once * 1_200)
     np.testing.assert_allclose(log_mel(samples, SpectrogramSettings()), whole, rtol=0, atol=1e-5)

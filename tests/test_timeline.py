@@ -223,8 +223,8 @@ def test_progress_grows_to_the_end_and_says_what_is_being_done(classifier, make_
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
     assert told[0][1] == "Checking the recording"
-    assert "Listening, 0:06 of 0:12" in [text for _, text in told]
-    assert told[-1][1] == "Listening, 0:12 of 0:12"
+    assert "Classifying, 0:06 of 0:12" in [text for _, text in told]
+    assert told[-1][1] == "Classifying, 0:12 of 0:12"
 
 
 @pytest.mark.parametrize("after", [0, 3, 30])
@@ -258,11 +258,11 @@ def one_wrong(samples, place):
     ("make", "said"),
     [
         (lambda voice: b"", "the file is empty"),
-        (lambda voice: b"Dear reader, this is no sound.", "not audio that can be read"),
+        (lambda voice: b"Dear reader, this is no sound.", "not readable audio"),
         (lambda voice: damaged(one_wrong(voice, 32_000)), r"1 of 40000 samples are not numbers .* first at 2\.000 s"),
         (lambda voice: damaged(0 * voice), "the recording is silent"),
         (lambda voice: damaged(voice[:1_000]), r"lasts 0\.062 s; at least 0\.1 s"),
-        (lambda voice: damaged(voice[:8_000]), r"lasts 0\.50 s, less than the 0\.96 s that small hears at once"),
+        (lambda voice: damaged(voice[:8_000]), r"lasts 0\.50 s, less than one segment of small \(0\.96 s\)"),
         (lambda voice: damaged(voice, 3_000), "the sample rate is 3000 Hz"),
         (lambda voice: damaged(np.tile(voice[:, None], 9)), "the file has 9 channels"),
     ],
@@ -360,7 +360,7 @@ def test_a_missing_file_is_refused(classifier, tmp_path):
 
 def test_a_model_that_hears_recordings_only_as_a_whole_is_refused(voice):
     whole = LinearClassifier(np.zeros((4, 96, 64)), front_end=FrontEnd(segments=SegmentSettings(None)))
-    with pytest.raises(SettingsRefused, match="linear hears a recording as a whole"):
+    with pytest.raises(SettingsRefused, match="linear only classifies whole recordings"):
         emotion_timeline(io.BytesIO(encoded(voice)), whole)
 
 

@@ -1,4 +1,4 @@
-"""Cut a region's sound from the recording's own samples."""
+"""Cut regions out of a recording and encode them as WAV."""
 
 import io
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from ser_core.analysis import Recording, Region
 
 
 def region_samples(recording: Recording, region: Region, fade_s: float) -> np.ndarray:
-    """Return the samples from round(start x rate) up to round(end x rate), faded in and out so that no click is heard.
+    """Return the samples from round(start x rate) up to round(end x rate), faded in and out to avoid clicks.
 
     Parameters
     ----------
     fade_s : float
-        Length of each fade, half a cosine; at most half of the region.
+        Length of each raised-cosine fade; at most half of the region.
 
     Returns
     -------
     ndarray of shape (n,), float32
-        Between the fades exactly the recording's own.
+        Unchanged between the fades.
     """
     rate = recording.sample_rate_hz
     cut = recording.samples[round(region.start_s * rate) : round(region.end_s * rate)].copy()
@@ -35,14 +35,14 @@ def region_samples(recording: Recording, region: Region, fade_s: float) -> np.nd
 def concatenate_regions(
     recording: Recording, regions: Sequence[Region], fade_s: float, gap_s: float = 0.4
 ) -> np.ndarray:
-    """Return regions one after the other, each faded, with silence between; shape (n,), float32."""
+    """Return regions one after another, each faded, with silence in between; shape (n,), float32."""
     gap = np.zeros(round(gap_s * recording.sample_rate_hz), np.float32)
     pieces = [piece for region in regions for piece in (gap, region_samples(recording, region, fade_s))]
     return np.concatenate(pieces[1:]) if pieces else np.empty(0, np.float32)
 
 
 def wav_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """Return a mono WAV file of 16 bits a sample; louder than full scale is cut off there."""
+    """Return a mono 16-bit WAV file; samples beyond full scale are clipped."""
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), sample_rate_hz, format="WAV", subtype="PCM_16")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""How loud and how high a voice is, over time and inside stretches against outside them."""
+"""Level and pitch of the voiced frames of a recording, inside and outside regions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import resample
 
 RATE_HZ = 16_000
-#: What voices reach, whispered pitch and shouting included; a detector free to go higher takes overtones for them.
+#: The range of speech, shouting included; without the upper limit the detector mistakes overtones for the pitch.
 LOWEST_HZ, HIGHEST_HZ = 60.0, 800.0
 VOICED_CONFIDENCE = 0.5
-#: Fewer voiced frames, of 16 ms each, are no sample of a voice.
+#: Fewer voiced frames, of 16 ms each, do not represent a voice.
 MIN_VOICED_FRAMES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Prosody:
-    """Level and pitch of a recording's voiced frames, of 16 ms each.
+    """Level and pitch of a recording's voiced 16 ms frames.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Prosody:
 
 @dataclass(frozen=True)
 class Voice:
-    """What some voiced frames have in common: mean power as dB re full scale, and median pitch in Hz."""
+    """Mean power (dB re full scale) and median pitch (Hz) of some voiced frames."""
 
     level_dbfs: float
     pitch_hz: float
@@ -50,7 +50,7 @@ def prosody_of(recording: Recording) -> Prosody:
 
     References
     ----------
-    Nieradzik 2025, SwiftF0, arXiv:2508.18440, whose detector and confidence these are.
+    Nieradzik 2025, SwiftF0, arXiv:2508.18440: the pitch detector and its confidence.
     """
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     found = _detector().detect(samples, RATE_HZ, LOWEST_HZ, HIGHEST_HZ)
@@ -59,12 +59,12 @@ def prosody_of(recording: Recording) -> Prosody:
 
 
 def voice_in(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
-    """Return the voice within some regions; None where hardly anything in them is voiced."""
+    """Return level and pitch inside some regions; None if hardly anything in them is voiced."""
     return _voice(prosody, _within(prosody, regions))
 
 
 def voice_outside(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
-    """Return the voice outside all of some regions; None where hardly anything there is voiced."""
+    """Return level and pitch outside all given regions; None if hardly anything there is voiced."""
     return _voice(prosody, ~_within(prosody, regions))
 
 
@@ -89,5 +89,5 @@ def _voice(prosody: Prosody, frames: np.ndarray) -> Voice | None:
 
 @cache
 def _detector() -> SwiftF0:
-    # One sleeping thread: it takes milliseconds, and torch has the cores.
+    # One thread that does not spin: it takes milliseconds, and the cores are for torch.
     return SwiftF0(threads=1, spin=False)

@@ -1,4 +1,4 @@
-"""The gate: from a file's bytes to a Recording, or a refusal in one sentence. And resampling."""
+"""Read and check audio files: from bytes to a Recording, or a refusal in one sentence. Also resampling."""
 
 import hashlib
 import io
@@ -25,23 +25,23 @@ GROWTH_SAMPLES = 2**19
 
 
 def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
-    """Decode a recording, refuse what cannot be analysed and warn of what should be doubted.
+    """Decode a recording, refuse what cannot be analysed and warn of what makes results doubtful.
 
     Parameters
     ----------
     source : bytes or path
-        A whole audio file. Its format is found from its content, never from its name.
+        A complete audio file. Its content determines the format, never its name.
     name : str
-        What to call it; a path's own name where empty. It is shortened, and cleared of what a terminal obeys.
+        What to call it; by default the path's own name. It is shortened and cleared of control characters.
     limits : AudioLimits, optional
-        Decoding stops as soon as a limit is passed.
+        Decoding stops as soon as a limit is exceeded.
 
     Raises
     ------
     RecordingTooLong
         If it is longer than the limits allow.
     AudioRefused
-        If it is missing, empty, not audio, outside the other limits, silent, or holds samples that are not numbers.
+        If it is missing, empty, not audio, outside the other limits, silent, or holds NaN or infinite samples.
     """
     limits = limits or AudioLimits()
     if not isinstance(source, bytes):
@@ -50,8 +50,8 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     if not source:
         raise AudioRefused(f"{name}: the file is empty. Record or export it again.")
     with decode_in_subprocess(io.BytesIO(source), name, limits) as sound:
-        check = SoundCheck(sound.sample_rate_hz)
-        samples = _joined(sound.blocks, check)
+        check = SampleCheck(sound.sample_rate_hz)
+        samples = _concatenate(sound.blocks, check)
     check.refuse(name, limits)
     if check.full_scale > 1:
         samples /= np.float32(check.full_scale)
@@ -60,8 +60,8 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     return Recording(name, hashlib.sha256(source).hexdigest(), samples, sound.sample_rate_hz, warnings)
 
 
-def _joined(blocks: Iterator[np.ndarray], check: "SoundCheck") -> np.ndarray:
-    # Collected and then concatenated, they would for a moment be there twice.
+def _concatenate(blocks: Iterator[np.ndarray], check: "SampleCheck") -> np.ndarray:
+    # np.concatenate of all blocks would hold the samples twice for a moment.
     samples = np.empty(0, np.float32)
     for block in blocks:
         check.add(block)
@@ -72,13 +72,13 @@ def _joined(blocks: Iterator[np.ndarray], check: "SoundCheck") -> np.ndarray:
     return samples
 
 
-class SoundCheck:
-    """What the gate asks of samples, which may come in blocks; they are silent, loud or clipped only as a whole.
+class SampleCheck:
+    """Checks samples that may come in blocks; whether they are silent, too loud or clipped is judged as a whole.
 
     Attributes
     ----------
     count : int
-        Samples so far.
+        Number of samples so far.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -89,11 +89,11 @@ class SoundCheck:
 
     @property
     def full_scale(self) -> float:
-        """What the samples are divided by, so that none is louder than full scale."""
+        """Divide the samples by this so that none exceeds full scale."""
         return self._peak if self._peak > 1.001 else 1.0
 
     def add(self, samples: np.ndarray) -> None:
-        """Take note of samples of shape (n,), float32, that follow those before."""
+        """Add the next samples, of shape (n,), float32."""
         numbers = np.isfinite(samples)
         if not numbers.all():
             self._first_wrong = self._first_wrong if self._wrong else self.count + int(numbers.argmin())
@@ -102,17 +102,17 @@ class SoundCheck:
             loudness, before = np.abs(samples), self.full_scale
             self._peak = max(self._peak, float(loudness.max()))
             if self.full_scale * FULL_SCALE > before:
-                self._clipped = 0  # what seemed to be full scale is not
+                self._clipped = 0  # full scale is higher than it seemed
             self._clipped += int(np.count_nonzero(loudness >= np.float32(FULL_SCALE * self.full_scale)))
             self._squares += float(np.square(samples, dtype=np.float64).sum())
         self.count += len(samples)
 
     def refuse(self, name: str, limits: AudioLimits) -> None:
-        """Raise AudioRefused if the samples are too few, not numbers, or silent."""
+        """Raise AudioRefused if the samples are too few, not finite, or silent."""
         if self.count < limits.shortest_s * self._rate:
             raise AudioRefused(
                 f"{name}: the recording lasts {self.count / self._rate:.3f} s; at least {limits.shortest_s:g} s are "
-                "needed. Record it again, a little longer."
+                "needed. Make a longer recording."
             )
         if self._wrong:
             raise AudioRefused(
@@ -123,20 +123,20 @@ class SoundCheck:
             raise AudioRefused(f"{name}: the recording is silent. Check the microphone and record it again.")
 
     def scaled(self, samples: np.ndarray) -> np.ndarray:
-        """Return samples as they are analysed, float32: none is louder than full scale."""
+        """Return samples scaled for analysis, float32: none exceeds full scale."""
         return samples if self.full_scale == 1 else samples / np.float32(self.full_scale)
 
     def warnings(self) -> list[str]:
-        """Return what a person should know before they trust the result."""
+        """Return what a person should know before trusting the result."""
         warnings = []
         if self.full_scale > 1:
             loud = 20 * np.log10(self.full_scale)
-            warnings.append(f"Louder than full scale by {loud:.1f} dB; it was scaled down to full scale.")
+            warnings.append(f"Peaks {loud:.1f} dB above full scale; the recording was scaled down.")
         clipped = self._clipped / self.count
         if clipped > CLIPPED_SHARE:
             warnings.append(
                 f"Clipped: {100 * clipped:.1f} % of the samples are at full scale. "
-                "Record with less gain for a result to trust."
+                "Record with less gain for a reliable result."
             )
         rms = np.sqrt(self._squares / self.count) / self.full_scale
         if rms < QUIET_RMS:
@@ -145,10 +145,10 @@ class SoundCheck:
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Return samples at another rate, band-limited; float32, of round(n x to / from) samples.
+    """Resample with a band-limiting filter; returns round(n x to / from) samples, float32.
 
-    libsoxr rather than torchaudio, whose resampler builds a filter of rate x rate taps where two rates share no divisor
-    (44 101 to 48 000 Hz: 17 GB) and takes 0.2 neper off the bands below 7.5 kHz on the way from 16 kHz (soxr: 0.01).
+    libsoxr rather than torchaudio, whose resampler builds a filter of rate x rate taps if the rates share no divisor
+    (44 101 to 48 000 Hz: 17 GB) and attenuates the bands below 7.5 kHz by 0.2 neper from 16 kHz (soxr: 0.01).
     """
     if from_hz == to_hz:
         return samples
@@ -156,7 +156,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def resample_blocks(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
-    """Yield samples at another rate in blocks of shape (n,), float32; together they are what `resample` returns."""
+    """Resample block by block; the blocks of shape (n,), float32, add up to what `resample` returns."""
     if from_hz == to_hz:
         yield from blocks
         return
@@ -167,7 +167,7 @@ def resample_blocks(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int) -> I
 
 
 def file_bytes(path: Path, limits: AudioLimits | None = None, *, follow_link: bool = True) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises
     ------
@@ -183,26 +183,25 @@ def file_bytes(path: Path, limits: AudioLimits | None = None, *, follow_link: bo
 
 @contextmanager
 def open_regular_file(path: Path, limits: AudioLimits, *, follow_link: bool = True) -> Iterator[BinaryIO]:
-    """Open a file for reading, and refuse what goes wrong while it is read.
+    """Open a file for reading, and turn errors while it is open into refusals.
 
     Parameters
     ----------
     follow_link : bool
-        False for a path that nobody gave: that a link leads out of a folder is then no reason to follow it.
+        False for a path found by searching a folder: a link could lead out of it.
 
     Raises
     ------
     AudioRefused
-        If it is not there, may not be read, is too large, or is no regular file: nothing waits for a pipe, or wakes a
-        device.
+        If it is missing, unreadable, too large, or not a regular file: reading a pipe or a device might never end.
     """
-    name, there = display_name(path.name), False
-    with suppress(OSError, ValueError):  # a name that is too long for any file, or holds a null byte
-        there = stat.S_ISREG(path.stat(follow_symlinks=follow_link).st_mode)
-    if not there:
+    name, regular = display_name(path.name), False
+    with suppress(OSError, ValueError):  # the name is too long for any file, or holds a null byte
+        regular = stat.S_ISREG(path.stat(follow_symlinks=follow_link).st_mode)
+    if not regular:
         raise AudioRefused(f"{name}: there is no such file. Check the path.")
     try:
-        # What was a file a moment ago may have become a pipe, or a link.
+        # The file may just have been replaced by a pipe or a link.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_link else os.O_NOFOLLOW))
         with open(descriptor, "rb") as file:
             now = os.fstat(descriptor)
@@ -212,7 +211,7 @@ def open_regular_file(path: Path, limits: AudioLimits, *, follow_link: bool = Tr
             yield file
     except OSError as reason:
         raise AudioRefused(
-            f"{name}: the file cannot be read ({reason.strerror}). Check who may read it, and its disk."
+            f"{name}: the file cannot be read ({reason.strerror}). Check its permissions and its disk."
         ) from None
 
 

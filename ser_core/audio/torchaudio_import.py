@@ -1,8 +1,8 @@
-"""Import torchaudio where its wheel was linked for CUDA and torch was not.
+"""Import torchaudio even if its wheel is linked against CUDA and torch is not.
 
-PyPI's wheel of torchaudio links a CUDA library. Beside a CPU build of torch its compiled extension cannot be loaded and
-the import ends in an OSError, although mel filters, masking and the other parts written in Python need no extension.
-Then a stand-in that says "not built" takes the extension's place. Everything else imports torchaudio from here.
+PyPI's torchaudio wheel links a CUDA library. With a CPU build of torch its compiled extension cannot be loaded and the
+import raises OSError, although mel filters, masking and everything else written in Python need no extension. A stand-in
+that reports "not built" then replaces the extension. All other modules import torchaudio from here.
 """
 
 import importlib
@@ -11,17 +11,17 @@ from types import ModuleType
 
 
 def import_torchaudio() -> ModuleType:
-    """Return torchaudio, with its compiled extension where that loads and without it elsewhere."""
+    """Return torchaudio, with its compiled extension if that loads."""
     try:
         return importlib.import_module("torchaudio")
     except OSError:
         for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
             del sys.modules[name]
-        sys.modules["torchaudio._extension"] = _extension_that_was_not_built()
+        sys.modules["torchaudio._extension"] = _missing_extension()
         return importlib.import_module("torchaudio")
 
 
-def _extension_that_was_not_built() -> ModuleType:
+def _missing_extension() -> ModuleType:
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("This build of torchaudio has no compiled extension.")
 

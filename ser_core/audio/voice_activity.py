@@ -1,4 +1,4 @@
-"""How much of a recording is speech, so that noise and music are not given an emotion."""
+"""Detect how much of a recording is speech, so that noise and music get no emotion."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -17,20 +17,20 @@ SPEECH_PROBABILITY = 0.5
 
 
 def speech_seconds(recording: Recording) -> float:
-    """Return how many seconds of a recording Silero's detector of voice activity takes for speech."""
+    """Return how many seconds of a recording are speech according to Silero's voice activity detector."""
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
-    # The detector is level-dependent; quiet speech is speech too.
+    # The detector depends on the level, and would miss quiet speech.
     probabilities = speech_probabilities(samples * np.float32(0.5 / np.abs(samples).max()))
     frames = int(np.count_nonzero(probabilities > SPEECH_PROBABILITY))
     return min(frames * FRAME_SAMPLES / RATE_HZ, recording.duration_s)
 
 
 def speech_probabilities(samples: np.ndarray) -> np.ndarray:
-    """Return the probability of speech in each 32 ms of samples at 16 kHz, shape (frames,), float32."""
+    """Return the probability of speech in each 32 ms frame of samples at 16 kHz, shape (frames,), float32."""
     frames = -(-len(samples) // FRAME_SAMPLES)
     padded = np.zeros(CONTEXT_SAMPLES + frames * FRAME_SAMPLES, np.float32)
     padded[CONTEXT_SAMPLES : CONTEXT_SAMPLES + len(samples)] = samples
-    # Each frame comes with the end of the one before it.
+    # Each frame is preceded by the end of the previous one.
     windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT_SAMPLES + FRAME_SAMPLES)[::FRAME_SAMPLES]
     silence = np.zeros((1, 1, 128), np.float32)
     (probabilities,) = _detector().run(["speech_probs"], {"input": windows, "h": silence, "c": silence})
@@ -39,7 +39,7 @@ def speech_probabilities(samples: np.ndarray) -> np.ndarray:
 
 @cache
 def _detector() -> onnxruntime.InferenceSession:
-    # The package is found, not imported: its import leaves torch with a single thread.
+    # Located, not imported: importing the package limits torch to a single thread.
     package = Path(find_spec("silero_vad").submodule_search_locations[0])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

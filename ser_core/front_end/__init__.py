@@ -1,1 +1,1 @@
-"""From a recording to what a network is given: log-mel spectrogram, segments, and the selection among them."""
+"""From a recording to a network's input: log-mel spectrogram, segments, Gaussian data selection."""

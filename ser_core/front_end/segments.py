@@ -1,4 +1,4 @@
-"""Cut a log-mel spectrogram into the overlapping segments that networks see."""
+"""Cut a log-mel spectrogram into the overlapping segments that networks take."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from ser_core.errors import AudioRefused
 from ser_core.settings import MAX_WHOLE_FRAMES, SegmentSettings
 
 NOISE_FLOOR_PERCENTILE = 5
-#: What a recording that is one segment has at least. 0.96 s by default.
+#: Minimum length of a recording that is one segment: 0.96 s by default.
 MIN_WHOLE_FRAMES = 96
 
 
@@ -19,19 +19,19 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
     Parameters
     ----------
     log_mel : ndarray of shape (frames, bands), float32
-        Where it is shorter than one segment, noise floor is put after it.
+        If shorter than one segment, it is padded with its noise floor.
 
     Returns
     -------
     values : ndarray of shape (segments, segment_frames, bands), float32
-        A view wherever nothing had to be added.
+        A view unless it had to be padded.
     start_frames : ndarray of shape (segments,), int
         First frame of each segment. The last segment ends with the last frame.
 
     Raises
     ------
     AudioRefused
-        If the whole is to be one segment and is longer than 60 s.
+        If the whole recording is to be one segment and is longer than 60 s.
 
     References
     ----------
@@ -39,8 +39,8 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
     """
     if settings.segment_frames is None and len(log_mel) > MAX_WHOLE_FRAMES:
         raise AudioRefused(
-            f"The recording has {len(log_mel)} frames; a model that hears a recording as a whole takes at most "
-            f"{MAX_WHOLE_FRAMES}. Choose a stretch of it, or another model."
+            f"The recording has {len(log_mel)} frames; a model of whole recordings takes at most {MAX_WHOLE_FRAMES}. "
+            "Cut it, or choose another model."
         )
     length = settings.segment_frames or max(len(log_mel), MIN_WHOLE_FRAMES)
     if len(log_mel) < length:
@@ -54,33 +54,33 @@ def split_into_segments(log_mel: np.ndarray, settings: SegmentSettings) -> tuple
 def split_blocks_into_segments(
     log_mels: Iterator[np.ndarray], settings: SegmentSettings
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut a log-mel spectrogram that comes in blocks into the segments of the whole.
+    """Cut a log-mel spectrogram that comes in blocks into the same segments as the whole.
 
     Parameters
     ----------
     log_mels : iterator of ndarray of shape (frames, bands), float32
     settings : SegmentSettings
-        With `segment_frames`: where the whole is one segment there is nothing to cut.
+        `segment_frames` must not be None.
 
     Yields
     ------
     values, start_frames
-        As `split_into_segments` returns them; frames are counted from the beginning of the first block.
+        As `split_into_segments` returns them; frames count from the beginning of the first block.
     """
-    held, first = next(log_mels), 0
+    pending, first = next(log_mels), 0
     for log_mel in log_mels:
-        # So many that, wherever the end is, what is left holds the last segment.
-        ready = (len(held) - settings.segment_frames) // settings.hop_frames
+        # Leave enough frames for the last segment, wherever the end turns out to be.
+        ready = (len(pending) - settings.segment_frames) // settings.hop_frames
         if ready > 0:
             end = (ready - 1) * settings.hop_frames + settings.segment_frames
-            values, starts = split_into_segments(held[:end], settings)
+            values, starts = split_into_segments(pending[:end], settings)
             yield values, first + starts
-            held, first = held[ready * settings.hop_frames :], first + ready * settings.hop_frames
-        held = np.concatenate([held, log_mel])
-    values, starts = split_into_segments(held, settings)
+            pending, first = pending[ready * settings.hop_frames :], first + ready * settings.hop_frames
+        pending = np.concatenate([pending, log_mel])
+    values, starts = split_into_segments(pending, settings)
     yield values, first + starts
 
 
 def noise_floor(log_mel: np.ndarray) -> np.ndarray:
-    """Return the level of each band that 95 % of the frames exceed, shape (bands,): what its pauses hold."""
+    """Return the 5th percentile of each band over time, shape (bands,): its level in pauses."""
     return np.percentile(log_mel, NOISE_FLOOR_PERCENTILE, axis=0).astype(np.float32)

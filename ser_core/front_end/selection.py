@@ -9,7 +9,7 @@ MIN_SEGMENTS = 3
 
 
 def gaussian_densities(segments: np.ndarray) -> np.ndarray:
-    """Return each segment's Gaussian on a grid that all segments of the recording share.
+    """Return each segment's Gaussian density on a grid that all segments of the recording share.
 
     Parameters
     ----------
@@ -19,8 +19,8 @@ def gaussian_densities(segments: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (segments, GRID_POINTS), float64
-        The grid runs from the lowest to the highest value. The standard deviation is at least one grid step: that of
-        digital silence is zero, which has no density.
+        The grid runs from the lowest to the highest value. The standard deviation is at least one grid step, because
+        digital silence has none.
     """
     low, high = float(segments.min()), float(segments.max())
     grid = np.linspace(low, max(high, low + 1e-6), GRID_POINTS)
@@ -30,15 +30,14 @@ def gaussian_densities(segments: np.ndarray) -> np.ndarray:
 
 
 def selection_scores(segments: np.ndarray, rule: str) -> np.ndarray | None:
-    """Score how much each segment resembles the others, or None where there are fewer than three.
+    """Score how much each segment resembles the others; None if there are fewer than three.
 
     Parameters
     ----------
     segments : ndarray of shape (segments, frames, bands), float
     rule : {"minmax", "guarded"}
-        `minmax` is the printed algorithm: row sums of the correlations, stretched over 0 to 1, so that the least
-        similar segment scores 0 even where all are alike. `guarded` is the mean correlation with the other segments,
-        -1 to 1, which says how alike they are.
+        `minmax` is the published algorithm: row sums of the correlations, scaled to 0 to 1, so that the least similar
+        segment scores 0 even if all are alike. `guarded` is the mean correlation with the other segments, -1 to 1.
 
     Returns
     -------
@@ -46,7 +45,7 @@ def selection_scores(segments: np.ndarray, rule: str) -> np.ndarray | None:
 
     References
     ----------
-    Kim and Kwak 2024, Algorithm 1. The common grid is our reading: the paper evaluates each Gaussian at its own values.
+    Kim and Kwak 2024, Algorithm 1. The shared grid is our reading: the paper evaluates each Gaussian at its own values.
     """
     if len(segments) < MIN_SEGMENTS:
         return None
@@ -59,16 +58,16 @@ def selection_scores(segments: np.ndarray, rule: str) -> np.ndarray | None:
 
 
 def select_segments(segments: np.ndarray, settings: SelectionSettings) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decide which segments to keep.
+    """Select the segments whose score exceeds the threshold.
 
     Returns
     -------
-    kept : ndarray of shape (segments,), bool
-        Never all False: where no score exceeds the threshold, all are kept.
+    selected : ndarray of shape (segments,), bool
+        All True if no score exceeds the threshold or there are none.
     scores : ndarray of shape (segments,), float64, or None
     """
     scores = None if settings.rule == "none" else selection_scores(segments, settings.rule)
     if scores is None:
         return np.ones(len(segments), bool), None
-    kept = scores > settings.threshold
-    return (kept if kept.any() else np.ones(len(segments), bool)), scores
+    selected = scores > settings.threshold
+    return (selected if selected.any() else np.ones(len(segments), bool)), scores

@@ -1,4 +1,4 @@
-"""From a recording to its log-mel spectrogram."""
+"""Compute the log-mel spectrogram of a recording."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -11,12 +11,12 @@ from ser_core.audio.reading import resample
 from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.settings import SpectrogramSettings
 
-#: 30 s by default: the spectrum of a long recording would take a gigabyte.
-FFT_SAMPLES_AT_ONCE = 3_000 * 1_200
+#: 30 s per block by default: the spectrum of a long recording would take a gigabyte.
+FFT_SAMPLES_PER_BLOCK = 3_000 * 1_200
 
 
 def spectrogram_of(recording: Recording, settings: SpectrogramSettings) -> Spectrogram:
-    """Return the log-mel spectrogram of a recording, resampled for this only."""
+    """Return the log-mel spectrogram of a recording, resampled for this purpose only."""
     samples = resample(recording.samples, recording.sample_rate_hz, settings.sample_rate_hz)
     return Spectrogram(log_mel(samples, settings), settings)
 
@@ -32,8 +32,8 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
     Returns
     -------
     ndarray of shape (frames, bands), float32
-        In neper. Frame i covers the samples [hop i, hop i + window); zeros follow the last sample until it lies in a
-        frame.
+        In neper. Frame i covers the samples [hop i, hop i + window); the end is zero-padded so that the last sample
+        lies in a frame.
 
     References
     ----------
@@ -43,10 +43,10 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
     padded = np.zeros((frames - 1) * settings.hop_samples + settings.window_samples, np.float32)
     padded[: len(samples)] = samples
     result = np.empty((frames, settings.bands), np.float32)
-    at_once = max(1, FFT_SAMPLES_AT_ONCE // settings.fft_samples)
+    block_frames = max(1, FFT_SAMPLES_PER_BLOCK // settings.fft_samples)
     with torch.inference_mode():
-        for first in range(0, frames, at_once):
-            end = min(first + at_once, frames)
+        for first in range(0, frames, block_frames):
+            end = min(first + block_frames, frames)
             block = padded[first * settings.hop_samples : (end - 1) * settings.hop_samples + settings.window_samples]
             magnitude = _mel_magnitude(settings)(torch.from_numpy(block)) * settings.audioset_scale
             result[first:end] = torch.log(magnitude + settings.log_offset).T
@@ -54,28 +54,28 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
 
 
 def frame_count(samples: int, settings: SpectrogramSettings) -> int:
-    """Return how many frames so many samples have, the last of which lies in the last frame."""
+    """Return the number of frames that cover so many samples."""
     return 1 + -(-max(samples - settings.window_samples, 0) // settings.hop_samples)
 
 
 def split_into_frames(blocks: Iterator[np.ndarray], settings: SpectrogramSettings) -> Iterator[np.ndarray]:
-    """Cut samples that come in blocks into pieces whose frames, one piece after the other, are those of the whole.
+    """Cut samples that come in blocks into pieces whose frames, concatenated, are those of the whole.
 
     Yields
     ------
     ndarray of shape (n,), float32
-        Each piece begins with the samples that its first frame shares with the one before.
+        Each piece begins with the samples that its first frame shares with the previous one.
     """
-    held, begun = np.empty(0, np.float32), False
+    pending, begun = np.empty(0, np.float32), False
     for block in blocks:
-        held = np.concatenate([held, block])
-        frames = 1 + (len(held) - settings.window_samples) // settings.hop_samples
+        pending = np.concatenate([pending, block])
+        frames = 1 + (len(pending) - settings.window_samples) // settings.hop_samples
         if frames > 0:
             begun = True
-            yield held[: (frames - 1) * settings.hop_samples + settings.window_samples]
-            held = held[frames * settings.hop_samples :]
-    if len(held) > settings.window_samples - settings.hop_samples or not begun:
-        yield held
+            yield pending[: (frames - 1) * settings.hop_samples + settings.window_samples]
+            pending = pending[frames * settings.hop_samples :]
+    if len(pending) > settings.window_samples - settings.hop_samples or not begun:
+        yield pending
 
 
 def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:
@@ -84,14 +84,14 @@ def band_centres_hz(settings: SpectrogramSettings) -> np.ndarray:
 
 
 def band_edges_hz(settings: SpectrogramSettings) -> np.ndarray:
-    """Return the corners of the mel bands in Hz, shape (bands + 2,): band b rises to b + 1 and falls to b + 2."""
+    """Return the mel filters' edges in Hz, shape (bands + 2,): band b rises from b to b + 1 and falls to b + 2."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (settings.low_hz, settings.high_hz))
     return 700 * (10 ** (np.linspace(low, high, settings.bands + 2) / 2595) - 1)
 
 
 @lru_cache(maxsize=4)
 def _mel_magnitude(settings: SpectrogramSettings) -> torch.nn.Module:
-    # torchaudio's default of centred frames would shift every frame by half a window.
+    # torchaudio's default, centred frames, would shift every frame by half a window.
     return torchaudio.transforms.MelSpectrogram(
         sample_rate=settings.sample_rate_hz,
         n_fft=settings.fft_samples,

@@ -18,10 +18,9 @@ from ser_core.model.onnx_process import (
     MOST_BYTES,
     READY,
     REFUSED,
-    received,
-    send,
     shape_in_words,
 )
+from ser_core.work.child_process import receive, send
 from ser_core.work.sandbox import allow_cpu, restrict_this_process
 
 #: Whatever onnxruntime raises: its exceptions have no root of their own, and one whose text quotes broken bytes of the
@@ -90,14 +89,14 @@ def _short(reason: Exception) -> str:
 
 
 def _serve(other: socket.socket) -> None:
-    _, content = received(other)
+    _, content = receive(other, MOST_BYTES)
     about = json.loads(content)
-    _, data = received(other)
+    _, data = receive(other, MOST_BYTES)
     graph = OnnxGraph(bytes(data), about["name"], about["classes"])
     del data
     send(other, READY)
     while True:
-        _, content = received(other)
+        _, content = receive(other, MOST_BYTES)
         *shape, cpu_s = ARGS.unpack_from(content)
         segments = np.frombuffer(content, np.float32, offset=ARGS.size).reshape(shape)
         allow_cpu(cpu_s)

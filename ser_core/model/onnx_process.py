@@ -6,9 +6,7 @@ logits come back as they lie in memory.
 """
 
 import json
-import socket
 import struct
-import subprocess
 import threading
 import time
 import weakref
@@ -16,7 +14,7 @@ import weakref
 import numpy as np
 
 from ser_core.errors import ModelRefused
-from ser_core.work.sandbox import start_child
+from ser_core.work.child_process import ChildProcess
 
 #: Of private memory.
 MOST_BYTES = 2**30
@@ -25,9 +23,9 @@ LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S, SEGMENT_VALUES = 30.0, 10.0, 0.25, 96 * 64
 #: How much longer a call may take where other processes are busy too.
 WAIT_PER_CPU_S = 4
 
-#: A message: what it is, how many bytes its content has, and the content. That of RUN are segments, frames, bands and
-#: seconds of processor time, and the values; that of LOGITS values.
-HEAD, ARGS = struct.Struct("<cQ"), struct.Struct("<QQQd")
+#: The content of RUN is the numbers of segments, frames and bands, seconds of processor time, and the values; that of
+#: LOGITS is the values.
+ARGS = struct.Struct("<QQQd")
 ABOUT, LOAD, RUN, READY, LOGITS, REFUSED = b"A", b"L", b"R", b"r", b"l", b"X"
 LARGEST_TEXT_BYTES = 4_096
 
@@ -65,7 +63,7 @@ class OnnxProcess:
             call starts it again.
         """
         with self._turn:
-            if not self._child.lives():
+            if not self._child.is_alive():
                 self._end()
                 self._start()
             cpu_s = RUN_CPU_S + SEGMENT_CPU_S * segments.size / SEGMENT_VALUES
@@ -76,7 +74,7 @@ class OnnxProcess:
 
     def _start(self) -> None:
         try:
-            self._child = _Child()
+            self._child = ChildProcess("ser_core.model.onnx_graph")
         except OSError as reason:
             raise ModelRefused(
                 f"{self._name}: no process can be started for its model.onnx ({reason.strerror}). Try again later."
@@ -92,7 +90,7 @@ class OnnxProcess:
         until = time.monotonic() + WAIT_PER_CPU_S * cpu_s
         try:
             for message in messages:
-                self._child.send(*message, until=until)
+                self._child.send(*message, deadline=until)
             found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), until)
             if found != REFUSED and (found, len(content)) != (kind, size):
                 raise ValueError(found)
@@ -110,65 +108,6 @@ class OnnxProcess:
         return content
 
 
-class _Child:
-    """The other process, and the socket to it."""
-
-    def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process: subprocess.Popen[bytes] = start_child("ser_core.model.onnx_graph", theirs)
-
-    def send(self, kind: bytes, *content: bytes | memoryview, until: float) -> None:
-        _set_deadline(self._socket, until)
-        send(self._socket, kind, *content)
-
-    def receive(self, largest: int, until: float) -> tuple[bytes, bytearray]:
-        return received(self._socket, largest, until)
-
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    def end(self) -> None:
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
-
-
 def shape_in_words(segments: np.ndarray) -> str:
     """Say how many segments of which size there are."""
     return f"{len(segments)} segments of {segments.shape[1]} frames and {segments.shape[2]} bands"
-
-
-# --- both sides ---
-
-
-def send(to: socket.socket, kind: bytes, *content: bytes | memoryview) -> None:
-    """Send a message whose content comes in parts."""
-    to.sendall(HEAD.pack(kind, sum(len(part) for part in content)))
-    for part in content:
-        to.sendall(part)
-
-
-def received(of: socket.socket, largest: int = MOST_BYTES, until: float | None = None) -> tuple[bytes, bytearray]:
-    """Return a message, of at most so many bytes, that comes until then on the monotonic clock."""
-    kind, length = HEAD.unpack(_exactly(of, HEAD.size, until))
-    if length > largest:
-        raise ValueError(length)
-    return kind, _exactly(of, length, until)
-
-
-def _exactly(of: socket.socket, count: int, until: float | None) -> bytearray:
-    content = bytearray(count)
-    left = memoryview(content)
-    while left:
-        if until is not None:
-            _set_deadline(of, until)
-        got = of.recv_into(left)
-        if not got:
-            raise EOFError
-        left = left[got:]
-    return content
-
-
-def _set_deadline(of: socket.socket, until: float) -> None:
-    of.settimeout(max(until - time.monotonic(), 1e-3))

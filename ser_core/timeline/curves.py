@@ -1,4 +1,4 @@
-"""A timeline to look at: smoothed over some seconds, with gaps where it is quiet, and its strongest stretches."""
+"""Smooth a timeline over some seconds, with gaps in pauses, and find its strongest stretches."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ser_core.analysis import Region
 from ser_core.errors import SettingsRefused
 from ser_core.timeline.timeline import Timeline
 
-#: Root mean square of a segment; below it is a pause rather than speech, if the recording has a usual level.
+#: Segments with an RMS level below this are pauses in a recording of usual level.
 QUIET_DBFS = -50.0
 SMOOTHING_S = 10.0
 LONGEST_SMOOTHING_S = 600.0
@@ -18,14 +18,14 @@ def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float
     Parameters
     ----------
     seconds : float
-        Segments whose middles are at most half of that away are averaged; 0 averages nothing.
+        Averages segments whose middles are at most half of this away; 0 averages nothing.
     quiet_dbfs : float
         Segments below this level are left out of every mean.
 
     Returns
     -------
     ndarray of shape (n, classes), float64
-        NaN where a segment is itself quiet.
+        NaN for quiet segments.
     """
     means, _ = _moving_means(timeline, seconds, quiet_dbfs)
     return means
@@ -34,10 +34,10 @@ def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float
 def strongest_stretches(
     timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float = QUIET_DBFS, count: int = 3
 ) -> dict[str, list[tuple[Region, float]]]:
-    """Return where each emotion's smoothed probability is highest.
+    """Return where each emotion's smoothed probability is highest, with that probability.
 
-    Each stretch is what one of the means of `smoothed` was taken over, which is given with it. Stretches of one emotion
-    do not overlap. Means over less than half as many segments as the fullest are passed over: few are high by chance.
+    A stretch is what one mean of `smoothed` was taken over. Stretches of one emotion do not overlap. Means over less
+    than half as many segments as the fullest are skipped: a mean of few is high by chance.
 
     Returns
     -------
@@ -48,24 +48,24 @@ def strongest_stretches(
     middles = timeline.middles_s
     length_s = max(seconds, float((timeline.ends_s - timeline.starts_s).max()))
     found: dict[str, list[tuple[Region, float]]] = {emotion: [] for emotion in timeline.emotions}
-    for place, stretches in enumerate(found.values()):
+    for index, stretches in enumerate(found.values()):
         free = (counts > 0) & (2 * counts >= counts.max())
         while free.any() and len(stretches) < count:
-            peak = int(np.argmax(np.where(free, means[:, place], -1.0)))
+            peak = int(np.argmax(np.where(free, means[:, index], -1.0)))
             start_s, end_s = middles[peak] - length_s / 2, middles[peak] + length_s / 2
             region = Region(max(0.0, float(start_s)), min(float(end_s), timeline.duration_s))
-            stretches.append((region, float(means[peak, place])))
+            stretches.append((region, float(means[peak, index])))
             free &= np.abs(middles - middles[peak]) > length_s - 1e-6
     return found
 
 
 def _moving_means(timeline: Timeline, seconds: float, quiet_dbfs: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means around each segment (n, classes), and over how many segments they are, 0 where it is quiet."""
+    """Return the mean around each segment (n, classes), and the number of segments in it, 0 for quiet segments."""
     if not 0 <= seconds <= LONGEST_SMOOTHING_S:
         raise SettingsRefused(f"Smoothing over {seconds:g} s is not possible; choose 0 to {LONGEST_SMOOTHING_S:g} s.")
     loud = timeline.level_dbfs >= quiet_dbfs
     middles = timeline.middles_s
-    # Middles half of `seconds` away belong to it, whatever their last digit is rounded to.
+    # Middles exactly half of `seconds` away are included despite rounding.
     first = np.searchsorted(middles, middles - seconds / 2 - 1e-6)
     end = np.searchsorted(middles, middles + seconds / 2 + 1e-6)
     until = np.concatenate([[0], np.cumsum(loud)])

@@ -1,4 +1,4 @@
-"""The emotions of a long recording over time: read, resampled and classified in blocks, and its stretches cut out."""
+"""Emotions of a long recording over time: read, resample and classify it in blocks; cut stretches out of it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ser_core.analysis import VoiceShare, clock, display_name, frame_edge_s
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.decoding import LONG, merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
-from ser_core.audio.long_recording import LongRecording, Source, long_recording, opened, source_name
+from ser_core.audio.long_recording import LongRecording, Source, open_long_recording, open_source, source_name
 from ser_core.audio.reading import resample_blocks
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.segments import split_blocks_into_segments
@@ -20,9 +20,9 @@ from ser_core.model.voice import logits_of_pieces, voice_normal
 from ser_core.settings import AudioLimits, FrontEnd, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED, Work
 
-#: 128 segments; what is held at once grows with it.
+#: 128 segments; memory grows with it.
 BLOCK_S = 61.44
-#: What part of the progress is checking the recording, before anything is classified.
+#: Share of the progress for checking the recording.
 CHECKING = 0.05
 SILENCE_DBFS = -120.0
 LONGEST_STRETCH_S = AudioLimits().longest_s
@@ -30,20 +30,20 @@ LONGEST_STRETCH_S = AudioLimits().longest_s
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What a model hears in a recording, segment by segment.
+    """A model's scores for every segment of a recording.
 
     Attributes
     ----------
     sha256 : str
         Of the recording's file.
     full_scale : float
-        What the samples were divided by; above 1 where they were louder than full scale.
+        What the samples were divided by; above 1 if they exceeded full scale.
     start_frames : ndarray of shape (n,), int
     probabilities : ndarray of shape (n, classes), float32
     level_dbfs : ndarray of shape (n,), float32
-        Root mean square of each segment; of digital silence -120.
+        RMS level of each segment; -120 for digital silence.
     voice : VoiceShare or None
-        None where the model judged by its training's normal alone.
+        None if the model used only the normal of its training data.
     """
 
     name: str
@@ -63,18 +63,18 @@ class Timeline:
 
     @property
     def starts_s(self) -> np.ndarray:
-        """Where each segment begins, in seconds, shape (n,)."""
+        """Start of each segment in seconds, shape (n,)."""
         return frame_edge_s(self.start_frames, self.front_end.spectrogram)
 
     @property
     def ends_s(self) -> np.ndarray:
-        """Where each segment ends, in seconds, shape (n,)."""
+        """End of each segment in seconds, shape (n,)."""
         after = self.start_frames + self.front_end.segments.segment_frames
         return np.minimum(frame_edge_s(after, self.front_end.spectrogram), self.duration_s)
 
     @property
     def middles_s(self) -> np.ndarray:
-        """The middle of each segment, in seconds, shape (n,)."""
+        """Middle of each segment in seconds, shape (n,)."""
         return (self.starts_s + self.ends_s) / 2
 
 
@@ -87,45 +87,44 @@ def emotion_timeline(
     block_s: float = BLOCK_S,
     own_voice: bool = False,
 ) -> Timeline:
-    """Return what a model hears in every segment of a recording, holding no more than a block of it.
+    """Classify every segment of a recording, holding only one block of it in memory.
 
-    The recording is read twice: first it is checked to its end, then classified. The scores are those that
-    `pipeline.classify_recording` finds in the whole, whatever the block.
+    The recording is read twice: first checked to its end, then classified. The scores equal those of
+    `pipeline.classify_recording`, whatever the block length.
 
     Parameters
     ----------
     source : path or binary file
-        A whole audio file; a binary file must be seekable and is left open.
+        A complete audio file; a binary file must be seekable and is left open.
     name : str
-        What to call it; a path's own name where empty.
+        What to call it; by default the path's own name.
     own_voice : bool
-        One person speaks, who is judged by the normal of this very recording.
+        A single speaker, judged relative to this very recording.
 
     Raises
     ------
     AudioRefused
-        As in `read_recording`, and if it is shorter than a segment.
+        As in `read_recording`, and if the recording is shorter than a segment.
     SettingsRefused
-        If the classifier hears a recording only as a whole, or cannot judge a voice by its own normal.
+        If the classifier only takes whole recordings, or cannot judge a speaker by their own normal.
     Cancelled
     """
     front_end = classifier.front_end
     if front_end.segments.segment_frames is None:
-        raise SettingsRefused(f"{classifier.name} hears a recording as a whole, not over time. Choose another model.")
-
+        raise SettingsRefused(f"{classifier.name} only classifies whole recordings. Choose another model.")
     if own_voice and classifier.voice is None:
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
 
     checking = Work(lambda fraction, text: work.report(CHECKING * fraction, text), work.stop)
 
-    def listening(frames: int) -> None:
-        part, all_s = frames / all_frames, recording.duration_s
-        work.report(CHECKING + (1 - CHECKING) * part, f"Listening, {clock(part * all_s)} of {clock(all_s)}")
+    def report_frames(done: int) -> None:
+        part, total_s = done / frames, recording.duration_s
+        work.report(CHECKING + (1 - CHECKING) * part, f"Classifying, {clock(part * total_s)} of {clock(total_s)}")
 
-    with long_recording(source, name or source_name(source), limits, checking) as recording:
-        all_frames, powers = _frames(recording, classifier), []
+    with open_long_recording(source, name or source_name(source), limits, checking) as recording:
+        frames, powers = _count_frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
-        start_frames, logits = _scored(log_mels, classifier, listening, work)
+        start_frames, logits = _score_segments(log_mels, classifier, report_frames, work)
     if own_voice:
         adapted = classifier.with_voice(voice_normal([logits_of_pieces(logits)], classifier.temperature))
         logits, classifier = logits - adapted.shift, adapted
@@ -148,56 +147,55 @@ def emotion_timeline(
 
 
 def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0) -> bytes:
-    """Cut a stretch out of a recording, holding no more than that.
+    """Cut a stretch out of a recording, holding only the stretch in memory.
 
     Parameters
     ----------
     source : path or binary file
         As in `emotion_timeline`.
     full_scale : float
-        The timeline's.
+        That of the timeline.
 
     Returns
     -------
     bytes
-        A mono WAV file of 16 bits a sample at the recording's own rate: its samples, channels mixed down, from
-        round(start x rate) up to round(end x rate) or to its end.
+        A mono 16-bit WAV file at the recording's own rate: its samples, mixed down, from round(start x rate) up to
+        round(end x rate) or to its end.
 
     Raises
     ------
     SettingsRefused
-        If the stretch does not lie in the recording, or is longer than ten minutes.
+        If the stretch is not in the recording, or is longer than ten minutes.
     AudioRefused
-        If the source is not a recording that can be read.
+        If the source is not a readable recording.
     """
     name = display_name(name) or source_name(source)
     if not 0 <= start_s < end_s:
-        raise SettingsRefused(f"From {start_s:g} to {end_s:g} s is no stretch. Give a start before the end.")
+        raise SettingsRefused(f"{start_s:g} to {end_s:g} s is not a stretch. Give a start before the end.")
     if end_s - start_s > LONGEST_STRETCH_S + 1e-6:
         raise SettingsRefused(
             f"The stretch lasts {clock(end_s - start_s)}; at most {clock(LONGEST_STRETCH_S)} can be opened at once. "
             "Choose a shorter one."
         )
-    with opened(source, name, LONG) as file, decode_in_subprocess(file, name, LONG, start_s) as sound:
+    with open_source(source, name, LONG) as file, decode_in_subprocess(file, name, LONG, start_s) as sound:
         rate = sound.sample_rate_hz
-        # Rounding at both ends may add a sample to ten minutes.
+        # Rounding both ends may add one sample to ten minutes.
         wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))
         samples = next(merge_blocks(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
     if not len(samples):
-        raise SettingsRefused(f"{name} ends before {clock(start_s)}. Choose a stretch that lies in it.")
+        raise SettingsRefused(f"{name} ends before {clock(start_s)}. Choose an earlier stretch.")
     return wav_bytes(samples / np.float32(full_scale), rate)
 
 
-def _frames(recording: LongRecording, classifier: Classifier) -> int:
-    """Return how many frames the recording has, at least a segment's."""
+def _count_frames(recording: LongRecording, classifier: Classifier) -> int:
+    """Return the number of frames of a recording, which must be at least those of a segment."""
     settings, needed = classifier.front_end.spectrogram, classifier.front_end.segments.segment_frames
     samples = round(recording.samples * settings.sample_rate_hz / recording.sample_rate_hz)
     frames = frame_count(samples, settings)
     if frames < needed:
         raise AudioRefused(
-            f"{recording.name}: the recording lasts {recording.duration_s:.2f} s, less than the "
-            f"{needed * settings.frame_hop_s:.2f} s that {classifier.name} hears at once. "
-            "The command analyse takes it."
+            f"{recording.name}: the recording lasts {recording.duration_s:.2f} s, less than one segment of "
+            f"{classifier.name} ({needed * settings.frame_hop_s:.2f} s). Use the command analyse."
         )
     return frames
 
@@ -205,21 +203,21 @@ def _frames(recording: LongRecording, classifier: Classifier) -> int:
 def _log_mels(
     recording: LongRecording, block_s: float, settings: SpectrogramSettings, powers: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield the log-mel spectrogram in blocks, and note the mean square of the samples that each frame stands for."""
+    """Yield the log-mel spectrogram in blocks, and append the mean square of each frame's middle hop to `powers`."""
     samples = resample_blocks(recording.blocks(block_s), recording.sample_rate_hz, settings.sample_rate_hz)
     before = (settings.window_samples - settings.hop_samples) // 2
     for piece in split_into_frames(samples, settings):
-        own = np.zeros((frame_count(len(piece), settings), settings.hop_samples), np.float32)
-        heard = piece[before : before + own.size]
-        own.reshape(-1)[: len(heard)] = heard
-        powers.append(np.square(own, dtype=np.float64).mean(axis=1))
+        hops = np.zeros((frame_count(len(piece), settings), settings.hop_samples), np.float32)
+        middle = piece[before : before + hops.size]
+        hops.reshape(-1)[: len(middle)] = middle
+        powers.append(np.square(hops, dtype=np.float64).mean(axis=1))
         yield log_mel(piece, settings)
 
 
-def _scored(
+def _score_segments(
     log_mels: Iterator[np.ndarray],
     classifier: Classifier,
-    listening: Callable[[int], None],
+    report_frames: Callable[[int], None],
     work: Work,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the first frame of every segment, and its logits."""
@@ -228,12 +226,12 @@ def _scored(
         work.check()
         logits.append(classifier.score(values))
         start_frames.append(starts)
-        listening(int(starts[-1]) + values.shape[1])
+        report_frames(int(starts[-1]) + values.shape[1])
     return np.concatenate(start_frames), np.concatenate(logits)
 
 
 def _levels_dbfs(powers: np.ndarray, start_frames: np.ndarray, segment_frames: int) -> np.ndarray:
-    """Return the level of each segment from the mean squares of all frames."""
+    """Return the level of each segment from the mean squares of its frames."""
     until = np.concatenate([[0.0], np.cumsum(powers)])
     mean_squares = (until[start_frames + segment_frames] - until[start_frames]) / segment_frames
     return (10 * np.log10(np.maximum(mean_squares, 10 ** (SILENCE_DBFS / 10)))).astype(np.float32)
