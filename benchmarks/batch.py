@@ -32,7 +32,7 @@ from ser_core.work.progress import Work
 
 WAYS = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
 TURNS = 2
-AT_ONCE = 8
+CHUNK_SIZE = 8
 MANY = 10_000
 
 
@@ -53,7 +53,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
             Path(out) / "out",
             engine=engine,
             workers=workers,
-            at_once=AT_ONCE,
+            chunk_size=CHUNK_SIZE,
             work=Work(progress),
         )
     # Every worker's first chunk waits for its imports and its model.

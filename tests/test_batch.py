@@ -76,14 +76,14 @@ def place(tmp_path_factory):
 
 
 def batch(place, model, out, **more):
-    return run_batch(place, str(model), SETTINGS, out, **({"at_once": 1} | more))
+    return run_batch(place, str(model), SETTINGS, out, **({"chunk_size": 1} | more))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(place, model, tmp_path_factory):
     """The folder of a run by two local processes that nothing happened to, and its counts."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    return out, batch(place, model, out, workers=2, at_once=5)
+    return out, batch(place, model, out, workers=2, chunk_size=5)
 
 
 def table(out):
@@ -238,13 +238,13 @@ def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(
         batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(scheduler.kill)))
     before = len(table(tmp_path / "out"))
     assert 0 < before < RECORDINGS
-    assert batch(place, model, tmp_path / "out", workers=1, at_once=5).new == RECORDINGS - before
+    assert batch(place, model, tmp_path / "out", workers=1, chunk_size=5).new == RECORDINGS - before
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
 
 def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(dask_engine, "WITHOUT_WORKERS_S", 0.5)
-    monkeypatch.setattr(dask_engine, "LOOK_S", 0.5)
+    monkeypatch.setattr(dask_engine, "NO_WORKERS_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(dask_engine, "POLL_S", 0.5)
     lost = pytest.raises(BatchRefused, match="lost all its workers")
     with cluster(tmp_path, workers=1) as (address, _, (worker,)), lost:
         batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(worker.kill)))
@@ -254,18 +254,18 @@ def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_
 def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
     worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
     path = place / "00.flac"
-    asked = chunks.Chunk(((read_recording(path).sha256, str(path)),))
-    with local_engine(1) as outcomes:
-        (first,) = outcomes(deque([asked]), worker)
+    chunk = chunks.Chunk(((read_recording(path).sha256, str(path)),))
+    with local_engine(1) as run_chunks:
+        (first,) = run_chunks(deque([chunk]), worker)
         killed = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
         for child in killed:
             child.kill()
         psutil.wait_procs(killed, PATIENCE_S)
         time.sleep(0.5)  # until its pool has noticed
-        (second,) = outcomes(deque([asked]), worker)
+        (second,) = run_chunks(deque([chunk]), worker)
     assert len(killed) == 1
     assert first == second
-    assert [row["sha256"] for row in first[1].rows] == [asked.recordings[0][0]]
+    assert [row["sha256"] for row in first[1].rows] == [chunk.recordings[0][0]]
 
 
 def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model, undisturbed, tmp_path):
@@ -275,7 +275,7 @@ def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model,
         workers[0].kill()
 
     kill = Once(kill_one)
-    batch(place, model, tmp_path / "out", workers=2, at_once=2, work=Work(kill))
+    batch(place, model, tmp_path / "out", workers=2, chunk_size=2, work=Work(kill))
     assert kill.fractions[-1] == 1
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
@@ -350,7 +350,7 @@ def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model,
         _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     lines = [line for line in said.splitlines() if " %  " not in line]
-    assert lines == [f"Stopped. What is done is kept in {out}; the same command goes on from there."]
+    assert lines == [f"Stopped. Results so far are saved in {out}; the same command continues from there."]
     assert 0 < len(table(out)) < RECORDINGS + MORE
 
 
@@ -366,7 +366,7 @@ def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(
         assert process.submit(threads_before_and_after, str(model)).result() == (3, 1)
 
 
-# --- the way of a batch, with an engine in this process ---
+# --- a whole run, with an engine in this process ---
 
 
 class InThisProcess:
@@ -375,16 +375,16 @@ class InThisProcess:
     def __init__(self, deadly=()):
         self.analysed, self.deadly, self.deaths = Counter(), set(deadly), 0
 
-    def __call__(self, *asked):
+    def __call__(self, *args):
         return self
 
     def __enter__(self):
-        return self.outcomes
+        return self.run_chunks
 
     def __exit__(self, *error):
         return None
 
-    def outcomes(self, waiting, worker):
+    def run_chunks(self, waiting, worker):
         while waiting:
             chunk = waiting.popleft()
             names = [Path(path).name for _, path in chunk.recordings]
@@ -399,13 +399,13 @@ class InThisProcess:
 @pytest.fixture
 def engine(monkeypatch):
     one = InThisProcess()
-    monkeypatch.setattr(run, "_engine", one)
+    monkeypatch.setattr(run, "_start_engine", one)
     return one
 
 
 def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_not(place, model, tmp_path, engine):
     engine.deadly = {"02.flac"}
-    counts = batch(place, model, tmp_path / "out", at_once=20)
+    counts = batch(place, model, tmp_path / "out", chunk_size=20)
     assert engine.deaths == 2
     assert (counts.done, counts.failed) == (RECORDINGS - 1, 2)
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
@@ -415,9 +415,9 @@ def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_n
 
 def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(place, model, tmp_path, engine):
     engine.deadly = {"02.flac", "03.flac"}
-    batch(place, model, tmp_path / "out", at_once=4)
+    batch(place, model, tmp_path / "out", chunk_size=4)
     engine.deadly, engine.analysed = {"02.flac"}, Counter()
-    counts = batch(place, model, tmp_path / "out", at_once=4)
+    counts = batch(place, model, tmp_path / "out", chunk_size=4)
     assert engine.analysed == {"03.flac": 1, "text.wav": 1}
     assert (counts.new, counts.done, counts.failed) == (1, RECORDINGS - 1, 2)
 
@@ -425,11 +425,11 @@ def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(place, mo
 def test_a_folder_that_has_grown_costs_only_what_is_new(place, model, tmp_path, engine):
     grown = tmp_path / "grown"
     shutil.copytree(place, grown)
-    batch(grown, model, tmp_path / "out", at_once=4)
+    batch(grown, model, tmp_path / "out", chunk_size=4)
     engine.analysed.clear()
     shutil.copy(place / "02.flac", grown / "another name.flac")
     soundfile.write(grown / "new.wav", voice_like(1.0, 16_000, seed=50), 16_000)
-    counts = batch(grown, model, tmp_path / "out", at_once=4)
+    counts = batch(grown, model, tmp_path / "out", chunk_size=4)
     assert engine.analysed == {"new.wav": 1, "text.wav": 1}
     assert (counts.files, counts.recordings, counts.done, counts.new) == (16, 14, 13, 1)
 
@@ -441,7 +441,7 @@ def test_an_unforeseen_error_costs_only_its_recording_and_one_line(place, model,
         return analyse_recording(recording, *more, **named)
 
     monkeypatch.setattr(chunks, "analyse_recording", analyse)
-    assert batch(place, model, tmp_path / "out", at_once=20).done == RECORDINGS - 1
+    assert batch(place, model, tmp_path / "out", chunk_size=20).done == RECORDINGS - 1
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
     assert reasons["04.flac"] == "RuntimeError: out of luck"
 
@@ -489,14 +489,14 @@ def test_each_explainer_gets_its_own_column_of_focus(place, model, tmp_path, eng
 
 
 def test_a_batch_that_is_cancelled_keeps_what_is_done(place, model, tmp_path, engine):
-    with pytest.raises(Cancelled, match="goes on from there"):
-        batch(place, model, tmp_path / "out", at_once=3, work=Work(stop=lambda: True))
+    with pytest.raises(Cancelled, match="continues from there"):
+        batch(place, model, tmp_path / "out", chunk_size=3, work=Work(stop=lambda: True))
     assert len(table(tmp_path / "out")) == 3
 
 
 def test_progress_tells_how_much_is_done_and_ends_with_all(place, model, tmp_path, engine):
     told = []
-    batch(place, model, tmp_path / "out", at_once=5, work=Work(lambda *said: told.append(said)))
+    batch(place, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: told.append(said)))
     assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
     assert told[-1][1] == "12 of 13 recordings, 1 failed"
 
@@ -537,21 +537,21 @@ def test_a_worker_with_another_model_ends_the_batch(place, model, tmp_path, engi
 
 def test_a_second_run_into_the_same_folder_is_refused(place, model, tmp_path, engine):
     def begin_another():
-        with pytest.raises(BatchRefused, match="Another run is writing into"):
+        with pytest.raises(BatchRefused, match="Another run is writing to"):
             batch(place, model, tmp_path / "out")
 
     assert batch(place, model, tmp_path / "out", work=Work(Once(begin_another))).done == RECORDINGS
 
 
 def test_a_damaged_part_is_named_and_its_recordings_come_again_once_it_is_deleted(place, model, tmp_path, engine):
-    batch(place, model, tmp_path / "out", at_once=4)
+    batch(place, model, tmp_path / "out", chunk_size=4)
     whole = table(tmp_path / "out")
     part = tmp_path / "out" / "results" / "part-000002.parquet"
     part.write_bytes(part.read_bytes()[:-5])
     with pytest.raises(BatchRefused, match=r"part-000002.parquet is damaged .* Delete it"):
-        batch(place, model, tmp_path / "out", at_once=4)
+        batch(place, model, tmp_path / "out", chunk_size=4)
     part.unlink()
-    assert batch(place, model, tmp_path / "out", at_once=4).new == 4
+    assert batch(place, model, tmp_path / "out", chunk_size=4).new == 4
     pd.testing.assert_frame_equal(table(tmp_path / "out"), whole)
 
 
@@ -561,7 +561,7 @@ def test_results_of_unknown_origin_are_left_alone(place, model, tmp_path, engine
     with pytest.raises(BatchRefused, match="cannot be read"):
         batch(place, model, tmp_path / "out")
     (tmp_path / "out" / "batch.json").unlink()
-    with pytest.raises(BatchRefused, match="not of which batch"):
+    with pytest.raises(BatchRefused, match="unknown batch"):
         batch(place, model, tmp_path / "out")
 
 
@@ -579,12 +579,12 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, e
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("args", "said"),
     [
         ({"engine": "spark"}, "no engine 'spark'"),
-        ({"scheduler": "127.0.0.1:8786"}, "goes with the engine dask"),
+        ({"scheduler": "127.0.0.1:8786"}, "needs the engine dask"),
         ({"engine": "dask", "scheduler": "127.0.0.1:8786", "workers": 2}, "has its own workers"),
-        ({"workers": 0}, "0 workers do nothing"),
+        ({"workers": 0}, "at least 1 worker"),
         ({"settings": AnalysisSettings(explain=("magic",))}, "no explainer 'magic'"),
         (
             {"model": "mfcc_svm", "settings": AnalysisSettings(explain=("grad_cam",))},
@@ -593,10 +593,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, e
         ({"settings": AnalysisSettings(emotion="boredom")}, "does not know the emotion"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_path, asked, said):
-    asked = {"model": str(model), "settings": SETTINGS} | asked
+def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_path, args, said):
+    args = {"model": str(model), "settings": SETTINGS} | args
     with pytest.raises(SettingsRefused, match=said):
-        run_batch(place, asked.pop("model"), asked.pop("settings"), tmp_path / "out", **asked)
+        run_batch(place, args.pop("model"), args.pop("settings"), tmp_path / "out", **args)
     assert not (tmp_path / "out").exists()
 
 
@@ -639,7 +639,7 @@ def test_a_link_in_a_folder_is_not_followed_and_a_pipe_not_waited_for(tmp_path):
     assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]
 
 
-# --- voices judged by their own normal ---
+# --- speakers judged by their own normal ---
 
 
 @pytest.fixture(scope="module")
@@ -698,7 +698,7 @@ def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_
 
 def test_batch_by_speaker_is_another_one_than_that_of_any_voice(manifest, voiced, tmp_path):
     by_speaker(manifest, voiced, tmp_path / "out")
-    with pytest.raises(BatchRefused, match="voices are judged otherwise"):
+    with pytest.raises(BatchRefused, match="another setting of --voice"):
         run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
 
 

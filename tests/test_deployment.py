@@ -136,12 +136,12 @@ from ser_core.annotations.store.store import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.model.checkpoint import load_model
 from ser_core.pipeline import analyse_recording
-from ser_core.output.saved_analyses import keep
+from ser_core.output.saved_analyses import save_with_source
 from ser_core.settings import AnalysisSettings
 sound = io.BytesIO()
 soundfile.write(sound, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="WAV")
 settings = AnalysisSettings(explain=("grad_cam",))
 analysis = analyse_recording(read_recording(sound.getvalue(), "noise.wav"), load_model("yamnet"), settings)
-keep(sound.getvalue(), analysis, settings, Path(sys.argv[1]))
+save_with_source(sound.getvalue(), analysis, settings, Path(sys.argv[1]))
 open_store(default_url(Path(sys.argv[1]))).close()
 """

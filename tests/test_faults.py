@@ -32,7 +32,7 @@ from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, W
 from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.output.analysis_folder import save_analysis
-from ser_core.output.saved_analyses import clear_unfinished, delete, keep, list_saved_analyses
+from ser_core.output.saved_analyses import clear_unfinished, delete, list_saved_analyses, save_with_source
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 from ser_core.work.atomic_folder import (
@@ -222,9 +222,12 @@ def test_what_a_living_process_writes_is_not_cleared_and_what_a_killed_one_wrote
 
 def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
     made = analysis()
-    keep(b"0", made, QUESTION, tmp_path)
+    save_with_source(b"0", made, QUESTION, tmp_path)
     with ThreadPoolExecutor(3) as threads:
-        saving = [threads.submit(keep, f"{n}".encode(), made, replace(QUESTION, seed=n), tmp_path) for n in range(12)]
+        saving = [
+            threads.submit(save_with_source, f"{n}".encode(), made, replace(QUESTION, seed=n), tmp_path)
+            for n in range(12)
+        ]
         while not all(one.done() for one in saving):
             assert clear_unfinished(tmp_path) is None
             assert len(list_saved_analyses(tmp_path)) <= 1  # for the moment between two renamings there may be none
@@ -350,7 +353,7 @@ def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
 
 def keep_for_ever(data, made, first, reports) -> None:
     for number in count(first):
-        keep(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
+        save_with_source(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
         reports.send(number)
 
 
@@ -540,7 +543,7 @@ def save(folder, number):
 
 
 def saved(folder, number):
-    keep(f"{number}".encode(), analysis(), QUESTION, folder)
+    save_with_source(f"{number}".encode(), analysis(), QUESTION, folder)
 
 
 def model(folder, number):

@@ -41,7 +41,7 @@ from ser_core.model.checkpoint import (
     training_list,
 )
 from ser_core.model.networks.yamnet import YAMNet
-from ser_core.output.saved_analyses import QUESTION, list_saved_analyses
+from ser_core.output.saved_analyses import REQUEST, list_saved_analyses
 from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline
@@ -391,7 +391,7 @@ def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
     target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": asked}
     folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
     folder.mkdir(parents=True)
-    (folder / QUESTION).write_bytes(mutated(json.dumps(target).encode(), seed, [MARKS["own"]]))
+    (folder / REQUEST).write_bytes(mutated(json.dumps(target).encode(), seed, [MARKS["own"]]))
     assert all(isinstance(saved.recording_name, str) for saved in list_saved_analyses(tmp_path))
 
 

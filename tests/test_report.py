@@ -112,7 +112,7 @@ def page(analysis):
 def page_of(monkeypatch):
     """The function from an analysis to its page, with a dot instead of the picture, which takes time."""
     monkeypatch.setattr(report, "report_picture", lambda analysis, explanations, theme: b"dot")
-    return lambda analysis, **how: Page(report_html(analysis, **how))
+    return lambda analysis: Page(report_html(analysis))
 
 
 def with_maps(analysis, **changes):
@@ -264,15 +264,6 @@ def test_each_region_and_the_whole_are_there_as_the_recordings_own_samples(analy
         np.testing.assert_allclose(samples, expected, atol=1 / 32_768)
 
 
-def test_without_sound_there_is_none_and_the_page_says_so(analysis, page_of):
-    page = page_of(analysis, sound=False)
-    assert not page.all("audio")
-    assert "audio/wav" not in page.html
-    assert "Sound is left out" in page.text()
-    assert page.row("1")[1] == f"{analysis.focus[0].region.start_s:.2f}"
-    assert len(page.row("1")) == 5
-
-
 @pytest.mark.parametrize(("seconds", "whole"), [(59.9, True), (60.0, False), (75.0, False)])
 def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, whole, page_of):
     recording = replace(analysis.recording, samples=np.resize(analysis.recording.samples, round(seconds * 16_000)))
@@ -320,7 +311,7 @@ def test_evidence_too_short_for_a_region_is_said_too(analysis, page_of):
 def test_where_nothing_was_heard_there_is_nothing_to_compare(analysis):
     nothing = np.zeros_like(analysis.explanations["lime"].relevance)
     page = Page(report_html(with_maps(analysis, relevance=nothing, covered=np.zeros(len(nothing), bool))))
-    assert "No frame was heard" in page.text()
+    assert "No frame was explained" in page.text()
     assert not [row for row in page.rows if " and " in row[0]]
 
 

@@ -1,9 +1,9 @@
-"""What is done to a chunk of recordings, in whichever process and on whichever machine."""
+"""Analyse a chunk of recordings in a worker process, on whichever machine."""
 
 import json
 import socket
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,17 @@ from ser_core.pipeline import analyse_recording, know_recording, with_focus
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 
-LONGEST_REASON = 300
+MAX_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker is told beside the recordings.
+    """What a worker needs besides the recordings.
 
     Attributes
     ----------
     model : dict
-        As `model_identity` returns it: what the worker finds in `model_folder` must be the same.
+        As `model_identity` returns it; the model in `model_folder` must match.
     """
 
     model_folder: str
@@ -45,42 +45,41 @@ class Chunk:
 
     Attributes
     ----------
-    again : bool
-        Whether a worker has died of it already.
-    voice : tuple of (str, str)
-        All recordings of the person who speaks in these, whose voice is judged by its own normal; empty where every
-        voice is judged alike.
+    retry : bool
+        Whether a worker has already died on these.
+    of_speaker : tuple of (str, str)
+        All recordings of their speaker, who is judged relative to them; empty if speakers are not told apart.
     """
 
     recordings: tuple[tuple[str, str], ...]
-    again: bool = False
-    voice: tuple[tuple[str, str], ...] = ()
+    retry: bool = False
+    of_speaker: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows of the results, without their paths, and why other recordings have none, by SHA-256."""
+    """Rows of the results, without paths, and the reasons of failures by SHA-256."""
 
     rows: list[dict[str, Any]]
     failures: dict[str, str]
 
 
 def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) -> Outcome:
-    """Analyse the recordings of a chunk; one that fails costs only itself.
+    """Analyse the recordings of a chunk; one that fails does not affect the others.
 
     Raises
     ------
     BatchRefused
-        If the model here is not the one that the batch was begun with.
+        If the model here is not the one that the batch was started with.
     Cancelled
     """
     classifier = _model(worker.model_folder)
     if model_identity(classifier) != worker.model:
         raise BatchRefused(
-            f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was begun with. "
-            "Copy that one there, and start the workers anew."
+            f"The model {classifier.name} on {socket.gethostname()} is not the one that the batch was started with. "
+            "Copy that one there, and restart the workers."
         )
-    classifier = _with_voice(classifier, chunk.voice, work)
+    classifier = _adapt_to_speaker(classifier, chunk.of_speaker, work)
     rows, failures = [], {}
     for sha256, path in chunk.recordings:
         try:
@@ -89,25 +88,25 @@ def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) 
             raise
         except SerError as refusal:
             failures[sha256] = str(refusal).removeprefix(f"{_name(path)}: ")
-        except Exception as error:  # whatever one of ten thousand recordings brings about, the others must not pay
-            failures[sha256] = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+        except Exception as error:  # one of ten thousand recordings must not stop the others, whatever it causes
+            failures[sha256] = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_CHARACTERS]
     return Outcome(rows, failures)
 
 
-def _with_voice(classifier: Classifier, voice: tuple[tuple[str, str], ...], work: Work) -> Classifier:
-    """Return the classifier adapted to the voice in some recordings; what cannot be read fails where it is analysed."""
-    if not voice:
+def _adapt_to_speaker(classifier: Classifier, recordings: tuple[tuple[str, str], ...], work: Work) -> Classifier:
+    """Return the classifier adapted to the speaker of some recordings, or as it is if there are none."""
+    if not recordings:
         return classifier
     known = []
-    for _, path in voice:
-        with suppress(OSError, SerError):
+    for _, path in recordings:
+        with suppress(OSError, SerError):  # reported when it is analysed
             known.append(know_recording(read_recording(path, _name(path)), classifier, work))
         work.check()
     return classifier.with_voice(voice_normal(known, classifier.temperature))
 
 
 def model_identity(classifier: Classifier) -> dict[str, Any]:
-    """Return all of a model that its figures depend on, as JSON gives it back."""
+    """Return everything about a model that results depend on, as JSON reads it back."""
     front_end = json.loads(json.dumps(asdict(classifier.front_end)))
     return {
         "sha256": classifier.sha256,
@@ -120,20 +119,20 @@ def model_identity(classifier: Classifier) -> dict[str, Any]:
 
 @cache
 def _model(folder: str) -> Classifier:
-    """Load a model once for the life of a worker, which computes with one thread from then on.
+    """Load a model once in the life of a worker, which then computes with one thread.
 
-    Others have the other cores; and more threads add up in another order, so that figures would differ in their last
-    digits with the number of workers.
+    The other cores belong to other workers, and more threads sum in another order: results would depend on the number
+    of workers in their last digits.
     """
     classifier = load_model(folder)
-    threadpool_limits(1)  # after torch has computed once, at which it sets its number of threads itself
+    threadpool_limits(1)  # only now: torch sets its number of threads when it first computes
     return classifier
 
 
 def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSettings, work: Work) -> dict[str, Any]:
     recording = read_recording(path, _name(path))
     if recording.sha256 != sha256:
-        raise BatchRefused("The file has changed since the batch began. Run the same command again.")
+        raise BatchRefused("The file has changed since the batch started. Run the same command again.")
     analysis = analyse_recording(recording, classifier, settings, work)
     scores = zip(analysis.emotions, analysis.scores.recording, strict=True)
     return {
@@ -150,10 +149,9 @@ def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSetti
 
 
 def _focus(analysis: Analysis, method: str, settings: AnalysisSettings) -> list[dict[str, float]]:
-    bare = replace(analysis, profile=None, focus=())
     return [
         {"start_s": f.region.start_s, "end_s": f.region.end_s, "strength": f.strength, "share": f.share}
-        for f in with_focus(bare, analysis.explanations[method], settings).focus
+        for f in with_focus(analysis, analysis.explanations[method], settings).focus
     ]
 
 

@@ -1,4 +1,4 @@
-"""The engine `dask`: processes of this machine, or a cluster whose scheduler has an address."""
+"""The engine `dask`: processes on this machine, or the cluster of a scheduler."""
 
 import logging
 import time
@@ -10,43 +10,43 @@ from contextlib import contextmanager
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
 
 from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
-from ser_core.batch.local_engine import Outcomes, ignoring_sigint
+from ser_core.batch.engine import ChunkOutcomes, Engine, ignoring_sigint
 from ser_core.errors import BatchRefused, SerError
 
-CONNECT_S = 5
-FIRST_WORKER_S = 10
-WITHOUT_WORKERS_S = 60
-LOOK_S = 5
-CHUNKS_A_THREAD = 2
+CONNECT_TIMEOUT_S = 5
+FIRST_WORKER_TIMEOUT_S = 10
+NO_WORKERS_TIMEOUT_S = 60
+POLL_S = 5
+CHUNKS_PER_THREAD = 2
 
 
 @contextmanager
-def dask_engine(scheduler: str | None, workers: int) -> Iterator[Outcomes]:
-    """Connect to a scheduler, or start one with so many processes on this machine.
+def dask_engine(scheduler: str | None, workers: int) -> Iterator[Engine]:
+    """Connect to a scheduler, or start one with worker processes on this machine.
 
-    Dask itself gives a chunk whose worker died to another worker, and only gives up when it has died of it four times.
+    Dask itself gives a chunk whose worker died to another worker, and gives up after the fourth death.
 
     Raises
     ------
     BatchRefused
-        If there is no scheduler, or none of its workers.
+        If there is no scheduler, or it has no workers.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by the outcomes
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcomes report what is lost
     with _cluster(workers) if scheduler is None else _client(scheduler) as client:
         try:
-            client.wait_for_workers(1, timeout=FIRST_WORKER_S)
+            client.wait_for_workers(1, timeout=FIRST_WORKER_TIMEOUT_S)
         except TimeoutError:
             raise BatchRefused(f"The scheduler at {scheduler} has no workers. Start some with: dask worker.") from None
 
-        def outcomes(waiting: deque[Chunk], worker: WorkerSettings) -> Iterator[tuple[Chunk, Outcome | None]]:
+        def run_chunks(waiting: deque[Chunk], worker: WorkerSettings) -> ChunkOutcomes:
             try:
-                yield from _outcomes(client, waiting, worker)
+                yield from _run_chunks(client, waiting, worker)
             except (CancelledError, OSError, ValueError):
                 raise BatchRefused(
-                    "The scheduler is gone; what is done is kept. Start it, and run the same command again."
+                    "The scheduler is gone; finished results are saved. Start it, and run the same command again."
                 ) from None
 
-        yield outcomes
+        yield run_chunks
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _cluster(workers: int) -> Iterator[Client]:
             )
     except (OSError, RuntimeError) as reason:
         raise BatchRefused(
-            f"Dask cannot start its processes here ({type(reason).__name__}). Ask for fewer, or take local."
+            f"Dask cannot start its processes here ({type(reason).__name__}). Use fewer workers, or the engine local."
         ) from None
     with cluster, Client(cluster) as client:
         yield client
@@ -71,7 +71,7 @@ def _cluster(workers: int) -> Iterator[Client]:
 @contextmanager
 def _client(scheduler: str) -> Iterator[Client]:
     try:
-        client = Client(scheduler, timeout=CONNECT_S)
+        client = Client(scheduler, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, RuntimeError):
         raise BatchRefused(
             f"No Dask scheduler answers at {scheduler!r}. Start one (dask scheduler) and give its address."
@@ -80,25 +80,25 @@ def _client(scheduler: str) -> Iterator[Client]:
         yield client
 
 
-def _outcomes(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -> Iterator[tuple[Chunk, Outcome | None]]:
+def _run_chunks(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -> ChunkOutcomes:
     running: dict[Future, Chunk] = {}
-    deserted = None
+    no_workers_since = None
     while waiting or running:
         threads = sum(client.nthreads().values())
-        deserted = None if threads else deserted or time.monotonic()
-        if deserted and time.monotonic() - deserted > WITHOUT_WORKERS_S:
+        no_workers_since = None if threads else no_workers_since or time.monotonic()
+        if no_workers_since and time.monotonic() - no_workers_since > NO_WORKERS_TIMEOUT_S:
             raise BatchRefused("The cluster has lost all its workers. Start some, and run the same command again.")
-        while waiting and len(running) < max(1, CHUNKS_A_THREAD * threads):
+        while waiting and len(running) < max(1, CHUNKS_PER_THREAD * threads):
             chunk = waiting.popleft()
             running[client.submit(analyse_chunk, chunk, worker, pure=False)] = chunk
-        for future in _ended(running):
+        for future in _wait_for_some(running):
             yield running.pop(future), _outcome(future)
 
 
-def _ended(running: dict[Future, Chunk]) -> list[Future]:
-    """Return what has ended by now or ends soon."""
+def _wait_for_some(running: dict[Future, Chunk]) -> list[Future]:
+    """Return the futures that are done, after waiting a while for the first."""
     try:
-        return list(wait(list(running), timeout=LOOK_S, return_when="FIRST_COMPLETED").done)
+        return list(wait(list(running), timeout=POLL_S, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
 
@@ -111,7 +111,7 @@ def _outcome(future: Future) -> Outcome | None:
         raise error
     if error is not None:
         raise BatchRefused(
-            f"A worker cannot do this work ({type(error).__name__}: {error}). "
-            "Give it this project and its requirements, and start it in the project's folder."
+            f"A worker cannot analyse recordings ({type(error).__name__}: {error}). "
+            "Install this project with its requirements there, and start the worker in the project's folder."
         )
     return future.result()

@@ -1,4 +1,4 @@
-"""Which recordings a batch is of: the audio under a folder, or what a manifest lists, by the SHA-256 of the bytes."""
+"""Find the recordings of a batch, under a folder or in a manifest, and hash them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True)
-class Found:
+class BatchFiles:
     """The files of a batch.
 
     Attributes
     ----------
     folder : Path
-        Absolute; the manifest's own, where it is one.
+        Absolute; the folder searched, or that of the manifest.
     files : dict of str to tuple of Path
-        SHA-256 to the files with these bytes, in the order of their paths; the first is read.
+        SHA-256 to the files with that content, ordered by path; the first is read.
     failures : tuple of (Path, str)
-        What could not be read or was left out by the manifest, and why.
+        Files that cannot be read or that the manifest leaves out, and why.
     speakers : dict of str to str
-        SHA-256 to who speaks, as the manifest says; empty where there is none.
+        SHA-256 to speaker, from the manifest; empty without one.
     """
 
     folder: Path
@@ -34,34 +34,34 @@ class Found:
     failures: tuple[tuple[Path, str], ...]
     speakers: dict[str, str]
 
-    def named(self, path: Path) -> str:
-        """Return a path as the results name it: relative to the folder, and text, whatever bytes it was made of."""
+    def name_of(self, path: Path) -> str:
+        """Return a path as the results show it: relative to the folder, and valid text whatever its bytes."""
         inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
         return inside.as_posix().encode(errors="replace").decode()
 
 
-def find_recordings(place: Path, work: Work) -> Found:
-    """Find the recordings of a folder or of a CSV manifest, and read each once to know it again.
+def find_recordings(source: Path, work: Work) -> BatchFiles:
+    """Find the recordings of a folder or a CSV manifest, and hash each.
 
     Raises
     ------
     BatchRefused
-        If the folder is not there or holds no audio.
+        If the folder is missing or holds no audio.
     CorpusRefused
         If the manifest is refused.
     """
-    place = place.resolve()
+    source = source.resolve()
     left_out: tuple[tuple[Path, str], ...] = ()
-    if place.suffix.lower() == ".csv":
-        corpus = read_corpus("batch", place)
-        folder, left_out = place.parent, corpus.left_out
+    if source.suffix.lower() == ".csv":
+        corpus = read_corpus("batch", source)
+        folder, left_out = source.parent, corpus.left_out
         speaker_of = {item.path: item.speaker_id for item in corpus.recordings}
         paths = list(speaker_of)
     else:
-        folder, speaker_of, paths = place, {}, audio_files(place, ANY_AUDIO_SUFFIXES)
+        folder, speaker_of, paths = source, {}, audio_files(source, ANY_AUDIO_SUFFIXES)
     if not paths:
         raise BatchRefused(
-            f"No audio was found under {place}; give a folder that holds some, or a CSV manifest of recordings."
+            f"No audio was found under {source}; give a folder that holds some, or a CSV manifest of recordings."
         )
     files: dict[str, tuple[Path, ...]] = {}
     failures = [(folder / path, reason) for path, reason in left_out]
@@ -74,7 +74,7 @@ def find_recordings(place: Path, work: Work) -> Found:
         else:
             files[sha256] = (*files.get(sha256, ()), path)
     speakers = {sha256: speaker_of[same[0]] for sha256, same in files.items() if speaker_of}
-    return Found(folder, files, tuple(failures), speakers)
+    return BatchFiles(folder, files, tuple(failures), speakers)
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The folder of a batch: results/*.parquet, recordings.parquet, failures.csv, and batch.json with what made them."""
+"""The results folder of a batch: results/*.parquet, recordings.parquet, failures.csv, and batch.json about the run."""
 
 import csv
 import io
@@ -16,19 +16,19 @@ from ser_core.annotations.formats.table import FORMULA
 from ser_core.errors import BatchRefused
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
-LARGEST_TEXT_BYTES = 5_000_000
-#: What must not change from run to run, and what a batch is where it has.
-FIXED = {
+MAX_ABOUT_BYTES = 5_000_000
+#: Keys of batch.json that must be the same in every run into a folder, and how a batch with another value differs.
+FIXED_KEYS = {
     "place": "of other recordings",
     "model": "with another model",
     "settings": "with other settings",
-    "voice": "in which voices are judged otherwise",
+    "voice": "with another setting of --voice",
 }
 REGIONS = pa.list_(pa.struct([(name, pa.float64()) for name in ("start_s", "end_s", "strength", "share")]))
 
 
 def columns(emotions: tuple[str, ...], explained: tuple[str, ...], by_speaker: bool = False) -> pa.Schema:
-    """Return the columns of the results; a list of focus regions for each explainer, and how far voices are known."""
+    """Return the schema of the results; a list of focus regions per explainer, and the weight of speakers' normals."""
     return pa.schema(
         [
             ("sha256", pa.string()),
@@ -46,23 +46,22 @@ def columns(emotions: tuple[str, ...], explained: tuple[str, ...], by_speaker: b
 
 
 class ResultsFolder:
-    """A batch's folder while it is written; every file in it is whole, whenever the run is killed.
+    """The results folder during a run; a killed run leaves only complete files.
 
     Parameters
     ----------
     about : dict
-        What batch.json says; its `place`, `model`, `settings` and `voice` must be those of an earlier run into
-        this folder.
+        Content of batch.json; `FIXED_KEYS` must have the values of earlier runs into this folder.
 
     Attributes
     ----------
     done : dict of str to float
-        SHA-256 to duration in seconds of what is in the results.
+        SHA-256 to duration in seconds of the recordings in the results.
 
     Raises
     ------
     BatchRefused
-        If the folder holds another batch or a damaged file, another run is writing into it, or it cannot be written.
+        If the folder holds another batch or a damaged file, another run is writing to it, or it cannot be written.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any], schema: pa.Schema) -> None:
@@ -74,7 +73,7 @@ class ResultsFolder:
             self._lock.acquire()
         except Timeout:
             raise BatchRefused(
-                f"Another run is writing into {folder}. Wait for its end, or give another --out."
+                f"Another run is writing to {folder}. Wait until it ends, or give another --out."
             ) from None
         except OSError as reason:
             raise self._unwritable(reason) from None
@@ -83,7 +82,7 @@ class ResultsFolder:
             parts = sorted(self._parts.glob("*.parquet"))
             self.done = {sha256: duration_s for part in parts for sha256, duration_s in _read(part)}
             self._free = (part for number in count(1) if not (part := self._part(number)).exists())
-            self.say()
+            self.update_about()
         except BaseException:
             self._lock.release()
             raise
@@ -95,30 +94,30 @@ class ResultsFolder:
         self._lock.release()
 
     def add(self, rows: list[dict[str, Any]]) -> None:
-        """Write rows as one more part."""
+        """Write rows as another part."""
         file = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, self._schema), file)
         self._write(next(self._free), file.getvalue())
         self.done |= {row["sha256"]: row["duration_s"] for row in rows}
 
     def list_files(self, files: list[tuple[str, str]]) -> None:
-        """Write recordings.parquet: the (path, SHA-256) of every file, whose equals are in the results once."""
+        """Write recordings.parquet: (path, SHA-256) of every file; identical files have one row in the results."""
         paths, hashes = zip(*files, strict=True) if files else ((), ())
         file = io.BytesIO()
         pq.write_table(pa.table({"path": pa.array(paths, pa.string()), "sha256": pa.array(hashes, pa.string())}), file)
         self._write(self.folder / "recordings.parquet", file.getvalue())
 
     def list_failures(self, failures: list[tuple[str, str, str]]) -> None:
-        """Write failures.csv: path, SHA-256 where the file could be read, and reason of each."""
+        """Write failures.csv: path, SHA-256 (empty if the file cannot be read) and reason of each failure."""
         text = io.StringIO(newline="")
         table = csv.writer(text)
         table.writerow(("path", "sha256", "reason"))
         table.writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in failures)
         self._write(self.folder / "failures.csv", text.getvalue().encode("utf-8-sig", errors="replace"))
 
-    def say(self, **more: Any) -> None:
-        """Write batch.json, with more to say."""
-        self.about |= more
+    def update_about(self, **changes: Any) -> None:
+        """Write batch.json with some changes."""
+        self.about |= changes
         text = json.dumps(self.about, indent=2, ensure_ascii=False) + "\n"
         self._write(self.folder / "batch.json", text.encode(errors="replace"))
 
@@ -129,17 +128,19 @@ class ResultsFolder:
         file = self.folder / "batch.json"
         if not file.exists():
             if any(self._parts.iterdir()):
-                raise BatchRefused(f"{self.folder} holds results, but not of which batch. Give another --out.")
+                raise BatchRefused(f"{self.folder} holds results of an unknown batch. Give another --out.")
             return
         try:
-            earlier = json.loads(read_regular(file, LARGEST_TEXT_BYTES))
+            earlier = json.loads(read_regular(file, MAX_ABOUT_BYTES))
         except (OSError, ValueError, RecursionError):
-            raise BatchRefused(f"{file} cannot be read, which says what is there. Give another --out.") from None
+            raise BatchRefused(f"{file}, which describes the results, cannot be read. Give another --out.") from None
         now = json.loads(json.dumps(self.about))
-        for key, words in FIXED.items():
+        for key, difference in FIXED_KEYS.items():
             before = earlier.get(key) if isinstance(earlier, dict) else None
             if before != now.get(key):
-                raise BatchRefused(f"{self.folder} holds a batch {words}. Give another --out, or ask as before.")
+                raise BatchRefused(
+                    f"{self.folder} holds a batch {difference}. Give another --out, or the same arguments as before."
+                )
 
     def _write(self, file: Path, data: bytes) -> None:
         try:
@@ -149,7 +150,7 @@ class ResultsFolder:
 
     def _unwritable(self, reason: OSError) -> BatchRefused:
         return BatchRefused(
-            f"{self.folder} cannot be written ({reason.strerror}). Make room there, or give another --out."
+            f"{self.folder} cannot be written ({reason.strerror}). Free some space, or give another --out."
         )
 
 
@@ -158,6 +159,6 @@ def _read(part: Path) -> list[tuple[str, float]]:
         table = pq.read_table(part, columns=["sha256", "duration_s"])
     except (OSError, pa.ArrowException) as reason:
         raise BatchRefused(
-            f"{part} is damaged ({str(reason).splitlines()[0]}). Delete it, and its recordings are analysed again."
+            f"{part} is damaged ({str(reason).splitlines()[0]}). Delete it to analyse its recordings again."
         ) from None
     return list(zip(table["sha256"].to_pylist(), table["duration_s"].to_pylist(), strict=True))

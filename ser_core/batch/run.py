@@ -1,4 +1,4 @@
-"""The way of a batch: found, compared with what is done, analysed by the engine's workers, written."""
+"""Run a batch: find recordings, skip those already done, analyse the rest with an engine, write the results."""
 
 import platform
 import time
@@ -12,8 +12,9 @@ from joblib import cpu_count
 
 import ser_core
 from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, model_identity
-from ser_core.batch.local_engine import Outcomes, local_engine
-from ser_core.batch.recordings import Found, find_recordings
+from ser_core.batch.engine import Engine
+from ser_core.batch.local_engine import local_engine
+from ser_core.batch.recordings import BatchFiles, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
 from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
@@ -23,31 +24,31 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 
 ENGINES = ("local", "dask")
-#: What a killed run has to do again, at most, for each worker; explaining one takes as long as hearing a hundred.
-AT_ONCE, EXPLAINED_AT_ONCE = 16, 4
-DIED = "The process that analysed it died, twice. Look at its memory, or leave the recording out."
+#: Recordings per chunk, which is what a killed run loses per worker; explaining one takes as long as classifying 100.
+CHUNK_SIZE, EXPLAINED_CHUNK_SIZE = 16, 4
+DIED = "The process that analysed it died twice. Give it more memory, or leave the recording out."
 
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """What a run of a batch leaves.
+    """The outcome of a run.
 
     Attributes
     ----------
     files : int
-        That were found.
+        Files found.
     recordings : int
-        Different ones among those that could be read; equal files are one.
+        Different recordings among the readable files.
     done : int
-        Recordings that are in the results, from this run or an earlier one.
+        Recordings in the results, of this run and earlier ones.
     new : int
-        From this run.
+        Recordings added by this run.
     failed : int
-        Files and recordings that failed in this run; each run tries them again.
+        Files and recordings that failed in this run; the next run tries them again.
     audio_s : float
-        Duration of all that is done, in seconds.
+        Total duration of the recordings in the results.
     seconds : float
-        That this run took.
+        Duration of this run.
     """
 
     files: int
@@ -60,7 +61,7 @@ class BatchCounts:
 
 
 def run_batch(
-    place: Path,
+    source: Path,
     model: str,
     settings: AnalysisSettings,
     out: Path,
@@ -68,39 +69,39 @@ def run_batch(
     engine: str = "local",
     scheduler: str | None = None,
     workers: int | None = None,
-    at_once: int | None = None,
+    chunk_size: int | None = None,
     by_speaker: bool = False,
     work: Work = UNWATCHED,
 ) -> BatchCounts:
-    """Analyse every recording of a folder or a manifest once; what `out` holds already is not done again.
+    """Analyse every recording of a folder or manifest once; those already in `out` are skipped.
 
     Parameters
     ----------
-    place : Path
-        A folder, searched for audio, or a CSV manifest as `ser_core.corpora.manifest` reads it.
+    source : Path
+        A folder to search for audio, or a CSV manifest as `ser_core.corpora.manifest` reads it.
     model : str
         Name or folder.
     engine : {"local", "dask"}
     scheduler : str, optional
-        Address of a Dask cluster's; without it the engine `dask` starts processes of its own.
+        Address of the scheduler of a Dask cluster; without it the engine `dask` starts its own processes.
     workers : int, optional
-        How many processes, of one thread each; as many as there are cores where not given.
-    at_once : int, optional
-        Recordings in a chunk, and so in a Parquet file; a speaker's, where `by_speaker`.
+        Number of processes, of one thread each; by default the number of cores.
+    chunk_size : int, optional
+        Recordings per chunk, and so per Parquet file. With `by_speaker` a chunk is a speaker.
     by_speaker : bool
-        Judge each speaker of a manifest by the normal of that voice. All recordings of a speaker are read twice, by one
-        worker: first to know the voice, then to be analysed.
+        Judge each speaker of a manifest by their own normal. One worker reads all recordings of a speaker twice: to
+        compute the normal, and to analyse them.
 
     Raises
     ------
     BatchRefused
-        If there is no audio, `out` holds another batch, or the cluster is not there; what is done is kept.
+        If there is no audio, `out` holds another batch, or the cluster is gone; finished results are saved.
     CorpusRefused, ModelRefused, SettingsRefused
         If the manifest, the model or the settings are refused.
     Cancelled
     """
     began = time.monotonic()
-    workers = _checked(engine, scheduler, workers, settings)
+    workers = _validate(engine, scheduler, workers, settings)
     classifier = load_model(model)
     if impossible := sorted(set(settings.explain) - set(explainers_of(classifier))):
         raise SettingsRefused(f"{classifier.name} cannot be explained by {impossible[0]}; leave it out.")
@@ -110,7 +111,7 @@ def run_batch(
         emotion_index(settings.emotion, classifier.emotions)
     worker = WorkerSettings(str(find_model(model).resolve()), model_identity(classifier), settings)
     about = {
-        "place": str(place.resolve()).encode(errors="replace").decode(),
+        "place": str(source.resolve()).encode(errors="replace").decode(),
         "model_name": classifier.name,
         "model": worker.model,
         "settings": asdict(settings),
@@ -118,46 +119,46 @@ def run_batch(
         "engine": {"name": engine, "workers": None if scheduler else workers},
         "versions": _versions(engine),
     }
-    with _engine(engine, scheduler, workers) as outcomes:
-        found = find_recordings(place, work)
+    with _start_engine(engine, scheduler, workers) as run_chunks:
+        found = find_recordings(source, work)
         if by_speaker and not found.speakers:
             raise SettingsRefused(
-                f"{place} does not say who speaks in which recording. Give a CSV manifest with the column speaker."
+                f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."
             )
         with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
             todo = {sha256: str(paths[0]) for sha256, paths in found.files.items() if sha256 not in results.done}
             if by_speaker:
                 waiting = _chunks_by_speaker(found, todo)
             else:
-                at_once = at_once or (EXPLAINED_AT_ONCE if settings.explain else AT_ONCE)
-                each = list(todo.items())
-                waiting = deque(Chunk(tuple(each[at : at + at_once])) for at in range(0, len(each), at_once))
-            return _analyse_all(found, results, outcomes, worker, waiting, began, work)
+                size = chunk_size or (EXPLAINED_CHUNK_SIZE if settings.explain else CHUNK_SIZE)
+                items = list(todo.items())
+                waiting = deque(Chunk(tuple(items[first : first + size])) for first in range(0, len(items), size))
+            return _analyse_all(found, results, run_chunks, worker, waiting, began, work)
 
 
-def _chunks_by_speaker(found: Found, todo: dict[str, str]) -> deque[Chunk]:
-    """Return a chunk for each speaker of whom something is to be done; what is done helps to know the voice."""
-    of_speaker: dict[str, list[tuple[str, str]]] = {}
+def _chunks_by_speaker(found: BatchFiles, todo: dict[str, str]) -> deque[Chunk]:
+    """Return a chunk for each speaker with recordings to do; all recordings contribute to the speaker's normal."""
+    by_speaker: dict[str, list[tuple[str, str]]] = {}
     for sha256, speaker in found.speakers.items():
-        of_speaker.setdefault(speaker, []).append((sha256, str(found.files[sha256][0])))
+        by_speaker.setdefault(speaker, []).append((sha256, str(found.files[sha256][0])))
     chunks = (
-        Chunk(tuple(recording for recording in voice if recording[0] in todo), voice=tuple(voice))
-        for voice in of_speaker.values()
+        Chunk(tuple(recording for recording in every if recording[0] in todo), of_speaker=tuple(every))
+        for every in by_speaker.values()
     )
     return deque(chunk for chunk in chunks if chunk.recordings)
 
 
 def _analyse_all(
-    found: Found,
+    found: BatchFiles,
     results: ResultsFolder,
-    outcomes: Outcomes,
+    run_chunks: Engine,
     worker: WorkerSettings,
     waiting: deque[Chunk],
     began: float,
     work: Work,
 ) -> BatchCounts:
-    results.list_files([(found.named(path), sha256) for sha256, paths in found.files.items() for path in paths])
-    failures = [(found.named(path), "", reason) for path, reason in found.failures]
+    results.list_files([(found.name_of(path), sha256) for sha256, paths in found.files.items() for path in paths])
+    failures = [(found.name_of(path), "", reason) for path, reason in found.failures]
     results.list_failures(failures)
     todo = sum(len(chunk.recordings) for chunk in waiting)
     before = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
@@ -170,17 +171,19 @@ def _analyse_all(
         audio_s=sum(before),
         seconds=time.monotonic() - began,
     )
-    results.say(counts=asdict(counts))
+    results.update_about(counts=asdict(counts))
     tried = 0
-    for chunk, outcome in outcomes(waiting, worker):
-        if outcome is None and not chunk.again:  # one recording is to blame, or none: each is tried by itself
-            waiting.extend(replace(chunk, recordings=(recording,), again=True) for recording in chunk.recordings)
+    for chunk, outcome in run_chunks(waiting, worker):
+        if outcome is None and not chunk.retry:  # at most one recording is to blame: retry each by itself
+            waiting.extend(replace(chunk, recordings=(recording,), retry=True) for recording in chunk.recordings)
             continue
         outcome = outcome or Outcome([], {sha256: DIED for sha256, _ in chunk.recordings})
         if outcome.rows:
-            results.add([row | {"path": found.named(found.files[row["sha256"]][0])} for row in outcome.rows])
+            results.add([row | {"path": found.name_of(found.files[row["sha256"]][0])} for row in outcome.rows])
         if outcome.failures:
-            failures += [(found.named(found.files[sha256][0]), sha256, why) for sha256, why in outcome.failures.items()]
+            failures += [
+                (found.name_of(found.files[sha256][0]), sha256, why) for sha256, why in outcome.failures.items()
+            ]
             results.list_failures(failures)
         tried += len(chunk.recordings)
         counts = replace(
@@ -191,32 +194,32 @@ def _analyse_all(
             audio_s=counts.audio_s + sum(row["duration_s"] for row in outcome.rows),
             seconds=time.monotonic() - began,
         )
-        results.say(counts=asdict(counts))
+        results.update_about(counts=asdict(counts))
         work.report(tried / todo, f"{counts.done} of {counts.recordings} recordings, {counts.failed} failed")
-        work.check("Stopped; what is done is kept, and the same batch goes on from there.")
+        work.check("Stopped. Finished results are saved; the same command continues from there.")
     return counts
 
 
-def _checked(engine: str, scheduler: str | None, workers: int | None, settings: AnalysisSettings) -> int:
-    """Return how many processes are asked for."""
+def _validate(engine: str, scheduler: str | None, workers: int | None, settings: AnalysisSettings) -> int:
+    """Refuse impossible arguments, and return the number of processes."""
     if engine not in ENGINES:
         raise SettingsRefused(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
     if scheduler is not None and (engine != "dask" or workers is not None):
         raise SettingsRefused(
-            "A scheduler's address goes with the engine dask, and its cluster has its own workers; "
-            "leave the address or the number of workers out."
+            "A scheduler's address needs the engine dask, and its cluster has its own workers; "
+            "leave out the address or the number of workers."
         )
     if workers is not None and workers < 1:
-        raise SettingsRefused(f"{workers} workers do nothing; ask for at least 1.")
+        raise SettingsRefused(f"There must be at least 1 worker, not {workers}.")
     if unknown := sorted(set(settings.explain) - set(EXPLAINERS)):
-        raise SettingsRefused(f"There is no explainer '{unknown[0]}'; choose of {', '.join(EXPLAINERS)}.")
+        raise SettingsRefused(f"There is no explainer '{unknown[0]}'; choose from {', '.join(EXPLAINERS)}.")
     return workers or cpu_count()
 
 
-def _engine(engine: str, scheduler: str | None, workers: int) -> AbstractContextManager[Outcomes]:
+def _start_engine(engine: str, scheduler: str | None, workers: int) -> AbstractContextManager[Engine]:
     if engine == "local":
         return local_engine(workers)
-    from ser_core.batch.dask_engine import dask_engine  # takes a second, which other commands need not wait
+    from ser_core.batch.dask_engine import dask_engine  # takes a second, which other commands should not wait
 
     return dask_engine(scheduler, workers)
 

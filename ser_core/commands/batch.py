@@ -1,4 +1,4 @@
-"""`batch`: thousands of recordings, by several processes or machines, into one table."""
+"""`batch`: analyse thousands of recordings with several processes or machines into one table."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from ser_core.settings import AnalysisSettings
 def add(commands: Commands) -> None:
     """Add the command."""
     batch = commands.add_parser(
-        "batch", help="analyse thousands of recordings, each once, into a table; a run that was stopped goes on"
+        "batch", help="analyse thousands of recordings, each once, into a table; a stopped run can be continued"
     )
     batch.add_argument(
         "place", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists some"
@@ -28,12 +28,12 @@ def add(commands: Commands) -> None:
     batch.add_argument(
         "--voice",
         choices=["speaker"],
-        help="judge each speaker of the manifest by that voice's own normal; every recording is read twice",
+        help="judge each speaker of the manifest by their own normal; every recording is read twice",
     )
     batch.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks")
-    batch.add_argument("--engine", choices=ENGINES, default="local", help="processes of this machine, or Dask's")
-    batch.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; its workers see the same paths")
-    batch.add_argument("--workers", type=int, metavar="N", help="processes on this machine; default: one a core")
+    batch.add_argument("--engine", choices=ENGINES, default="local", help="processes on this machine, or Dask")
+    batch.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; its workers must see the same paths")
+    batch.add_argument("--workers", type=int, metavar="N", help="processes on this machine; default: one per core")
     batch.add_argument("--out", type=Path, required=True, metavar="DIR")
     batch.set_defaults(run=_batch)
 
@@ -52,11 +52,11 @@ def _batch(args: argparse.Namespace) -> int:
             work=printed_progress(),
         )
     except KeyboardInterrupt:
-        say(f"Stopped. What is done is kept in {args.out}; the same command goes on from there.", to_stderr=True)
+        say(f"Stopped. Results so far are saved in {args.out}; the same command continues from there.", to_stderr=True)
         return 130
     say(
         f"{counts.done} of {counts.recordings} recordings ({counts.files} files) are done, {counts.new} of them now, "
-        f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of sound: {args.out / 'results'}"
+        f"in {counts.seconds:.0f} s; {counts.audio_s / 3600:.2f} h of audio: {args.out / 'results'}"
     )
     if counts.failed:
         say(f"{counts.failed} failed; {args.out / 'failures.csv'} says why.", to_stderr=True)

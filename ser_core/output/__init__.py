@@ -1,1 +1,1 @@
-"""What an analysis becomes outside the program: folders, pictures, reports, saved analyses."""
+"""Write analyses as folders, pictures and reports; save them to reopen later."""

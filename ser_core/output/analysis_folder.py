@@ -1,4 +1,4 @@
-"""An analysis as a folder: analysis.json, maps.npz, overview.png and the focus regions' sound."""
+"""Write an analysis as a folder: analysis.json, maps.npz, overview.png and the focus regions as WAV."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from ser_core.work.atomic_folder import atomic_folder
 
 
 def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
-    """Write an analysis' folder, whole or not at all; one that is there already is replaced.
+    """Write the folder of an analysis atomically, replacing an existing one.
 
     `more` are further files for the folder, by name.
 
@@ -38,7 +38,7 @@ def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
         samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
     text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
-    # A name's bytes that are no text become the escapes by which JSON knows them.
+    # Bytes of a file name that are not valid text become JSON escapes.
     (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
     save_overview(analysis, folder / "overview.png")
@@ -47,7 +47,7 @@ def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
 
 
 def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
-    """Return what analysis.json holds; seconds and probabilities are rounded to six digits."""
+    """Return the content of analysis.json; seconds and probabilities are rounded to six digits."""
     recording, frames = analysis.recording, analysis.spectrogram.settings
     return {
         "recording": {
@@ -67,13 +67,13 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
                 "end_s": _number(
                     min(frame_edge_s(start + analysis.segments.segment_frames, frames), recording.duration_s)
                 ),
-                "kept": bool(analysis.segments.selected[place]),
+                "kept": bool(analysis.segments.selected[index]),
                 "gds_score": None
                 if analysis.segments.gds_score is None
-                else _number(analysis.segments.gds_score[place]),
-                "scores": _named(analysis.emotions, analysis.scores.segments[place]),
+                else _number(analysis.segments.gds_score[index]),
+                "scores": _named(analysis.emotions, analysis.scores.segments[index]),
             }
-            for place, start in enumerate(analysis.segments.start_frames)
+            for index, start in enumerate(analysis.segments.start_frames)
         ],
         "explanations": {
             method: {
@@ -105,12 +105,12 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
 
 
 def voice_dict(voice: VoiceShare | None) -> dict[str, Any]:
-    """Return what files say of a voice that was judged by its own normal: nothing where none was."""
+    """Return the entry for a speaker judged by their own normal, or nothing."""
     return {} if voice is None else {"voice": {"recordings": voice.recordings, "share": _number(voice.share)}}
 
 
 def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
-    """Return what maps.npz holds: log-mel, its axes, one map (frames, bands) for each explanation, and the profile."""
+    """Return the content of maps.npz: log-mel, its axes, a map (frames, bands) per explanation, and the profile."""
     maps = {
         "log_mel": analysis.spectrogram.log_mel,
         "frame_times_s": analysis.spectrogram.frame_times_s,

@@ -1,4 +1,4 @@
-"""The focus regions as a table: where they are, what they are worth, how the voice sounds there, and what is said."""
+"""Tabulate focus regions: times, strength, level and pitch of the voice, and the words spoken."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from ser_core.annotations.words import phrases_under
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, semitones, voice_in, voice_outside
 
-#: ZIP files need a date; a fixed one makes equal contents equal files.
+#: ZIP files need a date; with a fixed one, equal contents give equal files.
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -24,11 +24,11 @@ class FocusRow:
     strength, share : float
         As in `FocusRegion`.
     level_dbfs, pitch_hz : float or None
-        Mean power and median pitch of the voiced frames inside; None where hardly any are voiced.
+        Mean power and median pitch of the voiced frames inside; None if hardly any are voiced.
     louder_db, higher_st : float or None
-        How much louder, and how many semitones higher, than the voiced frames outside all focus regions.
+        Difference in dB and semitones from the voiced frames outside all focus regions.
     words : str
-        What is said there, as far as it is known.
+        The words spoken there, if known.
     """
 
     number: int
@@ -44,7 +44,7 @@ class FocusRow:
 
 
 def focus_rows(analysis: Analysis, prosody: Prosody, words: Sequence[Region] = ()) -> list[FocusRow]:
-    """Return a row for each focus region, in order of time."""
+    """Return a row per focus region, in order of time."""
     outside = voice_outside(prosody, [focus.region for focus in analysis.focus])
     rows = []
     for number, focus in enumerate(analysis.focus, start=1):
@@ -68,7 +68,7 @@ def focus_rows(analysis: Analysis, prosody: Prosody, words: Sequence[Region] = (
 
 
 def focus_csv(rows: Sequence[FocusRow]) -> str:
-    """Return the rows as CSV; what is not known is empty."""
+    """Return the rows as CSV; unknown values are empty."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([field.name for field in fields(FocusRow)])
@@ -78,7 +78,7 @@ def focus_csv(rows: Sequence[FocusRow]) -> str:
 
 
 def focus_zip(analysis: Analysis, rows: Sequence[FocusRow]) -> bytes:
-    """Return a ZIP file of every focus region as WAV and of the table as focus.csv; equal contents, equal bytes."""
+    """Return a ZIP file with every focus region as WAV and the table as focus.csv; equal contents give equal bytes."""
     recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -91,5 +91,5 @@ def focus_zip(analysis: Analysis, rows: Sequence[FocusRow]) -> bytes:
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, DATE)
-    entry.external_attr = 0o644 << 16  # else nobody may read it once it is unpacked
+    entry.external_attr = 0o644 << 16  # the default permissions forbid reading it once unpacked
     return entry

@@ -1,4 +1,4 @@
-"""One picture of an analysis for print: waveform, spectrogram, maps with their profile, and emotion over time."""
+"""Draw an analysis as one picture for print: waveform, spectrogram, maps, profile, and emotion over time."""
 
 import threading
 from pathlib import Path
@@ -18,11 +18,9 @@ from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
-
-
-#: Beyond this quantile of their strength maps have their full colour: a few extreme points would make all others pale.
-FULL_COLOUR_QUANTILE = 0.995
-#: Matplotlib's settings are those of the whole process: two pictures at once would take, and leave, each other's.
+#: The colour scale ends at this quantile of a map's absolute relevance: a few extreme points would make the rest pale.
+COLOUR_LIMIT_QUANTILE = 0.995
+#: Matplotlib's settings belong to the whole process: two pictures at once would mix them up.
 matplotlib_lock = threading.Lock()
 
 
@@ -33,9 +31,9 @@ def save_overview(analysis: Analysis, path: Path) -> None:
 
 
 def colour_limit(explanation: Explanation) -> float:
-    """Return the relevance from which a map has its full colour, by what was explained; 0 where all of that is 0."""
+    """Return the relevance at which the colour scale of a map ends; 0 if the map is 0 wherever it is covered."""
     strength = np.abs(explanation.relevance[explanation.covered])
-    return float(np.quantile(strength, FULL_COLOUR_QUANTILE)) if strength.size else 0.0
+    return float(np.quantile(strength, COLOUR_LIMIT_QUANTILE)) if strength.size else 0.0
 
 
 def _save_overview(analysis: Analysis, path: Path) -> None:
@@ -46,9 +44,9 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     _waveform(axes[0], analysis)
     _map(axes[1], analysis, analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "neper")
     for axis, (method, explanation) in zip(axes[2:], analysis.explanations.items(), strict=False):
-        most = colour_limit(explanation) or 1.0
+        limit = colour_limit(explanation) or 1.0
         shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
-        _map(axis, analysis, shown, METHOD_NAMES[method], "RdBu_r", most, "relevance")
+        _map(axis, analysis, shown, METHOD_NAMES[method], "RdBu_r", limit, "relevance")
     if analysis.profile is not None:
         _profile(axes[-2], analysis)
     _emotion_over_time(axes[-1], analysis)
@@ -62,7 +60,7 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """Return a file's name with a box for what the font lacks, and dollar signs that are not read as formulas."""
+    """Return a file name with a box for characters that the font lacks, and dollar signs escaped."""
     drawable = get_font(findfont("DejaVu Sans")).get_charmap()
     return "".join(letter if ord(letter) in drawable else "\u25a1" for letter in name).replace("$", r"\$")
 
@@ -79,9 +77,9 @@ def _waveform(axis: Axes, analysis: Analysis) -> None:
 
 
 def _map(
-    axis: Axes, analysis: Analysis, values: np.ndarray, title: str, colours: str, most: float | None, unit: str
+    axis: Axes, analysis: Analysis, values: np.ndarray, title: str, colours: str, limit: float | None, unit: str
 ) -> None:
-    limits = {} if most is None else {"vmin": -most, "vmax": most}
+    limits = {} if limit is None else {"vmin": -limit, "vmax": limit}
     mesh = mel_mesh(axis, values, analysis.spectrogram.settings, cmap=colours, **limits)
     axis.set_facecolor("#dddddd")
     axis.set_title(title, loc="left", fontsize=9)
@@ -109,7 +107,7 @@ def _profile(axis: Axes, analysis: Analysis) -> None:
 
 
 def profile_curve(axis: Axes, analysis: Analysis) -> None:
-    """Draw the relevance profile over seconds, what is above zero in its emotion's colour."""
+    """Draw the relevance profile over seconds, filled in the emotion's colour above zero."""
     times, profile = analysis.spectrogram.frame_times_s, analysis.profile
     axis.plot(times, profile, color=matplotlib.rcParams["text.color"], linewidth=1)
     axis.fill_between(times, 0, profile, where=profile > 0, color=COLOURS[analysis.emotion], alpha=0.5, linewidth=0)
@@ -118,9 +116,9 @@ def profile_curve(axis: Axes, analysis: Analysis) -> None:
 def _emotion_over_time(axis: Axes, analysis: Analysis) -> None:
     settings = analysis.spectrogram.settings
     middles = frame_edge_s(analysis.segments.start_frames + analysis.segments.segment_frames / 2, settings)
-    for place, emotion in enumerate(analysis.emotions):
+    for index, emotion in enumerate(analysis.emotions):
         axis.plot(
-            middles, analysis.scores.segments[:, place], color=COLOURS[emotion], marker="o", markersize=3, label=emotion
+            middles, analysis.scores.segments[:, index], color=COLOURS[emotion], marker="o", markersize=3, label=emotion
         )
     axis.set_ylim(0, 1)
     axis.set_ylabel("Score")

@@ -1,4 +1,4 @@
-"""An analysis as one HTML page that opens anywhere: no network, no script, pictures and sound within it."""
+"""Write an analysis as a self-contained HTML page: no network, no scripts, pictures and audio embedded."""
 
 from base64 import b64encode
 from importlib.metadata import version
@@ -21,9 +21,9 @@ from ser_core.model.voice import voice_in_words
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
 
 METHOD_DESCRIPTIONS = {
-    "grad_cam": "looks into the network: where do its last maps speak for the emotion?",
-    "lime": "hides random halves of one short stretch after the other and fits which cells the evidence needs.",
-    "occlusion": "covers one box of the spectrogram after the other and measures how much evidence is lost.",
+    "grad_cam": "looks into the network: where do its last feature maps support the emotion?",
+    "lime": "hides random halves of one short window after another and fits which cells the evidence depends on.",
+    "occlusion": "covers one box of the spectrogram after another and measures how much evidence is lost.",
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }
 
@@ -36,13 +36,10 @@ TEMPLATES = Environment(
 )
 
 
-def report_html(analysis: Analysis, *, sound: bool = True) -> str:
-    """Return an analysis as a self-contained HTML page; equal analyses give the equal page.
+def report_html(analysis: Analysis) -> str:
+    """Return an analysis as a self-contained HTML page; equal analyses give equal pages.
 
-    Parameters
-    ----------
-    sound : bool
-        Enclose the focus regions as WAV, and the whole recording where it is shorter than 60 s.
+    It embeds the focus regions as WAV, and the whole recording if it is shorter than 60 s.
     """
     shown = with_consensus(analysis.explanations)
     first = next(iter(analysis.explanations.values()), None)
@@ -58,7 +55,7 @@ def report_html(analysis: Analysis, *, sound: bool = True) -> str:
         pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme)) for theme in INK},
         first=first,
         focus_words=first and focus_in_words(analysis.profile, first.covered, first.emotion),
-        sounds=_sounds(analysis) if sound else None,
+        sounds=_sounds(analysis),
         longest_whole_s=LONGEST_WHOLE_S,
         pairs=_pairs(analysis.explanations),
         versions={"ser_core": ser_core.__version__, "torch": version("torch"), "numpy": version("numpy")},
@@ -66,23 +63,23 @@ def report_html(analysis: Analysis, *, sound: bool = True) -> str:
 
 
 def _verdict(analysis: Analysis) -> dict[str, str]:
-    """Say what was heard, and how surely."""
+    """Return the verdict, how certain it is, and its colour."""
     best = int(np.argmax(analysis.scores.recording))
-    score, kept = f"{analysis.scores.recording[best]:.2f}", analysis.segments.selected
-    why_not = {
-        NO_SPEECH: "Hardly any speech was detected, so that no emotion is named.",
+    score, selected = f"{analysis.scores.recording[best]:.2f}", analysis.segments.selected
+    no_verdict = {
+        NO_SPEECH: "Hardly any speech was detected, so no emotion is named.",
         NOT_SURE: f"The best score is {analysis.emotions[best]} with {score}: more likely wrong than right.",
     }
-    heard = f"Score {score} of 1, from {kept.sum()} of {len(kept)} segment{'s' * (len(kept) != 1)}."
+    certainty = f"Score {score} of 1, from {selected.sum()} of {len(selected)} segment{'s' * (len(selected) != 1)}."
     return {
         "word": analysis.verdict,
-        "how": why_not.get(analysis.verdict, heard),
+        "how": no_verdict.get(analysis.verdict, certainty),
         "colour": COLOURS.get(analysis.verdict, COLOURS["neutral"]),
     }
 
 
 def _sounds(analysis: Analysis) -> dict[str, Any]:
-    """Return the whole recording, None where it is too long, and the focus regions, as WAV."""
+    """Return the whole recording, None if it is too long, and the focus regions, as WAV."""
     recording, rate = analysis.recording, analysis.recording.sample_rate_hz
     cuts = [region_samples(recording, focus.region, analysis.focus_settings.fade_s) for focus in analysis.focus]
     whole = recording.samples if recording.duration_s < LONGEST_WHOLE_S else None
@@ -93,7 +90,7 @@ def _sounds(analysis: Analysis) -> dict[str, Any]:
 
 
 def _pairs(explanations: dict[str, Explanation]) -> list[tuple[str, str, float, float]]:
-    """Return each pair of methods with its rank correlation and overlap; none where nothing can be compared."""
+    """Return each pair of methods with its rank correlation and overlap; empty if nothing can be compared."""
     covered = next((explanation.covered for explanation in explanations.values()), np.zeros(0, bool))
     if len(explanations) < 2 or not covered.any():
         return []

@@ -1,4 +1,4 @@
-"""The report's picture: spectrogram, maps over it on one scale, and their profile, on one axis of time."""
+"""Draw the picture of the report: spectrogram, maps over it, and profile, on one time axis."""
 
 import io
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from ser_core.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from ser_core.output.overview_picture import colour_limit, matplotlib_lock, mel_mesh, profile_curve
 
-#: Of a longer recording only the stretch that was explained is shown.
+#: For longer recordings only the explained stretch is shown.
 LONGEST_WHOLE_S = 60.0
 INK = {"light": "#1c2126", "dark": "#e3e6ea"}
 
-#: As in the app: blue against, red for, nothing at zero, so that the spectrogram below stays visible.
+#: As in the app: blue against, red for, transparent at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
     "for and against",
     [
@@ -31,17 +31,17 @@ FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
         (1.0, (*np.array([153, 0, 13]) / 255, 0.85)),
     ],
 )
-#: Paler than the maps' colours even where the voice is loudest.
+#: Paler than the colours of the maps, even at the loudest points.
 UNDERLAY = LinearSegmentedColormap.from_list("pale grey", ["#ffffff", "#ffffff", "#8c8c8c"])
 
 
 def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], theme: str) -> bytes:
-    """Return the picture as PNG without a background.
+    """Return the picture as PNG with a transparent background.
 
     Parameters
     ----------
     theme : {"light", "dark"}
-        Of the page that it will lie on.
+        Of the page that shows it.
     """
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
     with matplotlib_lock, matplotlib.rc_context(_look(INK[theme])):
@@ -62,7 +62,7 @@ def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], 
 
 
 def shown_stretch(analysis: Analysis) -> Region:
-    """Return what the picture shows: all of the recording, or of a long one what was explained."""
+    """Return what the picture shows: the whole recording, or the explained stretch of a long one."""
     whole = Region(0.0, analysis.recording.duration_s)
     return whole if whole.duration_s <= LONGEST_WHOLE_S else analysis.stretch
 
@@ -87,9 +87,9 @@ def _spectrogram(axis: Axes, analysis: Analysis) -> None:
 
 
 def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:
-    most = colour_limit(explanation) or 1.0
+    limit = colour_limit(explanation) or 1.0
     _frames(axis, analysis, analysis.spectrogram.log_mel, cmap=UNDERLAY)
-    _frames(axis, analysis, explanation.relevance / most, cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
+    _frames(axis, analysis, explanation.relevance / limit, cmap=FOR_AND_AGAINST, vmin=-1, vmax=1)
     _hatch(axis, analysis, explanation)
     axis.set_title(title)
 
@@ -108,8 +108,8 @@ def _scale(axes: np.ndarray) -> None:
 
 
 def _hatch(axis: Axes, analysis: Analysis, explanation: Explanation) -> None:
-    unheard = np.concatenate([[False], ~explanation.covered, [False]])
-    edges_s = frame_edge_s(np.flatnonzero(np.diff(unheard)), analysis.spectrogram.settings)
+    uncovered = np.concatenate([[False], ~explanation.covered, [False]])
+    edges_s = frame_edge_s(np.flatnonzero(np.diff(uncovered)), analysis.spectrogram.settings)
     for start_s, end_s in edges_s.reshape(-1, 2):
         axis.axvspan(start_s, end_s, facecolor="#7f7f7f33", edgecolor="#7f7f7f", hatch="///", linewidth=0)
 
@@ -123,7 +123,7 @@ def _profile(axis: Axes, analysis: Analysis) -> None:
     for number, focus in enumerate(analysis.focus, start=1):
         start_s, end_s = focus.region.start_s, focus.region.end_s
         axis.axvspan(start_s, end_s, color=COLOURS[analysis.emotion], alpha=0.18, linewidth=0)
-        # Below zero, where a profile that makes a region leaves room.
+        # Below zero, where the profile of a focus region leaves room.
         axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), ha="center", va="top", fontweight="bold")
     axis.set(ylabel="Relevance", ylim=(-reach, reach))
     axis.set_title(f"Profile of {METHOD_NAMES[explanation.method]} for {analysis.emotion}, mean over frequency")

@@ -1,4 +1,4 @@
-"""Analyses that a person chose to keep: the recording, what was asked, and what came out. Nothing else is kept."""
+"""Analyses that a person chose to save: recording, settings and results. Nothing else is stored."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from ser_core.work.atomic_folder import clear_half_written, read_regular, recove
 from ser_core.work.atomic_folder import delete as delete_folder
 
 FOLDER = "analyses"
-SOURCE, QUESTION = "recording.original", "question.json"
-LARGEST_QUESTION_BYTES = 1_000_000
+SOURCE, REQUEST = "recording.original", "question.json"
+MAX_REQUEST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class SavedAnalysis:
-    """One kept analysis, as it stands in its folder."""
+    """A saved analysis and its folder."""
 
     folder: Path
     recording_name: str
@@ -36,7 +36,7 @@ class SavedAnalysis:
         Raises
         ------
         AudioRefused
-            If it cannot be read, for instance because somebody has deleted it meanwhile.
+            If it cannot be read, for instance because it has just been deleted.
         """
         try:
             return read_regular(self.folder / SOURCE, AudioLimits().largest_file_bytes)
@@ -47,17 +47,19 @@ class SavedAnalysis:
 
 
 def data_folder() -> Path:
-    """Return where analyses are kept: `SER_DATA`, else `data` beside the app."""
+    """Return the folder for saved analyses: `SER_DATA`, else `data` beside the app."""
     return Path(os.environ.get("SER_DATA") or Path(__file__).parents[2] / "data")
 
 
-def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Path) -> Path:
-    """Keep an analysis under the data folder and return its own folder; the same question replaces its older answer.
+def save_with_source(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Path) -> Path:
+    """Save an analysis and the recording's file under the data folder, and return the folder.
+
+    It replaces an earlier analysis of the same recording with the same model.
 
     Raises
     ------
     WriteRefused
-        If it cannot be written; then the older answer stands.
+        If it cannot be written; the earlier analysis then remains.
     """
     about = {
         "recording_name": analysis.recording.name,
@@ -66,19 +68,18 @@ def keep(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Pa
         "settings": asdict(settings),
     }
     folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
-    files = {SOURCE: source, QUESTION: json.dumps(about).encode()}
-    save_analysis(analysis, folder, files)
+    save_analysis(analysis, folder, {SOURCE: source, REQUEST: json.dumps(about).encode()})
     return folder
 
 
 def list_saved_analyses(data: Path) -> list[SavedAnalysis]:
-    """Return what is kept, the newest first; a folder that cannot be read or is just deleted is passed over."""
+    """Return the saved analyses, newest first; folders that cannot be read or are just being deleted are skipped."""
     found = [saved for folder in _folders(data) if (saved := _read(folder)) is not None]
     return [saved for _, saved in sorted(found, key=lambda dated: dated[0], reverse=True)]
 
 
 def delete(saved: SavedAnalysis, data: Path) -> None:
-    """Delete a kept analysis with its recording.
+    """Delete a saved analysis with its recording.
 
     Raises
     ------
@@ -89,25 +90,27 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
         try:
             delete_folder(saved.folder)
         except OSError as reason:
-            raise WriteRefused(f"{saved.folder} cannot be deleted ({reason.strerror}). Check its rights.") from None
+            raise WriteRefused(
+                f"{saved.folder} cannot be deleted ({reason.strerror}). Check its permissions."
+            ) from None
 
 
 def clear_unfinished(data: Path) -> str | None:
-    """Delete what was half written under the data folder when an app ended, and say so; None where nothing was.
+    """Delete what an app that was killed left half written under the data folder, and say so; None if there is nothing.
 
-    What another app is writing just now stays.
+    What another app is writing at the moment stays.
     """
     cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
     if not cleared:
         return None
     return (
-        "The app ended while it was saving or deleting, and what was half done is gone: "
-        f"{cleared} of analyses and sounds. All that had been reported as saved is there."
+        f"The app ended while it was saving or deleting; {cleared} unfinished analyses and recordings were removed. "
+        "Everything that had been reported as saved is there."
     )
 
 
 def delete_recording(sha256: str, data: Path) -> None:
-    """Delete every kept analysis of a recording, of any model, also one that cannot be read or was half written."""
+    """Delete every saved analysis of a recording, by any model, including unreadable and half-written ones."""
     clear_half_written(data / FOLDER)
     for folder in _folders(data):
         if folder.name.partition("-")[0] == sha256[:16]:
@@ -118,7 +121,7 @@ def _folders(data: Path) -> list[Path]:
     parent = data / FOLDER
     if not parent.is_dir():
         return []
-    with suppress(OSError):  # in a folder that only may be read nothing is brought back
+    with suppress(OSError):  # nothing can be recovered in a read-only folder
         recover_all(parent)
     with os.scandir(parent) as entries:
         return [
@@ -129,12 +132,12 @@ def _folders(data: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> tuple[int, SavedAnalysis] | None:
-    """Return when an analysis was kept, in nanoseconds, and what it is; None where it cannot be read."""
+    """Return when an analysis was saved, in nanoseconds, and the analysis; None if it cannot be read."""
     try:
-        kept_ns = folder.stat().st_mtime_ns
-        about = json.loads(read_regular(folder / QUESTION, LARGEST_QUESTION_BYTES))
-        words = about["recording_name"], about["model_name"], about["verdict"]
+        saved_ns = folder.stat().st_mtime_ns
+        about = json.loads(read_regular(folder / REQUEST, MAX_REQUEST_BYTES))
+        texts = about["recording_name"], about["model_name"], about["verdict"]
         settings = settings_from_dict(AnalysisSettings, about["settings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):
         return None
-    return (kept_ns, SavedAnalysis(folder, *words, settings)) if all(isinstance(w, str) for w in words) else None
+    return (saved_ns, SavedAnalysis(folder, *texts, settings)) if all(isinstance(t, str) for t in texts) else None

@@ -1,4 +1,4 @@
-"""A timeline as a folder: timeline.csv with a line for each segment, and timeline.json with what it was made with."""
+"""Write a timeline as a folder: timeline.csv with a row per segment, and timeline.json with model and settings."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from ser_core.work.atomic_folder import atomic_folder
 
 
 def save_timeline(timeline: Timeline, folder: Path) -> None:
-    """Write a timeline's folder, whole or not at all; one that is there already is replaced.
+    """Write the folder of a timeline atomically, replacing an existing one.
 
     Raises
     ------
@@ -34,13 +34,13 @@ def timeline_csv(timeline: Timeline) -> bytes:
     columns = (timeline.starts_s, timeline.ends_s, timeline.level_dbfs, *timeline.probabilities.T)
     digits = (4, 4, 2, *[6] * len(timeline.emotions))
     table.writerows(
-        [f"{value:.{places}f}" for value, places in zip(row, digits, strict=True)] for row in zip(*columns, strict=True)
+        [f"{value:.{n}f}" for value, n in zip(row, digits, strict=True)] for row in zip(*columns, strict=True)
     )
     return file.getvalue().encode()
 
 
 def timeline_dict(timeline: Timeline) -> dict[str, Any]:
-    """Return what timeline.json holds."""
+    """Return the content of timeline.json."""
     return {
         "recording": {
             "name": timeline.name,

@@ -13,7 +13,7 @@ from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
 from ser_core.corpora.samples import available_samples
 from ser_core.errors import RecordingTooLong, SerError
-from ser_core.output.saved_analyses import data_folder, keep
+from ser_core.output.saved_analyses import data_folder, save_with_source
 
 
 def choose_recording() -> None:
@@ -92,7 +92,7 @@ def show_sound(recording: Recording) -> None:
 def save(chosen: controls.Chosen, analysis: Analysis) -> None:
     """Save recording and analysis on this machine, or show why that failed."""
     try:
-        keep(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
+        save_with_source(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
