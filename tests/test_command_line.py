@@ -125,7 +125,7 @@ def test_folder_without_a_recording_that_can_be_read_is_no_voice(voiced, tmp_pat
     file = write(tmp_path / "a.wav")
     (tmp_path / "voice").mkdir()
     assert analyse(voiced, tmp_path / "out", file, "--voice", tmp_path / "voice") == 2
-    assert "holds no recording that can be read" in capsys.readouterr().err
+    assert "holds no readable recording" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -271,14 +271,14 @@ def test_what_learns_anew_each_time_takes_no_warm_start(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("fold", "words"),
     [
-        ("x", "'x' names no folds; give a number, several as 1,2,3, or all."),
-        ("1,", "'1,' names no folds"),
-        ("-1", "'-1' names no folds"),
-        ("1.5", "'1.5' names no folds"),
+        ("x", "'x' does not name folds; give a number, several as 1,2,3, or all."),
+        ("1,", "'1,' does not name folds"),
+        ("-1", "'-1' does not name folds"),
+        ("1.5", "'1.5' does not name folds"),
         ("9", "Fold 9 is outside 1 to 5."),
         ("0", "Fold 0 is outside 1 to 5."),
         ("1,9", "Fold 9 is outside 1 to 5."),
-        ("0,all", "'0,all' names no folds"),
+        ("0,all", "'0,all' does not name folds"),
     ],
 )
 def test_folds_that_make_no_sense_are_refused_in_one_line_before_anything_is_read(tmp_path, capsys, fold, words):

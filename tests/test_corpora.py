@@ -288,7 +288,7 @@ def test_common_words_for_an_emotion_are_understood(tmp_path, word, emotion):
         ("2.wav,sad,  ", "no speaker"),
         ("2.wav,sad", "no speaker"),
         ("2.wav", "unknown emotion ''"),
-        ("2.wav,sad,jan,eva", "4 cells for 3 columns; put quotes around a cell that holds a comma"),
+        ("2.wav,sad,jan,eva", "4 cells for 3 columns; put quotes around cells with commas"),
         ("list.csv,sad,jan", "'list.csv' is not audio of the kinds .flac, .mp3, .ogg, .opus, .wav"),
         ("../secret.wav,sad,jan", "'../secret.wav' is not under the manifest's folder"),
         ("folder.wav/../../secret.wav,sad,jan", "'folder.wav/../../secret.wav' is not under the manifest's folder"),
@@ -354,7 +354,7 @@ def test_whatever_a_path_holds_nothing_outside_the_folder_is_read(tmp_path_facto
         (b"1.wav,sad,jan\n", "has the columns 1.wav, sad, jan; a manifest needs"),
         (b"path,emotion,speaker\n1.wav,sad,J\xf6rg\n", "cannot be read as CSV in UTF-8"),
         (b"path,emotion,speaker\n" + b"x" * 200_000, "cannot be read as CSV in UTF-8"),
-        (b"path,emotion,speaker\n", "None of the 0 rows of .* gives a recording"),
+        (b"path,emotion,speaker\n", "None of the 0 rows of .* is a valid recording"),
         (b"path,emotion,speaker\nx.wav,sad,jan\n", r"None of the 1 rows of .* \(row 2: there is no file 'x.wav'\)"),
     ],
 )

@@ -13,7 +13,7 @@ from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
-from ser_core.experiments.listeners import among, listeners
+from ser_core.experiments.listeners import listeners, restrict
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.predictions import Predictions, write_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
@@ -88,12 +88,12 @@ def labelled(levels):
 
 def test_every_rule_leaves_as_many_segments_as_the_printed_one_and_the_quietest_go_first():
     entry = labelled([-3.0, -3.1, -6.5, -2.9, 1.0])
-    kept = {rule: selection_cost._selected(entry, rule, 0.3).start_frames for rule in selection_cost.RULES[1:]}
+    kept = {rule: selection_cost._drop_segments(entry, rule, 0.3).start_frames for rule in selection_cost.RULES[1:]}
     assert kept["minmax"].tolist() == [0, 96, 288]  # what is unlike the rest goes, loud or quiet
     assert kept["quietest"].tolist() == [0, 288, 384]
     assert len(kept["random"]) == 3
     assert set(kept["random"]) <= set(entry.start_frames)
-    again = selection_cost._selected(entry, "random", 0.3).start_frames
+    again = selection_cost._drop_segments(entry, "random", 0.3).start_frames
     assert np.array_equal(kept["random"], again)
 
 
@@ -244,7 +244,7 @@ def test_new_people_and_new_corpora_stand_in_rows_and_the_mean_leaves_out_where_
     assert f"| made | new corpora | 6 | {half} | {half} | {half} | {sure} |" in text
     with_normal = "75.0 % (75 to 75)"
     assert f"| made | new corpora, with own normal | 6 | {with_normal} | {sure} | {half} | {sure} |" in text
-    assert "- made, new corpora: the voices' own normal adds +25.0 points (+25.0 to +25.0)." in text
+    assert "- made, new corpora: the speakers' own normal adds +25.0 points (+25.0 to +25.0)." in text
 
 
 def test_people_who_listen_stand_beside_the_model_in_its_emotions_alone(model_of_tables):
@@ -259,22 +259,25 @@ def test_calibration_and_silence_on_new_corpora_are_worked_by_hand(model_of_tabl
     # All scores are 0.8: half right in ravdess and crema_d (30 points off), all right in the Korean one (20 points).
     assert "| made | new corpora | 30.0 % | 30.0 % | 30.0 % | 20.0 % |" in text
     assert "| made | new corpora | 50.0 % | - | - | - |" in text  # one score: all are answered, or none
-    assert "No figures of new corpora yet" not in text
+    assert "No figures for new corpora yet" not in text
 
 
 def test_a_model_without_a_table_of_new_corpora_is_named_with_the_command_that_makes_it(model_of_tables):
     (model_of_tables / "made" / CORPORA_TABLE).unlink()
     text = results_page.write_results_page(model_of_tables).read_text()
-    assert "No figures of new corpora yet: made." in text
+    assert "No figures for new corpora yet: made." in text
     assert "--split corpus --fold all --figures-of" in text
 
 
 def test_listeners_of_corpora_without_votes_are_refused(small_corpus):
-    with pytest.raises(SettingsRefused, match="Nothing says what listeners heard in emodb"):
+    with pytest.raises(SettingsRefused, match="no listeners' votes for emodb"):
         listeners({"emodb": str(small_corpus)})
 
 
 def test_people_are_compared_in_the_emotions_that_a_model_has_and_in_none_where_it_has_others():
     heard = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
-    assert among(heard, ("angry", "happy", "sad")) == {"recall": {"angry": 0.6, "sad": 0.2}, "uar": pytest.approx(0.4)}
-    assert among(heard, ("happy", "calm")) is None
+    assert restrict(heard, ("angry", "happy", "sad")) == {
+        "recall": {"angry": 0.6, "sad": 0.2},
+        "uar": pytest.approx(0.4),
+    }
+    assert restrict(heard, ("happy", "calm")) is None

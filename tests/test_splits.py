@@ -344,7 +344,7 @@ def test_seed_alone_decides_what_is_tested_and_not_the_order_of_the_recordings()
     "recordings", [[], takes_of([(0, 0, 0, 0)], [50]), takes_of([(0, 0, 0, 0), (0, 1, 0, 0)], [1, 1])]
 )
 def test_too_few_to_fill_all_sides_are_refused(recordings):
-    with pytest.raises(SettingsRefused, match="too few to learn from, to validate and to test; add recordings"):
+    with pytest.raises(SettingsRefused, match="too few for training, validation and test; add recordings"):
         random_splits(recordings, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""`analyse`: what is heard in recordings, and where the evidence lies."""
+"""`analyse`: predict the emotion of recordings and show where the evidence lies."""
 
 import argparse
 from pathlib import Path
@@ -29,28 +29,26 @@ from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    analyse = commands.add_parser(
-        "analyse", help="say which emotion is heard in recordings, and where the evidence lies"
-    )
+    analyse = commands.add_parser("analyse", help="predict the emotion of recordings, and show where the evidence lies")
     analyse.add_argument("files", nargs="+", metavar="FILE")
     analyse.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
     analyse.add_argument(
-        "--voice", type=Path, metavar="DIR", help="judge by the voice's own normal: recordings of the same person"
+        "--voice", type=Path, metavar="DIR", help="other recordings of the speaker, to judge by their own normal"
     )
     analyse.add_argument(
-        "--mixed-voice", action="store_true", help="those of --voice show different emotions about equally often"
+        "--mixed-voice", action="store_true", help="those recordings show different emotions about equally often"
     )
     analyse.add_argument(
         "--explain", type=some_of(EXPLAINERS), metavar=",".join(EXPLAINERS), help="default: all that apply to the model"
     )
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
-    analyse.add_argument("--against", metavar="NAME", help="rather than this one; default: than all others")
+    analyse.add_argument("--against", metavar="NAME", help="contrast it with this one; default: all others together")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
-    analyse.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks and of the random fill")
-    analyse.add_argument("--layer", help="where Grad-CAM looks; default: the model's own")
-    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="of each of LIME's windows")
+    analyse.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks and the random fill")
+    analyse.add_argument("--layer", help="Grad-CAM's layer; default: the model's own")
+    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="per window of LIME")
     analyse.add_argument(
-        "--fill", choices=FILLS, default=LimeSettings().fill, help="what LIME and occlusion put instead"
+        "--fill", choices=FILLS, default=LimeSettings().fill, help="what replaces hidden parts in LIME and occlusion"
     )
     analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
     analyse.add_argument(
@@ -58,20 +56,22 @@ def add(commands: Commands) -> None:
         type=float,
         default=FocusSettings().threshold,
         metavar="SHARE",
-        help="focus lies above this share of the profile's highest value",
+        help="focus lies above this share of the profile's maximum",
     )
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
     analyse.add_argument(
-        "--report", action="store_true", help="also write report.html: all of it on one page, with sound, to pass on"
+        "--report",
+        action="store_true",
+        help="also write report.html: everything on one self-contained page",
     )
     analyse.set_defaults(run=_analyse)
 
 
 def _analyse(args: argparse.Namespace) -> int:
     if args.mixed_voice and args.voice is None:
-        raise SettingsRefused("--mixed-voice is about the recordings of --voice; give their folder, or leave it out.")
+        raise SettingsRefused("--mixed-voice describes the recordings of --voice; give their folder, or leave it out.")
     if args.voice is not None and not args.voice.is_dir():
-        raise SettingsRefused(f"{args.voice} is no folder. Give one with recordings of the same person.")
+        raise SettingsRefused(f"{args.voice} is not a folder. Give one with recordings of the same speaker.")
     classifier, refused = load_model(model_or_default(args.model)), 0
     if args.voice is not None:
         classifier, refused = _with_voice(classifier, args.voice, args.mixed_voice)
@@ -101,7 +101,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
 
 def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Classifier, int]:
-    """Return the classifier adapted to the voice in a folder of recordings, and how many of them were refused."""
+    """Return the classifier adapted to the speaker of a folder of recordings, and how many of them were refused."""
     if classifier.voice is None:
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Leave --voice out.")
     files = audio_files(folder, ANY_AUDIO_SUFFIXES)
@@ -113,8 +113,8 @@ def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Clas
             say(f"voice: {refusal}", to_stderr=True)
     if not known:
         raise SettingsRefused(
-            f"{folder} holds no recording that can be read ({len(files)} audio files were refused). Give a folder of "
-            "recordings of the same person, or leave --voice out."
+            f"{folder} holds no readable recording ({len(files)} audio files were refused). Give a folder of "
+            "recordings of the same speaker, or leave --voice out."
         )
     adapted = classifier.with_voice(voice_normal(known, classifier.temperature, mixed=mixed))
     refused = len(files) - len(known)

@@ -1,4 +1,4 @@
-"""What several commands ask for and print in the same way."""
+"""Arguments and output that commands share."""
 
 import argparse
 import json
@@ -20,36 +20,36 @@ Commands = argparse._SubParsersAction
 
 
 def model_or_default(name: str | None) -> str:
-    """Return the model that was asked for, else the first that is shipped."""
+    """Return the given model, else the first shipped one."""
     if name is not None:
         return name
     if not model_names():
-        reasons = "".join(f" {why}" for why in models_left_out().values())
-        raise SettingsRefused(f"No model is here. Train one, or give the folder of one with --model.{reasons}")
+        reasons = "".join(f" {reason}" for reason in models_left_out().values())
+        raise SettingsRefused(f"There is no model. Train one, or give the folder of one with --model.{reasons}")
     return model_names()[0]
 
 
 def whole_number(text: str) -> int:
-    """Read a seed."""
+    """Parse a whole number of at least 0."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
     return int(text)
 
 
-def some_of(offered: Collection[str]) -> Callable[[str], tuple[str, ...]]:
-    """Return a reader of names with commas between them."""
+def some_of(choices: Collection[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser of comma-separated names."""
 
-    def read(text: str) -> tuple[str, ...]:
+    def parse(text: str) -> tuple[str, ...]:
         names = tuple(part.strip() for part in text.split(",") if part.strip())
-        if not names or not set(names) <= set(offered):
-            raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(offered)}")
+        if not names or not set(names) <= set(choices):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a list of {', '.join(choices)}")
         return tuple(dict.fromkeys(names))
 
-    return read
+    return parse
 
 
 def corpus_at(text: str) -> tuple[str, str]:
-    """Read NAME=DIR."""
+    """Parse NAME=DIR."""
     name, separator, folder = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"'{text}' is not of the form NAME=DIR")
@@ -57,37 +57,36 @@ def corpus_at(text: str) -> tuple[str, str]:
 
 
 def folders_of(corpora: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the folders by the names of their corpora; of two with one name one would be lost."""
+    """Return the folders by corpus name, and refuse a name given twice."""
     for name, count in Counter(name for name, _ in corpora).items():
         if count > 1:
             raise SettingsRefused(
-                f"The corpus '{name}' is given {count} times. Put its files into one folder, or list them in a "
-                "manifest."
+                f"The corpus '{name}' is given {count} times. Put its files in one folder, or list them in a manifest."
             )
     return dict(corpora)
 
 
 def fold_numbers(text: str, last: int) -> list[int]:
-    """Read the numbers of folds: one, several with commas, or all."""
+    """Parse fold numbers: one, several with commas, or all."""
     if text == "all":
         return list(range(1, last + 1))
     if not all(part.isdecimal() for part in text.split(",")):
-        raise SettingsRefused(f"'{text}' names no folds; give a number, several as 1,2,3, or all.")
+        raise SettingsRefused(f"'{text}' does not name folds; give a number, several as 1,2,3, or all.")
     return sorted({int(part) for part in text.split(",")})
 
 
 def say(text: str, to_stderr: bool = False) -> None:
-    """Print a line, and nothing in it that a terminal could take for a command or another line: names hold anything."""
+    """Print a line without control characters, which names may contain."""
     print(printable(text), file=sys.stderr if to_stderr else sys.stdout, flush=to_stderr)
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would take for a command."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    """Return a text without control characters."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def print_figures(result: dict[str, Any]) -> None:
-    """Print the UAR of each corpus and their mean; without the corpora whose words betray the emotion, where any do."""
+    """Print the UAR of each corpus and the means with and without the corpora whose words reveal the emotion."""
     for name, f in result["corpora"].items():
         low, high = f["interval"]
         say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
@@ -96,12 +95,12 @@ def print_figures(result: dict[str, Any]) -> None:
     if found and found["apart"]:
         say(
             f"{'mean without them':22s} UAR {100 * found['uar']:5.1f} %  "
-            f"(the words of {', '.join(found['apart'])} betray the emotion)"
+            f"(the words of {', '.join(found['apart'])} reveal the emotion)"
         )
 
 
 def write_json(result: dict[str, Any], file: Path) -> None:
-    """Write a result as JSON, whole or not at all.
+    """Write a result as JSON, atomically.
 
     Raises
     ------
@@ -117,22 +116,22 @@ def write_json(result: dict[str, Any], file: Path) -> None:
 def process_each(
     files: list[str], out: Path, make: Callable[[str, str], tuple[Any, str]], save: Callable[[Any, Path], str]
 ) -> int:
-    """Make something of each file and save it in a folder of its own; a file that is refused costs one line.
+    """Process each file and save the result in a folder of its own; print refusals and continue.
 
     Parameters
     ----------
     make : callable
-        Given a file and its name, returns a result and the file's SHA-256.
+        Takes a file and its name, returns a result and the file's SHA-256.
     save : callable
-        Given a result and the folder to write, returns what to say of it.
+        Takes a result and the folder to write, returns a summary to print.
 
     Returns
     -------
     int
-        0, or 2 where a file was refused.
+        0, or 2 if a file was refused.
     """
     names = [display_name(Path(file).name) for file in files]
-    # Some file systems take A and a for one name.
+    # Some file systems ignore case.
     stems = Counter(folder_name(name).casefold() for name in names)
     refused = 0
     for file, name in zip(files, names, strict=True):
@@ -140,18 +139,18 @@ def process_each(
             result, sha256 = make(file, name)
             stem = folder_name(name)
             folder = out / (stem if stems[stem.casefold()] == 1 else f"{stem}-{sha256[:8]}")
-            said = save(result, folder)
+            summary = save(result, folder)
         except SerError as refusal:
             refused += 1
             named = str(refusal).startswith(f"{name}:")
             say(str(refusal) if named else f"{name}: {refusal}", to_stderr=True)
             continue
-        say(f"{name}: {said}, {folder}")
+        say(f"{name}: {summary}, {folder}")
     return 2 if refused else 0
 
 
 def printed_progress() -> Work:
-    """Return work that prints what is being done and about how long it will take, at most every ten seconds."""
+    """Return work that prints its progress and the time left, at most every ten seconds."""
     pace, printed = Pace(), time.monotonic()
 
     def show(fraction: float, text: str) -> None:
@@ -161,7 +160,7 @@ def printed_progress() -> Work:
             return
         printed = now
         left = pace.seconds_left(fraction)
-        words = "" if left is None else f", about {left / 60:.0f} min left"
-        say(f"{100 * fraction:3.0f} %  {text}{words}", to_stderr=True)
+        time_left = "" if left is None else f", about {left / 60:.0f} min left"
+        say(f"{100 * fraction:3.0f} %  {text}{time_left}", to_stderr=True)
 
     return Work(show)

@@ -1,4 +1,4 @@
-"""`compare`: models beside each other, in the same test."""
+"""`compare`: compare models in the same test."""
 
 import argparse
 from pathlib import Path
@@ -13,23 +13,25 @@ from ser_core.experiments.results_page import write_results_page
 def add(commands: Commands) -> None:
     """Add the command."""
     compare = commands.add_parser(
-        "compare", help="say how models do in the same test, whether they differ, and what they cost"
+        "compare", help="compare models in the same test: figures, differences, size and cost"
     )
     compare.add_argument(
         "--models",
         nargs="+",
         required=True,
         metavar="MODEL",
-        help="the first is what the others are compared with; all: those that are shipped, and models/RESULTS.md",
+        help="the others are compared with the first; all: the shipped ones, and write models/RESULTS.md",
     )
-    compare.add_argument("--split", choices=tuple(SPLITS), default="speaker", help="how the test was kept apart")
+    compare.add_argument(
+        "--split", choices=tuple(SPLITS), default="speaker", help="how test and training are separated"
+    )
     compare.add_argument(
         "--corpus",
         action="append",
         default=[],
         metavar="NAME=DIR",
         type=corpus_at,
-        help="times the answers on some of its recordings",
+        help="measure prediction times on some of its recordings",
     )
     compare.add_argument("--json", type=Path, metavar="FILE")
     compare.set_defaults(run=_compare)
@@ -52,10 +54,10 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _line(name: str, model: dict[str, Any]) -> str:
     low, high = model["gain_interval"]
-    took = "" if model["milliseconds"] is None else f", {model['milliseconds']:.0f} ms a recording"
+    took = "" if model["milliseconds"] is None else f", {model['milliseconds']:.0f} ms per recording"
     return (
         f"{name:24s} UAR {100 * model['uar']:5.1f} % "
         f"({100 * model['interval'][0]:.1f} to {100 * model['interval'][1]:.1f}); the first minus it "
-        f"{100 * model['gain']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}); {model['numbers']:,} numbers, "
-        f"learnt in {model['training_seconds'] / 60:.1f} min{took}"
+        f"{100 * model['gain']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}); {model['numbers']:,} parameters, "
+        f"trained in {model['training_seconds'] / 60:.1f} min{took}"
     )

@@ -1,4 +1,4 @@
-"""`evaluate`: a model on corpora that it was not trained on."""
+"""`evaluate`: evaluate a model on corpora that it was not trained on."""
 
 import argparse
 from pathlib import Path
@@ -18,10 +18,10 @@ from ser_core.learning.evaluation import evaluate_model, overlap_words
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    evaluate = commands.add_parser("evaluate", help="measure a model on corpora that it was not trained on")
+    evaluate = commands.add_parser("evaluate", help="evaluate a model on corpora that it was not trained on")
     evaluate.add_argument("--model", default=None, metavar="NAME|PATH")
     evaluate.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    evaluate.add_argument("--robustness", action="store_true", help="measure on degraded recordings too")
+    evaluate.add_argument("--robustness", action="store_true", help="also evaluate on degraded recordings")
     evaluate.add_argument("--json", type=Path, metavar="FILE")
     evaluate.set_defaults(run=_evaluate)
 
@@ -33,9 +33,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():
         say(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
-    for corpus, heard in result["listeners"].items():
-        named = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in heard["recall"].items())
-        say(f"{corpus}: people who listen to the voice alone name {100 * heard['uar']:.1f} % ({named}).")
+    for corpus, people in result["listeners"].items():
+        recalls = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
+        say(f"{corpus}: listeners recognise {100 * people['uar']:.1f} % from the voice alone ({recalls}).")
     for corpus, overlap in result["training"].items():
         say(f"{overlap_words(corpus, overlap)}.")
     say(f"Left out because the model was trained on them: {result['excluded']}.")

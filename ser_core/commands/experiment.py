@@ -1,4 +1,4 @@
-"""`experiment`: one of the paper's, and the page of results."""
+"""`experiment`: run one of the paper's experiments and write the results page."""
 
 import argparse
 
@@ -25,12 +25,10 @@ def add(commands: Commands) -> None:
         "name", choices=tuple(EXPERIMENTS), help="; ".join(f"{n}: {w}" for n, w in EXPERIMENTS.items())
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    experiment.add_argument(
-        "--model", default="fusion", metavar="NAME|PATH", help="whose maps or figures: bands, branches, robustness"
-    )
+    experiment.add_argument("--model", default="fusion", metavar="NAME|PATH", help="for bands, branches and robustness")
     in_epochs = [network for network in NETWORKS if network not in FROZEN]
-    experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="what is trained: selection")
-    experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five: selection")
+    experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="for selection")
+    experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five, for selection")
     experiment.set_defaults(run=_experiment)
 
 

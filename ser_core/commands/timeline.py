@@ -1,4 +1,4 @@
-"""`timeline`: the emotions of long recordings over time."""
+"""`timeline`: write the emotions of long recordings over time."""
 
 import argparse
 from pathlib import Path
@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
     timeline.add_argument("files", nargs="+", metavar="FILE")
     timeline.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
     timeline.add_argument(
-        "--voice", choices=["own"], help="one person speaks, and is judged by the normal of this very recording"
+        "--voice", choices=["own"], help="there is one speaker, to be judged by the normal of this recording"
     )
     timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
     timeline.set_defaults(run=_timeline)

@@ -1,4 +1,4 @@
-"""`train`: a classifier from corpora, on one fold or on several."""
+"""`train`: train a classifier on corpora, on one fold or several."""
 
 import argparse
 import os
@@ -32,34 +32,34 @@ def add(commands: Commands) -> None:
     train = commands.add_parser("train", help="train a classifier on corpora and write its folder")
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     train.add_argument("--network", choices=TRAINABLE, default=DEFAULT_MODEL)
-    train.add_argument("--split", choices=SPLITS, default="speaker", help="how test is kept apart from training")
+    train.add_argument("--split", choices=SPLITS, default="speaker", help="how test and training are separated")
     train.add_argument("--folds", type=int, default=5, help="of the speaker and sentence splits")
     train.add_argument(
-        "--fold", default="1", metavar="N[,N...]|all", help="the fold, or corpus in order of names, that is the test"
+        "--fold", default="1", metavar="N[,N...]|all", help="the test fold, or the test corpus in order of names"
     )
-    train.add_argument("--emotions", choices=tuple(EMOTION_SETS), default="core4", help="what is told apart")
-    train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="how the branches learn")
-    train.add_argument("--warm-start", metavar="MODEL", help="begin as this model, by name or path")
+    train.add_argument("--emotions", choices=tuple(EMOTION_SETS), default="core4", help="set of emotions")
+    train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="training settings of the branches")
+    train.add_argument("--warm-start", metavar="MODEL", help="start from the weights of this model, by name or path")
     train.add_argument("--epochs", type=int, help="of each branch")
-    train.add_argument("--select", choices=("minmax", "guarded", "none"), help="default: as the network does")
+    train.add_argument("--select", choices=("minmax", "guarded", "none"), help="default: that of the network")
     train.add_argument(
         "--drop-unrecognised",
         action="store_true",
-        help="learn nothing from recordings in whose voice listeners did not find the emotion (known of CREMA-D)",
+        help="do not train on recordings whose emotion listeners did not recognise (CREMA-D only)",
     )
     train.add_argument("--seed", type=whole_number, default=0)
-    train.add_argument("--resume", action="store_true", help="go on from the states of an earlier run")
+    train.add_argument("--resume", action="store_true", help="continue an interrupted run")
     train.add_argument(
         "--end-with-input",
         action="store_true",
-        help="end when standard input ends, as it does when the program is gone that began this",
+        help="end when standard input closes, as it does when the parent program ends",
     )
     out = train.add_mutually_exclusive_group(required=True)
     out.add_argument("--out", type=Path, metavar="DIR")
     out.add_argument(
         "--figures-of",
         metavar="MODEL",
-        help="train the folds only to measure how this model is trained, and add table and figures to its folder",
+        help="train the folds only to evaluate this model's training, and add table and figures to its folder",
     )
     train.set_defaults(run=_train)
 
@@ -84,16 +84,16 @@ def _train(args: argparse.Namespace) -> int:
         card = _card_of_training(plan, args)
     except OSError as reason:
         raise WriteRefused(
-            f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are kept: make "
-            "room or set SER_RUNS to another folder, then train again with --resume."
+            f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are saved. Free "
+            "space or set SER_RUNS to another folder, then train again with --resume."
         ) from None
-    if card:  # of several processes only the first has it
+    if card:  # only the first of several processes has it
         key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
         tested = card.get(key, card["test_figures"])
         print_figures(tested)
         say(f"Split: {tested.get('split', card['split'])}. Written to {args.out or args.figures_of}.")
         if args.figures_of and (find_model(args.figures_of).parent / HASHES).is_file():
-            say(f"Its card changed: write {HASHES} again, as CONTRIBUTING.md says, if the model is in it.")
+            say(f"Its card changed: update {HASHES} as described in CONTRIBUTING.md, if it lists the model.")
     return 0
 
 
@@ -102,7 +102,7 @@ def _card_of_training(plan: TrainingPlan, args: argparse.Namespace) -> dict[str,
     how = {"resume": args.resume, "work": printed_progress()}
     if args.figures_of:
         if len(folds) < 2:
-            raise SettingsRefused("One fold gives no figures of all; give several folds, or --fold all.")
+            raise SettingsRefused("One fold is not enough for --figures-of; give several folds, or --fold all.")
         return measure_recipe(plan, folds, args.figures_of, runs_folder(), **how)
     if len(folds) > 1:
         return cross_validate(plan, folds, args.out, runs_folder(), **how)
@@ -110,11 +110,10 @@ def _card_of_training(plan: TrainingPlan, args: argparse.Namespace) -> dict[str,
 
 
 def _end_with_input() -> None:
-    # Not through sys.stdin, whose lock a thread that still reads would hold when Python ends.
+    # Not sys.stdin: a thread that still reads from it would hold its lock when Python exits.
     while os.read(0, 1_024):
         pass
-    # Nobody is left to tell; what is being written is not taken for whole.
-    os._exit(1)
+    os._exit(1)  # safe, because files are written atomically
 
 
 def _front_end(args: argparse.Namespace) -> FrontEnd:

@@ -1,7 +1,4 @@
-"""Emotional speech corpora: a file for each, which reads the names that the corpus was published with.
-
-Other data comes with a `manifest`.
-"""
+"""Emotional speech corpora: one module per corpus parses its published file names. Other data needs a `manifest`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,47 +22,47 @@ READERS: dict[str, Callable[[Path], LabelledRecording | str]] = {
 }
 
 
-def read_corpus(name: str, place: str | Path) -> Corpus:
+def read_corpus(name: str, path: str | Path) -> Corpus:
     """Read a corpus from its folder, or any data from a manifest: a file whose name ends in `.csv`.
 
     Raises
     ------
     CorpusRefused
-        If the name is not known, the folder is not there, none of its files is named as in that corpus, or the manifest
-        is refused (see `ser_core.corpora.manifest`).
+        If the name is unknown, the folder is missing, none of its files is named as in that corpus, or the manifest is
+        refused (see `ser_core.corpora.manifest`).
     """
-    place = Path(place)
-    if place.suffix.lower() == ".csv":
-        return read_manifest(name, place)
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        return read_manifest(name, path)
     if name in WITHOUT_READER:
         raise CorpusRefused(
-            f"The corpus {name} is not public and no reader knows its files, so that {place} cannot be read; "
+            f"The corpus {name} is not public and has no reader, so {path} cannot be read; "
             f"list the recordings in a CSV file with the columns path, emotion, speaker and give {name}=FILE.csv."
         )
     if name not in READERS:
         raise CorpusRefused(
             f"There is no reader for the corpus '{name}'; choose one of {', '.join(READERS)}, or give a CSV manifest."
         )
-    files = audio_files(place)
+    files = audio_files(path)
     if not files:
-        raise CorpusRefused(f"No audio was found under {place}; give the folder that holds the corpus {name}.")
-    found = [(path, READERS[name](path)) for path in files]
+        raise CorpusRefused(f"No audio was found under {path}; give the folder that holds the corpus {name}.")
+    found = [(file, READERS[name](file)) for file in files]
     recordings = tuple(item for _, item in found if isinstance(item, LabelledRecording))
     if name == "crema_d":
-        recordings = crema_d.with_votes(recordings, place)
-    left_out = tuple((path, item) for path, item in found if isinstance(item, str))
+        recordings = crema_d.with_votes(recordings, path)
+    left_out = tuple((file, item) for file, item in found if isinstance(item, str))
     if not recordings:
         raise CorpusRefused(
-            f"None of the {len(files)} files under {place} is named as in {name} "
-            f"({left_out[0][0].name}: {left_out[0][1]}). Give that corpus' folder."
+            f"None of the {len(files)} files under {path} is named as in {name} "
+            f"({left_out[0][0].name}: {left_out[0][1]}). Give the folder of that corpus."
         )
     return Corpus(name, recordings, left_out)
 
 
 def corpus_names(folders: dict[str, str], emotions: Sequence[str]) -> list[str]:
-    """Return, in order, the corpora that are found in folders and manifests; a manifest may hold several.
+    """Return the sorted names of the corpora in folders and manifests; a manifest may hold several.
 
-    Of a manifest count those that have a recording of one of the emotions.
+    A corpus in a manifest counts if it has a recording of one of the emotions.
 
     Raises
     ------
@@ -73,9 +70,9 @@ def corpus_names(folders: dict[str, str], emotions: Sequence[str]) -> list[str]:
         If a manifest is refused.
     """
     names = set()
-    for name, place in folders.items():
-        if Path(place).suffix.lower() == ".csv":
-            names |= {item.corpus for item in read_manifest(name, Path(place)).recordings if item.emotion in emotions}
+    for name, path in folders.items():
+        if Path(path).suffix.lower() == ".csv":
+            names |= {item.corpus for item in read_manifest(name, Path(path)).recordings if item.emotion in emotions}
         else:
             names.add(name)
     return sorted(names)

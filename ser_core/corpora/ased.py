@@ -6,14 +6,14 @@ from pathlib import Path
 from ser_core.corpora.labelled import LabelledRecording
 
 EMOTIONS = {"n": "neutral", "f": "fear", "h": "happy", "s": "sad", "a": "angry"}
-#: These two are spoken in all emotions; the sentences 03 to 07 of each emotion are its own.
+#: Spoken in all emotions; the sentences 03 to 07 differ from emotion to emotion.
 COMMON_SENTENCES = {"01", "02"}
 GENDERS = {"01": "female", "02": "male"}
 NAME = re.compile(r"([a-z])\d-(\d\d)-(\d\d)-(\d\d)-(\d\d)", re.IGNORECASE)
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read `a5-03-01-02-50.wav`: emotion and its folder, sentence, take, gender, speaker; return a reason where not."""
+    """Parse `a5-03-01-02-50.wav`: emotion, folder, sentence, take, gender, speaker; or return why it is left out."""
     match = NAME.fullmatch(path.stem)
     if not match:
         return "name is not of the form a5-03-01-02-50"

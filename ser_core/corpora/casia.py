@@ -8,13 +8,13 @@ from pathlib import Path
 from ser_core.corpora.labelled import LabelledRecording
 
 EMOTIONS = {"angry", "fear", "happy", "neutral", "sad", "surprise"}
-#: As their folders are spelt. The part with sentences that differ by emotion calls the same people otherwise.
+#: As their folders are spelt. The part with different sentences per emotion names the same people differently.
 SPEAKERS = {"liuchanhg", "wangzhe", "zhaoquanyin", "ZhaoZuoxiang"}
 NUMBER = re.compile(r"[0-9]+")
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read `liuchanhg/angry/201.wav`, speaker, emotion and sentence; return a reason where the file does not belong."""
+    """Parse `liuchanhg/angry/201.wav` (speaker, emotion, sentence), or return why the file is left out."""
     speaker, emotion, sentence = path.parent.parent.name, path.parent.name, path.stem
     if not (speaker and NUMBER.fullmatch(sentence)):
         return "path is not of the form speaker/emotion/201"

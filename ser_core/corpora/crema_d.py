@@ -11,21 +11,21 @@ from ser_core.errors import CorpusRefused
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 ACTORS = range(1001, 1092)
-#: By VideoDemographics.csv of the corpus; the other 48 are men.
+#: According to VideoDemographics.csv of the corpus; the other 48 are men.
 WOMEN = {
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025, 1028, 1029, 1030),
     *(1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060, 1061, 1063, 1072, 1073, 1074, 1075),
     *(1076, 1078, 1079, 1082, 1084, 1089, 1091),
 }
-#: The last part is how strongly the emotion was acted; `1040_ITH_SAD_X` was published with one X.
+#: The last part is the intensity; `1040_ITH_SAD_X` was published with a single X.
 NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(?:LO|MD|HI|XX?)")
-#: What listeners chose, of these six, from the voice alone, the face alone and both.
+#: What listeners chose among the six emotions, from the voice alone, the face alone, and both.
 VOTES = "summaryTable.csv"
 LETTERS = {"A": "angry", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `1001_DFA_ANG_XX.wav`; return a reason where the file does not belong."""
+    """Parse a name such as `1001_DFA_ANG_XX.wav`, or return why the file is left out."""
     match = NAME.fullmatch(path.stem)
     if not match:
         return "name is not of the form 1001_DFA_ANG_XX"
@@ -39,7 +39,7 @@ def read(path: Path) -> LabelledRecording | str:
 
 
 def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[LabelledRecording, ...]:
-    """Add what listeners took each voice for, where the corpus' table of votes lies somewhere under its folder.
+    """Add the emotions that listeners perceived, if the corpus's table of votes is somewhere under its folder.
 
     Raises
     ------
@@ -57,11 +57,11 @@ def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[L
             f"{file} is not the table of CREMA-D's listeners ({reason!r}), with the columns FileName and VoiceVote. "
             "Correct it, or take it out of the folder."
         ) from None
-    # The table spells `1040_ITH_SAD_X` as all others.
+    # The table spells `1040_ITH_SAD_X` like all others.
     names = [item.path.stem if item.path.stem in votes else f"{item.path.stem}X" for item in recordings]
     return tuple(replace(item, perceived_as=votes.get(name)) for item, name in zip(recordings, names, strict=True))
 
 
 def _emotions_of(vote: str) -> tuple[str, ...]:
-    """Read `A`, or `A:D` where two emotions have equally many votes."""
+    """Parse `A`, or `A:D` if two emotions have the same number of votes."""
     return tuple(LETTERS[letter] for letter in vote.split(":"))

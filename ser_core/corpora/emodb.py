@@ -11,7 +11,7 @@ NAME = re.compile(r"(\d\d)([ab]\d\d)([A-Z])[a-z]")
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `03a01Fa.wav`; return a reason where the file does not belong."""
+    """Parse a name such as `03a01Fa.wav`, or return why the file is left out."""
     match = NAME.fullmatch(path.stem)
     if not match:
         return "name is not of the form 03a01Fa"

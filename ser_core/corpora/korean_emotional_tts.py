@@ -1,4 +1,4 @@
-"""Emotional TTS of the emotiontts open database: Korean, 15 speakers (Selvas AI and KAIST)."""
+"""Emotional TTS part of the emotiontts open database: Korean, 15 speakers (Selvas AI and KAIST)."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ NAME = re.compile(r"([a-z]{3})(\d{5})")
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `ema00203.wav`: 1-100 neutral, then a hundred each happy, angry, sad."""
+    """Parse a name such as `ema00203.wav`: 1-100 neutral, then a hundred each happy, angry, sad."""
     match = NAME.fullmatch(path.stem)
     if not match:
         return "name is not of the form ema00203"
@@ -19,6 +19,6 @@ def read(path: Path) -> LabelledRecording | str:
     emotion, sentence = divmod(number - 1, RECORDINGS_PER_EMOTION)
     if not 0 <= emotion < len(EMOTIONS):
         return f"number {number} is outside 1 to {len(EMOTIONS) * RECORDINGS_PER_EMOTION}"
-    # The scripts differ from emotion to emotion, so that a sentence is known by both.
+    # The scripts differ from emotion to emotion, so a sentence is identified by both.
     script = "neutral" if speaker.startswith("em") else EMOTIONS[emotion]
     return LabelledRecording(path, "korean_emotional_tts", speaker, EMOTIONS[emotion], f"{script}-{sentence}", "Korean")

@@ -1,4 +1,4 @@
-"""What a corpus gives: labelled recordings, and a word about every file that was left out."""
+"""Corpora as labelled recordings, with a reason for every file that is left out."""
 
 import hashlib
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".opus", ".ogg", ".mp3"})
-#: What people give, as phones record it.
+#: Including the formats of phones.
 ANY_AUDIO_SUFFIXES = AUDIO_SUFFIXES | {".aac", ".aif", ".aiff", ".m4a", ".oga", ".webm"}
 
 
@@ -18,14 +18,13 @@ class LabelledRecording:
     Attributes
     ----------
     emotion : str
-        In the words of `ser_core.emotions`.
+        A name of `ser_core.emotions`.
     speaker : str
         Unique within the corpus.
     text : str
-        Identifies the sentence within the corpus: what two recordings share is the same words. Empty where unknown.
-    heard_as : tuple of str or None
-        What most people who listened to the voice alone took it for; several emotions where these tie. None where
-        nobody was asked.
+        Identifies the sentence within the corpus: recordings with equal `text` have the same words. Empty if unknown.
+    perceived_as : tuple of str or None
+        The emotion that most listeners chose from the voice alone, several in a tie. None without listeners.
     """
 
     path: Path
@@ -39,7 +38,7 @@ class LabelledRecording:
 
     @property
     def unrecognised(self) -> bool:
-        """Whether people listened to the voice, and the emotion that was acted is not among what most took it for."""
+        """Whether there were listeners and most of them did not perceive the acted emotion."""
         return self.perceived_as is not None and self.emotion not in self.perceived_as
 
     @property
@@ -50,14 +49,14 @@ class LabelledRecording:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Recordings in the order of their paths, and what was left out with the reason for each."""
+    """Recordings ordered by path, and the files left out with a reason for each."""
 
     name: str
     recordings: tuple[LabelledRecording, ...]
     left_out: tuple[tuple[Path, str], ...]
 
     def reasons(self) -> Counter[str]:
-        """Count what was left out by reason."""
+        """Count the files left out by reason."""
         return Counter(reason for _, reason in self.left_out)
 
 
@@ -67,9 +66,9 @@ def audio_files(folder: Path, suffixes: Set[str] = AUDIO_SUFFIXES) -> list[Path]
 
 
 def recordings_by_sha256(folder: Path) -> dict[str, Path]:
-    """Return every audio file under a folder by the SHA-256 of its bytes; of equal files the first.
+    """Return every audio file under a folder by the SHA-256 of its bytes; of identical files the first.
 
-    What cannot be opened is left out.
+    Files that cannot be opened are left out.
     """
     found: dict[str, Path] = {}
     for path in audio_files(folder):

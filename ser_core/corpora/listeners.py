@@ -1,4 +1,4 @@
-"""How often people who listen to the voice alone name the emotion that was acted, to hold beside a model's figure."""
+"""How often listeners recognise the acted emotion from the voice alone, to compare with a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,19 +9,19 @@ from ser_core.corpora.labelled import LabelledRecording
 
 
 def listeners_recall(recordings: Sequence[LabelledRecording], emotions: Sequence[str]) -> dict[str, Any] | None:
-    """Return how many recordings of each emotion most listeners took for it, in the voice alone.
+    """Return the listeners' recall of each emotion from the voice alone.
 
-    A recording counts as recognised where more listeners chose the acted emotion than any other; a tie does not.
+    A recording counts as recognised if more listeners chose the acted emotion than any other; a tie does not count.
 
     Returns
     -------
     dict or None
-        `recall` by emotion, as far as there are recordings; `uar`, their mean; `recordings` by emotion. None where
-        nobody listened.
+        `recall` by emotion, for emotions with recordings; `uar`, their mean; `recordings` by emotion. None without
+        listeners.
     """
-    asked = [item for item in recordings if item.perceived_as is not None]
+    rated = [item for item in recordings if item.perceived_as is not None]
     of_emotions = {
-        emotion: [item.perceived_as == (emotion,) for item in asked if item.emotion == emotion] for emotion in emotions
+        emotion: [item.perceived_as == (emotion,) for item in rated if item.emotion == emotion] for emotion in emotions
     }
     recall = {emotion: float(np.mean(named)) for emotion, named in of_emotions.items() if named}
     if not recall:

@@ -1,25 +1,25 @@
-"""Any other data, described by a manifest: a CSV file with one row for each recording.
+"""Read any other data from a manifest: a CSV file with one row per recording.
 
 The file is UTF-8, comma-separated, with a header. It needs the columns
 
-- `path`: of the audio, relative to the folder of the manifest, under which it must lie;
-- `emotion`: a word of `ser_core.emotions`, or a common synonym such as `anger`;
+- `path`: of the audio, relative to the folder of the manifest, which must contain it;
+- `emotion`: a name of `ser_core.emotions`, or a common synonym such as `anger`;
 - `speaker`: a name that is unique within the corpus;
 
 and may have
 
-- `text`: the sentence, or a name for it (without it nothing is known of what two recordings share);
-- `corpus`: lower-case letters, digits and `_`, where one manifest holds several (else the name that is asked for);
+- `text`: the sentence, or a name for it (without it, shared sentences are unknown);
+- `corpus`: lower-case letters, digits and `_`, if one manifest holds several (default: the name given for it);
 - `language`;
 - `gender`.
 
-Other columns are ignored. `batch --voice speaker` judges each speaker by the normal of all rows of that voice, and
-reads every recording twice. For example:
+Other columns are ignored. `batch --voice speaker` judges each speaker by the normal of all their rows, and reads every
+recording twice. For example:
 
     path,emotion,speaker,text,language
     anna/001.wav,anger,anna,s1,Korean
 
-The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; who has them describes them so:
+The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; those who have them can describe them so:
 
 - `csu2021`: Korean, 100 people, 4 emotions (angry, happy, neutral, sad) x 10 lines, and one synthetic voice with 80;
 - `csu2022`: Korean, 200 people, 8 emotions (those four, fear, surprise, disgust, chagrin) x 10 lines;
@@ -37,7 +37,7 @@ from ser_core.emotions import COLOURS
 from ser_core.errors import CorpusRefused
 
 NEEDED = ("path", "emotion", "speaker")
-MOST_BYTES, MOST_ROWS = 2**24, 200_000
+MAX_BYTES, MAX_ROWS = 2**24, 200_000
 WITHOUT_READER = ("csu2021", "csu2022", "aihub")
 SIMPLE_WORD = re.compile(r"[a-z0-9_]+")
 SYNONYMS = {
@@ -55,12 +55,12 @@ GENDERS = {"f": "female", "m": "male"}
 def read_manifest(name: str, file: Path) -> Corpus:
     """Read the recordings that a manifest lists.
 
-    What is left out is named with its row, as a spreadsheet counts them: the header is row 1.
+    Rows that are left out are named by their number in a spreadsheet: the header is row 1.
 
     Raises
     ------
     CorpusRefused
-        If the name is not a simple word, the file cannot be read as CSV, a needed column is missing, or no row is left.
+        If the name is not a simple word, the file is not readable CSV, a needed column is missing, or no row is valid.
     """
     if not SIMPLE_WORD.fullmatch(name):
         raise CorpusRefused(f"'{name}' cannot name a corpus; use lower-case letters, digits and _ only.")
@@ -80,7 +80,7 @@ def read_manifest(name: str, file: Path) -> Corpus:
     if not recordings:
         first = f" ({left_out[0][1]})" if left_out else ""
         raise CorpusRefused(
-            f"None of the {len(left_out)} rows of {file} gives a recording{first}. Correct the manifest."
+            f"None of the {len(left_out)} rows of {file} is a valid recording{first}. Correct the manifest."
         )
     return Corpus(name, tuple(recordings[path] for path in sorted(recordings)), tuple(left_out))
 
@@ -88,31 +88,31 @@ def read_manifest(name: str, file: Path) -> Corpus:
 def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the names of the columns, and the numbered rows that are not blank."""
     try:
-        if (size := file.stat().st_size) > MOST_BYTES:
+        if (size := file.stat().st_size) > MAX_BYTES:
             raise CorpusRefused(
-                f"{file} has {size / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB are read. Split the manifest."
+                f"{file} has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read. Split the manifest."
             )
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [[cell.strip() for cell in cells] for cells in islice(csv.reader(lines), MOST_ROWS + 1)]
+            rows = [[cell.strip() for cell in cells] for cells in islice(csv.reader(lines), MAX_ROWS + 1)]
     except (OSError, ValueError, csv.Error) as error:
         raise CorpusRefused(f"{file} cannot be read as CSV in UTF-8 ({error}); give such a file.") from error
-    if len(rows) > MOST_ROWS:
-        raise CorpusRefused(f"{file} has more than {MOST_ROWS} rows. Split the manifest.")
+    if len(rows) > MAX_ROWS:
+        raise CorpusRefused(f"{file} has more than {MAX_ROWS} rows. Split the manifest.")
     header = [cell.lower() for cell in rows[0]] if rows else []
     if any(header.count(column) != 1 for column in NEEDED):
         columns = textwrap.shorten(", ".join(header), 200)
         found = f"the columns {columns}" if header else "no header"
         raise CorpusRefused(
-            f"{file} has {found}; a manifest needs each of {', '.join(NEEDED)} once: "
-            "write them, separated by commas, into its first row."
+            f"{file} has {found}; a manifest needs each of {', '.join(NEEDED)} once. "
+            "Write them, separated by commas, into its first row."
         )
     return header, [(number, cells) for number, cells in enumerate(rows, start=1) if number > 1 and any(cells)]
 
 
 def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> LabelledRecording | str:
-    """Return the recording of a row, or the reason why it is left out."""
+    """Return the recording of a row, or why it is left out."""
     if len(cells) > len(header):
-        return f"{len(cells)} cells for {len(header)} columns; put quotes around a cell that holds a comma"
+        return f"{len(cells)} cells for {len(header)} columns; put quotes around cells with commas"
     row = dict(zip(header, cells, strict=False))
     word = row.get("emotion", "").lower()
     emotion = SYNONYMS.get(word, word)
@@ -141,15 +141,15 @@ def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> L
 
 
 def _file_under(folder: Path, text: str) -> Path | str:
-    """Return the audio file that a cell names, with links and `..` resolved, or the reason why it is not one."""
+    """Return the audio file that a cell names, with links and `..` resolved, or why it is left out."""
     try:
         path = (folder / text).resolve()
         if not path.is_relative_to(folder.resolve()):
             return f"{text!r} is not under the manifest's folder"
-        there = path.is_file()
+        exists = path.is_file()
     except (OSError, ValueError, RuntimeError):  # too long, a null byte, a loop of links
-        there = False
-    if not there:
+        exists = False
+    if not exists:
         return f"there is no file {text!r}"
     if path.suffix.lower() not in AUDIO_SUFFIXES:
         return f"{text!r} is not audio of the kinds {', '.join(sorted(AUDIO_SUFFIXES))}"

@@ -15,7 +15,7 @@ EMOTIONS = {
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `SM0_anger_77.wav`; return a reason where the file does not belong."""
+    """Parse a name such as `SM0_anger_77.wav`, or return why the file is left out."""
     parts = path.stem.split("_")
     if len(parts) != 3:
         return "name is not of the form SPEAKER_emotion_sentence"

@@ -1,4 +1,4 @@
-"""What a corpus holds: recordings by emotion, speaker and gender, how long they last, and what cannot be read."""
+"""Summarise a corpus: recordings by emotion, speaker and gender, durations, and unreadable files."""
 
 import os
 from collections import Counter
@@ -14,10 +14,10 @@ from ser_core.corpora.labelled import Corpus
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AudioRefused
 
-#: All emotions, in the order in which the sets grow.
+#: All emotions, in the order of the growing sets.
 ORDER = tuple(dict.fromkeys(emotion for emotions in EMOTION_SETS.values() for emotion in emotions))
-#: A stream that was never closed promises more than this.
-MOST_FRAMES = 2**62
+#: The header of a stream that was never closed says more than this.
+MAX_FRAMES = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class CorpusOverview:
     Attributes
     ----------
     emotions : tuple of str
-        That the corpus has, in the order of `ser_core.emotions`.
+        Those in the corpus, in the order of `ser_core.emotions`.
     speakers : tuple of str
-        Their `speaker_id`; who has the most recordings comes first, among equals by name.
+        Their `speaker_id`, sorted by descending number of recordings, then by name.
     counts : ndarray of shape (speakers, emotions), int
-        Recordings; those that cannot be read are counted too.
+        Number of recordings, including unreadable ones.
     durations_s : ndarray of shape (recordings,), float64
-        In the order of `corpus.recordings`, as the files' headers say; NaN where it cannot be read.
+        In the order of `corpus.recordings`, from the file headers; NaN if unreadable.
     unreadable : tuple of (path, reason)
         Recordings whose duration cannot be read.
     """
@@ -47,7 +47,7 @@ class CorpusOverview:
 
     @property
     def total_s(self) -> float:
-        """How long all recordings last that can be read."""
+        """Total duration of all readable recordings."""
         return float(np.nansum(self.durations_s))
 
     @property
@@ -57,7 +57,7 @@ class CorpusOverview:
 
     @property
     def sentences(self) -> int:
-        """How many different sentences are known; 0 where the corpus does not say."""
+        """Number of different known sentences; 0 if the corpus does not name them."""
         return len({(item.corpus, item.text) for item in self.corpus.recordings if item.text})
 
     @property
@@ -66,34 +66,34 @@ class CorpusOverview:
 
 
 def overview_of(corpus: Corpus) -> CorpusOverview:
-    """Count a corpus and read how long each of its recordings lasts; about 0.2 s for a thousand files."""
+    """Count the recordings of a corpus and read their durations; about 0.2 s for a thousand files."""
     counted = Counter((item.speaker_id, item.emotion) for item in corpus.recordings)
     by_speaker = Counter(item.speaker_id for item in corpus.recordings)
     speakers = tuple(sorted(by_speaker, key=lambda speaker: (-by_speaker[speaker], speaker)))
     emotions = tuple(emotion for emotion in ORDER if any(emotion == other for _, other in counted))
     counts = np.array([[counted[speaker, emotion] for emotion in emotions] for speaker in speakers], dtype=int)
     durations_s, unreadable = np.full(len(corpus.recordings), np.nan), []
-    for place, item in enumerate(corpus.recordings):
+    for index, item in enumerate(corpus.recordings):
         try:
-            durations_s[place] = duration_s(item.path)
+            durations_s[index] = duration_s(item.path)
         except (AudioRefused, OSError) as refusal:
             unreadable.append((item.path, str(refusal).removeprefix(f"{item.path.name}: ")))
     return CorpusOverview(corpus, emotions, speakers, counts, durations_s, tuple(unreadable))
 
 
 def duration_s(path: Path) -> float:
-    """Return how many seconds a file lasts: by its header, or decoded where libsndfile does not find it there.
+    """Return the duration of a file in seconds: from its header, or decoded if libsndfile cannot tell.
 
     Raises
     ------
     AudioRefused
-        If there is no such file, or it is not audio, holds no sound or is refused by `ser_core.audio.reading`.
+        If there is no such file, or `ser_core.audio.reading` refuses it.
     OSError
         If the file may not be read.
     """
-    if path.is_file():  # from a pipe libsndfile would wait for ever
+    if path.is_file():  # libsndfile would wait for a pipe for ever
         with suppress(soundfile.LibsndfileError):
             header = soundfile.info(os.fsencode(path))  # as bytes, since not every name is UTF-8
-            if 0 < header.frames < MOST_FRAMES:
+            if 0 < header.frames < MAX_FRAMES:
                 return header.frames / header.samplerate
     return read_recording(path).duration_s

@@ -9,7 +9,7 @@ SPEECH = "01"
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `03-01-05-02-01-02-24.wav`; return a reason where the file does not belong."""
+    """Parse a name such as `03-01-05-02-01-02-24.wav`, or return why the file is left out."""
     parts = path.stem.split("-")
     if len(parts) != 7 or not all(len(part) == 2 and part.isdigit() for part in parts):
         return "name is not of the form 03-01-EE-II-SS-RR-AA"

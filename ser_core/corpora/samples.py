@@ -1,7 +1,7 @@
-"""Recordings to press when there is none at hand: public-domain speech, fetched once when the project is set up.
+"""Sample recordings to try the app with: public-domain speech, downloaded once when the project is set up.
 
-Five sentences of "Sense and Sensibility" (Jane Austen, 1811), read aloud for LibriVox. They are in the public domain;
-the source archive of pocketsphinx holds them among its tests.
+Five sentences of "Sense and Sensibility" (Jane Austen, 1811), read aloud for LibriVox. They are in the public domain
+and part of the tests in the source archive of pocketsphinx.
 
     python -m ser_core.corpora.samples
 """
@@ -23,7 +23,7 @@ INSIDE = "pocketsphinx-5.1.1/test/data/librivox/sense_and_sensibility_01_austen_
 
 @dataclass(frozen=True)
 class Sample:
-    """One sentence: its number in the archive and its words."""
+    """A sentence: its number in the archive and its words."""
 
     number: str
     words: str
@@ -45,17 +45,17 @@ SAMPLES = (
 
 
 def available_samples() -> list[Sample]:
-    """Return the samples that were fetched."""
+    """Return the samples that have been downloaded."""
     return [sample for sample in SAMPLES if sample.path.is_file()]
 
 
 def fetch() -> None:
-    """Fetch the samples, checked by the archive's SHA-256; does nothing where they are there.
+    """Download the samples, checked by the archive's SHA-256, unless they are there.
 
     Raises
     ------
     subprocess.CalledProcessError
-        If pip cannot fetch the archive, or it is not the one that is known.
+        If pip cannot download the archive, or its hash is wrong.
     """
     if len(available_samples()) == len(SAMPLES):
         return
@@ -76,4 +76,4 @@ if __name__ == "__main__":
     try:
         fetch()
     except (OSError, subprocess.SubprocessError, tarfile.TarError, LookupError, StopIteration) as reason:
-        sys.exit(f"The samples cannot be fetched ({type(reason).__name__}). Check network and disk; all else works.")
+        sys.exit(f"The samples cannot be downloaded ({type(reason).__name__}). Check network and disk; all else works.")

@@ -1,4 +1,4 @@
-"""Divide recordings into those to learn from, those to choose by, and those to be tested on once."""
+"""Split recordings into training, validation and test sets."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -10,16 +10,16 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 
 TEST_SHARE = 0.15
-VALIDATION_SHARE = 0.15  # of what is not tested
-#: Of the speakers and of the sentences that are not tested, where both are kept apart: a sixteenth of the recordings.
+VALIDATION_SHARE = 0.15  # of what is not in the test
+#: Of the speakers and of the sentences outside the test, if both are separated: a sixteenth of the recordings.
 VALIDATION_SHARE_OF_BOTH = 0.25
 
 
 @dataclass(frozen=True)
 class Split:
-    """Places of the recordings in the list that was divided; `words` says how, for every figure that comes of it.
+    """Indices of the recordings on each side; `words` describes the split wherever its figures are shown.
 
-    A recording that would be on two sides by what it shares with others is on none.
+    A recording whose speaker and sentence belong to different sides is on none.
     """
 
     train: tuple[int, ...]
@@ -29,16 +29,15 @@ class Split:
 
 
 def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: int) -> list[Split]:
-    """Divide so that nobody is on two sides.
+    """Split by speaker, so that no speaker is on two sides.
 
-    Every speaker is tested in exactly one fold. Each corpus deals its speakers out evenly; about 15 % of the other
-    speakers of each corpus, at least one, validate.
+    Every speaker is tested in exactly one fold. The speakers of each corpus are spread evenly over the folds; about
+    15 % of its other speakers, at least one, validate.
 
     Raises
     ------
     SettingsRefused
-        If there are fewer than two folds, or a corpus has too few speakers for some to be tested, some to validate and
-        some to learn from in every fold.
+        If there are fewer than two folds, or a corpus has too few speakers to fill all sides in every fold.
     """
     needed = _needed(folds)
     order = _shuffled_speakers(recordings, seed)
@@ -46,7 +45,7 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
         if len(speakers) < needed:
             raise SettingsRefused(
                 f"{corpus} has {len(speakers)} speakers; {folds} folds need at least {needed}. "
-                "Ask for fewer folds, or leave the corpus out."
+                "Choose fewer folds, or leave the corpus out."
             )
     splits = []
     for fold in range(folds):
@@ -59,26 +58,26 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
 def _needed(folds: int) -> int:
     """Return how many speakers, or sentences, a corpus needs to fill all sides in every fold."""
     if folds < 2:
-        raise SettingsRefused(f"{folds} folds leave nobody to learn from; ask for at least 2.")
-    return 4 if folds == 2 else folds  # two folds of three speakers would leave one to validate and to learn from
+        raise SettingsRefused(f"{folds} folds leave no training data; choose at least 2.")
+    return 4 if folds == 2 else folds  # of three speakers in two folds, one would have to validate and train
 
 
 def _sides(names: list[str], fold: int, folds: int, share: float = VALIDATION_SHARE) -> dict[str, str]:
-    """Deal names out to the sides of a fold."""
+    """Assign names to the sides of a fold."""
     tested = set(names[fold::folds])
     others = [name for name in names if name not in tested]
-    # Begin behind the fold's own place, so that others validate in other folds.
+    # Begin after the fold's index, so that other names validate in other folds.
     validating = _validating(others[fold:] + others[:fold], share)
     return {name: "test" if name in tested else "validation" if name in validating else "train" for name in names}
 
 
 def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: int) -> list[Split]:
-    """Divide so that neither a speaker nor a sentence is on two sides.
+    """Split by speaker and sentence, so that neither is on two sides.
 
     In each corpus every speaker and every sentence is tested in exactly one fold: the fold's speakers saying the fold's
-    sentences. Of the others a quarter of the speakers validate with a quarter of the sentences, and the rest is learnt
-    from. What lies between (a speaker of one side saying a sentence of another) or whose sentence is not known is on no
-    side. A corpus with too few speakers or sentences for that is learnt from as a whole.
+    sentences. A quarter of the other speakers validate with a quarter of the other sentences, and the rest is training
+    data. Recordings of a speaker and a sentence of different sides, or of an unknown sentence, are on no side. A corpus
+    with too few speakers or sentences is training data as a whole.
 
     Raises
     ------
@@ -97,7 +96,7 @@ def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: i
     if not divided:
         raise SettingsRefused(
             f"No corpus has the {needed} speakers and {needed} known sentences that {folds} folds need: "
-            f"{too_few or 'there are no recordings'}. Ask for fewer folds, add a corpus, or divide by speakers."
+            f"{too_few or 'there are no recordings'}. Choose fewer folds, add a corpus, or split by speaker."
         )
     parts = {corpus: (names, sentences[corpus]) for corpus, names in speakers.items() if corpus in divided}
     also = f"; only learnt from: {too_few}" if too_few else ""
@@ -111,7 +110,7 @@ def _sentence_split(
     parts: dict[str, tuple[list[str], list[str]]],
     also: str,
 ) -> Split:
-    """Return a fold of the corpora whose speakers and sentences are given; `also` is added to its words."""
+    """Return a fold of the corpora whose speakers and sentences are given; `also` is appended to its description."""
     of_speakers, of_sentences = {}, {}
     for corpus, (speakers, sentences) in parts.items():
         of_speakers |= _sides(speakers, fold, folds, VALIDATION_SHARE_OF_BOTH)
@@ -128,31 +127,31 @@ def _sentence_split(
     if not (split.train and split.validation and split.test):
         raise SettingsRefused(
             f"Fold {fold + 1} of {folds} leaves a side without recordings: too few of its speakers say its "
-            "sentences. Ask for other folds, add a corpus, or divide by speakers."
+            "sentences. Choose another number of folds, add a corpus, or split by speaker."
         )
     return split
 
 
 def corpus_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Split]:
-    """Divide so that each corpus is tested in turn by what was learnt from all others.
+    """Split by corpus: each corpus in turn is the test of a model trained on all others.
 
     About 15 % of the speakers of each other corpus, at least one, validate.
 
     Raises
     ------
     SettingsRefused
-        If there are fewer than two corpora, or one has a single speaker, who could not both teach and validate.
+        If there are fewer than two corpora, or one has a single speaker, who could not both train and validate.
     """
     order = _shuffled_speakers(recordings, seed)
     if len(order) < 2:
         raise SettingsRefused(
             f"Leaving one corpus out needs at least 2 corpora, and there are {len(order)}; add a corpus, "
-            "or divide by speakers."
+            "or split by speaker."
         )
     for corpus, speakers in order.items():
         if len(speakers) < 2:
             raise SettingsRefused(
-                f"{corpus} has 1 speaker; at least 2 are needed, one to learn from and one to validate. "
+                f"{corpus} has 1 speaker; at least 2 are needed, one for training and one for validation. "
                 "Leave the corpus out."
             )
     validating = set().union(*(_validating(speakers) for speakers in order.values()))
@@ -171,11 +170,11 @@ def _corpus_split(recordings: Sequence[LabelledRecording], corpus: str, validati
 
 
 def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Split]:
-    """Divide 85:15 by chance, as Kim and Kwak 2024 do, so that takes of one sentence are not on two sides.
+    """Split 85:15 at random, as Kim and Kwak 2024 do, with all takes of a sentence on one side.
 
-    Takes are one speaker's recordings of one sentence in one emotion; where the sentence is not known, each recording
-    is by itself. Every corpus and emotion gives the test, and of the rest the validation, about 15 % of its recordings.
-    The same people are on all sides, so that the figures say nothing of new speakers.
+    Takes are one speaker's recordings of one sentence in one emotion; a recording of an unknown sentence is a take of
+    its own. About 15 % of the recordings of every corpus and emotion are the test, and 15 % of the rest validate. The
+    same speakers are on all sides, so the figures say nothing about new speakers.
 
     Returns
     -------
@@ -186,14 +185,14 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
     SettingsRefused
         If there are too few recordings to fill all sides.
     """
-    side_of = _dealt(Counter(_take(item) for item in recordings), seed)
+    side_of = _assign_sides(Counter(_take(item) for item in recordings), seed)
     speakers = defaultdict(set)
     for item in recordings:
         speakers[side_of[_take(item)]].add(item.speaker_id)
     if len(speakers) < 3:
         raise SettingsRefused(
-            f"{len(recordings)} recordings ({len(side_of)} without repeated takes) are too few to learn from, "
-            "to validate and to test; add recordings."
+            f"{len(recordings)} recordings ({len(side_of)} without repeated takes) are too few for training, "
+            "validation and test; add recordings."
         )
     known = len(speakers["test"] & speakers["train"])
     words = f"random 85:15; {known} of {len(speakers['test'])} test speakers are also heard in training"
@@ -201,12 +200,12 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
 
 
 def _take(item: LabelledRecording) -> tuple[str, str, str, str]:
-    """Return what recordings share that must stay on one side; corpus and emotion come first."""
+    """Return the key of recordings that must stay on one side, corpus and emotion first."""
     return item.corpus, item.emotion, item.speaker, item.text or str(item.path)
 
 
-def _dealt(sizes: dict[tuple[str, str, str, str], int], seed: int) -> dict[tuple[str, str, str, str], str]:
-    """Give each group to the side that lacks most, one stratum after the other, in an order of chance."""
+def _assign_sides(sizes: dict[tuple[str, str, str, str], int], seed: int) -> dict[tuple[str, str, str, str], str]:
+    """Assign each group to the side that lacks most, one stratum after another, in random order."""
     shares = {"test": TEST_SHARE, "validation": (1 - TEST_SHARE) * VALIDATION_SHARE}
     shares["train"] = 1 - sum(shares.values())
     rng = np.random.default_rng(seed)
@@ -217,17 +216,17 @@ def _dealt(sizes: dict[tuple[str, str, str, str], int], seed: int) -> dict[tuple
     side_of = {}
     for stratum in rng.permutation(len(strata)):
         groups = list(strata.values())[stratum]
-        for place in rng.permutation(len(groups)):
-            size = sizes[groups[place]]
+        for index in rng.permutation(len(groups)):
+            size = sizes[groups[index]]
             seen = given.total() + size
             side = max(shares, key=lambda side: shares[side] * seen - given[side])
             given[side] += size
-            side_of[groups[place]] = side
+            side_of[groups[index]] = side
     return side_of
 
 
 def _shuffled_speakers(recordings: Sequence[LabelledRecording], seed: int) -> dict[str, list[str]]:
-    """Return the speakers of each corpus, in an order of chance that the order of the recordings does not change."""
+    """Return the speakers of each corpus in random order, whatever the order of the recordings."""
     rng = np.random.default_rng(seed)
     speakers = defaultdict(set)
     for item in recordings:
@@ -236,8 +235,8 @@ def _shuffled_speakers(recordings: Sequence[LabelledRecording], seed: int) -> di
 
 
 def _shuffled_sentences(recordings: Sequence[LabelledRecording], seed: int) -> dict[str, list[str]]:
-    """Return the known sentences of each corpus, in an order of chance as that of the speakers."""
-    rng = np.random.default_rng([seed, 1])  # not the speakers' order
+    """Return the known sentences of each corpus in random order."""
+    rng = np.random.default_rng([seed, 1])  # another order than the speakers'
     sentences = defaultdict(set)
     for item in recordings:
         if item.text:
@@ -253,21 +252,21 @@ def _split(
     recordings: Sequence[LabelledRecording], side_of: Callable[[LabelledRecording], str | None], kind: str
 ) -> Split:
     sides: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
-    for place, item in enumerate(recordings):
+    for index, item in enumerate(recordings):
         if (side := side_of(item)) is not None:
-            sides[side].append(place)
+            sides[side].append(index)
     words = f"{kind}; {shared_texts(recordings, sides)}"
     return Split(tuple(sides["train"]), tuple(sides["validation"]), tuple(sides["test"]), words)
 
 
 def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[int]]) -> str:
-    """Say whether sentences of the test are also learnt from, as far as the sentences are known."""
+    """Describe how many known sentences of the test are also in the training data."""
 
-    def texts(places: list[int]) -> set[tuple[str, str]]:
-        return {(recordings[place].corpus, recordings[place].text) for place in places if recordings[place].text}
+    def texts(indices: list[int]) -> set[tuple[str, str]]:
+        return {(recordings[i].corpus, recordings[i].text) for i in indices if recordings[i].text}
 
     tested = texts(sides["test"])
     known = len(tested & texts(sides["train"]))
     words = f"{known} of {len(tested)} test sentences are also spoken in training"
-    unknown = sum(not recordings[place].text for place in sides["test"])
+    unknown = sum(not recordings[index].text for index in sides["test"])
     return f"{words}; the sentences of {unknown} test recordings are unknown" if unknown else words

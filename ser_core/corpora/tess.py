@@ -18,9 +18,9 @@ SPEAKERS = {"OAF": "OAF", "YAF": "YAF", "OA": "OAF"}
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read a name such as `OAF_back_angry.wav`; return a reason where the file does not belong.
+    """Parse a name such as `OAF_back_angry.wav`, or return why the file is left out.
 
-    Folders (`OAF_angry`, `YAF_pleasant_surprised`) are spelt differently from release to release and say nothing more.
+    The folders (`OAF_angry`, `YAF_pleasant_surprised`) are spelt differently in every release and add no information.
     """
     parts = path.stem.split("_")
     if len(parts) != 3:

@@ -10,9 +10,9 @@ NAME = re.compile(r"(S([MF])\d+)_F\d+_([A-Z])(\d+)")
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read `SM1_F1_A01.wav`: man 1, that person's file 1, angry utterance 1; return a reason where it does not belong.
+    """Parse `SM1_F1_A01.wav` (male speaker 1, file 1, angry utterance 1), or return why the file is left out.
 
-    What is said is spontaneous, so that every utterance is a sentence of its own.
+    Speech is spontaneous: every utterance is a sentence of its own.
     """
     match = NAME.fullmatch(path.stem)
     if not match:

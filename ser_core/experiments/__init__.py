@@ -1,4 +1,4 @@
-"""The paper's experiments, each a function that returns its figures; `write_result` keeps them beside the models."""
+"""The paper's experiments, each a function that returns its figures; `write_result` saves them with the models."""
 
 import json
 from pathlib import Path
@@ -8,46 +8,46 @@ from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.model.checkpoint import MODELS
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
-#: The names that the command line uses, and what each measures.
+#: Names on the command line, and what each experiment measures.
 EXPERIMENTS = {
     "selection": "what data selection saves and costs (Figs. 20 to 23, Table 5)",
-    "bands": "which frequencies speak for which emotion (Fig. 24)",
-    "robustness": "how a model stands noise, another level, lines and rooms",
+    "bands": "which frequencies support which emotion (Fig. 24)",
+    "robustness": "robustness to noise, gain, phone band and reverberation",
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
-    "listeners": "how often people who listen to the voice alone name the emotion (known of CREMA-D)",
+    "listeners": "how often listeners recognise the emotion from the voice alone (CREMA-D only)",
 }
 FOLDER = "experiments"
-LARGEST_BYTES = 50_000_000
-#: What the figures of all models beside each other are kept under, which `compare` writes.
+MAX_RESULT_BYTES = 50_000_000
+#: The name of the comparison of all models, which `compare` writes.
 COMPARISON = "models"
 
 
 def write_result(name: str, result: dict[str, Any], models: Path = MODELS) -> Path:
-    """Write an experiment's figures, whole or not at all, and return their file.
+    """Write an experiment's figures atomically and return their file.
 
     Raises
     ------
     WriteRefused
-        If they cannot be written; it holds them.
+        If they cannot be written; the message contains them.
     """
     text = json.dumps(result, indent=1) + "\n"
     try:
         return write_text_file(models / FOLDER / f"{name}.json", text)
     except WriteRefused as refusal:
-        raise WriteRefused(f"{refusal} What was found: {json.dumps(result)}") from None
+        raise WriteRefused(f"{refusal} The result was: {json.dumps(result)}") from None
 
 
 def write_text_file(file: Path, text: str) -> Path:
-    """Write a file of results, whole or not at all, and return it."""
+    """Write a text file atomically and return it."""
     try:
         atomic_write(file, text)
     except OSError as reason:
-        raise WriteRefused(f"{file} cannot be written ({reason.strerror}). Make room there.") from None
+        raise WriteRefused(f"{file} cannot be written ({reason.strerror}). Free some space there.") from None
     return file
 
 
 def read_result(name: str, models: Path = MODELS) -> dict[str, Any] | None:
-    """Return an experiment's figures, or None where it was not run yet.
+    """Return an experiment's figures, or None if it has not been run.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_result(name: str, models: Path = MODELS) -> dict[str, Any] | None:
     """
     file = models / FOLDER / f"{name}.json"
     try:
-        return json.loads(read_regular(file, LARGEST_BYTES))
+        return json.loads(read_regular(file, MAX_RESULT_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):

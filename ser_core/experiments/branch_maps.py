@@ -1,4 +1,4 @@
-"""Where VGGish and YAMNet look in the same segment (the paper's Fig. 7)."""
+"""Compare where VGGish and YAMNet look in the same segment (the paper's Fig. 7)."""
 
 from typing import Any
 
@@ -21,21 +21,21 @@ BRANCHES = ("vggish", "yamnet")
 
 
 def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
-    """Return how alike the branches' Grad-CAM maps are, and both maps of one segment.
+    """Return how similar the Grad-CAM maps of the two branches are, and both maps of an example.
 
-    Of each recording one segment counts: the kept one that scores highest for the emotion that was acted.
+    Each recording counts with one segment: the selected one with the highest score for the acted emotion.
 
     Returns
     -------
     dict
-        `rank_correlation` of the two maps, the median over recordings and their `quartiles`; `cells` of each branch's
-        own map; `example`, the segment with the highest score of all: its `log_mel` (frames, bands), `maps` of each
-        branch on its own grid, `emotion`, `corpus`, `score`.
+        `rank_correlation` of the two maps, the median over recordings, and its `quartiles`; `cells`, the size of each
+        branch's map; `example`, the segment with the highest score of all: its `log_mel` (frames, bands), `maps` of
+        each branch on its own grid, `emotion`, `corpus`, `score`.
 
     Raises
     ------
     SettingsRefused
-        If the model has not both branches.
+        If the model does not have both branches.
     """
     classifier = load_model(model)
     if not set(BRANCHES) <= set(classifier.layers):

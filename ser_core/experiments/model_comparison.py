@@ -1,4 +1,4 @@
-"""Models beside each other, on recordings that none of them heard: figures, size, and what they cost."""
+"""Compare models on recordings that none of them was trained on: figures, size and cost."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ from ser_core.pipeline import classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
-#: What the cards of a split begin with; of folds the first, which every model has.
+#: How the model cards' descriptions of a split begin; of folds the first, which every model has.
 SPLITS = {
     "speaker": "speaker-disjoint, fold 1 of",
     "sentence": "sentence- and speaker-disjoint, fold 1 of",
@@ -44,34 +44,35 @@ TIMED_RECORDINGS, SEED = 20, 0
 
 
 def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
-    """Return what each model reaches in the same test, how large it is, and how long it learnt and takes to answer.
+    """Return the figures of models in the same test, their size, and their training and prediction times.
 
     Parameters
     ----------
     names : sequence of str or None
-        The first is what the others are compared with. None: all that are shipped; what cannot be compared is left out.
+        The others are compared with the first. None: all shipped models that can be compared.
     split : {"speaker", "sentence", "random", "corpus"}
-        How the test was kept apart from training.
+        How test and training data were separated.
     corpora : dict of str to str
-        Where recordings lie that the answers are timed on; nothing is timed where there are none.
+        Folders of recordings for timing; nothing is timed if empty.
 
     Returns
     -------
     dict
-        `split`, `recordings`, `speakers`, `machine`, `timed_recordings`, `left_out` (reasons by name) and `models`: of
-        each its `uar` (mean over `corpora`, whose own are there by name), `accuracy`, `macro_average_accuracy`, `auroc`
-        and `recall` by emotion of all corpora together, `interval` of the UAR, `gain` and `gain_interval` of the first
-        minus it, `folds` (None, or `count`, `uar` and `interval` of all that it was trained on), `numbers` that it has
-        learnt, `training_seconds`, `learnt_from` and `milliseconds`, the median of a recording, decoding left out.
+        `split`, `recordings`, `speakers`, `machine`, `timed_recordings`, `left_out` (reasons by name) and `models`. For
+        each model: `uar` (mean over `corpora`, which holds the UAR of each), `accuracy`, `macro_average_accuracy`,
+        `auroc` and `recall` by emotion of all corpora together, `interval` of the UAR, `gain` and `gain_interval` of
+        the first minus this one, `folds` (None, or `count`, `uar` and `interval` over all trained folds), `numbers`
+        (learnt parameters), `training_seconds`, `learnt_from`, and `milliseconds` (median prediction time of a
+        recording, without decoding).
 
     Raises
     ------
     SettingsRefused
-        If a model that was named cannot be compared, or fewer than two are left.
+        If a named model cannot be compared, or fewer than two remain.
     """
     wanted = list(names or [name for name in model_names() if name != DEFAULT_MODEL])
     if not wanted:
-        raise SettingsRefused("No model is shipped here. Train some, or name the folders of two with --models.")
+        raise SettingsRefused("There are no shipped models. Train some, or give the folders of two with --models.")
     tables, left_out = {}, {}
     for name in wanted:
         try:
@@ -82,11 +83,11 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
             left_out[name] = str(refusal)
     if len(tables) < 2:
         raise SettingsRefused(
-            f"{len(tables)} of {len(wanted)} models can be compared; two are needed that were tested with the "
-            f"{split} split. " + " ".join(left_out.values())
+            f"{len(tables)} of {len(wanted)} models can be compared; at least two tested with the {split} split are "
+            "needed. " + " ".join(left_out.values())
         )
     first = next(iter(tables.values()))
-    recordings = _some_of(corpora)
+    recordings = _draw_recordings(corpora)
     resampled = uars_over_speakers(list(tables.values()))
     models = {}
     for done, (name, table) in enumerate(tables.items()):
@@ -111,20 +112,20 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
 
 
 def _tested(name: str, split: str, first: Predictions | None) -> Predictions:
-    """Return a model's own test, its rows in the order of the first one's."""
+    """Return a model's test predictions, in the order of those of the first model."""
     folder = find_model(name)
-    words = str(read_card(folder).get("split", ""))
-    if not words.startswith(SPLITS[split]):
-        raise SettingsRefused(f"{folder.name} was tested another way ({words or 'its card does not say how'}).")
+    description = str(read_card(folder).get("split", ""))
+    if not description.startswith(SPLITS[split]):
+        raise SettingsRefused(f"{folder.name} was tested differently ({description or 'its card does not say how'}).")
     table = read_predictions(folder / TEST_TABLE)
     if first is None:
         return table
     if table.emotions != first.emotions:
-        raise SettingsRefused(f"{folder.name} tells other emotions apart ({', '.join(table.emotions)}).")
-    place = {sha256: number for number, sha256 in enumerate(table.sha256)}
-    if set(place) != set(first.sha256):
+        raise SettingsRefused(f"{folder.name} has other emotions ({', '.join(table.emotions)}).")
+    row_of = {sha256: row for row, sha256 in enumerate(table.sha256)}
+    if set(row_of) != set(first.sha256):
         raise SettingsRefused(f"{folder.name} was tested on other recordings. Train it with the same corpora and fold.")
-    return table.of(np.array([place[sha256] for sha256 in first.sha256]))
+    return table.of(np.array([row_of[sha256] for sha256 in first.sha256]))
 
 
 def _figures(table: Predictions) -> dict[str, Any]:
@@ -169,19 +170,19 @@ def _count_network(folder: Path) -> int:
 
 
 def _count_onnx(file: Path) -> int:
-    """Return how many numbers an ONNX file holds: tensors, and what trees and support vectors consist of."""
+    """Return the number of parameters in an ONNX file: tensors, and the attributes of trees and support vectors."""
     graph = onnx.load(file, load_external_data=False).graph
     tensors = sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
     return tensors + sum(len(attribute.floats) for node in graph.node for attribute in node.attribute)
 
 
-def _some_of(corpora: dict[str, str]) -> list[Recording]:
+def _draw_recordings(corpora: dict[str, str]) -> list[Recording]:
     """Return recordings drawn evenly over the corpora."""
     rng, recordings = np.random.default_rng(SEED), []
     for name, folder in corpora.items():
         items = read_corpus(name, folder).recordings
-        places = rng.permutation(len(items))[: -(-TIMED_RECORDINGS // len(corpora))]
-        recordings += [read_recording(items[place].path) for place in places]
+        drawn = rng.permutation(len(items))[: -(-TIMED_RECORDINGS // len(corpora))]
+        recordings += [read_recording(items[index].path) for index in drawn]
     return recordings
 
 
@@ -189,7 +190,7 @@ def _milliseconds(classifier: Classifier, recordings: Sequence[Recording]) -> fl
     if not recordings:
         return None
     settings, taken = AnalysisSettings(), []
-    classify_recording(recordings[0], classifier, settings)  # the first call prepares what later ones use
+    classify_recording(recordings[0], classifier, settings)  # warm-up
     for recording in recordings:
         began = time.perf_counter()
         classify_recording(recording, classifier, settings)

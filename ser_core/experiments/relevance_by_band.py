@@ -1,4 +1,4 @@
-"""Which frequencies speak for which emotion: Grad-CAM's mean over the recordings of corpora (the paper's Fig. 24)."""
+"""Which frequencies support which emotion: mean Grad-CAM map over the recordings of corpora (the paper's Fig. 24)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ SEED = 0
 
 
 def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
-    """Return the mean relevance of each band for each emotion, for the emotion that was acted.
+    """Return the mean relevance of each band by emotion, of maps for the acted emotion.
 
-    A recording's map counts by the share that a band has of all its relevance, whatever its sign, so that strong maps
-    do not outvote weak ones; a speaker counts once, and a corpus once.
+    Each map is divided by its total absolute relevance, so that strong maps do not outvote weak ones; every speaker
+    counts once within a corpus, and every corpus once.
 
     Returns
     -------
     dict
-        `band_hz` (bands,), and of each emotion: `share` (bands,), signed, its absolute values adding up to at most 1;
-        `centre_hz`, where the positive evidence lies on average, and its 95 % `interval` over speakers drawn within
+        `band_hz` (bands,), and for each emotion: `share` (bands,), signed, with absolute values that sum to at most 1;
+        `centre_hz`, the centroid of the positive evidence, and its 95 % `interval` from resampling speakers within
         their corpora; `recordings`.
     """
     classifier = load_model(model)
@@ -60,7 +60,7 @@ def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[s
 
 
 def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray | None:
-    """Return each band's share (bands,) of a recording's relevance, or None where there is none."""
+    """Return each band's share (bands,) of a recording's relevance, or None if there is none."""
     try:
         recording = read_recording(item.path)
     except AudioRefused:
@@ -70,9 +70,8 @@ def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray 
     frames = len(spectrogram.log_mel)
     target = ExplanationTarget(spectrogram.log_mel, segments, classifier.emotions.index(item.emotion), None, 0, frames)
     settings = AnalysisSettings()
-    own = getattr(settings, METHOD)
-    heard = EXPLAINERS[METHOD](classifier, target, own, settings.seed, UNWATCHED)
-    relevance = heard.relevance(target)
+    result = EXPLAINERS[METHOD](classifier, target, getattr(settings, METHOD), settings.seed, UNWATCHED)
+    relevance = result.relevance(target)
     whole = np.abs(relevance).sum()
     return relevance.sum(axis=0) / whole if whole > 0 else None
 
@@ -96,13 +95,13 @@ def _over_speakers(
 
 
 def _drawn(speakers: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Return the mean shares (RESAMPLES, bands) of speakers drawn with replacement."""
+    """Return the mean shares (RESAMPLES, bands) of resampled speakers."""
     drawn = rng.integers(len(speakers), size=(RESAMPLES, len(speakers)))
     return summed_over_drawn(np.stack(speakers), drawn) / len(speakers)
 
 
 def _centres(shares: np.ndarray, band_hz: np.ndarray) -> np.ndarray:
-    """Return the mean frequency of the positive part of shares (n, bands), on the mel scale's own average of bands."""
+    """Return the centroid in Hz of the positive part of shares (n, bands), averaged over band numbers (mel scale)."""
     positive = np.clip(shares, 0, None)
-    places = positive @ np.arange(len(band_hz)) / np.maximum(positive.sum(axis=1), 1e-12)
-    return np.interp(places, np.arange(len(band_hz)), band_hz)
+    bands = positive @ np.arange(len(band_hz)) / np.maximum(positive.sum(axis=1), 1e-12)
+    return np.interp(bands, np.arange(len(band_hz)), band_hz)

@@ -1,4 +1,4 @@
-"""`models/RESULTS.md`: every figure of the shipped models and of the experiments, in words and tables."""
+"""Write `models/RESULTS.md`: all figures of the shipped models and the experiments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_file
-from ser_core.experiments.listeners import among
+from ser_core.experiments.listeners import restrict
 from ser_core.learning.metrics import APART, MEASURED, all_figures, figures_at, headline, paired_difference
 from ser_core.learning.predictions import Predictions, read_predictions, tables_of, tested_by, way_words
 from ser_core.model.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
@@ -16,17 +16,17 @@ from ser_core.model.networks import NETWORKS
 
 PAPER_ACCURACY = {"none": 86.54, "minmax": 85.82}
 PAPER_MINUTES = {"none": 89.87, "minmax": 70.62}
-RULE_WORDS = {
+RULE_DESCRIPTIONS = {
     "none": "all segments",
     "minmax": "Gaussian data selection",
     "random": "as many dropped at random",
     "quietest": "as many dropped, the quietest first",
 }
-ANSWERED = (1.0, 0.8, 0.6, 0.4)
+ANSWERED_SHARES = (1.0, 0.8, 0.6, 0.4)
 
 
 def write_results_page(models: Path = MODELS) -> Path:
-    """Write the page from the models' cards and tables and the experiments' figures, and return its file."""
+    """Write the page from the model cards, their tables and the experiments' figures, and return its file."""
     parts = [
         "# Results\n\nWritten by `python -m ser_core experiment` and `compare`; every figure here is computed from the "
         "tables and cards in this folder. UAR is the mean of the emotions' recalls. "
@@ -36,9 +36,9 @@ def write_results_page(models: Path = MODELS) -> Path:
     ]
     if result := read_result(COMPARISON, models):
         parts.append(_comparison(result))
-    stood = [result for name in model_names(models) if (result := read_result(f"robustness-{name}", models))]
-    if stood:
-        parts.append(_robustness(stood))
+    results = [result for name in model_names(models) if (result := read_result(f"robustness-{name}", models))]
+    if results:
+        parts.append(_robustness(results))
     for network in ("yamnet", "vggish", "fusion"):
         if result := read_result(f"selection-{network}", models):
             parts.append(_selection(result))
@@ -70,8 +70,8 @@ def _recognition(models: Path) -> str:
         )
     text = "## Recognition (Figs. 21 and 23)\n\n" + "\n".join(splits) + "\n\n"
     text += (
-        "Here, and in the tables of peers, of worse sound and of selection, the mean is over all corpora of a row, "
-        f"{', '.join(sorted(APART))} among them, whose words betray the emotion. The next section leaves it out.\n\n"
+        "Here, and in the tables of peers, robustness and selection, the mean is over all corpora of a row, including "
+        f"{', '.join(sorted(APART))}, whose words reveal the emotion. The next section leaves it out.\n\n"
     )
     text += _table(["model", "UAR, mean over corpora", *corpora, "accuracy, pooled", "recalls, pooled"], rows)
     return text + "\n\n" + "\n".join(_differences(models, names))
@@ -90,7 +90,7 @@ def _differences(models: Path, names: Sequence[str]) -> list[str]:
 
 
 def _generalisation(models: Path) -> str:
-    """Return how every model does on people and on corpora that are new to it, and how far to trust its scores."""
+    """Return the figures of every model on new people and new corpora, and how far to trust its scores."""
     cards = {name: read_card(models / name) for name in model_names(models) if tables_of(models / name)}
     tables = {(name, way): read_predictions(file) for name in cards for way, file in tables_of(models / name).items()}
     found = {key: headline(table) for key, table in tables.items()}
@@ -116,11 +116,11 @@ def _generalisation(models: Path) -> str:
     without = [name for name in cards if (name, "corpora") not in found]
     parts = [
         "## New people and new corpora",
-        "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each was predicted by a "
-        "model that never met them, but knew others of their corpus. *New corpora*: each corpus was predicted by a "
-        f"model that was trained without it. The mean is over the corpora of the row without "
-        f"{', '.join(sorted(APART))}, whose words betray the emotion. A voice's own normal is how the model "
-        "usually judges it, of all its recordings here. Rows with fewer speakers are of the first fold alone.",
+        "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each speaker was predicted "
+        "by a model trained on other speakers of the same corpora. *New corpora*: each corpus was predicted by a "
+        "model trained without it. The mean is over the corpora of the row without "
+        f"{', '.join(sorted(APART))}, whose words reveal the emotion. A voice's own normal is the model's mean "
+        "output over all recordings of the speaker here. Rows with fewer speakers cover the first fold only.",
         _table(header, rows),
         *_voice_gains(tables),
         _listeners(models, found, tables, cards),
@@ -128,8 +128,8 @@ def _generalisation(models: Path) -> str:
     ]
     if without:
         parts.append(
-            "No figures of new corpora yet: " + ", ".join(without) + ". "
-            "`python -m ser_core train --split corpus --fold all --figures-of MODEL ...` makes them."
+            "No figures for new corpora yet: " + ", ".join(without) + ". "
+            "`python -m ser_core train --split corpus --fold all --figures-of MODEL ...` computes them."
         )
     return "\n\n".join(part for part in parts if part)
 
@@ -141,12 +141,12 @@ def _voice_gains(tables: dict[tuple[str, str], Predictions]) -> list[str]:
         if not way.endswith("_voice") or before is None:
             continue
         one, other = (t.of(np.array([corpus not in APART for corpus in t.corpora])) for t in (table, before))
-        words = "new people" if way.startswith("people") else "new corpora"
+        test = "new people" if way.startswith("people") else "new corpora"
         try:
             d = paired_difference(one, other)
         except SettingsRefused:
             continue
-        lines.append(f"- {name}, {words}: the voices' own normal adds {_difference(d.gain, d.interval)}.")
+        lines.append(f"- {name}, {test}: the speakers' own normal adds {_difference(d.gain, d.interval)}.")
     return ["\n".join(lines)] if lines else []
 
 
@@ -156,15 +156,15 @@ def _listeners(
     tables: dict[tuple[str, str], Predictions],
     cards: dict[str, dict[str, Any]],
 ) -> str:
-    """Return how people do who listen to the voice alone, and how models do on the same corpus."""
+    """Return the figures of listeners, and of models on the same corpus."""
     result = read_result("listeners", models)
     if not result:
         return ""
     lines = []
-    for corpus, heard in result["corpora"].items():
+    for corpus, recall in result["corpora"].items():
         sets = dict.fromkeys(table.emotions for table in tables.values())
         for emotions in sets:
-            people = among(heard, emotions)
+            people = restrict(recall, emotions)
             if not people:
                 continue
             rows = [
@@ -177,17 +177,17 @@ def _listeners(
                 if tables[name, way].emotions == emotions and corpus in one["by_corpus"]
             ]
             lines.append(_table([f"{corpus}, {len(people['recall'])} emotions", "mean", *people["recall"]], rows))
-    words = (
-        "How often people name the emotion that was acted, who listen to the voice alone: the share of recordings of "
-        "which more listeners chose it than any other. They chose among six emotions, a model among its own."
+    text = (
+        "How often people recognise the acted emotion from the voice alone: the share of recordings for which more "
+        "listeners chose it than any other. They chose among six emotions, a model among its own."
     )
-    return "\n\n".join([words, *lines]) if lines else ""
+    return "\n\n".join([text, *lines]) if lines else ""
 
 
 def _trust(
     found: dict[tuple[str, str], dict[str, Any]], cards: dict[str, dict[str, Any]], corpora: Sequence[str]
 ) -> str:
-    """Return calibration error and abstention of the models that have figures of new corpora."""
+    """Return calibration error and abstention of the models that have figures for new corpora."""
     shown = {key: one for key, one in found.items() if (key[0], "corpora") in found}
     if not shown:
         return ""
@@ -201,15 +201,19 @@ def _trust(
         ]
         for (name, way), one in shown.items()
     ]
-    silent = [
-        [name, way_words(way, cards[name]), *(_percent((figures_at(one[curve], a) or {}).get("uar")) for a in ANSWERED)]
+    answered = [
+        [
+            name,
+            way_words(way, cards[name]),
+            *(_percent((figures_at(one[curve], share) or {}).get("uar")) for share in ANSWERED_SHARES),
+        ]
         for (name, way), one in shown.items()
     ]
     return (
         "Expected calibration error (ten bins of the best score), mean over the same corpora:\n\n"
         + _table(["model", "tested on", "mean over corpora", *corpora], errors)
-        + "\n\nUAR, mean over corpora, if only the surest recordings are answered:\n\n"
-        + _table(["model", "tested on", *(f"{100 * share:.0f} % answered" for share in ANSWERED)], silent)
+        + "\n\nUAR, mean over corpora, if only the most confident predictions count:\n\n"
+        + _table(["model", "tested on", *(f"{100 * share:.0f} % answered" for share in ANSWERED_SHARES)], answered)
     )
 
 
@@ -245,24 +249,24 @@ def _comparison(result: dict[str, Any]) -> str:
         "WA (accuracy)",
         "MAA",
         "AUROC",
-        "numbers learnt",
+        "parameters",
         "training",
-        "a recording",
+        "time per recording",
     ]
     left_out = "\n".join(f"- {reason}" for reason in result["left_out"].values())
-    return f"""## Beside its peers
+    return f"""## Comparison with peers
 
-The systems that the paper stands on, built small after their descriptions (`ser_core/model/peers/`), and the models
-above: the same {result["recordings"]} recordings of {result["speakers"]} speakers whom none of them heard.
-Split: {result["split"]}.
+Systems that the paper builds on, small reimplementations from their descriptions (`ser_core/model/peers/`), and the
+models above, tested on the same {result["recordings"]} recordings of {result["speakers"]} speakers that none of them
+was trained on. Split: {result["split"]}.
 
 {_table(header, rows)}
 
-WA, MAA and AUROC are of all recordings together; MAA is the mean over emotions of accuracy against all others, above a
-half by chance. A recording is the median of {result["timed_recordings"]} without decoding ({result["machine"]}).
-Training times are as they were on that machine, for some beside other work, and then too long. Peers
-learn in few epochs and as their sources tell, without the augmentation and the AudioSet weights that ours have: this
-compares systems as they are described, not ideas at their best.
+WA, MAA and AUROC are over all recordings together; MAA is the mean over emotions of one-against-rest accuracy, which is
+above one half by chance. The time per recording is the median of {result["timed_recordings"]} without decoding
+({result["machine"]}). Some training times were measured while the machine did other work, and are too long. Peers are
+trained for few epochs and as published, without the augmentation and AudioSet weights of our models: this compares
+systems as described, not ideas at their best.
 """ + (f"\nLeft out:\n\n{left_out}" if left_out else "")
 
 
@@ -273,9 +277,9 @@ def _robustness(results: list[dict[str, Any]]) -> str:
         for condition in conditions
     ]
     splits = "\n".join(f"- {r['model']}: {r['split']}." for r in results)
-    return f"""## How the models stand worse sound
+    return f"""## Robustness
 
-UAR, mean over corpora, on recordings that the model never heard.
+UAR, mean over corpora, on recordings outside the training data.
 
 {splits}
 
@@ -286,7 +290,7 @@ def _selection(result: dict[str, Any]) -> str:
     whole, chosen = result["rules"]["none"], result["rules"]["minmax"]
     rows = [
         [
-            RULE_WORDS[rule],
+            RULE_DESCRIPTIONS[rule],
             f"{r['segments']} ({100 * (1 - r['segments'] / whole['segments']):.1f} % fewer)",
             f"{r['seconds'] / 60:.1f} min ({100 * (1 - r['seconds'] / whole['seconds']):.0f} % less)",
             _percent(r["figures"]["mean_over_corpora_uar"]),
@@ -295,20 +299,21 @@ def _selection(result: dict[str, Any]) -> str:
         ]
         for rule, r in result["rules"].items()
     ]
-    header = ["learnt from", "segments", "training", "UAR, mean over corpora", "accuracy", "paired difference"]
-    beside = "".join(
-        f" Selection minus {RULE_WORDS[rule]}: {_difference(d['gain'], d['interval'])}."
+    header = ["trained on", "segments", "training", "UAR, mean over corpora", "accuracy", "paired difference"]
+    differences = "".join(
+        f" Selection minus {RULE_DESCRIPTIONS[rule]}: {_difference(d['gain'], d['interval'])}."
         for rule, d in result["minmax_minus"].items()
     )
+    selected_uar = _percent(chosen["selected_test"]["mean_over_corpora_uar"])
     return f"""## What data selection saves and costs: {result["network"]} (Figs. 20, 22, 23, Table 5)
 
-Speaker split, folds {", ".join(map(str, result["folds"]))} of 5. The rule is the printed one, its threshold
-{result["threshold"]:g} the highest that cost at most half a point on validation speakers. Tests hear every segment.
+Speaker split, folds {", ".join(map(str, result["folds"]))} of 5. The rule is the published one; its threshold
+{result["threshold"]:g} is the highest that costs at most half a point on validation speakers. Tests use every segment.
 
 {_table(header, rows)}
 
-Selected in the test too, as in the paper: UAR {_percent(chosen["selected_test"]["mean_over_corpora_uar"])}.{beside}
-The paper, on data of its own with a random split: accuracy {PAPER_ACCURACY["none"]} % and {PAPER_MINUTES["none"]} min
+With selection in the test too, as in the paper: UAR {selected_uar}.{differences}
+The paper, on its own data with a random split: accuracy {PAPER_ACCURACY["none"]} % and {PAPER_MINUTES["none"]} min
 with all segments, {PAPER_ACCURACY["minmax"]} % and {PAPER_MINUTES["minmax"]} min with selection."""
 
 
@@ -317,14 +322,14 @@ def _bands(result: dict[str, Any]) -> str:
         [emotion, f"{e['centre_hz']:.0f} Hz", f"{e['interval'][0]:.0f} to {e['interval'][1]:.0f} Hz", e["recordings"]]
         for emotion, e in result["emotions"].items()
     ]
-    return f"""## Which frequencies speak for which emotion (Fig. 24)
+    return f"""## Which frequencies support which emotion (Fig. 24)
 
-Grad-CAM of `{result["model"]}` for the emotion that was acted, on recordings of {", ".join(result["corpora"])} that the
-model never heard. Speakers and corpora count equally.
+Grad-CAM of `{result["model"]}` for the acted emotion, on recordings of {", ".join(result["corpora"])} outside the
+training data. Speakers and corpora count equally.
 
 {_table(["emotion", "centre of the positive evidence", "interval", "recordings"], rows)}
 
-The paper finds higher frequencies active for anger and happiness, lower ones for neutral and sad speech.
+The paper finds higher frequencies active for angry and happy speech, lower ones for neutral and sad speech.
 {_verdict_on_bands(result["emotions"])}"""
 
 
@@ -335,9 +340,9 @@ def _verdict_on_bands(emotions: dict[str, Any]) -> str:
     above = [pair for pair in pairs if emotions[pair[0]]["interval"][0] > emotions[pair[1]]["interval"][1]]
     below = [pair for pair in pairs if emotions[pair[0]]["interval"][1] < emotions[pair[1]]["interval"][0]]
     if len(above) == len(pairs):
-        return "That holds here: all intervals are apart."
-    held = f"That holds here for {_named(above)}, whose intervals are apart" if above else "That does not hold here"
-    return f"{held}; the other way round are {_named(below)}." if below else f"{held}, and not for other pairs."
+        return "That holds here: no intervals overlap."
+    held = f"That holds here for {_named(above)}, with disjoint intervals" if above else "That does not hold here"
+    return f"{held}; {_named(below)} are the other way round." if below else f"{held}, and not for other pairs."
 
 
 def _named(pairs: list[tuple[str, str]]) -> str:
@@ -349,7 +354,7 @@ def _branches(result: dict[str, Any]) -> str:
     low, high = result["quartiles"]
     return f"""## Where VGGish and YAMNet look in the same segment (Fig. 7)
 
-Cells of Grad-CAM's map, time x frequency: {cells}. Rank correlation of the two maps of one segment each of
+Size of the Grad-CAM maps, time x frequency: {cells}. Rank correlation of the two maps of one segment of each of
 {result["recordings"]} recordings: median {result["rank_correlation"]:.2f}, quartiles {low:.2f} to {high:.2f}."""
 
 

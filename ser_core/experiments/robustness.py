@@ -1,4 +1,4 @@
-"""How a model stands noise, another level, lines and rooms."""
+"""Robustness of a model to noise, gain, phone band and reverberation."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from ser_core.work.progress import Work
 
 
 def robustness(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
-    """Return the UAR of a model on recordings that it never heard, as recorded and under each condition.
+    """Return the UAR of a model on recordings outside its training data, as recorded and under each condition.
 
     Returns
     -------
     dict
-        `model`, `split` in words, and of each of `conditions` the UAR, `mean_over_corpora_uar`, and of each of
+        `model`, `split` (a description), and `conditions`: for each its `mean_over_corpora_uar` and the UAR of
         `corpora`.
     """
     measured = evaluate_model(model, corpora, work, robustness=True)

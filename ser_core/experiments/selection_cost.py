@@ -1,4 +1,4 @@
-"""What data selection saves and what it costs, beside dropping as much in other ways (Figs. 20 to 23, Table 5)."""
+"""What data selection saves and costs, compared with dropping as many segments otherwise (Figs. 20 to 23, Table 5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from ser_core.learning.predictions import Predictions, pooled
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
 
-#: Rules to learn by: `minmax` is the paper's; the last two drop as many segments of each recording as it does.
+#: Rules for training: `minmax` is the paper's; the last two drop as many segments of each recording as it does.
 RULES = ("none", "minmax", "random", "quietest")
 THRESHOLDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
 #: The validated UAR that a threshold may cost.
@@ -29,23 +29,23 @@ ADMISSIBLE_LOSS = 0.005
 def selection_cost(
     corpora: dict[str, str], network: str, folds: Sequence[int], runs: Path, work: Work
 ) -> dict[str, Any]:
-    """Train with all segments and with fewer, and compare what is heard.
+    """Train with all segments and with fewer, and compare the results.
 
-    Each epoch goes through every segment that is left, so that fewer segments are less time. The threshold is the
-    highest that costs at most half a point of UAR on the validation speakers of the folds, when it is applied to what
-    was learnt from all segments. Tests hear every segment, so that rules differ in training alone; the paper selects
-    in the test too, which `selected_test` measures.
+    Each epoch uses every remaining segment, so that fewer segments take less time. The threshold is the highest that
+    costs the model trained on all segments at most half a point of UAR on the validation speakers of the folds. Tests
+    use every segment, so that rules differ in training only; the paper also selects in the test, which `selected_test`
+    measures.
 
     Parameters
     ----------
     runs : Path
-        Keeps the trainings, which go on from there.
+        Holds the trainings, and resumes them.
 
     Returns
     -------
     dict
-        `threshold`, and of each of `rules`: `segments` learnt from and `seconds` of training, summed over the folds;
-        `figures` of all tested recordings; `gain` and `interval`, the paired difference to learning from all.
+        `threshold`, and for each of `rules`: training `segments` and `seconds`, summed over the folds; `figures` of all
+        tested recordings; `gain` and `interval`, the paired difference from training with all segments.
     """
     plan = TrainingPlan(
         corpora, network=network, preset="every_segment", front_end=FrontEnd(selection=SelectionSettings("none"))
@@ -53,35 +53,36 @@ def selection_cost(
     rules = RULES if network == "yamnet" else RULES[:2]
     steps = len(rules) * len(folds)
 
-    def part(done: int, words: str) -> Work:
-        return work.part(done, steps, f"{words}, ")
+    def part(done: int, title: str) -> Work:
+        return work.part(done, steps, f"{title}, ")
 
     materials = {f: read_material(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
-    learnt, validated = {}, []
+    trained, validated = {}, []
     for done, fold in enumerate(folds):
-        trained = _learn(replace(plan, fold=fold), materials[fold], runs, part(done, f"none, fold {fold}"))
-        learnt["none", fold] = trained
+        one = _train(replace(plan, fold=fold), materials[fold], runs, part(done, f"none, fold {fold}"))
+        trained["none", fold] = one
         validation = materials[fold].validation
-        validated.append(_with_thresholds(validation, logits_of(trained["network"], validation), plan.emotions))
+        validated.append(_predict_by_threshold(validation, logits_of(one["network"], validation), plan.emotions))
     uars = np.mean([[all_figures(table)["mean_over_corpora_uar"] for table in row] for row in validated], axis=0)
     admissible = [t for t, uar in zip(THRESHOLDS, uars[1:], strict=True) if uar >= uars[0] - ADMISSIBLE_LOSS]
     threshold = max(admissible, default=THRESHOLDS[0])
-    for place, rule in enumerate(rules[1:], start=1):
+    for index, rule in enumerate(rules[1:], start=1):
         for done, fold in enumerate(folds):
-            fewer = [_selected(entry, rule, threshold) for entry in materials[fold].train]
-            words = part(place * len(folds) + done, f"{rule}, fold {fold}")
-            material = replace(materials[fold], train=fewer)
-            learnt[rule, fold] = _learn(replace(plan, fold=fold), material, runs, words)
+            material = replace(
+                materials[fold], train=[_drop_segments(entry, rule, threshold) for entry in materials[fold].train]
+            )
+            step = part(index * len(folds) + done, f"{rule}, fold {fold}")
+            trained[rule, fold] = _train(replace(plan, fold=fold), material, runs, step)
     return {
         "network": network,
         "folds": list(folds),
         "threshold": threshold,
         "validated": dict(zip(("all", *map(str, THRESHOLDS)), np.round(uars, 4).tolist(), strict=True)),
-        **_compared(rules, learnt, materials, plan, threshold),
+        **_compare(rules, trained, materials, plan, threshold),
     }
 
 
-def _learn(plan: TrainingPlan, material: Material, runs: Path, work: Work) -> dict[str, Any]:
+def _train(plan: TrainingPlan, material: Material, runs: Path, work: Work) -> dict[str, Any]:
     network, history = train_stages(plan, material, runs, True, work)
     return {
         "network": network,
@@ -90,67 +91,67 @@ def _learn(plan: TrainingPlan, material: Material, runs: Path, work: Work) -> di
     }
 
 
-def _with_thresholds(
+def _predict_by_threshold(
     entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
 ) -> list[Predictions]:
-    """Return what is heard in all segments, then in those that each threshold keeps."""
-    kept = [[np.ones(len(z), bool) for z in logits]]
-    kept += [[_kept(entry, threshold) for entry in entries] for threshold in THRESHOLDS]
-    return [_heard(entries, [z[k] for z, k in zip(logits, each, strict=True)], emotions) for each in kept]
+    """Return the predictions from all segments, then from those that each threshold selects."""
+    selections = [[np.ones(len(z), bool) for z in logits]]
+    selections += [[_select(entry, threshold) for entry in entries] for threshold in THRESHOLDS]
+    return [_predict(entries, [z[s] for z, s in zip(logits, each, strict=True)], emotions) for each in selections]
 
 
-def _heard(
+def _predict(
     entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
 ) -> Predictions:
     return tabulate(emotions, 1.0, [RecordingLogits(e.sha256, e.item, z) for e, z in zip(entries, logits, strict=True)])
 
 
-def _kept(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:
+def _select(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:
     segments = entry.segments.astype(np.float32)
     return select_segments(segments, SelectionSettings("minmax", threshold))[0]
 
 
-def _selected(entry: LabelledSpectrogram, rule: str, threshold: float) -> LabelledSpectrogram:
-    """Return a recording with the segments that a rule leaves; all rules leave as many as `minmax`."""
-    kept = np.flatnonzero(_kept(entry, threshold))
+def _drop_segments(entry: LabelledSpectrogram, rule: str, threshold: float) -> LabelledSpectrogram:
+    """Return a recording with the segments that a rule selects; all rules select as many as `minmax`."""
+    selected = np.flatnonzero(_select(entry, threshold))
     if rule == "random":
         rng = np.random.default_rng(int(entry.sha256[:8], 16))
-        kept = np.sort(rng.permutation(len(entry.start_frames))[: len(kept)])
+        selected = np.sort(rng.permutation(len(entry.start_frames))[: len(selected)])
     elif rule == "quietest":
         power = np.exp(2 * entry.segments.astype(np.float32)).mean(axis=(1, 2))
-        kept = np.sort(np.argsort(power)[len(power) - len(kept) :])
-    return replace(entry, start_frames=entry.start_frames[kept])
+        selected = np.sort(np.argsort(power)[len(power) - len(selected) :])
+    return replace(entry, start_frames=entry.start_frames[selected])
 
 
-def _compared(
+def _compare(
     rules: Sequence[str],
-    learnt: dict[tuple[str, int], dict[str, Any]],
+    trained: dict[tuple[str, int], dict[str, Any]],
     materials: dict[int, Material],
     plan: TrainingPlan,
     threshold: float,
 ) -> dict[str, Any]:
     tables, result = {}, {}
     for rule in rules:
-        tests = {fold: logits_of(learnt[rule, fold]["network"], m.test) for fold, m in materials.items()}
-        tables[rule] = pooled([_heard(m.test, tests[fold], plan.emotions) for fold, m in materials.items()])
+        tests = {fold: logits_of(trained[rule, fold]["network"], m.test) for fold, m in materials.items()}
+        tables[rule] = pooled([_predict(m.test, tests[fold], plan.emotions) for fold, m in materials.items()])
         difference = paired_difference(tables[rule], tables["none"])
         result[rule] = {
-            "segments": sum(learnt[rule, fold]["segments"] for fold in materials),
-            "seconds": round(sum(learnt[rule, fold]["seconds"] for fold in materials), 1),
+            "segments": sum(trained[rule, fold]["segments"] for fold in materials),
+            "seconds": round(sum(trained[rule, fold]["seconds"] for fold in materials), 1),
             "figures": all_figures(tables[rule]),
             "gain": difference.gain,
             "interval": list(difference.interval),
         }
         if rule == "minmax":
             chosen = [
-                _heard(
-                    m.test, [z[_kept(e, threshold)] for e, z in zip(m.test, tests[fold], strict=True)], plan.emotions
+                _predict(
+                    m.test, [z[_select(e, threshold)] for e, z in zip(m.test, tests[fold], strict=True)], plan.emotions
                 )
                 for fold, m in materials.items()
             ]
             result[rule]["selected_test"] = all_figures(pooled(chosen))
-    beside = {}
+    differences = {}
     for rule in rules[2:]:
         difference = paired_difference(tables["minmax"], tables[rule])
-        beside[rule] = {"gain": difference.gain, "interval": list(difference.interval)}
-    return {"rules": result, "minmax_minus": beside}
+        differences[rule] = {"gain": difference.gain, "interval": list(difference.interval)}
+    return {"rules": result, "minmax_minus": differences}

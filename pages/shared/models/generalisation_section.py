@@ -14,7 +14,7 @@ from pages.shared.models.experiment_file import read_result_drawn
 from pages.shared.names import in_markdown, printable
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
-from ser_core.experiments.listeners import among
+from ser_core.experiments.listeners import restrict
 from ser_core.learning.metrics import APART, paired_difference
 from ser_core.learning.plan import FROZEN
 from ser_core.learning.predictions import Predictions, tables_of, way_words
@@ -158,7 +158,7 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
 
     def people_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         found = {
-            corpus: among(result["corpora"][corpus], emotions) for corpus in corpora if corpus in result["corpora"]
+            corpus: restrict(result["corpora"][corpus], emotions) for corpus in corpora if corpus in result["corpora"]
         }
         return {corpus: people for corpus, people in found.items() if people}
 
