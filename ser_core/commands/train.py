@@ -84,8 +84,8 @@ def _train(args: argparse.Namespace) -> int:
         card = _card_of_training(plan, args)
     except OSError as reason:
         raise WriteRefused(
-            f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are saved. Free "
-            "space or set SER_RUNS to another folder, then train again with --resume."
+            f"{reason.filename or runs_folder()} cannot be written ({reason.strerror}). Finished epochs are saved: "
+            "free some space or set SER_RUNS to another folder, then train again with --resume."
         ) from None
     if card:  # only the first of several processes has it
         key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
