@@ -1,4 +1,4 @@
-"""Which recordings benchmarks measure on, and how far chance could have moved their means."""
+"""Choose recordings for benchmarks, and compute means with confidence intervals."""
 
 import os
 from collections import Counter
@@ -14,8 +14,8 @@ from ser_core.learning.evaluation import unseen_recordings
 RESAMPLES = 2_000
 
 
-def unheard(model: str) -> list[LabelledRecording]:
-    """Return the recordings under SER_CORPORA that a model was not trained on; none where that is not set."""
+def unseen(model: str) -> list[LabelledRecording]:
+    """Return the recordings under SER_CORPORA that a model was not trained on; none if it is not set."""
     folder = os.environ.get("SER_CORPORA")
     if not folder:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
@@ -24,10 +24,10 @@ def unheard(model: str) -> list[LabelledRecording]:
     return unseen_recordings(model, corpora)[0]
 
 
-def drawn_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
-    """Return so many recordings, drawn by chance in turn from the corpora, and in each in turn from its speakers."""
-    places = np.random.default_rng(seed).permutation(len(items))
-    by_speaker = _in_turn([items[place] for place in places], "speaker_id")
+def draw_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
+    """Return `count` random recordings, taken in turn from the corpora, and within each in turn from its speakers."""
+    order = np.random.default_rng(seed).permutation(len(items))
+    by_speaker = _in_turn([items[index] for index in order], "speaker_id")
     return _in_turn(by_speaker, "corpus")[:count]
 
 
@@ -40,13 +40,13 @@ def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[Labelle
 
 
 def mean_with_interval(values: np.ndarray, speakers: list[str], seed: int) -> list[float]:
-    """Return mean, low and high: the 95 % interval over speakers drawn with replacement; NaN does not count."""
-    there = ~np.isnan(values)
-    if not there.any():
+    """Return mean, low and high: the 95 % interval from resampled speakers; NaN values are ignored."""
+    valid = ~np.isnan(values)
+    if not valid.any():
         return [float("nan")] * 3
     names, of_value = np.unique(speakers, return_inverse=True)
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    sums = np.bincount(of_value[there], values[there], minlength=len(names))[drawn].sum(axis=1)
-    counts = np.bincount(of_value[there], minlength=len(names))[drawn].sum(axis=1)
+    sums = np.bincount(of_value[valid], values[valid], minlength=len(names))[drawn].sum(axis=1)
+    counts = np.bincount(of_value[valid], minlength=len(names))[drawn].sum(axis=1)
     low, high = np.percentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
-    return [round(float(value), 4) for value in (values[there].mean(), low, high)]
+    return [round(float(value), 4) for value in (values[valid].mean(), low, high)]

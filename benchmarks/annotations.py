@@ -1,9 +1,9 @@
-"""What pages do with many annotations: median and 95th percentile of each action, on SQLite and on PostgreSQL.
+"""Database actions of the pages with many annotations: median and 95th percentile, on SQLite and PostgreSQL.
 
     python benchmarks/annotations.py [--quick] [--json FILE]
 
-10 000 recordings with 10 marks each of two annotators; 200 with `--quick`. PostgreSQL is measured where
-`SER_TEST_POSTGRES` names a database for tests; the tables are made in a schema of their own and dropped afterwards.
+10 000 recordings with 10 marks each by two annotators; 200 with `--quick`. PostgreSQL is measured if
+`SER_TEST_POSTGRES` names a test database; its tables are created in a schema of their own and dropped afterwards.
 """
 
 import argparse
@@ -36,11 +36,11 @@ SCHEMA = "benchmark_of_annotations"
 
 
 def documents(first: int, count: int) -> Iterator[AnnotatedRecording]:
-    """Yield recordings of 20 s: nine marks in turn by Ann and Ben, and Ann's label of the whole."""
+    """Yield recordings of 20 s: nine marks by Ann and Ben in turn, and Ann's label of the whole recording."""
     for number in range(first, first + count):
         marks = [
-            Annotation(Region(2 * place, 2 * place + 1.5), emotion=EMOTIONS[(number + place) % 4], annotator=name)
-            for place, name in zip(range(MARKS_EACH - 1), ("Ann", "Ben") * MARKS_EACH, strict=False)
+            Annotation(Region(2 * index, 2 * index + 1.5), emotion=EMOTIONS[(number + index) % 4], annotator=name)
+            for index, name in zip(range(MARKS_EACH - 1), ("Ann", "Ben") * MARKS_EACH, strict=False)
         ]
         status = ("open", "done", "verified")[number % 3]
         marks.append(Annotation(Region(0, 20), RECORDING_TIER, "Ann", emotion=EMOTIONS[number % 4], status=status))
@@ -56,7 +56,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def page_actions(store: Store, project: int, chosen: str) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what a page asks for while somebody works on one recording."""
+    """Yield the database actions of a page while somebody works on a recording."""
     queue = Queue(annotator="Ann", status="open", order="uncertainty")
     yield "open a recording", lambda: store.open_recording(project, chosen, "Ann", queue)
     new = Annotation(Region(0.5, 1.0), emotion="sad")
@@ -120,8 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="200 recordings and 20 rounds, not 10 000 and 100")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    recordings, rounds = (200, 20) if asked.quick else (10_000, 100)
+    args = parser.parse_args()
+    recordings, rounds = (200, 20) if args.quick else (10_000, 100)
     result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/annotations.sqlite"
@@ -132,8 +132,8 @@ def main() -> None:
     else:
         print("SER_TEST_POSTGRES is not set; PostgreSQL is not measured.")
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

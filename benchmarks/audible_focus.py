@@ -1,11 +1,11 @@
-"""Does the verdict survive with the focus alone, and fall without it? Asked of sound that is played, not of maps.
+"""Does the verdict survive with the focus alone, and change without it? Measured on the audio, not on maps.
 
     python benchmarks/audible_focus.py [--quick] [--model NAME] [--recordings N] [--share S] [--seed N] [--json FILE]
 
-Needs SER_CORPORA. Of people whom the model never heard, recordings whose emotion it names. Each map marks the same
-share of the area in time and frequency, its strongest points; all else goes to the recording's noise floor, the sound
-is made again, and the model scores it from the beginning. `survives` is how often the verdict is the same with what
-is marked alone, `falls` how often it is another without it. `energy` marks what is loud, `random` cells by chance.
+Needs SER_CORPORA. Recordings of speakers outside the training data whose emotion the model predicts correctly. Each map
+marks the same share of the time-frequency area, its strongest points; everything else is set to the recording's noise
+floor, the audio is resynthesised, and the model scores it. `survives` is how often the verdict stays with the marked
+part alone, `falls` how often it changes without it. `energy` marks loud points, `random` random cells.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
+from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
 from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
@@ -35,27 +35,27 @@ REFERENCES = ("energy", "random")
 def outcomes(
     analysis: Analysis, classifier: Classifier, settings: AnalysisSettings, share: float
 ) -> dict[str, tuple[bool, bool]]:
-    """Return of each map whether the verdict survives with its focus alone, and whether it falls without it."""
+    """Return for each map whether the verdict survives with its focus alone, and whether it falls without it."""
     target = target_of(analysis, settings)
     found = {}
     for name, map_ in maps_of(classifier, target, settings).items():
-        # Random cells have no sign, and what is loud is marked from the loudest down.
-        heard = score_focus_audio(analysis, focus_mask(map_, target.covered, share), classifier)
-        alone, without = (int(sound.scores.argmax()) for sound in (heard.alone, heard.without))
+        # Random cells have no sign; energy is marked from the loudest point down.
+        scores = score_focus_audio(analysis, focus_mask(map_, target.covered, share), classifier)
+        alone, without = (int(sound.scores.argmax()) for sound in (scores.alone, scores.without))
         found[name] = (alone == target.emotion, without != target.emotion)
     return found
 
 
 def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], seed: int) -> dict[str, dict]:
-    """Return both rates of each map with their intervals, and by how much they exceed those of the references."""
+    """Return both rates of each map with intervals, and how far they exceed those of the references."""
     rates = {name: np.array([outcome[name] for outcome in measured], float) for name in measured[0]}
     result: dict[str, dict] = {}
     for name, values in rates.items():
         result[name] = {}
-        for place, rate in enumerate(("survives", "falls")):
-            result[name][rate] = mean_with_interval(values[:, place], speakers, seed)
+        for column, rate in enumerate(("survives", "falls")):
+            result[name][rate] = mean_with_interval(values[:, column], speakers, seed)
             for reference in REFERENCES:
-                above = values[:, place] - rates[reference][:, place]
+                above = values[:, column] - rates[reference][:, column]
                 result[name][f"{rate}_above_{reference}"] = mean_with_interval(above, speakers, seed)
     return result
 
@@ -68,17 +68,17 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.3, help="of the area that is the focus")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    classifier, wanted = load_model(asked.model), 4 if asked.quick else asked.recordings
+    args = parser.parse_args()
+    classifier, wanted = load_model(args.model), 4 if args.quick else args.recordings
     measured, speakers = [], []
-    items = unheard(asked.model)
-    for done, item in enumerate(drawn_evenly(items, len(items), asked.seed)):
-        settings = AnalysisSettings(seed=asked.seed + done)
+    items = unseen(args.model)
+    for done, item in enumerate(draw_evenly(items, len(items), args.seed)):
+        settings = AnalysisSettings(seed=args.seed + done)
         analysis = classify_recording(read_recording(item.path), classifier, settings)
         if analysis.verdict != item.emotion:
             continue
-        settings = settings.drafted() if asked.quick else settings
-        measured.append(outcomes(analysis, classifier, settings, asked.share))
+        settings = settings.drafted() if args.quick else settings
+        measured.append(outcomes(analysis, classifier, settings, args.share))
         speakers.append(item.speaker_id)
         if len(measured) == wanted:
             break
@@ -86,16 +86,16 @@ def main() -> None:
         return
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "model": asked.model,
-        "seed": asked.seed,
-        "share": asked.share,
+        "model": args.model,
+        "seed": args.seed,
+        "share": args.share,
         "recordings": len(measured),
         "speakers": len(set(speakers)),
-        **summary(measured, speakers, asked.seed),
+        **summary(measured, speakers, args.seed),
     }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

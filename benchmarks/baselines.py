@@ -1,11 +1,11 @@
-"""What each baseline costs beside YAMNet: weights, and processor time of a training step, an epoch and a recording.
+"""Cost of each baseline compared with YAMNet: weights, and processor time of a training step, an epoch, a recording.
 
     python benchmarks/baselines.py [--quick] [--json FILE]
 
-Recordings are random, of lengths as in the four corpora (1.5 to 6.6 s, median 2.7 s). Minutes are estimated: steps of
-all epochs for 2891 recordings, as many as fold 1 of the speaker split learns from, without validation and reading.
-One thread, and its processor time: what else the machine does then counts little. `ratio` is that of the training to
-YAMNet's.
+Recordings are random, with the lengths of the four corpora (1.5 to 6.6 s, median 2.7 s). Minutes are estimated: steps
+of all epochs for 2891 recordings, the training set of fold 1 of the speaker split, without validation and reading.
+Processor time of one thread, on which other load on the machine has little influence. `ratio` is the training time
+relative to YAMNet's.
 """
 
 import argparse
@@ -36,7 +36,7 @@ LENGTHS, SHARES = (153, 230, 271, 346, 403, 662), (0.05, 0.2, 0.3, 0.25, 0.17, 0
 
 
 class Contender:
-    """A network in training, one batch at a time, and as a classifier."""
+    """A network, trained one batch at a time, and used as a classifier."""
 
     def __init__(self, name: str) -> None:
         self.settings = settings_of(name, "default")
@@ -75,9 +75,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="2 steps instead of 8")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    turns, rng = 2 if asked.quick else 8, np.random.default_rng(0)
+    turns, rng = 2 if args.quick else 8, np.random.default_rng(0)
     contenders = {name: Contender(name) for name in ("yamnet", *NETWORK_BASELINES)}
     seconds = {name: [] for name in contenders}
     for turn in range(turns + 1):  # the first warms up
@@ -97,8 +97,8 @@ def main() -> None:
             "recording_of_3_s_ms": round(contender.recording_ms(rng, turns), 1),
         }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

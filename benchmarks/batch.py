@@ -1,12 +1,11 @@
-"""A batch by local processes and by Dask: recordings a second, hours of sound an hour, what ten thousand would cost.
+"""Batches with local processes and with Dask: recordings per second, hours of audio per hour, cost of ten thousand.
 
     python benchmarks/batch.py [--quick] [--model NAME] [--price PER_CORE_HOUR] [--json FILE]
 
-Needs SER_CORPORA. Every way analyses the same recordings, and the ways take turns, twice; the better turn counts, since
-other work on the machine only ever slows one down. `first_s` is the time until the workers' first chunk is written:
-start, imports, model. The rate is that of all later chunks; `ten_thousand_h` is the first time and the rest at that
-rate. A process computes with one thread and is charged for one core; the price of a core's hour is an example of what
-a rented one costs: give your own.
+Needs SER_CORPORA. All engines analyse the same recordings in turns, twice; the better turn counts, because other load
+on the machine only slows them down. `first_s` is the time until the workers' first chunk is written: start, imports,
+model. The rate is that of all later chunks; `ten_thousand_h` is the first time plus the rest at that rate. A process
+computes with one thread and is charged as one core; the price per core hour is an example of a rented one: give yours.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from joblib import cpu_count
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks._recordings import drawn_evenly, unheard
+from benchmarks._recordings import draw_evenly, unseen
 from ser_core.batch.run import run_batch
 from ser_core.model.checkpoint import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
@@ -36,8 +35,8 @@ CHUNK_SIZE = 8
 MANY = 10_000
 
 
-def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, float]:
-    """Return what one way took, in this turn."""
+def measured(folder: Path, model: str, engine: str, workers: int) -> dict[str, float]:
+    """Return the figures of one engine in one turn."""
     marks: list[tuple[float, float]] = []
     began = time.perf_counter()
 
@@ -47,7 +46,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
 
     with tempfile.TemporaryDirectory() as out:
         counts = run_batch(
-            place,
+            folder,
             model,
             AnalysisSettings(explain=()),
             Path(out) / "out",
@@ -56,7 +55,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
             chunk_size=CHUNK_SIZE,
             work=Work(progress),
         )
-    # Every worker's first chunk waits for its imports and its model.
+    # Every worker's first chunk includes imports and loading the model.
     (first_s, before), (last_s, _) = marks[workers - 1], marks[-1]
     return {
         "recordings": counts.done,
@@ -67,7 +66,7 @@ def measured(place: Path, model: str, engine: str, workers: int) -> dict[str, fl
 
 
 def summed_up(turns: list[dict[str, float]], workers: int, price: float) -> dict[str, Any]:
-    """Return the better turn, and what follows from it."""
+    """Return the figures of the better turn."""
     best = max(turns, key=lambda turn: turn["recordings_per_s"])
     each_s = best["audio_s"] / best["recordings"]
     rate = best["recordings_per_s"]
@@ -89,33 +88,33 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour; an example, in any currency")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    items = drawn_evenly(unheard(asked.model), 48 if asked.quick else 200, seed=0)
+    args = parser.parse_args()
+    items = draw_evenly(unseen(args.model), 48 if args.quick else 200, seed=0)
     if not items:
         return
     turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         for number, item in enumerate(items):
             shutil.copy(item.path, Path(folder) / f"{number:04d}{item.path.suffix}")
-        for _ in range(1 if asked.quick else TURNS):
+        for _ in range(1 if args.quick else TURNS):
             for way, (engine, workers) in WAYS.items():
-                turns[way].append(measured(Path(folder), asked.model, engine, workers))
-    ways = {way: summed_up(turns[way], workers, asked.price) for way, (_, workers) in WAYS.items()}
+                turns[way].append(measured(Path(folder), args.model, engine, workers))
+    ways = {way: summed_up(turns[way], workers, args.price) for way, (_, workers) in WAYS.items()}
     one = ways["local, 1 process"]["recordings_per_s"]
     some = turns["local, 1 process"][0]
     result = {
         "machine": f"{platform.machine()}, {cpu_count()} cores",
-        "model": asked.model,
+        "model": args.model,
         "torch": torch.__version__,
         "recordings": some["recordings"],
         "mean_recording_s": round(some["audio_s"] / some["recordings"], 2),
-        "price_per_core_hour": asked.price,
+        "price_per_core_hour": args.price,
         "ways": ways,
         "ratio_to_local_1": {way: round(found["recordings_per_s"] / one, 2) for way, found in ways.items()},
     }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Our explainers beside captum's and lime's: same model, recording and number of perturbations, in one run.
+"""Our explainers compared with captum's and lime's: same model, recording and number of perturbations, in one run.
 
     python benchmarks/explainers.py [--quick] [--model NAME] [--seconds 3] [--json FILE]
 
-Theirs are used in two ways: as their documentation does, and with 64 perturbations a call. They know the recording as
-one picture, so that each perturbation costs all of its segments; they ask the network as it was trained, in float32.
-`reach` is how much of the machine's own rate of forward passes, in our format, an explainer reaches.
+Theirs are used in two ways: as documented, and with 64 perturbations per call. They treat the recording as one picture,
+so that each perturbation costs all of its segments, and run the network as trained, in float32. `reach` is an
+explainer's rate of forward passes relative to that of the network alone in our format.
 """
 
 import argparse
@@ -40,7 +40,7 @@ RATE = 16_000
 
 
 def syllables(seconds: float) -> Recording:
-    """Return bursts of noise, three a second: what is timed does not depend on what is said."""
+    """Return bursts of noise, three per second: timing does not depend on the content."""
     times = np.arange(round(seconds * RATE)) / RATE
     samples = np.random.default_rng(0).normal(size=len(times)) * 0.1 * (0.2 + np.sin(3 * np.pi * times) ** 2)
     samples = np.clip(samples, -0.9, 0.9).astype(np.float32)
@@ -65,7 +65,7 @@ class Counting:
 def evidence_of_pictures(
     network: torch.nn.Module, target: ExplanationTarget, temperature: float, pooling: str
 ) -> Callable:
-    """Return the function of spectrograms (n, frames, bands) that captum and lime are given."""
+    """Return the function of spectrograms (n, frames, bands) for captum and lime."""
     starts = target.segments.start_frames[target.members]
     length = target.segments.segment_frames
 
@@ -87,7 +87,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
-    """Return the segments a second of the network alone, in our format and batches."""
+    """Return the segments per second of the network alone, in our format and batches."""
     repeated = torch.tensor(np.resize(segments, (BATCH, *segments.shape[1:])))[:, None]
     batch = repeated.to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -99,12 +99,12 @@ def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
 def ours_timed(
     method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings, rate: float
 ) -> tuple[dict[str, float], ExplainerResult]:
-    """Return the seconds and forward passes of one of our explainers, and what it heard."""
+    """Return the seconds and forward passes of one of our explainers, and its result."""
     counting, target = Counting(classifier), target_of(analysis, settings)
     began = time.perf_counter()
-    heard = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).result
+    result = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).result
     seconds = time.perf_counter() - began
-    return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, heard
+    return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, result
 
 
 def occlusion_by_captum(
@@ -160,13 +160,13 @@ def main() -> None:
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    network, card, _ = load_network(find_model(asked.model))
+    args = parser.parse_args()
+    network, card, _ = load_network(find_model(args.model))
     network.eval()
-    classifier = load_model(asked.model)
-    boxes = OcclusionSettings(32, 16, 32, 16) if asked.quick else OcclusionSettings(16, 8, 16, 8)
-    settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if asked.quick else 32))
-    analysis = classify_recording(syllables(asked.seconds), classifier, settings)
+    classifier = load_model(args.model)
+    boxes = OcclusionSettings(32, 16, 32, 16) if args.quick else OcclusionSettings(16, 8, 16, 8)
+    settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if args.quick else 32))
+    analysis = classify_recording(syllables(args.seconds), classifier, settings)
     target = target_of(analysis, settings)
     rate = forward_rate(classifier, analysis.segments.values)
     grad_cam = min(
@@ -192,8 +192,8 @@ def main() -> None:
     }
     result = {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "model": asked.model,
-        "recording_s": asked.seconds,
+        "model": args.model,
+        "recording_s": args.seconds,
         "format": str(fastest_precision()).removeprefix("torch."),
         "forward_passes_a_second": round(rate, 1),
         "grad_cam_s": round(grad_cam["seconds"], 3),
@@ -208,8 +208,8 @@ def main() -> None:
             "ratio": {name: round(seconds / own["seconds"], 1) for name, seconds in theirs[method].items()},
         }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Which maps can be believed? Every measure of every map, beside two maps that know nothing of the model.
+"""Which maps are faithful? Every measure of every map, compared with two maps that are independent of the model.
 
     python benchmarks/faithfulness.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
 
-Needs SER_CORPORA. Recordings are of people whom the model never heard, evenly over the corpora and their speakers; each
-is asked for the emotion that is heard. Means with their 95 % interval, recordings resampled by speaker; differences
-are of the same recordings. What is taken away is filled with the noise floor, as LIME and occlusion do; the area is
-also measured with each band's mean, which none of them uses. `random` has new cells for every recording; its last two
-figures are those of a map that depends on neither the input nor the model.
+Needs SER_CORPORA. Recordings are of speakers outside the training data, evenly over the corpora and their speakers;
+each is explained for the predicted emotion. Means with 95 % intervals from resampled speakers; differences are paired.
+Removed parts are filled with the noise floor, as in LIME and occlusion; the area is also measured with each band's
+mean, which neither uses. `random` has new cells for every recording; its last two figures are those of a map that
+depends on neither the input nor the model.
 
-All maps are made once as they are, once with random weights and once for each changed input, so that a recording costs
-four times what its explanations do, and a little more.
+All maps are computed once as they are, once with random weights and once for each changed input, so that a recording
+costs a little more than four times its explanations.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks._recordings import drawn_evenly, mean_with_interval, unheard
+from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
 from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.explanation import EXPLAINERS
@@ -43,11 +43,11 @@ from ser_core.work.progress import UNWATCHED
 FILLS = ("noise_floor", "band_mean")
 REFERENCES = ("energy", "random")
 BOXES = 100
-#: In neper: as far as AudioSet's own front end is from ours.
+#: In neper: the difference between AudioSet's own front end and ours.
 RADIUS = 0.1
 CHANGED_INPUTS = 2
 
-#: What the table calls each measure, and which way is better.
+#: Names in the table, and which direction is better.
 MEASURES = {
     "area_noise_floor": "area, noise floor (log-odds), high",
     "area_noise_floor_above_energy": "  above energy's, high",
@@ -71,8 +71,8 @@ Figures = dict[str, dict[str, float]]
 def maps_of(classifier: Classifier, target: ExplanationTarget, settings: AnalysisSettings) -> dict[str, np.ndarray]:
     maps = {}
     for method, explain in EXPLAINERS.items():
-        heard = explain(classifier, target, getattr(settings, method), settings.seed, UNWATCHED)
-        maps[method] = heard.relevance(target)
+        result = explain(classifier, target, getattr(settings, method), settings.seed, UNWATCHED)
+        maps[method] = result.relevance(target)
     return {**maps, "consensus": consensus(maps, target.covered), **reference_maps(target, settings.seed)}
 
 
@@ -112,7 +112,7 @@ def _perturbed(classifier: Classifier, target: ExplanationTarget, fill: str) -> 
 
 
 def with_differences(figures: Figures) -> Figures:
-    """Add by how much each map's areas exceed those of the maps that know nothing of the model."""
+    """Add how far each map's areas exceed those of the reference maps."""
     return {
         name: own
         | {
@@ -125,7 +125,7 @@ def with_differences(figures: Figures) -> Figures:
 
 
 def summary(measured: list[Figures], speakers: list[str], seed: int) -> dict[str, dict[str, list[float]]]:
-    """Return of each measure and map the mean and its 95 % interval, speakers drawn with replacement."""
+    """Return the mean of each measure and map and its 95 % interval from resampled speakers."""
     return {
         measure: {
             name: mean_with_interval(np.array([figures[name][measure] for figures in measured]), speakers, seed)
@@ -136,7 +136,7 @@ def summary(measured: list[Figures], speakers: list[str], seed: int) -> dict[str
 
 
 def table(result: dict[str, dict[str, list[float]]]) -> str:
-    """Return the summary as lines of text, a column a map."""
+    """Return the summary as lines of text, one column per map."""
     names = list(next(iter(result.values())))
     lines = ["".join([" " * 34, *(f"{name:>21}" for name in names)])]
     for measure, words in MEASURES.items():
@@ -152,24 +152,24 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    items = drawn_evenly(unheard(asked.model), 3 if asked.quick else asked.recordings, asked.seed)
+    args = parser.parse_args()
+    items = draw_evenly(unseen(args.model), 3 if args.quick else args.recordings, args.seed)
     if not items:
         return
-    classifier, settings = load_model(asked.model), AnalysisSettings()
-    settings = settings.drafted() if asked.quick else settings
+    classifier, settings = load_model(args.model), AnalysisSettings()
+    settings = settings.drafted() if args.quick else settings
     began, measured = time.perf_counter(), []
     for done, item in enumerate(items):
         print(f"Recording {done + 1} of {len(items)}: {item.corpus}, {item.path.name}", file=sys.stderr)
-        own = replace(settings, seed=asked.seed + done)
-        figures = figures_of(read_recording(item.path), classifier, own, 1 if asked.quick else CHANGED_INPUTS)
+        own = replace(settings, seed=args.seed + done)
+        figures = figures_of(read_recording(item.path), classifier, own, 1 if args.quick else CHANGED_INPUTS)
         measured.append(with_differences(figures))
     speakers = [item.speaker_id for item in items]
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "model": asked.model,
-        "seed": asked.seed,
-        "maps": "drafts" if asked.quick else "as by default",
+        "model": args.model,
+        "seed": args.seed,
+        "maps": "drafts" if args.quick else "as by default",
         "recordings": len(items),
         "speakers": len(set(speakers)),
         "corpora": dict(Counter(item.corpus for item in items)),
@@ -177,10 +177,10 @@ def main() -> None:
     }
     for key, value in result.items():
         print(f"{key.replace('_', ' ')}: {value}")
-    result["measures"] = summary(measured, speakers, asked.seed)
+    result["measures"] = summary(measured, speakers, args.seed)
     print(table(result["measures"]))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

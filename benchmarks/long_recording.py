@@ -1,11 +1,11 @@
-"""Emotions over time of two hours of speech on disk: how fast, what takes the time, and how much memory.
+"""Emotions over time of a two-hour recording: speed, shares of the time, and memory.
 
     python benchmarks/long_recording.py [--quick] [--model NAME] [--json FILE]
 
-Needs SER_CORPORA, whose recordings are put one after the other, at 44.1 kHz. The timeline is made in a process of its
-own. `parts` are those of its time: `check` is the first reading, up to which nothing is classified, and
-`decode_and_resample` all of the second that is neither log-mel nor model. `peak_above_idle_mib` is the most memory that
-the process ever had, less what it has when the model is loaded and a short recording was heard.
+Needs SER_CORPORA, whose recordings are concatenated at 44.1 kHz. The timeline is computed in a process of its own.
+`parts` are shares of its time: `check` is the first reading, before classification, and `decode_and_resample`
+everything in the second that is neither log-mel nor model. `peak_above_idle_mib` is the peak memory of the process,
+less its memory after the model was loaded and a short recording classified.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks._recordings import drawn_evenly, unheard
+from benchmarks._recordings import draw_evenly, unseen
 from ser_core.audio.reading import read_recording, resample
 from ser_core.model.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
 from ser_core.timeline import timeline
@@ -38,7 +38,7 @@ RECORDINGS = 200
 
 
 class Timed:
-    """A function that knows how many seconds were spent in it."""
+    """A function that measures the time spent in it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.seconds = function, 0.0
@@ -52,13 +52,13 @@ class Timed:
 
 
 def memory_mib(field: str) -> float:
-    """Return VmRSS (what the process has) or VmHWM (the most that it ever had); only Linux tells."""
+    """Return VmRSS (current memory) or VmHWM (peak memory) of this process; Linux only."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
 def measured(path: Path, model: str) -> dict[str, Any]:
-    """Return what the timeline of a recording costs in this process."""
+    """Return the cost of a recording's timeline in this process."""
     classifier = load_model(model)
     warm_up = path.with_name("warm_up.wav")
     soundfile.write(warm_up, soundfile.read(path, round(WARM_UP_S * RATE))[0], RATE)
@@ -90,9 +90,9 @@ def measured(path: Path, model: str) -> dict[str, Any]:
 
 
 def make_recording(path: Path, seconds: float, model: str) -> bool:
-    """Write speech of so many seconds; return whether there is any to write."""
-    items = unheard(model)
-    recordings = (read_recording(item.path) for item in drawn_evenly(items, RECORDINGS, seed=0))
+    """Write speech of the given length; return whether there is any to write."""
+    items = unseen(model)
+    recordings = (read_recording(item.path) for item in draw_evenly(items, RECORDINGS, seed=0))
     spoken = [resample(one.samples, one.sample_rate_hz, RATE) for one in recordings]
     left = round(seconds * RATE)
     with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
@@ -110,21 +110,21 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(measured(asked.measure, asked.model)))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measured(args.measure, args.model)))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        if not make_recording(path, 300.0 if asked.quick else 7_200.0, asked.model):
+        if not make_recording(path, 300.0 if args.quick else 7_200.0, args.model):
             return
-        command = [sys.executable, __file__, "--model", asked.model, "--measure", str(path)]
+        command = [sys.executable, __file__, "--model", args.model, "--measure", str(path)]
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    result = {"machine": machine, "model": asked.model, "sample_rate_hz": RATE, **found}
+    result = {"machine": machine, "model": args.model, "sample_rate_hz": RATE, **found}
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What computing in bfloat16 does to maps: rank correlation and overlap with float32, and the speed of both.
+"""Effect of bfloat16 on maps: rank correlation and overlap with float32, and the speed of both.
 
     python benchmarks/precision.py [--quick] [--json FILE]
 
-The recordings are those under SER_CORPORA, evenly taken from its corpora. Without it, the samples.
+The recordings are taken evenly from the corpora under SER_CORPORA; without it, the samples are used.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def recordings(count: int) -> list[Path]:
         return [sample.path for sample in available_samples()]
     corpora = [audio_files(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
     each = -(-count // len(corpora))
-    return [files[place] for files in corpora for place in np.linspace(0, len(files) - 1, each).astype(int)][:count]
+    return [files[index] for files in corpora for index in np.linspace(0, len(files) - 1, each).astype(int)][:count]
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -48,9 +48,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="8 recordings instead of 50")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    network, _, sha256 = load_network(find_model(asked.model))
-    fast = load_model(asked.model)
+    args = parser.parse_args()
+    network, _, sha256 = load_network(find_model(args.model))
+    fast = load_model(args.model)
     exact = NetworkClassifier(
         network,
         name="exact",
@@ -62,7 +62,7 @@ def main() -> None:
     )
     settings = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(16, 8, 16, 8))
     rows, seconds = [], {"float32": 0.0, "bfloat16": 0.0}
-    for path in recordings(8 if asked.quick else 50):
+    for path in recordings(8 if args.quick else 50):
         recording = read_recording(path)
         maps, verdicts = [], []
         for name, classifier in (("float32", exact), ("bfloat16", fast)):
@@ -85,8 +85,8 @@ def main() -> None:
         "ratio": round(seconds["float32"] / seconds["bfloat16"], 2),
     }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

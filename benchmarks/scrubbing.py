@@ -1,10 +1,10 @@
-"""Does the player stay smooth while one scrubs? Frames that Chromium drops, and what is sent to Python meanwhile.
+"""Does the player stay smooth during scrubbing? Frames that Chromium drops, and messages to Python meanwhile.
 
     python benchmarks/scrubbing.py [--quick] [--json FILE]
 
-A recording of three minutes with every lane, in a window of 1280 x 900. Of each deed: the share of the frames of a
-display of 60 Hz that were not drawn in time, the longest wait between two frames, and the messages to Python. `rest` is
-the same page untouched. Chromium draws without a graphics card here, on the processors that also run the app.
+A recording of three minutes with every lane, in a window of 1280 x 900. For each action: the share of frames of a 60 Hz
+display that were dropped, the longest wait between two frames, and the number of messages to Python. `rest` is the same
+page untouched. Chromium renders without a graphics card, on the processors that also run the app.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from tests.running_app import browser_path, launch, running_app
 
 RECORDING_S = 180
 FRAME_MS = 1_000 / 60
-#: Between two moves of a mouse.
+#: Between two mouse moves.
 MOVE_MS = 8
-#: Python hears of a selection once it rests.
-TOLD_MS = 500
+#: Python is told of a selection once it no longer changes.
+SETTLE_MS = 500
 
 WATCH = """
 window.frames_seen = [];
@@ -37,8 +37,8 @@ requestAnimationFrame(see);
 """
 
 
-def over_the_lanes(page: Page, moves: int) -> None:
-    """Move the pointer to and fro over the lanes, as one does to read them."""
+def move_over_lanes(page: Page, moves: int) -> None:
+    """Move the pointer back and forth over the lanes, as if to read them."""
     box = page.locator(".timeline").bounding_box()
     for move in range(moves):
         share = abs(1 - move % 200 / 100)
@@ -47,18 +47,18 @@ def over_the_lanes(page: Page, moves: int) -> None:
 
 
 def select(page: Page, moves: int) -> None:
-    """Draw a selection to and fro."""
+    """Draw a selection back and forth."""
     box = page.locator(".timeline").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 100)
     page.mouse.down()
-    over_the_lanes(page, moves)
+    move_over_lanes(page, moves)
     page.mouse.up()
-    page.wait_for_timeout(TOLD_MS)
+    page.wait_for_timeout(SETTLE_MS)
     page.keyboard.press("Escape")
 
 
 def pan(page: Page, moves: int) -> None:
-    """Zoom in, and go through the recording with the wheel."""
+    """Zoom in and scroll through the recording with the wheel."""
     box = page.locator(".timeline").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 100)
     for _ in range(8):
@@ -77,21 +77,21 @@ def play(page: Page, moves: int) -> None:
     page.get_by_role("button", name="Pause (Space)").first.click()
 
 
-DEEDS: dict[str, Callable[[Page, int], None]] = {
+ACTIONS: dict[str, Callable[[Page, int], None]] = {
     "rest": lambda page, moves: page.wait_for_timeout(2 * MOVE_MS * moves),
-    "pointer over the lanes": over_the_lanes,
+    "pointer over the lanes": move_over_lanes,
     "selection": select,
     "play": play,
     "wheel through zoomed lanes": pan,
 }
 
 
-def measured(page: Page, deed: Callable[[Page, int], None], moves: int, sent: list[object]) -> dict[str, float]:
-    """Return what a deed costs."""
-    page.wait_for_timeout(TOLD_MS)
+def measured(page: Page, action: Callable[[Page, int], None], moves: int, sent: list[object]) -> dict[str, float]:
+    """Return the cost of an action."""
+    page.wait_for_timeout(SETTLE_MS)
     page.evaluate("window.frames_seen.length = 0")
     before = len(sent)
-    deed(page, moves)
+    action(page, moves)
     seen = page.evaluate("window.frames_seen")
     waits = [later - sooner for sooner, later in itertools.pairwise(seen)]
     due = (seen[-1] - seen[0]) / FRAME_MS
@@ -105,13 +105,13 @@ def measured(page: Page, deed: Callable[[Page, int], None], moves: int, sent: li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a second of each deed")
+    parser.add_argument("--quick", action="store_true", help="one second of each action")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     if browser_path() is None:
         print("There is no Chromium on this machine; this benchmark needs one.")
         return
-    moves, sent = 60 if asked.quick else 600, []
+    moves, sent = 60 if args.quick else 600, []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         log = Path(folder) / "app.log"
         with running_app(Path(folder), log, "tests/player_page.py") as address:
@@ -123,12 +123,12 @@ def main() -> None:
             page.locator(".timeline[aria-valuenow]").first.wait_for(timeout=120_000)
             page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
             page.locator(".timeline").focus()
-            figures = {name: measured(page, deed, moves, sent) for name, deed in DEEDS.items()}
+            figures = {name: measured(page, action, moves, sent) for name, action in ACTIONS.items()}
             browser.close()
     result = {"machine": f"{platform.machine()}, {os.cpu_count()} processors", **figures}
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

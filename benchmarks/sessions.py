@@ -1,11 +1,11 @@
-"""Many people at once: browser sessions that upload, explain and play, over and over, against one app.
+"""Many users at once: browser sessions that repeatedly upload, explain and play, against one app.
 
     python benchmarks/sessions.py [--quick] [--sessions 20] [--seconds 300] [--json FILE]
 
-Prints what went wrong, the 95th percentile of page times (click to heading, and to content or one's place in the
+Prints errors, the median and 95th percentile of page times (click to heading, and to content or the position in the
 queue) and of result times (upload to verdict; Explain to three maps, drafts at first; Listen to the player), the
-highest place in the queue that was shown, and the app's memory. Every upload is a synthetic voice that nobody else
-has. `--quick` is 3 sessions for 20 s, and a quarter of a minute of rest afterwards, too short to see memory return.
+highest position in the queue that was shown, and the app's memory. Every upload is a unique synthetic voice. `--quick`
+is 3 sessions for 20 s with 15 s of rest afterwards, too short to see memory freed.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from tests.conftest import voice_like
 from tests.running_app import QUIET, browser_path, running_app
 
 LONGEST_WAIT_S = 300
-#: How long after the end a session may go on with its round.
-PATIENCE_S = 45
+#: How long after the end a session may continue its round.
+GRACE_S = 45
 #: Streamlit keeps the state of a visit for two minutes after its connection has ended.
 REST_S, QUICK_REST_S = 145, 15
 MIB = 2**20
@@ -46,15 +46,15 @@ ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Refused|Closed\w*)\b.*", r
 PLAYED = (
     "sound => new Promise(done => sound.played.length ? done() : sound.addEventListener('timeupdate', () => done()))"
 )
-PLACE = re.compile(r"waiting, (\d+) jobs ahead")
+POSITION = re.compile(r"waiting, (\d+) jobs ahead")
 
 
 class Measured:
-    """What all sessions saw."""
+    """Measurements of all sessions."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.places: Counter[int] = Counter()
+        self.positions: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
         self.rounds = self.waiting_at_the_end = 0
         self._numbers = itertools.count()
@@ -68,13 +68,13 @@ class Measured:
 
 
 class Session:
-    """One person: a page in a context of its own, and what it waits for."""
+    """A user: a page in a browser context of its own."""
 
     def __init__(self, page: Page, measured: Measured) -> None:
         self.page, self.measured = page, measured
         page.on("pageerror", lambda error: measured.errors.update([f"script: {error}"]))
 
-    async def arrive(self, address: str) -> None:
+    async def visit(self, address: str) -> None:
         began = time.monotonic()
         await self.page.goto(address)
         await self.page.get_by_role("button", name="I understand").click()
@@ -84,18 +84,18 @@ class Session:
     async def rounds(self, until: float) -> None:
         while True:
             await self.upload()
-            began = await self.turn_to("Explain")
-            await self.seen("result: Explain to three maps, drafts at first", began, self.three_maps())
-            began = await self.turn_to("Listen")
-            await self.seen("result: Listen to the player", began, self.page.locator(".player .lanes").wait_for())
+            began = await self.open_page("Explain")
+            await self.wait_for("result: Explain to three maps, drafts at first", began, self.three_maps())
+            began = await self.open_page("Listen")
+            await self.wait_for("result: Listen to the player", began, self.page.locator(".player .lanes").wait_for())
             await self.play()
             self.measured.rounds += 1
             if time.monotonic() >= until:
                 return
-            await self.turn_to("Recording", "Hear Why")
+            await self.open_page("Recording", "Hear Why")
 
     async def upload(self) -> None:
-        # For a moment after a page has turned, what it shows stands there twice.
+        # For a moment after a page change, its content is there twice.
         await expect(self.page.get_by_role("tab")).to_have_count(3, timeout=1_000 * LONGEST_WAIT_S)
         await self.page.get_by_role("tab", name="Upload").click()
         sound, name = self.measured.voice(), f"{time.monotonic_ns()}.wav"
@@ -107,7 +107,7 @@ class Session:
             await self.page.get_by_role("heading", name=name).wait_for()
             await self.page.locator(".verdict .word").wait_for()
 
-        await self.seen("result: upload to verdict", began, verdict())
+        await self.wait_for("result: upload to verdict", began, verdict())
 
     async def three_maps(self) -> None:
         for name in MAPS:
@@ -117,8 +117,8 @@ class Session:
         await self.page.get_by_role("button", name="Play (Space)").click()
         await self.page.locator(".player audio").evaluate(PLAYED)
 
-    async def turn_to(self, link: str, title: str = "") -> float:
-        """Click a page's link and return when; it has come when its heading stands there with content or a place."""
+    async def open_page(self, link: str, title: str = "") -> float:
+        """Click a page's link, wait for its heading and for content or a position in the queue; return when clicked."""
         began = time.monotonic()
         await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=link).first.click()
         await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
@@ -126,35 +126,35 @@ class Session:
         self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)
         return began
 
-    async def seen(self, what: str, began: float, coming: Awaitable[None]) -> None:
-        """Wait for a result, note how long it took, and the places in the queue that were shown meanwhile."""
+    async def wait_for(self, what: str, began: float, coming: Awaitable[None]) -> None:
+        """Wait for a result; record the time, and the positions in the queue shown meanwhile."""
         result = asyncio.ensure_future(coming)
         try:
             while not (await asyncio.wait([result], timeout=1))[0]:
-                await self.look()
+                await self.note_queue()
             result.result()
         finally:
             result.cancel()
         self.measured.seconds[what].append(time.monotonic() - began)
 
-    async def look(self) -> None:
+    async def note_queue(self) -> None:
         for words in await self.page.get_by_test_id("stProgress").all_inner_texts():
-            self.measured.places.update(int(place) for place in PLACE.findall(words))
+            self.measured.positions.update(int(position) for position in POSITION.findall(words))
         for kind in ("stException", "stAlertContentError"):
             for words in await self.page.get_by_test_id(kind).all_inner_texts():
                 self.measured.errors.update([words[:200]])
 
 
-async def arrived(browser: Browser, address: str, measured: Measured) -> Session:
-    # Without a graphics card every frame of every animation is drawn by the processors that are measured.
+async def start_session(browser: Browser, address: str, measured: Measured) -> Session:
+    # Without a graphics card, the processors under test would draw every frame of every animation.
     context = await browser.new_context(viewport={"width": 900, "height": 600}, reduced_motion="reduce")
     context.set_default_timeout(1_000 * LONGEST_WAIT_S)
     session = Session(await context.new_page(), measured)
-    await session.arrive(address)
+    await session.visit(address)
     return session
 
 
-async def busy(session: Session, until: float) -> None:
+async def run_session(session: Session, until: float) -> None:
     try:
         await session.rounds(until)
     except (Error, AssertionError) as error:
@@ -165,11 +165,11 @@ async def drive(address: str, sessions: int, seconds: float, measured: Measured)
     async with async_playwright() as playwright:
         arguments = [*QUIET, "--mute-audio"]
         browser = await playwright.chromium.launch(executable_path=browser_path(), args=arguments)
-        # One after the other: twenty browsers that start on the machine that serves them would measure each other.
-        people = [await arrived(browser, address, measured) for _ in range(sessions)]
+        # One after another: twenty browsers starting at once on the app's machine would slow each other down.
+        people = [await start_session(browser, address, measured) for _ in range(sessions)]
         until = time.monotonic() + seconds
-        people = [asyncio.create_task(busy(person, until)) for person in people]
-        _, waiting = await asyncio.wait(people, timeout=seconds + PATIENCE_S)
+        people = [asyncio.create_task(run_session(person, until)) for person in people]
+        _, waiting = await asyncio.wait(people, timeout=seconds + GRACE_S)
         measured.waiting_at_the_end = len(waiting)
         for person in waiting:
             person.cancel()
@@ -177,7 +177,7 @@ async def drive(address: str, sessions: int, seconds: float, measured: Measured)
         await browser.close()
 
 
-async def memory_of(app: psutil.Process, seen: list[float]) -> None:
+async def watch_memory(app: psutil.Process, seen: list[float]) -> None:
     while True:
         seen.append(app.memory_info().rss / MIB)
         await asyncio.sleep(1)
@@ -185,12 +185,12 @@ async def memory_of(app: psutil.Process, seen: list[float]) -> None:
 
 async def measure(address: str, app: psutil.Process, sessions: int, seconds: float, rest_s: float) -> dict[str, object]:
     warm = Measured()
-    await drive(address, 1, 1, warm)  # so that the model is loaded, as it is on a machine that is used
+    await drive(address, 1, 1, warm)  # load the model
     before, memory, measured = app.memory_info().rss / MIB, [], Measured()
-    watch = asyncio.create_task(memory_of(app, memory))
+    watch = asyncio.create_task(watch_memory(app, memory))
     await drive(address, sessions, seconds, measured)
     await asyncio.sleep(rest_s)
-    await drive(address, 1, 1, warm)  # who comes next makes Streamlit let go of the visits that are over
+    await drive(address, 1, 1, warm)  # Streamlit frees ended visits when the next one begins
     after = []
     for _ in range(10):
         await asyncio.sleep(1)
@@ -211,7 +211,7 @@ async def measure(address: str, app: psutil.Process, sessions: int, seconds: flo
         "sessions that still waited at the end": measured.waiting_at_the_end,
         "errors": dict(measured.errors + warm.errors),
         **figures,
-        "highest place in the queue that was shown": max(measured.places, default=0),
+        "highest place in the queue that was shown": max(measured.positions, default=0),
         "memory MiB": {"before": round(before), "highest": round(max(memory)), "afterwards": round(min(after))},
     }
 
@@ -222,11 +222,11 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     if browser_path() is None:
         print("There is no Chromium on this machine; this benchmark needs one.")
         return
-    load = (3, 20, QUICK_REST_S) if asked.quick else (asked.sessions, asked.seconds, REST_S)
+    load = (3, 20, QUICK_REST_S) if args.quick else (args.sessions, args.seconds, REST_S)
     result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
     result["load of the machine before"] = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -236,8 +236,8 @@ def main() -> None:
             result |= asyncio.run(measure(address, app, *load))
         result["errors in the app's log"] = dict(Counter(ERROR.findall(log.read_text(errors="replace"))))
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""Do explainers find the second that was spliced in? Emotional speech within neutral speech of the same person.
+"""Do explainers find a spliced-in second? Emotional speech within neutral speech of the same speaker.
 
     python benchmarks/spliced_speech.py [--quick] [--model NAME] [--clips N] [--seed N] [--json FILE]
 
-Needs SER_CORPORA. Of people whom the model never heard, one second of an emotion takes the place of a second of neutral
-speech, at the neutral speech's level, with cross-fades of 20 ms. Both are chance seconds of the louder half of what
-they are taken from, so that neither is a pause, nor one fuller of speech than the other. Only clips count whose
-evidence for the emotion rises by at least 1 (log-odds) through the splice: of those we know where it comes from. An
-explainer hits where the highest point of its profile over time lies within the second; the area under the ROC curve
-asks how well the profile tells the frames inside from those outside.
+Needs SER_CORPORA. For speakers outside the training data, a second of emotional speech replaces a second of neutral
+speech, at the level of the neutral speech, with cross-fades of 20 ms. Both are random seconds of the louder half of
+their recordings, so that neither is a pause. Only clips count whose evidence for the emotion rises by at least 1
+(log-odds) through the splice: there it is known where the evidence comes from. An explainer hits if the maximum of its
+profile over time is within the second; the area under the ROC curve measures how well the profile separates the frames
+inside from those outside.
 
-Control: a second of other neutral speech, asked for the same emotions. As the place is one of the louder half, some
-maps point there whatever it says: `hits_above_unspliced` compares each map with the same explainer's map of the speech
-as it was, at the same place: its interval holds zero where splicing itself draws nothing. Where the evidence for the
-emotion rises all the same, there is something to be found; where it falls, there is not.
+Control: a second of other neutral speech, explained for the same emotions. Because the position is in the louder half,
+some maps point there in any case: `hits_above_unspliced` compares each map with the same explainer's map of the
+original speech at the same position. Its interval includes zero if splicing itself attracts no relevance. If the
+evidence for the emotion rises anyway, there is something to find; if it falls, there is not.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks._recordings import mean_with_interval, unheard
+from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Analysis, Recording, frame_at
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
@@ -50,7 +50,7 @@ LEAST_RISE = 1.0
 
 @dataclass(frozen=True)
 class Clip:
-    """Neutral speech with another second from `start_s` on, and the emotion that is asked for."""
+    """Neutral speech with another second from `start_s` on, and the emotion to explain."""
 
     recording: Recording
     neutral: Recording
@@ -60,9 +60,9 @@ class Clip:
 
 
 def spliced(neutral: np.ndarray, second: np.ndarray, first: int, rate: int) -> np.ndarray:
-    """Return neutral speech in which a second takes the place of its own from sample `first` on.
+    """Return neutral speech with a second replaced from sample `first` on.
 
-    The second gets the level of what it replaces; for `FADE_S` at either end both sound, their powers adding up to 1.
+    The new second gets the level of the old one; they cross-fade at constant power for `FADE_S` at either end.
     """
     length, fade = len(second), round(FADE_S * rate)
     replaced = neutral[first : first + length]
@@ -75,7 +75,7 @@ def spliced(neutral: np.ndarray, second: np.ndarray, first: int, rate: int) -> n
 
 
 def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, *, control: bool) -> Iterator[Clip]:
-    """Yield clips of chance speakers, sentences and places, without end."""
+    """Yield clips of random speakers, sentences and positions, endlessly."""
     rng = np.random.default_rng(seed)
     of = defaultdict(list)
     for item in items:
@@ -89,7 +89,7 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
         donors = of[speaker, "neutral" if control else emotion]
         if not donors:
             continue
-        # In the control it comes of another recording than those that it goes into.
+        # In the control, the second comes from another recording than the carrier.
         taken = donors[rng.integers(len(donors))] if control else None
         carrier, rate = _carrier([item for item in of[speaker, "neutral"] if item is not taken], rng)
         donor = read_recording((taken or donors[rng.integers(len(donors))]).path)
@@ -105,10 +105,10 @@ def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, 
 
 
 def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Return 3 to 5 s of neutral speech, several sentences one after the other where one is too short."""
+    """Return 3 to 5 s of neutral speech, concatenating sentences if one is too short."""
     parts, rate = [], 0
-    for place in rng.permutation(len(neutral)):
-        recording = read_recording(neutral[place].path)
+    for index in rng.permutation(len(neutral)):
+        recording = read_recording(neutral[index].path)
         rate = rate or recording.sample_rate_hz
         if recording.sample_rate_hz == rate:
             parts.append(recording.samples)
@@ -118,7 +118,7 @@ def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tupl
 
 
 def _where_speech_is(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
-    """Return a chance place away from the edges; one of the louder half, so that it is not a pause."""
+    """Return a random position away from the edges, in the louder half, so that it is not a pause."""
     starts = np.arange(edge, len(samples) - edge - length + 1, max(1, length // 20))
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     energies = energy[starts + length] - energy[starts]
@@ -131,48 +131,48 @@ def _recording(samples: np.ndarray, rate: int) -> Recording:
     return Recording("spliced.wav", "0" * 64, samples, rate)
 
 
-def inside_of(clip: Clip, heard: Analysis) -> np.ndarray:
-    """Return for each frame whether it lies within the second that was spliced in."""
-    first, end = (round(frame_at(clip.start_s + offset, heard.spectrogram.settings)) for offset in (0.0, SPLICE_S))
-    inside = np.zeros(heard.spectrogram.log_mel.shape[0], bool)
+def inside_of(clip: Clip, analysis: Analysis) -> np.ndarray:
+    """Return for each frame whether it lies within the spliced second."""
+    first, end = (round(frame_at(clip.start_s + offset, analysis.spectrogram.settings)) for offset in (0.0, SPLICE_S))
+    inside = np.zeros(analysis.spectrogram.log_mel.shape[0], bool)
     inside[max(first, 0) : end] = True
     return inside
 
 
-def profiles_of(heard: Analysis, classifier: Classifier, settings: AnalysisSettings) -> dict[str, np.ndarray]:
-    """Return the profile over the frames of each explainer, of their consensus and of the reference maps."""
-    target = target_of(heard, settings)
+def profiles_of(analysis: Analysis, classifier: Classifier, settings: AnalysisSettings) -> dict[str, np.ndarray]:
+    """Return the profiles of each explainer, their consensus and the reference maps."""
+    target = target_of(analysis, settings)
     for method in EXPLAINERS:
-        heard = with_run(heard, explainer_run(heard, method, classifier, settings), settings)
-    maps = {method: explanation.relevance for method, explanation in heard.explanations.items()}
+        analysis = with_run(analysis, explainer_run(analysis, method, classifier, settings), settings)
+    maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     maps["consensus"] = consensus(maps, target.covered)
     maps |= reference_maps(target, settings.seed)
-    smoothing = round(settings.focus.smoothing_s / heard.spectrogram.settings.frame_hop_s)
+    smoothing = round(settings.focus.smoothing_s / analysis.spectrogram.settings.frame_hop_s)
     return {name: relevance_profile(map_, target.covered, smoothing) for name, map_ in maps.items()}
 
 
-def rise_of(before: Analysis, heard: Analysis, settings: AnalysisSettings) -> float:
-    """Return by how much the splice raised the evidence for the emotion, in log-odds."""
-    target = target_of(heard, settings)
-    return float(target.evidence(heard.scores.recording) - target.evidence(before.scores.recording))
+def rise_of(before: Analysis, analysis: Analysis, settings: AnalysisSettings) -> float:
+    """Return how much the splice raised the evidence for the emotion, in log-odds."""
+    target = target_of(analysis, settings)
+    return float(target.evidence(analysis.scores.recording) - target.evidence(before.scores.recording))
 
 
 def measure(
     items: list[LabelledRecording], classifier: Classifier, wanted: int, seed: int, *, control: bool
 ) -> dict[str, object]:
-    """Return hits and ROC areas of each explainer, with intervals over speakers, and what chance would hit."""
+    """Return hits and ROC areas of each explainer, with intervals over speakers, and the chance level."""
     of: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
     speakers, chances, tried, risen = [], [], 0, 0
     for clip in clips(items, classifier.emotions, seed, control=control):
         tried += 1
         settings = AnalysisSettings(emotion=clip.emotion, seed=seed + tried)
-        before, heard = (
+        before, analysis = (
             classify_recording(recording, classifier, settings) for recording in (clip.neutral, clip.recording)
         )
-        rise = rise_of(before, heard, settings)
+        rise = rise_of(before, analysis, settings)
         risen += rise >= LEAST_RISE
         if control or rise >= LEAST_RISE:
-            inside, profiles = inside_of(clip, heard), profiles_of(heard, classifier, settings)
+            inside, profiles = inside_of(clip, analysis), profiles_of(analysis, classifier, settings)
             unspliced = profiles_of(before, classifier, settings) if control else {}
             for name, profile in profiles.items():
                 hit = float(inside[int(np.argmax(profile))])
@@ -212,21 +212,21 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    items = unheard(asked.model)
+    args = parser.parse_args()
+    items = unseen(args.model)
     if not items:
         return
-    classifier, count = load_model(asked.model), 6 if asked.quick else asked.clips
+    classifier, count = load_model(args.model), 6 if args.quick else args.clips
     result = {
         "machine": platform.machine(),
-        "model": asked.model,
-        "seed": asked.seed,
-        "spliced": measure(items, classifier, count, asked.seed, control=False),
-        "control": measure(items, classifier, max(2, count // 2), asked.seed, control=True),
+        "model": args.model,
+        "seed": args.seed,
+        "spliced": measure(items, classifier, count, args.seed, control=False),
+        "control": measure(items, classifier, max(2, count // 2), args.seed, control=True),
     }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

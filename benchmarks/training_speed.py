@@ -1,10 +1,10 @@
-"""Segments a second in training: ours, with augmentation and averaged weights, beside a plain float32 loop without.
+"""Training speed in segments per second: ours, with augmentation and averaged weights, and a plain float32 loop.
 
     python benchmarks/training_speed.py [--quick] [--json FILE]
 
-The plain loop computes each layer as it is written: convolution, batch norm, ReLU. Both see the same random segments
-in batches of 64, in turns, so that what else the machine does hits both alike.
-`limit` is the part of the arithmetic alone that ours reaches: its forward and backward pass, repeated on one batch.
+The plain loop computes each layer as written: convolution, batch norm, ReLU. Both take turns on the same random
+segments in batches of 64, so that other load on the machine affects both.
+`limit` is our speed relative to the arithmetic alone: the forward and backward pass, repeated on one batch.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="2 turns of 4 steps instead of 5 of 10")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    turns, steps = (2, 4) if asked.quick else (5, 10)
+    args = parser.parse_args()
+    turns, steps = (2, 4) if args.quick else (5, 10)
     torch.manual_seed(0)
     segments = torch.randn(BATCH, 1, 96, 64) - 3
     labels = torch.randint(0, CLASSES, (BATCH,))
@@ -86,8 +86,8 @@ def main() -> None:
             "limit": round(rates["ours"] / rates["arithmetic"], 2),
         }
     print(json.dumps(result, indent=2))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of what reads files: whatever the bytes, a reader returns or raises a SerError.
+"""Coverage-guided fuzzing of the file readers: for any bytes, a reader returns or raises a SerError.
 
     python fuzz/readers.py TARGET [libFuzzer options] [CORPUS]
 
-Targets are the names in `TARGETS`. `make fuzz FUZZ_SECONDS=60` runs all, so many seconds each, beginning with the
-intact files of the tests. A finding is written as `crash-*` beside the caller; it becomes a case of its own in the
-tests, and stays there. Audio is decoded in this process, where coverage can be seen.
+The targets are the names in `TARGETS`. `make fuzz FUZZ_SECONDS=60` runs each of them for so many seconds, starting from
+the valid files of the tests. A finding is written as `crash-*` in the working directory; add it to the tests. Audio is
+decoded in this process, where coverage is visible.
 """
 
 import json
@@ -59,7 +59,7 @@ def tables(data: bytes) -> None:
 
 
 def model(data: bytes) -> None:
-    """Load a model whose first line is its card and whose rest is its weights."""
+    """Load a model from its card (the first line) and its weights (the rest)."""
     card, _, weights = data.partition(b"\n")
     for name, content in ((CARD, card), (WEIGHTS, weights), (TRAINING_LIST, weights)):
         (FOLDER / name).write_bytes(content)
@@ -69,7 +69,7 @@ def model(data: bytes) -> None:
 
 
 def estimator(data: bytes) -> None:
-    """Run a graph here, where the fuzzer sees it, and not in a process of its own."""
+    """Run a graph in this process, where coverage is visible."""
     OnnxGraph(data, "theirs", 4).run(np.zeros((2, 96, 64), np.float32))
 
 
@@ -84,7 +84,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def intact(target: str) -> list[bytes]:
-    """Return the files that fuzzing begins with."""
+    """Return the files that fuzzing starts from."""
     from tests import hostile_files
     from tests.test_onnx_classifier import onnx_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks._recordings import drawn_evenly
+from benchmarks._recordings import draw_evenly
 from benchmarks.faithfulness import (
     FILLS,
     MEASURES,
@@ -48,21 +48,21 @@ def items_of(**speakers):
 @pytest.mark.parametrize("seed", range(5))
 def test_recordings_are_drawn_in_turn_from_the_corpora_and_in_each_from_its_speakers(seed):
     items = items_of(large={"a": 200, "b": 2, "c": 30}, small={"a": 4, "b": 40}, tiny={"d": 2})
-    drawn = drawn_evenly(items, 14, seed)
+    drawn = draw_evenly(items, 14, seed)
     assert len(set(drawn)) == 14
     assert Counter(item.corpus for item in drawn) == {"large": 6, "small": 6, "tiny": 2}
     assert Counter(item.speaker_id for item in drawn) == {
         "large:a": 2, "large:b": 2, "large:c": 2, "small:a": 3, "small:b": 3, "tiny:d": 2
     }  # fmt: skip
-    assert drawn_evenly(items, 5, seed) == drawn[:5]
+    assert draw_evenly(items, 5, seed) == drawn[:5]
 
 
 def test_which_recordings_are_drawn_is_left_to_the_seed():
     items = items_of(large={"a": 200, "b": 200})
-    found = [drawn_evenly(items, 10, seed) for seed in (0, 0, 1)]
+    found = [draw_evenly(items, 10, seed) for seed in (0, 0, 1)]
     assert found[0] == found[1]
     assert len(set(found[0]) & set(found[2])) < 5
-    assert sorted(drawn_evenly(items, 1_000, 0), key=lambda item: item.path) == sorted(items, key=lambda i: i.path)
+    assert sorted(draw_evenly(items, 1_000, 0), key=lambda item: item.path) == sorted(items, key=lambda i: i.path)
 
 
 def test_the_maps_are_those_of_the_explainers_their_consensus_and_two_that_know_nothing():

@@ -40,7 +40,7 @@ def refused(data: bytes) -> str:
 @pytest.mark.usefixtures("no_library")
 @pytest.mark.parametrize("kind", TEXTS)
 def test_no_library_sees_a_text_that_names_files_or_hosts(kind):
-    assert "not audio" in refused(TEXTS[kind])
+    assert "not readable audio" in refused(TEXTS[kind])
 
 
 @pytest.mark.usefixtures("no_library")
@@ -64,13 +64,13 @@ def test_no_library_sees_a_text_that_names_files_or_hosts(kind):
     ],
 )
 def test_no_library_sees_a_container_that_is_not_read(head):
-    assert "not audio" in refused(head + bytes(2_000))
+    assert "not readable audio" in refused(head + bytes(2_000))
 
 
 @pytest.mark.usefixtures("no_library")
 @pytest.mark.parametrize("kind", AUDIO)
 def test_a_head_that_is_not_at_the_beginning_does_not_count(kind):
-    assert "not audio" in refused(b"ffconcat version 1.0\n" + AUDIO[kind])
+    assert "not readable audio" in refused(b"ffconcat version 1.0\n" + AUDIO[kind])
 
 
 def test_a_list_of_files_does_not_read_what_it_names(tmp_path):
@@ -184,4 +184,4 @@ def test_soundfile_reads_no_more_kinds_than_are_named():
     data = encoded(voice_like(1.0, 16_000), kind="AU")
     with soundfile.SoundFile(io.BytesIO(data)) as readable:
         assert readable.format == "AU"
-    assert "not audio" in refused(data)
+    assert "not readable audio" in refused(data)

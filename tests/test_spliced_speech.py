@@ -57,8 +57,8 @@ def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp
             items.append(LabelledRecording(path, "toy", speaker, emotion, "", "none"))
     made = clips(items, ("angry", "happy", "neutral", "sad"), 0, control=control)
     seen = {(clip.speaker, clip.emotion) for clip, _ in zip(made, range(60), strict=False)}
-    asked = ("sad", "angry", "happy") if control else ("sad", "angry")  # of which there is something to splice in
-    assert seen == {(f"toy:{speaker}", emotion) for speaker in "ab" for emotion in asked}
+    args = ("sad", "angry", "happy") if control else ("sad", "angry")  # of which there is something to splice in
+    assert seen == {(f"toy:{speaker}", emotion) for speaker in "ab" for emotion in args}
     read.clear()
     clip = next(made)
     assert len(read) == len(set(read)) == 3, "what is spliced in is of another recording than those around it"
