@@ -130,7 +130,7 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
     out, err = capsys.readouterr()
     assert out == "3 recordings added, 1 known already, 1 refused.\n"
     (line,) = err.splitlines()
-    assert line.startswith("notes.wav: this is not audio")
+    assert line.startswith("notes.wav: this is not readable audio")
     (made,) = store.projects().items
     found = [recording.file for recording in store.recordings(made.id).items]
     assert [asdict(file) for file in found] == [

@@ -77,7 +77,7 @@ def test_a_list_of_files_does_not_read_what_it_names(tmp_path):
     other = tmp_path / "0123abcd"
     other.write_bytes(encoded(voice_like(1.0, 16_000)))
     for line in (f"file {other}", f"file 'file:{other}'"):
-        with pytest.raises(AudioRefused, match="not audio"):
+        with pytest.raises(AudioRefused, match="not readable audio"):
             read_recording(f"ffconcat version 1.0\n{line}\n".encode(), "list.txt")
 
 
@@ -86,7 +86,7 @@ def test_a_session_description_opens_no_socket():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     text = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 0.0.0.0\nt=0 0\nm=audio {port} RTP/AVP 0\n"
-    with pytest.raises(AudioRefused, match="not audio"):
+    with pytest.raises(AudioRefused, match="not readable audio"):
         read_recording(text.encode(), "talk.sdp")
 
 
