@@ -68,7 +68,7 @@ class Region:
     def __post_init__(self) -> None:
         if not 0 <= self.start_s < self.end_s:
             raise SettingsRefused(
-                f"{self.start_s:g} to {self.end_s:g} s is not a region; "
+                f"A region from {self.start_s:g} to {self.end_s:g} s is impossible; "
                 "it needs a start of at least 0 s and an end after its start."
             )
 

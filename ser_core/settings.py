@@ -232,7 +232,7 @@ class LimeSettings:
 class FocusSettings:
     """How a map becomes a profile over time, and the profile focus regions.
 
-    `threshold` is a share of the profile's maximum; focus lies above it.
+    `threshold` is a share of the profile's highest value; focus lies above it.
     """
 
     smoothing_s: float = 0.10
@@ -246,7 +246,7 @@ class FocusSettings:
             raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")
         if not 0 <= self.threshold < 1:
             raise SettingsRefused(
-                f"A threshold of {self.threshold:g} is not a share of the profile's maximum; "
+                f"A threshold of {self.threshold:g} is not a share of the profile's highest value; "
                 "choose at least 0 and less than 1."
             )
 

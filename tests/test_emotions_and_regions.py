@@ -43,5 +43,5 @@ def test_duration_of_a_region_is_its_end_minus_its_start():
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(-0.1, 1), (1, 1), (2, 1), (float("nan"), 1), (0, float("nan"))])
 def test_region_that_is_none_is_refused(start_s, end_s):
-    with pytest.raises(SettingsRefused, match=f"A region from {start_s:g} to {end_s:g} s is not one"):
+    with pytest.raises(SettingsRefused, match=f"A region from {start_s:g} to {end_s:g} s is impossible"):
         Region(start_s, end_s)

@@ -163,13 +163,13 @@ def emotions_at(**intervals):
 def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
     says = results_page._verdict_on_bands
     holds = emotions_at(angry=(3, 4), happy=(5, 6), neutral=(1, 2), sad=(0, 1))
-    assert says(holds) == "That holds here: all intervals are apart."
+    assert says(holds) == "That holds here: no intervals overlap."
     none = emotions_at(angry=(1, 4), happy=(1, 4), neutral=(1, 4), sad=(1, 4))
     assert says(none) == "That does not hold here, and not for other pairs."
     some = emotions_at(angry=(5, 6), happy=(1, 2), neutral=(3, 4), sad=(3, 5.5))
     assert says(some) == (
-        "That holds here for angry against neutral, whose intervals are apart; "
-        "the other way round are happy against neutral, happy against sad."
+        "That holds here for angry against neutral, with disjoint intervals; "
+        "happy against neutral, happy against sad are the other way round."
     )
 
 

@@ -374,7 +374,7 @@ def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp
         said += words is not None
         assert hidden(tmp_path) == []
     assert said > KILLS / 2
-    assert words is None or words.endswith("All that had been reported as saved is there.")
+    assert words is None or words.endswith("Everything that had been reported as saved is there.")
 
 
 def export_for_ever(url, folder, first, reports) -> None:

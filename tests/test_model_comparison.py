@@ -116,7 +116,7 @@ def test_a_difference_does_not_depend_on_the_order_of_the_rows(two, tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda card: card.update(split="random 85:15"), "was tested another way (random 85:15)"),
+        (lambda card: card.update(split="random 85:15"), "was tested differently (random 85:15)"),
         (lambda card: card.pop("split"), "its card does not say how"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_model_that_was_tested_on_other_recordings_is_refused(two, tmp_path, c
 @needs_yamnet
 def test_one_model_alone_is_refused(two, capsys):
     assert main(["compare", "--models", two[0]]) == 2
-    assert "1 of 1 models can be compared; two are needed" in capsys.readouterr().err
+    assert "1 of 1 models can be compared; at least two" in capsys.readouterr().err
 
 
 # --- what is written ---
@@ -156,7 +156,7 @@ def test_the_command_prints_times_and_writes_json(two, small_corpus, tmp_path, c
     for line, (name, model) in zip(lines, result["models"].items(), strict=False):
         assert line.startswith(name)
         assert f"UAR {100 * model['uar']:5.1f} %" in line
-        assert line.endswith(f"{model['milliseconds']:.0f} ms a recording")
+        assert line.endswith(f"{model['milliseconds']:.0f} ms per recording")
         assert model["milliseconds"] > 0
 
 

@@ -199,5 +199,5 @@ def test_without_a_rule_nothing_is_scored_and_all_is_kept():
 
 
 def test_unknown_rule_is_refused():
-    with pytest.raises(SettingsRefused, match="'median' is not known; choose minmax, guarded or none"):
+    with pytest.raises(SettingsRefused, match="rule 'median'; choose minmax, guarded or none"):
         SelectionSettings("median")

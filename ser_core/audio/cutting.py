@@ -8,6 +8,9 @@ import soundfile
 
 from ser_core.analysis import Recording, Region
 
+#: Silence between concatenated regions.
+GAP_S = 0.4
+
 
 def region_samples(recording: Recording, region: Region, fade_s: float) -> np.ndarray:
     """Return the samples from round(start x rate) up to round(end x rate), faded in and out to avoid clicks.
@@ -32,11 +35,9 @@ def region_samples(recording: Recording, region: Region, fade_s: float) -> np.nd
     return cut
 
 
-def concatenate_regions(
-    recording: Recording, regions: Sequence[Region], fade_s: float, gap_s: float = 0.4
-) -> np.ndarray:
+def concatenate_regions(recording: Recording, regions: Sequence[Region], fade_s: float) -> np.ndarray:
     """Return regions one after another, each faded, with silence in between; shape (n,), float32."""
-    gap = np.zeros(round(gap_s * recording.sample_rate_hz), np.float32)
+    gap = np.zeros(round(GAP_S * recording.sample_rate_hz), np.float32)
     pieces = [piece for region in regions for piece in (gap, region_samples(recording, region, fade_s))]
     return np.concatenate(pieces[1:]) if pieces else np.empty(0, np.float32)
 

@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
         type=float,
         default=FocusSettings().threshold,
         metavar="SHARE",
-        help="focus lies above this share of the profile's maximum",
+        help="focus lies above this share of the profile's highest value",
     )
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
     analyse.add_argument(

@@ -10,6 +10,7 @@ from ser_core.timeline.timeline import Timeline
 QUIET_DBFS = -50.0
 SMOOTHING_S = 10.0
 LONGEST_SMOOTHING_S = 600.0
+STRETCHES_PER_EMOTION = 3
 
 
 def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float = QUIET_DBFS) -> np.ndarray:
@@ -32,7 +33,7 @@ def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float
 
 
 def strongest_stretches(
-    timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float = QUIET_DBFS, count: int = 3
+    timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float = QUIET_DBFS
 ) -> dict[str, list[tuple[Region, float]]]:
     """Return where each emotion's smoothed probability is highest, with that probability.
 
@@ -42,7 +43,7 @@ def strongest_stretches(
     Returns
     -------
     dict of emotion to list of (Region, float)
-        At most `count` each, the highest first.
+        At most `STRETCHES_PER_EMOTION` each, the highest first.
     """
     means, counts = _moving_means(timeline, seconds, quiet_dbfs)
     middles = timeline.middles_s
@@ -50,7 +51,7 @@ def strongest_stretches(
     found: dict[str, list[tuple[Region, float]]] = {emotion: [] for emotion in timeline.emotions}
     for index, stretches in enumerate(found.values()):
         free = (counts > 0) & (2 * counts >= counts.max())
-        while free.any() and len(stretches) < count:
+        while free.any() and len(stretches) < STRETCHES_PER_EMOTION:
             peak = int(np.argmax(np.where(free, means[:, index], -1.0)))
             start_s, end_s = middles[peak] - length_s / 2, middles[peak] + length_s / 2
             region = Region(max(0.0, float(start_s)), min(float(end_s), timeline.duration_s))

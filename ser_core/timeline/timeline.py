@@ -83,7 +83,6 @@ def emotion_timeline(
     classifier: Classifier,
     work: Work = UNWATCHED,
     name: str = "",
-    limits: AudioLimits = LONG,
     block_s: float = BLOCK_S,
     own_voice: bool = False,
 ) -> Timeline:
@@ -121,7 +120,7 @@ def emotion_timeline(
         part, total_s = done / frames, recording.duration_s
         work.report(CHECKING + (1 - CHECKING) * part, f"Classifying, {clock(part * total_s)} of {clock(total_s)}")
 
-    with open_long_recording(source, name or source_name(source), limits, checking) as recording:
+    with open_long_recording(source, name or source_name(source), LONG, checking) as recording:
         frames, powers = _count_frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
         start_frames, logits = _score_segments(log_mels, classifier, report_frames, work)
