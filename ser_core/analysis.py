@@ -145,7 +145,7 @@ class Segments:
     selected : ndarray of shape (n,), bool
         True for the segments that Gaussian data selection keeps.
     gds_score : ndarray of shape (n,), float64, or None
-        None where there are too few segments to compare.
+        None if there are too few segments to compare.
     """
 
     values: np.ndarray

@@ -31,7 +31,7 @@ def listeners_recall(recordings: Sequence[LabelledRecording], emotions: Sequence
 
 
 def listeners_of_corpora(recordings: Sequence[LabelledRecording], emotions: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return `listeners_recall` of each corpus to whose voices people listened."""
+    """Return `listeners_recall` of each corpus with listeners."""
     found = {
         corpus: listeners_recall([item for item in recordings if item.corpus == corpus], emotions)
         for corpus in sorted({item.corpus for item in recordings})
