@@ -530,7 +530,9 @@ def test_another_model_other_settings_or_another_place_are_refused_at_a_resume(p
 
 
 def test_a_worker_with_another_model_ends_the_batch(place, model, tmp_path, engine, monkeypatch):
-    monkeypatch.setattr(run, "model_identity", lambda classifier: chunks.model_identity(classifier) | {"temperature": 2.0})
+    monkeypatch.setattr(
+        run, "model_identity", lambda classifier: chunks.model_identity(classifier) | {"temperature": 2.0}
+    )
     with pytest.raises(BatchRefused, match=r"The model small on .* is not the one"):
         batch(place, model, tmp_path / "out")
 
