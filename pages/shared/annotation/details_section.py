@@ -120,6 +120,7 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
         options,
         index=options.index(mark.confidence),
         format_func=lambda part: "not given" if part is None else f"{100 * part:.0f} %",
+        placeholder="not given",
         **field("confidence"),
     )
     st.text_input("Note", mark.note, max_chars=2_000, **field("note"))
