@@ -25,9 +25,9 @@ ANY = "any"
 ORDERS = {
     "added": "time added",
     "name": "name",
-    "uncertainty": "model uncertainty",
-    "explainers_disagreement": "explainer disagreement",
-    "annotators_disagreement": "annotator disagreement",
+    "uncertainty": "model uncertainty, highest first",
+    "explainers_disagreement": "explainer disagreement, highest first",
+    "annotators_disagreement": "annotator disagreement, highest first",
 }
 
 

@@ -34,7 +34,7 @@ def show(project: OpenProject) -> None:
     rating = st.radio(
         "Measure",
         RATINGS,
-        format_func=ORDERS.get,
+        format_func=lambda name: ORDERS[name].removesuffix(", highest first"),
         captions=[NEEDED[name] for name in RATINGS],
     )
     name = controls.model_name()
