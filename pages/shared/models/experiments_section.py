@@ -38,7 +38,7 @@ def show(models: Sequence[str]) -> None:
 
 def show_selection() -> None:
     """Show the effect of data selection on training time and UAR, for one network and for all."""
-    st.subheader("Data selection: time saved and accuracy lost", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
+    st.subheader("Data selection: training time and UAR", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
     names = {network: f"selection-{network}" for network in charts.NETWORKS}
     found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
     missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
