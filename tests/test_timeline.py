@@ -453,9 +453,9 @@ def test_ten_minutes_are_the_most_that_can_be_opened_whatever_they_round_to():
 @pytest.mark.parametrize(
     ("stretch", "said"),
     [
-        ((1.0, 1.0), "no stretch"),
-        ((2.0, 1.0), "no stretch"),
-        ((-1.0, 1.0), "no stretch"),
+        ((1.0, 1.0), "not a stretch"),
+        ((2.0, 1.0), "not a stretch"),
+        ((-1.0, 1.0), "not a stretch"),
         ((3.0, 4.0), "ends before 0:03"),
     ],
 )
