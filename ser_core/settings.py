@@ -23,6 +23,9 @@ class AudioLimits:
     largest_file_bytes: int = 200 * 2**20
 
 
+#: Limits of recordings that are processed in blocks and never held as a whole: two hours. A WAV file cannot be larger.
+LONG_RECORDING = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
+
 #: What ten minutes of audio may cost with a model card's settings: bytes of each of the log-mel spectrogram, all
 #: segments and the correlations between segments (by default 15, 31 and 13 MB), and samples transformed per second (by
 #: default 120 000).

@@ -13,11 +13,12 @@ from pages.shared.session import Held
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.teaching.teaching import TAUGHT, first_teachable
+from ser_core.annotations.teaching.corpus import TAUGHT
+from ser_core.annotations.teaching.taught_model import first_teachable
 from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import Predictions
@@ -52,7 +53,7 @@ def store(data, voices):
     with closing(open_store(default_url(data))) as opened:
         project = opened.create_project("Voices")
         for number, source in enumerate(voices):
-            keep_sound(source, data)
+            save_sound(source, data)
             recording = read_recording(source)
             file = RecordingFile(recording.sha256, f"take {number}.wav", recording.duration_s, 16_000)
             opened.add_recordings(project, [file])
@@ -159,11 +160,12 @@ def test_who_stops_adding_leaves_no_sound_behind(data, voices):
         stopped = iter([False, False, True])
         files = [(source, f"{number}.wav") for number, source in enumerate(voices[:3])]
         with pytest.raises(Cancelled, match="Nothing was added"):
-            filling_section._add_files(project, files, Work(stop=lambda: next(stopped)))
+            filling_section._add_files(project, files, "", Work(stop=lambda: next(stopped)))
         assert not opened.recordings(project.id).items
         assert not list((data / "recordings").glob("*"))
-        filling_section._add_files(project, files, UNWATCHED)
+        filling_section._add_files(project, files, "Ann", UNWATCHED)
         assert len(list((data / "recordings").glob("*"))) == 3
+        assert {queued.file.speaker for queued in opened.recordings(project.id).items} == {"Ann"}
 
 
 # --- agreement ---
@@ -374,12 +376,12 @@ def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_c
     app.session_state["annotation_trash"] = True
     app.run()
     button(app, "Delete permanently").click().run()
-    assert sha256 in kept_sha256(data)
+    assert sha256 in saved_sha256(data)
     button(app, "Yes, delete permanently").click().run()
     assert not app.exception
     assert store.trash() == []
-    assert len(kept_sha256(data)) == 15
-    assert sha256 not in kept_sha256(data)
+    assert len(saved_sha256(data)) == 15
+    assert sha256 not in saved_sha256(data)
 
 
 def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concerns(store, voices):

@@ -10,10 +10,10 @@ import pytest
 from pages.shared.annotation.marking import Shown, change_mark, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Region
-from ser_core.annotations.agreement.disagreement import disagreement
+from ser_core.annotations.agreement.agreement import disagreement
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
-from ser_core.annotations.store.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sound
+from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound
 from ser_core.annotations.store.recordings import Queue, RecordingFile
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, Cancelled
 from ser_core.work.progress import Work
@@ -159,31 +159,31 @@ def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, proj
 def test_a_kept_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tmp_path):
     source, data = b"RIFF and so on", tmp_path / "data"
     file = RecordingFile(hashlib.sha256(source).hexdigest(), "a.wav", 1.0, path=str(tmp_path / "a.wav"))
-    assert kept_sound(file, data) is None
+    assert saved_sound(file, data) is None
     (tmp_path / "a.wav").write_bytes(b"another sound")
-    assert kept_sound(file, data) is None
+    assert saved_sound(file, data) is None
     (tmp_path / "a.wav").write_bytes(source)
-    assert kept_sound(file, data) == source
+    assert saved_sound(file, data) == source
     (tmp_path / "a.wav").unlink()
-    keep_sound(source, data)
-    assert kept_sound(file, data) == source
+    save_sound(source, data)
+    assert saved_sound(file, data) == source
     assert [each.name for each in (data / FOLDER).iterdir()] == [file.sha256]
-    forget_sound(file.sha256, data)
-    assert kept_sound(file, data) is None
+    delete_sound(file.sha256, data)
+    assert saved_sound(file, data) is None
 
 
 def test_a_sound_that_cannot_be_kept_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* Make room there"):
-        keep_sound(b"sound", tmp_path)
+        save_sound(b"sound", tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == [FOLDER]
 
 
 def test_no_name_leads_out_of_the_data_folder(tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
-    forget_sound("../secret", tmp_path / "data")
+    delete_sound("../secret", tmp_path / "data")
     assert (tmp_path / "secret").exists()
-    assert kept_sound(RecordingFile("../secret", "a", 1.0), tmp_path / "data") is None
+    assert saved_sound(RecordingFile("../secret", "a", 1.0), tmp_path / "data") is None
 
 
 # --- ratings ---

@@ -1,5 +1,6 @@
 """The commands of `annotations`: what they say, what they write, what they refuse, and that nothing is left of that."""
 
+import csv
 import getpass
 import hashlib
 import json
@@ -128,7 +129,7 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
     (sounds[1].parent / "notes.wav").write_text("this is not sound")
     assert run("add", "--project", "Voices", sounds[0], sounds[0].parent) == 2
     out, err = capsys.readouterr()
-    assert out == "3 recordings added, 1 known already, 1 refused.\n"
+    assert out == "3 recordings added, 1 already known, 1 refused.\n"
     (line,) = err.splitlines()
     assert line.startswith("notes.wav: this is not readable audio")
     (made,) = store.projects().items
@@ -140,6 +141,7 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
             "duration_s": SECONDS,
             "sample_rate_hz": RATE,
             "path": str(path),
+            "speaker": None,
         }
         for path in sounds
     ]
@@ -149,7 +151,7 @@ def test_a_recording_that_was_moved_is_known_by_its_content_and_its_marks_stay(s
     before = said(store, project)
     moved = shutil.move(sounds[0], sounds[0].parent.parent / "moved.wav")
     assert run("add", moved) == 0
-    assert capsys.readouterr().out == "0 recordings added, 1 known already, 0 refused.\n"
+    assert capsys.readouterr().out == "0 recordings added, 1 already known, 0 refused.\n"
     found = {recording.file.name: recording.file.path for recording in store.recordings(project).items}
     assert found["moved.wav"] == str(moved)
     assert sorted(map(str, said(store, project).values())) == sorted(map(str, before.values()))
@@ -197,7 +199,7 @@ def test_where_there_is_no_project_every_command_says_how_to_make_one(command, s
     monkeypatch.chdir(tmp_path)
     if command[0] == "teach":
         command = [*command, "--model", str(small_model(tmp_path))]
-    assert "There is no project yet; make one with `annotations add" in refusal_of(capsys, *command)
+    assert "There is no project yet; create one with `annotations add" in refusal_of(capsys, *command)
     assert names_of(store) == []
     assert not (tmp_path / "x").exists()
 
@@ -222,7 +224,7 @@ def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store
     capsys.readouterr()
     there = ["--project", "There", "--audio", sounds[0].parent, "--annotator", "Cid"]
     assert run("import", *there, *sorted((tmp_path / "out").iterdir())) == 0
-    assert "5 marks added, 0 known already, 0 left out." in capsys.readouterr().out
+    assert "5 marks added, 0 already known, 0 left out." in capsys.readouterr().out
     other = next(found.id for found in store.projects().items if found.name == "There")
     marked = {key: marks for key, marks in said(store, project).items() if marks}
     assert {key: marks for key, marks in said(store, other).items() if marks} == marked
@@ -230,7 +232,7 @@ def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store
     assert all(places[sha256_of(path)] == str(path) for path in sounds[:2])
     # And in the project that they came from nothing is new.
     assert run("import", "--project", "Voices", "--annotator", "Cid", *sorted((tmp_path / "out").iterdir())) == 0
-    assert "0 marks added, 5 known already, 0 left out." in capsys.readouterr().out
+    assert "0 marks added, 5 already known, 0 left out." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file_format", EXPORTED)
@@ -282,7 +284,7 @@ def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(
     before = said(store, project)
     capsys.readouterr()
     assert run("import", "--annotator", "Cid", *(tmp_path / "out").iterdir()) == 0
-    assert capsys.readouterr().out.startswith("6 recordings: 0 marks added, 7 known already")
+    assert capsys.readouterr().out.startswith("6 recordings: 0 marks added, 7 already known")
     assert said(store, project) == before
 
 
@@ -321,7 +323,7 @@ def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_pa
 
 def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds, capsys):
     line = refusal_of(capsys, "export", "--format", "csv", "--out", sounds[0].parent)
-    assert line == f"{sounds[0].parent} is there already and not empty. Choose a new folder."
+    assert line == f"{sounds[0].parent} already exists and is not empty. Choose a new folder."
     assert sorted(sounds[0].parent.iterdir()) == sounds
 
 
@@ -352,9 +354,9 @@ def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project,
     (tmp_path / "a.csv").write_text(f"{CSV.strip()},tier,mood\n{rows}")
     assert run("import", "--annotator", "Cid", tmp_path / "a.csv") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "1 recording: 1 mark added, 0 known already, 1 left out.",
-        "Left out are labels of a whole recording to which their annotator has given another one here.",
-        "Not taken over from a.csv: the column 'mood'.",
+        "1 recording: 1 mark added, 0 already known, 1 left out.",
+        "Left out are labels of a whole recording to which their annotator has given another label here.",
+        "Not imported from a.csv: the column 'mood'.",
     ]
 
 
@@ -379,7 +381,7 @@ def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is
         ("take 1.txt", "0.25\t1.75\tangry\n", "take 1.txt: Mark 1, in the tier 'emotion': The mark ends at 1.75 s"),
         ("take 1.txt", "0.25\t0.5\ta\n0.5\tsoon\tb\n", "take 1.txt, line 2: The end 'soon' is not a number"),
         ("take 1.txt", "", "take 1.txt: the file is empty"),
-        ("take 1.txt", "nothing of the kind", "take 1.txt is in no format of marks that is known here"),
+        ("take 1.txt", "nothing of the kind", "take 1.txt has no known format of marks"),
         ("take 1.txt", None, "take 1.txt: there is no such file"),
     ],
 )
@@ -400,9 +402,7 @@ def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds,
     assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
     capsys.readouterr()
     asked = ["--annotator", "Cid", "--audio", sounds[1], tmp_path / "out" / "take 0.eaf"]
-    assert refusal_of(capsys, "import", *asked).startswith(
-        "take 0.eaf: The marks are those of other audio, 'take 0.wav'"
-    )
+    assert refusal_of(capsys, "import", *asked).startswith("take 0.eaf: The marks belong to other audio, 'take 0.wav'")
     asked[3] = tmp_path / "gone"
     assert refusal_of(capsys, "import", *asked) == "gone: there is no such file. Check the path."
 
@@ -524,7 +524,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     out = capsys.readouterr().out
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
-    assert "Left out: 1 recording whose sound is not at hand any more, unchanged, or not for this model." in out
+    assert "Left out: 1 recording whose sound is not at hand, has changed, or is not accepted by this model." in out
 
 
 def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store, project, sounds, monkeypatch):
@@ -609,6 +609,25 @@ def test_what_is_taught_is_written_and_the_next_commands_train_and_compare(label
     ]
     assert "changed by +0.0 points" in said[-2]
     assert said[-1] == f"{out}/model should not become the default; keep {model}."
+
+
+def test_speakers_are_named_where_they_are_known_and_stay_apart(labelled, store, tmp_path):
+    for number in range(4):
+        assert (
+            run("add", "--project", "Taught", "--speaker", f"voice {number}", *labelled[4 * number : 4 * number + 4])
+            == 0
+        )
+    assert run("add", "--project", "Taught", labelled[0]) == 0  # a speaker who is known stays
+    assert run("teach", "--out", tmp_path / "corpus", "--model", small_model(tmp_path)) == 0
+    speaker_of = {sha256_of(path): f"voice {number // 4}" for number, path in enumerate(labelled[:16])}
+    found = []
+    for manifest in ("train.csv", "held_out.csv"):
+        with (tmp_path / "corpus" / manifest).open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        assert {row["recording_sha256"]: row["speaker"] for row in rows}.items() <= speaker_of.items()
+        found.append({row["speaker"] for row in rows})
+    assert found[0].isdisjoint(found[1])
+    assert found[0] | found[1] == set(speaker_of.values())
 
 
 def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
@@ -700,4 +719,4 @@ def test_deletion_for_good_by_command_leaves_nothing_in_the_trash(store, project
 
 def test_recording_that_is_to_be_deleted_has_to_be_named_as_it_is(project, capsys):
     assert "no recording 'nothing'" in refusal_of(capsys, "delete", "--recording", "nothing", "--annotator", "Ann")
-    assert "not in the trash any more" in refusal_of(capsys, "restore", "77", "--annotator", "Ann")
+    assert "no longer in the trash" in refusal_of(capsys, "restore", "77", "--annotator", "Ann")

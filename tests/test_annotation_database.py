@@ -191,9 +191,9 @@ def test_database_is_where_the_environment_says_else_a_file_in_the_data_folder(t
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("mysql://user:hidden@host/name", "names mysql; it has to be sqlite:///FILE or postgresql://"),
+        ("mysql://user:hidden@host/name", "names mysql; it must be sqlite:///FILE or postgresql://"),
         ("no url, hidden", "names no database"),
-        ("sqlite://", "names sqlite; it has to be"),
+        ("sqlite://", "names sqlite; it must be"),
         ("sqlite:///:memory:", "names sqlite"),
         ("postgresql://user:hidden@host:port/name", "names no database"),
         ("postgresql://user:hidden@127.0.0.1:1/name", "name at 127.0.0.1, cannot be opened .*Check SER_DATABASE_URL"),
@@ -212,7 +212,7 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
     (tmp_path / "text").write_text("No database, but long enough to be taken for the head of one. " * 20)
     with pytest.raises(AnnotationsRefused, match=r"text, cannot be opened .file is not a database"):
         open_store(f"sqlite:///{tmp_path / 'text'}")
-    with pytest.raises(AnnotationsRefused, match=r"folder of the annotations' database, .* cannot be made"):
+    with pytest.raises(AnnotationsRefused, match=r"folder of the annotation database, .* cannot be made"):
         open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
 
 
@@ -224,7 +224,7 @@ def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
         store.add_recordings(project, [file(0)])
         other.execute("BEGIN IMMEDIATE")
         assert store.recordings(project).total == 1
-        with pytest.raises(AnnotationsRefused, match=r"\(database is locked\).*Nothing of it counts as saved"):
+        with pytest.raises(AnnotationsRefused, match=r"\(database is locked\).*Nothing counts as saved"):
             store.edit(project, sha(0), "Ann", add=[mark()])
         other.rollback()
         store.edit(project, sha(0), "Ann", add=[mark()])

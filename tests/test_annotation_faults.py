@@ -23,11 +23,10 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.saved_sounds import finish_deletions, save_sound, saved_sha256
 from ser_core.annotations.store import recordings
-from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.store.unfinished import finish_deletions
-from ser_core.annotations.teaching.teaching import SOUNDS, TAUGHT
+from ser_core.annotations.teaching.corpus import SOUNDS, TAUGHT
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.progress import Work
 from tests.broken_machine import everything_under, files_of_at_most, forks, killed, read_only
@@ -36,7 +35,7 @@ from tests.databases import file, fresh_project, fresh_schema, fresh_store, fres
 pytestmark = pytest.mark.process
 
 KILLS = {"sqlite": 24, "postgresql": 8}
-REFUSED = r"^The annotations' database did not do what was asked \(.+\). Nothing of it counts as saved: load the page"
+REFUSED = r"^The annotation database failed \(.+\). Nothing counts as saved: load the page"
 
 # --- a known sequence of deeds: how many were done says what stands ---
 
@@ -154,7 +153,7 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
             files = [file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name") for source in sources]
             store.add_recordings(project, files)
             for source, each in zip(sources, files, strict=True):
-                keep_sound(source, data)
+                save_sound(source, data)
                 store.edit(project, each.sha256, "Ann", add=[mark(note="secret note")])
             piece = data / TAUGHT / "Voices-1" / SOUNDS / f"{files[2].sha256[:16]}-001.wav"
             piece.parent.mkdir(parents=True)
@@ -162,7 +161,7 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
         process = forks.Process(target=delete_project_and_die, args=(database_url, project, str(data), moment))
         process.start()
         process.join()
-        left.append(len(kept_sha256(data)))
+        left.append(len(saved_sha256(data)))
         with closing(open_store(database_url)) as store:
             finish_deletions(store, data)
             if store.projects().total:  # it was killed before it had deleted anything
@@ -172,7 +171,7 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
                 finish_deletions(store, data)
             assert (store.projects().total, store.trash()) == (0, [])
             assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
-        assert kept_sha256(data) == []
+        assert saved_sha256(data) == []
         assert list((data / TAUGHT).iterdir()) == []
         assert b"secret" not in everything_under(tmp_path).lower()
         assert_sound(database_url)
@@ -274,7 +273,7 @@ def test_server_that_only_lets_read_is_a_refusal():
         standby = make_url(url).update_query_dict({"options": f"{search_path} -cdefault_transaction_read_only=on"})
         with closing(open_store(standby.render_as_string(hide_password=False))) as other:
             assert other.recordings(project).total == 1
-            with pytest.raises(AnnotationsRefused, match=r"read-only transaction\)\. Nothing of it counts as saved"):
+            with pytest.raises(AnnotationsRefused, match=r"read-only transaction\)\. Nothing counts as saved"):
                 other.edit(project, sha(0), "Ann", add=[mark()])
         do(0, store, project)
         assert_left_by({1}, store, project)
@@ -330,7 +329,7 @@ def test_edit_that_fails_half_way_leaves_no_mark(store, project, database_url):
     engine = create_engine(database_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
-    with pytest.raises(AnnotationsRefused, match=r"\(.*steps.*\)\. Nothing of it counts as saved"):
+    with pytest.raises(AnnotationsRefused, match=r"\(.*steps.*\)\. Nothing counts as saved"):
         store.edit(project, sha(0), "Ann", add=[mark()])
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations, recognised
-from ser_core.annotations.formats.gate import kept
+from ser_core.annotations.formats.gate import writable
 from ser_core.errors import AnnotationsRefused, SerError
 from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
 
@@ -255,13 +255,13 @@ def test_a_recording_that_could_not_be_read_again_is_not_written(key, change, wh
 
 def test_a_mark_a_little_longer_than_its_recording_is_cut():
     late = replace(example(), annotations=(Annotation(Region(3.0, 3.25 + END_SLACK_S / 2)),))
-    assert kept(late).annotations == (Annotation(Region(3.0, 3.25)),)
+    assert writable(late).annotations == (Annotation(Region(3.0, 3.25)),)
 
 
 def test_marks_are_put_into_the_order_of_time():
     spans = [(0.0, 3.0), (0.0, 1.0), (2.0, 2.5), (0.5, 3.0)]
     shuffled = replace(example(), annotations=tuple(Annotation(Region(*span)) for span in spans))
-    assert [(mark.region.start_s, mark.region.end_s) for mark in kept(shuffled).annotations] == sorted(spans)
+    assert [(mark.region.start_s, mark.region.end_s) for mark in writable(shuffled).annotations] == sorted(spans)
 
 
 # --- marks and the audio that is here ---
@@ -298,7 +298,7 @@ def read_or_refuse(content: bytes) -> None:
         if found is None:
             assert refusal.startswith("here")
         else:
-            assert [kept(recording) for recording in found.recordings] == list(found.recordings)
+            assert [writable(recording) for recording in found.recordings] == list(found.recordings)
 
 
 @given(st.binary(max_size=300))
@@ -407,4 +407,4 @@ def test_many_marks_are_read(key, count):
 @given(annotations(3.25))
 def test_a_mark_is_kept_as_it_is(mark):
     recording = replace(example(), annotations=(mark,))
-    assert kept(recording) == recording
+    assert writable(recording) == recording

@@ -158,7 +158,7 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
     label = mark(0, 10, tier=RECORDING_TIER, status="done")
     (first,) = store.edit(project, sha(0), "Ann", add=[label]).marks
     store.edit(project, sha(0), "Ben", add=[label])
-    with pytest.raises(AnnotationsRefused, match="Ann has labelled this recording as a whole already"):
+    with pytest.raises(AnnotationsRefused, match="Ann has already labelled this recording as a whole"):
         store.edit(project, sha(0), "Ann", add=[label])
     with pytest.raises(AnnotationsRefused, match="already"):
         store.edit(project, sha(1), "Ann", add=[label, label])
@@ -175,11 +175,11 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (mark(note="a\0b"), "note 'a.x00b' holds signs that are no text"),
+        (mark(note="a\0b"), "note 'a.x00b' holds characters that are not text"),
         (mark(emotion="\udcff"), "emotion .* half a character"),
         (mark(emotion="  "), "emotion is empty"),
         (mark(tier="x" * 256), "has 256 characters; at most 255"),
-        (mark(annotator="\0"), "no text"),
+        (mark(annotator="\0"), "not text"),
         (mark(intensity=2.5), "intensity of 2.5 is not possible"),
         (replace(mark(), region=Region(0, math.inf)), "ends at inf s has no end"),
         (replace(mark(), region=Region(0, 1, 300.0, 200.0)), "300 to 200 Hz are not possible"),
@@ -201,11 +201,11 @@ def test_mark_that_cannot_be_is_refused(store, project, wrong, words):
 def test_edit_of_what_is_not_there_is_refused(store, project):
     (elsewhere,) = store.edit(project, sha(1), "Ann", add=[mark()]).marks
     for wrong in (elsewhere, mark(), replace(elsewhere, key="\0")):
-        with pytest.raises(AnnotationsRefused, match=r"not in this recording|no text"):
+        with pytest.raises(AnnotationsRefused, match=r"not in this recording|not text"):
             store.edit(project, sha(0), "Ann", change=[wrong])
-    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
+    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is no longer in this project"):
         store.edit(project, "f" * 64, "Ann", add=[mark()])
-    with pytest.raises(AnnotationsRefused, match="not in this project"):
+    with pytest.raises(AnnotationsRefused, match="no longer in this project"):
         store.edit(project + 1, sha(0), "Ann", add=[mark()])
     with pytest.raises(AnnotationsRefused, match="none of them twice"):
         store.edit(project, sha(1), "Ann", change=[elsewhere], delete=[elsewhere])

@@ -105,11 +105,11 @@ def test_file_without_hashes_finds_its_recording_by_name_if_there_is_one(store, 
 
 def test_import_with_one_wrong_mark_leaves_nothing(store, project):
     wrong = [document(8, mark()), document(9, mark(note="\0"))]
-    with pytest.raises(AnnotationsRefused, match="no text"):
+    with pytest.raises(AnnotationsRefused, match="not text"):
         store.import_recordings(project, wrong, "Ann")
     with pytest.raises(AnnotationsRefused, match="SHA-256 'x'"):
         store.import_recordings(project, [document(8, mark()), document(9, sha256="x")], "Ann")
-    with pytest.raises(AnnotationsRefused, match="project is not there any more"):
+    with pytest.raises(AnnotationsRefused, match="project is no longer there"):
         store.import_recordings(project + 1, [document(8)], "Ann")
     assert store.recordings(project).total == 5
 

@@ -13,11 +13,17 @@ from sqlalchemy import create_engine, text
 
 from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.exchange import EXPORTED, exported
+from ser_core.annotations.saved_sounds import (
+    FOLDER,
+    delete_sound,
+    finish_deletions,
+    save_sound,
+    saved_sha256,
+    saved_sound,
+)
 from ser_core.annotations.store.database import FILE_NAME
-from ser_core.annotations.store.kept_sounds import FOLDER, forget_sound, keep_sound, kept_sha256, kept_sound
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import KEPT_FOR, Holding
-from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import AudioLimits
 from tests.broken_machine import everything_under
@@ -123,7 +129,7 @@ def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(
     store.delete_recording(sha(0), OWNER)
     assert store.recordings(marked).total == 4
     assert [document.sha256 for document in store.export(marked)] == [sha(n) for n in range(1, 5)]
-    with pytest.raises(AnnotationsRefused, match="not in this project any more"):
+    with pytest.raises(AnnotationsRefused, match="no longer in this project"):
         store.edit(marked, sha(0), ANN, add=[mark()])
     (deleted,) = store.trash()
     assert (deleted.project_name, deleted.recording_name, deleted.recordings) == ("Voices", "take 0.wav", 1)
@@ -133,7 +139,7 @@ def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(
     assert everything(store, marked) == before
     assert store.trash() == []
     assert store.undo(marked, sha(0), ANN).kind == "undo"
-    with pytest.raises(AnnotationsRefused, match="not in the trash any more"):
+    with pytest.raises(AnnotationsRefused, match="no longer in the trash"):
         store.restore(deleted.id, ANN)
 
 
@@ -173,7 +179,7 @@ def test_recording_that_was_added_again_makes_room_unless_it_was_marked_again(st
         (deleted,) = store.trash()
         if marks_again:
             store.edit(marked, sha(0), BEA, add=[mark()])
-            with pytest.raises(AnnotationsRefused, match="added to 'Voices' again and marked there since"):
+            with pytest.raises(AnnotationsRefused, match="added to 'Voices' again and has been marked there since"):
                 store.restore(deleted.id, OWNER)
             assert len(store.annotations_of(marked, sha(0))) == 1
         else:
@@ -190,7 +196,7 @@ def sounds_of_project(store, project, data) -> list[bytes]:
         each = file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name.wav")
         store.add_recordings(project, [each])
         store.edit(project, each.sha256, ANN, add=[mark(note="secret note")])
-        keep_sound(source, data)
+        save_sound(source, data)
     return sources
 
 
@@ -201,11 +207,11 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
     store.delete_project(project, OWNER)
     finish_deletions(store, data, deleted_at + KEPT_FOR - timedelta(minutes=1))
     assert len(store.trash()) == 1
-    assert len(kept_sha256(data)) == len(sources)
+    assert len(saved_sha256(data)) == len(sources)
     assert b"secret note" in everything_under(tmp_path) or store.place.startswith("postgres")
     finish_deletions(store, data, deleted_at + KEPT_FOR + timedelta(minutes=1))
     assert store.trash() == []
-    assert kept_sha256(data) == []
+    assert saved_sha256(data) == []
     assert b"secret" not in everything_under(tmp_path)
 
 
@@ -214,13 +220,13 @@ def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, proje
     first, second, _ = (hashlib.sha256(source).hexdigest() for source in sounds_of_project(store, project, data))
     store.delete_recording(first, OWNER, for_good=True)
     finish_deletions(store, data)
-    assert first not in kept_sha256(data)
+    assert first not in saved_sha256(data)
     store.delete_recording(second, OWNER)
     finish_deletions(store, data)
-    assert second in kept_sha256(data)
+    assert second in saved_sha256(data)
     store.delete_for_good(store.trash()[0].id, OWNER)
     finish_deletions(store, data)
-    assert second not in kept_sha256(data)
+    assert second not in saved_sha256(data)
     assert store.trash() == []
 
 
@@ -230,26 +236,26 @@ def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp
     other, third = store.create_project("Other", OWNER), store.create_project("Third", OWNER)
     for where in (project, other, third):
         store.add_recordings(where, [each])
-    keep_sound(source, tmp_path)
+    save_sound(source, tmp_path)
     store.delete_project(other, OWNER)
     store.delete_project(project, OWNER, for_good=True)
     store.delete_project(third, OWNER, for_good=True)
     finish_deletions(store, tmp_path)
-    assert kept_sha256(tmp_path) == [each.sha256]
+    assert saved_sha256(tmp_path) == [each.sha256]
     (deleted,) = store.trash()
     store.restore(deleted.id, OWNER)
-    assert kept_sound(each, tmp_path) == source
+    assert saved_sound(each, tmp_path) == source
 
 
 def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its_sound(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
     store.add_recordings(project, [each])
-    keep_sound(source, tmp_path)
+    save_sound(source, tmp_path)
     store.delete_recording(each.sha256, OWNER, for_good=True)
     store.add_recordings(project, [each])
     finish_deletions(store, tmp_path)
-    assert kept_sound(each, tmp_path) == source
+    assert saved_sound(each, tmp_path) == source
 
 
 def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_is_not_there(store, project, tmp_path):
@@ -258,7 +264,7 @@ def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_i
 
     def add() -> None:
         store.add_recordings(project, [each])
-        keep_sound(source, tmp_path)
+        save_sound(source, tmp_path)
 
     def delete() -> None:
         store.delete_recording(each.sha256, OWNER, for_good=True)
@@ -269,7 +275,7 @@ def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_i
             for running in [threads.submit(delete), threads.submit(add)]:
                 running.result(60)
             there = each.sha256 in [queued.file.sha256 for queued in store.recordings(project).items]
-            assert not there or kept_sound(each, tmp_path) == source
+            assert not there or saved_sound(each, tmp_path) == source
 
 
 # --- single marks ---
@@ -286,7 +292,7 @@ def test_deleted_mark_is_listed_and_restored_by_its_maker_its_deleter_and_the_ow
     store.restore_mark(marked, sha(0), ANN, first.key)
     store.restore_mark(marked, sha(0), OWNER, second.key)
     assert [found.note for found in store.annotations_of(marked, sha(0), ANN)] == [first.note, second.note]
-    with pytest.raises(AnnotationsRefused, match="not in the trash any more"):
+    with pytest.raises(AnnotationsRefused, match="no longer in the trash"):
         store.restore_mark(marked, sha(0), ANN, first.key)
     store.undo(marked, sha(0), ANN)
     assert [found.key for found in store.annotations_of(marked, sha(0), ANN)] == [second.key]
@@ -321,14 +327,14 @@ def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still
 def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, tmp_path):
     data = tmp_path / "data"
     sounds_of_project(store, project, data)
-    stuck = data / FOLDER / kept_sha256(data)[1]
+    stuck = data / FOLDER / saved_sha256(data)[1]
     stuck.unlink()
     stuck.mkdir()
     store.delete_project(project, OWNER, for_good=True)
     for _ in range(2):
         with pytest.raises(AnnotationsRefused, match=f"{stuck.name} cannot be deleted"):
             finish_deletions(store, data)
-        assert kept_sha256(data) == []
+        assert saved_sha256(data) == []
     stuck.rmdir()
     finish_deletions(store, data)
     assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
@@ -340,24 +346,24 @@ def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, t
 def test_sound_that_no_recording_is_known_of_goes_after_30_days_unless_it_is_added(store, project, tmp_path):
     orphan, wanted = b"orphan", b"wanted"
     for source in (orphan, wanted):
-        keep_sound(source, tmp_path)
+        save_sound(source, tmp_path)
     now = datetime.now(UTC)
     finish_deletions(store, tmp_path, now)
     finish_deletions(store, tmp_path, now + timedelta(days=29))
-    assert len(kept_sha256(tmp_path)) == 2
+    assert len(saved_sha256(tmp_path)) == 2
     store.add_recordings(project, [file(0, sha256=hashlib.sha256(wanted).hexdigest())])
     finish_deletions(store, tmp_path, now + timedelta(days=31))
-    assert kept_sha256(tmp_path) == [hashlib.sha256(wanted).hexdigest()]
+    assert saved_sha256(tmp_path) == [hashlib.sha256(wanted).hexdigest()]
 
 
 def test_sounds_beside_which_another_database_was_opened_are_nobodys_orphans(store, tmp_path):
-    keep_sound(b"of the other database", tmp_path / "data")
+    save_sound(b"of the other database", tmp_path / "data")
     now = datetime.now(UTC)
     with closing(open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
         finish_deletions(other, tmp_path / "data", now)
     finish_deletions(store, tmp_path / "data", now)
     finish_deletions(store, tmp_path / "data", now + timedelta(days=31))
-    assert len(kept_sha256(tmp_path / "data")) == 1
+    assert len(saved_sha256(tmp_path / "data")) == 1
 
 
 # --- kept sounds ---
@@ -371,11 +377,11 @@ def stored(tmp_path, source=b"RIFF and so on"):
 @pytest.mark.parametrize("damage", [b"", b"RIFF and s", b"RIFF and so oN", b"RIFF and so on and on"])
 def test_damaged_sound_is_not_taken_for_the_recording_and_is_mended_when_it_is_added_again(tmp_path, damage):
     each, path = stored(tmp_path)
-    keep_sound(b"RIFF and so on", tmp_path)
+    save_sound(b"RIFF and so on", tmp_path)
     path.write_bytes(damage)
-    assert kept_sound(each, tmp_path) is None
-    keep_sound(b"RIFF and so on", tmp_path)
-    assert kept_sound(each, tmp_path) == b"RIFF and so on"
+    assert saved_sound(each, tmp_path) is None
+    save_sound(b"RIFF and so on", tmp_path)
+    assert saved_sound(each, tmp_path) == b"RIFF and so on"
     assert [found.name for found in path.parent.iterdir()] == [each.sha256]
 
 
@@ -395,18 +401,18 @@ def test_what_is_no_file_among_the_sounds_is_never_opened_and_is_replaced(tmp_pa
         path.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
     opened, real = [], os.open
     monkeypatch.setattr(os, "open", lambda *args: opened.append(str(args[0])) or real(*args))
-    assert kept_sound(each, tmp_path) is None
+    assert saved_sound(each, tmp_path) is None
     assert str(path) not in opened
-    keep_sound(b"RIFF and so on", tmp_path)
-    assert kept_sound(each, tmp_path) == b"RIFF and so on"
+    save_sound(b"RIFF and so on", tmp_path)
+    assert saved_sound(each, tmp_path) == b"RIFF and so on"
     assert (tmp_path / "elsewhere").read_bytes() == b"RIFF and so on"
-    forget_sound(each.sha256, tmp_path)
+    delete_sound(each.sha256, tmp_path)
     assert not path.exists()
 
 
 def test_pipe_where_a_recording_was_last_seen_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "take.wav")
-    assert kept_sound(file(0, path=str(tmp_path / "take.wav")), tmp_path) is None
+    assert saved_sound(file(0, path=str(tmp_path / "take.wav")), tmp_path) is None
 
 
 def test_sound_that_is_larger_than_any_upload_is_not_read(tmp_path):
@@ -414,14 +420,14 @@ def test_sound_that_is_larger_than_any_upload_is_not_read(tmp_path):
     path.parent.mkdir()
     with path.open("wb") as huge:
         huge.truncate(AudioLimits().largest_file_bytes + 1)
-    assert kept_sound(each, tmp_path) is None
+    assert saved_sound(each, tmp_path) is None
 
 
 def test_sound_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     done, sync, rename = [], os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda opened: done.append("sync") or sync(opened))
     monkeypatch.setattr(os, "replace", lambda half_written, to: done.append("name") or rename(half_written, to))
-    keep_sound(b"sound", tmp_path)
+    save_sound(b"sound", tmp_path)
     assert done == ["sync", "name", "sync"]
 
 
@@ -503,6 +509,6 @@ def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
 
 def test_project_names_in_another_form_of_unicode_are_the_same_name(store):
     store.create_project("Zoe\u0308")
-    with pytest.raises(AnnotationsRefused, match="project 'Zo\u00eb' already"):
+    with pytest.raises(AnnotationsRefused, match="already a project 'Zo\u00eb'"):
         store.create_project("Zo\u00eb")
     assert [project.name for project in store.projects().items] == ["Zo\u00eb"]

@@ -11,7 +11,7 @@ from sklearn.metrics import jaccard_score, roc_auc_score
 
 from pages.shared.charts.annotators import people_against_maps_chart
 from ser_core.analysis import Explanation, Region, Spectrogram, frame_edge_s
-from ser_core.annotations.agreement.against_maps import (
+from ser_core.annotations.agreement.human_agreement import (
     ENERGY,
     MEASURES,
     Compared,

@@ -12,11 +12,11 @@ from pages.shared.recording.deletion import FOR_GOOD, LEAVE
 from pages.shared.session import CHOICES
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, Database, default_url
-from ser_core.annotations.store.kept_sounds import keep_sound, kept_sha256
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.teaching.teaching import SOUNDS, TAUGHT
+from ser_core.annotations.teaching.corpus import SOUNDS, TAUGHT
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.checkpoint import model_names
@@ -71,7 +71,7 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
     recording = read_recording(source, NAME)
     button_of(app, "Save").click().run()
     marked(default_url(tmp_path), (recording.sha256, NAME, NOTE), ("b" * 64, "Another.wav", "stays"))
-    keep_sound(source, tmp_path)
+    save_sound(source, tmp_path)
     piece = tmp_path / TAUGHT / "Voices-1" / SOUNDS / f"{recording.sha256[:16]}-001.wav"
     piece.parent.mkdir(parents=True)
     piece.write_bytes(source)
@@ -127,14 +127,14 @@ def test_marks_stay_where_that_is_wished_and_the_next_recording_is_turned_to(voi
     app.session_state["held"] = kept | app.session_state["held"]
     gone = app.session_state["current"]
     marked(default_url(data), (gone, NAME, NOTE))
-    keep_sound(wav(voice), data)
+    save_sound(wav(voice), data)
     app = finished(app.run())
     button_of(app, "Delete this recording").click().run()
     fate_of(app).set_value(LEAVE)
     button_of(app, "Delete").click().run()
     assert list(app.session_state["held"]) == list(kept) == [app.session_state["current"]]
     assert NOTE.encode() in everything_under(data)
-    assert kept_sha256(data) == [gone]
+    assert saved_sha256(data) == [gone]
 
 
 @in_the_app
@@ -143,7 +143,7 @@ def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_
     app = as_person(with_recording("app.py", voice), "mallory")
     sha256 = app.session_state["current"]
     marked(default_url(data), (sha256, NAME, NOTE), owner="ben")
-    keep_sound(wav(voice), data)
+    save_sound(wav(voice), data)
     app.run()
     button_of(app, "Delete this recording").click().run()
     assert "1 mark of ann" in words(app)
@@ -154,7 +154,7 @@ def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_
     assert not app.error
     assert not app.session_state["held"]
     assert NOTE.encode() in everything_under(data)
-    assert kept_sha256(data) == [sha256]
+    assert saved_sha256(data) == [sha256]
 
 
 @in_the_app
@@ -197,10 +197,10 @@ def test_what_cannot_be_looked_into_is_said_and_all_else_can_be_deleted(voice, d
 def test_sound_that_no_project_knows_goes_with_its_recording(voice, data):
     open_store(default_url(data)).close()
     app = with_recording("app.py", voice)
-    keep_sound(wav(voice), data)
+    save_sound(wav(voice), data)
     button_of(app, "Delete this recording").click().run()
     assert not app.session_state["held"]
-    assert kept_sha256(data) == []
+    assert saved_sha256(data) == []
 
 
 @in_the_app
@@ -209,11 +209,11 @@ def test_what_was_being_deleted_when_the_app_ended_is_finished_at_its_start(voic
     source = b"secret sound"
     sha256 = hashlib.sha256(source).hexdigest()
     marked(default_url(data), (sha256, NAME, NOTE))
-    keep_sound(source, data)
+    save_sound(source, data)
     with closing(open_store(default_url(data))) as store:
         store.delete_recording(sha256, "ann", for_good=True)
     opened("app.py")
-    assert kept_sha256(data) == []
+    assert saved_sha256(data) == []
     assert not [trace for trace in (source, NAME.encode(), NOTE.encode()) if trace in everything_under(data)]
 
 

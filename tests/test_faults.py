@@ -25,7 +25,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from ser_core.annotations.store.kept_sounds import keep_sound
+from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.store import open_store
 from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
@@ -464,7 +464,7 @@ def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path):
 
 def keep_sounds_for_ever(data, first, reports) -> None:
     for number in count(first):
-        keep_sound(f"{number}".encode() * 300_000, data)
+        save_sound(f"{number}".encode() * 300_000, data)
         reports.send(number)
 
 
@@ -598,7 +598,7 @@ def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_
 
 def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path):
     with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* \(File too large\)"):
-        keep_sound(b"x" * 5_000, tmp_path)
+        save_sound(b"x" * 5_000, tmp_path)
     assert everything(tmp_path) == {}
 
 

@@ -117,7 +117,7 @@ def test_what_cannot_be_is_refused_with_the_number_of_the_mark(content, why):
             b'{"format": "hear-why annotations",\n "version": 1,\n "recordings": [}',
             "line 3, column 17: this is not JSON",
         ),
-        (b'{"a": NaN}', "The JSON holds NaN, which is no number"),
+        (b'{"a": NaN}', "The JSON holds NaN, which is not a number"),
         (b'{"a": -Infinity}', "The JSON holds -Infinity"),
         (b'{"a": ' + b"9" * 5_000 + b"}", "a number with thousands of digits"),
         (b"[" * 100_000, "nested too deeply"),

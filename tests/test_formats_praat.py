@@ -241,7 +241,7 @@ def damaged(old: str, new: str) -> bytes:
         (damaged("size = 1", "size = 2"), r"line 22: the file ends where the class of tier 2 should be"),
         (damaged("size = 1", "size = 0.5"), r"line 7: the number of tiers is 0.5"),
         (damaged("size = 1", "size = -1"), r"line 7: the number of tiers is -1"),
-        (damaged("IntervalTier", "WordTier"), r"line 10: 'WordTier' is no class of tier"),
+        (damaged("IntervalTier", "WordTier"), r"line 10: 'WordTier' is not a class of tier"),
         (damaged("size = 2", "size = 3"), r"line 22: the file ends where the start of interval 3 in tier 1 should be"),
         (damaged("size = 2", "size = 99999999999"), r"the start of interval 3 in tier 1"),
         (damaged('"happy"', '"happy'), r"line 22: a text begins where the start of interval 2 in tier 1 should be"),

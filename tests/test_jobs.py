@@ -99,7 +99,7 @@ def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other()
     (kept,) = submit_noting(jobs, order, "ann", ("listen", 1))
     (stopped,) = submit_noting(jobs, order, "ann", ("listen", 2), quick=True)
     (refused,) = submit_noting(jobs, order, "ann", ("listen", 3), quick=True)
-    assert "2 of your jobs are waiting already" in refused.refusal
+    assert "2 of your jobs are already waiting" in refused.refusal
     jobs.cancel(stopped)
     assert stopped.state == "cancelled"
     (withdrawn,) = submit_noting(jobs, order, "ann", ("judge", 4), quick=True)
@@ -310,7 +310,7 @@ def test_ninth_waiting_job_of_one_person_is_refused_and_another_persons_is_not(j
     waiting = submit_noting(jobs, [], "ann", *range(8))
     (refused,) = submit_noting(jobs, [], "ann", "one too many")
     assert (refused.state, refused.ended.is_set()) == ("failed", True)
-    assert refused.refusal == "8 of your jobs are waiting already. Wait for one, or stop it."
+    assert refused.refusal == "8 of your jobs are already waiting. Wait for one, or stop it."
     assert jobs.find("ann", "one too many") is None
     waiting += submit_noting(jobs, [], "bob", 1)
     gate.may_end.set()

@@ -1,7 +1,10 @@
 """A file is a stage of the data's way and imports only from its own stage or from those before it."""
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +118,21 @@ def test_torch_stays_in_the_modules_that_need_it_and_torchaudio_behind_its_impor
     ]
     assert not wrong
     assert not [module for module in MODULES if "torchaudio" in roots_imported_by(module)]
+
+
+def test_the_annotation_database_loads_neither_torch_nor_the_decoders():
+    code = (
+        "import importlib, json, pkgutil, sys\n"
+        "import ser_core.annotations.store as package\n"
+        "names = [module.name for module in pkgutil.iter_modules(package.__path__) if module.name != 'migrations']\n"
+        "for name in names: importlib.import_module(f'{package.__name__}.{name}')\n"
+        "print(json.dumps([len(names), *sorted({'av', 'torch', 'soundfile'} & sys.modules.keys())]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    count, *loaded = json.loads(done.stdout)
+    assert count > 5
+    assert not loaded
 
 
 def test_the_page_on_architecture_lists_the_layers_in_their_order():

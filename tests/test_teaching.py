@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.teaching.acceptance import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
-from ser_core.annotations.teaching.held_out import TaughtSound, hold_out
-from ser_core.annotations.teaching.taught_pieces import (
+from ser_core.annotations.teaching.corpus import (
     BESIDE_THE_WHOLE,
     NAMELESS,
+    NO_SOUND,
     OPEN,
     TIED,
     TaughtPiece,
+    TaughtSound,
+    hold_out,
     pieces_to_teach,
+    speaker_for,
+    write_teaching,
 )
-from ser_core.annotations.teaching.teaching import NO_SOUND, write_teaching
+from ser_core.annotations.teaching.taught_model import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
 from ser_core.corpora import read_corpus
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
 from ser_core.learning.material import read_material
@@ -394,7 +397,7 @@ def test_marks_that_teach_nothing_are_refused_and_leave_nothing_behind(marks, ma
 def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(labelled, sound_of, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     for place in (tmp_path, tmp_path / "mine.txt"):
-        with pytest.raises(AnnotationsRefused, match=r"is there already and not empty. Choose a new folder"):
+        with pytest.raises(WriteRefused, match=r"already exists and is not empty. Choose a new folder"):
             write_teaching(labelled, sound_of, place)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -539,6 +542,52 @@ def test_of_few_speakers_recordings_are_resampled_and_it_is_said():
     assert "by 4 speakers" in found.words
     assert "over recordings, so that it says nothing of other voices" in found.words
     assert "over speakers)" in acceptance_of(*(model(each, speakers=5) for each in right), {}).words
+
+
+def voices(right, speakers, recordings):
+    """Predictions of one emotion of two, right where said, and `recording_of` of the pieces."""
+    pieces = tuple(f"{n:064x}" for n in range(len(right)))
+    table = Predictions(
+        EMOTIONS,
+        pieces,
+        ("taught",) * len(right),
+        tuple(f"taught:{speaker}" for speaker in speakers),
+        ("",) * len(right),
+        np.zeros(len(right), int),
+        np.eye(2)[np.where(right, 0, 1)] * 0.8 + 0.1,
+    )
+    return table, dict(zip(pieces, recordings, strict=True))
+
+
+def test_the_interval_draws_whole_speakers_where_they_are_named():
+    # Five speakers of four recordings each; the model after is right where the one before was wrong, all of one
+    # speaker. Of five speakers drawn, so many are that one: 3 or fewer in 99.3 % of the draws, 2 or fewer in 94.2 %. Of
+    # twenty recordings drawn, 8 or fewer are of that speaker in 99.0 %, 7 or fewer in 96.8 %.
+    speakers, recordings = np.repeat([f"voice {n}" for n in range(5)], 4), [f"{n:016x}" for n in range(20)]
+    before, of_pieces = voices(np.arange(20) >= 4, speakers, recordings)
+    after, _ = voices(np.ones(20, bool), speakers, recordings)
+    found = acceptance_of(before, after, of_pieces)
+    assert found.difference.interval == (0.0, 3 / 5)
+    assert (found.difference.speakers, found.offered) == (5, True)
+    assert "of 20 recordings by 5 speakers its UAR" in found.words
+    assert "over speakers)" in found.words
+    nobody = [speaker_for(recording) for recording in recordings]
+    before, after = (replace(table, speakers=tuple(f"taught:{name}" for name in nobody)) for table in (before, after))
+    found = acceptance_of(before, after, of_pieces)
+    assert found.difference.interval == pytest.approx((0.05, 8 / 20))
+    assert found.difference.speakers == 0
+    assert "of 20 recordings that name no speaker its UAR" in found.words
+    assert "over recordings, so that it says nothing of other voices" in found.words
+
+
+def test_recordings_that_name_no_speaker_count_as_one_each_and_it_is_said():
+    recordings = [f"{n:016x}" for n in range(24)]
+    speakers = [f"voice {n // 4}" for n in range(20)] + [speaker_for(recording) for recording in recordings[20:]]
+    before, of_pieces = voices(np.arange(24) >= 4, speakers, recordings)
+    found = acceptance_of(before, voices(np.ones(24, bool), speakers, recordings)[0], of_pieces)
+    assert found.difference.speakers == 5
+    assert "by 5 speakers (4 recordings name none) its UAR" in found.words
+    assert "over speakers, each recording that names none counting as one)" in found.words
 
 
 def test_models_of_other_emotions_are_refused():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ser_core.annotations.teaching.teaching import require_teachable
+from ser_core.annotations.teaching.taught_model import require_teachable
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.splits import speaker_splits

@@ -18,9 +18,9 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation, Recording, Region
+from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
@@ -255,8 +255,9 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)
-    for cache in (_explanation, changed_sounds, prosody, sound, region_sound, contents._sound, contents._spectrogram):
+    for cache in (_explanation, changed_sounds, prosody, sound, region_sound):
         cache.clear()
+    contents.forget_all()
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the corpus")

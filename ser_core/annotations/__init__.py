@@ -1,1 +1,1 @@
-"""What people mark in recordings: kept in a database, exchanged with other tools, compared and taught."""
+"""What people mark in recordings: stored in a database, exchanged with other tools, compared, and taught to models."""

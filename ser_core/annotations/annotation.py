@@ -1,4 +1,4 @@
-"""A person's mark in a recording, and a recording with all of its marks."""
+"""A person's mark in a recording, a recording with its marks, and the one gate that decides whether a mark is valid."""
 
 import math
 import re
@@ -13,21 +13,24 @@ from ser_core.errors import AnnotationsRefused
 STATUSES = ("open", "done", "verified")
 LEAST_INTENSITY, MOST_INTENSITY = 1, 5
 
-#: The tier of marks in time, and the one whose single mark is the whole recording.
+#: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
 
-#: Characters of a note, or of another text of a mark.
+#: Most characters of a note, or of another text of a mark.
 LONGEST_TEXT = 100_000
 
 #: Tools round times: a mark may end this much after its recording, and is cut there.
 END_SLACK_S = 0.001
 
+#: Half of a surrogate pair, which no encoding of Unicode can write.
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Annotation:
     """One mark.
+
+    What a mark needs by itself is checked when it is made; everything else by `valid_mark`.
 
     Attributes
     ----------
@@ -45,9 +48,9 @@ class Annotation:
     changed_at : datetime or None
         When it was last changed, in UTC.
     key : str or None
-        Its identity in a store, None where it is in none.
+        Its identity in a store; None outside of one.
     revision : int
-        How often it was changed there; a change made to an older one is refused.
+        How often it was changed in the store. A change to an older revision is refused.
     """
 
     region: Region
@@ -82,12 +85,11 @@ class AnnotatedRecording:
     Attributes
     ----------
     sha256 : str or None
-        Of the audio file's bytes, by which a moved or renamed file is found again; None where a format has no place for
-        it.
+        SHA-256 of the audio file, by which a moved or renamed file is found again; None if a format cannot hold it.
     annotations : tuple of Annotation
         In order of time.
     provenance : mapping
-        What suggestions came from: the model's name and SHA-256, and settings; empty where nothing was suggested.
+        Where suggestions came from: the model's name and SHA-256, and settings; empty if nothing was suggested.
     """
 
     name: str
@@ -98,19 +100,20 @@ class AnnotatedRecording:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def fitted(mark: Annotation, duration_s: float | None) -> Annotation:
-    """Return a mark as it can be in a recording, in the store and in files alike.
+def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
+    """Return a mark as the store and files may hold it, or refuse it: the one gate for marks.
 
     Parameters
     ----------
     duration_s : float or None
-        Length of the recording, if known; a mark that ends up to `END_SLACK_S` after it is cut there, a label of the
+        Length of the recording, if known. A mark that ends up to `END_SLACK_S` later is cut there, and a label of the
         whole recording always.
 
     Raises
     ------
     AnnotationsRefused
-        If it ends after its recording, its limits are no stretch or band, or a text is too long or none.
+        If it ends after its recording, its limits are not a stretch or a band, its intensity is not a whole number, or
+        a text is too long or cannot be written.
     """
     region = mark.region
     if not math.isfinite(region.end_s):
@@ -121,6 +124,8 @@ def fitted(mark: Annotation, duration_s: float | None) -> Annotation:
         raise AnnotationsRefused(
             f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
         )
+    if mark.intensity is not None and mark.intensity != int(mark.intensity):
+        raise AnnotationsRefused(f"An intensity of {mark.intensity} is not possible; choose a whole number.")
     for what in ("tier", "annotator", "emotion", "note"):
         require_text(getattr(mark, what) or "", what)
     if duration_s is None or region.end_s <= duration_s:
@@ -134,8 +139,8 @@ def fitted(mark: Annotation, duration_s: float | None) -> Annotation:
 
 
 def require_text(value: str, what: str) -> None:
-    """Refuse a text that is too long to be kept, or that no encoding of Unicode can write."""
+    """Refuse a text that is too long, or that no encoding of Unicode can write."""
     if len(value) > LONGEST_TEXT:
         raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are kept.")
     if HALF_CHARACTER.search(value):
-        raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} holds half a character. Write it anew.")
+        raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} holds half a character. Write it again.")

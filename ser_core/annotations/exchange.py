@@ -1,10 +1,10 @@
-"""The marks of a project as files of other tools, and such files as the marks of a project's recordings."""
+"""Export of a project's marks to files of other tools, and import from such files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, fitted
+from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
 from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations
 from ser_core.annotations.formats.format import Format, Written, summed
 from ser_core.annotations.formats.gate import at, shown
@@ -12,11 +12,11 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
-#: The formats as they are asked for.
+#: The formats by the names that commands and pages use.
 EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()}
 STEM_OF_MANY = "annotations"
 
-#: File's name, and one of the documents that were read from it.
+#: Name of a file, and a document that was read from it.
 FromFile = tuple[str, AnnotatedRecording]
 
 
@@ -27,13 +27,13 @@ class Exported:
     Attributes
     ----------
     files : dict of bytes
-        By name; no two are equal, also where capitals are not told apart.
+        By name; names differ even if case is ignored.
     dropped : tuple of str
-        What the format has no place for, in words with counts.
+        What the format cannot hold, in words with counts.
     without_marks : int
-        Recordings that have no file, because nothing would be in it.
+        Number of recordings without a file, because it would be empty.
     unfit : tuple of str
-        Marks that cannot be, as an older version could keep them, and that were cut or left out.
+        Marks that are not valid, as older versions could store them, and that were cut or left out.
     """
 
     files: dict[str, bytes]
@@ -43,31 +43,31 @@ class Exported:
 
 
 def exported(recordings: Iterable[AnnotatedRecording], file_format: Format) -> Exported:
-    """Return the marks of recordings as files: one where the format holds many, else one for each recording.
+    """Return the marks of recordings as files: one file if the format holds several recordings, else one for each.
 
-    A mark that cannot be does not keep the others from being exported: it is cut, or left out, and that is said.
+    A mark that is not valid does not block the export: it is cut or left out, and reported.
     """
     unfit: list[str] = []
-    written = _written([_fit(recording, unfit) for recording in recordings], file_format)
-    # A file of labels with none in it could not be told from any other empty file.
+    written = _written([_valid(recording, unfit) for recording in recordings], file_format)
+    # A file without labels could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     return Exported(files, tuple(summed(each for _, each in written)), len(written) - len(files), tuple(unfit))
 
 
-def _fit(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
-    """Return a recording without what cannot be in it, which is added to the list in words."""
+def _valid(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
+    """Return a recording with valid marks only; what was cut or left out is added to the list in words."""
     marks = []
     for number, mark in enumerate(recording.annotations, start=1):
         place = f"{shown(recording.name)}, mark {number} of {shown(mark.annotator)}"
         try:
-            marks.append(fitted(mark, recording.duration_s))
+            marks.append(valid_mark(mark, recording.duration_s))
             continue
         except AnnotationsRefused as refusal:
             reason = refusal
         try:
             region = replace(mark.region, end_s=min(mark.region.end_s, recording.duration_s))
-            marks.append(fitted(replace(mark, region=region, note=mark.note[:LONGEST_TEXT]), recording.duration_s))
-            unfit.append(f"{place}: cut to what can be. {reason}")
+            marks.append(valid_mark(replace(mark, region=region, note=mark.note[:LONGEST_TEXT]), recording.duration_s))
+            unfit.append(f"{place}: cut to what is possible. {reason}")
         except SerError:
             unfit.append(f"{place}: left out. {reason}")
     return replace(recording, annotations=tuple(marks))
@@ -77,13 +77,13 @@ def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> l
     """Return files with the stems of their names."""
     if file_format.holds_many:
         return [(STEM_OF_MANY, file_format.write(recordings))]
-    # File systems that do not tell capitals apart are common.
+    # File systems that ignore case are common.
     count = Counter(folder_name(recording.name).casefold() for recording in recordings)
     written: dict[str, tuple[str, Written]] = {}
     for recording in recordings:
         plain, own = file_stems(recording.name, recording.sha256)
         stems = (plain, own) if count[plain.casefold()] == 1 else (own,)
-        # The last is longer than any name that `folder_name` returns.
+        # The last is longer than any name that `folder_name` returns, and so always free.
         stems = (*stems, f"{own}-{recording.sha256}")
         stem = next(stem for stem in stems if stem.casefold() not in written)
         written[stem.casefold()] = stem, file_format.write([recording])
@@ -91,14 +91,14 @@ def _written(recordings: Sequence[AnnotatedRecording], file_format: Format) -> l
 
 
 def file_stems(name: str, sha256: str) -> tuple[str, str]:
-    """Return how the file of a recording is called: where its name is the only one, and where it is not."""
+    """Return the stem of a recording's file if its name is unique, and the stem if it is not."""
     stem = folder_name(name)
-    # Shortened, so that `folder_name` leaves it as it is on the way back.
+    # Short enough for `folder_name` to leave it unchanged when it is read again.
     return stem, f"{stem[:40]}-{sha256[:8]}"
 
 
 def read_files(files: Iterable[tuple[str, bytes]]) -> tuple[list[FromFile], list[str]]:
-    """Read files of any format; return their documents, and in words what has no place among marks.
+    """Read files of any format; return their documents, and in words what cannot become a mark.
 
     Raises
     ------
@@ -119,22 +119,22 @@ def as_of_recordings(
     given: Sequence[RecordingFile] = (),
     only: RecordingFile | None = None,
 ) -> list[AnnotatedRecording]:
-    """Return documents as those of their recordings, which SHA-256 or name tells; where it does not, as they are.
+    """Return documents as those of their recordings, found by SHA-256 or name; others stay as they are.
 
     Parameters
     ----------
     known, given : sequence of RecordingFile
-        Of the project, and what came with the marks.
+        Recordings of the project, and recordings that were given with the marks.
     only : RecordingFile, optional
-        The one that all documents are of.
+        The recording that all documents belong to.
 
     Raises
     ------
     AnnotationsRefused
-        If marks do not fit into their recording.
+        If marks do not fit their recording.
     """
     by_sha256 = {file.sha256: file for file in given}
-    # As long as the file says: where a format rounds times, labels of the whole recording stay those of the whole.
+    # Only if the lengths agree: if a format rounds times, labels of the whole recording keep its exact length.
     as_long = {(file.sha256, file.duration_s): file for file in known}
     by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
     for file in (*known, *given):

@@ -1,11 +1,11 @@
-"""Which recordings are worth a person's time first: where the model is unsure, and where its explainers disagree."""
+"""Which recordings deserve a person's time first: where the model is unsure, and where its explainers disagree."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from ser_core.analysis import Recording
-from ser_core.annotations.agreement.disagreement import disagreement
+from ser_core.annotations.agreement.agreement import disagreement
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import PAGE_SIZE, Store
 from ser_core.errors import AudioRefused
@@ -18,14 +18,14 @@ from ser_core.work.progress import UNWATCHED, Work
 
 
 def uncertainty(scores: np.ndarray) -> float:
-    """Return the entropy of probabilities (classes,) as part of the highest there can be: 0 sure, 1 clueless."""
+    """Return the entropy of probabilities (classes,) as a fraction of its maximum: 0 certain, 1 uniform."""
     return float(-np.sum(scores * np.log(np.maximum(scores, np.finfo(np.float64).tiny))) / np.log(len(scores)))
 
 
 def explainers_disagreement(recording: Recording, classifier: Classifier) -> float | None:
-    """Return 1 minus the mean rank correlation of drafts of its maps: 0 all alike, above 1 contrary.
+    """Return 1 minus the mean rank correlation of a recording's draft maps: 0 if they agree, above 1 if they oppose.
 
-    None where a map is the same everywhere.
+    None if a map is constant.
     """
     analysis = analyse_recording(recording, classifier, AnalysisSettings(explain=explainers_of(classifier)).drafted())
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
@@ -44,18 +44,18 @@ def rate_by_model(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> int:
-    """Rate all recordings of a project by a model, and return of how many there was no sound.
+    """Rate all recordings of a project by a model; return how many had no sound.
 
     Parameters
     ----------
     rating : {"uncertainty", "explainers_disagreement"}
     sound_of : callable
-        None where a recording's sound is not at hand; its rating stays as it was.
+        None if a recording's sound is not at hand; its rating then stays as it was.
 
     Raises
     ------
     Cancelled
-        What was rated until then stays rated.
+        What was rated before stays rated.
     """
     number = silent = 0
     while (page := store.recordings(project, page=number // PAGE_SIZE)).items:
@@ -64,7 +64,7 @@ def rate_by_model(
             try:
                 recording = sound_of(queued.file)
                 if recording is not None:
-                    store.rate(project, rating, {queued.file.sha256: _of_model(rating, recording, classifier)})
+                    store.rate(project, rating, {queued.file.sha256: _by_model(rating, recording, classifier)})
             except AudioRefused:
                 recording = None
             silent += recording is None
@@ -75,12 +75,8 @@ def rate_by_model(
     return silent
 
 
-def rate_by_marks(
-    store: Store,
-    project: int,
-    work: Work = UNWATCHED,
-) -> None:
-    """Rate all recordings of a project by how far their annotators disagree; stops as `rate_by_model` does."""
+def rate_by_marks(store: Store, project: int, work: Work = UNWATCHED) -> None:
+    """Rate all recordings of a project by how far their annotators disagree; can be stopped as `rate_by_model`."""
     total = store.recordings(project, size=1).total
     for number, document in enumerate(store.export(project), start=1):
         work.check("The rating was stopped; what was rated until then stays.")
@@ -88,7 +84,7 @@ def rate_by_marks(
         work.report(number / max(total, number), f"{number} of {total} recordings")
 
 
-def _of_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:
+def _by_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:
     if rating == "explainers_disagreement":
         return explainers_disagreement(recording, classifier)
     return uncertainty(classify_recording(recording, classifier, AnalysisSettings()).scores.recording)

@@ -1,4 +1,4 @@
-"""Words with their times, from a TextGrid or a CSV, and which of them lie under focus."""
+"""Words with their times, from a TextGrid or a CSV, and which of them lie in focus regions."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.praat_grid import read_grid
 from ser_core.errors import AnnotationsRefused, WordsRefused
 
-#: Of a word's length, how much has to lie in focus.
+#: Share of a word that must lie in focus.
 LEAST_UNDER_FOCUS = 0.5
 WORD_TIERS = ("words", "word")
 COLUMNS = ("start_s", "end_s", "word")
@@ -20,25 +20,25 @@ MOST_BYTES = 4 * 2**20
 
 
 def read_words(source: bytes, name: str) -> tuple[Region, ...]:
-    """Return the words of a file, in order of time, each as a region with the word as its label.
+    """Return the words of a file in order of time, each as a region with the word as its label.
 
     Parameters
     ----------
     source : bytes
-        A Praat TextGrid (long or short, UTF-8 or UTF-16), of which the interval tier called words is read, else the
-        first interval tier; or a CSV with the columns start_s, end_s and word. Found by content.
+        A Praat TextGrid (long or short, UTF-8 or UTF-16), of which the interval tier named words is read, else the
+        first interval tier; or a CSV with the columns start_s, end_s and word. Recognised by content.
     name : str
-        What to call the file where it is refused.
+        What to call the file if it is refused.
 
     Raises
     ------
     WordsRefused
-        If it is neither, or holds no words.
+        If it is neither, or contains no words.
     """
     if len(source) > MOST_BYTES:
         raise WordsRefused(
             f"{name}: the file has {len(source) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of words are read. "
-            "Give those of this recording alone."
+            "Give only those of this recording."
         )
     try:
         text = text_of(source, name)
@@ -46,12 +46,12 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     except AnnotationsRefused as refusal:
         raise WordsRefused(str(refusal)) from None
     if not words:
-        raise WordsRefused(f"{name}: there are no words in it. Give a TextGrid with a tier of words, or a CSV.")
+        raise WordsRefused(f"{name}: it contains no words. Give a TextGrid with a tier of words, or a CSV.")
     return tuple(sorted(words, key=lambda word: word.start_s))
 
 
 def phrases_under(regions: Sequence[Region], words: Sequence[Region]) -> list[str]:
-    """Return the words of which at least half lies in some regions; those in a row are one phrase."""
+    """Return the words of which at least half lies in some regions; consecutive words are one phrase."""
     under = [_share_within(word, regions) >= LEAST_UNDER_FOCUS for word in words]
     runs = groupby(zip(under, words, strict=True), key=lambda pair: pair[0])
     return [" ".join(word.label for _, word in run) for inside, run in runs if inside]

@@ -14,12 +14,9 @@ import numpy as np
 import soundfile
 
 from ser_core.errors import AudioRefused, RecordingTooLong
-from ser_core.settings import AudioLimits
+from ser_core.settings import LONG_RECORDING, AudioLimits
 
 READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, M4A (AAC) and WebM"
-
-#: Limits of recordings that are processed in blocks and never held as a whole. A WAV file cannot be larger.
-LONG = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
 
 #: The containers that are read, by FFmpeg's names, and how their files begin. FFmpeg knows 350 more, among them text
 #: files that refer to other files and hosts.
@@ -434,8 +431,9 @@ def _within_limits(blocks: Iterator[np.ndarray], rate: int, name: str, limits: A
         if total > longest_s * rate:
             at_rate = "" if longest_s == limits.longest_s else f", the limit at {rate} Hz"
             advice = "Cut it into shorter pieces"
-            if limits.longest_s < LONG.longest_s:
-                advice += f", or use the command timeline, which reads up to {LONG.longest_s / 3600:g} hours"
+            if limits.longest_s < LONG_RECORDING.longest_s:
+                hours = LONG_RECORDING.longest_s / 3600
+                advice += f", or use the command timeline, which reads up to {hours:g} hours"
             longest = f"{longest_s / 60:g} minutes{at_rate}"
             raise RecordingTooLong(f"{name}: the recording is longer than {longest}. {advice}.")
         yield block

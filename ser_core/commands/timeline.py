@@ -4,17 +4,19 @@ import argparse
 from pathlib import Path
 
 from ser_core.analysis import clock
-from ser_core.audio.decoding import LONG
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, process_each
 from ser_core.model.checkpoint import load_model
 from ser_core.output.timeline_folder import save_timeline
+from ser_core.settings import LONG_RECORDING
 from ser_core.timeline.timeline import Timeline, emotion_timeline
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
+    hours = LONG_RECORDING.longest_s / 3600
     timeline = commands.add_parser(
-        "timeline", help=f"write the emotions of recordings of up to {LONG.longest_s / 3600:g} hours over time"
+        "timeline",
+        help=f"write the emotions of recordings of up to {hours:g} hours over time",
     )
     timeline.add_argument("files", nargs="+", metavar="FILE")
     timeline.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")

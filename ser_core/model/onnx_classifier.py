@@ -5,11 +5,12 @@ import hashlib
 import numpy as np
 
 from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.onnx_process import OnnxProcess
 from ser_core.settings import FrontEnd
 
-#: What a model that takes any number of frames is tried on, and how long the segments of a batch may be all together.
-TRIAL_FRAMES, LONGEST_BATCH_FRAMES = 96, 6_000
+#: How long the segments of a batch may be all together.
+LONGEST_BATCH_FRAMES = 6_000
 
 
 class OnnxClassifier:
@@ -70,7 +71,7 @@ class OnnxClassifier:
 
     def _check(self) -> None:
         """Try it on two segments of quiet noise, and on one: what fails should fail before anybody waits for it."""
-        frames = self.front_end.segments.segment_frames or TRIAL_FRAMES
+        frames = self.front_end.segments.segment_frames or MIN_WHOLE_FRAMES
         noise = np.random.default_rng(0).normal(-4, 1, (2, frames, self.front_end.spectrogram.bands)).astype(np.float32)
         for segments in (noise, noise[:1]):
             logits = self._graph.run(segments)

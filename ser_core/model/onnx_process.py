@@ -14,12 +14,14 @@ import weakref
 import numpy as np
 
 from ser_core.errors import ModelRefused
+from ser_core.settings import SegmentSettings, SpectrogramSettings
 from ser_core.work.child_process import ChildProcess
 
 #: Of private memory.
 MOST_BYTES = 2**30
-#: Of processor time: to load a graph; to run it once, and for every segment of 96 frames and 64 bands.
-LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S, SEGMENT_VALUES = 30.0, 10.0, 0.25, 96 * 64
+#: Of processor time: to load a graph; to run it once; and for every segment of the default size, of `SEGMENT_VALUES`.
+LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S = 30.0, 10.0, 0.25
+SEGMENT_VALUES = SegmentSettings().segment_frames * SpectrogramSettings().bands
 #: How much longer a call may take where other processes are busy too.
 WAIT_PER_CPU_S = 4
 

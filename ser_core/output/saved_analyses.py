@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ser_core.analysis import Analysis
-from ser_core.annotations.store.kept_sounds import FOLDER as SOUNDS
+from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict

@@ -7,7 +7,7 @@ import numpy as np
 
 from ser_core.analysis import VoiceShare, clock, display_name, frame_edge_s
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.decoding import LONG, merge_blocks
+from ser_core.audio.decoding import merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.long_recording import LongRecording, Source, open_long_recording, open_source, source_name
 from ser_core.audio.reading import resample_blocks
@@ -17,7 +17,7 @@ from ser_core.front_end.spectrogram import frame_count, log_mel, split_into_fram
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
 from ser_core.model.voice import logits_of_pieces, voice_normal
-from ser_core.settings import AudioLimits, FrontEnd, SpectrogramSettings
+from ser_core.settings import LONG_RECORDING, AudioLimits, FrontEnd, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED, Work
 
 #: 128 segments; memory grows with it.
@@ -120,7 +120,7 @@ def emotion_timeline(
         part, total_s = done / frames, recording.duration_s
         work.report(CHECKING + (1 - CHECKING) * part, f"Classifying, {clock(part * total_s)} of {clock(total_s)}")
 
-    with open_long_recording(source, name or source_name(source), LONG, checking) as recording:
+    with open_long_recording(source, name or source_name(source), LONG_RECORDING, checking) as recording:
         frames, powers = _count_frames(recording, classifier), []
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
         start_frames, logits = _score_segments(log_mels, classifier, report_frames, work)
@@ -176,7 +176,10 @@ def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", fu
             f"The stretch lasts {clock(end_s - start_s)}; at most {clock(LONGEST_STRETCH_S)} can be opened at once. "
             "Choose a shorter one."
         )
-    with open_source(source, name, LONG) as file, decode_in_subprocess(file, name, LONG, start_s) as sound:
+    with (
+        open_source(source, name, LONG_RECORDING) as file,
+        decode_in_subprocess(file, name, LONG_RECORDING, start_s) as sound,
+    ):
         rate = sound.sample_rate_hz
         # Rounding both ends may add one sample to ten minutes.
         wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))

@@ -1,1 +1,1 @@
-"""How work is done: jobs, progress, files written whole or not at all, child processes, the log."""
+"""How work is done: jobs, progress, atomic files and folders, child processes, the log."""

@@ -1,8 +1,8 @@
-"""Files and folders that are written whole or not at all, whenever a process ends, and read only as what they are.
+"""Files and folders that are written atomically: whole or not at all, whenever a process ends.
 
-While `NAME` is written it is `.NAME.part`, locked by the process that writes it; what an older folder held is
-`.NAME.old` for the moment between two renamings, and what is being deleted is `.NAME.gone`. The kernel frees the locks
-of a process that ends, however it ends: what is hidden and not locked was left behind.
+While `NAME` is written it is `.NAME.part`, locked by the process that writes it. An older folder is `.NAME.old` for the
+moment between two renames, and what is being deleted is `.NAME.gone`. The kernel frees the locks of a process however
+it ends, so what is hidden and not locked was left behind.
 """
 
 import errno
@@ -18,29 +18,29 @@ from pathlib import Path
 
 from ser_core.errors import WriteRefused
 
-#: No link is followed, and no FIFO waited for.
+#: Follow no link, and wait for no FIFO.
 AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 LONGEST_NAME_BYTES = 200
-#: Windows takes these for devices, also with an ending.
+#: Windows takes these for devices, even with a suffix.
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def folder_name(recording_name: str) -> str:
-    """Return a recording's stem with nothing in it that a file system could take for more than a name."""
+    """Return a recording's stem as a name that is safe in every file system."""
     stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
     safe = re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80]
-    # File systems count bytes, 255 of them, and letters of some scripts take four.
+    # File systems allow 255 bytes, and letters of some scripts take four.
     short = safe.encode(errors="replace")[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
     return f"_{short}" if RESERVED.fullmatch(short) else short
 
 
 def read_regular(file: Path, most_bytes: int) -> bytes:
-    """Return what a file holds, if it is a regular file of at most so many bytes.
+    """Return the content of a regular file of at most `most_bytes` bytes.
 
     Raises
     ------
     OSError
-        If it is not, or cannot be read; a link, a FIFO or a device is never waited for.
+        If it is larger, cannot be read or is not a regular file; a link, FIFO or device is never waited for.
     """
     descriptor = os.open(file, AS_IT_IS)
     with open(descriptor, "rb") as opened:
@@ -54,12 +54,12 @@ def read_regular(file: Path, most_bytes: int) -> bytes:
 
 
 def atomic_write(file: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all, so that it survives a power cut too; text as UTF-8.
+    """Write a file atomically, text as UTF-8; once this returns, it survives a power cut.
 
     Raises
     ------
     OSError
-        If it cannot be written; then nothing is left of it, and the older one stands.
+        If it cannot be written; then nothing is left of it, and an older file stays.
     """
     with atomic_file(file) as half_written:
         half_written.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -67,9 +67,9 @@ def atomic_write(file: Path, content: bytes | str) -> None:
 
 @contextmanager
 def atomic_file(file: Path) -> Iterator[Path]:
-    """Yield the path of a hidden file to write, which takes the place of `file` when all is written.
+    """Yield the path of a hidden file to write, which replaces `file` at the end of the block.
 
-    Who writes the same file meanwhile, in another thread or process, waits.
+    Another thread or process that writes the same file waits.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def atomic_file(file: Path) -> Iterator[Path]:
 
 
 def require_replaceable(folder: Path, known_by: str) -> None:
-    """Refuse a folder that holds something, but not the file by which ours are known.
+    """Refuse a folder that is not empty and does not hold the file by which folders of this kind are known.
 
     Raises
     ------
@@ -98,27 +98,26 @@ def require_replaceable(folder: Path, known_by: str) -> None:
         raise WriteRefused(f"{folder} cannot be read ({reason.strerror}). Choose another folder.") from None
     if others:
         raise WriteRefused(
-            f"{folder} is there already and holds something else, which would be lost. "
+            f"{folder} already exists and holds something else, which would be lost. "
             "Choose a new folder, or an empty one."
         )
 
 
 @contextmanager
 def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
-    """Yield an empty folder to write into, which takes its place, and that of an older one, when all is written.
+    """Yield an empty folder to write into, which becomes `folder`, or replaces it, at the end of the block.
 
-    Who writes the same folder meanwhile, in another thread or process, waits.
+    Another thread or process that writes the same folder waits.
 
     Parameters
     ----------
     known_by : str or None
-        A file that every folder of this kind holds: what does not hold it is not replaced. None where the caller sees
-        to that.
+        A file that every folder of this kind holds: a folder without it is not replaced. None if the caller checks.
 
     Raises
     ------
     WriteRefused
-        If it cannot be written, or something else stands there; then nothing is left of it, and the older one stands.
+        If it cannot be written, or something else is there; then nothing is left of it, and an older folder stays.
     """
     folder = folder.absolute()
     if known_by is not None:
@@ -136,8 +135,23 @@ def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
         ) from None
 
 
+@contextmanager
+def atomic_new_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to write into, which becomes `folder`, new or empty until then, at the end of the block.
+
+    Raises
+    ------
+    WriteRefused
+        If `folder` is not empty, or cannot be written; then nothing is left of it.
+    """
+    with atomic_folder(folder, None) as half_written:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise WriteRefused(f"{folder} already exists and is not empty. Choose a new folder.")
+        yield half_written
+
+
 def put_in_place(finished: Path, folder: Path) -> None:
-    """Let a finished folder take its place; at every moment the older or the newer one is there or is brought back."""
+    """Move a finished folder into place; at every moment the older or the newer one is there or can be recovered."""
     with _renaming(folder):
         _bring_back(folder)
         if folder.exists():
@@ -149,7 +163,7 @@ def put_in_place(finished: Path, folder: Path) -> None:
 
 
 def recover_all(parent: Path) -> None:
-    """Put older folders back that a process had moved out of the way and then ended; delete those it had replaced."""
+    """Restore older folders that a process moved aside before it ended; delete those that it had replaced."""
     for old in parent.glob(".*.old"):
         folder = parent / old.name.removeprefix(".").removesuffix(".old")
         with _renaming(folder):
@@ -157,21 +171,21 @@ def recover_all(parent: Path) -> None:
 
 
 def delete(folder: Path) -> None:
-    """Delete a folder, which is no longer there by its name as soon as its deletion begins; none is no error."""
+    """Delete a folder, whose name is free as soon as its deletion begins; a missing folder is no error."""
     with suppress(FileNotFoundError), _renaming(folder):
         _bring_back(folder)
         _hide(folder, folder)
 
 
 def clear_half_written(parent: Path) -> int:
-    """Delete what processes that have ended left half written or half deleted in a folder, and return how many."""
+    """Delete what ended processes left half written or half deleted in a folder; return how many items."""
     cleared = 0
     for left in (*parent.glob(".*.part"), *parent.glob(".*.gone")):
         with suppress(OSError), ExitStack() as held:
             with _locked(parent):
-                # Locked is what a living process writes or deletes; so is all, where a file system knows no locks.
+                # A living process locks what it writes or deletes. Without file locks, everything counts as locked.
                 descriptor = held.enter_context(_locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
-                if not _is(left, descriptor):  # its process has just come to its end
+                if not _is(left, descriptor):  # its process has just finished
                     continue
             _remove(left)
             cleared += 1
@@ -180,7 +194,7 @@ def clear_half_written(parent: Path) -> int:
 
 @contextmanager
 def _renaming(folder: Path) -> Iterator[None]:
-    """Rename in the folder's parent while nobody else does, and delete what that hid."""
+    """Hold the lock for renames in the folder's parent, then delete what was hidden."""
     gone = _beside(folder, "gone")
     with ExitStack() as held:
         with _locked(folder.parent):
@@ -193,11 +207,11 @@ def _renaming(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _turn(part: Path, is_file: bool = False) -> Iterator[Path]:
-    """Hold what is half written, an empty folder or a file, as only one at a time does."""
+    """Hold the half-written folder, emptied, or file, as the only one at a time."""
     descriptor = _held(part, is_file)
     try:
         if not is_file:
-            _remove(*part.iterdir())  # of a process that ended
+            _remove(*part.iterdir())  # left by a process that ended
         yield part
     finally:
         if _is(part, descriptor):
@@ -219,7 +233,7 @@ def _held(part: Path, is_file: bool) -> int:
             if not is_file or stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return descriptor
             _remove(part)
-        os.close(descriptor)  # whose turn it was has put it in its place
+        os.close(descriptor)  # whoever held it has put it in place
 
 
 @contextmanager
@@ -228,7 +242,7 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
     try:
         try:
             fcntl.flock(descriptor, how)
-        except OSError:  # a file system without locks, or somebody else has it
+        except OSError:  # a file system without locks, or it is held by another
             if required:
                 raise
         yield descriptor
@@ -237,14 +251,14 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
 
 
 def _is(path: Path, descriptor: int) -> bool:
-    """Whether a path still leads to what was opened."""
+    """Whether a path still leads to the file that was opened."""
     with suppress(FileNotFoundError):
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     return False
 
 
 def _bring_back(folder: Path) -> None:
-    """Put back what stands as old, or hide it as gone where the folder is there again."""
+    """Restore the old folder, or hide it as gone if the folder is there again."""
     old = _beside(folder, "old")
     if os.path.lexists(old):
         if folder.exists():
@@ -255,7 +269,7 @@ def _bring_back(folder: Path) -> None:
 
 def _hide(path: Path, folder: Path) -> None:
     gone = _beside(folder, "gone")
-    with suppress(FileNotFoundError), _locked(gone):  # who deletes it now comes to its end first
+    with suppress(FileNotFoundError), _locked(gone):  # waits for another deletion
         _remove(gone)
     os.replace(path, gone)
 
@@ -264,8 +278,8 @@ def _remove(*paths: Path) -> None:
     for path in paths:
         with suppress(FileNotFoundError):
             there = path.lstat()
-            while os.path.samestat(there, path.lstat()):  # what another writes by this name from now on stays
-                with suppress(FileNotFoundError):  # somebody else was faster
+            while os.path.samestat(there, path.lstat()):  # what others write by this name from now on stays
+                with suppress(FileNotFoundError):  # another was faster
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     else:
@@ -279,7 +293,7 @@ def _sync_all(folder: Path) -> None:
 
 
 def sync(path: Path | str) -> None:
-    """Let what was written to a file, or a change of names in a folder, outlive a power cut."""
+    """Make what was written to a file, or a rename in a folder, survive a power cut."""
     descriptor = os.open(path, AS_IT_IS)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,8 @@
-"""Work that takes longer than a second: one queue for the machine, which outlives the page that asked.
+"""Work that takes longer than a second: one queue for the machine, which outlives the page that submitted it.
 
-A job is a function of a `Work`, to which it reports and by which it is stopped. People take turns: the one who has
+A job is a function of a `Work`, to which it reports and by which it is stopped. Owners take turns: the owner who has
 waited longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of
-another. Quick work, which takes a fraction of a second, goes before everything else: a verdict does not wait for
-everybody's maps.
+another. Quick jobs, which take a fraction of a second, go before all others: a verdict waits for nobody's maps.
 """
 
 import logging
@@ -20,29 +19,29 @@ from ser_core.errors import Cancelled, SerError
 from ser_core.work.log import FIGURES, failed
 from ser_core.work.progress import Pace, Work
 
-#: How much lower the priority of work is than that of pages, which stay quick while it goes on.
-GIVES_WAY = 5
+#: How much the priority of work is lowered, so that pages stay responsive.
+NICENESS = 5
 
-#: For which visit a thread works. On the command line it is nobody in particular, who has all slots of the decoder.
+#: The visit that a thread works for. On the command line it is empty, and may use all slots of the decoder.
 work_owner: ContextVar[str] = ContextVar("work_owner", default="")
 
 log = logging.getLogger(__name__)
 
 
 class Job:
-    """One piece of work, from the moment it waits until its result is forgotten.
+    """One piece of work, from its submission until its result is forgotten.
 
     Attributes
     ----------
     queue : Jobs
-        Where it waits, and where it is cancelled.
+        The queue that it was submitted to, and can be cancelled in.
     state : {"waiting", "running", "done", "failed", "cancelled"}
     fraction : float
-        Part that is done, 0 to 1.
+        How much is done, 0 to 1.
     text : str
         What is being done.
     result : object
-        What the work returned, once `state` is "done".
+        What the function returned, once `state` is "done".
     refusal : str or None
         Why it failed, in a sentence that may be shown.
     """
@@ -58,8 +57,17 @@ class Job:
         self.ended = threading.Event()
 
     @property
+    def kind(self) -> Hashable | None:
+        """What kind of work it is: the first part of a key that is a tuple; None for a key of one part."""
+        return self.key[0] if isinstance(self.key, tuple) else None
+
+    def is_about(self, what: Hashable) -> bool:
+        """Whether a part of its key is this, such as the SHA-256 of a recording or of a model."""
+        return isinstance(self.key, tuple) and what in self.key
+
+    @property
     def seconds_left(self) -> float | None:
-        """How much longer it will take at the pace so far, or None as long as that is a guess."""
+        """How much longer it will take at the pace so far, or None while that would be a guess."""
         return self._pace.seconds_left(self.fraction) if self._pace else None
 
     def _report(self, fraction: float, text: str) -> None:
@@ -74,7 +82,7 @@ class Job:
             self.state = "cancelled"
         except SerError as refusal:
             self.refusal, self.state = str(refusal), "failed"
-        except Exception as error:  # the queue outlives whatever one job meets; the log holds what it was
+        except Exception as error:  # the queue survives any error of a job; the log holds it
             reference = failed(log, "A job failed", error)
             self.refusal = (
                 f"Something went wrong that should not have. Please report the number {reference}, under which the log "
@@ -94,22 +102,22 @@ class Job:
 
 
 class Jobs:
-    """The queue. One worker: two threads of torch already fill a small machine.
+    """The queue. It has one worker: two threads of torch already fill a small machine.
 
     Parameters
     ----------
     most_waiting, max_queued_per_owner : int
-        More are refused. 25 people at a time may have all of theirs waiting.
+        Further jobs are refused. By default 25 owners can have their full share waiting.
     max_results_per_owner : int
-        How many ended jobs of one person are remembered with their results, the longest unused forgotten first. A
-        limit for all would let people who wait together push out each other's results, which they would ask for anew.
+        How many finished jobs of one owner are remembered with their results; the least recently used is forgotten
+        first. A common limit would let owners push out each other's results, which would be computed again.
     """
 
     def __init__(self, most_waiting: int = 200, max_queued_per_owner: int = 8, max_results_per_owner: int = 48) -> None:
         self._most_waiting, self._max_queued_per_owner = most_waiting, max_queued_per_owner
         self._max_results_per_owner = max_results_per_owner
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
-        #: The quick lane and the other one: of each owner what waits.
+        #: The quick lane (True) and the other one: waiting jobs by owner.
         self._lanes: dict[bool, OrderedDict[str, deque[Job]]] = {True: OrderedDict(), False: OrderedDict()}
         self._running: Job | None = None
         self._changed = threading.Condition()
@@ -118,17 +126,25 @@ class Jobs:
     def submit(
         self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], *, quick: bool = False
     ) -> Job:
-        """Queue work, or return the owner's job of the same key, whatever its state, until that is dropped.
+        """Queue work, or return the owner's job with the same key, whatever its state, until that is dropped.
 
-        Where too much is waiting, a job is returned that has failed already and says so. It is not remembered: who
-        asks again later is answered anew.
+        If too many jobs are waiting, a failed job that says so is returned. It is not remembered, so the same key can
+        be submitted again later.
+
+        Parameters
+        ----------
+        key : hashable
+            A tuple of the kind of work and everything that its result depends on, as hashes and settings: see
+            `Job.kind` and `Job.is_about`.
+        title : str
+            What is being done, as the log names it.
         """
         with self._changed:
             known = self.find(owner, key)
             if known is not None:
                 return known
             job = Job(self, owner, key, title, function)
-            if refusal := self._too_much_waits(owner):
+            if refusal := self._refusal_of_more(owner):
                 job._refuse(refusal)
                 return job
             self._jobs[owner, key] = job
@@ -137,15 +153,15 @@ class Jobs:
             self._changed.notify()
             return job
 
-    def _too_much_waits(self, owner: str) -> str | None:
+    def _refusal_of_more(self, owner: str) -> str | None:
         if sum(len(lane.get(owner, ())) for lane in self._lanes.values()) >= self._max_queued_per_owner:
-            return f"{self._max_queued_per_owner} of your jobs are waiting already. Wait for one, or stop it."
+            return f"{self._max_queued_per_owner} of your jobs are already waiting. Wait for one, or stop it."
         if sum(len(queue) for lane in self._lanes.values() for queue in lane.values()) >= self._most_waiting:
             return f"{self._most_waiting} jobs are waiting on this machine. Try again in a few minutes."
         return None
 
     def find(self, owner: str, key: Hashable) -> Job | None:
-        """Return the owner's job of this key, whatever its state, or None."""
+        """Return the owner's job with this key, whatever its state, or None."""
         with self._changed:
             job = self._jobs.get((owner, key))
             if job is not None:
@@ -153,7 +169,7 @@ class Jobs:
             return job
 
     def cancel(self, job: Job) -> None:
-        """Ask a job to stop; one that has not begun never will."""
+        """Ask a job to stop; a waiting job never starts."""
         with self._changed:
             job._cancelled.set()
             for lane in self._lanes.values():
@@ -166,22 +182,22 @@ class Jobs:
                     job._end()
 
     def drop(self, job: Job) -> None:
-        """Forget a job, so that the same key may be submitted anew; one that still runs is cancelled."""
+        """Forget a job, so that its key can be submitted again; a running job is cancelled."""
         with self._changed:
             self.cancel(job)
             if self._jobs.get((job.owner, job.key)) is job:
                 del self._jobs[job.owner, job.key]
 
     def withdraw(self, owner: str, kinds: Collection[Hashable], *, running: bool = False) -> None:
-        """Drop an owner's waiting jobs of these kinds, the first parts of keys; on request running ones too."""
+        """Drop an owner's waiting jobs of these kinds, and running ones too if `running`."""
         states = ("waiting", "running") if running else ("waiting",)
         with self._changed:
             for job in [job for (whose, _), job in self._jobs.items() if whose == owner and job.state in states]:
-                if isinstance(job.key, tuple) and job.key[0] in kinds:
+                if job.kind in kinds:
                     self.drop(job)
 
     def place(self, job: Job) -> int:
-        """Return how many jobs end before this one begins; 0 for one that runs or has ended."""
+        """Return how many jobs go before this one; 0 for a job that runs or has ended."""
         with self._changed:
             order = [
                 queue[turn]
@@ -193,14 +209,14 @@ class Jobs:
             return order.index(job) + (self._running is not None) if job in order else 0
 
     def forget(self, owner: str, about: Hashable = None) -> None:
-        """Cancel an owner's jobs, of all or those whose key is a tuple that holds `about`, and drop their results."""
+        """Cancel and drop an owner's jobs: all, or those that are about something, as `Job.is_about` says."""
         with self._changed:
             for job in [job for (whose, _), job in self._jobs.items() if whose == owner]:
-                if about is None or (isinstance(job.key, tuple) and about in job.key):
+                if about is None or job.is_about(about):
                     self.drop(job)
 
     def close(self, patience_s: float = 5.0) -> None:
-        """Stop all work, and wait a while for what runs: a process that ends within torch's threads is aborted."""
+        """Stop all work, and wait for the running job: a process that exits while torch's threads run is aborted."""
         with self._changed:
             for job in list(self._jobs.values()):
                 self.cancel(job)
@@ -209,8 +225,8 @@ class Jobs:
             running.ended.wait(patience_s)
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own, and those that torch starts inherit it
-            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + GIVES_WAY)
+        if sys.platform == "linux":  # there a thread has its own priority, which torch's threads inherit
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: any(self._lanes.values()))
@@ -225,6 +241,6 @@ class Jobs:
                 job._end()
 
     def _forget_oldest(self, owner: str) -> None:
-        ended = [place for place, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
-        for place in ended[: max(0, len(ended) - self._max_results_per_owner)]:
-            del self._jobs[place]
+        ended = [known for known, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
+        for known in ended[: max(0, len(ended) - self._max_results_per_owner)]:
+            del self._jobs[known]

@@ -1,7 +1,7 @@
 """The log: a line of JSON for each event, which names no file and no person.
 
-Texts are written as the code has them, with their places for values left open, and errors by their kind and by the
-lines of code they passed: what an error says may hold the name of somebody's file.
+Messages are written as the code has them, without their values, and errors as their types and lines of code: the text
+of an error may contain the name of somebody's file.
 """
 
 import json
@@ -14,12 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FIGURES = "figures"
 
-#: Those whose texts are known to be without values; of others only the place in their code is written.
+#: Loggers whose messages are known to contain no values. For all others only the line of code is written.
 KNOWN = {"ser_core", "pages", "streamlit"}
 
 
 class JsonLines(logging.Formatter):
-    """A record as a line of JSON: time, level, logger, event, the figures given with it, and where an error arose."""
+    """A record as a line of JSON: time, level, logger, event, its figures, and where an error was raised."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -35,14 +35,14 @@ class JsonLines(logging.Formatter):
 
 
 def failed(log: logging.Logger, event: str, error: BaseException) -> str:
-    """Log an error that nobody expected, and return the number by which a person who met it can speak of it."""
+    """Log an unexpected error, and return the number by which a person can report it."""
     reference = secrets.token_hex(4)
     log.error(event, exc_info=error, extra={FIGURES: {"reference": reference}})
     return reference
 
 
 def write_to_stderr() -> None:
-    """Let all that the libraries log as warnings or worse, and all that we log, be written as lines of JSON."""
+    """Write our log, and the libraries' warnings and errors, to stderr as lines of JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler])
@@ -56,7 +56,7 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _about(error: BaseException) -> dict[str, object]:
-    """Return the kinds of an error and of what caused it, and the lines of code of the first, outermost first."""
+    """Return the types of an error and its causes, and the error's traceback as lines of code, outermost first."""
     kinds, cause = [], error
     while cause is not None and len(kinds) < 5:
         kinds.append(type(cause).__qualname__)
@@ -66,6 +66,6 @@ def _about(error: BaseException) -> dict[str, object]:
 
 
 def _code_file(path: str) -> str:
-    """Return where code lies below the project, or the end of a library's path: homes are named after people."""
+    """Return a path relative to the project, or the end of a library's path: home folders are named after people."""
     inside = Path(path).is_relative_to(ROOT) and ".venv" not in Path(path).parts
     return Path(path).relative_to(ROOT).as_posix() if inside else "/".join(Path(path).parts[-2:])

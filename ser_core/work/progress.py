@@ -1,4 +1,4 @@
-"""How long work says how far it is and learns that it has to stop, and how much longer it will take."""
+"""How long work reports its progress and is stopped, and how much longer it will take."""
 
 import time
 from collections import deque
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from ser_core.errors import Cancelled
 
-MARKS, BETWEEN_S = 30, 10.0
+#: `Pace` remembers this many points, this far apart: the last five minutes.
+POINTS, BETWEEN_S = 30, 10.0
+#: Below this fraction the time left would be a guess.
 LEAST_DONE = 0.02
 
 
 def _nobody_watches(fraction: float, text: str) -> None:
-    """Take a report of progress that nobody reads."""
+    """Ignore a report of progress."""
 
 
 def _nobody_stops() -> bool:
@@ -21,40 +23,40 @@ def _nobody_stops() -> bool:
 
 @dataclass(frozen=True)
 class Work:
-    """What a function that takes longer than a second reports to, and is stopped by.
+    """What long work reports its progress to, and is stopped by.
 
     Attributes
     ----------
     progress : callable
-        Takes the fraction that is done, 0 to 1, and what is being done.
+        Called with the fraction that is done, 0 to 1, and what is being done.
     stop : callable
-        True once the person has asked for the work to stop.
+        Returns True once somebody has asked for the work to stop.
     """
 
     progress: Callable[[float, str], None] = _nobody_watches
     stop: Callable[[], bool] = _nobody_stops
 
     def report(self, fraction: float, text: str) -> None:
-        """Say how much is done, 0 to 1, and what is being done."""
+        """Report how much is done, 0 to 1, and what is being done."""
         self.progress(fraction, text)
 
     def check(self, stopped: str = "Stopped.") -> None:
-        """End here if the person asked for it; called between pieces of work of less than a second.
+        """Stop here if somebody asked for it; called between pieces of work of less than a second.
 
         Raises
         ------
         Cancelled
-            With the words in `stopped`.
+            With the message `stopped`.
         """
         if self.stop():
             raise Cancelled(stopped)
 
     def part(self, done: float, parts: float, text: str = "") -> "Work":
-        """Return the work of one of `parts` equal parts, after `done` of them; `text` goes before what it reports."""
+        """Return the work for one of `parts` equal parts, after `done` of them; `text` goes before its reports."""
         return Work(lambda fraction, own: self.progress((done + fraction) / parts, text + own), self.stop)
 
     def silently(self) -> "Work":
-        """Return the same work without its progress."""
+        """Return the same work without progress."""
         return Work(stop=self.stop)
 
 
@@ -62,20 +64,20 @@ UNWATCHED = Work()
 
 
 class Pace:
-    """Watches the fraction that is done.
+    """Estimates the time left from the fractions that are done.
 
-    Work that was resumed begins far on, and its parts have paces of their own: only the last five minutes count.
+    Only the last five minutes count: resumed work does not begin at 0, and its parts differ in speed.
     """
 
     def __init__(self) -> None:
-        self._marks = deque([(time.monotonic(), 0.0)], maxlen=MARKS)
+        self._points = deque([(time.monotonic(), 0.0)], maxlen=POINTS)
 
     def seconds_left(self, fraction: float) -> float | None:
-        """Return how long the rest will take now that `fraction` is done, or None as long as that is a guess."""
+        """Return the seconds left now that `fraction` is done, or None while that would be a guess."""
         now = time.monotonic()
-        began, before = self._marks[0]
-        if now - self._marks[-1][0] >= BETWEEN_S:
-            self._marks.append((now, fraction))
+        began, before = self._points[0]
+        if now - self._points[-1][0] >= BETWEEN_S:
+            self._points.append((now, fraction))
         if fraction < LEAST_DONE or fraction <= before:
             return None
         return (now - began) * (1 - fraction) / (fraction - before)

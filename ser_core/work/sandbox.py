@@ -1,8 +1,8 @@
 """A child process that may only compute: it opens no file and no socket, and starts no program.
 
-The kernel of Linux holds it to that twice over. Landlock denies files, TCP, and signals to other processes; seccomp,
-through the system's libseccomp, answers every system call that computing does not need with EPERM. Where the kernel or
-the library lacks one, the other still applies; elsewhere than on Linux only memory and processor time are limited.
+The Linux kernel enforces that twice. Landlock denies files, TCP, and signals to other processes; seccomp, through the
+system's libseccomp, answers every system call that computing does not need with EPERM. If one is missing, the other
+still applies. On other systems only memory and processor time are limited.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2]
 #: What `restrict_this_process` can apply.
 LANDLOCK, SECCOMP = "landlock", "seccomp"
 
-#: System calls that are allowed whatever their arguments: memory, threads, time, and descriptors that are open already.
+#: System calls allowed with any arguments: memory, threads, time, and descriptors that are already open.
 _ALLOWED = (
     *("read", "readv", "write", "writev", "recvfrom", "sendto", "poll", "ppoll", "select", "pselect6", "lseek"),
     *("fstat", "close"),
-    *("brk", "mprotect", "munmap", "mremap", "madvise"),  # with code too: cffi, of soundfile, writes callbacks
+    *("brk", "mprotect", "munmap", "mremap", "madvise"),  # for code too: soundfile's cffi writes callbacks
     *("futex", "set_robust_list", "rseq", "membarrier", "sched_yield", "sched_getaffinity", "getcpu"),
     *("getpid", "gettid", "getrusage", "sysinfo", "uname", "getrandom"),
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time"),
@@ -35,16 +35,16 @@ _CLONE_THREAD, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS, _MAP_SHARED = 0x10000, 15, 38
 
 
 def start_child(module: str, channel: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a module of this project in a process with an empty environment, whose only open descriptor is a socket.
+    """Start a module of this project in a process with an empty environment and only a socket open.
 
     Parameters
     ----------
     module : str
-        Run as `python -m`. It finds the socket as descriptor 0, imports what it needs and calls
-        `restrict_this_process` before it looks at anything that comes from outside.
+        Run as `python -m`. The socket is its descriptor 0. It must import what it needs and call
+        `restrict_this_process` before it looks at any input.
     """
-    # Two variables are no secrets: where some clusters have the libraries of Python, and that BLAS starts no threads,
-    # which would begin before the restrictions and be left out of them.
+    # Two variables are needed and not secret: where some clusters keep Python's libraries, and that BLAS starts no
+    # threads, which would exist before the restrictions and escape Landlock.
     libraries = {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
     return subprocess.Popen(
         [sys.executable, "-m", module],
@@ -52,28 +52,28 @@ def start_child(module: str, channel: socket.socket) -> subprocess.Popen[bytes]:
         env=libraries | {"OPENBLAS_NUM_THREADS": "1"},
         stdin=channel,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # libraries complain there of every damaged frame
+        stderr=subprocess.DEVNULL,  # libraries report every damaged frame there
     )
 
 
 def restrict_this_process(*, memory_bytes: int, cpu_s: float) -> tuple[str, ...]:
-    """Give up, for good, everything but computing and the descriptors that are open.
+    """Give up everything but computing and open descriptors, irrevocably.
 
-    Nothing can be imported afterwards, so import everything first, and also what libraries would import when it is
-    first used, such as `numpy.random`. Threads may start afterwards, but better none before: Landlock does not reach
-    those that run already, only seccomp does.
+    Nothing can be imported afterwards, so import everything first, including what libraries import on first use, such
+    as `numpy.random`. Threads may start afterwards, but none should run before: Landlock does not reach them, only
+    seccomp does.
 
     Parameters
     ----------
     memory_bytes : int
-        Of private memory, stacks of threads included.
+        Limit of private memory, including thread stacks.
     cpu_s : float
-        Of processor time from now on; then the process is killed. See `allow_cpu`.
+        Limit of processor time from now on, after which the process is killed. See `allow_cpu`.
 
     Returns
     -------
     applied : tuple of {"landlock", "seccomp"}
-        What the kernel enforces beside the limits.
+        What the kernel enforces in addition to the limits.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
@@ -87,7 +87,7 @@ def restrict_this_process(*, memory_bytes: int, cpu_s: float) -> tuple[str, ...]
 
 
 def allow_cpu(seconds: float) -> None:
-    """Allow so much more processor time from now on, in a restricted process too."""
+    """Allow this much processor time from now on; possible in a restricted process too."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit_s = round(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (limit_s, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -104,13 +104,13 @@ class _Ruleset(ctypes.Structure):
 
 
 def _landlock_abi() -> int:
-    """Return which version of Landlock the kernel has, or less than 1 where it has none."""
+    """Return the kernel's version of Landlock, or less than 1 if it has none."""
     version_only = 1
     return _libc().syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version_only)
 
 
 def _apply_landlock() -> bool:
-    """Deny every access that this kernel's Landlock knows of: a ruleset without rules."""
+    """Deny every access that this kernel's Landlock covers: a ruleset without rules."""
     abi, syscall = _landlock_abi(), _libc().syscall
     if abi < 1:
         return False
@@ -126,7 +126,7 @@ def _apply_landlock() -> bool:
 
 
 class _Comparison(ctypes.Structure):
-    """`struct scmp_arg_cmp`: the argument of this index, masked, is this value."""
+    """`struct scmp_arg_cmp`: the argument with this index, masked, equals this value."""
 
     _fields_ = (
         ("index", ctypes.c_uint),
@@ -146,7 +146,7 @@ def _libseccomp() -> ctypes.CDLL | None:
 
 
 def _apply_seccomp(library: ctypes.CDLL) -> bool:
-    """Allow the system calls of `_ALLOWED` and some others with harmless arguments, in all threads."""
+    """Allow the system calls in `_ALLOWED`, and some others with harmless arguments, in all threads."""
     allow, fail, masked_equal, all_threads = 0x7FFF0000, 0x00050000, 7, 4
     filter_ = ctypes.c_void_p(library.seccomp_init(fail | errno.EPERM))
     if not filter_:
@@ -154,7 +154,7 @@ def _apply_seccomp(library: ctypes.CDLL) -> bool:
 
     def add(action: int, name: str, *comparison: int) -> int:
         number = library.seccomp_syscall_resolve_name(name.encode())
-        if number < 0:  # this architecture does without it
+        if number < 0:  # this architecture does not have it
             return 0
         index, mask, value = comparison or (0, 0, 0)
         one = _Comparison(index, masked_equal, mask, value)
@@ -163,9 +163,9 @@ def _apply_seccomp(library: ctypes.CDLL) -> bool:
     whole = 2**32 - 1
     failed = [add(allow, name) for name in _ALLOWED]
     failed += [
-        add(allow, "mmap", 3, _MAP_SHARED, 0),  # the limit of memory does not count what is shared
+        add(allow, "mmap", 3, _MAP_SHARED, 0),  # the memory limit does not count shared memory
         add(allow, "clone", 0, _CLONE_THREAD, _CLONE_THREAD),
-        add(fail | errno.ENOSYS, "clone3"),  # its flags cannot be seen; glibc then takes clone
+        add(fail | errno.ENOSYS, "clone3"),  # its flags cannot be inspected; glibc then falls back to clone
         add(allow, "prctl", 0, whole, _PR_SET_NAME),
         add(allow, "prlimit64", 0, whole, 0),
         add(allow, "tgkill", 0, whole, os.getpid()),  # abort

@@ -1,4 +1,4 @@
-"""Training in a process of its own, which a page starts, watches and stops."""
+"""Training in a separate process, which a page starts, watches and stops."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from ser_core.work.atomic_folder import atomic_write, read_regular
 from ser_core.work.progress import Work
 
 POLL_S = 0.3
-#: In the runs folder, the arguments of the training that goes on.
+#: The file in the runs folder that holds the arguments of the running training.
 NOTE = "training.begun"
 LARGEST_NOTE_BYTES = 1_000_000
 ROOT = Path(__file__).parents[2]
@@ -26,26 +26,26 @@ PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
 
 
 def runs_folder() -> Path:
-    """Return where trainings keep their states: `SER_RUNS`, else `runs` beside the app."""
+    """Return the folder in which trainings keep their states: `SER_RUNS`, else `runs` beside the app."""
     return Path(os.environ.get("SER_RUNS") or ROOT / "runs")
 
 
 class TrainingFailed(SerError):
-    """Training that was refused or broke off; the text is what it said last."""
+    """Training that was refused or failed; the text is its last message."""
 
 
 def train_in_process(arguments: Sequence[str], work: Work) -> str:
     """Run `python -m ser_core train` with these arguments and return what it printed.
 
-    The process gives way to others on the machine. When it is stopped, its finished epochs are kept; when this process
-    ends, it ends too, and `broken_off` says so at the next start.
+    The process has a low priority. If it is stopped, its finished epochs are kept. If this process ends, it ends too,
+    and `broken_off` reports it at the next start.
 
     Raises
     ------
     Cancelled
-        If the person stopped it, once the process has ended.
+        If somebody stopped it, once the process has ended.
     TrainingFailed
-        With the sentence that it ended with.
+        With its last message.
     """
     with _noted(arguments):
         command = [sys.executable, "-m", "ser_core", "train", "--end-with-input", *arguments]
@@ -53,7 +53,7 @@ def train_in_process(arguments: Sequence[str], work: Work) -> str:
 
 
 def broken_off() -> list[str] | None:
-    """Return the arguments of a training that went on when the app ended, or None; one that goes on is none."""
+    """Return the arguments of a training that was running when the app ended, or None; a running one does not count."""
     note = runs_folder() / NOTE
     try:
         if not note.exists():
@@ -67,26 +67,26 @@ def broken_off() -> list[str] | None:
 
 
 def forget_broken_off() -> None:
-    """Say no more that a training broke off; its states stay, and `--resume` finds them."""
+    """Forget that a training was interrupted; its states stay, and `--resume` finds them."""
     with suppress(OSError):
         (runs_folder() / NOTE).unlink()
 
 
 def _lock() -> FileLock:
-    # Who is killed lets go of it.
+    # A process that is killed releases it.
     return FileLock(runs_folder() / ".training.lock", timeout=0)
 
 
 @contextmanager
 def _noted(arguments: Sequence[str]) -> Iterator[None]:
-    """Note what is being trained for as long as it is; only a process that was killed leaves the note."""
+    """Note what is being trained while it is; only a process that is killed leaves the note."""
     lock = _lock()
     try:
         runs_folder().mkdir(parents=True, exist_ok=True)
         lock.acquire()
         atomic_write(runs_folder() / NOTE, json.dumps(list(arguments)))
     except Timeout:
-        raise TrainingFailed("Another app on this machine is training. Wait for its end, or stop it there.") from None
+        raise TrainingFailed("Another app on this machine is training. Wait until it ends, or stop it there.") from None
     except OSError as reason:
         lock.release()
         raise TrainingFailed(

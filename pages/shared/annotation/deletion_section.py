@@ -7,9 +7,9 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.store import Project, Store
 from ser_core.annotations.store.trash import Deleted
-from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 

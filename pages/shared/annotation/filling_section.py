@@ -6,7 +6,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.kept_sounds import keep_sound
+from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import read_recording
@@ -29,12 +29,19 @@ def show(project: OpenProject) -> None:
         accept_multiple_files="directory",
         key=f"queue_folder_{session.choice('queue_added')}",
     )
+    speaker = st.text_input(
+        "Speaker (optional)",
+        max_chars=80,
+        key=f"queue_speaker_{session.choice('queue_added')}",
+        help="The same name for every recording of one person; initials will do. A taught model is then tested on "
+        "other voices than it learnt from.",
+    ).strip()
     current = session.current()
     label = f"Add {counted(len(given), 'recording')}" if given else "Add"
     st.caption("Their audio is stored on this machine with the marks until you delete it.")
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
-        _submit(project, [(file.getvalue(), file.name) for file in given])
+        _submit(project, [(file.getvalue(), file.name) for file in given], speaker)
         session.forget_uploads(file.file_id for file in given)
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
@@ -45,15 +52,15 @@ def show(project: OpenProject) -> None:
         width="stretch",
         help=None if current is None else in_markdown(current.name),
     ):
-        add_current(project)
+        add_current(project, speaker)
     _progress(project)
 
 
-def add_current(project: OpenProject) -> None:
+def add_current(project: OpenProject, speaker: str = "") -> None:
     """Add the current recording."""
     held = session.held()[session.current().sha256]
     try:
-        _keep(project, [(_file(held.source, held.recording.name), held.source)])
+        _keep(project, [(_file(held.source, held.recording.name, speaker), held.source)])
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
@@ -61,13 +68,13 @@ def add_current(project: OpenProject) -> None:
     st.rerun()
 
 
-def _submit(project: OpenProject, files: list[tuple[bytes, str]]) -> None:
+def _submit(project: OpenProject, files: list[tuple[bytes, str]], speaker: str) -> None:
     key = ("add", project.id, session.choice("queue_added"))
     st.session_state[f"adding {project.id}"] = cached.jobs().submit(
         session.owner(),
         key,
         "Adding recordings",
-        lambda work: _add_files(project, files, work),
+        lambda work: _add_files(project, files, speaker, work),
     )
 
 
@@ -94,6 +101,7 @@ def _progress(project: OpenProject) -> None:
 def _add_files(
     project: OpenProject,
     files: list[tuple[bytes, str]],
+    speaker: str,
     work: Work,
 ) -> tuple[int, list[str]]:
     """Read, store and add files; return how many were added, and why others were refused."""
@@ -101,7 +109,7 @@ def _add_files(
     for number, (source, name) in enumerate(files, start=1):
         work.check("Nothing was added.")
         try:
-            read.append((_file(source, name), source))
+            read.append((_file(source, name, speaker), source))
         except AudioRefused as refusal:
             refused.append(str(refusal))
         work.report(number / len(files), f"{number} of {len(files)} recordings")
@@ -109,9 +117,15 @@ def _add_files(
     return len({file.sha256 for file, _ in read}), refused
 
 
-def _file(source: bytes, name: str) -> RecordingFile:
+def _file(source: bytes, name: str, speaker: str) -> RecordingFile:
     recording = read_recording(source, name)
-    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
+    return RecordingFile(
+        recording.sha256,
+        recording.name,
+        recording.duration_s,
+        recording.sample_rate_hz,
+        speaker=speaker or None,
+    )
 
 
 def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:
@@ -119,4 +133,4 @@ def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> Non
     if files:
         project.store.add_recordings(project.id, [file for file, _ in files], project.annotator)
     for _, source in files:
-        keep_sound(source, data_folder())
+        save_sound(source, data_folder())

@@ -12,7 +12,7 @@ from pages.shared.server import login
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import Store, open_store
-from ser_core.annotations.store.tables import kept_name
+from ser_core.annotations.store.tables import valid_name
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
@@ -105,7 +105,7 @@ def _create(store: Store, owner: str) -> None:
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(str(refusal)), icon=":material/block:")
                 return
-            session.choose("project", kept_name(name, "name of the project"))
+            session.choose("project", valid_name(name, "name of the project"))
             st.rerun()
 
 

@@ -14,14 +14,17 @@ from pages.shared.charts.annotators import (
     people_against_maps_chart,
 )
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.agreement.against_maps import people_against_maps
-from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.agreement.agreement import AnnotatorAgreement, LabelAgreement, annotator_agreement
 from ser_core.annotations.agreement.bootstrap import Measured
-from ser_core.annotations.agreement.human_agreement import COMPARED, ComparedWithExplainers, compare_with_explainers
-from ser_core.annotations.agreement.label_agreement import LabelAgreement
+from ser_core.annotations.agreement.human_agreement import (
+    COMPARED,
+    ComparedWithExplainers,
+    compare_with_explainers,
+    people_against_maps,
+)
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
 from ser_core.explanation import METHOD_NAMES

@@ -9,7 +9,7 @@ from pages.shared.annotation import filling_section, rating_section
 from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, queue_of
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.store.kept_sounds import kept_sound
+from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
 from ser_core.errors import SerError
@@ -45,7 +45,7 @@ def open_queued(queued: QueuedRecording) -> bool:
     if sha256 in session.held():
         session.make_current(sha256)
         return True
-    source = kept_sound(queued.file, data_folder())
+    source = saved_sound(queued.file, data_folder())
     if source is None:
         st.error(
             f"The audio of {in_markdown(queued.file.name)} is no longer on this machine. Add the same file again: "

@@ -7,7 +7,7 @@ from pages.shared.annotation.open_project import ORDERS, OpenProject
 from ser_core.analysis import Recording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
-from ser_core.annotations.store.kept_sounds import kept_sound
+from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.reading import read_recording
 from ser_core.model.checkpoint import load_model
@@ -67,5 +67,5 @@ def _submit(project: OpenProject, rating: str, model: str) -> Job:
 
 
 def _sound(file: RecordingFile) -> Recording | None:
-    source = kept_sound(file, data_folder())
+    source = saved_sound(file, data_folder())
     return None if source is None else read_recording(source, file.name)

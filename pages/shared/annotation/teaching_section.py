@@ -9,17 +9,17 @@ from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
-from ser_core.annotations.teaching.acceptance import Acceptance, acceptance_of, recording_of_pieces
-from ser_core.annotations.teaching.held_out import CORPUS
-from ser_core.annotations.teaching.teaching import (
-    TAUGHT,
-    Teaching,
+from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
+from ser_core.annotations.teaching.taught_model import (
+    Acceptance,
+    acceptance_of,
     first_teachable,
+    recording_of_pieces,
     require_teachable,
     training_arguments,
-    write_teaching,
 )
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import predict_corpora
@@ -74,7 +74,7 @@ def _submit_corpus(project: OpenProject, model: str) -> object:
         files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
         recordings, sound_of = list(project.store.export(project.id)), sounds_of(files, data_folder())
         known = training_list(find_model(model))
-        teaching = write_teaching(recordings, sound_of, out, heard=known, work=work)
+        teaching = write_teaching(recordings, sound_of, out, speakers=speakers_of(files), heard=known, work=work)
         return teaching, model
 
     return cached.jobs().submit(session.owner(), ("teach", str(out)), "A corpus of the labels", work)

@@ -9,9 +9,9 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.judgement import LINES
 from pages.shared.names import in_chart
-from ser_core.annotations.agreement.against_maps import ENERGY, MEASURES, MeasuredBesideChance
+from ser_core.annotations.agreement.agreement import LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
-from ser_core.annotations.agreement.label_agreement import LabelAgreement
+from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredBesideChance
 from ser_core.explanation import METHOD_NAMES
 
 #: Orange below chance, clear at chance, blue above.

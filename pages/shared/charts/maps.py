@@ -29,7 +29,7 @@ def maps_chart(
     A `flip` is outlined in the spectrogram. `opacity` is that of the maps, and `only_for` leaves out what speaks
     against the emotion.
     """
-    rows = 1 + len(explanations)
+    rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
     titles = ["Log-mel spectrogram", *names]
     figure = make_subplots(
@@ -44,7 +44,7 @@ def maps_chart(
         figure.add_trace(underlay, row, 1)
         trace = _relevance_trace(analysis, explanation, METHOD_NAMES[method], only_for=only_for, last=row == rows)
         figure.add_trace(trace.update(opacity=opacity), row, 1)
-        for box in hatching(~explanation.covered, analysis.spectrogram.settings, -0.5, 63.5):
+        for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
     figure.update_yaxes(matches="y")

@@ -82,7 +82,7 @@ def offer_again(jobs: dict[str, Job]) -> None:
     stopped = {name: job for name, job in jobs.items() if job.state == "cancelled"}
     if not stopped:
         return
-    kind = next(iter(stopped.values())).key[0]
+    kind = next(iter(stopped.values())).kind
     if st.button(f"Start again: {in_markdown(', '.join(stopped))}", key=f"again_{kind}", icon=":material/replay:"):
         for job in stopped.values():
             job.queue.drop(job)

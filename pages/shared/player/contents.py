@@ -160,6 +160,12 @@ def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any
     return [{"name": "the recording", "url": recording["recording"]["url"]}, *others]
 
 
+def forget_all() -> None:
+    """Forget the sounds and pictures that this visit has made; they are quickly made again."""
+    _sound.clear()
+    _spectrogram.clear()
+
+
 def colour_of(emotion: str | None) -> str | None:
     return COLOURS.get(emotion)
 

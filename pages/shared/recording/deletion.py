@@ -10,12 +10,11 @@ from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.server import login
 from ser_core.analysis import Recording
+from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.kept_sounds import forget_sound
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import Holding
-from ser_core.annotations.store.unfinished import finish_deletions
-from ser_core.annotations.teaching.teaching import TAUGHT, delete_taught
+from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder, delete_recording
 
@@ -112,7 +111,7 @@ def _delete(sha256: str, fate: str) -> bool:
         if _annotations_exist():
             _delete_in_projects(sha256, fate)
         else:
-            forget_sound(sha256, data_folder())
+            delete_sound(sha256, data_folder())
             delete_taught(sha256, data_folder() / TAUGHT)
     except (SerError, OSError) as refusal:
         st.error(f"Not all of it could be deleted: {in_markdown(str(refusal))}", icon=":material/error:")

@@ -1,1 +1,1 @@
-"""How far people agree with each other, and explainers with people."""
+"""How far annotators agree with one another, and explainers with annotators."""

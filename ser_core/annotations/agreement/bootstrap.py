@@ -17,11 +17,11 @@ class Measured:
     Attributes
     ----------
     value : float or None
-        None where it cannot be said; `reason` tells why.
+        None where it is undefined; `reason` says why.
     interval : tuple of float, or None
-        95 %, over sets of recordings drawn with replacement; None where there are fewer than two recordings.
+        95 %, over sets of recordings drawn with replacement; None with fewer than two recordings.
     recordings : int
-        That it is a figure of.
+        How many recordings it is computed from.
     """
 
     value: float | None
@@ -33,16 +33,16 @@ class Measured:
 def measured(
     tallies: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], *, nothing: str, undefined: str
 ) -> Measured:
-    """Return a figure that follows from what recordings add up to.
+    """Return a figure that is a function of sums over recordings.
 
     Parameters
     ----------
     tallies : ndarray of shape (recordings, ...)
         What each recording adds.
     figure : callable
-        Sums (sets, ...) to values (sets,), NaN where a sum has none; such sets play no part in the interval.
+        From sums (sets, ...) to values (sets,), NaN where undefined; such sets are left out of the interval.
     nothing, undefined : str
-        The reason given where there is no recording, and where their sum has no value.
+        The reason to give if there is no recording, and if the value is undefined.
     """
     count = len(tallies)
     if not count:
@@ -59,10 +59,10 @@ def measured(
 
 
 def measured_ratio(tallies: np.ndarray, *, nothing: str, undefined: str) -> Measured:
-    """Return the sum of one number a recording over that of another, shape (recordings, 2); of (value, 1) the mean."""
+    """Return the sum of the first column of (recordings, 2) over that of the second; of (value, 1) the mean."""
     return measured(tallies, lambda sums: ratio(sums[:, 0], sums[:, 1]), nothing=nothing, undefined=undefined)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Return above / below, float64, NaN where `below` is 0; both of one shape."""
+    """Return above / below, float64, NaN where `below` is 0; both have the same shape."""
     return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=np.asarray(below) != 0)

@@ -1,4 +1,4 @@
-"""Agreement beyond chance, each coefficient read off a table that adds up over recordings."""
+"""Chance-corrected agreement: Cohen's and Fleiss' kappa, Krippendorff's alpha, from tables summed over recordings."""
 
 import numpy as np
 
@@ -11,26 +11,26 @@ def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     confusion : ndarray of shape (..., labels, labels)
-        How often the one gave the label of the row and the other that of the column.
+        How often one gave the label of the row and the other that of the column.
 
     Returns
     -------
     ndarray of shape (...), float64
-        NaN where both gave one and the same label throughout.
+        NaN if both gave the same single label throughout.
 
     References
     ----------
     Cohen 1960, Educational and Psychological Measurement 20(1), 37-46.
     """
     total = confusion.sum(axis=(-2, -1), dtype=np.float64)
-    # Not divided by the total, so that whole numbers stay whole and a denominator of zero is exactly that.
+    # Not divided by the total, so that integers stay exact and a zero denominator is exactly zero.
     by_chance = (confusion.sum(axis=-1, dtype=np.float64) * confusion.sum(axis=-2)).sum(axis=-1)
     agreed = total * np.trace(confusion, axis1=-2, axis2=-1)
     return ratio(agreed - by_chance, total**2 - by_chance)
 
 
 def fleiss_tally(counts: np.ndarray) -> np.ndarray:
-    """Return what `fleiss_kappa` needs of units that everybody labelled.
+    """Return what `fleiss_kappa` needs from units that everybody labelled.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def fleiss_tally(counts: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (1 + labels,), int
-        The ordered pairs of annotators that agree, and how often each label was given.
+        Number of ordered pairs of annotators that agree, then how often each label was given.
     """
     return np.concatenate([[np.sum(counts * (counts - 1))], counts.sum(axis=0)])
 
 
 def fleiss_kappa(tally: np.ndarray, annotators: int) -> np.ndarray:
-    """Return Fleiss' kappa from a sum (..., 1 + labels) of tallies; NaN where one label was given throughout.
+    """Return Fleiss' kappa from a sum (..., 1 + labels) of tallies; NaN if only one label was given.
 
     References
     ----------
@@ -59,17 +59,17 @@ def fleiss_kappa(tally: np.ndarray, annotators: int) -> np.ndarray:
 
 
 def coincidences(counts: np.ndarray) -> np.ndarray:
-    """Return how often two labels of one unit coincide.
+    """Return how often two labels were given to the same unit.
 
     Parameters
     ----------
     counts : ndarray of shape (units, labels), int
-        How many annotators gave each label; units with fewer than two labels do not count.
+        How many annotators gave each label; units with fewer than two labels are ignored.
 
     Returns
     -------
     ndarray of shape (labels, labels), float64
-        Ordered pairs, each divided by the number of the unit's labels less one; symmetric.
+        Ordered pairs, each divided by the unit's number of labels minus one; symmetric.
     """
     several = counts[counts.sum(axis=1) > 1]
     weighted = several / (several.sum(axis=1, keepdims=True) - 1)
@@ -84,12 +84,12 @@ def krippendorff_alpha(table: np.ndarray, distance: np.ndarray) -> np.ndarray:
     table : ndarray of shape (..., labels, labels)
         A sum of `coincidences`.
     distance : ndarray of shape (labels, labels)
-        How far two labels are apart.
+        Distance between two labels.
 
     Returns
     -------
     ndarray of shape (...), float64
-        NaN where one label was given throughout.
+        NaN if only one label was given.
 
     References
     ----------
@@ -102,10 +102,10 @@ def krippendorff_alpha(table: np.ndarray, distance: np.ndarray) -> np.ndarray:
 
 
 def nominal_distance(labels: int) -> np.ndarray:
-    """Return distances (labels, labels) of labels that are the same or not."""
+    """Return distances (labels, labels): 0 for the same label, 1 for different ones."""
     return 1.0 - np.eye(labels)
 
 
 def interval_distance(values: np.ndarray) -> np.ndarray:
-    """Return distances (labels, labels) of labels that are values (labels,) on a scale of equal steps."""
+    """Return distances (labels, labels) between values (labels,) on an interval scale: squared differences."""
     return np.square(values[:, None] - values[None, :], dtype=np.float64)

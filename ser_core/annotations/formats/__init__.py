@@ -1,4 +1,4 @@
-"""The file formats of marks, each found by its content.
+"""The file formats of marks, each recognised by its content.
 
 >>> recognised(b"0.5\\t1.25\\tangry")
 'audacity'
@@ -12,7 +12,7 @@ from ser_core.errors import AnnotationsRefused
 
 __all__ = ["FORMATS", "Format", "ReadIn", "Written", "belonging_to", "read_annotations", "recognised"]
 
-#: Of two that recognise a file, the first is meant.
+#: If two recognise a file, the first is taken.
 FORMATS: dict[str, Format] = {
     "own": own.FORMAT,
     "textgrid": textgrid.FORMAT,
@@ -22,32 +22,32 @@ FORMATS: dict[str, Format] = {
     "label_studio": label_studio.FORMAT,
 }
 
-#: How much of a file is looked at to find its format.
+#: How much of a file is read to recognise its format.
 HEAD_BYTES = 2**16
 
 
 def recognised(content: bytes) -> str | None:
-    """Return the key in `FORMATS` of what a file means to be, or None; whether it is intact, only reading tells."""
+    """Return the key in `FORMATS` of a file's format, or None; only reading shows whether the file is intact."""
     head = content[:HEAD_BYTES].decode("utf-16" if is_wide(content) else "utf-8-sig", errors="replace")
     return next((key for key, file_format in FORMATS.items() if file_format.recognises(head)), None)
 
 
 def read_annotations(content: bytes, name: str) -> ReadIn:
-    """Read a file in whichever of the formats it is.
+    """Read a file of any of the formats.
 
     Parameters
     ----------
     name : str
-        What to call the file where it is refused, and the recording where the file does not name it.
+        What to call the file if it is refused, and the recording if the file does not name it.
 
     Raises
     ------
     AnnotationsRefused
-        If it is in none of them, or damaged, with the place and the reason.
+        If it has none of the formats, or is damaged, with the place and the reason.
     """
     key = recognised(content)
     if key is None:
-        found = "is empty" if not content.strip() else "is in no format of marks that is known here"
+        found = "is empty" if not content.strip() else "has no known format of marks"
         names = ", ".join(file_format.name for file_format in FORMATS.values())
         raise AnnotationsRefused(f"{name} {found}. Give one of these: {names}.")
     return FORMATS[key].read(content, name)

@@ -13,12 +13,12 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import Format, ReadIn, Written, marks_with, of_the_recording, only_one
-from ser_core.annotations.formats.gate import annotation_of, at, kept, number, recording_of
+from ser_core.annotations.formats.gate import annotation_of, at, number, recording_of, writable
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 NO_LIMIT = -1.0
-#: Labels of other tools may hold further characters at which Python would begin a line.
+#: Not `splitlines`: labels may contain other characters that Python takes for line ends.
 LINE_END = re.compile("\r\n|\r|\n")
 LABEL = re.compile(r"\s*[-+.0-9]\S*\t\s*[-+.0-9]\S*(\t|\s*$)", re.MULTILINE)
 
@@ -29,9 +29,9 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     Raises
     ------
     AnnotationsRefused
-        If there is not one recording, or a mark of it cannot be written.
+        If there is not exactly one recording, or one of its marks cannot be written.
     """
-    recording = kept(only_one(recordings, "Audacity"))
+    recording = writable(only_one(recordings, "Audacity"))
     lines = [line for mark in recording.annotations for line in _lines(mark)]
     dropped = (
         *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
@@ -55,12 +55,12 @@ def _digits(value: float) -> str:
 
 
 def read(content: bytes, name: str) -> ReadIn:
-    """Read labels that have a length, as marks of one recording.
+    """Read labels that have a length as the marks of one recording.
 
     Raises
     ------
     AnnotationsRefused
-        If a line is no label, or a label cannot be a mark, with the line.
+        If a line is not a label, or a label is not a valid mark, with the line.
     """
     labels: list[tuple[int, dict[str, Any]]] = []
     for line, source in enumerate(LINE_END.split(text_of(content, name, "\r\n")), start=1):

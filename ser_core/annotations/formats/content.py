@@ -1,4 +1,4 @@
-"""The bytes of a file as text or as JSON, or the line at which they are none."""
+"""The bytes of a file as text or as JSON, or a refusal with the line."""
 
 import json
 from typing import Any
@@ -12,17 +12,17 @@ MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
 
 def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS) -> str:
-    """Return the text of a file in UTF-8 or, with its mark, UTF-16.
+    """Return the text of a file in UTF-8 or, with a byte order mark, UTF-16.
 
     Parameters
     ----------
     part : str
-        Characters of which each mark, or each value, has at least one; of all together `most` are read.
+        Characters of which each mark or value has at least one; a file with more than `most` of them is refused.
 
     Raises
     ------
     AnnotationsRefused
-        If it is too large, holds too much or is no such text, with the line.
+        If it is too large, has too many parts or is not such text, with the line.
     """
     if len(content) > MOST_BYTES:
         raise AnnotationsRefused(
@@ -36,12 +36,12 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS)
             f"{name}, line {line}: this is not text in UTF-8 or UTF-16. Save it as UTF-8."
         ) from None
     if (parts := sum(map(text.count, part))) > most:
-        raise AnnotationsRefused(f"{name} has {parts} parts, as far as can be seen; at most {most} are read. Split it.")
+        raise AnnotationsRefused(f"{name} seems to have {parts} parts; at most {most} are read. Split it.")
     return text
 
 
 def is_wide(content: bytes) -> bool:
-    """Whether a file begins as one in UTF-16 does."""
+    """Whether a file begins with the byte order mark of UTF-16."""
     return content[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -59,17 +59,17 @@ def json_of(content: bytes, name: str) -> Any:
             return json.loads(source, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         place = f"{name}, line {error.lineno}, column {error.colno}"
-        raise AnnotationsRefused(f"{place}: this is not JSON ({error.msg}). Export the file anew.") from None
+        raise AnnotationsRefused(f"{place}: this is not JSON ({error.msg}). Export the file again.") from None
     except RecursionError:
         raise AnnotationsRefused(f"{name}: the JSON is nested too deeply to hold marks.") from None
     except ValueError:  # Python reads no integer of more than 4300 digits
         raise AnnotationsRefused(
-            f"{name}: the JSON holds a number with thousands of digits; no mark has such."
+            f"{name}: the JSON holds a number with thousands of digits, which no mark has."
         ) from None
 
 
 def _refuse_constant(constant: str) -> None:
-    raise AnnotationsRefused(f"The JSON holds {constant}, which is no number. Give a number or null.")
+    raise AnnotationsRefused(f"The JSON holds {constant}, which is not a number. Give a number or null.")
 
 
 def json_bytes(value: Any, indent: int | None = 1, ascii_only: bool = False) -> bytes:
@@ -78,7 +78,7 @@ def json_bytes(value: Any, indent: int | None = 1, ascii_only: bool = False) -> 
     Raises
     ------
     AnnotationsRefused
-        If there is something in it that JSON cannot hold.
+        If it contains something that JSON cannot hold.
     """
     try:
         return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=ascii_only).encode()

@@ -1,4 +1,4 @@
-"""Marks as an EAF of ELAN: a tier for each annotator and tier, times in whole milliseconds."""
+"""Marks as an ELAN EAF file: a tier for each annotator and tier, times in whole milliseconds."""
 
 import mimetypes
 import posixpath
@@ -20,12 +20,19 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import checked_lines
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, only_one
-from ser_core.annotations.formats.gate import annotation_of, at, kept, known_duration_s, recording_fields, recording_of
+from ser_core.annotations.formats.gate import (
+    annotation_of,
+    at,
+    known_duration_s,
+    recording_fields,
+    recording_of,
+    writable,
+)
 from ser_core.annotations.formats.layers import laid_out, owner_of, plain_name, safe_name
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
-#: The property of the file that holds what is known of the recording, as JSON.
+#: The property of the file that holds what is known about the recording, as JSON.
 PROPERTY = "hear-why recording"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,14 +40,14 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     """Write the marks of one recording; times are rounded to whole milliseconds.
 
-    Edges move by half a millisecond at most, and by one at most in a mark that would otherwise have no length.
+    Edges move by at most half a millisecond, or one millisecond in a mark that would otherwise have no length.
 
     Raises
     ------
     AnnotationsRefused
-        If there is not one recording, or a mark of it cannot be written.
+        If there is not exactly one recording, or one of its marks cannot be written.
     """
-    recording = kept(only_one(recordings, "ELAN"))
+    recording = writable(only_one(recordings, "ELAN"))
     marks = [_in_milliseconds(mark) for mark in recording.annotations]
     eaf = _empty(recording)
     for name, layer in laid_out(marks).items():
@@ -68,9 +75,9 @@ def _in_milliseconds(mark: Annotation) -> Annotation:
 
 
 def _sort_time_slots(eaf: Eaf) -> None:
-    """Number the time slots in the order of time, which ELAN takes from them, and pympi does not."""
+    """Number the time slots in order of time, which ELAN relies on and pympi does not ensure."""
     in_order = sorted(eaf.timeslots, key=eaf.timeslots.__getitem__)
-    new = {old: f"ts{place}" for place, old in enumerate(in_order, start=1)}
+    new = {old: f"ts{number}" for number, old in enumerate(in_order, start=1)}
     eaf.timeslots = {new[old]: time for old, time in eaf.timeslots.items()}
     for aligned, *_ in eaf.tiers.values():
         for key, (start, end, *rest) in aligned.items():
@@ -80,7 +87,7 @@ def _sort_time_slots(eaf: Eaf) -> None:
 def _empty(recording: AnnotatedRecording) -> Eaf:
     eaf = Eaf(author="Hear Why")
     eaf.remove_tier("default")
-    # Of the marks and not of the clock: the same marks give the same file.
+    # Not the current time: the same marks give the same file.
     changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
     eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
     eaf.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
@@ -91,12 +98,12 @@ def _empty(recording: AnnotatedRecording) -> Eaf:
 
 
 def read(content: bytes, name: str) -> ReadIn:
-    """Read the annotations that have times of their own or those of the one that they belong to.
+    """Read the annotations that have times, their own or those of the annotation they refer to.
 
     Raises
     ------
     AnnotationsRefused
-        If the file is no EAF, is damaged, or an annotation cannot be a mark, with the line.
+        If the file is not an EAF, is damaged, or an annotation is not a valid mark, with the line.
     """
     text_of(content, name, "<", 4 * MOST_PARTS)
     lines = checked_lines(content, name)
@@ -125,7 +132,7 @@ def _parsed(content: bytes) -> Eaf:
 
 
 def _recording(eaf: Eaf, name: str) -> dict[str, Any]:
-    """Return what the file says of its recording: in our property, or else in the address of its medium."""
+    """Return what the file says about its recording: our property, or else the address of its medium."""
     for key, value in eaf.properties:
         if key == PROPERTY:
             found = json_of((value or "").encode(), f"{name}, property {PROPERTY}")
@@ -148,9 +155,9 @@ def _path(address: str) -> str:
 
 
 def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """Return the times of annotations by their id, and in words those that have none.
+    """Return the times of annotations by id, and in words how many have none.
 
-    An annotation that refers to another has its times, unless it shares it with others of its tier.
+    An annotation that refers to another has the same times, unless several in its tier refer to that one.
     """
     times = {}
     parents = {}
@@ -175,7 +182,7 @@ def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
 
 
 def _owner(tier_id: str, annotator: str | None, eaf: Eaf, place: int) -> tuple[str, str]:
-    """Return the annotator and the tier, of which the one may be in an attribute and in the tier's name, or in one."""
+    """Return annotator and tier; the annotator may be in an attribute, in the tier's name, or in both."""
     owner, tier = owner_of(tier_id, eaf.tiers.keys(), place)
     if annotator and plain_name(annotator) != owner:
         return plain_name(annotator), plain_name(tier_id)

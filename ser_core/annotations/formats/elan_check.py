@@ -1,4 +1,4 @@
-"""A look at an EAF before pympi reads it, which names no place, overwrites what is double and resolves entities."""
+"""A check of an EAF before pympi reads it: pympi names no line, overwrites duplicates and resolves entities."""
 
 from collections.abc import Mapping
 from typing import NoReturn
@@ -9,7 +9,7 @@ from ser_core.errors import AnnotationsRefused
 
 SCHEMA = "http://www.w3.org/2001/XMLSchema-instance noNamespaceSchemaLocation"
 
-#: Element -> where it stands, and the attributes without which pympi or ELAN cannot read it.
+#: Element: its parent, and the attributes without which pympi or ELAN cannot read it.
 ELEMENTS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
     "ANNOTATION_DOCUMENT": (None, ("VERSION", SCHEMA)),
     "LICENSE": ("ANNOTATION_DOCUMENT", ("LICENSE_URL",)),
@@ -33,7 +33,7 @@ ELEMENTS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
     "LEXICON_REF": ("ANNOTATION_DOCUMENT", ("LEX_REF_ID",)),
     "EXTERNAL_REF": ("ANNOTATION_DOCUMENT", ("EXT_REF_ID", "TYPE", "VALUE")),
 }
-#: Attributes that name their element: none may be there twice.
+#: Attributes that identify their element, and must be unique.
 NAMES = ("TIME_SLOT_ID", "TIER_ID", "ANNOTATION_ID")
 NUMBERED = ("TIME_SLOT_ID", "ANNOTATION_ID")
 ANNOTATIONS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
@@ -42,17 +42,21 @@ MOST_DIGITS = 12
 
 
 def checked_lines(content: bytes, name: str) -> dict[str, int]:
-    """Return the line of each annotation by its id, of a file that pympi can read.
+    """Return the line of each annotation by id, for a file that pympi can read.
 
     Raises
     ------
     AnnotationsRefused
-        If the file is not well-formed XML, defines entities, is no EAF, or lacks something, with the line.
+        If the file is not well-formed XML, defines entities, is not an EAF, or lacks something, with the line.
     """
     check = _Check(name)
     try:
         check.parser.Parse(content, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:  # the last two where Python knows no such encoding
+    except (
+        expat.ExpatError,
+        ValueError,
+        LookupError,
+    ) as error:  # the last two: an encoding unknown to Python
         check.refuse(f"this is not XML ({error})")
     check.finish()
     return check.lines
@@ -88,7 +92,7 @@ class _Check:
         if self._open:
             self._open[-1][1].append(element)
         self._open.append((element, []))
-        if parent == "TIME_ORDER" and element != "TIME_SLOT":  # whatever stands there, pympi takes for one
+        if parent == "TIME_ORDER" and element != "TIME_SLOT":  # pympi takes any element there for one
             self.refuse(f"{shown(element)} stands in TIME_ORDER, which holds each TIME_SLOT and nothing else")
         if element not in ELEMENTS:
             return
@@ -132,7 +136,7 @@ class _Check:
                 self._referring.append((line, attributes["ANNOTATION_REF"]))
 
     def finish(self) -> None:
-        """Look at what could only be seen at the end: whether all that is referred to is there."""
+        """Check what is only known at the end: that everything referred to is there."""
         for line, *slots in self._aligned:
             for slot in slots:
                 if slot not in self._times:

@@ -1,4 +1,4 @@
-"""What every file format of marks offers, and how it says what it has no place for."""
+"""What every file format of marks offers, and how it reports what it cannot hold."""
 
 import re
 from collections import Counter
@@ -13,13 +13,13 @@ COUNTED_MARKS = re.compile(r"\b([0-9]+) marks?\b")
 
 @dataclass(frozen=True)
 class Written:
-    """A file, and what of the marks it has no place for.
+    """A file, and what of the marks it cannot hold.
 
     Attributes
     ----------
     dropped : tuple of str
-        One for each kind of loss, in words with its count: "the time of change of 3 marks". The identity and revision
-        that a store gives its marks are only in our own format, and are not counted as lost.
+        One text for each kind of loss, with its count: "the time of change of 3 marks". The key and revision of marks
+        are only in our own format, and are not counted as lost.
     """
 
     content: bytes
@@ -28,7 +28,7 @@ class Written:
 
 @dataclass(frozen=True)
 class ReadIn:
-    """What was read from a file, and what of it has no place among marks, in words as in `Written`."""
+    """What was read from a file, and what in it cannot become a mark, in words as in `Written`."""
 
     recordings: tuple[AnnotatedRecording, ...]
     dropped: tuple[str, ...] = ()
@@ -43,16 +43,15 @@ class Format:
     name : str
         As people know it.
     endings : tuple of str
-        Of its files' names, the usual one first. Files are found by content, never by name.
+        Suffixes of its files, the usual one first. Files are recognised by content, never by name.
     holds_many : bool
-        Whether a file holds several recordings; where it does not, `write` refuses any number but one.
+        Whether a file holds several recordings; if not, `write` refuses any number but one.
     write : callable
-        `write(recordings, **choices) -> Written`; the format's own module says which choices there are.
+        `write(recordings, **choices) -> Written`; the format's own module documents the choices.
     read : callable
-        `read(content, name) -> ReadIn`; the name says which file is refused, and names the recording where the file
-        does not.
+        `read(content, name) -> ReadIn`; the name is for refusals, and for the recording if the file does not name it.
     recognises : callable
-        `recognises(head) -> bool` tells by the beginning of the text, whether it means to be such a file.
+        `recognises(head) -> bool` tells by the beginning of the text whether a file has this format.
     """
 
     name: str
@@ -83,13 +82,13 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def marks_with(marks: Iterable[object], words: str) -> tuple[str, ...]:
-    """Return the words with the count of these marks in the place of {}, or nothing where there are none."""
+    """Return the words with the count of these marks in place of {}, or nothing if there are none."""
     count = sum(1 for _ in marks)
     return (words.format(counted(count, "mark")),) if count else ()
 
 
 def summed(written: Iterable[Written]) -> list[str]:
-    """Return what several files have no place for, each kind of loss once, with the count of all.
+    """Return what several files cannot hold, each kind of loss once, with the total count.
 
     >>> summed([Written(b"", ("the name of the recording", f"the notes of {counted(n, 'mark')}")) for n in (1, 2)])
     ['the name of the recording, in 2 files', 'the notes of 3 marks']

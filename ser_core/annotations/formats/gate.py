@@ -1,4 +1,7 @@
-"""What marks must satisfy in a file of any format, on the way in and on the way out."""
+"""From the fields of a file to marks and recordings, and back: types of values, and places in refusals.
+
+Whether a mark is valid is decided by `valid_mark`.
+"""
 
 import math
 import re
@@ -9,7 +12,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, fitted, require_text
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, require_text, valid_mark
 from ser_core.errors import AnnotationsRefused, SerError
 
 MOST_LEVELS = 50
@@ -20,25 +23,25 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """Say the place before the reason, where something inside is refused."""
+    """Put the place before the reason if something inside is refused."""
     try:
         yield
     except SerError as refusal:
         raise AnnotationsRefused(f"{place}: {refusal}") from None
 
 
-# --- values, each as JSON holds it or as a text of the same ---
+# --- values, as JSON holds them or as the same in text ---
 
 
 def number(value: object, what: str) -> float:
-    """Return a finite number, or refuse what is none."""
+    """Return a finite number, or refuse the value."""
     found = math.nan
     if (isinstance(value, str) and NUMBER.fullmatch(value.strip())) or (
         isinstance(value, Real) and not isinstance(value, bool)
     ):
         try:
-            found = float(value.strip() if isinstance(value, str) else value)  # float strips fewer signs than strip
-        except OverflowError:  # an integer of JSON may be larger than any float
+            found = float(value.strip() if isinstance(value, str) else value)  # float strips less than str.strip
+        except OverflowError:  # a JSON integer may be larger than any float
             found = math.inf
     if not math.isfinite(found):
         raise AnnotationsRefused(f"The {what} {shown(value)} is not a number, with a point for decimals.")
@@ -46,7 +49,7 @@ def number(value: object, what: str) -> float:
 
 
 def whole_number(value: object, what: str) -> int:
-    """Return a whole number, or refuse what is none."""
+    """Return a whole number, or refuse the value."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     found = number(value, what)
@@ -56,7 +59,7 @@ def whole_number(value: object, what: str) -> int:
 
 
 def text(value: object, what: str) -> str:
-    """Return a text that every encoding of Unicode can write, or refuse."""
+    """Return a text that every encoding of Unicode can write, or refuse the value."""
     if not isinstance(value, str):
         raise AnnotationsRefused(f"The {what} {shown(value)} is not a text.")
     require_text(value, what)
@@ -64,23 +67,23 @@ def text(value: object, what: str) -> str:
 
 
 def moment(value: object, what: str) -> datetime:
-    """Return a time in UTC; one without a zone is taken to be in it."""
+    """Return a time in UTC; a time without a zone is taken to be in UTC."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError, AttributeError):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is no time, as 2024-05-01T12:30:00Z is one.") from None
+        raise AnnotationsRefused(f"The {what} {shown(value)} is not a time such as 2024-05-01T12:30:00Z.") from None
 
 
 def shown(value: object) -> str:
-    """Return a value as a refusal may quote it: short, and printable."""
+    """Return a value as a refusal can quote it: short and printable."""
     words = f"'{value}'" if isinstance(value, str) and value.isprintable() else ascii(value)[:70]
     return words if len(words) <= 60 else f"{words[:57]}…"
 
 
 # --- marks ---
 
-#: Field of a mark -> what to call it, and what it must be.
+#: Field of a mark: what to call it, and how to read it.
 CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "tier": ("tier", text),
     "annotator": ("annotator", text),
@@ -107,21 +110,21 @@ def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annota
     Parameters
     ----------
     fields : mapping
-        `start_s` and `end_s`; the others of `fields_of`, and `key` and `revision`, where they are known. None is the
-        same as absent, and the words for a number or a time the same as itself.
+        `start_s` and `end_s`; optionally the other fields of `fields_of`, `key` and `revision`. None is the same as
+        absent. Numbers and times may be text.
     duration_s : float or None
-        Length of the recording, if known; a mark that ends up to `END_SLACK_S` after it is cut there.
+        Length of the recording, if known, for `valid_mark`.
 
     Raises
     ------
     AnnotationsRefused
-        If a value is none of its kind, or the mark as `fitted` refuses it.
+        If a value has the wrong type, or the mark is not valid.
     """
     kinds = CONTENT | IDENTITY
     given = {field: value for field, value in fields.items() if value is not None}
     content = {field: kind(given[field], what) for field, (what, kind) in kinds.items() if field in given}
     content["emotion"] = content.get("emotion") or None
-    return fitted(Annotation(_region(given), **content), duration_s)
+    return valid_mark(Annotation(_region(given), **content), duration_s)
 
 
 def _region(given: Mapping[str, Any]) -> Region:
@@ -135,7 +138,7 @@ def _region(given: Mapping[str, Any]) -> Region:
 
 
 def recording_fields(recording: AnnotatedRecording) -> dict[str, Any]:
-    """Return what is known of a recording besides its marks, as `recording_of` takes it."""
+    """Return what is known about a recording besides its marks, as `recording_of` takes it."""
     return {
         "name": recording.name,
         "sha256": recording.sha256,
@@ -146,18 +149,18 @@ def recording_fields(recording: AnnotatedRecording) -> dict[str, Any]:
 
 
 def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -> AnnotatedRecording:
-    """Return a recording with its marks, which are put into the order of time.
+    """Return a recording with its marks, sorted by time.
 
     Parameters
     ----------
     fields : mapping
-        `name`; `sha256`, `duration_s`, `sample_rate_hz` and `provenance` where they are known. Where the length is not,
-        it is the end of the last mark.
+        `name`; optionally `sha256`, `duration_s`, `sample_rate_hz` and `provenance`. An unknown length becomes the end
+        of the last mark.
 
     Raises
     ------
     AnnotationsRefused
-        If a value is none of its kind.
+        If a value has the wrong type.
     """
     marks = tuple(sorted(annotations, key=lambda mark: (mark.region.start_s, mark.region.end_s)))
     given = {field: value for field, value in fields.items() if value is not None}
@@ -175,7 +178,7 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
 
 
 def known_duration_s(fields: Mapping[str, Any]) -> float | None:
-    """Return the length that fields of a recording say, or None, or refuse what is no length."""
+    """Return the length in the fields of a recording, or None, or refuse what is not a length."""
     if fields.get("duration_s") is None:
         return None
     duration_s = number(fields["duration_s"], "length of the recording")
@@ -201,17 +204,17 @@ def _inside(value: object) -> Iterable[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def kept(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording as it may be written, so that what is written can be read again.
+def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording that can be written, so that what is written can be read again.
 
     Raises
     ------
     AnnotationsRefused
-        If a value of it is none of its kind, with the number of the mark.
+        If one of its values is not valid, with the number of the mark.
     """
     marks = []
-    for place, mark in enumerate(recording.annotations, start=1):
-        with at(f"{shown(recording.name)}, mark {place}"):
+    for number, mark in enumerate(recording.annotations, start=1):
+        with at(f"{shown(recording.name)}, mark {number}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
     with at(shown(recording.name)):
@@ -221,27 +224,27 @@ def kept(recording: AnnotatedRecording) -> AnnotatedRecording:
 def belonging_to(
     recording: AnnotatedRecording, name: str, sha256: str | None, duration_s: float, sample_rate_hz: int | None
 ) -> AnnotatedRecording:
-    """Return marks that were read from a file as those of an audio file that is here.
+    """Return marks that were read from a file as the marks of an audio file.
 
     Parameters
     ----------
     name, sha256, duration_s, sample_rate_hz
-        Of the audio. Labels of the whole recording become as long as it is.
+        Those of the audio. Labels of the whole recording become as long as it is.
 
     Raises
     ------
     AnnotationsRefused
-        If the file says by SHA-256 that it is of other audio, or a mark ends after this one, with its number and tier.
+        If the file names other audio by SHA-256, or a mark ends after this audio, with its number and tier.
     """
     if None not in (recording.sha256, sha256) and recording.sha256 != sha256:
         raise AnnotationsRefused(
-            f"The marks are those of other audio, {shown(recording.name)} with the SHA-256 {recording.sha256[:12]}…, "
-            f"and not of {shown(name)}. Open that."
+            f"The marks belong to other audio, {shown(recording.name)} with the SHA-256 {recording.sha256[:12]}…, "
+            f"and not to {shown(name)}. Open that recording."
         )
     marks = []
-    for place, mark in enumerate(recording.annotations, start=1):
+    for count, mark in enumerate(recording.annotations, start=1):
         whole = {"start_s": 0.0, "end_s": duration_s} if mark.tier == RECORDING_TIER else {}
-        with at(f"Mark {place}, in the tier {shown(mark.tier)}"):
+        with at(f"Mark {count}, in the tier {shown(mark.tier)}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}

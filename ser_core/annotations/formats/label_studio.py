@@ -1,6 +1,6 @@
-"""Marks as tasks of Label Studio: what it imports, and what it exports as JSON and as JSON-MIN.
+"""Marks as Label Studio tasks: what it imports, and what it exports as JSON and as JSON-MIN.
 
-A project takes our tasks with this configuration, the emotions being its labels and choices:
+A project accepts our tasks with this configuration, with the emotions as its labels and choices:
 
     <View>
       <Audio name="audio" value="$audio"/>
@@ -10,7 +10,7 @@ A project takes our tasks with this configuration, the emotions being its labels
       <Choices name="recording" toName="audio"> <Choice value="angry"/> ... </Choices>
     </View>
 
-The value of `audio` is the name of the recording; Label Studio finds the sound where an address stands there instead.
+The value of `audio` is the name of the recording. Label Studio finds the sound if it is replaced by an address.
 
 References
 ----------
@@ -31,11 +31,11 @@ from ser_core.annotations.formats.gate import (
     annotation_of,
     at,
     fields_of,
-    kept,
     known_duration_s,
     recording_fields,
     recording_of,
     shown,
+    writable,
 )
 from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
 from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in
@@ -43,10 +43,10 @@ from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"
 SOUND_NAME = re.compile(r".*\.(wav|mp3|m4a|flac|ogg|oga|opus|aac|webm|wma|aiff?)", re.IGNORECASE | re.DOTALL)
-#: What Label Studio puts before the name of an uploaded file.
+#: What Label Studio prepends to the name of an uploaded file.
 UPLOADED = re.compile("[0-9a-f]{8}-")
 
-#: Stands for a length that no result says; the labels of whole recordings need one.
+#: Stands for an unknown length; labels of whole recordings need one.
 UNKNOWN_LENGTH_S = 1.0
 
 IN_META = ("low_hz", "high_hz", "annotator", "confidence", "status", "changed_at")
@@ -60,7 +60,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     AnnotationsRefused
         If a mark cannot be written, or the provenance holds what JSON cannot.
     """
-    tasks = [_task(kept(recording), count) for count, recording in enumerate(recordings, start=1)]
+    tasks = [_task(writable(recording), count) for count, recording in enumerate(recordings, start=1)]
     return Written(json_bytes(tasks))
 
 
@@ -104,7 +104,7 @@ def read(content: bytes, name: str) -> ReadIn:
     Raises
     ------
     AnnotationsRefused
-        If the file is no list of tasks, or a result cannot be a mark, with the number of the task.
+        If the file is not a list of tasks, or a result is not a valid mark, with the number of the task.
     """
     document = json_of(content, name)
     tasks = [document] if isinstance(document, dict) else document
@@ -154,7 +154,7 @@ def _address(data: Mapping[str, Any], count: int) -> str:
 
 
 def _path(address: str) -> str:
-    """Return the path of an address; that of a local file of Label Studio is in its query."""
+    """Return the path of an address; for a local file of Label Studio it is in the query."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -163,7 +163,7 @@ def _path(address: str) -> str:
 
 
 def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, Any]:
-    """Return what the task says of its recording: in our own field, or else in its address and its results."""
+    """Return what the task says about its recording: our own field, or else its address and results."""
     if isinstance(ours := task["data"].get(OURS), dict):
         with at(place):
             recording_of(ours, ())
@@ -190,7 +190,7 @@ def _marks(task: Mapping[str, Any], place: str, lost: Lost) -> list[tuple[str, d
         times = (annotation.get("updated_at"), annotation.get("created_at"))
         said = {
             "annotator": _annotator(annotation.get("completed_by")),
-            # Old releases wrote seconds instead.
+            # Old releases wrote seconds as numbers instead.
             "changed_at": next((time for time in times if isinstance(time, str)), None),
         }
         marks += [(here, said | mark) for mark in marks_in(annotation["result"], here, lost)]

@@ -1,7 +1,7 @@
-"""JSON-MIN of Label Studio, made into the tasks of its JSON.
+"""Label Studio's JSON-MIN, expanded to the tasks of its JSON.
 
-A record of it is a task's data, its id, what each control says, and who said it. Regions have no ids in it, and a
-single text or choice is only a text, without its region: where as many stand there as regions, they are theirs, in
+A record is a task's data, its id, the values of each control, and the annotator. Regions have no ids in it, and a
+single text or choice is only a text, without its region: if there are as many texts as regions, they belong to them in
 order. A text that names a known emotion is taken for a choice.
 """
 
@@ -13,17 +13,17 @@ from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.label_studio_results import Lost
 from ser_core.annotations.formats.notation import KNOWN
 
-#: Field of a value -> the kind of result that it makes.
+#: Field of a value: the kind of result that it stands for.
 KINDS = {"labels": "labels", "choices": "choices", "rating": "rating", "text": "textarea"}
 
 
 def is_shortened(task: Mapping[str, Any]) -> bool:
-    """Whether a task is one of JSON-MIN."""
+    """Whether a task is a record of JSON-MIN."""
     return "annotator" in task and "annotations" not in task
 
 
 def in_full(record: Mapping[str, Any], lost: Lost) -> dict[str, Any]:
-    """Return the task that a record was made from, as far as it can be known; `lost` receives what cannot."""
+    """Return the task that a record was made from, as far as it is known; `lost` counts the rest."""
     keys = list(record)
     first = keys.index("id") + 1 if "id" in keys else 0
     controls = {key: record[key] for key in keys[first : keys.index("annotator")]}

@@ -1,7 +1,7 @@
-"""The results of one annotation of Label Studio, and the marks that they are.
+"""The results of one Label Studio annotation, and the marks that they stand for.
 
-Results with the same id belong together: a stretch with its labels, and what was said of it by rating or text. Those
-without a stretch are said of the whole recording.
+Results with the same id belong together: a stretch with its labels, rating and text. Results without a stretch are
+about the whole recording.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from ser_core.annotations.formats.gate import at, number, shown, text, whole_num
 from ser_core.annotations.formats.notation import KNOWN
 from ser_core.errors import AnnotationsRefused
 
-#: Under `meta` of a result, Label Studio keeps what it does not know: here, fields of a mark.
+#: The key under `meta` of a result, where Label Studio preserves unknown data, for fields of a mark.
 OURS = "hear_why"
 
 Lost = Counter[tuple[str, str]]
@@ -24,7 +24,7 @@ NAMING, RATING, TEXT = ("labels", "choices"), "rating", "textarea"
 
 @dataclass
 class _Group:
-    """What was said of one stretch, or of the whole recording.
+    """The results about one stretch, or about the whole recording.
 
     Attributes
     ----------
@@ -38,19 +38,19 @@ class _Group:
 
 
 def marks_in(results: Iterable[object], place: str, lost: Lost) -> list[dict[str, Any]]:
-    """Return the fields of the marks in the results of an annotation; those of the whole recording have no times.
+    """Return the fields of the marks in the results of an annotation; labels of the whole recording have no times.
 
     Parameters
     ----------
     place : str
-        The annotation, as a refusal calls it.
+        The annotation, for refusals.
     lost : Counter
-        Receives what is no mark, as a noun and what follows it.
+        Counts what is not a mark, as a noun and what follows it.
 
     Raises
     ------
     AnnotationsRefused
-        If a result is not made as Label Studio makes them, with its number.
+        If a result does not have Label Studio's form, with its number.
     """
     groups: dict[object, _Group] = {}
     for count, result in enumerate(results, start=1):
@@ -115,7 +115,7 @@ def _marks(groups: list[_Group], lost: Lost) -> list[dict[str, Any]]:
         for control, name in group.names:
             is_label = alone or control == RECORDING_TIER or (name or "").casefold() in KNOWN
             labels.append(group.said | {"tier": RECORDING_TIER if is_label else control, "emotion": name})
-    # A rating or a text of the whole recording has an id of its own and belongs to its label.
+    # A rating or text of the whole recording has an id of its own, and belongs to the label.
     said = {key: value for group in whole if not group.names for key, value in group.said.items()}
     if said:
         labels = labels or [{"tier": RECORDING_TIER}]

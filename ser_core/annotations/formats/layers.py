@@ -1,7 +1,7 @@
-"""Tiers in which no mark overlaps another, as Praat and ELAN want them, and their names.
+"""Tiers without overlapping marks, as Praat and ELAN need them, and their names.
 
-The marks of Anna in the tier emotion are in `anna/emotion`; those that overlap one there, in `anna/emotion (2)`, and so
-on. Marks of nobody in particular are in `emotion`.
+Anna's marks in the tier emotion are in `anna/emotion`; those that overlap one there in `anna/emotion (2)`, and so on.
+Marks without an annotator are in `emotion`.
 """
 
 import heapq
@@ -17,17 +17,17 @@ ESCAPE = re.compile(r"\\(?:([\\/])|u([0-9a-f]{4}))")
 
 
 def laid_out(marks: Iterable[Annotation]) -> dict[str, list[Annotation]]:
-    """Return marks by the name of their tier, in order of time, none overlapping another.
+    """Return marks by the name of their tier, in order of time and without overlaps.
 
-    There is always one tier, as files without any are refused by other tools.
+    There is always a tier, because other tools refuse files without one.
     """
     groups: dict[tuple[str, str], list[Annotation]] = {}
     for mark in sorted(marks, key=lambda mark: (mark.region.start_s, mark.region.end_s)):
         groups.setdefault((mark.annotator, mark.tier), []).append(mark)
     tiers: dict[str, list[Annotation]] = {}
     for owner, group in groups.items():
-        for place, layer in enumerate(_layers(group), start=1):
-            tiers[_name(*owner, place)] = layer
+        for number, layer in enumerate(_layers(group), start=1):
+            tiers[_name(*owner, number)] = layer
     return tiers or {REGION_TIER: []}
 
 
@@ -36,12 +36,12 @@ def _layers(group: Iterable[Annotation]) -> list[list[Annotation]]:
     free: list[tuple[float, int]] = []
     for mark in group:
         if free and free[0][0] <= mark.region.start_s:
-            _, place = heapq.heappop(free)
+            _, index = heapq.heappop(free)
         else:
-            place = len(layers)
+            index = len(layers)
             layers.append([])
-        layers[place].append(mark)
-        heapq.heappush(free, (mark.region.end_s, place))
+        layers[index].append(mark)
+        heapq.heappush(free, (mark.region.end_s, index))
     return layers
 
 
@@ -50,12 +50,12 @@ def _name(annotator: str, tier: str, layer: int) -> str:
     if annotator or "/" in name:
         who = safe_name(annotator).replace("/", "\\/")
         name = f"{who}/{name}"
-    # A tier whose own name ends as that of a layer says that it is the first.
+    # A tier whose own name ends like that of a layer gets the number 1.
     return f"{name} ({layer})" if layer > 1 or LAYER.fullmatch(name) else name
 
 
 def safe_name(name: str) -> str:
-    """Return a name with escapes for what XML and lines of text cannot hold."""
+    """Return a name with escapes for characters that XML and lines of text cannot hold."""
     return UNSAFE.sub(escaped, name.replace("\\", "\\\\"))
 
 
@@ -64,17 +64,17 @@ def plain_name(name: str) -> str:
     return ESCAPE.sub(lambda found: found[1] or chr(int(found[2], 16)), name)
 
 
-def owner_of(name: str, names: Collection[str], place: int) -> tuple[str, str]:
-    """Return whose marks a tier holds, and the tier that they are in.
+def owner_of(name: str, names: Collection[str], number: int) -> tuple[str, str]:
+    """Return whose marks a tier holds, and which tier they are in.
 
     Parameters
     ----------
     name : str
-        Of the tier in the file.
+        The tier's name in the file.
     names : collection of str
-        Of all tiers in the file: `emotion (2)` is a layer only where `emotion` is one of them.
-    place : int
-        Number of the tier, for one without a name.
+        All tiers in the file: `emotion (2)` is a layer only if `emotion` is one of them.
+    number : int
+        Number of the tier, used if it has no name.
     """
     layer = LAYER.fullmatch(name)
     if layer and (layer[2] == "1" or layer[1] in names or f"{layer[1]} (1)" in names):
@@ -82,4 +82,4 @@ def owner_of(name: str, names: Collection[str], place: int) -> tuple[str, str]:
     owned = OWNED.fullmatch(name)
     if owned and owned[2].strip():
         return plain_name(owned[1]), plain_name(owned[2])
-    return "", plain_name(name) if name.strip() else f"tier {place}"
+    return "", plain_name(name) if name.strip() else f"tier {number}"

@@ -1,8 +1,8 @@
-"""A mark as the text of a label: the emotion's name first, and the rest behind it in brackets.
+"""A mark as the text of a label: the name of the emotion, then everything else in brackets.
 
-angry                                       a known emotion, and nothing else to say
-angry [intensity=3; note="so loud"]         the rest, as people may also type it: [intensity=3; note=so loud]
-bored [status=open]                         any other emotion is one by what stands behind it
+angry                                       a known emotion, and nothing else
+angry [intensity=3; note="so loud"]         more fields; people may also type [intensity=3; note=so loud]
+bored [status=open]                         any other emotion is recognised by its brackets
 door slams                                  text without this notation is a note
 """
 
@@ -17,7 +17,7 @@ from ser_core.emotions import COLOURS
 
 KNOWN = frozenset(COLOURS)
 
-#: What can be said of a mark -> what is meant where it is not.
+#: Field of a mark: its value if the label does not give it.
 DEFAULTS: Mapping[str, Any] = {
     "emotion": None,
     "intensity": None,
@@ -30,7 +30,7 @@ DEFAULTS: Mapping[str, Any] = {
     "note": "",
 }
 
-#: What XML, lines of text or a reader of them cannot keep, or changes.
+#: Characters that XML, lines of text or their readers cannot hold, or change.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 PAIR = re.compile(r'\s*(\w+)\s*=(\s*"(?:[^"\\]|\\.)*"\s*|[^";\[\]]*)(?:;|\Z)')
 
@@ -41,7 +41,7 @@ def mark_text(annotation: Annotation, leave_out: Collection[str] = ()) -> str:
     Parameters
     ----------
     leave_out : collection of str
-        Fields that stand elsewhere. Times and the time of change are never in the text.
+        Fields that are stored elsewhere. Times and the time of change are never in the text.
     """
     fields = fields_of(annotation)
     said = {
@@ -61,7 +61,7 @@ def mark_text(annotation: Annotation, leave_out: Collection[str] = ()) -> str:
 
 
 def mark_fields(label: str) -> dict[str, str]:
-    """Return what a label says, by field, all as text; `gate.annotation_of` makes a mark of it."""
+    """Return the fields of a label, all as text, for `gate.annotation_of`."""
     head, bracket, rest = label.partition("[")
     pairs = _pairs(rest.rstrip()) if bracket else None
     if pairs is not None and not ("emotion" in pairs and head.strip()):
@@ -85,12 +85,12 @@ def _value(value: object) -> str:
 
 
 def _pairs(rest: str) -> dict[str, str] | None:
-    """Return what stands between brackets, or None where it is no list of fields and their values."""
+    """Return the fields between brackets, or None if the text is not a list of fields with values."""
     if not rest.endswith("]"):
         return None
-    inside, pairs, place = rest[:-1], {}, 0
-    while place < len(inside):
-        pair = PAIR.match(inside, place)
+    inside, pairs, start = rest[:-1], {}, 0
+    while start < len(inside):
+        pair = PAIR.match(inside, start)
         if pair is None or pair[1] not in DEFAULTS or pair[1] in pairs:
             return None
         value = pair[2].strip()
@@ -98,10 +98,10 @@ def _pairs(rest: str) -> dict[str, str] | None:
             pairs[pair[1]] = json.loads(value) if value.startswith('"') else value
         except json.JSONDecodeError:
             return None
-        place = pair.end()
+        start = pair.end()
     return pairs or None
 
 
 def escaped(found: re.Match[str]) -> str:
-    """Return the escape of JSON for a character that was found."""
+    """Return JSON's escape of a matched character."""
     return f"\\u{ord(found[0]):04x}"

@@ -1,4 +1,4 @@
-"""Our own format: all that is known of recordings and their marks, as JSON, with where suggestions came from."""
+"""Our own format: everything known about recordings and their marks, with where suggestions came from, as JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from ser_core.annotations.formats.gate import (
     annotation_of,
     at,
     fields_of,
-    kept,
     known_duration_s,
     recording_fields,
     recording_of,
     shown,
+    writable,
 )
 from ser_core.errors import AnnotationsRefused
 
@@ -32,7 +32,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     """
     documents = [
         recording_fields(recording) | {"annotations": [_fields(mark) for mark in recording.annotations]}
-        for recording in map(kept, recordings)
+        for recording in map(writable, recordings)
     ]
     return Written(json_bytes({"format": OURS, "version": VERSION, "recordings": documents}))
 
@@ -49,21 +49,21 @@ def read(content: bytes, name: str) -> ReadIn:
     Raises
     ------
     AnnotationsRefused
-        If the file is not in this format, is of a newer version, or holds what cannot be, with the number of the
-        recording and the mark.
+        If the file does not have this format, has a newer version, or contains something that is not valid, with the
+        number of the recording and the mark.
     """
     document = json_of(content, name)
     if not isinstance(document, dict) or document.get("format") != OURS:
         raise AnnotationsRefused(f"{name}: the JSON is not in our format, which says '{OURS}' at its beginning.")
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise AnnotationsRefused(f"{name}: the version {shown(version)} is not one. Export the file anew.")
+        raise AnnotationsRefused(f"{name}: {shown(version)} is not a version. Export the file again.")
     if version > VERSION:
         raise AnnotationsRefused(
-            f"{name}: the file is of version {shown(version)}, and this program reads up to {VERSION}. Update it."
+            f"{name}: the file has version {shown(version)}, and this program reads up to {VERSION}. Update it."
         )
     recordings = objects_in(document, "recordings", name)
-    return ReadIn(tuple(_recording(found, f"{name}, recording {place}") for place, found in recordings))
+    return ReadIn(tuple(_recording(found, f"{name}, recording {number}") for number, found in recordings))
 
 
 def _recording(fields: dict[str, Any], place: str) -> AnnotatedRecording:
@@ -78,10 +78,10 @@ def _recording(fields: dict[str, Any], place: str) -> AnnotatedRecording:
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    """Return the objects of a list in JSON with their numbers from 1, or refuse what is no such list."""
+    """Return the objects of a JSON list with their numbers from 1, or refuse what is not such a list."""
     found = fields.get(field)
     if not isinstance(found, list):
-        raise AnnotationsRefused(f"{place}: there is no list '{field}'. Export the file anew.")
+        raise AnnotationsRefused(f"{place}: there is no list '{field}'. Export the file again.")
     for count, item in enumerate(found, start=1):
         if not isinstance(item, dict):
             raise AnnotationsRefused(f"{place}, number {count} of '{field}': {shown(item)} is not an object.")

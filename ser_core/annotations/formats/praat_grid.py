@@ -1,8 +1,8 @@
-"""A Praat TextGrid as a text file, read as Praat itself does, with the line of what is wrong.
+"""A Praat TextGrid in text form, read as Praat itself reads it; refusals name the line.
 
-Praat takes texts in quotes, numbers and <flags> in their order, and ignores all other words, which is why the long and
-the short form are one. praatio, with which we write, instead looks for words such as `item [`, and is led astray by a
-label that holds them; it also reads a damaged file as far as it goes.
+Praat takes quoted texts, numbers and <flags> in order and ignores all other words, so that the long and the short form
+are read alike. praatio, which we write with, looks for words such as `item [` instead and is misled by labels that
+contain them; it also reads a damaged file as far as it can.
 
 References
 ----------
@@ -19,7 +19,7 @@ from ser_core.errors import AnnotationsRefused
 TOKEN = re.compile(
     r"""
     ![^\n]*                                 # a comment, to the end of its line
-    | "(?P<text>[^"]*(?:""[^"]*)*)"         # quotes within are doubled
+    | "(?P<text>[^"]*(?:""[^"]*)*)"         # quotes inside are doubled
     | <(?P<flag>\w*)>
     | (?P<open>")
     | (?P<word>[^\s"=!<][^\s"=]*)
@@ -30,7 +30,7 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Tier:
-    """An interval tier; those of points are only counted."""
+    """An interval tier; tiers of points are only counted."""
 
     name: str
     intervals: tuple[tuple[float, float, str], ...]
@@ -45,7 +45,7 @@ class Grid:
     tiers : dict of int to Tier
         By their number in the file, from 1.
     point_tiers : int
-        How many of the numbers are tiers of points.
+        Number of tiers of points.
     """
 
     end_s: float
@@ -59,17 +59,17 @@ def read_grid(source: str, name: str) -> Grid:
     Parameters
     ----------
     source : str
-        All of the file.
+        The whole file.
     name : str
-        What to call the file where it is refused.
+        What to call the file if it is refused.
 
     Raises
     ------
     AnnotationsRefused
-        If it is none, or damaged, with the line.
+        If it is not a TextGrid, or damaged, with the line.
     """
     if source.startswith("ooBinaryFile"):
-        raise AnnotationsRefused(f"{name}: this is a binary file of Praat. Save the TextGrid as text file.")
+        raise AnnotationsRefused(f"{name}: this is a binary Praat file. Save the TextGrid as a text file.")
     tokens = _Tokens(source, name)
     if not tokens.text("the file type").startswith("ooTextFile") or tokens.text("the class") != "TextGrid":
         tokens.refuse("this is not a TextGrid")
@@ -85,7 +85,7 @@ def read_grid(source: str, name: str) -> Grid:
 def _tier(tokens: "_Tokens", place: int) -> Tier | None:
     kind = tokens.text(f"the class of tier {place}")
     if kind not in ("IntervalTier", "TextTier"):
-        tokens.refuse(f"{shown(kind)} is no class of tier")
+        tokens.refuse(f"{shown(kind)} is not a class of tier")
     name = tokens.text(f"the name of tier {place}")
     for edge in ("start", "end"):
         tokens.number(f"the {edge} of tier {place}")
@@ -107,7 +107,7 @@ def _interval(tokens: "_Tokens", tier: int, interval: int) -> tuple[float, float
 
 
 class _Tokens:
-    """What Praat takes from a text file, in order, each of the kind that is asked for."""
+    """The tokens that Praat takes from a text file, in order, each checked for its kind."""
 
     def __init__(self, source: str, name: str) -> None:
         self._source = source
@@ -139,7 +139,7 @@ class _Tokens:
         word = self.next("word", what)
         try:
             return number(word, what.removeprefix("the "))
-        except AnnotationsRefused as refusal:  # only now, as finding the line takes long
+        except AnnotationsRefused as refusal:  # only now, because finding the line is slow
             raise AnnotationsRefused(f"{self._where()}: {refusal}") from None
 
     def count(self, what: str) -> int:

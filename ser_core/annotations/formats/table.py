@@ -1,4 +1,4 @@
-"""Marks as a CSV, a row for each, of any number of recordings; spreadsheets open it without running anything in it."""
+"""Marks of any number of recordings as CSV, a row for each; opening it in a spreadsheet runs nothing in it."""
 
 import csv
 import io
@@ -10,7 +10,15 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted
-from ser_core.annotations.formats.gate import annotation_of, at, fields_of, kept, known_duration_s, recording_of, shown
+from ser_core.annotations.formats.gate import (
+    annotation_of,
+    at,
+    fields_of,
+    known_duration_s,
+    recording_of,
+    shown,
+    writable,
+)
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -37,12 +45,12 @@ COLUMNS = ("recording_name", "recording_sha256", *OF_MARK, "recording_duration_s
 NEEDED = ("start_s", "end_s")
 TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note")
 
-#: A spreadsheet takes a text that begins so for a formula; behind an apostrophe it does not.
+#: A spreadsheet takes text that begins like this for a formula, unless an apostrophe precedes it.
 FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 def write(recordings: Sequence[AnnotatedRecording]) -> Written:
-    """Write any number of recordings, in UTF-8 with the mark that spreadsheets know it by.
+    """Write any number of recordings, in UTF-8 with the byte order mark that spreadsheets need.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     table = io.StringIO(newline="")
     rows = csv.writer(table)
     rows.writerow(COLUMNS)
-    for recording in map(kept, recordings):
+    for recording in map(writable, recordings):
         start = {column: getattr(recording, field) for column, field in OF_RECORDING.items()}
         rows.writerows(_cells(start | _fields(mark)) for mark in recording.annotations)
     empty = sum(not recording.annotations for recording in recordings)
@@ -77,14 +85,14 @@ def _cells(values: dict[str, Any]) -> list[Any]:
 
 
 def read(content: bytes, name: str) -> ReadIn:
-    """Read a CSV with at least the columns start_s and end_s, in any order; empty cells are as columns that are absent.
+    """Read a CSV with at least the columns start_s and end_s, in any order; empty cells count as missing.
 
-    Rows with the same recording_name and recording_sha256 are of one recording, and without these columns all are.
+    Rows with the same recording_name and recording_sha256 are one recording; without these columns all rows are.
 
     Raises
     ------
     AnnotationsRefused
-        If a column is missing or there twice, or a row cannot be a mark, with the line.
+        If a column is missing or duplicated, or a row is not a valid mark, with the line.
     """
     columns, rows = _rows(text_of(content, name, "\r\n"), name)
     about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
@@ -98,9 +106,9 @@ def read(content: bytes, name: str) -> ReadIn:
             mark = annotation_of(cells, known_duration_s(found))
             marks.setdefault((found["name"], found["sha256"]), []).append(mark)
             recording_of(found, ())
-    strange = [column for column in columns if column not in COLUMNS]
+    unknown = [column for column in columns if column not in COLUMNS]
     recordings = tuple(recording_of(about[key], marks[key]) for key in about)
-    return ReadIn(recordings, tuple(f"the column {shown(column)}" for column in strange))
+    return ReadIn(recordings, tuple(f"the column {shown(column)}" for column in unknown))
 
 
 def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:
@@ -146,7 +154,7 @@ def _named(
         if len(cells) > len(columns):
             raise AnnotationsRefused(
                 f"{name}, line {line}: there are {len(cells)} cells for {len(columns)} columns. "
-                "Put texts with commas into quotes."
+                "Put texts with commas in quotes."
             )
         if any(cell.strip() for cell in cells):
             named = zip(columns, cells, strict=False)

@@ -1,4 +1,4 @@
-"""Marks as a Praat TextGrid: a tier for each annotator and tier, whose intervals have the emotion's name as text."""
+"""Marks as a Praat TextGrid: a tier for each annotator and tier, with emotions as the text of intervals."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,13 +11,13 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import MOST_PARTS, text_of
 from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, of_the_recording, only_one
-from ser_core.annotations.formats.gate import annotation_of, at, kept, recording_of, shown
+from ser_core.annotations.formats.gate import annotation_of, at, recording_of, shown, writable
 from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.annotations.formats.praat_grid import Tier, read_grid
 from ser_core.errors import AnnotationsRefused
 
-#: To Praat, an interval without a text is no mark.
+#: To Praat, an interval without text is not a mark.
 NOTHING_SAID = "[status=open]"
 
 
@@ -28,14 +28,14 @@ def write(
 ) -> Written:
     """Write the marks of one recording.
 
-    Times are exact, except that one within 1e-14 of itself of a whole second becomes that second.
+    Times are exact, except that a time within a relative 1e-14 of a whole second becomes that second.
 
     Raises
     ------
     AnnotationsRefused
-        If there is not one recording, it has no length, or a mark of it cannot be written.
+        If there is not exactly one recording, it has no length, or one of its marks cannot be written.
     """
-    recording = kept(only_one(recordings, "Praat"))
+    recording = writable(only_one(recordings, "Praat"))
     if not recording.duration_s:
         raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
     marks = [_as_printed(mark) for mark in recording.annotations]
@@ -65,7 +65,7 @@ def write(
 
 
 def _as_printed(mark: Annotation) -> Annotation | None:
-    """Return a mark with the times that praatio writes, or None where they fall together."""
+    """Return a mark with the times that praatio writes, or None if they are equal."""
     start_s, end_s = float(numToStr(mark.region.start_s)), float(numToStr(mark.region.end_s))
     if start_s == end_s:
         return None
@@ -78,13 +78,13 @@ def _interval(mark: Annotation) -> tuple[float, float, str]:
 
 
 def read(content: bytes, name: str) -> ReadIn:
-    """Read the intervals that have a text, as marks of one recording.
+    """Read the intervals with text as the marks of one recording.
 
     Raises
     ------
     AnnotationsRefused
-        If the file is no TextGrid in text, is damaged, or an interval cannot be a mark, with the line or the tier and
-        the number of the interval.
+        If the file is not a TextGrid in text form, is damaged, or an interval is not a valid mark, with the line, or
+        the tier and the number of the interval.
     """
     grid = read_grid(text_of(content, name, '"', 2 * MOST_PARTS), name)
     names = {tier.name for tier in grid.tiers.values()}

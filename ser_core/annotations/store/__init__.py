@@ -1,1 +1,1 @@
-"""Where annotations live: the database, its tables, and everything that reads or writes them."""
+"""The annotation database: its tables, and everything that reads or writes them."""

@@ -1,4 +1,4 @@
-"""The database that annotations live in: SQLite in a file, or PostgreSQL; opened, brought up to date, asked safely."""
+"""The annotation database, an SQLite file or PostgreSQL: connections, migrations, transactions, refusals."""
 
 import os
 import sqlite3
@@ -20,14 +20,14 @@ from ser_core.errors import AnnotationsRefused
 FILE_NAME = "annotations.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-#: How long a writer waits for another one, in seconds: longer than an import of many thousand marks.
+#: How long a writer waits for another, in seconds: longer than an import of many thousand marks takes.
 PATIENCE_S = 60
 CONNECT_WITHIN_S = 10
 TRY_AGAIN_AFTER_S = 0.01
 
 EMPTY_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
-#: Any number that no other program locks in the same PostgreSQL database.
+#: An arbitrary number that no other program locks in the same PostgreSQL database.
 MIGRATION_LOCK = 5_153_197_403
 
 #: Alembic keeps the running migration in a global variable.
@@ -35,7 +35,7 @@ _one_migration_at_a_time = threading.Lock()
 
 
 def default_url(data: Path) -> str:
-    """Return `SER_DATABASE_URL`, else the URL of a file of SQLite in the data folder."""
+    """Return `SER_DATABASE_URL`, else the URL of an SQLite file in the data folder."""
     file = URL.create("sqlite", database=str(data / FILE_NAME))
     return os.environ.get("SER_DATABASE_URL") or file.render_as_string()
 
@@ -46,27 +46,27 @@ class Database:
     Parameters
     ----------
     url : str
-        As SQLAlchemy writes it: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`.
+        In SQLAlchemy's form: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`.
 
     Raises
     ------
     AnnotationsRefused
-        If it cannot be opened, is none of the two, or was made by a newer version. Passwords are not repeated.
+        If it cannot be opened, is neither of the two, or was made by a newer version. Passwords are never quoted.
     """
 
     def __init__(self, url: str) -> None:
         self._url = _checked_url(url)
         self._engine = _engine(self._url)
-        # SQLite must know from the start that a transaction will write: one that reads first cannot wait for others.
+        # SQLite must know at its start that a transaction will write: one that reads first cannot wait for others.
         self._writing = self._engine.execution_options(writes=True)
         try:
             self._bring_up_to_date()
         except DBAPIError as error:
             self.close()
             raise AnnotationsRefused(
-                f"The annotations' database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
-                "Check SER_DATABASE_URL, and that the server runs or the file is a database that may be written to; "
-                "where the file is damaged, put its backup there."
+                f"The annotation database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
+                "Check SER_DATABASE_URL, and that the server runs or the file is a writable database; "
+                "if the file is damaged, restore its backup."
             ) from None
         except BaseException:
             self.close()
@@ -74,11 +74,11 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Where it is, without user and password."""
+        """Where the database is, without user and password."""
         return _place(self._url)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._engine.dispose()
 
     @contextmanager
@@ -89,22 +89,22 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is saved as a whole at the end of the block, or, after an error, not at all."""
+        """A transaction that is committed at the end of the block, or rolled back after an error."""
         with self._refusing(), self._writing.begin() as connection:
             yield connection
 
     def overwrite_deleted(self) -> None:
-        """Write a file of SQLite anew, without the pages that still hold what was deleted; a server does so in time.
+        """Rewrite an SQLite file without the pages that still hold deleted rows; a server does so in time.
 
         Raises
         ------
         AnnotationsRefused
-            If somebody else writes all the time, or the disk is full.
+            If somebody else keeps writing, or the disk is full.
         """
         self._tell_sqlite("VACUUM", EMPTY_THE_LOG)
 
     def empty_log(self) -> None:
-        """Leave nothing in SQLite's log of what was written; a server does so in time. Raises as the above."""
+        """Leave nothing that was written in SQLite's log; a server does so in time. Raises as `overwrite_deleted`."""
         self._tell_sqlite(EMPTY_THE_LOG)
 
     def _tell_sqlite(self, *statements: str) -> None:
@@ -114,11 +114,11 @@ class Database:
             with self._refusing(), closing(self._engine.raw_connection()) as connection:
                 for statement in statements:
                     row = connection.cursor().execute(statement).fetchone()
-                    if row is not None and row[0]:  # a checkpoint says so in its answer, and raises nothing
-                        raise sqlite3.OperationalError("somebody reads it all the time")
+                    if row is not None and row[0]:  # a checkpoint that was blocked returns this, and raises nothing
+                        raise sqlite3.OperationalError("somebody keeps reading it")
         except sqlite3.Error as error:
             raise AnnotationsRefused(
-                "The marks are deleted, but the file of the annotations could not be written anew without them "
+                "The marks are deleted, but the annotation file could not be rewritten without them "
                 f"({error}). Make room on the disk, or wait until nobody writes, and delete anything once more."
             ) from error
 
@@ -128,8 +128,8 @@ class Database:
             yield
         except DBAPIError as error:
             raise AnnotationsRefused(
-                f"The annotations' database did not do what was asked ({_reason(error, self._url)}). "
-                "Nothing of it counts as saved: load the page anew, look, and try again."
+                f"The annotation database failed ({_reason(error, self._url)}). "
+                "Nothing counts as saved: load the page again, look, and try again."
             ) from error
 
     def _bring_up_to_date(self) -> None:
@@ -151,31 +151,33 @@ class Database:
 
 
 def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
-    """Whether every migration was made; raises where one was made that is not known here."""
+    """Whether every migration was applied; refuse a database with a migration that is not known here."""
     made = MigrationContext.configure(connection).get_current_heads()
     if set(made) - {script.revision for script in scripts.walk_revisions()}:
         raise AnnotationsRefused(
-            "This database of annotations was made by a newer version of this program; install that version, "
+            "This annotation database was made by a newer version of this program; install that version, "
             "or choose another database with SER_DATABASE_URL."
         )
     return set(made) == set(scripts.get_heads())
 
 
 def _refuse_emptied(connection: Connection, url: URL) -> None:
-    """Refuse a file of SQLite without our tables in which they stood before."""
+    """Refuse an SQLite file that had our tables before and is empty now."""
     made = MigrationContext.configure(connection).get_current_heads()
     if not made and url.get_backend_name() == "sqlite" and _made_mark(url).exists():
         raise AnnotationsRefused(
-            f"{url.database} held annotations and is empty now, so nothing is written into it. Put its backup there; "
-            f"to begin anew without what was in it, delete {_made_mark(url).name} beside it."
+            f"{url.database} held annotations and is empty now, so nothing is written into it. Restore its backup; "
+            f"to start again without it, delete {_made_mark(url).name} beside it."
         )
 
 
 def _note_made(url: URL) -> None:
-    """Leave a mark beside a file of SQLite that holds our tables; a folder that only may be read goes without."""
+    """Leave a file beside an SQLite database that has our tables; a read-only folder goes without."""
     if url.get_backend_name() == "sqlite" and not _made_mark(url).exists():
         with suppress(OSError), _made_mark(url).open("w") as mark:
-            mark.write("This database holds annotations. Without this file an empty one would be taken for new.\n")
+            mark.write(
+                "This database holds annotations. Without this file, an empty database would be taken for a new one.\n"
+            )
 
 
 def _made_mark(url: URL) -> Path:
@@ -193,8 +195,8 @@ def _checked_url(url: str) -> URL:
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed.set(drivername="sqlite+pysqlite")
     raise AnnotationsRefused(
-        f"The address of the annotations' database names {backend or 'no database'}; "
-        "it has to be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Correct SER_DATABASE_URL."
+        f"The address of the annotation database names {backend or 'no database'}; "
+        "it must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Correct SER_DATABASE_URL."
     )
 
 
@@ -205,8 +207,7 @@ def _engine(url: URL) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise AnnotationsRefused(
-            f"The folder of the annotations' database, {_place(url)}, cannot be made ({error}). "
-            "Correct SER_DATABASE_URL."
+            f"The folder of the annotation database, {_place(url)}, cannot be made ({error}). Correct SER_DATABASE_URL."
         ) from error
     engine = create_engine(url, connect_args={"timeout": PATIENCE_S, "isolation_level": None})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -215,14 +216,14 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # WAL: readers do not wait for a writer. FULL: what was saved survives a power cut too. And zeros over deleted rows.
+    # WAL: readers do not wait for a writer. FULL: commits survive a power cut. secure_delete: deleted rows are zeroed.
     _switch_to_wal(connection)
     for setting in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {setting}").close()
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # The one thing for which SQLite does not wait: it has begun to read then, and who reads may not wait to write.
+    # SQLite's timeout does not apply here: it has begun to read, and a reader may not wait to write.
     give_up = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -239,7 +240,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _place(url: URL) -> str:
-    """Name a database without its user and password."""
+    """Return where a database is, without user and password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return f"{url.database or ''} at {url.host or url.query.get('host', 'this machine')}"

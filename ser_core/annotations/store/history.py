@@ -1,12 +1,12 @@
-"""Who did what to the marks of a recording, and what can be undone and redone; of deleted marks for 30 days.
+"""Who did what to the marks of a recording, and what can be undone and redone; for deleted marks, for 30 days.
 
-Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack is read from them: an
-edit says which one lies beneath it (`beneath_id`); undoing and redoing are steps too and say which edit is on top
-afterwards (`top_id`). The edit that can be redone is the youngest that lies on the top one: a new edit lies there too,
-is younger, and so hides those that were undone.
+Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack follows from them: an
+edit stores which edit lies beneath it (`beneath_id`); undo and redo are steps too, and store which edit is on top
+afterwards (`top_id`). Redo takes the newest edit that lies on the top one. A new edit also lies there and is newer, so
+it hides the edits that were undone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delete, func, insert, select, update
 
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.store.marks import Change, Standing, annotation_of, change_to, content_of
+from ser_core.annotations.store.marks import (
+    Change,
+    Standing,
+    annotation_of,
+    change_to,
+    content_of,
+    mark_row,
+    refuse_second_label,
+    write_marks,
+)
 from ser_core.annotations.store.tables import as_utc, steps
-from ser_core.errors import AnnotationsOutdated
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 #: Which edit is on top of the stack after a step.
 TOP = case((steps.c.kind == "edit", steps.c.id), else_=steps.c.top_id)
@@ -24,7 +33,7 @@ TOP = case((steps.c.kind == "edit", steps.c.id), else_=steps.c.top_id)
 
 @dataclass(frozen=True)
 class Step:
-    """What one person did at once.
+    """What one person did in one go.
 
     Attributes
     ----------
@@ -36,7 +45,7 @@ class Step:
         When, in UTC.
     kind : {"edit", "undo", "redo"}
     changes : tuple of Change
-        What each mark was before and is after.
+        Each mark before and after.
     beneath_id : int or None
         The edit beneath it in the annotator's stack.
     """
@@ -54,7 +63,7 @@ class Step:
 
     @property
     def marks(self) -> tuple[Annotation, ...]:
-        """The marks that were added or changed, as they are after it."""
+        """The marks that were added or changed, as they are afterwards."""
         return tuple(change.after for change in self.changes if change.after is not None)
 
 
@@ -82,23 +91,43 @@ def edit_at(connection: Connection, found: ScalarSelect) -> Step | None:
     return None if row is None else step_of(row)
 
 
-def add_step(connection: Connection, row: dict[str, Any], changes: Sequence[Change]) -> Step:
-    """Add the row of a step and return the step."""
+def take_step(
+    connection: Connection,
+    recording_id: int,
+    annotator: str,
+    standing: Mapping[str, Standing],
+    changes: Sequence[Change],
+    at: datetime,
+    kind: str,
+    **stack: Any,
+) -> Step:
+    """Write changes of marks and their step; `stack` as for `step_row`.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If nothing is changed, a mark is changed twice, or an annotator would have two labels of the whole recording.
+    """
+    if not changes or len({change.key for change in changes}) < len(changes):
+        raise AnnotationsRefused("A step has to change at least one mark, and none of them twice.")
+    refuse_second_label(standing, changes)
+    write_marks(connection, [mark_row(recording_id, change, annotator, at) for change in changes])
+    row = step_row(recording_id, annotator, changes, at, kind, **stack)
     added = insert(steps).values(row).returning(steps.c.id, steps.c.beneath_id)
     step_id, beneath_id = connection.execute(added).one()
-    return Step(step_id, row["annotator"], row["at"], row["kind"], tuple(changes), beneath_id)
+    return Step(step_id, annotator, at, kind, tuple(changes), beneath_id)
 
 
 def step_row(
     recording_id: int, annotator: str, changes: Sequence[Change], at: datetime, kind: str, **stack: Any
 ) -> dict[str, Any]:
-    """Return the row of a step; an edit says in `stack` what lies beneath it, others what is on top afterwards."""
-    kept = [[_kept(change.before), _kept(change.after)] for change in changes]
-    return {"recording_id": recording_id, "annotator": annotator, "at": at, "kind": kind, "changes": kept, **stack}
+    """Return the row of a step; `stack` is the `beneath_id` of an edit, or the `top_id` of an undo or redo."""
+    rows = [[_stored(change.before), _stored(change.after)] for change in changes]
+    return {"recording_id": recording_id, "annotator": annotator, "at": at, "kind": kind, "changes": rows, **stack}
 
 
 def step_of(row: Row) -> Step:
-    """Return the step that a row keeps."""
+    """Return the step of a row."""
     changes = tuple(Change(_mark(before), _mark(after)) for before, after in row.changes)
     return Step(row.id, row.annotator, row.at, row.kind, changes, row.beneath_id)
 
@@ -109,7 +138,7 @@ def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) ->
     Raises
     ------
     AnnotationsOutdated
-        If somebody else has changed one of its marks since.
+        If somebody else has changed one of its marks since then.
     """
     return [
         _from_to(standing[change.key], change.after, change.before, at, "undone") for change in reversed(step.changes)
@@ -117,7 +146,7 @@ def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) ->
 
 
 def repeated_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
-    """Return the changes that redo a step; raises as `reversed_changes`."""
+    """Return the changes that redo a step; raises what `reversed_changes` raises."""
     return [_from_to(standing[change.key], change.before, change.after, at, "redone") for change in step.changes]
 
 
@@ -125,18 +154,20 @@ def _from_to(
     standing: Standing, expected: Annotation | None, wanted: Annotation | None, at: datetime, doing: str
 ) -> Change:
     there = None if standing.deleted else standing.annotation
-    if _said(there) != _said(expected):
-        raise AnnotationsOutdated(f"{who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost.")
+    if _content(there) != _content(expected):
+        raise AnnotationsOutdated(
+            f"{_who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost."
+        )
     return change_to(standing, wanted, at)
 
 
 def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
-    """Leave nothing of marks in the history of a recording; steps that did nothing else are taken out of their stacks.
+    """Remove all traces of marks from the history of a recording; steps that did nothing else leave their stacks.
 
-    An edit goes together with every step that undid or redid it, because these are about the same marks.
+    An edit goes together with every undo and redo of it, as these concern the same marks.
     """
     rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
-    beneath: dict[int, int | None] = {}  # of the edits that go, what lies beneath them and stays
+    beneath: dict[int, int | None] = {}  # for each edit that goes, the one beneath it that stays
     for row in rows:
         left = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
         links = {name: beneath.get(link, link) for name in ("beneath_id", "top_id") for link in [row._mapping[name]]}
@@ -148,13 +179,34 @@ def forget_marks(connection: Connection, recording_id: int, keys: Collection[str
             connection.execute(update(steps).where(own).values(changes=left, **links))
 
 
-def who_and_when(standing: Standing) -> str:
-    """Return the beginning of a sentence: who changed a mark and when."""
-    deed = "deleted" if standing.deleted else "changed"
-    return f"{standing.changed_by} {deed} this mark on {standing.annotation.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
+def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
+    """Return the stored mark that a change was made to.
+
+    Raises
+    ------
+    AnnotationsOutdated
+        If it was changed or deleted since then.
+    AnnotationsRefused
+        If it is not in the recording.
+    """
+    there = standing.get(mark.key)
+    if there is None:
+        raise AnnotationsRefused("This mark is not in this recording; load the recording again.")
+    if there.deleted or there.annotation.revision != mark.revision:
+        raise AnnotationsOutdated(
+            f"{_who_and_when(there)}, after you had opened it. Nothing was overwritten: load the recording again "
+            "and repeat your change if it is still wanted."
+        )
+    return there
 
 
-def _said(mark: Annotation | None) -> dict[str, Any] | None:
+def _who_and_when(standing: Standing) -> str:
+    """Return the beginning of a sentence: who changed or deleted a mark, and when."""
+    action = "deleted" if standing.deleted else "changed"
+    return f"{standing.changed_by} {action} this mark on {standing.annotation.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
+
+
+def _content(mark: Annotation | None) -> dict[str, Any] | None:
     return None if mark is None else content_of(mark)
 
 
@@ -162,13 +214,13 @@ def _of(recording_id: int, annotator: str) -> tuple[ColumnElement[bool], ColumnE
     return steps.c.recording_id == recording_id, steps.c.annotator == annotator
 
 
-def _kept(mark: Annotation | None) -> dict[str, Any] | None:
+def _stored(mark: Annotation | None) -> dict[str, Any] | None:
     if mark is None:
         return None
     return content_of(mark) | {"key": mark.key, "revision": mark.revision, "changed_at": mark.changed_at.isoformat()}
 
 
-def _mark(kept: dict[str, Any] | None) -> Annotation | None:
-    if kept is None:
+def _mark(stored: dict[str, Any] | None) -> Annotation | None:
+    if stored is None:
         return None
-    return annotation_of(kept | {"changed_at": as_utc(datetime.fromisoformat(kept["changed_at"]))})
+    return annotation_of(stored | {"changed_at": as_utc(datetime.fromisoformat(stored["changed_at"]))})

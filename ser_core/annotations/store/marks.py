@@ -1,4 +1,4 @@
-"""Marks as rows: checked before they are written, and read with what only the database knows of them."""
+"""Marks as rows: checked before they are written, and read with what only the database knows about them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, fitted
-from ser_core.annotations.store.tables import kept_name, kept_text, marks
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, valid_mark
+from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
-#: What a person says with a mark; two marks that agree in it are the same to them.
+#: What a person says with a mark, and where. Two marks that agree in both are the same.
 CONTENT = ("tier", "annotator", "emotion", "intensity", "note", "confidence", "status")
 PLACE = ("start_s", "end_s", "low_hz", "high_hz")
 
@@ -26,7 +26,7 @@ MOST_KEYS = 5_000
 
 @dataclass(frozen=True)
 class Standing:
-    """A mark as it stands, or stood when it was deleted."""
+    """A mark as it is in the database, or was when it was deleted."""
 
     annotation: Annotation
     deleted: bool
@@ -35,7 +35,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Change:
-    """What a step did to one mark: `before` is None where it made it, `after` where it deleted it."""
+    """What a step did to one mark: `before` is None if it added the mark, `after` if it deleted it."""
 
     before: Annotation | None
     after: Annotation | None
@@ -46,7 +46,7 @@ class Change:
 
 
 def insert_into(connection: Connection, table: Any) -> Any:
-    """Return the INSERT that knows ON CONFLICT, which both databases write alike."""
+    """Return the INSERT with ON CONFLICT of this database; both kinds write it alike."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
     return dialect.insert(table)
 
@@ -58,39 +58,55 @@ def content_of(annotation: Annotation) -> dict[str, Any]:
 
 
 def annotation_of(values: Mapping[str, Any]) -> Annotation:
-    """Return the mark of a row or of a kept dict, which have the same names."""
+    """Return the mark of a row or of a step's dict, which have the same names."""
     content = {name: values[name] for name in (*CONTENT, "key", "revision", "changed_at")}
     return Annotation(Region(*(values[name] for name in PLACE)), **content)
 
 
-def checked(annotation: Annotation, annotator: str) -> Annotation:
-    """Return a mark as databases can keep it; one that says no annotator becomes that of the given one.
+def storable(annotation: Annotation, annotator: str) -> Annotation:
+    """Return a mark in the form in which databases hold it; a mark without an annotator becomes that of the given one.
 
-    Whether it fits into its recording, `fitted` tells when that is known.
+    Numbers become plain and names composed. `valid_mark` decides whether the mark is valid; whether it fits its
+    recording, once that is known.
 
     Raises
     ------
     AnnotationsRefused
-        If a text, a time or a frequency is none, or the intensity is not a whole number.
+        If the mark is not valid, or a name or text cannot be stored.
     """
     numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
-    intensity = annotation.intensity
-    if intensity is not None and intensity != int(intensity):
-        raise AnnotationsRefused(f"An intensity of {intensity} is not possible; choose a whole number.")
-    possible = fitted(replace(annotation, region=Region(*numbers)), None)
+    mark = valid_mark(replace(annotation, region=Region(*numbers)), None)
     return replace(
-        possible,
-        tier=kept_name(annotation.tier, "name of the tier"),
-        annotator=kept_name(annotation.annotator.strip() or annotator, "name of the annotator"),
-        emotion=None if annotation.emotion is None else kept_name(annotation.emotion, "emotion"),
-        intensity=None if intensity is None else int(intensity),
-        note=kept_text(annotation.note, "note"),
-        confidence=None if annotation.confidence is None else float(annotation.confidence),
+        mark,
+        tier=valid_name(mark.tier, "name of the tier"),
+        annotator=valid_name(mark.annotator.strip() or annotator, "name of the annotator"),
+        emotion=None if mark.emotion is None else valid_name(mark.emotion, "emotion"),
+        intensity=None if mark.intensity is None else int(mark.intensity),
+        note=valid_text(mark.note, "note"),
+        confidence=None if mark.confidence is None else float(mark.confidence),
     )
 
 
+def marks_of(
+    connection: Connection, of_recording: Collection[Any], annotator: str | None = None
+) -> tuple[Annotation, ...]:
+    """Return the marks in a recording, found by conditions, of one annotator or of all, in order of time."""
+    conditions = (*of_recording, ~marks.c.deleted)
+    if annotator is not None:
+        conditions = (*conditions, marks.c.annotator == annotator)
+    statement = select(marks).join(recordings).where(*conditions).order_by(*IN_ORDER_OF_TIME)
+    return tuple(annotation_of(row._mapping) for row in connection.execute(statement))
+
+
+def deleted_marks_of(connection: Connection, of_recording: Collection[Any], deleted: Any) -> list[Standing]:
+    """Return the deleted marks of a recording, the newest first."""
+    conditions = (*of_recording, deleted)
+    statement = select(marks).join(recordings).where(*conditions).order_by(marks.c.changed_at.desc())
+    return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in connection.execute(statement)]
+
+
 def change_to(standing: Standing | None, content: Annotation | None, at: datetime) -> Change:
-    """Return the change of a mark, None for one that is new, to a content, None for none."""
+    """Return the change of a mark (None: a new one) to a content (None: deleted)."""
     before = None if standing is None or standing.deleted else standing.annotation
     if content is None:
         return Change(before, None)
@@ -98,12 +114,23 @@ def change_to(standing: Standing | None, content: Annotation | None, at: datetim
     return Change(before, replace(content, key=key, revision=revision + 1, changed_at=at))
 
 
+def change_of(standing: Standing, mark: Annotation, at: datetime) -> Change:
+    """Return the change of a mark by anybody; its annotator stays, and verified it stays only if nothing else changed.
+
+    A verified mark that gets another place, emotion or intensity becomes done again, unless the status changes too.
+    """
+    before = standing.annotation
+    same = (mark.region, mark.emotion, mark.intensity) == (before.region, before.emotion, before.intensity)
+    status = "done" if before.status == mark.status == "verified" and not same else mark.status
+    return change_to(standing, replace(mark, annotator=before.annotator, status=status), at)
+
+
 def standing_marks(connection: Connection, recording_id: int, keys: Collection[str | None]) -> dict[str, Standing]:
-    """Return the marks of these keys, deleted or not, and every label of the whole recording that is not deleted."""
-    known = [kept_text(key, "key of a mark") for key in keys if key is not None]
-    asked = marks.c.key.in_(known) if len(known) <= MOST_KEYS else true()
+    """Return the marks with these keys, deleted or not, and every label of the whole recording that is not deleted."""
+    known = [valid_text(key, "key of a mark") for key in keys if key is not None]
+    wanted = marks.c.key.in_(known) if len(known) <= MOST_KEYS else true()
     label = and_(marks.c.tier == RECORDING_TIER, ~marks.c.deleted)
-    rows = connection.execute(select(marks).where(marks.c.recording_id == recording_id, or_(asked, label)))
+    rows = connection.execute(select(marks).where(marks.c.recording_id == recording_id, or_(wanted, label)))
     return {row.key: Standing(annotation_of(row._mapping), row.deleted, row.changed_by) for row in rows}
 
 
@@ -115,12 +142,12 @@ def refuse_second_label(standing: Mapping[str, Standing], changes: Iterable[Chan
     for name in whose:
         if whose.count(name) > 1:
             raise AnnotationsRefused(
-                f"{name} has labelled this recording as a whole already; load it anew and change that label."
+                f"{name} has already labelled this recording as a whole; load it again and change that label."
             )
 
 
 def write_marks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of `mark_row`, all in one statement; a mark that is there becomes what its row says."""
+    """Write rows of `mark_row` in one statement; existing marks become what their rows say."""
     if not rows:
         return
     statement = insert_into(connection, marks)

@@ -1,4 +1,4 @@
-"""The recordings of a project as a queue of work: found by their content, filtered, ordered, counted, rated."""
+"""The recordings of a project as a work queue: found by content, filtered, ordered, counted, rated."""
 
 import math
 import re
@@ -26,20 +26,20 @@ from sqlalchemy import (
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import insert_into
-from ser_core.annotations.store.tables import STANDING_LABEL, folded, kept_name, kept_text, marks, recordings
-from ser_core.audio.decoding import LONG
+from ser_core.annotations.store.tables import STANDING_LABEL, folded, marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
+from ser_core.settings import LONG_RECORDING
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
 
-#: The place in STATUSES of the label that is furthest; a recording without one is open.
+#: The most advanced status of a recording's labels, as its index in STATUSES; without a label it is open.
 FURTHEST = func.coalesce(
-    func.max(case({status: place for place, status in enumerate(STATUSES)}, value=marks.c.status)), 0
+    func.max(case({status: index for index, status in enumerate(STATUSES)}, value=marks.c.status)), 0
 )
 
 RATINGS = ("uncertainty", "explainers_disagreement", "annotators_disagreement")
 
-#: Oldest and A first, but what is rated highest first: there a person's work teaches most.
+#: Oldest first, or A first, but the highest rating first: there a person's work teaches most.
 ORDERS = {"added": (recordings.c.id,), "name": (recordings.c.folded_name, recordings.c.id)} | {
     rating: (recordings.c[rating], recordings.c.id) for rating in RATINGS
 }
@@ -47,14 +47,16 @@ ORDERS = {"added": (recordings.c.id,), "name": (recordings.c.folded_name, record
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """An audio file that may be marked.
+    """An audio file that can be annotated.
 
     Attributes
     ----------
     sha256 : str
-        Of its bytes, 64 hexadecimal digits.
+        SHA-256 of its bytes, 64 hexadecimal digits.
     path : str or None
         Where it was last seen.
+    speaker : str or None
+        Who speaks, a name that is unique in the project; None if not known.
     """
 
     sha256: str
@@ -62,6 +64,12 @@ class RecordingFile:
     duration_s: float
     sample_rate_hz: int | None = None
     path: str | None = None
+    speaker: str | None = None
+
+
+def speakers_of(files: Iterable[RecordingFile]) -> dict[str, str]:
+    """Return the speakers that are known, by SHA-256 of their recordings."""
+    return {file.sha256: file.speaker for file in files if file.speaker}
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,11 @@ class QueuedRecording:
     Attributes
     ----------
     uncertainty, explainers_disagreement, annotators_disagreement : float or None
-        At least 0; None where nobody has rated it.
+        At least 0; None if not rated.
     status : {"open", "done", "verified"}
-        Of the annotator's label of the whole recording; of all annotators' the furthest, where none was asked for.
+        Status of the annotator's label of the whole recording or, without an annotator, the most advanced status.
     marks : int
-        Of all annotators.
+        Marks of all annotators.
     """
 
     file: RecordingFile
@@ -94,14 +102,14 @@ class Queue:
     Attributes
     ----------
     annotator : str or None
-        Whose status, marks and emotion the other fields mean; None for anybody's.
+        Whose status, marks and emotion the other fields filter by; None for anybody's.
     status : {"open", "done", "verified"} or None
     marked : bool or None
-        With marks or without.
+        With marks, or without.
     emotion : str or None
-        That a mark names.
+        Named by a mark.
     text : str
-        Part of the name, in any case.
+        Part of the name, ignoring case.
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
     """
 
@@ -117,22 +125,22 @@ class Queue:
             raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
         if self.order not in ORDERS:
             raise AnnotationsRefused(f"The order '{self.order}' is not known; choose {', '.join(ORDERS)}.")
-        for asked in (self.annotator, self.emotion, self.text):
-            kept_text(asked or "", "text that is looked for")
+        for wanted in (self.annotator, self.emotion, self.text):
+            valid_text(wanted or "", "text that is looked for")
 
 
 def add_files(
     connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime, added_by: str | None
 ) -> None:
-    """Add recordings; one that is there already, by its content, takes the file's name and path."""
+    """Add recordings; one that is there, by content, takes the new name, path and, if given, speaker."""
     statement = insert_into(connection, recordings)
     statement = statement.on_conflict_do_update(
         index_elements=["project_id", "sha256"],
-        set_={name: statement.excluded[name] for name in ("name", "folded_name", "path")},
+        set_={name: statement.excluded[name] for name in ("name", "folded_name", "path")}
+        | {"speaker": func.coalesce(statement.excluded.speaker, recordings.c.speaker)},
     )
-    known = {"added_by": added_by}
     rows = [
-        recording_row(project, file, at) | {"path": file.path and kept_text(file.path, "path")} | known
+        recording_row(project, file, at) | {"path": file.path and valid_text(file.path, "path"), "added_by": added_by}
         for file in files
     ]
     if rows:
@@ -146,16 +154,17 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
     Raises
     ------
     AnnotationsRefused
-        If the SHA-256, the name or the duration is none.
+        If the SHA-256, a name or the duration is not valid.
     """
-    name = kept_name(file.name, "name of a recording")
+    name = valid_name(file.name, "name of a recording")
     if not re.fullmatch("[0-9a-f]{64}", file.sha256):
         raise AnnotationsRefused(
-            f"'{name}' comes with the SHA-256 {file.sha256[:80]!r}; it has to be 64 hexadecimal digits, a to f small."
+            f"'{name}' comes with the SHA-256 {file.sha256[:80]!r}; it must be 64 lowercase hexadecimal digits."
         )
-    if not 0 < file.duration_s <= LONG.longest_s:
+    if not 0 < file.duration_s <= LONG_RECORDING.longest_s:
         raise AnnotationsRefused(
-            f"'{name}' lasts {file.duration_s:g} s; what lasts can be marked, and at most {LONG.longest_s:g} s of it."
+            f"'{name}' lasts {file.duration_s:g} s. A recording must be longer than 0 s and last at most "
+            f"{LONG_RECORDING.longest_s:g} s."
         )
     return {
         "project_id": project,
@@ -168,6 +177,7 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
         "provenance": {},
         "added_at": at,
         "added_by": None,
+        "speaker": valid_name(file.speaker, "name of the speaker") if file.speaker else None,
         **dict.fromkeys(RATINGS),
     }
 
@@ -175,18 +185,18 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
 def lock(
     connection: Connection, project: int, sha256: str, provenance: Mapping[str, Any] | None = None
 ) -> tuple[int, float]:
-    """Return a recording's id and length, and let nobody else change its marks until the transaction ends.
+    """Return a recording's id and length, and lock its marks until the transaction ends.
 
     Raises
     ------
     AnnotationsRefused
         If the project has no such recording.
     """
-    asked, columns = of_file(project, sha256), (recordings.c.id, recordings.c.duration_s)
+    wanted, columns = of_file(project, sha256), (recordings.c.id, recordings.c.duration_s)
     if provenance is None:
-        statement = select(*columns).where(*asked).with_for_update(key_share=True)
+        statement = select(*columns).where(*wanted).with_for_update(key_share=True)
     else:
-        statement = update(recordings).where(*asked).values(provenance=dict(provenance)).returning(*columns)
+        statement = update(recordings).where(*wanted).values(provenance=dict(provenance)).returning(*columns)
     found = connection.execute(statement).one_or_none()
     if found is None:
         raise missing_recording_error(sha256)
@@ -195,32 +205,32 @@ def lock(
 
 def of_file(project: int, sha256: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return the conditions that find a recording of a project."""
-    return recordings.c.project_id == project, recordings.c.sha256 == kept_text(sha256, "SHA-256")
+    return recordings.c.project_id == project, recordings.c.sha256 == valid_text(sha256, "SHA-256")
 
 
 def missing_recording_error(sha256: str) -> AnnotationsRefused:
-    """Return the refusal of a recording that the project does not have."""
-    return AnnotationsRefused(f"The recording {sha256[:12]}… is not in this project any more; add it again.")
+    """Return the refusal for a recording that is not in the project."""
+    return AnnotationsRefused(f"The recording {sha256[:12]}… is no longer in this project; add it again.")
 
 
 def rate(connection: Connection, project: int, rating: str, values: Mapping[str, float | None]) -> None:
-    """Write one rating of recordings, which are given by their SHA-256."""
+    """Store one rating for recordings, given by their SHA-256."""
     if rating not in RATINGS:
         raise AnnotationsRefused(f"The rating '{rating}' is not known; choose {', '.join(RATINGS)}.")
     for sha256, value in values.items():
         if value is not None and not 0 <= value < math.inf:
             raise AnnotationsRefused(f"The {rating} {value} of {sha256[:12]}… is not possible; it starts at 0.")
-    asked = (recordings.c.project_id == project, recordings.c.sha256 == bindparam("of"))
-    statement = update(recordings).where(*asked).values({rating: bindparam("value", type_=recordings.c[rating].type)})
+    wanted = (recordings.c.project_id == project, recordings.c.sha256 == bindparam("of"))
+    statement = update(recordings).where(*wanted).values({rating: bindparam("value", type_=recordings.c[rating].type)})
     if values:
         connection.execute(statement, [{"of": sha256, "value": value} for sha256, value in values.items()])
 
 
 def page_of_queue(connection: Connection, project: int, queue: Queue, page: int, size: int) -> tuple[list[Any], int]:
-    """Return a page of recordings, and how many there are on all pages."""
+    """Return a page of recordings, and their number on all pages."""
     wanted = _wanted(project, queue)
     count = connection.execute(select(func.count()).select_from(recordings).where(*wanted)).scalar_one()
-    # The ids by themselves: PostgreSQL would count the marks of the recordings on all earlier pages too.
+    # The ids first: otherwise PostgreSQL counts the marks of the recordings on all earlier pages too.
     ids = select(recordings.c.id).where(*wanted).order_by(*_ordered(queue)).limit(size).offset(page * size)
     rows = connection.execute(_listed(queue.annotator).where(recordings.c.id.in_(ids)).order_by(*_ordered(queue)))
     return [queued(row) for row in rows], count
@@ -236,12 +246,12 @@ def count_by_status(connection: Connection, project: int, annotator: str | None)
 
 
 def find(connection: Connection, project: int, sha256: str, annotator: str | None) -> Row | None:
-    """Return the row of a recording, from which `queued` and `neighbours` know more."""
+    """Return the row of a recording, which `queued` and `neighbours` take."""
     return connection.execute(_listed(annotator).where(*of_file(project, sha256))).one_or_none()
 
 
 def neighbours(connection: Connection, row: Row, queue: Queue) -> tuple[str | None, str | None]:
-    """Return the SHA-256 of the recordings before and after one in a queue, of which it need not be any more."""
+    """Return the SHA-256 of the recordings before and after one in a queue, even if it is no longer part of it."""
     columns = ORDERS[queue.order]
     here = tuple_(*(literal(row._mapping[column.name], column.type) for column in columns))
     earlier, later = tuple_(*columns) < here, tuple_(*columns) > here
@@ -253,8 +263,8 @@ def neighbours(connection: Connection, row: Row, queue: Queue) -> tuple[str | No
 
 
 def queued(row: Row) -> QueuedRecording:
-    """Return the recording of a row that `find` or a page of a queue gave."""
-    file = RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path)
+    """Return the recording of a row from `find` or from a page of a queue."""
+    file = RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
     ratings = {name: row._mapping[name] for name in RATINGS}
     return QueuedRecording(file, row.added_at, **ratings, status=STATUSES[row.furthest], marks=row.mark_count)
 
@@ -274,9 +284,9 @@ def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
 
 def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
     def has_mark(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-        # EXISTS would become a join in PostgreSQL, and one that takes seconds where there are no statistics yet.
-        asked = (OF_RECORDING, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
-        return select(marks.c.recording_id).where(*asked).limit(1).scalar_subquery().is_not(None)
+        # PostgreSQL would turn EXISTS into a join, which takes seconds while there are no statistics yet.
+        where = (OF_RECORDING, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
+        return select(marks.c.recording_id).where(*where).limit(1).scalar_subquery().is_not(None)
 
     wanted = [recordings.c.project_id == project]
     if queue.status is not None:

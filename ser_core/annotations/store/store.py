@@ -1,7 +1,8 @@
-"""The store of annotations: every method is one transaction, and what has returned is saved.
+"""The store of annotations: every method is one transaction, and what it did is saved once it returns.
 
-Nobody overwrites what somebody else has written meanwhile: a change says which revision of a mark it was made to, and
-is refused where that is not the newest. What a person does at once, as splitting a mark, is one step of the history.
+Nobody overwrites what somebody else wrote in the meantime: a change names the revision of the mark that it was made to,
+and is refused if that is not the newest. What a person does in one go, such as splitting a mark, is one step of the
+history.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,32 +12,29 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, fitted
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
 from ser_core.annotations.store import history, recordings, tables, transfer, trash
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import (
-    IN_ORDER_OF_TIME,
-    Change,
     Standing,
-    annotation_of,
+    change_of,
     change_to,
-    checked,
+    deleted_marks_of,
     insert_into,
-    mark_row,
-    refuse_second_label,
+    marks_of,
     standing_marks,
-    write_marks,
+    storable,
 )
 from ser_core.annotations.store.recordings import Queue, QueuedRecording, RecordingFile
-from ser_core.annotations.store.tables import kept_name
+from ser_core.annotations.store.tables import valid_name
 from ser_core.annotations.store.transfer import Imported
 from ser_core.annotations.store.trash import Deleted, Holding
-from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from ser_core.errors import AnnotationsRefused
 from ser_core.work.progress import UNWATCHED, Work
 
 PAGE_SIZE = 50
-#: As a size of pages: all on one.
+#: As a page size: everything on one page.
 EVERY = 2**31
 ANYTHING = Queue()
 
@@ -45,7 +43,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Page(Generic[Item]):
-    """A part of a list, and how many items all of it has."""
+    """A page of a list, and the number of items in the whole list."""
 
     items: tuple[Item, ...]
     total: int
@@ -64,7 +62,7 @@ class Project:
 
 @dataclass(frozen=True)
 class OpenRecording:
-    """All that a page needs of one recording.
+    """Everything that a page needs about one recording.
 
     Attributes
     ----------
@@ -86,7 +84,7 @@ class OpenRecording:
 
 
 def open_store(url: str) -> "Store":
-    """Open the database at a URL, make its tables or bring them up to date, and return the store in it.
+    """Open the database at a URL, create or upgrade its tables, and return its store.
 
     Parameters
     ----------
@@ -104,7 +102,7 @@ def open_store(url: str) -> "Store":
 class Store:
     """Projects, recordings and the marks in them; safe to share between threads.
 
-    Every method raises `AnnotationsRefused` where the database does not answer; then nothing of it was saved.
+    Every method raises `AnnotationsRefused` if the database fails; then nothing was saved.
     """
 
     def __init__(self, database: Database) -> None:
@@ -117,31 +115,31 @@ class Store:
         return self._database.place
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._database.close()
 
     # --- projects and annotators ---
 
     def create_project(self, name: str, owner: str = "") -> int:
-        """Create a project and return its id; a name that is taken is refused.
+        """Create a project and return its id, or refuse a name that is taken.
 
         Parameters
         ----------
         owner : str
-            Who may delete it and all that is in it. Where nobody is named, it is whoever marks in it first.
+            Who may delete it and everything in it. If nobody is named, whoever marks in it first.
         """
-        name = kept_name(name, "name of the project")
+        name = valid_name(name, "name of the project")
         row = {"name": name, "created_at": datetime.now(UTC), "owner": _person(owner) or None}
         with self._database.writing() as connection:
             statement = insert_into(connection, tables.projects).values(row)
             statement = statement.on_conflict_do_nothing().returning(tables.projects.c.id)
             created = connection.execute(statement).scalar_one_or_none()
         if created is None:
-            raise AnnotationsRefused(f"There is a project '{name}' already; choose another name.")
+            raise AnnotationsRefused(f"There is already a project '{name}'; choose another name.")
         return created
 
     def projects(self, page: int = 0, size: int = PAGE_SIZE) -> Page[Project]:
-        """Return a page of the projects, in the order of their names."""
+        """Return a page of the projects, ordered by name."""
         of_project = tables.recordings.c.project_id == tables.projects.c.id
         count = select(func.count()).where(of_project).scalar_subquery().label("recordings")
         columns = (tables.projects.c[name] for name in ("id", "name", "created_at", "owner"))
@@ -152,7 +150,7 @@ class Store:
         return Page(tuple(Project(**row._mapping) for row in rows), total)
 
     def annotators(self, page: int = 0, size: int = PAGE_SIZE) -> Page[str]:
-        """Return a page of the names of all who have marked, in any project."""
+        """Return a page of the names of everybody who has marked in any project."""
         listed = select(tables.annotators.c.name).order_by(tables.annotators.c.name)
         with self._database.reading() as connection:
             rows, total = _page(connection, listed, page, size)
@@ -161,42 +159,42 @@ class Store:
     # --- recordings ---
 
     def add_recordings(self, project: int, files: Iterable[RecordingFile], added_by: str = "") -> None:
-        """Add recordings to a project; one that is there, by its SHA-256, takes the new name and path."""
+        """Add recordings to a project; one that is there takes the new name, path and, if given, speaker."""
         with self._database.writing() as connection:
             _require_project(connection, project)
             recordings.add_files(connection, project, files, datetime.now(UTC), _person(added_by) or None)
 
-    # --- what is deleted ---
+    # --- deletion ---
 
     def holdings_of(self, sha256: str) -> list[Holding]:
-        """Return which projects hold a recording, whose marks, and who may delete them."""
+        """Return the projects that a recording is in, whose marks it has there, and who may delete it."""
         with self._database.reading() as connection:
             return trash.holdings_of(connection, sha256)
 
     def holding_of_project(self, project: int) -> Holding:
-        """Return whose marks are in a project, and who may delete it."""
+        """Return whose marks a project has, and who may delete it."""
         with self._database.reading() as connection:
             return trash.holding_of_project(connection, project)
 
     def delete_recording(self, sha256: str, person: str, *, for_good: bool = False) -> int:
-        """Move a recording, with its marks and history, out of every project where somebody may do so.
+        """Move a recording, with its marks and history, out of every project in which the person may do so.
 
         Parameters
         ----------
         person : str
-            Who deletes it; "" for somebody who has no name.
+            Who deletes it; "" for somebody without a name.
         for_good : bool
-            Not into the trash, out of which it comes back for 30 days: `finish_deletions` then has to follow.
+            Past the trash, from which it could be restored for 30 days. `finish_deletions` must follow.
 
         Returns
         -------
         projects : int
-            That it was deleted from.
+            Number of projects that it was deleted from.
 
         Raises
         ------
         AnnotationsRefused
-            If it is in projects, but all of it in each is others'.
+            If it is in projects, but may be deleted from none of them.
         """
         at = datetime.now(UTC)
         with self._database.writing() as connection:
@@ -206,12 +204,12 @@ class Store:
         return len(ids)
 
     def delete_project(self, project: int, person: str, *, for_good: bool = False) -> None:
-        """Move a project into the trash, or delete it for good; as `delete_recording`.
+        """Move a project into the trash, or delete it for good, as `delete_recording` does.
 
         Raises
         ------
         AnnotationsRefused
-            If it is not there, or somebody else's.
+            If it is not there, or belongs to somebody else.
         """
         at = datetime.now(UTC)
         with self._database.writing() as connection:
@@ -220,7 +218,7 @@ class Store:
                 trash.delete_for_good(connection, [deleted], at)
 
     def delete_unused_project(self, project: int) -> None:
-        """Delete a project that no recording was added to, and leave any other."""
+        """Delete a project without recordings, and leave any other."""
         with self._database.writing() as connection:
             trash.delete_unused_project(connection, project)
 
@@ -230,41 +228,41 @@ class Store:
             return trash.listed(connection)
 
     def restore(self, deleted: int, person: str) -> str:
-        """Put back what was deleted, by its id in the trash; return the name of the project that it is in.
+        """Restore an item of the trash, by its id; return the name of the project that it is in.
 
         Raises
         ------
         AnnotationsRefused
-            If it is not in the trash, somebody has no part in it, or it was added again and marked meanwhile.
+            If it is not in the trash, the person has no part in it, or it was added and marked again meanwhile.
         """
         with self._database.writing() as connection:
             return trash.restore(connection, deleted, _person(person))
 
     def delete_for_good(self, deleted: int, person: str) -> None:
-        """Delete what is in the trash before its time; `finish_deletions` has to follow.
+        """Delete an item of the trash before its time; `finish_deletions` must follow.
 
         Raises
         ------
         AnnotationsRefused
-            If it is not in the trash, or others' marks are in it and somebody else's project.
+            If it is not in the trash, or contains others' marks and comes from somebody else's project.
         """
         with self._database.writing() as connection:
             found, _ = trash.locked(connection, deleted)
             if not found.may_delete(_person(person)):
                 raise AnnotationsRefused(
                     f"Only {found.owner or found.deleted_by or 'whoever made it'} can delete this for good now; "
-                    f"it goes by itself on {found.goes_at:%Y-%m-%d}."
+                    f"it is deleted by itself on {found.goes_at:%Y-%m-%d}."
                 )
             trash.delete_for_good(connection, [deleted], datetime.now(UTC))
 
     def empty_trash(self, now: datetime) -> None:
-        """Delete for good what was deleted 30 days ago, single marks too; `finish_deletions` does so."""
+        """Delete for good what was deleted 30 days ago, single marks too; called by `finish_deletions`."""
         with self._database.writing() as connection:
             trash.delete_for_good(connection, trash.due(connection, now), now)
             trash.delete_marks_for_good(connection, now)
 
     def note_sounds(self, sha256: Collection[str], due_at: datetime) -> None:
-        """Note sounds of which no recording is known, to be deleted at a time unless one is by then."""
+        """Note sounds without a known recording, to be deleted at that time unless one is known by then."""
         with self._database.writing() as connection:
             known = select(tables.recordings.c.sha256).where(tables.recordings.c.sha256.in_(sha256))
             trash.note_unfinished(connection, set(sha256) - set(connection.execute(known).scalars()), due_at)
@@ -272,7 +270,7 @@ class Store:
     def delete_sounds(self, now: datetime, delete_sound: Callable[[str], None]) -> set[str]:
         """Call a function for each sound that is due and that no recording needs; return what `finished` takes.
 
-        Nobody adds such a recording meanwhile.
+        Nobody can add such a recording in the meantime.
         """
         with self._database.writing() as connection:
             due = trash.unfinished(connection, now)
@@ -282,29 +280,29 @@ class Store:
         return set(due)
 
     def finished(self, sha256: Collection[str]) -> None:
-        """Take deletions out of the journal."""
+        """Remove deletions from the journal."""
         with self._database.writing() as connection:
             trash.forget_unfinished(connection, sha256)
         self._database.empty_log()
 
     def overwrite_deleted(self) -> None:
-        """Leave no bytes of what was deleted in a file of SQLite: the last step of every deletion.
+        """Leave no bytes of deleted rows in an SQLite file: the last step of every deletion.
 
         Raises
         ------
         AnnotationsRefused
-            If the file cannot be written anew; what was deleted is deleted all the same.
+            If the file cannot be rewritten; the rows are deleted all the same.
         """
         self._database.overwrite_deleted()
 
     def rate(self, project: int, rating: str, values: Mapping[str, float | None]) -> None:
-        """Keep a rating of recordings by which queues can be ordered.
+        """Store a rating of recordings, by which queues can be ordered.
 
         Parameters
         ----------
         rating : {"uncertainty", "explainers_disagreement", "annotators_disagreement"}
         values : mapping of str to float or None
-            At least 0, for each recording's SHA-256; those that the project has not are passed over.
+            At least 0, by SHA-256; recordings that are not in the project are ignored.
         """
         with self._database.writing() as connection:
             recordings.rate(connection, project, rating, values)
@@ -318,7 +316,7 @@ class Store:
         return Page(tuple(items), total)
 
     def count_by_status(self, project: int, annotator: str | None = None) -> dict[str, int]:
-        """Return how many recordings are open, done and verified, for one annotator or for who is furthest."""
+        """Return how many recordings are open, done and verified, for one annotator or by the most advanced label."""
         with self._database.reading() as connection:
             return recordings.count_by_status(connection, project, annotator and _name(annotator))
 
@@ -338,7 +336,7 @@ class Store:
             return OpenRecording(
                 recordings.queued(row),
                 row.provenance,
-                _annotations(connection, project, sha256, None),
+                marks_of(connection, recordings.of_file(project, sha256)),
                 *recordings.neighbours(connection, row, queue),
                 *history.can_undo_and_redo(connection, row.id, annotator),
             )
@@ -348,7 +346,7 @@ class Store:
     def annotations_of(self, project: int, sha256: str, annotator: str | None = None) -> tuple[Annotation, ...]:
         """Return the marks in a recording, of one annotator or of all, in order of time."""
         with self._database.reading() as connection:
-            return _annotations(connection, project, sha256, annotator and _name(annotator))
+            return marks_of(connection, recordings.of_file(project, sha256), annotator and _name(annotator))
 
     def edit(
         self,
@@ -366,78 +364,77 @@ class Store:
         Parameters
         ----------
         annotator : str
-            Who does it. New marks that name no annotator of their own become theirs.
+            Who makes the edit. New marks without an annotator become theirs.
         change, delete : sequence of Annotation
-            Marks of the store, with the key and revision that they were read with; they stay their annotator's. A
-            verified one that gets another place, emotion or intensity, and no other status, is done again.
+            Marks of the store, with the key and revision they were read with; they stay their annotator's. A verified
+            mark that gets another place, emotion or intensity, but no other status, becomes done again.
         provenance : mapping, optional
-            What suggested the new marks; replaces that of the recording.
+            Where the new marks come from; replaces the recording's provenance.
 
         Returns
         -------
         step : Step
-            `step.marks` are the changed and the new marks, in this order, as they are now.
+            `step.marks` are the changed and the new marks, in this order.
 
         Raises
         ------
         AnnotationsOutdated
             If somebody has changed or deleted one of the marks since it was read.
         AnnotationsRefused
-            If a mark cannot be, or the recording or the mark is not there, or a mark that is to be deleted is somebody
-            else's and so is the project.
+            If a mark is not valid, the recording or a mark is not there, or a mark to delete is somebody else's and so
+            is the project.
         """
         annotator = _name(annotator)
-        changed, new = ([checked(mark, annotator) for mark in marks] for marks in (change, add))
+        changed, new = ([storable(mark, annotator) for mark in marks] for marks in (change, add))
         self._add_annotators({annotator, *(mark.annotator for mark in new)})
         with self._database.writing() as connection:
             (recording_id, duration_s), at = recordings.lock(connection, project, sha256, provenance), datetime.now(UTC)
-            changed, new = ([fitted(mark, duration_s) for mark in marks] for marks in (changed, new))
+            changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
             standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
-            gone = [_current(standing, mark) for mark in delete]
-            _require_own(connection, project, annotator, gone)
+            gone = [history.current(standing, mark) for mark in delete]
+            trash.require_own_marks(connection, project, annotator, gone)
             changes = [
                 *(change_to(there, None, at) for there in gone),
-                *(_change_of(_current(standing, mark), mark, at) for mark in changed),
+                *(change_of(history.current(standing, mark), mark, at) for mark in changed),
                 *(change_to(None, mark, at) for mark in new),
             ]
             beneath = history.top_of_stack(recording_id, annotator)
-            return _take(connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath)
+            return history.take_step(
+                connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
+            )
 
     def undo(self, project: int, sha256: str, annotator: str) -> Step | None:
-        """Undo the annotator's last edit in a recording that is not undone; return None where there is none.
+        """Undo the annotator's last edit in a recording that is not undone; return None if there is none.
 
         Raises
         ------
         AnnotationsOutdated
-            If somebody else has changed one of its marks since; then nothing is undone.
+            If somebody else has changed one of its marks since then; nothing is undone.
         """
         return self._turn(project, sha256, annotator, "undo", history.top_of_stack, history.reversed_changes)
 
     def redo(self, project: int, sha256: str, annotator: str) -> Step | None:
-        """Redo what the annotator undid last in a recording; None where an edit followed, or nothing was undone.
+        """Redo what the annotator undid last in a recording; return None if an edit followed or nothing was undone.
 
         Raises
         ------
         AnnotationsOutdated
-            If somebody else has changed one of its marks since; then nothing is redone.
+            If somebody else has changed one of its marks since then; nothing is redone.
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
     def deleted_marks(self, project: int, sha256: str) -> list[Standing]:
-        """Return the marks of a recording that were deleted in the last 30 days, the newest first, and by whom."""
-        asked = (*recordings.of_file(project, sha256), tables.DELETED_MARK)
-        listed = select(tables.marks).join(tables.recordings).where(*asked).order_by(tables.marks.c.changed_at.desc())
+        """Return the marks of a recording that were deleted in the last 30 days, the newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(listed).all()
-        return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in rows]
+            return deleted_marks_of(connection, recordings.of_file(project, sha256), tables.DELETED_MARK)
 
     def restore_mark(self, project: int, sha256: str, annotator: str, key: str) -> Step:
-        """Put back a mark that was deleted, as a step that can be undone.
+        """Restore a deleted mark, as a step that can be undone.
 
         Raises
         ------
         AnnotationsRefused
-            If it was not deleted, or it is somebody else's, was deleted by another and the project is not theirs.
+            If it was not deleted, or neither the mark, its deletion nor the project is this annotator's.
         """
         annotator = _name(annotator)
         self._add_annotators({annotator})
@@ -446,22 +443,24 @@ class Store:
             standing = standing_marks(connection, recording_id, [key])
             there = standing.get(key)
             if there is None or not there.deleted:
-                raise AnnotationsRefused("This mark is not in the trash any more; load the recording again.")
+                raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
             if there.changed_by != annotator:
-                _require_own(connection, project, annotator, [there], "restored")
+                trash.require_own_marks(connection, project, annotator, [there], "restored")
             changes = [change_to(there, there.annotation, at)]
             beneath = history.top_of_stack(recording_id, annotator)
-            return _take(connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath)
+            return history.take_step(
+                connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
+            )
 
     def history(self, project: int, sha256: str, page: int = 0, size: int = PAGE_SIZE) -> Page[Step]:
-        """Return a page of all that was done to the marks of a recording, the newest first."""
+        """Return a page of the steps in a recording, the newest first."""
         of_recording = recordings.of_file(project, sha256)
         listed = select(tables.steps).join(tables.recordings).where(*of_recording).order_by(tables.steps.c.id.desc())
         with self._database.reading() as connection:
             rows, total = _page(connection, listed, page, size)
         return Page(tuple(history.step_of(row) for row in rows), total)
 
-    # --- other tools ---
+    # --- import and export ---
 
     def import_recordings(
         self,
@@ -470,24 +469,24 @@ class Store:
         annotator: str,
         work: Work = UNWATCHED,
     ) -> Imported:
-        """Add annotated recordings to a project, all or nothing; marks that stand there already are not doubled.
+        """Add annotated recordings to a project, all or nothing; marks that are there already are not added again.
 
         Parameters
         ----------
         documents : collection of AnnotatedRecording
-            Those without a SHA-256 belong to the recording of their name.
+            One without a SHA-256 belongs to the recording of its name.
         annotator : str
-            Who imports, and so can undo it in each recording; marks that name no annotator become theirs.
+            Who imports, and can undo it in each recording; marks without an annotator become theirs.
 
         Raises
         ------
         AnnotationsRefused
-            If a mark cannot be, or it is not clear to which recording it belongs.
+            If a mark is not valid, or it is not clear to which recording it belongs.
         Cancelled
         """
         annotator = _name(annotator)
         documents = [
-            replace(document, annotations=tuple(checked(mark, annotator) for mark in document.annotations))
+            replace(document, annotations=tuple(storable(mark, annotator) for mark in document.annotations))
             for document in documents
         ]
         self._add_annotators({annotator, *(mark.annotator for document in documents for mark in document.annotations)})
@@ -497,7 +496,7 @@ class Store:
             return transfer.import_documents(connection, project, documents, annotator, at, work)
 
     def export(self, project: int, annotator: str | None = None) -> Iterator[AnnotatedRecording]:
-        """Yield the recordings of a project with the marks of one annotator or of all; few are held at a time."""
+        """Yield the recordings of a project with the marks of one annotator or of all, read in batches."""
         last_id, annotator = 0, annotator and _name(annotator)
         while True:
             with self._database.reading() as connection:
@@ -507,7 +506,13 @@ class Store:
             yield from documents
 
     def _turn(
-        self, project: int, sha256: str, annotator: str, kind: str, find: Callable[..., Any], turned: Callable[..., Any]
+        self,
+        project: int,
+        sha256: str,
+        annotator: str,
+        kind: str,
+        find: Callable[..., Any],
+        changed: Callable[..., Any],
     ) -> Step | None:
         annotator = _name(annotator)
         with self._database.writing() as connection:
@@ -516,12 +521,12 @@ class Store:
             if edit is None:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys)
-            changes = turned(edit, standing, at)
+            changes = changed(edit, standing, at)
             top = edit.beneath_id if kind == "undo" else edit.id
-            return _take(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
+            return history.take_step(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
 
     def _add_annotators(self, names: set[str]) -> None:
-        """Add those who are new, at once: within a long import they would keep others of their name waiting."""
+        """Add new annotators in a transaction of their own: in a long import, others of the same name would wait."""
         new = sorted(names - self._known_annotators)
         if new:
             with self._database.writing() as connection:
@@ -531,72 +536,12 @@ class Store:
 
 
 def _name(annotator: str) -> str:
-    return kept_name(annotator, "name of the annotator")
+    return valid_name(annotator, "name of the annotator")
 
 
 def _person(name: str) -> str:
-    """Return a name as it stands at marks, or "" for nobody's."""
+    """Return a name in the form in which marks have it, or "" for nobody."""
     return _name(name) if name.strip() else ""
-
-
-def _require_own(
-    connection: Connection, project: int, annotator: str, marks: Sequence[Standing], deed: str = "deleted"
-) -> None:
-    """Refuse to do something to others' marks, unless in one's own project."""
-    others = {there.annotation.annotator for there in marks} - {annotator}
-    if others and trash.owner_of(connection, project) != annotator:
-        raise AnnotationsRefused(
-            f"Marks of {' and '.join(sorted(others))} can be {deed} by them or by the project's owner, not by "
-            f"{annotator}. Nothing was {deed}."
-        )
-
-
-def _annotations(connection: Connection, project: int, sha256: str, annotator: str | None) -> tuple[Annotation, ...]:
-    asked = (*recordings.of_file(project, sha256), ~tables.marks.c.deleted)
-    if annotator is not None:
-        asked = (*asked, tables.marks.c.annotator == annotator)
-    statement = select(tables.marks).join(tables.recordings).where(*asked).order_by(*IN_ORDER_OF_TIME)
-    return tuple(annotation_of(row._mapping) for row in connection.execute(statement))
-
-
-def _current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
-    """Return the mark that a change was made to, if it is still the same."""
-    there = standing.get(mark.key)
-    if there is None:
-        raise AnnotationsRefused("This mark is not in this recording; load the recording anew.")
-    if there.deleted or there.annotation.revision != mark.revision:
-        raise AnnotationsOutdated(
-            f"{history.who_and_when(there)}, after you had opened it. Nothing was overwritten: load the recording anew "
-            "and make your change again if it is still wanted."
-        )
-    return there
-
-
-def _change_of(there: Standing, mark: Annotation, at: datetime) -> Change:
-    """Return the change of a mark by whomever; it stays its annotator's, and verified only as it was verified."""
-    before = there.annotation
-    same = (mark.region, mark.emotion, mark.intensity) == (before.region, before.emotion, before.intensity)
-    status = "done" if before.status == mark.status == "verified" and not same else mark.status
-    return change_to(there, replace(mark, annotator=before.annotator, status=status), at)
-
-
-def _take(
-    connection: Connection,
-    recording_id: int,
-    annotator: str,
-    standing: Mapping[str, Standing],
-    changes: Sequence[Change],
-    at: datetime,
-    kind: str,
-    **stack: Any,
-) -> Step:
-    """Write changes and their step."""
-    if not changes or len({change.key for change in changes}) < len(changes):
-        raise AnnotationsRefused("A step has to change at least one mark, and none of them twice.")
-    refuse_second_label(standing, changes)
-    write_marks(connection, [mark_row(recording_id, change, annotator, at) for change in changes])
-    row = history.step_row(recording_id, annotator, changes, at, kind, **stack)
-    return history.add_step(connection, row, changes)
 
 
 def _page(connection: Connection, listed: Select, page: int, size: int) -> tuple[Sequence[Any], int]:
@@ -605,7 +550,7 @@ def _page(connection: Connection, listed: Select, page: int, size: int) -> tuple
 
 
 def _require_project(connection: Connection, project: int) -> None:
-    """Refuse a project that was deleted, and keep it from being deleted until the transaction ends."""
+    """Refuse a project that was deleted, and lock it against deletion until the transaction ends."""
     found = select(tables.projects.c.id).where(tables.projects.c.id == project)
     if connection.execute(found.with_for_update(read=True, key_share=True)).scalar_one_or_none() is None:
-        raise AnnotationsRefused("This project is not there any more; choose another one, or create it anew.")
+        raise AnnotationsRefused("This project is no longer there; choose another one, or create it again.")

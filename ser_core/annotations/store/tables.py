@@ -1,7 +1,7 @@
-"""The tables of the annotations' database, and what their columns can hold.
+"""The tables of the annotation database, and what their columns can hold.
 
-A change here needs a file in `migrations/versions` that makes it in the databases that people have; a test compares
-what the migrations make with what stands here.
+A change here needs a migration in `migrations/versions` that makes it in existing databases. A test compares the tables
+that the migrations make with those defined here.
 """
 
 import json
@@ -27,14 +27,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from ser_core.annotations.annotation import HALF_CHARACTER
 from ser_core.errors import AnnotationsRefused
 
-#: Longer names do not fit into an index of PostgreSQL; no file system has them.
+#: Longer names do not fit into an index of PostgreSQL, and no file system has them.
 LONGEST_NAME = 255
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time in UTC that knows it; SQLite keeps no zone."""
+    """A time in UTC, with its zone; SQLite stores no zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -47,7 +48,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """JSON as plain text: PostgreSQL's own type refuses the NUL and NaN that other people's files hold."""
+    """JSON as plain text: PostgreSQL's own type refuses the NUL and NaN that files from elsewhere may hold."""
 
     impl = Text
     cache_ok = True
@@ -60,7 +61,7 @@ class Json(TypeDecorator[Any]):
 
 
 class Rating(TypeDecorator[float]):
-    """A number of at least 0, or None, kept as -1: databases differ in where they sort NULL."""
+    """A number of at least 0, or None, stored as -1: databases differ in where they sort NULL."""
 
     impl = Float(53)
     cache_ok = True
@@ -73,32 +74,32 @@ class Rating(TypeDecorator[float]):
 
 
 def as_utc(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is taken to be in it."""
+    """Return a time in UTC; a time without a zone is taken to be in UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def kept_text(value: str, what: str) -> str:
-    """Return a text that every database can keep.
+def valid_text(value: str, what: str) -> str:
+    """Return a text that every database can store, or refuse it.
 
     Raises
     ------
     AnnotationsRefused
-        If it holds NUL or half a character, as broken file names do.
+        If it holds NUL or half of a surrogate pair, as broken file names do.
     """
-    if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise AnnotationsRefused(f"The {what} {value[:80]!r} holds signs that are no text; write it anew.")
+    if "\0" in value or HALF_CHARACTER.search(value):
+        raise AnnotationsRefused(f"The {what} {value[:80]!r} holds characters that are not text; write it again.")
     return value
 
 
-def kept_name(value: str, what: str) -> str:
-    """Return a name without spaces around it, composed as most keyboards do.
+def valid_name(value: str, what: str) -> str:
+    """Return a name without spaces around it, in the composed form that most keyboards produce.
 
     Raises
     ------
     AnnotationsRefused
-        If nothing is left, or it is too long, or no text.
+        If nothing is left, or it is too long or not text.
     """
-    name = composed(kept_text(value, what))
+    name = composed(valid_text(value, what))
     if not name:
         raise AnnotationsRefused(f"The {what} is empty; give one.")
     if len(name) > LONGEST_NAME:
@@ -109,16 +110,16 @@ def kept_name(value: str, what: str) -> str:
 
 
 def composed(name: str) -> str:
-    """Return a name without spaces around it, in the form of Unicode in which names are kept."""
+    """Return a name without spaces around it, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def folded(name: str) -> str:
-    """Return a name as it is searched and sorted: the same in both databases, which know different capitals."""
+    """Return a name in the form that is searched and sorted; the databases themselves fold case differently."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-#: Marks of a whole recording. As text: databases use the index below only where a query says the same literally.
+#: Labels of a whole recording. As text: databases use the index below only if a query has the same literal condition.
 STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
 
 #: Marks in the trash, as text for the same reason.
@@ -126,7 +127,7 @@ DELETED_MARK = text("deleted")
 
 metadata = MetaData()
 
-# What is in the trash lies in a project too, which no list of projects shows: `trash.py` says what the columns mean.
+# Deleted items lie in projects too, which no list of projects shows; `trash.py` explains the columns.
 projects = Table(
     "projects",
     metadata,
@@ -149,7 +150,7 @@ recordings = Table(
     Column("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("sha256", Text, nullable=False),
     Column("name", Text, nullable=False),
-    # Bytewise order in both databases, whatever language the server speaks.
+    # Bytewise order in both databases, whatever the server's locale.
     Column("folded_name", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("duration_s", Float(53), nullable=False),
     Column("sample_rate_hz", Integer),
@@ -157,6 +158,7 @@ recordings = Table(
     Column("provenance", Json, nullable=False),
     Column("added_at", UtcTime, nullable=False),
     Column("added_by", Text),
+    Column("speaker", Text),
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
     Column("annotators_disagreement", Rating, nullable=False),
@@ -169,7 +171,7 @@ recordings = Table(
     Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
 )
 
-# A deleted mark stays as a row for 30 days: who comes late with a change to it can be told who deleted it, and when.
+# A deleted mark stays as a row for 30 days, so that a late change to it can be answered with who deleted it, and when.
 marks = Table(
     "marks",
     metadata,
@@ -207,7 +209,7 @@ marks = Table(
     ),
 )
 
-# Only ever added to; `history.py` says what the columns mean.
+# Rows are only ever added; `history.py` explains the columns.
 steps = Table(
     "steps",
     metadata,
@@ -224,8 +226,8 @@ steps = Table(
     Index("steps_of_a_recording", "recording_id", "id"),
 )
 
-# Deletions for good that are not finished yet: the sound of a recording, or, where the SHA-256 is empty, what SQLite's
-# file still holds of deleted rows.
+# Deletions for good that are not finished: of a recording's sound or, with an empty SHA-256, of the deleted rows that
+# SQLite's file still holds.
 unfinished_deletions = Table(
     "unfinished_deletions",
     metadata,

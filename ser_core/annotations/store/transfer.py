@@ -1,4 +1,4 @@
-"""Annotated recordings into a project, all or nothing, and out of it, a few at a time."""
+"""Import of annotated recordings into a project, all or nothing, and export from it in batches."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, fitted
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, valid_mark
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store import trash
@@ -39,13 +39,13 @@ class Imported:
     Attributes
     ----------
     recordings : int
-        Documents, of new or known recordings.
+        Documents, for new or known recordings.
     added : int
         Marks.
     known : int
-        Marks that stood there already, word for word.
+        Marks that were there already, with the same content.
     left_out : int
-        Labels of a whole recording whose annotator has given it another one here, which was kept.
+        Labels of a whole recording whose annotator had given it another label here, which stays.
     """
 
     recordings: int
@@ -62,19 +62,19 @@ def import_documents(
     at: datetime,
     work: Work,
 ) -> Imported:
-    """Add the recordings and marks that are not there yet; see `Store.import_recordings`."""
+    """Add the recordings and marks that are missing; see `Store.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
     counts: Counter[str] = Counter()
     waiting = iter(documents)
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
-        asked: dict[int, list[Annotation]] = {}
+        wanted: dict[int, list[Annotation]] = {}
         lengths = _recordings(connection, project, batch, annotator, at)
         for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
-            asked.setdefault(recording_id, []).extend(_fitted(document, duration_s))
-        additions = _additions(connection, asked, at, counts)
+            wanted.setdefault(recording_id, []).extend(_valid_marks(document, duration_s))
+        additions = _additions(connection, wanted, at, counts)
         rows = [mark_row(of, change, annotator, at) for of, changes in additions.items() for change in changes]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
-            work.check("The import was cancelled; nothing of it was kept.")
+            work.check("The import was stopped; nothing was imported.")
             write_marks(connection, rows[start : start + MARKS_AT_ONCE])
             counts["added"] += len(rows[start : start + MARKS_AT_ONCE])
             done = counts.total()
@@ -108,7 +108,7 @@ def documents_after(
 def _recordings(
     connection: Connection, project: int, documents: Sequence[AnnotatedRecording], annotator: str, at: datetime
 ) -> list[tuple[int, float]]:
-    """Return ids and lengths of the documents' recordings; those that are not there are added, and all are locked."""
+    """Return ids and lengths of the documents' recordings; missing ones are added, and all are locked."""
     rows = [
         recording_row(project, RecordingFile(d.sha256, d.name, d.duration_s, d.sample_rate_hz), at)
         | {"provenance": dict(d.provenance), "added_by": annotator}
@@ -126,9 +126,9 @@ def _recordings(
         )
         trash.forget_unfinished(connection, {row["sha256"] for row in rows})
     names = [document.name for document in documents if document.sha256 is None]
-    asked = recordings.c.sha256.in_([row["sha256"] for row in rows]) | recordings.c.name.in_(names)
+    wanted = recordings.c.sha256.in_([row["sha256"] for row in rows]) | recordings.c.name.in_(names)
     columns = select(recordings.c.id, recordings.c.sha256, recordings.c.name, recordings.c.duration_s)
-    locked = columns.where(recordings.c.project_id == project, asked).order_by(recordings.c.id)
+    locked = columns.where(recordings.c.project_id == project, wanted).order_by(recordings.c.id)
     found = connection.execute(locked.with_for_update(key_share=True)).all()
     by_sha256 = {row.sha256: (row.id, row.duration_s) for row in found}
     by_name: dict[str, list[tuple[int, float]]] = {}
@@ -137,12 +137,12 @@ def _recordings(
     return [by_sha256[d.sha256] if d.sha256 is not None else _only(by_name, d.name) for d in documents]
 
 
-def _fitted(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
-    marks_there = []
+def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
+    found = []
     for number, mark in enumerate(document.annotations, start=1):
         with refused_at(f"{shown(document.name)}, mark {number}"):
-            marks_there.append(fitted(mark, duration_s))
-    return marks_there
+            found.append(valid_mark(mark, duration_s))
+    return found
 
 
 def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tuple[int, float]:
@@ -150,40 +150,40 @@ def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tupl
     if len(found) != 1:
         raise AnnotationsRefused(
             f"The file does not say by SHA-256 which recording '{name}' is, and the project has "
-            f"{len(found) or 'none'} of that name; add the one that is meant, or give names that differ."
+            f"{len(found) or 'none'} of that name; add the right one, or give distinct names."
         )
     return found[0]
 
 
 def _additions(
-    connection: Connection, asked: Mapping[int, Sequence[Annotation]], at: datetime, counts: Counter[str]
+    connection: Connection, wanted: Mapping[int, Sequence[Annotation]], at: datetime, counts: Counter[str]
 ) -> dict[int, list[Change]]:
-    """Return the marks that recordings do not have yet, as changes, and count the others."""
-    standing = connection.execute(select(marks).where(marks.c.recording_id.in_(asked), ~marks.c.deleted))
+    """Return the marks that recordings do not have yet as changes, and count the others."""
+    standing = connection.execute(select(marks).where(marks.c.recording_id.in_(wanted), ~marks.c.deleted))
     there = [(row.recording_id, annotation_of(row._mapping)) for row in standing]
-    said = {_words(of, mark) for of, mark in there}
+    said = {_identity(of, mark) for of, mark in there}
     labelled = {(of, mark.annotator) for of, mark in there if mark.tier == RECORDING_TIER}
     additions: dict[int, list[Change]] = {}
-    for of, annotations in asked.items():
+    for of, annotations in wanted.items():
         for mark in annotations:
-            if _words(of, mark) in said:
+            if _identity(of, mark) in said:
                 counts["known"] += 1
             elif mark.tier == RECORDING_TIER and (of, mark.annotator) in labelled:
                 counts["left_out"] += 1
             else:
-                said.add(_words(of, mark))
+                said.add(_identity(of, mark))
                 if mark.tier == RECORDING_TIER:
                     labelled.add((of, mark.annotator))
                 additions.setdefault(of, []).append(change_to(None, mark, mark.changed_at or at))
     return additions
 
 
-def _words(recording_id: int, mark: Annotation) -> tuple[object, ...]:
+def _identity(recording_id: int, mark: Annotation) -> tuple[object, ...]:
     return recording_id, *content_of(mark).values()
 
 
 def _add_steps(connection: Connection, additions: Mapping[int, Sequence[Change]], annotator: str, at: datetime) -> None:
-    """Add one step per recording, on top of what the importer did there before."""
+    """Add one step per recording, on top of the importer's earlier steps there."""
     theirs = steps.c.recording_id.in_(additions), steps.c.annotator == annotator
     newest = select(func.max(steps.c.id)).where(*theirs).group_by(steps.c.recording_id)
     tops = dict(connection.execute(select(steps.c.recording_id, TOP).where(steps.c.id.in_(newest))).all())

@@ -1,8 +1,8 @@
-"""What was deleted lies in the trash for 30 days: whose it is, who may delete it, how it comes back, how it goes.
+"""The trash, in which deleted items lie for 30 days: who owns them, who may delete or restore them, when they go.
 
-A deletion moves recordings, with their marks and history, into a project that no list shows, one for each deletion. Of
-that row `deleted_name` is the name of the project they were in, and `of_project` its id, or NULL where the whole
-project was deleted. What is deleted for good leaves in the journal `unfinished_deletions` what is still to be done.
+A deletion moves recordings, with their marks and history, into a project of its own that no list shows. That project's
+`deleted_name` is the name of the project they came from, and `of_project` its id, or NULL if the whole project was
+deleted. A deletion for good notes what remains to be done in the journal `unfinished_deletions`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,21 +13,21 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from ser_core.annotations.store.history import forget_marks
-from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.store.marks import Standing, insert_into
 from ser_core.annotations.store.tables import (
     DELETED_MARK,
     composed,
-    kept_text,
     marks,
     projects,
     recordings,
     steps,
     unfinished_deletions,
+    valid_text,
 )
 from ser_core.errors import AnnotationsRefused
 
 KEPT_FOR = timedelta(days=30)
-#: In the journal: SQLite's file still holds what was deleted.
+#: In the journal: SQLite's file still holds deleted rows.
 THE_FILE = ""
 
 
@@ -38,12 +38,12 @@ class Holding:
     Attributes
     ----------
     owner : str or None
-        Who created the project; where that is not known, who marked in it first, or else added a recording first; None
-        where nobody is known.
+        Who created the project; if that is not known, who marked in it first, or else who added the first recording;
+        None if nobody is known.
     marks : mapping of str to int
-        How many marks of whom.
+        Number of marks by annotator.
     added_by : str or None
-        Who added the recording, where that is known.
+        Who added the recording, if known.
     is_project : bool
     """
 
@@ -55,7 +55,7 @@ class Holding:
     is_project: bool = False
 
     def may_delete(self, person: str) -> bool:
-        """Whether somebody owns the project, or all that is in the recording is theirs."""
+        """Whether somebody owns the project, or made everything in the recording."""
         person = composed(person)
         involved = {*self.marks, self.added_by} - {None}
         if self.owner is None and not involved:
@@ -63,7 +63,7 @@ class Holding:
         return bool(person) and (person == self.owner or (not self.is_project and involved == {person}))
 
     def refusal(self, person: str) -> AnnotationsRefused:
-        """Return what to say to somebody who may not delete it."""
+        """Return the refusal for somebody who may not delete it."""
         what = "The project" if self.is_project else "The recording in the project"
         return AnnotationsRefused(
             f"{what} '{self.project_name}' holds {self.in_words()}, and {person or 'somebody without a name'} neither "
@@ -76,7 +76,7 @@ class Holding:
         return self.owner or " and ".join(sorted({*self.marks, self.added_by} - {None}))
 
     def in_words(self) -> str:
-        """Return whose marks there are and how many.
+        """Return the number of marks by annotator, in words.
 
         >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3}).in_words()
         '3 marks of ann, 1 mark of bea'
@@ -87,16 +87,16 @@ class Holding:
 
 @dataclass(frozen=True)
 class Deleted:
-    """What lies in the trash.
+    """An item in the trash.
 
     Attributes
     ----------
     id : int
     recording_name : str or None
-        None where it is a whole project.
+        None for a whole project.
     recordings : int
     marks : mapping of str to int
-        How many marks of whom.
+        Number of marks by annotator.
     """
 
     id: int
@@ -114,33 +114,33 @@ class Deleted:
         return self.deleted_at + KEPT_FOR
 
     def may_delete(self, person: str) -> bool:
-        """Whether somebody may delete it for good before that: the project's owner, or who alone had made it."""
+        """Whether somebody may delete it for good before that: the project's owner, or whoever made all of it."""
         person = composed(person)
         return (bool(person) and person == self.owner) or {*self.marks, self.deleted_by} == {person}
 
     def may_restore(self, person: str) -> bool:
-        """Whether somebody has to do with it."""
+        """Whether somebody deleted it, owns it or has marks in it."""
         person = composed(person)
         return person == self.deleted_by or (bool(person) and person in {self.owner, *self.marks})
 
 
-# --- whose it is ---
+# --- owners ---
 
 
 def holdings_of(connection: Connection, sha256: str) -> list[Holding]:
-    """Return in which projects a recording is, and whose marks; nobody changes these until the transaction ends."""
-    chosen = recordings.c.sha256 == kept_text(sha256, "SHA-256"), projects.c.deleted_at.is_(None)
+    """Return the projects that a recording is in, and whose marks it has there."""
+    chosen = recordings.c.sha256 == valid_text(sha256, "SHA-256"), projects.c.deleted_at.is_(None)
     columns = select(projects.c.id, projects.c.name, projects.c.owner, recordings.c.added_by)
     rows = connection.execute(columns.join(recordings).where(*chosen).order_by(projects.c.name)).all()
     return _holdings(connection, rows, recordings.c.sha256 == sha256)
 
 
 def holding_of_project(connection: Connection, project: int) -> Holding:
-    """Return a whole project as `holdings_of` returns a recording."""
+    """Return for a whole project what `holdings_of` returns for a recording."""
     columns = select(projects.c.id, projects.c.name, projects.c.owner)
     rows = connection.execute(columns.where(projects.c.id == project, projects.c.deleted_at.is_(None))).all()
     if not rows:
-        raise AnnotationsRefused("This project is not there any more; somebody has deleted it already.")
+        raise AnnotationsRefused("This project is no longer there; somebody has already deleted it.")
     (found,) = _holdings(connection, rows, recordings.c.project_id == project, is_project=True)
     return found
 
@@ -151,8 +151,20 @@ def owner_of(connection: Connection, project: int) -> str | None:
     return created or _first_in(connection, project)
 
 
+def require_own_marks(
+    connection: Connection, project: int, annotator: str, standing: Sequence[Standing], action: str = "deleted"
+) -> None:
+    """Refuse to delete or restore others' marks, unless in one's own project."""
+    others = {there.annotation.annotator for there in standing} - {annotator}
+    if others and owner_of(connection, project) != annotator:
+        raise AnnotationsRefused(
+            f"Marks of {' and '.join(sorted(others))} can be {action} by them or by the project's owner, not by "
+            f"{annotator}. Nothing was {action}."
+        )
+
+
 def _settle_owner(connection: Connection, project: int, owner: str | None) -> None:
-    """Write down whose a project is before what shows it goes."""
+    """Store the owner of a project before the rows that show it are deleted."""
     nobodys = projects.c.id == project, projects.c.owner.is_(None)
     connection.execute(update(projects).where(*nobodys).values(owner=owner))
 
@@ -199,15 +211,15 @@ def _marks_by_project(
 
 
 def trash_recording(connection: Connection, sha256: str, person: str, at: datetime) -> list[int]:
-    """Move a recording out of every project in which somebody may delete it; return the ids of what was deleted.
+    """Move a recording out of every project in which somebody may delete it; return the ids of the items in the trash.
 
     Raises
     ------
     AnnotationsRefused
-        If it is in projects, but may be deleted in none of them.
+        If it is in projects but may be deleted from none of them.
     """
-    # Who marks it just now holds this lock; after that nobody does until it is moved.
-    chosen = recordings.c.sha256 == kept_text(sha256, "SHA-256")
+    # Waits for edits in progress, and keeps new ones out until it is moved.
+    chosen = recordings.c.sha256 == valid_text(sha256, "SHA-256")
     connection.execute(select(recordings.c.id).where(chosen).order_by(recordings.c.id).with_for_update())
     found = holdings_of(connection, sha256)
     allowed = [holding for holding in found if holding.may_delete(person)]
@@ -223,7 +235,7 @@ def trash_recording(connection: Connection, sha256: str, person: str, at: dateti
 
 
 def trash_project(connection: Connection, project: int, person: str, at: datetime) -> int:
-    """Move a project into the trash, and return the id that it has there.
+    """Move a project into the trash, and return its id there.
 
     Raises
     ------
@@ -256,11 +268,11 @@ def _new_bin(connection: Connection, holding: Holding, person: str, at: datetime
     return connection.execute(insert(projects).values(row).returning(projects.c.id)).scalar_one()
 
 
-# --- in it ---
+# --- in the trash ---
 
 
 def listed(connection: Connection) -> list[Deleted]:
-    """Return all that lies in the trash, the newest first."""
+    """Return everything in the trash, the newest first."""
     in_trash = select(projects).where(projects.c.deleted_at.is_not(None)).order_by(projects.c.deleted_at.desc())
     return _deleted(connection, connection.execute(in_trash).all())
 
@@ -282,30 +294,30 @@ def _deleted(connection: Connection, rows: Sequence[Row]) -> list[Deleted]:
 
 
 def locked(connection: Connection, bin_id: int) -> tuple[Deleted, Row]:
-    """Return what lies in the trash under an id, and its row; nobody else restores or deletes it meanwhile.
+    """Return an item of the trash and its row, locked, so that nobody else restores or deletes it meanwhile.
 
     Raises
     ------
     AnnotationsRefused
-        If it does not lie there any more.
+        If it is no longer there.
     """
     chosen = projects.c.id == bin_id, projects.c.deleted_at.is_not(None)
     row = connection.execute(select(projects).where(*chosen).with_for_update()).one_or_none()
     if row is None:
-        raise AnnotationsRefused("This is not in the trash any more: it was restored, or deleted for good.")
+        raise AnnotationsRefused("This is no longer in the trash: it was restored, or deleted for good.")
     return _deleted(connection, [row])[0], row
 
 
-# --- out of it ---
+# --- out of the trash ---
 
 
 def restore(connection: Connection, bin_id: int, person: str) -> str:
-    """Put what was deleted back, and return the name of the project that it is in now.
+    """Restore an item, and return the name of the project that it is in now.
 
     Raises
     ------
     AnnotationsRefused
-        If it is not there, somebody has nothing to do with it, or its place is taken.
+        If it is not there, the person has no part in it, or the recording has been added and marked again.
     """
     found, row = locked(connection, bin_id)
     if not found.may_restore(person):
@@ -326,7 +338,7 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
 
 
 def _restore_project(connection: Connection, row: Row) -> str:
-    """Let a project have its name again, or one beside it where another project has that now."""
+    """Give a project its name back, numbered if another project has that name now."""
     name, count = row.deleted_name, 1
     taken = select(func.count()).select_from(projects)
     while connection.execute(taken.where(projects.c.name == name)).scalar_one():
@@ -338,25 +350,25 @@ def _restore_project(connection: Connection, row: Row) -> str:
 
 
 def _make_room(connection: Connection, bin_id: int, project: int, found: Deleted) -> None:
-    """Take a recording without history out of the way of the same one that comes back; refuse one that has some."""
+    """Delete a recording without history that would collide with the restored one; refuse if it has history."""
     coming = select(recordings.c.sha256).where(recordings.c.project_id == bin_id)
     there = recordings.c.project_id == project, recordings.c.sha256.in_(coming)
     ids = connection.execute(select(recordings.c.id).where(*there).with_for_update()).scalars().all()
     if connection.execute(select(func.count()).where(steps.c.recording_id.in_(ids))).scalar_one():
         raise AnnotationsRefused(
-            f"{found.recording_name} was added to '{found.project_name}' again and marked there since. Delete that "
-            "one first, or leave the older one in the trash."
+            f"{found.recording_name} was added to '{found.project_name}' again and has been marked there since. "
+            "Delete that one first, or leave the older one in the trash."
         )
     connection.execute(delete(recordings).where(recordings.c.id.in_(ids)))
 
 
 def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) -> None:
-    """Delete what lies in the trash, and what was deleted of those projects before; note what is left to be done."""
+    """Delete items of the trash, with what was deleted from those projects before; note what remains to be done."""
     if not ids:
         return
     chosen = projects.c.deleted_at.is_not(None), or_(projects.c.id.in_(ids), projects.c.of_project.in_(ids))
     held = projects.outerjoin(recordings, recordings.c.project_id == projects.c.id)
-    # Locked first: what somebody restores just now is left out once they have done so.
+    # Locked first: an item that somebody restores right now is then left out.
     locked = select(projects.c.id, recordings.c.sha256).select_from(held).where(*chosen).order_by(projects.c.id)
     rows = connection.execute(locked.with_for_update(of=projects)).all()
     note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, THE_FILE], at)
@@ -364,7 +376,7 @@ def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) 
 
 
 def delete_unused_project(connection: Connection, project: int) -> None:
-    """Delete a project that holds nothing, and from which nothing is in the trash."""
+    """Delete a project that is empty and has nothing in the trash."""
     held = select(recordings.c.id).where(recordings.c.project_id == project).limit(1).scalar_subquery()
     others = projects.alias()
     deleted = select(others.c.id).where(others.c.of_project == project).limit(1).scalar_subquery()
@@ -372,12 +384,12 @@ def delete_unused_project(connection: Connection, project: int) -> None:
 
 
 def due(connection: Connection, now: datetime) -> list[int]:
-    """Return the ids of what has lain in the trash long enough."""
+    """Return the ids of items whose time in the trash is over."""
     return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - KEPT_FOR)).scalars())
 
 
 def delete_marks_for_good(connection: Connection, now: datetime) -> None:
-    """Delete marks that were deleted 30 days ago, and what the history says of them."""
+    """Delete marks that were deleted 30 days ago, with their history."""
     gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
     of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
     connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
@@ -398,7 +410,7 @@ def delete_marks_for_good(connection: Connection, now: datetime) -> None:
 
 
 def note_unfinished(connection: Connection, sha256: Collection[str], due_at: datetime) -> None:
-    """Note sounds that are to be deleted; of one that is noted already the earlier time counts."""
+    """Note sounds that are to be deleted; for one that is noted already the earlier time counts."""
     if not sha256:
         return
     statement = insert_into(connection, unfinished_deletions)
@@ -410,7 +422,7 @@ def note_unfinished(connection: Connection, sha256: Collection[str], due_at: dat
 
 
 def unfinished(connection: Connection, now: datetime) -> dict[str, bool]:
-    """Return the sounds that are due, locked, and of each whether a project or the trash holds its recording."""
+    """Return the sounds that are due, locked, and for each whether a project or the trash holds its recording."""
     held = select(recordings.c.id).where(recordings.c.sha256 == unfinished_deletions.c.sha256).limit(1)
     columns = select(unfinished_deletions.c.sha256, held.scalar_subquery().is_not(None))
     rows = columns.where(unfinished_deletions.c.due_at <= now).order_by(unfinished_deletions.c.sha256)
@@ -418,7 +430,7 @@ def unfinished(connection: Connection, now: datetime) -> dict[str, bool]:
 
 
 def forget_unfinished(connection: Connection, sha256: Collection[str]) -> None:
-    """Take sounds out of the journal: they are deleted, or wanted again."""
+    """Remove sounds from the journal: they are deleted, or needed again."""
     if sha256:
         statement = delete(unfinished_deletions).where(unfinished_deletions.c.sha256 == bindparam("of"))
         connection.execute(statement, [{"of": each} for each in sha256])

@@ -1,4 +1,4 @@
-"""`annotations`: recordings that people mark, their marks in and out of files, and what comes of them."""
+"""`annotations`: recordings that people annotate, import and export of marks, agreement, teaching and deletion."""
 
 import argparse
 import sys
@@ -24,17 +24,20 @@ from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import AnnotationsRefused, AudioRefused
 
-DEEDS = {"edit": "", "undo": "undo: ", "redo": "redo: "}
+PREFIXES = {"edit": "", "undo": "undo: ", "redo": "redo: "}
 
 
 def add(commands: Commands) -> None:
     """Add the command with its own commands."""
-    annotations = commands.add_parser("annotations", help="what people mark in recordings: in, out, compared, taught")
+    annotations = commands.add_parser("annotations", help="annotate recordings: import, export, agreement, teaching")
     own = annotations.add_subparsers(dest="annotations_command", required=True)
-    recordings = add_command(own, "add", "add recordings to a project, which is created where it is new", _add)
+    recordings = add_command(own, "add", "add recordings to a project, which is created if it is new", _add)
     recordings.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR")
+    recordings.add_argument(
+        "--speaker", metavar="NAME", help="who speaks in all of them, so that a taught model is tested on other voices"
+    )
     annotation_files.add(own)
-    history = add_command(own, "history", "say who did what to the marks and when, the newest last", _history)
+    history = add_command(own, "history", "list who did what to the marks and when, the newest last", _history)
     history.add_argument("--recording", metavar="NAME|SHA256", help="default: all")
     annotation_agreement.add(own)
     annotation_teaching.add(own)
@@ -44,20 +47,20 @@ def add(commands: Commands) -> None:
 def _add(args: argparse.Namespace) -> int:
     paths = [path for given in args.files for path in (audio_files(given) if given.is_dir() else [given])]
     if not paths:
-        raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that hold some.")
+        raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that contain some.")
     files, refused, work = [], 0, printed_progress()
     with opened_project(args, may_be_new=True, owner=login_name()) as (store, project):
         for done, path in enumerate(paths):
             work.report(done / len(paths), f"Recording {done} of {len(paths)}")
             try:
-                files.append(recording_file(path))
+                files.append(recording_file(path, args.speaker))
             except AudioRefused as refusal:
                 refused += 1
                 print(printable(str(refusal)), file=sys.stderr)
         before = store.recordings(project, size=1).total
         store.add_recordings(project, files, login_name())
         new = store.recordings(project, size=1).total - before
-    print(f"{counted(new, 'recording')} added, {len(files) - new} known already, {refused} refused.")
+    print(f"{counted(new, 'recording')} added, {len(files) - new} already known, {refused} refused.")
     return 2 if refused else 0
 
 
@@ -74,15 +77,17 @@ def _history(args: argparse.Namespace) -> int:
         for change in step.changes:
             print(printable(_line(step, name, change)))
     if not steps:
-        print("Nothing was done yet.")
+        print("Nothing has been done yet.")
     return 0
 
 
 def _line(step: Step, recording: str, change: Change) -> str:
-    return f"{step.at:%Y-%m-%d %H:%M:%S} UTC  {step.annotator}  {recording}  {DEEDS[step.kind]}{_deed(step, change)}"
+    return (
+        f"{step.at:%Y-%m-%d %H:%M:%S} UTC  {step.annotator}  {recording}  {PREFIXES[step.kind]}{_action(step, change)}"
+    )
 
 
-def _deed(step: Step, change: Change) -> str:
+def _action(step: Step, change: Change) -> str:
     if change.before is None:
         return f"added {_mark(change.after, step.annotator)}"
     if change.after is None:

@@ -1,4 +1,4 @@
-"""`annotations agreement`: how far people agree with each other, and with what explainers mark."""
+"""`annotations agreement`: how far annotators agree with one another and with explainers."""
 
 import argparse
 from collections import Counter
@@ -8,15 +8,22 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ser_core.annotations.agreement.against_maps import MeasuredBesideChance, people_against_maps
-from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement
+from ser_core.annotations.agreement.agreement import (
+    AnnotatorAgreement,
+    LabelAgreement,
+    RegionAgreement,
+    annotator_agreement,
+)
 from ser_core.annotations.agreement.bootstrap import Measured
-from ser_core.annotations.agreement.human_agreement import COMPARED, compare_with_explainers
-from ser_core.annotations.agreement.label_agreement import LabelAgreement
-from ser_core.annotations.agreement.region_agreement import RegionAgreement
+from ser_core.annotations.agreement.human_agreement import (
+    COMPARED,
+    MeasuredBesideChance,
+    compare_with_explainers,
+    people_against_maps,
+)
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY
 from ser_core.commands.annotations.project import add_command, opened_project, printable
@@ -28,12 +35,18 @@ from ser_core.output.saved_analyses import data_folder
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    agreement = add_command(commands, "agreement", "say how far annotators agree, and explainers with them", _agreement)
-    agreement.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
-    agreement.add_argument(
-        "--explainers", type=some_of(COMPARED), default=(), metavar=",".join(COMPARED), help="compare people with them"
+    agreement = add_command(
+        commands, "agreement", "print how far annotators agree, and explainers with them", _agreement
     )
-    agreement.add_argument("--model", metavar="NAME|PATH", help="that is explained; default: the first shipped one")
+    agreement.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    agreement.add_argument(
+        "--explainers",
+        type=some_of(COMPARED),
+        default=(),
+        metavar=",".join(COMPARED),
+        help="to compare with people",
+    )
+    agreement.add_argument("--model", metavar="NAME|PATH", help="the model to explain; default: the first shipped one")
 
 
 def _agreement(args: argparse.Namespace) -> int:
@@ -60,7 +73,7 @@ def _agreement(args: argparse.Namespace) -> int:
     return 0
 
 
-# --- people with each other ---
+# --- annotators with one another ---
 
 
 def _print_people(agreement: AnnotatorAgreement, recordings: int) -> None:
@@ -148,7 +161,7 @@ def _figures(found: RegionAgreement) -> dict[str, Any]:
 def _explainers(
     recordings: Sequence[AnnotatedRecording], files: Sequence[RecordingFile], methods: Sequence[str], model: str
 ) -> dict[str, Any]:
-    """Explain the recordings whose sound is at hand, print how people agree with it, and return it."""
+    """Explain the recordings whose sound is at hand; print and return how people agree with the maps."""
     classifier = load_model(model)
     sound_of = sounds_of(files, data_folder())
     compared = compare_with_explainers(recordings, sound_of, classifier, methods, printed_progress())
@@ -161,7 +174,7 @@ def _explainers(
     for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
     if compared.silent:
-        why = "whose sound is not at hand any more, unchanged, or not for this model"
+        why = "whose sound is not at hand, has changed, or is not accepted by this model"
         print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
     return {
         "model": classifier.name,

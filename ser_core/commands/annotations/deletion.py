@@ -1,13 +1,13 @@
-"""`annotations delete`, `trash` and `restore`: out of a project, what can come back, and what comes back."""
+"""`annotations delete`, `trash` and `restore`: deletion of projects and recordings, and the trash."""
 
 import argparse
 from contextlib import closing
 
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.store import EVERY, Store, open_store
 from ser_core.annotations.store.trash import Deleted
-from ser_core.annotations.store.unfinished import finish_deletions
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
 from ser_core.commands.arguments import Commands
 from ser_core.errors import AnnotationsRefused
@@ -16,14 +16,14 @@ from ser_core.output.saved_analyses import data_folder
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    words = "delete a project, or one recording from every project, into the trash"
+    words = "move a project, or one recording of every project, to the trash"
     deletion = add_command(commands, "delete", words, _delete)
     deletion.add_argument("--recording", metavar="NAME|SHA256", help="default: the whole project")
-    deletion.add_argument("--for-good", action="store_true", help="at once and past the trash, which keeps it 30 days")
-    deletion.add_argument("--yes", action="store_true", help="do it; otherwise only say what would be deleted")
-    trash = commands.add_parser("trash", help="list what was deleted in the last 30 days; delete what is older")
-    restore = commands.add_parser("restore", help="put back what was deleted")
-    restore.add_argument("deleted", type=int, metavar="NUMBER", help="that `trash` says")
+    deletion.add_argument("--for-good", action="store_true", help="at once, past the trash, which keeps it for 30 days")
+    deletion.add_argument("--yes", action="store_true", help="do it; otherwise only print what would be deleted")
+    trash = commands.add_parser("trash", help="list what was deleted in the last 30 days; delete older items for good")
+    restore = commands.add_parser("restore", help="restore an item of the trash")
+    restore.add_argument("deleted", type=int, metavar="NUMBER", help="as listed by `trash`")
     for command, run in ((trash, _trash), (restore, _restore)):
         command.add_argument("--database", metavar="URL", help="default: SER_DATABASE_URL, else a file under SER_DATA")
         command.set_defaults(run=run)
@@ -47,7 +47,7 @@ def _delete(args: argparse.Namespace) -> int:
         else:
             store.delete_recording(sha256, person, for_good=args.for_good)
         finish_deletions(store, data_folder())
-    print("Deleted for good." if args.for_good else "Moved to the trash; `annotations restore` brings it back.")
+    print("Deleted for good." if args.for_good else "Moved to the trash; `annotations restore` restores it.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`annotations export` and `annotations import`: marks out of a project and into one, in files of other tools."""
+"""`annotations export` and `annotations import`: marks as files of other tools."""
 
 import argparse
 from collections.abc import Iterable
@@ -7,7 +7,6 @@ from pathlib import Path
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.exchange import EXPORTED, as_of_recordings, exported, file_stems, read_files
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.new_folder import filled_whole
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY
 from ser_core.audio.reading import file_bytes
@@ -15,7 +14,7 @@ from ser_core.commands.annotations.project import add_command, login_name, opene
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
-from ser_core.work.atomic_folder import folder_name
+from ser_core.work.atomic_folder import atomic_new_folder, folder_name
 
 
 def add(commands: Commands) -> None:
@@ -24,13 +23,13 @@ def add(commands: Commands) -> None:
     export.add_argument("--format", choices=tuple(EXPORTED), required=True)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
-    taken = add_command(commands, "import", "take over the marks in files of other tools, all or none", _import)
-    taken.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    taken.add_argument(
-        "--annotator", metavar="NAME", help="whose marks become that say no name; default: your login name"
+    import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
+    import_.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    import_.add_argument(
+        "--annotator", metavar="NAME", help="annotator of marks without a name; default: your login name"
     )
-    taken.add_argument(
-        "--audio", type=Path, metavar="FILE|DIR", help="the sound, for files that do not say by SHA-256 which it is"
+    import_.add_argument(
+        "--audio", type=Path, metavar="FILE|DIR", help="the sound, for files that do not name it by SHA-256"
     )
 
 
@@ -45,7 +44,7 @@ def _export(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     file_format = EXPORTED[args.format]
     written = exported(recordings, file_format)
-    with filled_whole(args.out) as folder:
+    with atomic_new_folder(args.out) as folder:
         for name, content in written.files.items():
             with (folder / name).open("xb") as file:
                 file.write(content)
@@ -53,7 +52,7 @@ def _export(args: argparse.Namespace) -> int:
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
     for words in written.unfit:
-        print(f"Not as it is kept: {printable(words).rstrip('.')}.")
+        print(f"Not as it is stored: {printable(words).rstrip('.')}.")
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
@@ -74,24 +73,24 @@ def _import(args: argparse.Namespace) -> int:
         store.add_recordings(project, audio, annotator)
     print(
         f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
-        f"{imported.known} known already, {imported.left_out} left out."
+        f"{imported.known} already known, {imported.left_out} left out."
     )
     if imported.left_out:
-        print("Left out are labels of a whole recording to which their annotator has given another one here.")
+        print("Left out are labels of a whole recording to which their annotator has given another label here.")
     for words in dropped:
-        print(f"Not taken over from {words}.")
+        print(f"Not imported from {words}.")
     return 0
 
 
-def _audio(documents: Iterable[AnnotatedRecording], place: Path | None) -> list[RecordingFile]:
+def _audio(documents: Iterable[AnnotatedRecording], given: Path | None) -> list[RecordingFile]:
     """Return the audio file that was given, or those in the folder whose marks are imported."""
-    if place is None:
+    if given is None:
         return []
-    if not place.is_dir():
-        return [recording_file(place)]
+    if not given.is_dir():
+        return [recording_file(given)]
     wanted = {document.sha256 or folder_name(document.name) for document in documents}
     return [
         recording_file(path)
-        for sha256, path in recordings_by_sha256(place).items()
+        for sha256, path in recordings_by_sha256(given).items()
         if not wanted.isdisjoint((sha256, *file_stems(path.name, sha256)))
     ]

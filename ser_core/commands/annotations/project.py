@@ -1,4 +1,4 @@
-"""The project that a command about annotations works on."""
+"""The project that an `annotations` command works on."""
 
 import argparse
 import getpass
@@ -9,7 +9,7 @@ from pathlib import Path
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store, open_store
-from ser_core.annotations.store.tables import kept_name
+from ser_core.annotations.store.tables import valid_name
 from ser_core.audio.reading import read_recording
 from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
@@ -33,23 +33,23 @@ def add_command(
 def opened_project(
     args: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
 ) -> Iterator[tuple[Store, int]]:
-    """Yield the store, and the id of the project that was asked for, else of the only one.
+    """Yield the store, and the id of the named project or else of the only one.
 
     Parameters
     ----------
     may_be_new : bool
-        Create the project that was named where it is not there; one that then stays empty is deleted again.
+        Create the named project if it is not there; if it stays empty, it is deleted again.
     owner : str
-        Whose a project is that is created.
+        Owner of a project that is created.
 
     Raises
     ------
     AnnotationsRefused
-        If there is no such project, or several and none was named.
+        If there is no such project, or there are several and none was named.
     """
     with closing(open_store(args.database or default_url(data_folder()))) as store:
         projects = {project.name: project.id for project in store.projects(size=EVERY).items}
-        name = None if args.project is None else kept_name(args.project, "name of the project")
+        name = None if args.project is None else valid_name(args.project, "name of the project")
         if may_be_new and name is not None and name not in projects:
             created = store.create_project(name, owner)
             try:
@@ -66,27 +66,33 @@ def _chosen(projects: dict[str, int], name: str | None) -> int:
     if name in projects:
         return projects[name]
     if not projects:
-        raise AnnotationsRefused("There is no project yet; make one with `annotations add --project NAME FILE`.")
+        raise AnnotationsRefused("There is no project yet; create one with `annotations add --project NAME FILE`.")
     found = f"There is no project '{printable(name)}'" if name else f"There are {len(projects)} projects"
     named = ", ".join(printable(project) for project in list(projects)[:MOST_NAMED])
     more = f" and {len(projects) - MOST_NAMED} more" if len(projects) > MOST_NAMED else ""
     raise AnnotationsRefused(f"{found}; choose one with --project: {named}{more}.")
 
 
-def recording_file(path: Path) -> RecordingFile:
-    """Read an audio file and return what a project keeps of it.
+def recording_file(path: Path, speaker: str | None = None) -> RecordingFile:
+    """Read an audio file and return what a project stores about it.
 
     Raises
     ------
     AudioRefused
     """
-    place, recording = str(path.resolve()), read_recording(path)
-    kept_place = place if place.isprintable() else None
-    return RecordingFile(recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz, kept_place)
+    recording, found_at = read_recording(path), str(path.resolve())
+    return RecordingFile(
+        recording.sha256,
+        recording.name,
+        recording.duration_s,
+        recording.sample_rate_hz,
+        found_at if found_at.isprintable() else None,
+        speaker,
+    )
 
 
 def login_name() -> str:
-    """Return by which name the machine knows who gives the command, or refuse."""
+    """Return the login name of whoever gives the command, or refuse if it is unknown."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,4 +1,4 @@
-"""`annotations teach` and `annotations taught`: what a model can learn from people, and whether that made it better."""
+"""`annotations teach` and `annotations taught`: a corpus of people's labels, and whether a taught model is better."""
 
 import argparse
 import shlex
@@ -6,17 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.store.kept_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
-from ser_core.annotations.teaching.acceptance import acceptance_of, recording_of_pieces
-from ser_core.annotations.teaching.held_out import CORPUS
-from ser_core.annotations.teaching.teaching import (
-    HELD_OUT,
-    Teaching,
+from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, Teaching, write_teaching
+from ser_core.annotations.teaching.taught_model import (
+    acceptance_of,
     first_teachable,
+    recording_of_pieces,
     require_teachable,
     training_arguments,
-    write_teaching,
 )
 from ser_core.commands.annotations.project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, print_figures, printed_progress
@@ -33,13 +32,13 @@ PROGRAM = ("python", "-m", "ser_core")
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    teach = add_command(commands, "teach", "write what people labelled as a corpus to train on", _teach)
+    teach = add_command(commands, "teach", "write labelled recordings as a corpus to train on", _teach)
     teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     teach.add_argument("--audio", type=Path, metavar="DIR", help="where the recordings are; default: where they were")
     teach.add_argument(
-        "--model", metavar="NAME|PATH", help="to begin with; default: the first shipped one that can go on learning"
+        "--model", metavar="NAME|PATH", help="to start from; default: the first shipped one that can go on learning"
     )
-    taught = commands.add_parser("taught", help="say whether a model that was taught is better than the one before")
+    taught = commands.add_parser("taught", help="say whether a taught model is better than the one before")
     taught.add_argument("before", metavar="BEFORE")
     taught.add_argument("after", metavar="AFTER")
     taught.add_argument("--taught", type=Path, required=True, metavar="DIR", help="what `teach` wrote")
@@ -56,10 +55,16 @@ def _teach(args: argparse.Namespace) -> int:
     if args.audio is not None:
         if not args.audio.is_dir():
             raise AnnotationsRefused(f"There is no folder {args.audio}; give the one that holds the recordings.")
-        places = recordings_by_sha256(args.audio)
-        files = [replace(file, path=str(places.get(file.sha256, file.path or ""))) for file in files]
-    sound_of = sounds_of(files, data_folder())
-    teaching = write_teaching(recordings, sound_of, args.out, heard=heard, work=printed_progress())
+        paths = recordings_by_sha256(args.audio)
+        files = [replace(file, path=str(paths.get(file.sha256, file.path or ""))) for file in files]
+    teaching = write_teaching(
+        recordings,
+        sounds_of(files, data_folder()),
+        args.out,
+        speakers=speakers_of(files),
+        heard=heard,
+        work=printed_progress(),
+    )
     _print_teaching(teaching)
     print("\nTeach and compare:\n")
     for command in _next_commands(model, args.out, teaching):
@@ -77,7 +82,7 @@ def _print_teaching(teaching: Teaching) -> None:
 
 
 def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:
-    """Return the training that begins as the model, and, where something is held out, the comparison."""
+    """Return the training that starts from the model, and the comparison if something is held out."""
     new = str(out / "model")
     train = (*PROGRAM, "train", *training_arguments(teaching, model, new))
     taught = (*PROGRAM, "annotations", "taught", model, new, "--taught", str(out))

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ser_core.model.peers.shared.padding import above_silence
+from ser_core.settings import FrontEnd
 
+_SEGMENTS = FrontEnd()
+#: Frames and bands of a segment.
+SEGMENT_SHAPE = _SEGMENTS.segments.segment_frames, _SEGMENTS.spectrogram.bands
 #: Four frames and four bands make one feature.
 POOL = 4
 #: Of the variance that the components keep.
@@ -39,7 +43,7 @@ class Features(nn.Module):
         weights = self.network.head.weight[heard]
         cam = F.relu((map_ * weights[:, :, None, None]).sum(dim=1, keepdim=True))
         cam = cam / (cam.amax(dim=(2, 3), keepdim=True) + 1e-6)
-        cam = F.interpolate(cam, (96, 64), mode="bilinear", align_corners=False)
+        cam = F.interpolate(cam, SEGMENT_SHAPE, mode="bilinear", align_corners=False)
         return F.avg_pool2d(cam * above_silence(segments), POOL).flatten(1)
 
 

@@ -1,4 +1,4 @@
-"""Recordings are found by their content in every project, to delete them and what is kept of them."""
+"""Index recordings by content over all projects, to delete a recording and everything stored about it."""
 
 from alembic import op
 

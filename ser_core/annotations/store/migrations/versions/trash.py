@@ -1,4 +1,4 @@
-"""Projects have owners, recordings say who added them, and what is deleted lies in a trash first."""
+"""Projects have owners, recordings know who added them, and deletions go through a trash."""
 
 import unicodedata
 
@@ -10,7 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the columns and the journal of deletions, and compose the names of projects as `kept_name` does."""
+    """Add the columns and the journal of deletions, and compose the names of projects as `valid_name` does."""
     for column in ("owner", "deleted_by", "deleted_name"):
         op.add_column("projects", sa.Column(column, sa.Text))
     op.add_column("projects", sa.Column("deleted_at", sa.DateTime(timezone=True)))

@@ -1,0 +1,162 @@
+"""The sound of annotated recordings: saved in the data folder by its content, found again, and deleted for good."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ser_core.analysis import Recording
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
+from ser_core.audio.reading import file_bytes, read_recording
+from ser_core.errors import AnnotationsRefused, AudioRefused
+from ser_core.work.atomic_folder import atomic_write, clear_half_written, sync
+
+FOLDER = "recordings"
+SHA256 = re.compile("[0-9a-f]{64}")
+#: Beside the sounds: which databases were opened with them.
+DATABASES = ".databases"
+NOTED_AT_ONCE = 1_000
+
+
+def save_sound(source: bytes, data: Path) -> None:
+    """Save an audio file under the data folder, byte for byte, by its SHA-256; a damaged one there is replaced.
+
+    Once this returns, the file survives a power cut.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it cannot be written; then nothing is left of it.
+    """
+    sha256 = hashlib.sha256(source).hexdigest()
+    saved = data / FOLDER / sha256
+    if _intact(saved, sha256) is not None:
+        return
+    try:
+        atomic_write(saved, source)
+    except OSError as error:
+        raise AnnotationsRefused(
+            f"The sound cannot be kept in {saved.parent} ({error.strerror}). Make room there, or set SER_DATA to "
+            "another folder."
+        ) from None
+
+
+def saved_sound(file: RecordingFile, data: Path) -> bytes | None:
+    """Return a recording's audio file, saved here or where it was last seen; None if neither is intact."""
+    if not SHA256.fullmatch(file.sha256):
+        return None
+    saved = _intact(data / FOLDER / file.sha256, file.sha256)
+    if saved is not None or not file.path:
+        return saved
+    return _intact(Path(file.path), file.sha256)
+
+
+def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Recording | None]:
+    """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
+
+    It raises `AudioRefused` as `read_recording` does.
+    """
+    by_sha256 = {file.sha256: file for file in files}
+
+    def sound_of(sha256: str) -> Recording | None:
+        file = by_sha256.get(sha256)
+        source = None if file is None else saved_sound(file, data)
+        return None if source is None else read_recording(source, file.name)
+
+    return sound_of
+
+
+def saved_sha256(data: Path) -> list[str]:
+    """Return the SHA-256 of all saved sounds."""
+    folder = data / FOLDER
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        files = [each.name for each in entries if not each.is_dir(follow_symlinks=False)]
+    return sorted(name for name in files if SHA256.fullmatch(name))
+
+
+def delete_sound(sha256: str, data: Path) -> None:
+    """Delete the saved sound of a recording, if there is one."""
+    if SHA256.fullmatch(sha256):
+        saved = data / FOLDER / sha256
+        saved.unlink(missing_ok=True)
+        if saved.parent.is_dir():
+            sync(saved.parent)
+
+
+def _intact(path: Path, sha256: str) -> bytes | None:
+    """Return a file's bytes if they have this SHA-256; a link is not followed, and only a regular file is opened."""
+    try:
+        source = file_bytes(path, follow_link=False)
+    except AudioRefused:
+        return None
+    return source if hashlib.sha256(source).hexdigest() == sha256 else None
+
+
+# --- deletion for good ---
+
+
+def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> None:
+    """Delete for good what has been in the trash for 30 days, and finish every deletion for good.
+
+    A deletion for good covers sounds, taught corpora and what SQLite's file still holds. The database's journal says
+    what is to be done and forgets it only when it is done, so that a program that was killed continues where it
+    stopped. Sounds without a known recording, which older versions left behind, go after 30 days.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If something cannot be deleted; the next call tries again.
+    """
+    now = now or datetime.now(UTC)
+    store.empty_trash(now)
+    _note_orphans(store, data, now)
+    failed: dict[str, OSError] = {}
+
+    def delete(sha256: str) -> None:
+        try:
+            delete_sound(sha256, data)
+            delete_taught(sha256, data / TAUGHT)
+        except OSError as reason:  # the others are deleted all the same
+            failed[sha256] = reason
+
+    for folder in (FOLDER, TAUGHT):
+        clear_half_written(data / folder)
+    done = store.delete_sounds(now, delete) - failed.keys()
+    if done:
+        store.overwrite_deleted()
+        store.finished(done)
+    for reason in failed.values():
+        raise AnnotationsRefused(
+            f"{reason.filename or data} cannot be deleted ({reason.strerror}). Check its permissions; "
+            "it is tried again at the next start."
+        )
+
+
+def _note_orphans(store: Store, data: Path, now: datetime) -> None:
+    """Note sounds without a recording for deletion, unless another database may know them."""
+    if (data / FOLDER).is_dir() and _is_only_database(store, data / FOLDER):
+        saved = saved_sha256(data)
+        for start in range(0, len(saved), NOTED_AT_ONCE):
+            store.note_sounds(saved[start : start + NOTED_AT_ONCE], now + KEPT_FOR)
+
+
+def _is_only_database(store: Store, folder: Path) -> bool:
+    """Whether no other database has ever been opened with these sounds; this one is noted."""
+    noted, own = folder / DATABASES, hashlib.sha256(store.place.encode()).hexdigest()
+    try:
+        if noted.is_symlink() or (noted.exists() and not noted.is_file()):
+            return False
+        known = set(noted.read_text().split()) if noted.exists() else set()
+        if own not in known:
+            with noted.open("a") as file:
+                file.write(f"{own}\n")
+    except OSError:  # nothing could be deleted from a read-only folder anyway
+        return False
+    return known <= {own}

@@ -1,0 +1,12 @@
+"""Recordings say who speaks in them, where that is known."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("recordings", sa.Column("speaker", sa.Text))

@@ -1,0 +1,151 @@
+"""Which models can be taught, and whether a taught model may replace the one before: only if it is not worse."""
+
+import csv
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ser_core.annotations.teaching.corpus import CORPUS, Teaching, speaker_for
+from ser_core.emotions import EMOTION_SETS
+from ser_core.errors import ModelRefused
+from ser_core.learning.metrics import PairedDifference, paired_difference
+from ser_core.learning.plan import FROZEN
+from ser_core.learning.predictions import Predictions
+from ser_core.model.checkpoint import ARCHITECTURES, find_model, model_names, read_card
+
+FEWEST_RECORDINGS = 20
+#: With fewer speakers the interval resamples recordings: so few clusters do not make one.
+FEWEST_SPEAKERS = 5
+#: How much lower the UAR may be at the lower end of the interval.
+TOLERANCE = 0.05
+ROUNDING = 1e-9
+
+
+def require_teachable(model: str) -> None:
+    """Refuse a model that training cannot continue from.
+
+    Raises
+    ------
+    ModelRefused
+        If it is an estimator or a network with a frozen body, which are fitted from scratch each time, or an ONNX file
+        from elsewhere, or is not there.
+    """
+    architecture = read_card(find_model(model)).get("architecture")
+    if architecture in FROZEN:
+        raise ModelRefused(
+            f"{Path(model).name} cannot go on learning: its last layer is fitted from scratch each time, and would "
+            "forget everything else. Choose a network that learns in epochs, such as fusion or yamnet."
+        )
+    if architecture not in ARCHITECTURES:
+        raise ModelRefused(
+            f"{Path(model).name} cannot go on learning: it is an estimator, which is fitted from scratch each time, or "
+            "an ONNX file from elsewhere. Choose a network, such as fusion or yamnet."
+        )
+
+
+def first_teachable() -> str:
+    """Return the first shipped model that training can continue from, starting with the default.
+
+    Raises
+    ------
+    ModelRefused
+        If there is none.
+    """
+    for name in model_names():
+        with suppress(ModelRefused):
+            require_teachable(name)
+            return name
+    raise ModelRefused("No model here can go on learning. Train one of fusion, yamnet or vggish first.")
+
+
+def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:
+    """Return the arguments of the command `train` that continues from a model with what is taught."""
+    card = read_card(find_model(model))
+    emotions = next((name for name, each in EMOTION_SETS.items() if each == tuple(card["emotions"])), "core4")
+    kind = ["--network", card["architecture"], "--emotions", emotions]
+    corpus = ["--corpus", f"{CORPUS}={teaching.train}"]
+    return [*corpus, *kind, "--warm-start", model, "--split", "speaker", "--out", out]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What the held-out recordings say about a taught model.
+
+    Attributes
+    ----------
+    offered : bool
+        Whether the model may be offered as the new default.
+    difference : PairedDifference
+        UAR after minus UAR before; `speakers` counts those who are named.
+    words : str
+    """
+
+    offered: bool
+    difference: PairedDifference
+    words: str
+
+
+def recording_of_pieces(manifest: Path) -> dict[str, str]:
+    """Return, for the SHA-256 of each piece of a taught corpus, that of the recording it was cut from."""
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        return {row["sha256"]: row["recording_sha256"] for row in rows if {"sha256", "recording_sha256"} <= row.keys()}
+
+
+def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping[str, str]) -> Acceptance:
+    """Compare the models before and after on held-out pieces of recordings that neither was trained on.
+
+    The model after is offered if its UAR is not lower and the lower end of the 95 % interval of the difference is not
+    below minus 5 points. With fewer than 20 recordings it is never offered. The interval resamples speakers; with fewer
+    than 5 that are named, recordings.
+
+    Parameters
+    ----------
+    recording_of : mapping of str to str
+        What `recording_of_pieces` returns: pieces of one recording are not independent. A piece that is not in it
+        counts as a recording.
+
+    Raises
+    ------
+    SettingsRefused
+        If the models predict different emotions, or no recording was tested with both.
+    """
+    difference = paired_difference(after, before)
+    both, pieces = set(before.sha256), zip(after.sha256, after.speakers, strict=True)
+    speaker_of = {recording_of.get(piece, piece): speaker for piece, speaker in pieces if piece in both}
+    nameless = {recording for recording, who in speaker_of.items() if who == f"{CORPUS}:{speaker_for(recording)}"}
+    named = len({who for recording, who in speaker_of.items() if recording not in nameless})
+    resampled = "speakers"
+    if named < FEWEST_SPEAKERS:
+        resampled = "recordings, so that it says nothing of other voices"
+        by_recording = (
+            replace(tested, speakers=tuple(recording_of.get(piece, piece) for piece in tested.sha256))
+            for tested in (after, before)
+        )
+        difference = paired_difference(*by_recording)
+    elif nameless:
+        resampled = "speakers, each recording that names none counting as one"
+    difference = replace(difference, speakers=named)
+    measured = _in_words(difference, len(speaker_of), len(nameless), resampled)
+    if len(speaker_of) < FEWEST_RECORDINGS:
+        why = f"fewer than {FEWEST_RECORDINGS} recordings do not tell whether it is worse, so it is not offered"
+        return Acceptance(False, difference, f"{measured}: {why}. Label more.")
+    if difference.gain < -ROUNDING:
+        return Acceptance(False, difference, f"{measured}: it got worse and is not offered as the new default.")
+    if difference.interval[0] < -TOLERANCE - ROUNDING:
+        why = f"it may be worse by more than {100 * TOLERANCE:.0f} points, so it is not offered"
+        return Acceptance(False, difference, f"{measured}: {why}. Label more.")
+    return Acceptance(True, difference, f"{measured}: it is not worse and may become the new default.")
+
+
+def _in_words(difference: PairedDifference, recordings: int, nameless: int, resampled: str) -> str:
+    gain, (low, high) = 100 * difference.gain, (100 * bound for bound in difference.interval)
+    if difference.speakers:
+        whose = f"by {difference.speakers} speakers" + (f" ({nameless} recordings name none)" if nameless else "")
+    else:
+        whose = "that name no speaker"
+    return (
+        f"On {difference.recordings} held-out pieces of {recordings} recordings {whose} "
+        f"its UAR changed by {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, over {resampled})"
+    )
