@@ -64,7 +64,7 @@ def main() -> None:
             upload(page, SAMPLES[3].path)
             photograph(page, "recording.png")
             turn_to(page, "Explain")
-            page.get_by_text("What would have to go").wait_for()
+            page.get_by_text("What would change the verdict").wait_for()
             photograph(page, "explain.png")
             turn_to(page, "Listen")
             page.get_by_role("radio", name="Consensus").click()

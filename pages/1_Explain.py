@@ -1,4 +1,4 @@
-"""Three explanations of the same verdict, over the spectrogram, on one axis of time."""
+"""Three explanations of one verdict, over the spectrogram, on one time axis."""
 
 from dataclasses import replace
 
@@ -15,16 +15,16 @@ from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
 
 HOW_TO_READ = """
-Red speaks **for** the emotion, blue **against** it, and what is not coloured hardly matters. Each map is scaled by its
-own strongest point: compare where they are coloured, not how strongly.
+Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is scaled by its
+own strongest point: compare where maps have colour, not how strong it is.
 
-- **Grad-CAM** looks into the network: where do its last maps speak for the emotion?
-- **LIME** hides random halves of the spectrogram many times and fits which cells the evidence needs.
-- **Occlusion** covers one box after the other and measures how much evidence is lost.
+- **Grad-CAM** looks into the network: where do its last feature maps support the emotion?
+- **LIME** hides random halves of the spectrogram many times, and fits how much each cell contributes.
+- **Occlusion** covers one box after the other, and measures how much evidence is lost.
 
-The **consensus** is their mean, each map divided by its own strength. Hatched stretches were not heard: data selection
-left them out, or they lie outside the stretch that is explained. Drag over the picture to look closer in all maps at
-once, and double-click to see all again.
+The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
+selection dropped them, or they are outside the chosen time range. Drag over a map to zoom into all of them;
+double-click to zoom out.
 """
 SIGNS = {"both": "for and against", "for": "only for"}
 
@@ -45,9 +45,7 @@ signs, strength = st.columns([2, 3], vertical_alignment="center", gap="large")
 sign = signs.segmented_control(
     "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
 )
-opacity = strength.slider(
-    "Strength of the colours (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
-)
+opacity = strength.slider("Colour strength (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity")))
 drafted = drafts | ({"consensus"} if drafts else set())
 judging = None
 if complete and not drafts and next(iter(maps.values())).covered.any():

@@ -129,7 +129,7 @@ def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(pag
     turn_to(page, "Compare")
     models = page.locator(".compared tbody tr").count()
     assert models > 1
-    expect(page.get_by_role("heading", name="Hear it")).to_be_visible()
+    expect(page.get_by_role("heading", name="Listen")).to_be_visible()
     maps = page.locator(".js-plotly-plot").first
     expect(maps.locator(".annotation-text", has_text=" for ").first).to_be_visible()
     box = maps.locator(".nsewdrag").first.bounding_box()

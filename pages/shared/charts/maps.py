@@ -1,4 +1,4 @@
-"""Maps of evidence over the spectrogram, one below the other on one axis of time."""
+"""Chart of the maps of evidence over the spectrogram, one below the other on one time axis."""
 
 from collections.abc import Collection
 
@@ -26,8 +26,7 @@ def maps_chart(
 ) -> go.Figure:
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
-    A `flip` is outlined in the spectrogram. `opacity` is that of the maps, and `only_for` leaves out what speaks
-    against the emotion.
+    A `flip` is outlined in the spectrogram. `opacity` applies to the maps; `only_for` hides negative relevance.
     """
     rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
@@ -81,7 +80,7 @@ def _relevance_trace(
         colorscale=axes.FOR_AND_AGAINST,
         showscale=last,
         colorbar={
-            "title": {"text": "evidence, relative to each map's strongest", "side": "right"},
+            "title": {"text": "evidence, relative to each map's maximum", "side": "right"},
             "tickvals": [-1, 0, 1],
             "ticktext": ["against", "0", "for"],
             "len": 1.0,

@@ -1,4 +1,4 @@
-"""How far the explainers agree about the same question, in words and figures."""
+"""How far the explainers agree, in words and figures."""
 
 from itertools import combinations
 
@@ -10,19 +10,19 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
 
 HELP = """
-**Rank correlation** compares the order of all points of two maps: 1 is the same order, 0 none in common, below 0 the
-reverse. **Overlap** asks for the tenth of the points that each map marks most: 1 where it is the same tenth, 0.05 on
-average where two maps have nothing to do with each other.
+**Rank correlation** compares the order of all points of two maps: 1 is the same order, 0 is unrelated, below 0 is
+reversed. **Overlap** compares the strongest tenth of the points of each map: 1 if they are the same, 0.05 on average if
+the maps are unrelated.
 """
 
 
 def show(maps: dict[str, Explanation]) -> None:
-    """Show how far each pair of maps agrees; a single map agrees with nobody."""
+    """Show how far each pair of maps agrees."""
     covered = next(iter(maps.values())).covered if maps else np.zeros(0, bool)
     if len(maps) < 2 or not covered.any():
         return
     compared = agreement({name: explanation.relevance for name, explanation in maps.items()}, covered)
-    st.markdown("**How far they agree**", help=HELP)
+    st.markdown("**Agreement of the explainers**", help=HELP)
     pairs = list(combinations(range(len(maps)), 2))
     for column, (i, j) in zip(st.columns(len(pairs)), pairs, strict=True):
         correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]
@@ -34,9 +34,9 @@ def show(maps: dict[str, Explanation]) -> None:
 
 
 def in_words(correlation: float, overlap: float) -> str:
-    """Say what a rank correlation and an overlap mean; NaN where a map is the same everywhere."""
+    """Describe a rank correlation and an overlap; the correlation is NaN if a map is constant."""
     if np.isnan(correlation):
-        return "one of them is the same everywhere"
+        return "one of them is constant"
     for least, words in ((AGREE_WELL, "agree well"), (AGREE_IN_PART, "agree in part"), (HARDLY_AGREE, "hardly agree")):
         if correlation >= least:
             return f"{words}; overlap {overlap:.2f}"

@@ -1,4 +1,4 @@
-"""The models that the page Compare sets side by side: which, by which explainer, and what each of them says."""
+"""The models on the page Compare: their choice, the explainer, and each model's result."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ PENDING = "Not ready yet."
 
 
 def choose(chosen: Chosen) -> list[str]:
-    """Ask for the models; as long as nobody has chosen, the sidebar's and two that tell the same emotions apart."""
+    """Ask for the models; by default the sidebar's and two with the same emotions."""
     names = model_names()
     kept = session.choice("compared")
     if kept is None or not set(kept) <= set(names):
@@ -36,7 +36,7 @@ def choose(chosen: Chosen) -> list[str]:
         names,
         max_selections=MOST,
         placeholder="Choose one to six models",
-        help="They may tell other emotions apart. At first: the sidebar's, and two others of the same emotions.",
+        help="They may know other emotions. Default: the sidebar's model and two others with the same emotions.",
         **session.widget("compared", kept),
     )
 
@@ -44,18 +44,18 @@ def choose(chosen: Chosen) -> list[str]:
 def choose_method() -> str:
     """Ask for the explainer."""
     return st.segmented_control(
-        "Evidence by",
+        "Explainer",
         list(EXPLAINERS),
         format_func=METHOD_NAMES.get,
         required=True,
-        help="Grad-CAM is there at once, but coarse, and needs a network's own maps. LIME and occlusion ask any model "
-        "what it hears when parts are missing, hundreds of times.",
+        help="Grad-CAM is fast but coarse, and needs a network with feature maps. LIME and occlusion work with any "
+        "model: they predict hundreds of times with parts masked.",
         **session.widget("compared_by", session.choice("compared_by")),
     )
 
 
 def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[str, str]]:
-    """Return the classifiers by name, the sidebar's as it is chosen there, and why there is none of the others."""
+    """Return the classifiers by name, the sidebar's adapted as there, and why others could not be loaded."""
     loaded, refused = {}, {}
     for name in names:
         try:
@@ -66,7 +66,7 @@ def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[
 
 
 def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the results that are there, and what to say in the place of the others."""
+    """Return the finished results, and a text for each unfinished one."""
     results, words = {}, {}
     for name, job in jobs.items():
         state = job.state  # read once: it may end meanwhile
@@ -78,7 +78,7 @@ def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
 
 
 def offer_again(jobs: dict[str, Job]) -> None:
-    """Offer to begin again what was stopped."""
+    """Offer to restart stopped jobs."""
     stopped = {name: job for name, job in jobs.items() if job.state == "cancelled"}
     if not stopped:
         return
@@ -96,7 +96,7 @@ def explained(
     method: str,
     settings: AnalysisSettings,
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Let every model explain the emotion in the same stretch; return what is there, and words in the others' place."""
+    """Explain the emotion in the same time range with every model; return what is finished, and why others are not."""
     asked, words = _ask(heard, emotion, settings)
     jobs = {}
     for name, analysis in asked.items():
@@ -118,7 +118,7 @@ def explained(
 def _ask(
     heard: dict[str, Analysis], emotion: str, settings: AnalysisSettings
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Return the analyses of the models that the question can be put to, all of the first one's stretch."""
+    """Return the analyses of the models that know the emotions, all with the first one's time range."""
     asked, words = {}, {}
     for name, analysis in heard.items():
         try:
@@ -132,16 +132,16 @@ def _ask(
 
 
 def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> AnalysisSettings:
-    """Return the settings without a layer that this model does not have."""
+    """Return the settings without a layer that this model lacks."""
     known = settings.grad_cam.layer in classifier.layers
     return settings if known else replace(settings, grad_cam=GradCamSettings())
 
 
 def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
-    """Say what the colours stand for, and which stretch was asked about where that is not all of it."""
+    """Say how the colours are scaled, and which time range is explained if it is not all."""
     said = "Each map is divided by its own highest absolute value."
     if analysis.stretch.end_s - analysis.stretch.start_s < analysis.recording.duration_s - 0.01:
         start, end = analysis.stretch.start_s, analysis.stretch.end_s
-        whose = "" if settings.stretch_s else ", where the first of them that knows the emotion hears it best"
-        said += f" All are asked about {start:.2f} to {end:.2f} s{whose}."
+        whose = "" if settings.stretch_s else ", where the first model that knows the emotion scores it highest"
+        said += f" All explain {start:.2f} to {end:.2f} s{whose}."
     return said

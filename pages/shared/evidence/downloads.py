@@ -1,4 +1,4 @@
-"""Take an explained analysis away: its maps as arrays, as a picture, and as a report that opens anywhere."""
+"""Download an explained analysis: its maps as arrays, a picture, and a report that opens offline."""
 
 import io
 from dataclasses import replace
@@ -15,7 +15,7 @@ from ser_core.work.atomic_folder import folder_name
 
 
 def show(analysis: Analysis) -> None:
-    """Offer the files; each is made when it is asked for."""
+    """Offer the files; each is made on request."""
     name = folder_name(analysis.recording.name)
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
@@ -24,8 +24,8 @@ def show(analysis: Analysis) -> None:
         ("Report (HTML)", f"{name}-report.html", "text/html", lambda: report_html(analysis), ":material/description:"),
     )
     st.markdown(
-        "**Take it away**",
-        help="The report opens without a network and holds the picture, all figures and settings, and the sound.",
+        "**Download**",
+        help="The report opens offline and contains the picture, all figures and settings, and the audio.",
     )
     for column, (label, file, kind, make, icon) in zip(st.columns(len(files)), files, strict=True):
         column.download_button(label, make, file, kind, icon=icon, on_click="ignore", width="stretch")

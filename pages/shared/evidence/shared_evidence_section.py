@@ -1,4 +1,4 @@
-"""Whether the models look at the same: a matrix, a sentence, and the stretches of their consensus, to be heard."""
+"""Whether the models use the same evidence: a matrix, a sentence, and a player for their consensus."""
 
 from dataclasses import replace
 
@@ -15,23 +15,22 @@ from ser_core.pipeline import with_focus
 from ser_core.settings import AnalysisSettings
 
 HELP = """
-Above: **rank correlation**, which compares the order of all points of two maps: 1 is the same order, 0 none in
-common, below 0 the reverse. In brackets: **overlap** of the tenth of the points that each map marks most: of all that
-either of them marks, the part that both do. It is 1 where that is the same tenth, and 0.05 on average by chance. Each
-pair is compared where both models have heard.
+Above: **rank correlation**, which compares the order of all points of two maps: 1 is the same order, 0 is unrelated,
+below 0 is reversed. In brackets: **overlap** of the strongest tenth of the points of each map (intersection over
+union): 1 if they are the same, 0.05 on average by chance. Each pair is compared where both maps cover the recording.
 """
-#: The consensus of models is nowhere below zero: only what is above half of its peak is a stretch of its own.
+#: The consensus of models is never negative, so its focus regions are where it exceeds half of its peak.
 LEAST_SHARE_OF_PEAK = 0.5
 
 
 def show(explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings) -> None:
-    """Compare the maps that are there, and let what is common to them be heard."""
-    st.subheader("Do they look at the same?", divider="gray", help=HELP)
+    """Compare the finished maps, and play what they have in common."""
+    st.subheader("Do they use the same evidence?", divider="gray", help=HELP)
     if len(explained) < 2:
-        st.markdown("At least two maps are needed to compare them.")
+        st.markdown("A comparison needs at least two maps.")
     else:
         _matrix(explained, method)
-    st.subheader("Hear it", divider="gray")
+    st.subheader("Listen", divider="gray")
     _player(explained, method, shared, settings)
 
 
@@ -42,11 +41,9 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
     matrix.plotly_chart(matrix_chart(compared, dark), width="stretch", config={"displayModeBar": False})
     words.markdown(in_markdown(agreement_in_words(compared)))
     if others := sorted(set(explained) - set(on_one_grid(explained))):
-        words.caption(
-            f"Not compared with the rest: {in_markdown(', '.join(others))}, whose front end has other frames or bands."
-        )
+        words.caption(f"Not compared: {in_markdown(', '.join(others))}, whose front end has other frames or bands.")
     elif np.isnan(compared.rank_correlation).any():
-        words.caption("No figure stands where a map is the same everywhere, or where two heard no frame in common.")
+        words.caption("A cell is empty if a map is constant, or if two maps have no frame in common.")
 
 
 def _player(
@@ -70,5 +67,5 @@ def _player(
         profile=profile,
         threshold=level,
         regions=regions,
-        regions_title="Where the consensus is above half of its peak",
+        regions_title="Consensus above half of its peak",
     )
