@@ -1,7 +1,7 @@
 # make app        set everything up and open the app
 # make test       set everything up and run all tests but the long ones
 # make test-fast  only those without a browser, pages, a database or processes of their own
-# make test-long  only the long ones: more seeds, larger files
+# make test-long  only the long ones: more seeds and examples, larger files
 # make bench      run the benchmarks, quickly
 # make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
 # make lock       write the lock files anew, after a change in requirements*.txt
@@ -33,7 +33,7 @@ test-fast: $(VENV)/.dev samples
 	$(PYTEST) -m "not (browser or database or page or process or long)"
 
 test-long: $(VENV)/.dev samples
-	$(PYTEST) -m long
+	$(PYTEST) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ from hypothesis import settings
 from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
-settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
 
 
@@ -91,6 +92,16 @@ def _same_main_module() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def _no_work_left_behind(request) -> Iterator[None]:
+    """Cancel what a page asked for and its test did not wait for; the next test's work would stand behind it."""
+    yield
+    if request.node.get_closest_marker("page") and "pages.shared.cached" in sys.modules:
+        jobs = sys.modules["pages.shared.cached"].jobs()
+        for job in [job for job in jobs._jobs.values() if not job.ended.is_set()]:
+            jobs.cancel(job)
 
 
 @pytest.fixture(scope="session")

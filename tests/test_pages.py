@@ -378,7 +378,7 @@ def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monk
         return submit(jobs, owner, key, title, work, quick=quick)
 
     monkeypatch.setattr(Jobs, "submit", noting)
-    with_recording("pages/1_Explain.py", voice[:24_000])
+    with_recording("pages/1_Explain.py", voice[:24_000], stretch=QUICK["stretch"])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
     assert {name for (name, _), quick in lanes.items() if quick} == {"classify", "grad_cam", "lime", "occlusion"}
     for method in ("lime", "occlusion"):
