@@ -401,6 +401,7 @@ def standing(twin):
     return {key: content for key, content in twin.marks.items() if content is not None}
 
 
+@pytest.mark.database
 @settings(max_examples=25)
 @given(st.lists(deeds, max_size=40))
 def test_any_sequence_of_deeds_leaves_what_it_leaves_in_the_twin(store_of_all_examples, sequence):

@@ -408,7 +408,7 @@ LONG = "x" * 300
     [
         ["analyse", "a.wav", "--model", LONG],
         ["timeline", "a.wav", "--model", LONG],
-        ["batch", LONG, "--out", "out", "--workers", "1"],
+        pytest.param(["batch", LONG, "--out", "out", "--workers", "1"], marks=pytest.mark.process),
         ["evaluate", "--corpus", f"emodb={LONG}"],
         ["compare", "--models", LONG],
         ["experiment", "bands", "--corpus", f"emodb={LONG}"],
