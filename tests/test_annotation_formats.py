@@ -188,11 +188,11 @@ def test_the_name_of_a_file_does_not_say_its_format():
     [
         (b"", "is empty"),
         (b" \n\t", "is empty"),
-        (b"hello", "in no format"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "in no format"),
-        (b"RIFF\x24\x08\x00\x00WAVEfmt ", "in no format"),
-        (b"<html></html>", "in no format"),
-        (bytes(range(256)), "in no format"),
+        (b"hello", "no known format"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "no known format"),
+        (b"RIFF\x24\x08\x00\x00WAVEfmt ", "no known format"),
+        (b"<html></html>", "no known format"),
+        (bytes(range(256)), "no known format"),
     ],
 )
 def test_what_is_in_no_format_is_refused_with_a_list_of_those_that_are_read(content, why):

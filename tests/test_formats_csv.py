@@ -127,7 +127,7 @@ TIMES = "start_s,end_s"
         (f"{TIMES},intensity\n0,1,3.0\n0,1,3.5\n", "line 3: The intensity '3.5' is not a whole number"),
         (f"{TIMES},confidence\n0,1,1.5\n", "line 2: A confidence of 1.5"),
         (f"{TIMES},status\n0,1,begun\n", "line 2: The status 'begun'"),
-        (f"{TIMES},changed_at\n0,1,01.05.2024\n", "line 2: The time of change '01.05.2024' is no time"),
+        (f"{TIMES},changed_at\n0,1,01.05.2024\n", "line 2: The time of change '01.05.2024' is not a time"),
         (f"{TIMES},changed_at\n0,1,0001-01-01T00:00+14:00\n", "line 2: The time of change"),
         (f"{TIMES},recording_duration_s\n0,1,2\n0,3,2\n", "line 3: The mark ends at 3 s, after its recording"),
         (

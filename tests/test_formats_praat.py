@@ -234,7 +234,7 @@ def damaged(old: str, new: str) -> bytes:
     ("content", "why"),
     [
         (damaged("TextGrid", "Pitch 1"), r"line 2: this is not a TextGrid"),
-        (b"ooBinaryFile\x08TextGrid", "this is a binary file of Praat"),
+        (b"ooBinaryFile\x08TextGrid", "this is a binary Praat file"),
         (damaged("xmax = 2", "xmax = two"), r"line 6: '<exists>' stands where the end should be"),
         (damaged("xmax = 2", "xmax = 2.."), r"line 5: The end '2..' is not a number"),
         (damaged("xmax = 2", "xmax = 1e999"), r"line 5: The end '1e999' is not a number"),
