@@ -1,15 +1,18 @@
 """Choose recordings for benchmarks, and compute means with confidence intervals."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ser_core.corpora import READERS
+from ser_core.corpora import READERS, read_corpus
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.splits import speaker_splits
 from ser_core.learning.evaluation import unseen_recordings
+from ser_core.model.checkpoint import find_model, read_card
 
 RESAMPLES = 2_000
 
@@ -22,6 +25,18 @@ def unseen(model: str) -> list[LabelledRecording]:
         return []
     corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
     return unseen_recordings(model, corpora)[0]
+
+
+def validating(model: str) -> list[LabelledRecording]:
+    """Return the recordings of the people who validated a model that was trained on a fold of speakers."""
+    folder, card = os.environ.get("SER_CORPORA"), read_card(find_model(model))
+    if not folder:
+        print("SER_CORPORA is not set; this benchmark needs the corpora.")
+        return []
+    fold, folds = (int(number) for number in re.search(r"fold (\d+) of (\d+)", card["split"]).groups())
+    items = [item for name in card["corpora"] for item in read_corpus(name, Path(folder) / name).recordings]
+    items = [item for item in items if item.emotion in card["emotions"]]
+    return [items[place] for place in speaker_splits(items, folds, card["seed"])[fold - 1].validation]
 
 
 def draw_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:

@@ -60,7 +60,7 @@ def main() -> None:
         temperature=fast.temperature,
         pooling=fast.pooling,
     )
-    settings = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(16, 8, 16, 8))
+    settings = AnalysisSettings(explain=("occlusion",), focus_by=None, occlusion=OcclusionSettings(16, 8, 16, 8))
     rows, seconds = [], {"float32": 0.0, "bfloat16": 0.0}
     for path in recordings(8 if args.quick else 50):
         recording = read_recording(path)

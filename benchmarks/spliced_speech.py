@@ -36,10 +36,10 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
-from ser_core.explanation.profile import relevance_profile
+from ser_core.explanation.focus import relevance_profile
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import classify_recording, explainer_run, target_of, with_run
+from ser_core.pipeline import add_explanation, classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 
 SPLICE_S, FADE_S = 1.0, 0.020
@@ -143,7 +143,7 @@ def profiles_of(analysis: Analysis, classifier: Classifier, settings: AnalysisSe
     """Return the profiles of each explainer, their consensus and the reference maps."""
     target = target_of(analysis, settings)
     for method in EXPLAINERS:
-        analysis = with_run(analysis, explainer_run(analysis, method, classifier, settings), settings)
+        analysis = add_explanation(analysis, method, classifier, settings)
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     maps["consensus"] = consensus(maps, target.covered)
     maps |= reference_maps(target, settings.seed)

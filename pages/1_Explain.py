@@ -29,14 +29,14 @@ double-click to zoom out.
 SIGNS = {"both": "for and against", "for": "only for"}
 
 frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
-chosen, listening = waiting.heard_recording()
-heard = listening.result
+chosen, classification = waiting.heard_recording()
+heard = classification.result
 
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
 name = in_markdown(heard.recording.name)
 st.markdown(f"What speaks for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
-explained, drafts = waiting.explanations(chosen, listening)
+explained, drafts = waiting.explanations(chosen, classification)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
 complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
@@ -49,7 +49,7 @@ opacity = strength.slider("Colour strength (%)", 0, 100, step=5, **session.widge
 drafted = drafts | ({"consensus"} if drafts else set())
 judging = None
 if complete and not drafts and next(iter(maps.values())).covered.any():
-    judging = cached.judging(listening, shown, chosen.classifier, chosen.settings)
+    judging = cached.judging(classification, shown, chosen.classifier, chosen.settings)
 flip = judging.result.flip if judging and judging.state == "done" else None
 chart = maps_chart(heard, shown, drafted, flip, opacity=opacity / 100, only_for=sign == "for")
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
@@ -64,7 +64,9 @@ if complete and not drafts:
     if judging:
         judgement_section.show(judging, heard, shown, chosen.settings)
     agreement_section.show(maps)
-    downloads.show(replace(next(iter(explained.values())), explanations=maps))
+    focused, _, final = waiting.focused_by(session.choice("focus_by"), chosen, classification)
+    if final:
+        downloads.show(replace(focused, explanations=maps))
 if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
     st.caption(f"Computed on this machine in: {seconds}. Seed {chosen.settings.seed}.")

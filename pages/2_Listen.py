@@ -7,49 +7,57 @@ from pages.shared.charts.scores import verdict_html
 from pages.shared.evidence import audible_section, focus_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
-from ser_core.explanation import METHOD_NAMES, explainers_of
-from ser_core.explanation.focus import focus_in_words, focus_level
+from ser_core.explanation import METHOD_NAMES, focus_methods_of
+from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
+from ser_core.pipeline import level_of_focus
 
 frame.begin("Listen", "👂", "Hear the very stretches that decided.")
-chosen, listening = waiting.heard_recording()
+chosen, classification = waiting.heard_recording()
+st.html(verdict_html(classification.result))
 
-methods = [*explainers_of(chosen.classifier), "consensus"]
-if session.choice("explainer") not in methods:
-    session.choose("explainer", methods[0])
+methods = [*focus_methods_of(chosen.classifier), "consensus"]
+if session.choice("focus_by") not in methods:
+    session.choose("focus_by", methods[0])
 method = st.segmented_control(
     "Evidence by",
     methods,
     format_func=METHOD_NAMES.get,
     required=True,
-    **session.widget("explainer", session.choice("explainer")),
+    **session.widget("focus_by", session.choice("focus_by")),
 )
 if not chosen.classifier.layers:
     st.caption(in_markdown(without_maps(chosen.classifier)))
-analysis, explanation = waiting.explained_by(method, chosen, listening)
-st.html(verdict_html(analysis))
-focus_section.sliders()
+focus_section.rule()
+# What is going on, and then what was found, in one place of one height: the player below stays where it is.
+status = st.container(height=56, border=False, vertical_alignment="center")
+with status:
+    analysis, explanation, final = waiting.focused_by(method, chosen, classification)
 words = focus_section.words_of(analysis.recording)
 rows = focus_section.rows(analysis, words)
-hearing = audible_section.hearing(analysis, explanation, chosen.classifier)
-heard = hearing.result if hearing and hearing.state == "done" else None
+audio = audible_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
+scores = audio.result if audio and audio.state == "done" else None
+if explanation and final:
+    said = f"**{focus_section.in_words(analysis)}.**" if analysis.focus else "**No stretch is focus.**"
+    status.markdown(f"{said} {audible_section.in_words(analysis, scores)}" if scores else said)
 player(
     analysis.recording,
     key="player",
     spectrogram=analysis.spectrogram,
-    overlays={METHOD_NAMES[method]: explanation},
+    overlays={METHOD_NAMES[method]: explanation} if explanation else {},
     profile=analysis.profile,
-    threshold=focus_level(analysis.profile, chosen.settings.focus),
+    threshold=level_of_focus(analysis) if explanation else None,
     analysis=analysis,
     regions=[focus.region for focus in analysis.focus],
     regions_title="Focus regions",
     region_table=focus_section.table(analysis, rows),
     words=words,
-    other_sounds=heard and cached.changed_sounds(hearing.key, heard, analysis.recording),
+    other_sounds=scores and cached.changed_sounds(audio.key, scores, analysis.recording),
 )
-if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
-    st.info(in_words, icon=":material/info:")
-focus_section.show_words(analysis, words)
-focus_section.downloads(analysis, rows)
-if hearing:
-    audible_section.show(analysis, hearing)
+if explanation:
+    if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
+        st.info(in_words, icon=":material/info:")
+    focus_section.show_words(analysis, words)
+    focus_section.downloads(analysis, rows)
+if explanation and final:
+    audible_section.show(analysis, audio)

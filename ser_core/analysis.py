@@ -232,8 +232,12 @@ class Analysis:
     ----------
     profile : ndarray of shape (frames,) or None
         None if nothing was explained.
+    speech : ndarray of shape (frames,), bool
+        Frames in speech, short pauses within it included.
+    focus_by : Explanation or None
+        The explanation that `profile` and `focus` were read from.
     focus_settings : FocusSettings
-        Those of `profile` and `focus`.
+        What they were read with; `share` is the one that was found where none had been asked for.
     voice : VoiceShare or None
         None if the model used only the normal of its training data.
     """
@@ -248,10 +252,12 @@ class Analysis:
     emotion: str
     verdict: str
     speech_s: float
+    speech: np.ndarray
     stretch: Region
     explanations: dict[str, Explanation] = field(default_factory=dict)
     profile: np.ndarray | None = None
     focus: tuple[FocusRegion, ...] = ()
+    focus_by: Explanation | None = None
     focus_settings: FocusSettings = field(default_factory=FocusSettings)
     warnings: tuple[str, ...] = ()
     voice: VoiceShare | None = None

@@ -1,4 +1,4 @@
-"""Analyse a recording: spectrogram, segments, scores, verdict, explanations, profile, focus.
+"""Analyse a recording: spectrogram, segments, scores, verdict, explanations, focus.
 
 The app, the command line and the reports only show what these functions return.
 """
@@ -19,15 +19,24 @@ from ser_core.analysis import (
     frame_at,
     frame_edge_s,
 )
-from ser_core.audio.voice_activity import speech_seconds
+from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_seconds
 from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import ExplainerRun, run_explainer
-from ser_core.explanation.focus import focus_regions
+from ser_core.explanation.focus import (
+    SHARES,
+    USUAL_SHARE,
+    at_share,
+    deciding,
+    focus_frames,
+    focus_level,
+    focus_regions,
+    relevance_profile,
+    usable_frames,
+)
 from ser_core.explanation.focus_audio import ChangedSound, FocusScores, sound_without
 from ser_core.explanation.judgement import Judgement, judge
-from ser_core.explanation.profile import relevance_profile
-from ser_core.explanation.relevance import ExplanationTarget
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
@@ -35,7 +44,7 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.scores import pool, softmax
 from ser_core.model.verdict import verdict_of
 from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
-from ser_core.settings import AnalysisSettings, FrontEnd
+from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd
 from ser_core.work.progress import UNWATCHED, Work
 
 SEGMENTS_AT_ONCE = 128
@@ -60,11 +69,13 @@ def analyse_recording(
         If the model does not know an emotion in the settings, or the stretch is not in the recording.
     Cancelled
     """
-    parts = 1 + len(settings.explain)
+    parts = 2 + len(settings.explain)
     analysis = classify_recording(recording, classifier, settings, work.part(0, parts))
     for done, method in enumerate(settings.explain, start=1):
         analysis = add_explanation(analysis, method, classifier, settings, work.part(done, parts))
-    return analysis
+    if settings.focus_by is None:
+        return analysis
+    return find_focus(analysis, settings.focus_by, classifier, settings, work.part(parts - 1, parts))
 
 
 def classify_recording(
@@ -78,7 +89,8 @@ def classify_recording(
     spectrogram = spectrogram_of(recording, classifier.front_end.spectrogram)
     segments = segments_of(spectrogram, classifier.front_end)
     scores = score(segments, classifier, work)
-    speech_s = speech_seconds(recording)
+    speech = detect_speech(recording)
+    speech_s = speech_seconds(recording, speech)
     emotions = classifier.emotions
     explained = settings.emotion or emotions[int(scores.recording.argmax())]
     emotion_index(explained, emotions)
@@ -93,6 +105,7 @@ def classify_recording(
         emotion=explained,
         verdict=verdict_of(scores.recording, emotions, speech_s, settings.verdict),
         speech_s=speech_s,
+        speech=speech_frames(speech, spectrogram.frame_times_s),
         stretch=_stretch(recording, segments, scores, emotions.index(explained), spectrogram, settings),
         warnings=(*recording.warnings, *_warnings(spectrogram, segments)),
         voice=classifier.voice_share,
@@ -134,7 +147,7 @@ def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) ->
     """
     place = emotion_index(emotion, analysis.emotions)
     stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, place, analysis.spectrogram, settings)
-    return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=())
+    return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=(), focus_by=None)
 
 
 def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
@@ -163,8 +176,9 @@ def add_explanation(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Return the analysis with one more explanation; the first gives the profile and the focus."""
-    return with_run(analysis, explainer_run(analysis, method, classifier, settings, work), settings)
+    """Return the analysis with one more explanation."""
+    run = explainer_run(analysis, method, classifier, settings, work)
+    return with_explanation(analysis, run.explain(target_of(analysis, settings), analysis.emotions))
 
 
 def explainer_run(
@@ -179,15 +193,50 @@ def explainer_run(
     return run_explainer(method, classifier, target, analysis.stretch, settings, work)
 
 
-def with_run(analysis: Analysis, run: ExplainerRun, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with a run's explanation of its emotion."""
-    return with_explanation(analysis, run.explain(target_of(analysis, settings), analysis.emotions), settings)
+def with_explanation(analysis: Analysis, explanation: Explanation) -> Analysis:
+    """Return the analysis with one more explanation."""
+    return replace(analysis, explanations=analysis.explanations | {explanation.method: explanation})
 
 
-def with_explanation(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with one more explanation; the first gives the profile and the focus."""
-    explained = replace(analysis, explanations=analysis.explanations | {explanation.method: explanation})
-    return explained if analysis.explanations else with_focus(explained, explanation, settings)
+def find_focus(
+    analysis: Analysis,
+    method: str,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    work: Work = UNWATCHED,
+) -> Analysis:
+    """Return the analysis with the profile of a method and the focus that decides; the method runs where it has not."""
+    explanation = analysis.explanations.get(method)
+    if explanation is None:
+        run = explainer_run(analysis, method, classifier, settings, work.part(0, 2))
+        explanation = run.explain(target_of(analysis, settings), analysis.emotions)
+    return with_deciding_focus(analysis, explanation, classifier, settings, work.part(1, 2))
+
+
+def with_deciding_focus(
+    analysis: Analysis,
+    explanation: Explanation,
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    work: Work = UNWATCHED,
+) -> Analysis:
+    """Return the analysis with the focus at the least share of the speech that decides, unless the settings say which.
+
+    See `ser_core.explanation.focus.deciding`: the model is run again on each focus alone and on all but it.
+    """
+    if settings.focus.threshold is not None or settings.focus.share is not None:
+        return with_focus(analysis, explanation, settings)
+    tried = [
+        with_focus(analysis, explanation, replace(settings, focus=at_share(settings.focus, share))) for share in SHARES
+    ]
+    times_s = analysis.spectrogram.frame_times_s
+    inside = [focus_frames(one.focus, times_s) for one in tried]
+    usable = usable_of(analysis, explanation)
+    target = target_of(analysis, settings)
+    fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(settings.seed))
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
+    return tried[deciding(inside, sizes, perturbed, target, work)]
 
 
 def judge_maps(
@@ -223,13 +272,28 @@ def score_focus_audio(
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the profile and the focus of one of its explanations."""
-    frames = analysis.spectrogram.settings
+    """Return the analysis with the profile and focus of an explanation; where the share is open, with the usual one."""
+    frames, applied = analysis.spectrogram.settings, settings.focus
+    if applied.threshold is None and applied.share is None:
+        applied = at_share(applied, USUAL_SHARE)
     profile = relevance_profile(
-        explanation.relevance, explanation.covered, round(settings.focus.smoothing_s / frames.frame_hop_s)
+        explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)
     )
-    focus = focus_regions(profile, explanation.covered, analysis.recording.duration_s, settings.focus, frames)
-    return replace(analysis, profile=profile, focus=focus, focus_settings=settings.focus)
+    usable = usable_of(analysis, explanation)
+    duration_s, log_mel = analysis.recording.duration_s, analysis.spectrogram.log_mel
+    focus = focus_regions(profile, usable, log_mel, duration_s, applied, frames)
+    return replace(analysis, profile=profile, focus=focus, focus_by=explanation, focus_settings=applied)
+
+
+def usable_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
+    """Return where the focus of an explanation may lie, shape (frames,), bool."""
+    shortest = round(FocusSettings().shortest_region_s / analysis.spectrogram.settings.frame_hop_s)
+    return usable_frames(explanation.covered, analysis.speech, shortest)
+
+
+def level_of_focus(analysis: Analysis) -> float:
+    """Return the level of the profile above which the focus lies."""
+    return focus_level(analysis.profile, usable_of(analysis, analysis.focus_by), analysis.focus_settings)
 
 
 def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:

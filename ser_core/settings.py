@@ -235,22 +235,39 @@ class LimeSettings:
 class FocusSettings:
     """How a map becomes a profile over time, and the profile focus regions.
 
-    `threshold` is a share of the profile's highest value; focus lies above it.
+    Attributes
+    ----------
+    threshold : float or None
+        A share of the profile's highest value above which focus lies, at 0 as published; None: `share` decides.
+    share : float or None
+        The part of the speech that is focus, about. None: the least on which alone the model gives the same verdict,
+        and without which it gives another.
+    max_regions : int
+        Regions beyond it, those with the least evidence, are left out where there is no threshold.
+    snap_s : float
+        How far a bound may move to a dip of energy where there is no threshold.
     """
 
-    smoothing_s: float = 0.10
-    threshold: float = 0.0
+    smoothing_s: float = 0.20
+    threshold: float | None = None
+    share: float | None = None
     shortest_region_s: float = 0.10
     longest_closed_gap_s: float = 0.10
+    max_regions: int = 4
+    snap_s: float = 0.06
     fade_s: float = 0.005
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_s <= 2:
             raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")
-        if not 0 <= self.threshold < 1:
+        if self.threshold is not None and not 0 <= self.threshold < 1:
             raise SettingsRefused(
                 f"A threshold of {self.threshold:g} is not a share of the profile's highest value; "
                 "choose at least 0 and less than 1."
+            )
+        if self.share is not None and not 0 < self.share <= 1:
+            raise SettingsRefused(
+                f"A focus of {self.share:g} is not a share of the speech; choose more than 0 and at most 1."
             )
 
 
@@ -278,19 +295,25 @@ class AnalysisSettings:
     stretch_s : (start, end) or None
         None: the whole recording, or its best `default_stretch_s` if it is longer than `longest_stretch_s`.
     explain : tuple of str
-        Methods to run, of grad_cam, lime, occlusion. The first gives the profile and the focus.
+        Methods that draw maps, of grad_cam, lime, occlusion.
+    focus_by : str or None
+        The method that gives the profile and the focus: lime_time, or one that draws maps. None: no focus.
+    lime_time : LimeSettings
+        Of LIME over time, whose cells hold all bands.
     """
 
     emotion: str | None = None
     against: str | None = None
     stretch_s: tuple[float, float] | None = None
     explain: tuple[str, ...] = ("grad_cam", "lime", "occlusion")
+    focus_by: str | None = "lime_time"
     seed: int = 0
     longest_stretch_s: float = 30.0
     default_stretch_s: float = 15.0
     grad_cam: GradCamSettings = field(default_factory=GradCamSettings)
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     lime: LimeSettings = field(default_factory=LimeSettings)
+    lime_time: LimeSettings = field(default_factory=lambda: LimeSettings(16, MAX_BANDS, 320, masks=64))
     focus: FocusSettings = field(default_factory=FocusSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 
@@ -298,7 +321,8 @@ class AnalysisSettings:
         """Return the same settings with coarser cells and boxes, which take a fifth of the time."""
         boxes = replace(self.occlusion, window_frames=32, window_bands=16, stride_frames=16, stride_bands=8)
         cells = replace(self.lime, cell_frames=32, cell_bands=16, window_frames=32, masks=16)
-        return replace(self, occlusion=boxes, lime=cells)
+        times = replace(self.lime_time, cell_frames=32, masks=16)
+        return replace(self, occlusion=boxes, lime=cells, lime_time=times)
 
 
 def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, h
 from ser_core.analysis import Analysis, Explanation, FocusRegion, Recording, Region, Scores, Segments, Spectrogram
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
-from ser_core.explanation.profile import relevance_profile
+from ser_core.explanation.focus import relevance_profile
 from ser_core.settings import SpectrogramSettings
 from tests.conftest import voice_like
 
@@ -63,7 +63,7 @@ def analysis(seconds: float, seed: int) -> Analysis:
     focus = [FocusRegion(Region(s, s + 0.6), 0.1, 0.1) for s in np.arange(0.3, seconds - 1, 2.3)]
     return Analysis(
         heard, "none", "", EMOTIONS, spectrum, segments, Scores(scores, scores.mean(axis=0)), "angry", "angry",
-        seconds, Region(0.0, seconds), profile=profile, focus=tuple(focus),
+        seconds, np.ones(len(spectrum.log_mel), bool), Region(0.0, seconds), profile=profile, focus=tuple(focus),
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from ser_core.annotations.agreement.human_agreement import (
     strongest,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.explanation.profile import relevance_profile
+from ser_core.explanation.focus import relevance_profile
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 
@@ -32,7 +32,7 @@ FRAMES, BANDS = 100, 64
 SETTINGS = SpectrogramSettings()
 BAND_HZ = band_centres_hz(SETTINGS)
 #: A profile that is the map's mean itself, and a focus that is all above zero.
-SHARP = FocusSettings(smoothing_s=0.0, shortest_region_s=0.0, longest_closed_gap_s=0.0)
+SHARP = FocusSettings(smoothing_s=0.0, threshold=0.0, shortest_region_s=0.0, longest_closed_gap_s=0.0)
 QUIET = Spectrogram(np.full((FRAMES, BANDS), -5.0, np.float32), SETTINGS)
 
 
@@ -186,7 +186,7 @@ def test_focus_is_read_with_the_settings_of_the_focus():
     map_ = inside((10, 30), (32, 34), (50, 53))
     recording = marked(mark(10, 34))
     # The gap of 2 frames is closed, and the 3 frames are too short.
-    found, _ = compare(recording, map_, FocusSettings(smoothing_s=0.0))
+    found, _ = compare(recording, map_, FocusSettings(smoothing_s=0.0, threshold=0.0))
     assert found["focus_iou"].value == 1
     found, _ = compare(recording, map_, SHARP)
     assert found["focus_iou"].value == pytest.approx(22 / 27)
@@ -196,7 +196,7 @@ def test_focus_is_read_with_the_settings_of_the_focus():
 
 def test_time_is_compared_by_the_smoothed_profile():
     map_ = np.random.default_rng(2).normal(size=(FRAMES, BANDS))
-    profile = relevance_profile(map_.astype(np.float32), np.ones(FRAMES, bool), 10)
+    profile = relevance_profile(map_.astype(np.float32), np.ones(FRAMES, bool), 20)
     found, _ = compare(TWO, map_, FocusSettings())
     truth = WITHIN[:, 0] > 0
     assert found["roc_area"].value == pytest.approx(roc_auc_score(truth, profile))

@@ -35,7 +35,7 @@ from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefu
 from ser_core.model.checkpoint import load_model, save_model
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
-from ser_core.pipeline import analyse_recording, know_voice, with_focus
+from ser_core.pipeline import analyse_recording, find_focus, know_voice
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.conftest import voice_like
@@ -477,13 +477,13 @@ def test_each_explainer_gets_its_own_column_of_focus(place, model, tmp_path, eng
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(place / "00.flac", alone)
-    settings = AnalysisSettings(explain=("lime", "grad_cam"), lime=LimeSettings(masks=8), seed=3)
+    settings = AnalysisSettings(explain=("lime_time", "grad_cam"), lime=LimeSettings(masks=8), seed=3)
     run_batch(alone, str(model), settings, tmp_path / "out", workers=1)
     (row,) = table(tmp_path / "out").to_dict("records")
     classifier = load_model(model)
     analysis = analyse_recording(read_recording(alone / "00.flac"), classifier, settings)
     for method in settings.explain:
-        expected = with_focus(analysis, analysis.explanations[method], settings).focus
+        expected = find_focus(analysis, method, classifier, settings).focus
         assert [focus["start_s"] for focus in row[f"focus_{method}"]] == [f.region.start_s for f in expected]
         assert [focus["share"] for focus in row[f"focus_{method}"]] == pytest.approx([f.share for f in expected])
 

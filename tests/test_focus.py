@@ -12,16 +12,28 @@ from hypothesis import strategies as st
 from ser_core.analysis import Recording, Region
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.errors import SettingsRefused
-from ser_core.explanation.focus import focus_in_words, focus_level, focus_regions
-from ser_core.explanation.profile import relevance_profile
+from ser_core.explanation.focus import (
+    deciding,
+    focus_in_words,
+    focus_level,
+    focus_regions,
+    relevance_profile,
+    usable_frames,
+)
 from ser_core.settings import FocusSettings, SpectrogramSettings
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import target_of_log_mel
 
 FRAMES = SpectrogramSettings()
 
 
-def regions_of(profile, covered=None, duration_s=100.0, settings=FocusSettings()):  # noqa: B008
-    covered = np.ones(len(profile), bool) if covered is None else np.asarray(covered, bool)
-    return focus_regions(np.asarray(profile, float), covered, duration_s, settings, FRAMES)
+PRINTED = FocusSettings(threshold=0.0)
+
+
+def regions_of(profile, usable=None, duration_s=100.0, settings=PRINTED, level=None):
+    usable = np.ones(len(profile), bool) if usable is None else np.asarray(usable, bool)
+    log_mel = np.zeros((len(profile), 2)) if level is None else np.repeat(np.asarray(level, float)[:, None], 2, axis=1)
+    return focus_regions(np.asarray(profile, float), usable, log_mel, duration_s, settings, FRAMES)
 
 
 def stretches(regions) -> list[tuple[float, float]]:
@@ -146,7 +158,7 @@ def test_focus_lies_above_a_share_of_the_highest_value_and_shares_stay_those_of_
     (lower,) = regions_of(profile, settings=FocusSettings(threshold=0.49))
     assert lower.region.start_s == pytest.approx(0.2075)
     assert regions_of(-profile, settings=FocusSettings(threshold=0.5))[0].strength == pytest.approx(9.0)
-    assert focus_level(np.array([-1.0, -3.0]), FocusSettings(threshold=0.5)) == 0
+    assert focus_level(np.array([-1.0, -3.0]), np.ones(2, bool), FocusSettings(threshold=0.5)) == 0
     assert regions_of(runs((20, -1.0)), settings=FocusSettings(threshold=0.5)) == ()
 
 
@@ -158,9 +170,9 @@ def test_a_threshold_that_is_no_share_is_refused(threshold):
 
 def test_limits_are_settings():
     profile = runs((3, 1.0), (20, -1.0), (3, 1.0))
-    settings = FocusSettings(shortest_region_s=0.03, longest_closed_gap_s=0.0)
+    settings = FocusSettings(threshold=0.0, shortest_region_s=0.03, longest_closed_gap_s=0.0)
     assert len(regions_of(profile, settings=settings)) == 2
-    assert len(regions_of(profile, settings=FocusSettings(longest_closed_gap_s=0.21))) == 1
+    assert len(regions_of(profile, settings=FocusSettings(threshold=0.0, longest_closed_gap_s=0.21))) == 1
 
 
 @given(
@@ -187,6 +199,131 @@ def test_regions_are_apart_in_order_long_enough_never_unheard_and_share_at_most_
         outside[round((start_s - 0.0075) * 100) : round((end_s - 0.0075 + cut_s) * 100)] = False
     edges = np.flatnonzero(np.diff(np.concatenate([[False], outside, [False]])))
     assert (edges[1::2] - edges[::2] < 10).all()
+
+
+# --- a share of the speech ---
+
+
+def at(share, **others):
+    return FocusSettings(share=share, **{"snap_s": 0.0} | others)
+
+
+def test_a_share_of_the_speech_is_its_strongest_frames():
+    profile = runs((20, 1.0), (20, 3.0), (40, 2.0), (20, 9.0))
+    usable = runs((80, True), (20, False))
+    (found,) = regions_of(profile, usable, settings=at(0.25))
+    assert stretches([found]) == [(pytest.approx(0.2075), pytest.approx(0.4075))], "what is no speech does not count"
+    (found,) = regions_of(profile, usable, settings=at(0.8))
+    assert stretches([found]) == [(pytest.approx(0.2075), pytest.approx(0.8075))]
+
+
+def test_what_speaks_against_the_emotion_is_never_focus_however_large_the_share():
+    (found,) = regions_of(runs((30, -2.0), (20, 1.0), (30, -1.0)), settings=at(0.9))
+    assert stretches([found]) == [(pytest.approx(0.3075), pytest.approx(0.5075))]
+
+
+def test_of_too_many_regions_those_with_the_most_evidence_stay_in_order_of_time():
+    profile = runs(*[part for level in (2.0, 5.0, 3.0, 4.0) for part in ((12, level), (12, 0.5))])
+    found = regions_of(profile, settings=at(0.5, max_regions=2))
+    assert [region.strength for region in found] == [5, 4]
+    assert len(regions_of(profile, settings=at(0.5))) == 4
+    assert len(regions_of(profile, settings=FocusSettings(threshold=0.2, max_regions=2))) == 4
+
+
+def test_bounds_move_to_the_quietest_frame_in_reach_which_stays_outside():
+    profile, level = runs((30, 0.0), (20, 1.0), (30, 0.0)), np.zeros(80)
+    level[[26, 53]] = -2  # 4 frames before the start, 3 after the end
+    level[[20, 60]] = -9  # out of reach
+    (found,) = regions_of(profile, settings=at(0.25, snap_s=0.06), level=level)
+    first, end = (round((edge - 0.0075) * 100) for edge in stretches([found])[0])
+    assert (first, end) == (27, 53)
+
+
+def test_bounds_stay_within_speech_and_where_nothing_is_quieter():
+    profile, level = runs((30, 0.0), (20, 1.0), (30, 0.0)), np.zeros(80)
+    level[[26, 53]] = -2
+    usable = runs((28, False), (52, True))
+    (found,) = regions_of(profile, usable, settings=at(20 / 52, snap_s=0.06), level=level)
+    first, end = (round((edge - 0.0075) * 100) for edge in stretches([found])[0])
+    assert (first, end) == (30, 53)
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(1, 25), st.floats(-2, 2), st.booleans()), min_size=1, max_size=14),
+    share=st.floats(0.05, 1),
+    seed=st.integers(0, 99),
+)
+def test_regions_of_a_share_are_few_apart_in_order_long_enough_and_within_speech(parts, share, seed):
+    usable = np.concatenate([np.full(number, speech) for number, _, speech in parts])
+    profile = runs(*[(number, level) for number, level, _ in parts])
+    level = np.random.default_rng(seed).normal(size=len(profile))
+    found = regions_of(profile, usable, settings=FocusSettings(share=share), level=level)
+    assert len(found) <= 4
+    edges = [edge for stretch in stretches(found) for edge in stretch]
+    assert edges == sorted(edges)
+    for one in found:
+        assert one.region.duration_s >= 0.10 - 1e-9
+        first, end = (round((edge - 0.0075) * 100) for edge in (one.region.start_s, one.region.end_s))
+        assert usable[first:end].all()
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(SettingsRefused, match="not a share of the speech"):
+        FocusSettings(share=share)
+
+
+def test_focus_lies_in_speech_and_where_there_is_next_to_none_anywhere_that_was_explained():
+    covered, speech = runs((10, True), (10, False)), runs((4, True), (16, False))
+    assert usable_frames(covered, speech, 4).sum() == 4
+    assert usable_frames(covered, speech, 5).sum() == 10
+
+
+# --- the focus that decides ---
+
+
+class Needs:
+    """Perturbed speech whose angry score is high where enough of the frames that matter are there."""
+
+    def __init__(self, frames, matter, whole=(0.9, 0.1)):
+        self.matter, self.original, self.frames = np.asarray(matter), np.array(whole), frames
+
+    def without(self, masks, count, work):
+        self.asked = [mask[:, 0] for mask in masks]
+        assert len(self.asked) == count
+        there = np.array([(~mask)[self.matter].mean() for mask in self.asked])
+        return np.stack([there, 1 - there], axis=1)
+
+
+def decides(perturbed, ends, target):
+    candidates = [np.arange(perturbed.frames) < end for end in ends]
+    sizes = [end / perturbed.frames for end in ends]
+    return deciding(candidates, sizes, perturbed, target, UNWATCHED)
+
+
+def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_decides():
+    target = target_of_log_mel(np.zeros((100, 2), np.float32))
+    needs = Needs(100, range(20, 40))
+    # Up to frame 30 there is as much inside as outside: neither stands nor falls.
+    assert decides(needs, [25, 30, 35, 50], target) == 2
+    masks = needs.asked
+    np.testing.assert_array_equal(masks[::2], [~mask for mask in masks[1::2]])
+
+
+def test_where_no_focus_decides_the_best_for_its_size_is_taken():
+    target = target_of_log_mel(np.zeros((100, 2), np.float32))
+    # Everything matters alike, and half of it is never more than the other half: as good as can be is the largest.
+    assert decides(Needs(100, range(100)), [10, 30, 50], target) == 2
+    # Nothing in reach matters: the smallest costs least.
+    assert decides(Needs(100, range(90, 100)), [10, 30, 50], target) == 0
+
+
+def test_an_emotion_that_is_not_the_verdict_has_to_stay_as_likely_as_it_was():
+    target = target_of_log_mel(np.zeros((100, 2), np.float32))
+    needs = Needs(100, range(100), whole=(0.2, 0.8))
+    assert decides(needs, [10, 25, 30, 50], target) == 3, (
+        "without a focus of half the speech it falls as far as it rises"
+    )
 
 
 def test_nothing_above_zero_gives_no_focus_and_is_said_in_words():

@@ -42,6 +42,7 @@ def analysis(scores, emotions=CORE, map_=None, covered=ALL, speech_s=2.0, bands=
         emotion=emotions[int(scores.argmax())],
         verdict=verdict_of(scores, emotions, speech_s, VerdictSettings()),
         speech_s=speech_s,
+        speech=np.ones(4, bool),
         stretch=whole,
         explanations=explanations,
     )

@@ -11,6 +11,7 @@ from ser_core.audio.cutting import region_samples
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.errors import Cancelled, SettingsRefused
+from ser_core.explanation.focus import SHARES
 from ser_core.explanation.focus_audio import sound_without
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.scores import softmax
@@ -21,13 +22,16 @@ from ser_core.pipeline import (
     analyse_recording,
     classify_recording,
     explainer_run,
+    find_focus,
     score_focus_audio,
     segments_of,
     target_of,
+    with_deciding_focus,
     with_target,
 )
 from ser_core.settings import (
     AnalysisSettings,
+    FocusSettings,
     LimeSettings,
     OcclusionSettings,
     SpectrogramSettings,
@@ -48,7 +52,7 @@ from tests.tiny_networks import (
 QUICK = AnalysisSettings(
     lime=LimeSettings(masks=40), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8), seed=3
 )
-NOTHING = replace(QUICK, explain=())
+NOTHING = replace(QUICK, explain=(), focus_by=None)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +68,14 @@ def analysis(classifier):
 class LevelClassifier(LinearClassifier):
     """The louder a segment, the surer it is of anger."""
 
+    def __init__(self, weights, gain=3.0, level=-4.0):
+        super().__init__(weights)
+        self.gain, self.level = gain, level
+
     def score(self, segments):
         self.calls.append(np.array(segments))
-        level = segments.mean(axis=(1, 2))
-        return np.stack([3 * (level + 4), *[np.zeros(len(level))] * 3], axis=1).astype(np.float32)
+        anger = self.gain * (segments.mean(axis=(1, 2)) - self.level)
+        return np.stack([anger, *[np.zeros(len(anger))] * 3], axis=1).astype(np.float32)
 
 
 def with_levels(levels, rate=16_000):
@@ -121,14 +129,44 @@ def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean
         np.testing.assert_allclose(heard.original, expected, atol=1e-5)
 
 
-def test_listening_explains_nothing_and_the_first_explanation_gives_profile_and_focus(analysis, classifier):
+def test_classification_explains_nothing_and_each_method_gives_a_profile_and_a_focus_of_its_own(analysis, classifier):
     heard = classify_recording(noise_recording(), classifier, QUICK)
-    assert (heard.explanations, heard.profile, heard.focus) == ({}, None, ())
-    first = add_explanation(heard, "occlusion", classifier, QUICK)
-    both = add_explanation(first, "grad_cam", classifier, QUICK)
+    assert (heard.explanations, heard.profile, heard.focus, heard.focus_by) == ({}, None, (), None)
+    both = add_explanation(add_explanation(heard, "occlusion", classifier, QUICK), "grad_cam", classifier, QUICK)
     assert list(both.explanations) == ["occlusion", "grad_cam"]
-    np.testing.assert_array_equal(both.profile, first.profile)
-    assert (both.profile != analysis.profile).any()  # there Grad-CAM was first
+    assert both.profile is None
+    by_map = find_focus(both, "occlusion", classifier, QUICK)
+    assert by_map.focus_by is both.explanations["occlusion"], "what has been computed is not computed again"
+    assert analysis.focus_by.method == "lime_time"
+    assert (by_map.profile != analysis.profile).any()
+
+
+def test_lime_over_time_says_the_same_of_all_bands(analysis):
+    relevance = analysis.focus_by.relevance
+    np.testing.assert_array_equal(relevance, np.repeat(relevance[:, :1], relevance.shape[1], axis=1))
+    assert np.ptp(relevance[analysis.focus_by.covered, 0]) > 0
+
+
+def test_the_focus_is_the_stretch_that_decides():
+    """What is loud speaks for anger and outweighs the quiet around it: it is the focus, by whatever it is read."""
+    recording = with_levels([(1.2, 0.01), (0.6, 0.5), (1.2, 0.01)])
+    classifier = LevelClassifier(np.zeros((4, 96, 64)), gain=1.0, level=-2.5)
+    settings = replace(QUICK, explain=())
+    for method in ("lime_time", "occlusion"):
+        found = analyse_recording(recording, classifier, replace(settings, focus_by=method))
+        assert found.emotion == "angry"
+        (focus,) = found.focus
+        assert 1.1 < focus.region.start_s < focus.region.end_s < 1.9
+        assert found.focus_settings.threshold is None
+        assert found.focus_settings.share in SHARES
+
+
+def test_a_share_or_a_threshold_that_is_asked_for_is_taken_without_asking_the_model(analysis):
+    classifier = LinearClassifier(np.zeros((4, 96, 64)))
+    for focus in (FocusSettings(share=0.2), FocusSettings(threshold=0.5)):
+        found = with_deciding_focus(analysis, analysis.focus_by, classifier, replace(QUICK, focus=focus))
+        assert found.focus_settings == focus
+    assert classifier.calls == []
 
 
 def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
@@ -155,7 +193,7 @@ def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
         np.testing.assert_array_equal(explanation.covered, reached)
         assert (explanation.relevance[~reached] == 0).all()
     assert not reached.all()
-    assert (explained.profile[~reached] == 0).all()
+    assert (find_focus(explained, "lime", classifier, QUICK).profile[~reached] == 0).all()
 
 
 def test_noise_is_given_scores_but_no_emotion(analysis):
@@ -356,7 +394,7 @@ def test_analysis_json_holds_the_keys_of_the_contract(analysis, folder):
     found = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     assert list(found) == [
         *("recording", "model", "emotions", "scores", "emotion", "verdict"),
-        *("segments", "explanations", "focus", "focus_settings", "warnings"),
+        *("segments", "explanations", "focus", "focus_by", "focus_settings", "warnings"),
     ]
     assert found["recording"] == {
         "name": "noise.wav",

@@ -28,12 +28,20 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import ExplainerRun
-from ser_core.explanation.focus_audio import FocusScores, focus_mask, level_matched
+from ser_core.explanation.focus_audio import FocusScores, level_matched
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
-from ser_core.pipeline import classify_recording, explainer_run, judge_maps, know_voice, score_focus_audio, target_of
+from ser_core.pipeline import (
+    classify_recording,
+    explainer_run,
+    judge_maps,
+    know_voice,
+    score_focus_audio,
+    target_of,
+    with_deciding_focus,
+)
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.jobs import Job, Jobs
@@ -42,7 +50,7 @@ from ser_core.work.progress import Work
 log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
-RECORDING_JOBS = ("classify", "explain", "judge", "focus audio", "voice")
+RECORDING_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "voice")
 
 
 def model(name: str) -> Classifier:
@@ -197,6 +205,26 @@ def _explaining_key(analysis: Analysis, method: str, settings: AnalysisSettings)
     return ("explain", *key, getattr(settings, method), settings.seed)
 
 
+def leaves_focus_open(settings: AnalysisSettings) -> bool:
+    """Return whether the model is to say how much of the speech is focus."""
+    return settings.focus.threshold is None and settings.focus.share is None
+
+
+def deciding_focus(
+    analysis: Analysis, explanation: Explanation, classifier: Classifier, settings: AnalysisSettings
+) -> Job:
+    """Return the job that finds the focus that decides."""
+    relevance = hashlib.sha256(explanation.relevance.tobytes()).hexdigest()
+    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
+    return jobs().submit(
+        session.owner(),
+        ("focus", *key, relevance, settings.focus, settings.seed),
+        "Deciding focus",
+        lambda work: with_deciding_focus(analysis, explanation, classifier, settings, work),
+        quick=True,
+    )
+
+
 def judging(
     classification: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
@@ -211,9 +239,8 @@ def judging(
     )
 
 
-def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, classifier: Classifier) -> Job:
-    """Return the job that turns the strongest part of a map into audio, and classifies it."""
-    mask = focus_mask(explanation.relevance, explanation.covered, share)
+def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier) -> Job:
+    """Return the job that turns the points of a mask (frames, bands) into audio, and classifies it."""
     marked = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
     key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, marked)
     return jobs().submit(
@@ -221,6 +248,7 @@ def hearing_focus(analysis: Analysis, explanation: Explanation, share: float, cl
         ("focus audio", *key),
         "Focus audio",
         lambda work: score_focus_audio(analysis, mask, classifier, work),
+        quick=True,
     )
 
 

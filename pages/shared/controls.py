@@ -12,6 +12,7 @@ from pages.shared.names import in_markdown
 from pages.shared.recording import deletion, voice_section
 from ser_core.analysis import Recording
 from ser_core.errors import SerError
+from ser_core.explanation import FOCUS_METHODS
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import PEERS, model_names, models_left_out
 from ser_core.model.classifier import OF_A_VOICE, Classifier
@@ -313,7 +314,9 @@ def command_line(name: str, model: str, settings: AnalysisSettings, *, voice: bo
         "--masks": settings.lime.masks if settings.lime.masks != default.lime.masks else None,
         "--seed": settings.seed or None,
         "--smoothing": settings.focus.smoothing_s if settings.focus.smoothing_s != default.focus.smoothing_s else None,
-        "--threshold": settings.focus.threshold or None,
+        "--focus-by": settings.focus_by if settings.focus_by in FOCUS_METHODS[1:] else None,
+        "--focus-share": settings.focus.share,
+        "--threshold": settings.focus.threshold,
     }
     words += ["--mixed-voice"] if mixed else []
     for option, value in options.items():

@@ -4,7 +4,7 @@ import io
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -12,11 +12,17 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ser_core.analysis import Recording, display_name
 from ser_core.audio.reading import read_recording
+from ser_core.explanation.focus import USUAL_SHARE
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
 from ser_core.work.jobs import work_owner
 
 BEST, ALL_OTHERS = "best score", "all others"
+
+#: How the focus is cut from the profile: at what decides, at a share of the speech, or above a share of the peak.
+DECIDING, SHARE, ABOVE = "deciding", "share", "above"
+#: What is made audible: the focus regions, or the strongest points of the map.
+REGIONS, POINTS = "regions", "points"
 
 CHOICES = {
     "model": None,
@@ -26,16 +32,20 @@ CHOICES = {
     "emotion": BEST,
     "against": ALL_OTHERS,
     "stretch": None,
-    "explainer": "grad_cam",
+    "focus_by": AnalysisSettings().focus_by,
+    "suggest_by": AnalysisSettings().focus_by,
     "seed": 0,
     "layer": None,
     "masks": LimeSettings().masks,
     "fill": LimeSettings().fill,
     "smoothing": FocusSettings().smoothing_s,
-    "threshold": round(100 * FocusSettings().threshold),
+    "focus_rule": DECIDING,
+    "focus_share": round(100 * USUAL_SHARE),
+    "threshold": 0,
     "sign": "both",
     "opacity": 100,
-    "share": 30,
+    "audible": REGIONS,
+    "map_share": 30,
     "compared": None,
     "compared_by": "grad_cam",
     "acted": None,
@@ -65,7 +75,7 @@ CHOICES = {
 }
 TARGET = ("emotion", "against", "stretch")
 TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice")
-SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "threshold")
+SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "focus_by", "focus_rule", "focus_share", "threshold")
 
 
 @dataclass(frozen=True)
@@ -234,7 +244,13 @@ def settings() -> AnalysisSettings:
         grad_cam=GradCamSettings(choice("layer")),
         occlusion=OcclusionSettings(fill=choice("fill")),
         lime=LimeSettings(masks=choice("masks"), fill=choice("fill")),
-        focus=FocusSettings(smoothing_s=choice("smoothing"), threshold=choice("threshold") / 100),
+        lime_time=replace(AnalysisSettings().lime_time, fill=choice("fill")),
+        focus_by=choice("focus_by"),
+        focus=FocusSettings(
+            smoothing_s=choice("smoothing"),
+            threshold=choice("threshold") / 100 if choice("focus_rule") == ABOVE else None,
+            share=choice("focus_share") / 100 if choice("focus_rule") == SHARE else None,
+        ),
     )
 
 
@@ -250,7 +266,12 @@ def restore(settings: AnalysisSettings, model: str) -> None:
         "masks": settings.lime.masks,
         "fill": settings.lime.fill,
         "smoothing": settings.focus.smoothing_s,
-        "threshold": round(100 * settings.focus.threshold),
+        "focus_by": settings.focus_by or CHOICES["focus_by"],
+        "focus_rule": DECIDING,
     }
+    if settings.focus.threshold is not None:
+        values |= {"focus_rule": ABOVE, "threshold": round(100 * settings.focus.threshold)}
+    elif settings.focus.share is not None:
+        values |= {"focus_rule": SHARE, "focus_share": round(100 * settings.focus.share)}
     for name, value in values.items():
         choose(name, value)

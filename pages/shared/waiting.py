@@ -10,7 +10,7 @@ from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation import explainers_of
+from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.pipeline import with_explanation, with_focus
 from ser_core.work.jobs import Job
@@ -21,9 +21,8 @@ LABELS = {
     "voice": "Computing the voice's own normal",
     "timeline": "Emotion over time",
     "train": "Training",
-    "grad_cam": "Grad-CAM",
-    "lime": "LIME",
-    "occlusion": "Occlusion",
+    **METHOD_NAMES,
+    "deciding": "Finding the stretches that decide",
     "judge": "Testing the maps",
     "focus": "Classifying the focus",
     "add": "Adding recordings",
@@ -53,8 +52,8 @@ def classify(chosen: Chosen) -> Job:
     return job
 
 
-def _require_contrast(chosen: Chosen, classification: Job) -> None:
-    """Stop the page if the best-scoring emotion, known only now, is also the one to contrast with."""
+def _has_contrast(chosen: Chosen, classification: Job) -> bool:
+    """Return False, and say why, if the best-scoring emotion, known only now, is also the one to contrast with."""
     emotion = classification.result.emotion
     if chosen.settings.against == emotion:
         st.info(
@@ -62,7 +61,8 @@ def _require_contrast(chosen: Chosen, classification: Job) -> None:
             "Choose another *Emotion* or another one under *Contrast with*.",
             icon=":material/compare_arrows:",
         )
-        st.stop()
+        return False
+    return True
 
 
 def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysis], set[str]]:
@@ -70,7 +70,8 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
 
     Drafts are computed first, so that all maps appear soon; the fine maps replace them one by one.
     """
-    _require_contrast(chosen, classification)
+    if not _has_contrast(chosen, classification):
+        st.stop()
     settings, coarse = chosen.settings, chosen.settings.drafted()
     methods = explainers_of(chosen.classifier)
     missing = [method for method in methods if not cached.is_explained(classification.result, method, settings)]
@@ -81,28 +82,39 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
     analysis, explained = classification.result, {}
     for method in (m for m in methods if m in done):
         explanation = cached.explanation_of(done[method], analysis, settings)
-        explained[method] = with_explanation(analysis, explanation, settings)
+        explained[method] = with_focus(with_explanation(analysis, explanation), explanation, settings)
     return explained, {method for method in explained if done[method] is not fine[method]}
 
 
-def explained_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation]:
-    """Return the analysis with the profile and focus of one explainer or of the consensus, and that explanation.
+def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None, bool]:
+    """Return the analysis with the focus of a method or of the consensus, its explanation, and whether it is final.
 
-    If that explainer cannot explain the classifier, the first that can is used. The page stops until it is computed.
+    Nothing waits: at first there is no explanation (None), then a draft of it, then the fine one with a focus of the
+    usual size, and last the focus that decides. A method that cannot explain the classifier gives way to the first.
     """
-    _require_contrast(chosen, classification)
-    possible = explainers_of(chosen.classifier)
+    analysis, settings = classification.result, chosen.settings
+    if not _has_contrast(chosen, classification):
+        return analysis, None, True
+    possible = focus_methods_of(chosen.classifier)
     method = method if method in (*possible, "consensus") else possible[0]
-    methods = possible if method == "consensus" else (method,)
-    jobs = {m: cached.explaining(classification.result, m, chosen.classifier, chosen.settings) for m in methods}
-    if len(results(jobs)) < len(methods):
-        st.stop()
-    analysis = classification.result
-    for job in jobs.values():
-        explanation = cached.explanation_of(job, classification.result, chosen.settings)
-        analysis = with_explanation(analysis, explanation, chosen.settings)
+    methods = explainers_of(chosen.classifier) if method == "consensus" else (method,)
+    missing = [m for m in methods if not cached.is_explained(analysis, m, settings)]
+    coarse = settings.drafted()
+    drafts = {m: cached.explaining(analysis, m, chosen.classifier, coarse) for m in missing}
+    fine = {m: cached.explaining(analysis, m, chosen.classifier, settings) for m in methods}
+    done = {m: job for m, job in drafts.items() if job.state == "done"}
+    done |= {m: fine[m] for m in results(fine, list(drafts.values()))}
+    if len(done) < len(methods):
+        return analysis, None, False
+    for m in methods:
+        analysis = with_explanation(analysis, cached.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
-    return with_focus(analysis, explanation, chosen.settings), explanation
+    usual = with_focus(analysis, explanation, settings)
+    if any(done[m] is not fine[m] for m in methods) or not cached.leaves_focus_open(settings):
+        return usual, explanation, not missing
+    job = cached.deciding_focus(analysis, explanation, chosen.classifier, settings)
+    found = results({"deciding": job}).get("deciding")
+    return found or usual, explanation, found is not None
 
 
 def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:

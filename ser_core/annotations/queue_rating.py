@@ -27,7 +27,8 @@ def explainers_disagreement(recording: Recording, classifier: Classifier) -> flo
 
     None if a map is constant.
     """
-    analysis = analyse_recording(recording, classifier, AnalysisSettings(explain=explainers_of(classifier)).drafted())
+    settings = AnalysisSettings(explain=explainers_of(classifier), focus_by=None)
+    analysis = analyse_recording(recording, classifier, settings.drafted())
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     covered = next(iter(analysis.explanations.values())).covered
     if len(maps) < 2 or not covered.any():

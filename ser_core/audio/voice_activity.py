@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from scipy.ndimage import binary_dilation
 
 from ser_core.analysis import Recording
 from ser_core.audio.reading import resample
@@ -14,15 +15,30 @@ RATE_HZ = 16_000
 FRAME_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 SPEECH_PROBABILITY = 0.5
+#: Pieces on either side of speech that go with it: consonants are quieter than the vowels beside them.
+MARGIN_PIECES = 2
 
 
-def speech_seconds(recording: Recording) -> float:
-    """Return how many seconds of a recording are speech according to Silero's voice activity detector."""
+def detect_speech(recording: Recording) -> np.ndarray:
+    """Return whether Silero's detector of voice activity finds speech in each 32 ms, shape (pieces,), bool."""
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     # The detector depends on the level, and would miss quiet speech.
-    probabilities = speech_probabilities(samples * np.float32(0.5 / np.abs(samples).max()))
-    frames = int(np.count_nonzero(probabilities > SPEECH_PROBABILITY))
-    return min(frames * FRAME_SAMPLES / RATE_HZ, recording.duration_s)
+    return speech_probabilities(samples * np.float32(0.5 / np.abs(samples).max())) > SPEECH_PROBABILITY
+
+
+def speech_seconds(recording: Recording, speech: np.ndarray | None = None) -> float:
+    """Return how many seconds of a recording are speech; `speech` is what `detect_speech` found, if it has run."""
+    speech = detect_speech(recording) if speech is None else speech
+    return min(int(np.count_nonzero(speech)) * FRAME_SAMPLES / RATE_HZ, recording.duration_s)
+
+
+def speech_frames(speech: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Return whether each time (frames,), in seconds, lies in or close to speech, shape (frames,), bool.
+
+    Pauses of up to two margins are bridged: a stop consonant is silent too.
+    """
+    pieces = binary_dilation(speech, iterations=MARGIN_PIECES) if speech.any() else speech
+    return pieces[np.minimum((times_s * RATE_HZ / FRAME_SAMPLES).astype(int), len(speech) - 1)]
 
 
 def speech_probabilities(samples: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_normal
 from ser_core.output.analysis_folder import voice_dict
-from ser_core.pipeline import analyse_recording, know_recording, with_focus
+from ser_core.pipeline import analyse_recording, know_recording, with_deciding_focus
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 
@@ -133,7 +133,7 @@ def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSetti
     recording = read_recording(path, _name(path))
     if recording.sha256 != sha256:
         raise BatchRefused("The file has changed since the batch started. Run the same command again.")
-    analysis = analyse_recording(recording, classifier, settings, work)
+    analysis = analyse_recording(recording, classifier, replace(settings, focus_by=None), work)
     scores = zip(analysis.emotions, analysis.scores.recording, strict=True)
     return {
         "sha256": sha256,
@@ -143,15 +143,18 @@ def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSetti
         **{f"p_{emotion}": float(p) for emotion, p in scores},
         "verdict": analysis.verdict,
         "warnings": list(analysis.warnings),
-        **{f"focus_{method}": _focus(analysis, method, settings) for method in settings.explain},
+        **{f"focus_{method}": _focus(analysis, method, classifier, settings) for method in settings.explain},
         **{f"voice_{name}": value for name, value in voice_dict(analysis.voice).get("voice", {}).items()},
     }
 
 
-def _focus(analysis: Analysis, method: str, settings: AnalysisSettings) -> list[dict[str, float]]:
+def _focus(
+    analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings
+) -> list[dict[str, float]]:
+    found = with_deciding_focus(analysis, analysis.explanations[method], classifier, settings)
     return [
         {"start_s": f.region.start_s, "end_s": f.region.end_s, "strength": f.strength, "share": f.share}
-        for f in with_focus(analysis, analysis.explanations[method], settings).focus
+        for f in found.focus
     ]
 
 

@@ -18,7 +18,7 @@ from ser_core.batch.recordings import BatchFiles, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
 from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
-from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.explanation import FOCUS_METHODS, focus_methods_of
 from ser_core.model.checkpoint import find_model, load_model
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
@@ -103,7 +103,7 @@ def run_batch(
     began = time.monotonic()
     workers = _validate(engine, scheduler, workers, settings)
     classifier = load_model(model)
-    if impossible := sorted(set(settings.explain) - set(explainers_of(classifier))):
+    if impossible := sorted(set(settings.explain) - set(focus_methods_of(classifier))):
         raise SettingsRefused(f"{classifier.name} cannot be explained by {impossible[0]}; leave it out.")
     if by_speaker and classifier.voice is None:
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
@@ -211,8 +211,8 @@ def _validate(engine: str, scheduler: str | None, workers: int | None, settings:
         )
     if workers is not None and workers < 1:
         raise SettingsRefused(f"There must be at least 1 worker, not {workers}.")
-    if unknown := sorted(set(settings.explain) - set(EXPLAINERS)):
-        raise SettingsRefused(f"There is no explainer '{unknown[0]}'; choose from {', '.join(EXPLAINERS)}.")
+    if unknown := sorted(set(settings.explain) - set(FOCUS_METHODS)):
+        raise SettingsRefused(f"There is no explainer '{unknown[0]}'; choose from {', '.join(FOCUS_METHODS)}.")
     return workers or cpu_count()
 
 

@@ -1,6 +1,7 @@
 """`analyse`: predict the emotion of recordings and show where the evidence lies."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ser_core.analysis import Analysis
@@ -16,7 +17,7 @@ from ser_core.commands.arguments import (
 )
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import SerError, SettingsRefused
-from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
@@ -50,13 +51,24 @@ def add(commands: Commands) -> None:
     analyse.add_argument(
         "--fill", choices=FILLS, default=LimeSettings().fill, help="what replaces hidden parts in LIME and occlusion"
     )
+    analyse.add_argument(
+        "--focus-by",
+        choices=FOCUS_METHODS,
+        default=AnalysisSettings().focus_by,
+        help="what gives the profile over time and the focus; default: %(default)s",
+    )
+    analyse.add_argument(
+        "--focus-share",
+        type=float,
+        metavar="SHARE",
+        help="focus is the strongest of the speech, about this part of it; default: the least that decides",
+    )
     analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
     analyse.add_argument(
         "--threshold",
         type=float,
-        default=FocusSettings().threshold,
         metavar="SHARE",
-        help="focus lies above this share of the profile's highest value",
+        help="focus is all above this share of the profile's highest value instead; 0 as published",
     )
     analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
     analyse.add_argument(
@@ -84,7 +96,9 @@ def _analyse(args: argparse.Namespace) -> int:
         grad_cam=GradCamSettings(args.layer),
         occlusion=OcclusionSettings(fill=args.fill),
         lime=LimeSettings(masks=args.masks, fill=args.fill),
-        focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold),
+        lime_time=replace(AnalysisSettings().lime_time, fill=args.fill),
+        focus_by=args.focus_by,
+        focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold, share=args.focus_share),
     )
 
     def analysis_of(file: str, name: str) -> tuple[Analysis, str]:

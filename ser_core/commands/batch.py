@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ser_core.batch.run import ENGINES, run_batch
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, say, some_of, whole_number
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import FOCUS_METHODS
 from ser_core.settings import AnalysisSettings
 
 
@@ -20,9 +20,9 @@ def add(commands: Commands) -> None:
     batch.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
     batch.add_argument(
         "--explain",
-        type=some_of(EXPLAINERS),
+        type=some_of(FOCUS_METHODS),
         default=(),
-        metavar=",".join(EXPLAINERS),
+        metavar=",".join(FOCUS_METHODS),
         help="add focus regions; default: none",
     )
     batch.add_argument(

@@ -16,12 +16,25 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
-METHOD_NAMES = {"grad_cam": "Grad-CAM", "lime": "LIME", "occlusion": "Occlusion", "consensus": "Consensus"}
+#: What can give the focus: LIME with cells that hold all bands, which asks of time alone, or a map's mean over them.
+FOCUS_METHODS = ("lime_time", *EXPLAINERS)
+METHOD_NAMES = {
+    "lime_time": "LIME over time",
+    "grad_cam": "Grad-CAM",
+    "lime": "LIME",
+    "occlusion": "Occlusion",
+    "consensus": "Consensus",
+}
 
 
 def explainers_of(classifier: Classifier) -> tuple[str, ...]:
     """Return the explainers that can explain a classifier: Grad-CAM only where there is a map to look at."""
     return tuple(method for method in EXPLAINERS if method != "grad_cam" or classifier.layers)
+
+
+def focus_methods_of(classifier: Classifier) -> tuple[str, ...]:
+    """Return the methods that can give a classifier's focus, the one that measured best first."""
+    return tuple(method for method in FOCUS_METHODS if method not in EXPLAINERS or method in explainers_of(classifier))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +89,10 @@ def run_explainer(
     Cancelled
         Soon after the person stopped the work.
     """
-    if method not in EXPLAINERS:
-        raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(EXPLAINERS)}.")
+    if method not in FOCUS_METHODS:
+        raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(FOCUS_METHODS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    result = EXPLAINERS[method](classifier, target, own, settings.seed, work)
+    result = EXPLAINERS.get(method, lime)(classifier, target, own, settings.seed, work)
     layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
     return ExplainerRun(method, result, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ser_core.analysis import Explanation
+from ser_core.explanation import EXPLAINERS
 
 TOP_SHARE = 0.1
 
@@ -50,17 +51,18 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations of one target and, where there are several, their consensus after them."""
-    if len(explanations) < 2:
+    """Return explanations of one target and, where several are maps, the consensus of those after them."""
+    maps = {method: explanation for method, explanation in explanations.items() if explanation.method in EXPLAINERS}
+    if len(maps) < 2:
         return dict(explanations)
-    first = next(iter(explanations.values()))
+    first = next(iter(maps.values()))
     shared = replace(
         first,
         method="consensus",
-        relevance=consensus({name: e.relevance for name, e in explanations.items()}, first.covered),
+        relevance=consensus({name: e.relevance for name, e in maps.items()}, first.covered),
         layer=None,
-        settings={"of": tuple(explanations)},
-        seconds=sum(e.seconds for e in explanations.values()),
+        settings={"of": tuple(maps)},
+        seconds=sum(e.seconds for e in maps.values()),
         stability=None,
     )
     return {**explanations, "consensus": shared}

@@ -1,23 +1,74 @@
-"""Focus regions: the stretches in which the evidence speaks for the emotion."""
+"""Focus: from a map's profile over time to the stretches that decided."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ser_core.analysis import FocusRegion, Region, frame_edge_s
+from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.settings import FocusSettings, SpectrogramSettings
+from ser_core.work.progress import Work
+
+#: Shares of the speech that are tried, the smallest first, where the model says which is enough.
+SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+#: What stands in the settings where a focus is drawn before the model has been asked.
+USUAL_SHARE = 0.35
+#: Margins, in log-odds, by which a verdict has to stand on the focus alone and to fall without it. Sound that is made
+#: of a focus has other edges than a spectrogram, so that a focus that just passes here may fail there.
+STANDS_BY, FALLS_BY = 0.3, 0.2
+#: Margins count up to here: a verdict that stands firmly is no better than one that stands.
+MOST_MARGIN = 1.0
+#: How much of a margin one more share of the speech is worth.
+PRICE_OF_SPEECH = 1.5
+
+
+def relevance_profile(relevance: np.ndarray, covered: np.ndarray, smoothing_frames: int) -> np.ndarray:
+    """Return relevance over time: the smoothed mean over bands.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (frames, bands)
+    covered : ndarray of shape (frames,), bool
+        Other frames neither count in the mean nor have a profile.
+    smoothing_frames : int
+        Length of the centred moving average; an even one is made odd by one more frame, so that it has a middle.
+
+    Returns
+    -------
+    ndarray of shape (frames,), float64
+        0 where `covered` is False. At the edges the mean is over the frames that there are.
+    """
+    window = np.ones(smoothing_frames + 1 - smoothing_frames % 2)
+    reach = len(window) // 2
+    # "full", cut by the reach: "same" would return the window's length for a recording shorter than it.
+    total = np.convolve(np.where(covered, relevance.mean(axis=1), 0.0), window)[reach : reach + len(relevance)]
+    count = np.convolve(covered.astype(float), window)[reach : reach + len(relevance)]
+    return np.where(covered, total / np.maximum(count, 1), 0.0)
 
 
 def focus_regions(
-    profile: np.ndarray, covered: np.ndarray, duration_s: float, settings: FocusSettings, frames: SpectrogramSettings
+    profile: np.ndarray,
+    usable: np.ndarray,
+    log_mel: np.ndarray,
+    duration_s: float,
+    settings: FocusSettings,
+    frames: SpectrogramSettings,
 ) -> tuple[FocusRegion, ...]:
-    """Return where the profile is above the threshold for long enough, in order of time.
+    """Return the regions in which the profile is above its level for long enough, in order of time.
 
-    Gaps shorter than `longest_closed_gap_s` are closed first, unless a frame in them is not covered; then what is
-    shorter than `shortest_region_s` is dropped.
+    Gaps shorter than `longest_closed_gap_s` are closed, unless a frame in them is not usable; then regions shorter than
+    `shortest_region_s` are dropped. With a threshold that is all, as published. A share of the speech also leaves only
+    the `max_regions` that hold the most evidence, and moves each bound to the quietest frame within `snap_s`, so
+    that a region sounds like a piece of speech.
 
     Parameters
     ----------
     profile : ndarray of shape (frames,)
-    covered : ndarray of shape (frames,), bool
+    usable : ndarray of shape (frames,), bool
+        Frames where focus may lie (see `usable_frames`).
+    log_mel : ndarray of shape (frames, bands)
+        In neper; tells how quiet a frame is.
     duration_s : float
         The recording's; no region ends after it.
 
@@ -26,11 +77,18 @@ def focus_regions(
     Kim and Kwak 2024, Figs 30 and 31.
     """
     positive = float(profile[profile > 0].sum())
-    above = profile > focus_level(profile, settings)
+    above = (profile > focus_level(profile, usable, settings)) & usable
+    shortest = settings.shortest_region_s / frames.frame_hop_s - 1e-9
+    runs = [
+        (start, end)
+        for start, end in _runs(_with_gaps_closed(above, usable, settings.longest_closed_gap_s / frames.frame_hop_s))
+        if end - start >= shortest
+    ]
+    if settings.threshold is None:
+        runs = _strongest(runs, profile, settings.max_regions)
+        runs = _snapped(runs, usable, log_mel.mean(axis=1), round(settings.snap_s / frames.frame_hop_s), shortest)
     found = []
-    for start, end in _runs(_gaps_closed(above, covered, settings.longest_closed_gap_s / frames.frame_hop_s)):
-        if (end - start) * frames.frame_hop_s < settings.shortest_region_s - 1e-9:
-            continue
+    for start, end in runs:
         start_s, end_s = frame_edge_s(start, frames), min(frame_edge_s(end, frames), duration_s)
         inside = profile[start:end]
         share = float(inside[inside > 0].sum()) / positive
@@ -38,9 +96,71 @@ def focus_regions(
     return tuple(found)
 
 
-def focus_level(profile: np.ndarray, settings: FocusSettings) -> float:
+def focus_level(profile: np.ndarray, usable: np.ndarray, settings: FocusSettings) -> float:
     """Return the level of a profile (frames,) above which focus lies; never below zero."""
-    return settings.threshold * max(float(profile.max(initial=0.0)), 0.0)
+    highest = max(float(profile.max(initial=0.0)), 0.0)
+    if settings.threshold is not None:
+        return settings.threshold * highest
+    if not usable.any():
+        return highest
+    share = USUAL_SHARE if settings.share is None else settings.share
+    return max(float(np.quantile(profile[usable], 1 - share)), 0.0)
+
+
+def usable_frames(covered: np.ndarray, speech: np.ndarray, fewest: int) -> np.ndarray:
+    """Return where focus may lie (frames,): in speech that was explained.
+
+    Where fewer frames than `fewest` are speech, the detector has failed or there is none; then all that was explained
+    counts.
+    """
+    spoken = covered & speech
+    return spoken if np.count_nonzero(spoken) >= fewest else covered
+
+
+def focus_frames(regions: Sequence[FocusRegion], frame_times_s: np.ndarray) -> np.ndarray:
+    """Return for each frame (frames,) whether its middle lies in a region."""
+    inside = np.zeros(len(frame_times_s), bool)
+    for focus in regions:
+        inside |= (frame_times_s >= focus.region.start_s) & (frame_times_s < focus.region.end_s)
+    return inside
+
+
+def deciding(
+    candidates: Sequence[np.ndarray],
+    sizes: Sequence[float],
+    perturbed: Perturbed,
+    target: ExplanationTarget,
+    work: Work,
+) -> int:
+    """Return the index of the first focus that decides: alone it keeps the verdict, and without it the verdict falls.
+
+    The model is run twice on each, with all else and with the focus itself at the fill. Where none passes, the one with
+    the best margins for its size is taken.
+
+    Parameters
+    ----------
+    candidates : sequence of ndarray of shape (frames,), bool
+        From the smallest to the largest.
+    sizes : sequence of float
+        The share of the speech that each is.
+    """
+    masks = [mask for inside in candidates for mask in (~inside, inside)]
+    grid = np.ones(target.log_mel.shape[1], bool)
+    probabilities = perturbed.without((mask[:, None] & grid for mask in masks), len(masks), work)
+    margins = target.margin(probabilities)
+    # The margin that an emotion has which is not the verdict is below zero: then it has to stay at least as good.
+    boundary = min(0.0, float(target.margin(perturbed.original)))
+    stands, falls = margins[::2] - boundary, boundary - margins[1::2]
+    passing = np.flatnonzero((stands > STANDS_BY) & (falls > FALLS_BY))
+    if len(passing):
+        return int(passing[0])
+    worth = np.minimum(stands, MOST_MARGIN) + np.minimum(falls, MOST_MARGIN) - PRICE_OF_SPEECH * np.asarray(sizes)
+    return int(np.argmax(worth))
+
+
+def at_share(settings: FocusSettings, share: float) -> FocusSettings:
+    """Return the settings of a focus that is this share of the speech."""
+    return replace(settings, threshold=None, share=share)
 
 
 def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
@@ -51,17 +171,44 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
     if (profile[covered] > 0).all():
         return (
-            f"All that was heard speaks for {emotion}: the evidence is above zero throughout. A higher threshold, "
-            "a question against one other emotion, or another explainer tells stretches apart."
+            f"The evidence for {emotion} is above zero throughout. The focus is where it is strongest; a contrast with "
+            "one other emotion, or another explainer, tells stretches apart."
         )
     return None
 
 
-def _gaps_closed(above: np.ndarray, covered: np.ndarray, shorter_than: float) -> np.ndarray:
+def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> list[tuple[int, int]]:
+    evidence = [float(np.maximum(profile[start:end], 0).sum()) for start, end in runs]
+    return [runs[place] for place in sorted(np.argsort(evidence)[::-1][:most])]
+
+
+def _snapped(
+    runs: list[tuple[int, int]], usable: np.ndarray, level: np.ndarray, reach: int, shortest: float
+) -> list[tuple[int, int]]:
+    """Move each bound to the quietest frame in reach, but into no other region, nor out of where focus may lie."""
+    edges = [edge for run in runs for edge in run]
+    for place, edge in enumerate(edges):
+        is_end = place % 2 == 1
+        low = max(edge - reach, edges[place - 1] if place else 0)
+        high = min(edge + reach, edges[place + 1] if place + 1 < len(edges) else len(level))
+        if is_end:
+            low = max(low, int(np.ceil(edges[place - 1] + shortest)))
+        else:
+            high = min(high, int(np.floor(edges[place + 1] - shortest)))
+        # The quietest frame stays outside.
+        frames = np.arange(low, high + 1)
+        frames = frames[(frames == edge) | [usable[min(f, edge) : max(f, edge)].all() for f in frames]]
+        if len(frames):
+            quiet = np.minimum(frames, len(level) - 1) if is_end else np.maximum(frames - 1, 0)
+            edges[place] = int(frames[np.lexsort((np.abs(frames - edge), level[quiet]))[0]])
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _with_gaps_closed(above: np.ndarray, usable: np.ndarray, shorter_than: float) -> np.ndarray:
     closed = above.copy()
     for start, end in _runs(~above):
         between = start > 0 and end < len(above)
-        if between and end - start < shorter_than - 1e-9 and covered[start:end].all():
+        if between and end - start < shorter_than - 1e-9 and usable[start:end].all():
             closed[start:end] = True
     return closed
 

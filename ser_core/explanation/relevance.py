@@ -9,7 +9,7 @@ import numpy as np
 from ser_core.analysis import Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
-from ser_core.model.scores import evidence, pooled, pooling_terms, softmax
+from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -62,6 +62,12 @@ class ExplanationTarget:
     def evidence(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the evidence (...) of probabilities (..., classes)."""
         return evidence(probabilities, self.emotion, self.against)
+
+    def margin(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return by how much the emotion exceeds its contrast, or the best of all others, (...), in log-odds."""
+        logs = np.log(np.clip(probabilities, PROBABILITY_FLOOR, 1))
+        others = np.delete(logs, self.emotion, axis=-1) if self.against is None else logs[..., [self.against]]
+        return logs[..., self.emotion] - others.max(axis=-1)
 
 
 class ExplainerResult(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.analysis import Analysis, VoiceShare, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, VoiceShare, frame_edge_s
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import save_overview
@@ -75,19 +75,7 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
             }
             for index, start in enumerate(analysis.segments.start_frames)
         ],
-        "explanations": {
-            method: {
-                "emotion": e.emotion,
-                "against": e.against,
-                "layer": e.layer,
-                "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
-                "seconds": round(e.seconds, 3),
-                "stability": None if e.stability is None else round(e.stability, 3),
-                "seed": e.seed,
-                "settings": e.settings,
-            }
-            for method, e in analysis.explanations.items()
-        },
+        "explanations": {method: _explanation_dict(e) for method, e in analysis.explanations.items()},
         "focus": [
             {
                 "start_s": _number(f.region.start_s),
@@ -98,9 +86,24 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
             }
             for f, file in zip(analysis.focus, focus_files, strict=True)
         ],
+        "focus_by": analysis.focus_by and _explanation_dict(analysis.focus_by),
         "focus_settings": asdict(analysis.focus_settings),
         "warnings": list(analysis.warnings),
         **voice_dict(analysis.voice),
+    }
+
+
+def _explanation_dict(e: Explanation) -> dict[str, Any]:
+    return {
+        "method": e.method,
+        "emotion": e.emotion,
+        "against": e.against,
+        "layer": e.layer,
+        "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
+        "seconds": round(e.seconds, 3),
+        "stability": None if e.stability is None else round(e.stability, 3),
+        "seed": e.seed,
+        "settings": e.settings,
     }
 
 
@@ -118,7 +121,7 @@ def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
     }
     maps |= {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     if analysis.profile is not None:
-        covered = next(iter(analysis.explanations.values())).covered
+        covered = analysis.focus_by.covered
         maps |= {"covered": covered, "profile": analysis.profile}
     return maps
 

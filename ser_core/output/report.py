@@ -42,7 +42,7 @@ def report_html(analysis: Analysis) -> str:
     It embeds the focus regions as WAV, and the whole recording if it is shorter than 60 s.
     """
     shown = with_consensus(analysis.explanations)
-    first = next(iter(analysis.explanations.values()), None)
+    first = analysis.focus_by or next(iter(analysis.explanations.values()), None)
     return TEMPLATES.get_template("report.html.jinja").render(
         analysis=analysis,
         voice_words=analysis.voice and voice_in_words(analysis.voice),
@@ -54,7 +54,7 @@ def report_html(analysis: Analysis) -> str:
         shown_stretch=shown_stretch(analysis),
         pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme)) for theme in INK},
         first=first,
-        focus_words=first and focus_in_words(analysis.profile, first.covered, first.emotion),
+        focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, first.emotion),
         sounds=_sounds(analysis),
         longest_whole_s=LONGEST_WHOLE_S,
         pairs=_pairs(analysis.explanations),

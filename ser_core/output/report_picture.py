@@ -115,7 +115,7 @@ def _hatch(axis: Axes, analysis: Analysis, explanation: Explanation) -> None:
 
 
 def _profile(axis: Axes, analysis: Analysis) -> None:
-    explanation = next(iter(analysis.explanations.values()))
+    explanation = analysis.focus_by
     reach = 1.1 * float(np.abs(analysis.profile).max()) or 1.0
     axis.axhline(0, color="#7f7f7f", linewidth=0.8)
     profile_curve(axis, analysis)

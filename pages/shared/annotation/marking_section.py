@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session, waiting
 from pages.shared.annotation import details_section, filling_section, queue_section, review_section
@@ -17,13 +18,11 @@ from ser_core.analysis import Analysis, Explanation, Region, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
-from ser_core.explanation import METHOD_NAMES
-from ser_core.explanation.focus import focus_level
+from ser_core.explanation import METHOD_NAMES, focus_methods_of
+from ser_core.pipeline import level_of_focus
 from ser_core.work.jobs import Job
 
 PLAYER = "annotate"
-#: Share of the profile's highest value; without it, evidence everywhere would suggest the whole recording.
-SUGGESTED_FROM = 0.5
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
@@ -41,15 +40,16 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         st.caption(in_markdown(str(refusal)))
         return
     _turn(project, opened)
-    _heading(project, opened)
+    _heading(project, opened, chosen)
     if chosen is None:
         return  # the sidebar says why there is no model
     classification = waiting.classify(chosen)
-    analysis, explanation = _evidence(chosen, classification)
+    analysis, explanation, final = _evidence(chosen, classification)
     shown = _shown(project, chosen.recording.sha256)
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator)
-    if EVIDENCE in session.choice("beside"):
+    # Suggestions that change while somebody draws would be in the way.
+    if explanation is not None and final:
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
     else:
         shown.suggestions = {}
@@ -120,7 +120,7 @@ def _turn(project: OpenProject, opened: OpenRecording) -> None:
         st.rerun()
 
 
-def _heading(project: OpenProject, opened: OpenRecording) -> None:
+def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None) -> None:
     queued = opened.recording
     actions = (
         ("undo", opened.can_undo, "Undo (Ctrl + Z)", project.store.undo),
@@ -139,7 +139,7 @@ def _heading(project: OpenProject, opened: OpenRecording) -> None:
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
                 _icon(name, icon, words, there, _requested_turn().__setitem__, ("to", name))
-    beside, snap = st.columns([5, 1], vertical_alignment="center")
+    beside, by, snap = st.columns([4, 2, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
         [EVIDENCE, OTHERS],
@@ -148,6 +148,7 @@ def _heading(project: OpenProject, opened: OpenRecording) -> None:
         help="The model's evidence and other people's marks can influence you. Turn both off to judge for yourself.",
         **session.widget("beside", session.choice("beside")),
     )
+    _explainer(by, chosen)
     snap.toggle(
         "Snap",
         help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
@@ -155,17 +156,32 @@ def _heading(project: OpenProject, opened: OpenRecording) -> None:
     )
 
 
+def _explainer(column: DeltaGenerator, chosen: Chosen | None) -> None:
+    """Ask by which explainer the model's evidence is shown, where it is shown."""
+    if chosen is None or EVIDENCE not in session.choice("beside"):
+        return
+    methods = [*focus_methods_of(chosen.classifier), "consensus"]
+    if session.choice("suggest_by") not in methods:
+        session.choose("suggest_by", methods[0])
+    column.selectbox(
+        "Evidence by",
+        methods,
+        format_func=METHOD_NAMES.get,
+        label_visibility="collapsed",
+        help="The explainer that gives the model's evidence and the suggestions.",
+        **session.widget("suggest_by", session.choice("suggest_by")),
+    )
+
+
 def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., None], arguments: tuple) -> None:
     st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
 
 
-def _evidence(chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None]:
+def _evidence(chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None, bool]:
+    """Return the analysis, its explanation as far as there is one, and whether both are final."""
     if EVIDENCE not in session.choice("beside"):
-        return classification.result, None
-    focus = chosen.settings.focus
-    focus = replace(focus, threshold=max(focus.threshold, SUGGESTED_FROM))
-    chosen = replace(chosen, settings=replace(chosen.settings, focus=focus))
-    return waiting.explained_by(session.choice("explainer"), chosen, classification)
+        return classification.result, None, True
+    return waiting.focused_by(session.choice("suggest_by"), chosen, classification)
 
 
 def _provenance(analysis: Analysis, explanation: Explanation) -> dict[str, object]:
@@ -176,6 +192,7 @@ def _provenance(analysis: Analysis, explanation: Explanation) -> dict[str, objec
         "emotion": explanation.emotion,
         "seed": explanation.seed,
         "threshold": analysis.focus_settings.threshold,
+        "share": analysis.focus_settings.share,
         "smoothing_s": analysis.focus_settings.smoothing_s,
     }
 
@@ -189,7 +206,7 @@ def _player(
         evidence = {
             "overlays": {METHOD_NAMES[explanation.method]: explanation},
             "profile": analysis.profile,
-            "threshold": focus_level(analysis.profile, analysis.focus_settings),
+            "threshold": level_of_focus(analysis),
             "analysis": analysis,
         }
     player(

@@ -150,7 +150,7 @@ def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn
         "compared with loudness, which ignores the model, and with chance.",
     )
     methods = st.pills(
-        "Explainers", COMPARED, selection_mode="multi", default=["grad_cam"], format_func=METHOD_NAMES.get
+        "Explainers", COMPARED, selection_mode="multi", default=["lime_time"], format_func=METHOD_NAMES.get
     )
     name = controls.model_name()
     key = ("explainers", project.id, turn, tuple(methods), name)

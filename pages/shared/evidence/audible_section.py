@@ -1,4 +1,4 @@
-"""Hear what the model heard: the focus alone, all but the focus, and what the model says of either."""
+"""The focus made audible: alone, and all but it, with what the model says of either."""
 
 import numpy as np
 import streamlit as st
@@ -6,46 +6,65 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.charts.scores import scores_html
 from ser_core.analysis import Analysis, Explanation
+from ser_core.explanation.focus import focus_frames
+from ser_core.explanation.focus_audio import FocusScores, focus_mask
 from ser_core.model.classifier import Classifier
 from ser_core.work.jobs import Job
 
 HELP = """
-The strongest part of the map is the focus. What is taken out goes down to the recording's own noise floor, phases stay,
-and the three sounds are equally loud. Turn from one to another above the player, or with the keys 1, 2 and 3, even
-while it plays. The model listens to each anew: a verdict that survives with the focus alone, and falls without it,
-rests on what is marked.
+Everything outside the focus, or the focus itself, is turned down to the recording's own noise floor; the phases stay,
+and the three sounds are equally loud. Switch between them above the player, or with the keys 1, 2 and 3, even while it
+plays. The model classifies each sound again: a verdict that stands on the focus alone, and falls without it, rests on
+the focus.
 """
+SOUNDS = {session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"}
 
 
-def hearing(analysis: Analysis, explanation: Explanation, classifier: Classifier) -> Job | None:
-    """Return the job that makes the sounds, or None where nothing was heard."""
-    if not explanation.covered.any():
-        return None
-    return cached.hearing_focus(analysis, explanation, session.choice("share") / 100, classifier)
+def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifier) -> Job | None:
+    """Return the job that makes the sounds, or None where there is no focus to hear."""
+    if session.choice("audible") == session.POINTS:
+        mask = focus_mask(explanation.relevance, explanation.covered, session.choice("map_share") / 100)
+    else:
+        inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
+        mask = np.repeat(inside[:, None], analysis.spectrogram.log_mel.shape[1], axis=1)
+    return cached.focus_audio_job(analysis, mask, classifier) if mask.any() else None
 
 
-def show(analysis: Analysis, hearing: Job) -> None:
+def show(analysis: Analysis, job: Job | None) -> None:
     """Show what the model says of the three sounds, side by side."""
-    st.markdown("**Hear what the model heard**", help=HELP)
-    st.slider(
-        "Focus, part of time and frequency (%)", 5, 60, step=5, **session.widget("share", session.choice("share"))
+    st.markdown("**What the model says of the focus alone**", help=HELP)
+    source, share = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    source.segmented_control(
+        "Sound of",
+        list(SOUNDS),
+        format_func=SOUNDS.get,
+        required=True,
+        label_visibility="collapsed",
+        **session.widget("audible", session.choice("audible")),
     )
-    heard = waiting.results({"focus": hearing}).get("focus")
-    if heard is None:
+    if session.choice("audible") == session.POINTS:
+        share.slider(
+            "Part of time and frequency (%)", 5, 60, step=5, **session.widget("map_share", session.choice("map_share"))
+        )
+    scores = job and waiting.results({"focus": job}).get("focus")
+    if not scores:
         return
-    scored = (
+    shown = (
         ("The recording", analysis.scores.recording),
-        ("The focus alone", heard.alone.scores),
-        ("All but the focus", heard.without.scores),
+        ("The focus alone", scores.alone.scores),
+        ("All but the focus", scores.without.scores),
     )
-    for column, (name, scores) in zip(st.columns(3, gap="medium"), scored, strict=True):
+    for column, (name, of_sound) in zip(st.columns(3, gap="medium"), shown, strict=True):
         column.markdown(name)
-        column.html(scores_html(analysis.emotions, scores))
-    st.caption(in_words(analysis.emotions, *(int(np.argmax(scores)) for _, scores in scored)))
+        column.html(scores_html(analysis.emotions, of_sound))
 
 
-def in_words(emotions: tuple[str, ...], whole: int, alone: int, without: int) -> str:
-    """Say whether the verdict survives with the focus alone, and whether it falls without it."""
-    survives = "survives" if alone == whole else f"turns to {emotions[alone]}"
-    falls = "stays" if without == whole else f"turns to {emotions[without]}"
-    return f"The verdict {emotions[whole]} {survives} with the focus alone, and {falls} without it."
+def in_words(analysis: Analysis, scores: FocusScores) -> str:
+    """Say whether the verdict stands on the focus alone, and whether it falls without it."""
+    whole, alone, without = (
+        int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
+    )
+    emotions = analysis.emotions
+    stands = f"stays **{emotions[whole]}**" if alone == whole else f"turns to **{emotions[alone]}**"
+    falls = "stays" if without == whole else f"turns to **{emotions[without]}**"
+    return f"On it alone the verdict {stands} ({scores.alone.scores[alone]:.2f}); without it, it {falls}."

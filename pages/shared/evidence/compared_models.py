@@ -111,7 +111,7 @@ def explained(
     found = {}
     for name in hearings:
         explanation = cached.explanation_of(jobs[name], asked[name], settings)
-        found[name] = with_explanation(asked[name], explanation, settings)
+        found[name] = with_explanation(asked[name], explanation)
     return found, words | unended
 
 

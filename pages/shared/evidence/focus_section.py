@@ -10,7 +10,9 @@ from ser_core.analysis import Analysis, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
 from ser_core.errors import WordsRefused
+from ser_core.explanation.focus import focus_frames
 from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
+from ser_core.pipeline import usable_of
 from ser_core.work.atomic_folder import folder_name
 
 COLUMNS = (
@@ -26,25 +28,62 @@ COLUMNS = (
 )
 
 
-def sliders() -> None:
+RULES = {
+    session.DECIDING: "What decides",
+    session.SHARE: "A share of the speech",
+    session.ABOVE: "All above a threshold",
+}
+RULES_HELP = """
+- **What decides**: the fewest of the strongest stretches on which alone the model gives the same verdict, and without
+  which it gives another. At most four; their bounds lie in dips of energy.
+- **A share of the speech**: as many of the strongest stretches as you choose.
+- **All above a threshold**: every stretch of at least 0.1 s in which the evidence exceeds this part of its peak. At 0 %
+  all evidence for the emotion counts, as first published.
+
+Silence is never focus.
+"""
+
+
+def rule() -> None:
     """Ask for what makes a profile and its regions; they follow while a slider is dragged."""
-    smoothing, threshold = st.columns(2, gap="large")
+    rules, size, smoothing = st.columns([3, 2, 2], gap="large")
+    rules.segmented_control(
+        "Focus is",
+        list(RULES),
+        format_func=RULES.get,
+        required=True,
+        help=RULES_HELP,
+        **session.widget("focus_rule", session.choice("focus_rule")),
+    )
+    if session.choice("focus_rule") == session.SHARE:
+        size.slider(
+            "Share of the speech (%)", 5, 90, step=5, **session.widget("focus_share", session.choice("focus_share"))
+        )
+    if session.choice("focus_rule") == session.ABOVE:
+        size.slider(
+            "Threshold (% of the peak)", 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
+        )
     smoothing.slider(
-        "Smoothing of the profile (s)",
+        "Smoothing (s)",
         0.0,
         0.5,
         step=0.01,
-        help="A centred moving average over time.",
+        help="The evidence over time is averaged over this long.",
         **session.widget("smoothing", session.choice("smoothing")),
     )
-    threshold.slider(
-        "Threshold of focus (% of the highest)",
-        0,
-        95,
-        step=5,
-        help="Focus regions are at least 0.1 s in which the profile lies above this. At 0 all evidence for counts.",
-        **session.widget("threshold", session.choice("threshold")),
-    )
+
+
+def in_words(analysis: Analysis) -> str:
+    """Say how many stretches are focus, how long they are, and how much of the speech that is."""
+    count = len(analysis.focus)
+    if not count:
+        return "No stretch is focus."
+    seconds = sum(focus.region.duration_s for focus in analysis.focus)
+    inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
+    speech = usable_of(analysis, analysis.focus_by)
+    share = np.count_nonzero(inside & speech) / max(np.count_nonzero(speech), 1)
+    stretches = "One stretch" if count == 1 else f"{count} stretches"
+    return f"{stretches}, {seconds:.2f} s, {100 * share:.0f} % of the speech"
 
 
 def words_of(recording: Recording) -> tuple[Region, ...]:

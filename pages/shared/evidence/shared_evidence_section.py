@@ -9,9 +9,8 @@ from pages.shared.charts.compared import CONSENSUS, matrix_chart
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation.focus import focus_level
 from ser_core.explanation.model_agreement import agreement_in_words, map_agreement, on_one_grid
-from ser_core.pipeline import with_focus
+from ser_core.pipeline import level_of_focus, with_focus
 from ser_core.settings import AnalysisSettings
 
 HELP = """
@@ -57,7 +56,7 @@ def _player(
         overlays = {CONSENSUS: shared, **overlays}
         focus = replace(settings.focus, threshold=LEAST_SHARE_OF_PEAK)
         analysis = with_focus(analysis, shared, replace(settings, focus=focus))
-        profile, level = analysis.profile, focus_level(analysis.profile, focus)
+        profile, level = analysis.profile, level_of_focus(analysis)
         regions = [one.region for one in analysis.focus]
     player(
         analysis.recording,

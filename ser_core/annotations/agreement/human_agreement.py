@@ -15,10 +15,9 @@ from ser_core.annotations.agreement.agreement import frames_inside, marked_frame
 from ser_core.annotations.agreement.bootstrap import Measured, measured_ratio
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording
 from ser_core.errors import AudioRefused
-from ser_core.explanation import EXPLAINERS, explainers_of
+from ser_core.explanation import FOCUS_METHODS, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.focus import focus_regions
-from ser_core.explanation.profile import relevance_profile
+from ser_core.explanation.focus import focus_regions, relevance_profile
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import analyse_recording
@@ -26,7 +25,7 @@ from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.work.progress import UNWATCHED, Work
 
 CONSENSUS = "consensus"
-COMPARED = (*EXPLAINERS, CONSENSUS)
+COMPARED = (*FOCUS_METHODS, CONSENSUS)
 #: A map that knows nothing of the model: where it is louder than the recording's mean.
 ENERGY = "energy"
 MEASURES = ("focus_iou", "box_iou", "pointing", "roc_area")
@@ -124,9 +123,9 @@ def _explained(
     """Compare marks with maps of the emotion that most marks name, or, if none names one, that the model predicts."""
     named = Counter(mark.emotion for mark in recording.annotations if mark.tier == REGION_TIER)
     emotion = next((emotion for emotion, _ in named.most_common() if emotion in classifier.emotions), None)
-    possible = explainers_of(classifier)
-    explain = possible if CONSENSUS in methods else tuple(method for method in methods if method in possible)
-    settings = AnalysisSettings(emotion=emotion, explain=explain)
+    of_consensus = explainers_of(classifier) if CONSENSUS in methods else ()
+    explain = tuple(m for m in focus_methods_of(classifier) if m in methods or m in of_consensus)
+    settings = AnalysisSettings(emotion=emotion, explain=explain, focus_by=None)
     analysis = analyse_recording(sound, classifier, settings)
     maps = with_consensus(analysis.explanations)
     wanted = {method: maps[method] for method in methods if method in maps}
@@ -223,7 +222,8 @@ def _compared(
 ) -> dict[str, Compared]:
     frames, times_s = spectrogram.settings, spectrogram.frame_times_s
     profile = relevance_profile(map_, covered, round(settings.smoothing_s / frames.frame_hop_s))
-    found = focus_regions(profile, covered, frame_edge_s(len(profile), frames), settings, frames)
+    end_s = frame_edge_s(len(profile), frames)
+    found = focus_regions(profile, covered, spectrogram.log_mel, end_s, settings, frames)
     focus = marked_frames([focus.region for focus in found], times_s)[covered]
     profile, inside = profile[covered], marked_frames(regions, times_s)[covered]
     compared = {

@@ -1,0 +1,158 @@
+"""Does the focus that is played decide? Its size, and what the model says of its sound alone and of all but it.
+
+    python benchmarks/focus.py [--quick] [--model NAME] [--by METHOD] [--side SIDE] [--recordings N] [--seed N]
+                               [--json FILE]
+
+Needs SER_CORPORA. Of people whom the model never heard (or, to choose settings by, of those who validated it), drawn in
+turn from corpora and speakers. There are two kinds of sound: *in place*, where all else goes to the recording's noise
+floor, and *cut*, where all else is taken out, so that the regions follow each other. `stands` is how often the model
+gives the same verdict for the regions alone, `falls` how often another without them. The loudest, a random and the
+first stretch of the speech, each as long as the focus, are held against it. No recording is left out for what the model
+says of it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._recordings import draw_evenly, mean_with_interval, unseen, validating
+from ser_core.analysis import Analysis
+from ser_core.audio.reading import read_recording
+from ser_core.explanation import FOCUS_METHODS
+from ser_core.explanation.focus import focus_frames
+from ser_core.explanation.focus_audio import sound_without
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.pipeline import classify_recording, find_focus, score, segments_of
+from ser_core.settings import AnalysisSettings, FocusSettings
+from ser_core.work.progress import UNWATCHED
+
+STRETCHES = ("loudest", "random", "first")
+SOUNDS = ("in_place", "cut")
+SHORTEST_S = 0.1
+
+
+def stretches(analysis: Analysis, inside: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return the frames of the focus, and of as long stretches of speech that know nothing of the model."""
+    speech = np.flatnonzero(analysis.speech) if analysis.speech.any() else np.arange(len(inside))
+    count = min(int(inside.sum()), len(speech))
+    level = np.cumsum(np.append(0.0, analysis.spectrogram.log_mel.mean(axis=1)[speech]))
+    last = len(speech) - count
+    starts = {
+        "loudest": int(np.argmax(level[count:] - level[: last + 1])),
+        "random": int(np.random.default_rng(seed).integers(last + 1)),
+        "first": 0,
+    }
+    found = {"focus": inside}
+    for name, start in starts.items():
+        found[name] = np.zeros(len(inside), bool)
+        found[name][speech[start : start + count]] = True
+    return found
+
+
+def verdict_of_sound(analysis: Analysis, samples: np.ndarray, classifier: Classifier) -> int | None:
+    """Return the emotion with the best score of other samples, None where there is too little to hear."""
+    if len(samples) < SHORTEST_S * analysis.recording.sample_rate_hz:
+        return None
+    changed = spectrogram_of(replace(analysis.recording, samples=samples), analysis.spectrogram.settings)
+    return int(score(segments_of(changed, classifier.front_end), classifier, UNWATCHED).recording.argmax())
+
+
+def asked_again(analysis: Analysis, inside: np.ndarray, classifier: Classifier) -> dict[str, float]:
+    """Return for each kind of sound whether the verdict stands on these frames alone and falls without them."""
+    recording, frames = analysis.recording, analysis.spectrogram
+    best = int(analysis.scores.recording.argmax())
+    bands = np.ones(frames.log_mel.shape[1], np.float32)
+    times_s = np.arange(len(recording.samples)) / recording.sample_rate_hz
+    nearest = np.clip(np.searchsorted(frames.frame_times_s, times_s), 0, len(inside) - 1)
+    found = {}
+    for kind in SOUNDS:
+        for name, kept in (("stands", inside), ("falls", ~inside)):
+            if kind == "cut":
+                samples = recording.samples[kept[nearest]]
+            else:
+                taken_out = (~kept)[:, None] * bands
+                samples = sound_without(recording, taken_out, frames.frame_times_s, frames.settings)
+            verdict = verdict_of_sound(analysis, samples, classifier)
+            found[f"{name}_{kind}"] = float((verdict == best) == (name == "stands"))
+    return found
+
+
+def measure(analysis: Analysis, classifier: Classifier, seed: int) -> dict[str, dict[str, float]]:
+    """Return the figures of the focus and of each stretch that it is held against."""
+    inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
+    figures = {
+        name: asked_again(analysis, frames, classifier) for name, frames in stretches(analysis, inside, seed).items()
+    }
+    for stretch in STRETCHES:
+        for key in list(figures[stretch]):
+            figures["focus"][f"{key}_above_{stretch}"] = figures["focus"][key] - figures[stretch][key]
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="4 recordings")
+    parser.add_argument("--model", default="whisper")
+    parser.add_argument("--by", choices=FOCUS_METHODS, default=AnalysisSettings().focus_by)
+    parser.add_argument("--threshold", type=float, help="of the profile's highest value; default: what decides")
+    parser.add_argument("--side", choices=["unheard", "validation"], default="unheard")
+    parser.add_argument("--recordings", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    classifier, count = load_model(args.model), 4 if args.quick else args.recordings
+    items = unseen(args.model) if args.side == "unheard" else validating(args.model)
+    measured, sizes, speakers, seconds = [], [], [], []
+    for done, item in enumerate(draw_evenly(items, count, args.seed)):
+        settings = AnalysisSettings(seed=args.seed + done, focus=FocusSettings(threshold=args.threshold))
+        analysis = classify_recording(read_recording(item.path), classifier, settings)
+        began = time.perf_counter()
+        analysis = find_focus(analysis, args.by, classifier, settings)
+        seconds.append((time.perf_counter() - began) / analysis.recording.duration_s)
+        covered = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
+        sizes.append((covered.sum() / max(analysis.speech.sum(), 1), len(analysis.focus)))
+        measured.append(measure(analysis, classifier, args.seed + done))
+        speakers.append(f"{item.corpus}:{item.speaker_id}")
+        print(f"Recording {done + 1} of {count}", file=sys.stderr)
+    if not measured:
+        return
+    shares, regions = np.array(sizes).T
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "model": args.model,
+        "by": args.by,
+        "threshold": args.threshold,
+        "side": args.side,
+        "seed": args.seed,
+        "recordings": len(measured),
+        "speakers": len(set(speakers)),
+        "share_of_the_speech": {
+            "median": round(float(np.median(shares)), 3),
+            "above_60_percent": round(float((shares > 0.6).mean()), 3),
+        },
+        "regions": {f"{number:.0f}": int((regions == number).sum()) for number in np.unique(regions)},
+        "seconds_for_a_second": round(float(np.median(seconds)), 3),
+    }
+    for name in measured[0]:
+        result[name] = {
+            key: mean_with_interval(np.array([figures[name][key] for figures in measured]), speakers, args.seed)
+            for key in measured[0][name]
+        }
+    print(json.dumps(result, indent=2))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
