@@ -11,7 +11,7 @@ from pages.shared.evidence import agreement_section, downloads, judgement_sectio
 from pages.shared.names import in_markdown
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.focus import focus_in_words
+from ser_core.explanation.focus import missing_evidence_in_words
 from ser_core.explanation.grad_cam import without_maps
 
 HOW_TO_READ = """
@@ -57,7 +57,7 @@ if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
 st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 for method, explanation in maps.items():
-    if words := focus_in_words(explained[method].profile, explanation.covered, explanation.emotion):
+    if words := missing_evidence_in_words(explained[method].profile, explanation.covered, explanation.emotion):
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
 
 if complete and not drafts:

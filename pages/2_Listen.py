@@ -30,7 +30,7 @@ if not chosen.classifier.layers:
     st.caption(in_markdown(without_maps(chosen.classifier)))
 focus_section.rule()
 # What is going on, and then what was found, in one place of one height: the player below stays where it is.
-status = st.container(height=56, border=False, vertical_alignment="center")
+status = st.container(key="status", vertical_alignment="center")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)
 words = focus_section.words_of(analysis.recording)

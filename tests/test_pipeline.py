@@ -68,8 +68,8 @@ def analysis(classifier):
 class LevelClassifier(LinearClassifier):
     """The louder a segment, the surer it is of anger."""
 
-    def __init__(self, weights, gain=3.0, level=-4.0):
-        super().__init__(weights)
+    def __init__(self, weights, gain=3.0, level=-4.0, **others):
+        super().__init__(weights, **others)
         self.gain, self.level = gain, level
 
     def score(self, segments):

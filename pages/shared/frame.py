@@ -41,6 +41,7 @@ STYLE = """
   .scores .track.beside { height: 0.4rem; margin-top: -0.35rem; align-self: start; }
   .scores .track.beside .bar { opacity: 0.6; }
   .scores .value.beside { font-size: 0.75rem; opacity: 0.8; line-height: 1; margin-top: -0.35rem; }
+  .st-key-status { min-height: 3.5rem; }
   .compared { overflow-x: auto; }
   .compared table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
   .compared th, .compared td { text-align: left; padding: 0.4rem 1.2rem 0.4rem 0; vertical-align: baseline; }

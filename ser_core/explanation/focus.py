@@ -16,11 +16,11 @@ SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
 USUAL_SHARE = 0.35
 #: Margins, in log-odds, by which a verdict has to stand on the focus alone and to fall without it. Sound that is made
 #: of a focus has other edges than a spectrogram, so that a focus that just passes here may fail there.
-STANDS_BY, FALLS_BY = 0.3, 0.2
+STANDS_BY, FALLS_BY = 0.3, 0.4
 #: Margins count up to here: a verdict that stands firmly is no better than one that stands.
 MOST_MARGIN = 1.0
 #: How much of a margin one more share of the speech is worth.
-PRICE_OF_SPEECH = 1.5
+PRICE_OF_SPEECH = 1.0
 
 
 def relevance_profile(relevance: np.ndarray, covered: np.ndarray, smoothing_frames: int) -> np.ndarray:
@@ -163,16 +163,23 @@ def at_share(settings: FocusSettings, share: float) -> FocusSettings:
     return replace(settings, threshold=None, share=share)
 
 
-def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
-    """Say in words what a picture of a profile without a change of sign would hide, or None."""
+def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
+    """Say that nothing speaks for the emotion, or that nothing was measured; None where there is evidence for it."""
     if covered.any() and not profile.any():
-        return f"Nothing that was taken away changed the score for {emotion} enough to be measured."
+        return f"No masked part changed the score for {emotion} enough to be measured."
     if not (profile > 0).any():
         return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
+    return None
+
+
+def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
+    """Say in words what a picture of a profile without a change of sign would hide, or None."""
+    if missing := missing_evidence_in_words(profile, covered, emotion):
+        return missing
     if (profile[covered] > 0).all():
         return (
-            f"The evidence for {emotion} is above zero throughout. The focus is where it is strongest; a contrast with "
-            "one other emotion, or another explainer, tells stretches apart."
+            f"Averaged over frequency, the evidence for {emotion} is above zero throughout; the focus is where it is "
+            "strongest. A contrast with one other emotion, or another explainer, tells stretches apart."
         )
     return None
 

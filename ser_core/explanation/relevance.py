@@ -14,7 +14,8 @@ from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
-PASSES_AT_ONCE = 256
+#: As many as a network takes at a time, so that progress is seen, and a stop obeyed, soon.
+PASSES_AT_ONCE = 32
 #: Of changed segments that wait together; 100 MB.
 MOST_WAITING_FRAMES = 400_000
 FILLS = ("noise_floor", "band_mean", "random")

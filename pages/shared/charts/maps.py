@@ -61,6 +61,7 @@ def _outline(analysis: Analysis, flip: Counterfactual) -> go.Contour:
         contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
         line={"color": "#5ef2ff", "width": 2, "smoothing": 0},
         showscale=False,
+        showlegend=False,
         hoverinfo="skip",
     )
 

@@ -7,6 +7,8 @@ from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Recording, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, fitted
+from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
 from ser_core.errors import WordsRefused
@@ -30,14 +32,14 @@ COLUMNS = (
 
 RULES = {
     session.DECIDING: "What decides",
-    session.SHARE: "A share of the speech",
-    session.ABOVE: "All above a threshold",
+    session.SHARE: "Share of the speech",
+    session.ABOVE: "Threshold",
 }
 RULES_HELP = """
 - **What decides**: the fewest of the strongest stretches on which alone the model gives the same verdict, and without
   which it gives another. At most four; their bounds lie in dips of energy.
-- **A share of the speech**: as many of the strongest stretches as you choose.
-- **All above a threshold**: every stretch of at least 0.1 s in which the evidence exceeds this part of its peak. At 0 %
+- **Share of the speech**: as much of the strongest stretches as you choose.
+- **Threshold**: every stretch of at least 0.1 s in which the evidence exceeds this part of its peak. At 0 %
   all evidence for the emotion counts, as first published.
 
 Silence is never focus.
@@ -46,7 +48,7 @@ Silence is never focus.
 
 def rule() -> None:
     """Ask for what makes a profile and its regions; they follow while a slider is dragged."""
-    rules, size, smoothing = st.columns([3, 2, 2], gap="large")
+    rules, size, smoothing = st.columns([4, 3, 3], gap="medium")
     rules.segmented_control(
         "Focus is",
         list(RULES),
@@ -140,20 +142,20 @@ def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
 def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
     """Offer all focus regions at once, and ask for words."""
     recording, name = analysis.recording, folder_name(analysis.recording.name)
-    row, archive, given = st.columns(3)
+    row, archive, tiers, given = st.columns(4)
     row.download_button(
-        "All regions, one WAV",
+        "One WAV",
         lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
         f"{name}-focus.wav",
         "audio/wav",
-        help="One after the other, with 0.4 s of silence between.",
+        help="All regions one after the other, with 0.4 s of silence between.",
         disabled=not rows,
         icon=":material/graphic_eq:",
         on_click="ignore",
         width="stretch",
     )
     archive.download_button(
-        "Regions and table (ZIP)",
+        "ZIP with table",
         lambda: focus_zip(analysis, rows),
         f"{name}-focus.zip",
         "application/zip",
@@ -163,8 +165,33 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
         on_click="ignore",
         width="stretch",
     )
+    with tiers.popover("Annotation file", icon=":material/label:", width="stretch", disabled=not rows):
+        st.markdown(f"The focus regions as intervals labelled *{in_markdown(analysis.emotion)}*.")
+        marks = focus_marks(analysis)
+        for key in ("textgrid", "elan", "csv"):
+            file_format = FORMATS[key]
+            st.download_button(
+                file_format.name,
+                lambda write=file_format.write: write([marks]).content,
+                f"{name}-focus{file_format.endings[0]}",
+                file_format.media_type,
+                key=f"focus_{key}",
+                on_click="ignore",
+                width="stretch",
+            )
     with given.popover("Words", icon=":material/segment:", width="stretch"):
         _ask_for_words(recording)
+
+
+def focus_marks(analysis: Analysis) -> AnnotatedRecording:
+    """Return the focus regions as marks of the explained emotion, made by the model."""
+    recording = analysis.recording
+    marks = (
+        fitted(Annotation(one.region, annotator=analysis.model_name, emotion=analysis.emotion), recording.duration_s)
+        for one in analysis.focus
+    )
+    rate = recording.sample_rate_hz
+    return AnnotatedRecording(recording.name, recording.sha256, recording.duration_s, rate, tuple(marks))
 
 
 def _in_a_row(analysis: Analysis) -> np.ndarray:
