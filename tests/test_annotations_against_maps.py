@@ -379,7 +379,7 @@ def test_the_picture_shows_each_explainer_with_its_interval_beside_loudness_and_
     pooled = people_against_maps([*recordings, with_values(consensus=0.3, energy=0.6)])
     figure = people_against_maps_chart(pooled)
     pointing_dots, pointing_chance, dots, chance = figure.data
-    names = ["LIME", "Grad-CAM", "Consensus", "what is loud"]
+    names = ["LIME", "Grad-CAM", "Consensus", "loudness"]
     assert all(list(trace.y) == names for trace in figure.data)
     np.testing.assert_allclose(dots.x, [0.5, 0.9, 0.3, 0.6])
     low, high = pooled["lime"]["roc_area"].value.interval

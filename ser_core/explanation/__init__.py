@@ -16,10 +16,12 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
-#: What can give the focus: LIME with cells that hold all bands, which asks of time alone, or a map's mean over them.
-FOCUS_METHODS = ("lime_time", *EXPLAINERS)
+#: LIME with cells that hold all bands: it says when, and not at which frequency, and is no map.
+OVER_TIME = "lime_time"
+#: What can give the focus, the default first.
+FOCUS_METHODS = (OVER_TIME, *EXPLAINERS)
 METHOD_NAMES = {
-    "lime_time": "LIME over time",
+    OVER_TIME: "LIME over time",
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
     "occlusion": "Occlusion",

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ser_core.analysis import Explanation
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import OVER_TIME
 
 TOP_SHARE = 0.1
 
@@ -52,7 +52,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
     """Return explanations of one target and, where several are maps, the consensus of those after them."""
-    maps = {method: explanation for method, explanation in explanations.items() if explanation.method in EXPLAINERS}
+    maps = {method: explanation for method, explanation in explanations.items() if explanation.method != OVER_TIME}
     if len(maps) < 2:
         return dict(explanations)
     first = next(iter(maps.values()))
