@@ -36,7 +36,7 @@ from ser_core.model.checkpoint import load_model, save_model
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording, find_focus, know_voice
-from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings
+from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd, LimeSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.conftest import voice_like
 from tests.running_app import ROOT
