@@ -25,7 +25,7 @@ from ser_core.output.overview_picture import colour_limit
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture
 from ser_core.pipeline import analyse_recording, with_focus
-from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
+from ser_core.settings import AnalysisSettings, FocusSettings, LimeSettings, OcclusionSettings
 from tests.running_app import launch, needs_browser
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
 
@@ -35,6 +35,8 @@ QUICK = AnalysisSettings(
     explain=("occlusion", "grad_cam", "lime"),
     lime=LimeSettings(masks=40),
     occlusion=OcclusionSettings(stride_frames=16, stride_bands=8),
+    focus_by="occlusion",
+    focus=FocusSettings(threshold=0.0, smoothing_s=0.1),
     seed=3,
 )
 
@@ -267,7 +269,7 @@ def test_each_region_and_the_whole_are_there_as_the_recordings_own_samples(analy
 @pytest.mark.parametrize(("seconds", "whole"), [(59.9, True), (60.0, False), (75.0, False)])
 def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, whole, page_of):
     recording = replace(analysis.recording, samples=np.resize(analysis.recording.samples, round(seconds * 16_000)))
-    page = page_of(replace(analysis, recording=recording, explanations={}, profile=None))
+    page = page_of(replace(analysis, recording=recording, explanations={}, profile=None, focus_by=None))
     assert ("The whole recording" in page.sounds()) == whole
     assert (f"It lasts {seconds:.2f} s and is left out" in page.text()) != whole
 
@@ -276,7 +278,7 @@ def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, who
 
 
 def test_without_explanations_there_is_the_spectrogram_and_no_word_of_evidence(analysis):
-    page = Page(report_html(replace(analysis, explanations={}, profile=None, focus=())))
+    page = Page(report_html(replace(analysis, explanations={}, profile=None, focus_by=None, focus=())))
     assert [text for _, text in page.all("h2")] == ["Spectrogram", "The whole recording", "Where this comes from"]
     assert "Nothing was explained." in page.text()
     assert [row[0] for row in page.rows] == ["Recording", "Model", "Segments", "Versions"]
@@ -332,7 +334,7 @@ def one_map(analysis, relevance, covered=None):
     explanation = replace(analysis.explanations["occlusion"], relevance=relevance)
     if covered is not None:
         explanation = replace(explanation, covered=covered)
-    return pixels(report_picture(replace(analysis, profile=None), {"occlusion": explanation}, "light"))
+    return pixels(report_picture(replace(analysis, profile=None, focus_by=None), {"occlusion": explanation}, "light"))
 
 
 def test_what_speaks_for_is_red_against_blue_and_zero_has_no_colour(analysis):
@@ -392,6 +394,7 @@ def test_of_a_long_recording_only_the_stretch_is_drawn(analysis):
         stretch=Region(30.0, 45.0),
         explanations={},
         profile=None,
+        focus_by=None,
         focus=(FocusRegion(Region(31.0, 31.5), 0.1, 1.0),),
     )
     assert "The picture shows 30.00 to 45.00 s of 90.00 s." in Page(report_html(long)).text()
