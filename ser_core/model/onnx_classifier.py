@@ -1,4 +1,4 @@
-"""Anyone's model as an ONNX file, run by onnxruntime: it is asked what it hears, and nothing else is known of it."""
+"""Anyone's model as an ONNX file, run by onnxruntime: a black box that gives logits."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.onnx_process import OnnxProcess
 from ser_core.settings import FrontEnd
 
-#: How long the segments of a batch may be all together.
+#: Most frames of all segments of a batch together.
 LONGEST_BATCH_FRAMES = 6_000
 
 
@@ -22,17 +22,17 @@ class OnnxClassifier:
         The model, with one input of segments (n, frames, bands), float32, natural log of mel magnitude, and logits
         (n, classes), float32, as its first output. All weights are inside: a model that names other files is refused.
     sha256 : str
-        Of the data, as the model's card says.
+        SHA-256 of the data, from the model's card.
 
     Raises
     ------
     ModelRefused
-        If the data are not those of the card, are no ONNX model, or do not take segments and give logits.
+        If the data do not match the card, are not an ONNX model, or do not take segments and give logits.
     """
 
     #: Grad-CAM needs gradients, which an ONNX file does not give.
     layers: tuple[str, ...] = ()
-    #: What to expect of its logits is not known, so that it judges every voice alike.
+    #: Its expected logits are not known, so it treats every voice alike.
     voice = voice_share = None
 
     def __init__(
@@ -62,7 +62,7 @@ class OnnxClassifier:
         Raises
         ------
         ModelRefused
-            If the model fails at them, or takes more time or memory than is allowed.
+            If the model fails, or takes more time or memory than is allowed.
         """
         size = max(1, LONGEST_BATCH_FRAMES // segments.shape[1])
         parts = [segments[start : start + size] for start in range(0, len(segments), size)]
@@ -70,7 +70,7 @@ class OnnxClassifier:
         return np.concatenate(logits) if logits else np.empty((0, len(self.emotions)), np.float32)
 
     def _check(self) -> None:
-        """Try it on two segments of quiet noise, and on one: what fails should fail before anybody waits for it."""
+        """Try it on two segments of quiet noise, and on one, so that a faulty model fails when it is loaded."""
         frames = self.front_end.segments.segment_frames or MIN_WHOLE_FRAMES
         noise = np.random.default_rng(0).normal(-4, 1, (2, frames, self.front_end.spectrogram.bands)).astype(np.float32)
         for segments in (noise, noise[:1]):
@@ -83,4 +83,4 @@ class OnnxClassifier:
         raise SettingsRefused(f"{self.name} has no layer '{layer}': an ONNX file gives no gradients. Use LIME.")
 
     def randomised(self, seed: int) -> None:
-        """Return None: which of its numbers were learnt is not known."""
+        """Return None: which of its numbers are weights is not known."""

@@ -5,19 +5,19 @@ import numpy as np
 from ser_core.errors import ModelRefused
 
 PROBABILITY_FLOOR = 1e-4
-#: What a model may average over a recording's segments.
+#: What a model can average over a recording's segments.
 POOLINGS = ("probabilities", "logits")
-#: Below it a probability counts as this much, so that its logarithm is a number.
+#: Smaller probabilities are raised to this, so that their logarithm is finite.
 SMALLEST_PROBABILITY = 1e-300
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return probabilities along the last axis, float64: all scores of a model come from here.
+    """Return the softmax of logits along the last axis, float64. All scores of a model come from here.
 
     Raises
     ------
     ModelRefused
-        If logits are not finite: their probabilities would be nan, and look like a result.
+        If logits are not finite: their probabilities would be NaN, and look like a result.
     """
     scaled = np.asarray(logits, np.float64) / temperature
     finite = np.isfinite(scaled).all(axis=-1)
@@ -41,22 +41,22 @@ def pool(probabilities: np.ndarray, pooling: str = "probabilities") -> np.ndarra
     Parameters
     ----------
     pooling : str
-        One of `POOLINGS`: what of the segments is averaged. The softmax of mean logits is the geometric mean of the
+        One of `POOLINGS`: what is averaged over the segments. The softmax of mean logits is the geometric mean of the
         segments' probabilities, scaled to add up to 1.
     """
     return pooled(pooling_terms(probabilities, pooling).mean(axis=0), pooling)
 
 
 def pooling_terms(probabilities: np.ndarray, pooling: str) -> np.ndarray:
-    """Return what each segment adds to its recording's mean, of the shape of the probabilities."""
+    """Return what each segment adds to its recording's mean, with the shape of the probabilities."""
     if pooling == "probabilities":
         return probabilities
-    # The logits, less a number that all classes of a segment share and that a softmax does not see.
+    # The logits minus a constant per segment, to which a softmax is invariant.
     return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
 
 
 def pooled(mean_terms: np.ndarray, pooling: str) -> np.ndarray:
-    """Return the probabilities (..., classes) that means of `pooling_terms` stand for."""
+    """Return the probabilities (..., classes) of means of `pooling_terms`."""
     return mean_terms if pooling == "probabilities" else softmax(mean_terms)
 
 
@@ -67,12 +67,12 @@ def evidence(probabilities: np.ndarray, emotion: int, against: int | None = None
     ----------
     probabilities : ndarray of shape (..., classes)
     emotion, against : int
-        Places of the emotions; `against` None: against all others together.
+        Indices of the emotions; `against` None means against all others together.
 
     Returns
     -------
     ndarray of shape (...)
-        log p - log(1 - p), or log p - log of the other's p, each p kept within 1e-4 and 1 - 1e-4.
+        log p - log(1 - p), or log p - log of the other's p, each p clipped to 1e-4 and 1 - 1e-4.
     """
     p = np.clip(probabilities, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     if against is None:

@@ -1,4 +1,4 @@
-"""What to say of the scores: an emotion, or that there is none to name."""
+"""The verdict on a recording: an emotion, or that there is none to name."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def verdict_of(scores: np.ndarray, emotions: tuple[str, ...], speech_s: float, s
     scores : ndarray of shape (classes,)
         The recording's calibrated probabilities.
     speech_s : float
-        How much speech was detected.
+        Seconds of detected speech.
     """
     if speech_s < settings.least_speech_s:
         return NO_SPEECH

@@ -1,10 +1,9 @@
-"""A voice's own normal: how a model's logits for one person usually lie, beside where they lie for everybody.
+"""A voice's own normal: how a model's logits for one person differ from those for everybody.
 
-What sounds angry in one voice is another's usual tone. Where several recordings of a person are known, their mean
-logits, less what the emotions in them explain, are how this voice differs, and are taken away from every judgement of
-it. Nobody needs to label the recordings. Whether they show different emotions or one alone cannot be known for sure:
-unless a person says that they do, only what the model's own verdicts leave unexplained counts, and less of it, the more
-these agree.
+What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the mean of their
+logits, minus what their emotions explain, is how this voice differs, and is subtracted from every prediction for it.
+The recordings need no labels. Whether they show different emotions or only one is not certain: unless a person says
+that they do, only what the model's own verdicts leave unexplained counts, and the less of it, the more they agree.
 """
 
 import hashlib
@@ -17,19 +16,19 @@ from ser_core.analysis import VoiceShare
 from ser_core.model.scores import softmax
 from ser_core.settings import VoiceSettings
 
-#: Of a recording that is longer each piece of so many segments counts as a recording.
+#: In a longer recording, each piece of this many segments counts as a recording.
 PIECE_SEGMENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class VoiceNormal:
-    """What is known of a voice.
+    """What is known about a voice.
 
     Attributes
     ----------
     recordings : int
     logits : ndarray of shape (pieces, classes), float64
-        Means of the model's logits, a row for each recording, or piece of a long one.
+        Means of the model's logits, a row for each recording or piece of a long one.
     spread : float
         How evenly the model's verdicts on them are spread over the emotions, 0 to 1.
     mixed : bool
@@ -43,7 +42,7 @@ class VoiceNormal:
 
     @property
     def sha256(self) -> str:
-        """Hash of all that a judgement depends on."""
+        """Hash of everything that a prediction depends on."""
         digest = hashlib.sha256(f"{self.recordings} {self.spread} {self.mixed}".encode())
         digest.update(np.ascontiguousarray(self.logits, np.float64).tobytes())
         return digest.hexdigest()
@@ -56,7 +55,7 @@ def logits_of_pieces(logits: np.ndarray) -> np.ndarray:
 
 
 def voice_normal(recordings: Iterable[np.ndarray], temperature: float, *, mixed: bool = False) -> VoiceNormal:
-    """Return what recordings of one person tell of the voice, in whatever order they come.
+    """Return the normal of a voice from recordings of one person, in any order.
 
     Parameters
     ----------
@@ -69,20 +68,20 @@ def voice_normal(recordings: Iterable[np.ndarray], temperature: float, *, mixed:
     if not recordings:
         return VoiceNormal(0, np.empty((0, 0)), 0.0, mixed)
     pieces = np.concatenate(recordings)
-    # Sorted, so that sums and hash are the same to the last bit in any order.
+    # Sorted, so that sums and hash do not depend on the order.
     pieces = pieces[np.lexsort(pieces.T)]
     return VoiceNormal(len(recordings), pieces, emotion_spread(softmax(pieces, temperature)), mixed)
 
 
 def emotion_spread(probabilities: np.ndarray) -> float:
-    """Return the entropy of the mean of probabilities (pieces, classes), as a part of the highest possible."""
+    """Return the entropy of the mean of probabilities (pieces, classes), as a fraction of the maximum."""
     mean = probabilities.mean(axis=0)
     present = mean[mean > 0]
     return float(-(present * np.log(present)).sum() / np.log(len(mean)))
 
 
 def trust(normal: VoiceNormal, settings: VoiceSettings) -> float:
-    """Return how far a normal may be trusted: 0 where the recordings seem to show one emotion, 1 where mixed ones."""
+    """Return how far a normal can be trusted: 0 if the recordings seem to show one emotion, 1 if different ones."""
     if normal.mixed:
         return 1.0
     span = settings.mixed_spread - settings.one_emotion_spread
@@ -90,17 +89,17 @@ def trust(normal: VoiceNormal, settings: VoiceSettings) -> float:
 
 
 def voice_share(normal: VoiceNormal, settings: VoiceSettings) -> float:
-    """Return how much of what is peculiar to the voice is taken away, 0 to 1."""
+    """Return how much of the voice's peculiarity is subtracted, 0 to 1."""
     known = len(normal.logits) / (len(normal.logits) + settings.shrinkage_recordings)
     return known * trust(normal, settings)
 
 
 def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
-    """Return what to take away from the logits of a voice, shape (classes,), float64.
+    """Return what to subtract from the logits of a voice, shape (classes,), float64.
 
-    Where the recordings show different emotions it is how far the mean of their logits lies from the middle of what is
-    to be expected of all emotions; else how far they lie, in the mean, from what is to be expected of the emotions that
-    the model finds in each.
+    If the recordings show different emotions, it is the difference between their mean logits and the mean of the logits
+    expected for all emotions; otherwise their mean difference from the logits expected for the emotions that the model
+    predicts in each.
     """
     expected = np.array(settings.expected_logits, np.float64)
     explained = expected.mean(axis=0) if normal.mixed else softmax(normal.logits) @ expected
