@@ -28,14 +28,14 @@ double-click to zoom out.
 """
 SIGNS = {"both": "for and against", "for": "only for"}
 
-frame.begin("Explain", "👂", "Where in time and frequency does the evidence lie?")
+frame.begin("Explain", "👂", "Where in time and frequency is the evidence?")
 chosen, classification = waiting.heard_recording()
 heard = classification.result
 
 st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
 name = in_markdown(heard.recording.name)
-st.markdown(f"What speaks for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
+st.markdown(f"Evidence for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
 explained, drafts = waiting.explanations(chosen, classification)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
 complete = len(maps) == len(explainers_of(chosen.classifier))

@@ -1,4 +1,4 @@
-"""The evidence over time, and the very stretches that decided, to be heard."""
+"""The evidence over time, and a player for the focus regions."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.pipeline import level_of_focus
 
-frame.begin("Listen", "👂", "Hear the very stretches that decided.")
+frame.begin("Listen", "👂", "Hear the parts of the recording that decided the verdict.")
 chosen, classification = waiting.heard_recording()
 st.html(verdict_html(classification.result))
 

@@ -21,7 +21,7 @@ SOUNDS = {session.REGIONS: "The focus regions", session.POINTS: "The strongest p
 
 
 def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifier) -> Job | None:
-    """Return the job that makes the sounds, or None where there is no focus to hear."""
+    """Return the job that makes and classifies the versions, or None if there is no focus."""
     if session.choice("audible") == session.POINTS:
         mask = focus_mask(explanation.relevance, explanation.covered, session.choice("map_share") / 100)
     else:

@@ -136,7 +136,7 @@ def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
     if phrases:
         st.markdown("Focus on: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
     elif words and analysis.focus:
-        st.markdown("No word lies in focus by half or more.")
+        st.markdown("No word is in focus by half or more.")
 
 
 def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
@@ -200,7 +200,7 @@ def _in_a_row(analysis: Analysis) -> np.ndarray:
 
 
 def _ask_for_words(recording: Recording) -> None:
-    st.markdown("Give the words with their times, and see which of them lie under focus.")
+    st.markdown("Upload the words with their times to see which of them are in focus.")
     file = st.file_uploader(
         "Words",
         type=["TextGrid", "csv"],
