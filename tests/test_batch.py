@@ -225,7 +225,7 @@ def cluster(folder, workers):
 def test_a_cluster_that_loses_a_worker_mid_run_loses_no_recording_and_does_none_twice(
     place, model, undisturbed, tmp_path
 ):
-    with cluster(tmp_path, workers=2) as (address, _, workers):
+    with cluster(tmp_path, workers=3) as (address, _, workers):
         kill = Once(workers[0].kill)
         counts = batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(kill))
         assert workers[0].wait(PATIENCE_S) == -signal.SIGKILL
