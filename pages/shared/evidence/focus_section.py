@@ -7,7 +7,7 @@ from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Recording, Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, fitted
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
@@ -186,10 +186,7 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
     """Return the focus regions as marks of the explained emotion, made by the model."""
     recording = analysis.recording
-    marks = (
-        fitted(Annotation(one.region, annotator=analysis.model_name, emotion=analysis.emotion), recording.duration_s)
-        for one in analysis.focus
-    )
+    marks = [Annotation(one.region, annotator=analysis.model_name, emotion=analysis.emotion) for one in analysis.focus]
     rate = recording.sample_rate_hz
     return AnnotatedRecording(recording.name, recording.sha256, recording.duration_s, rate, tuple(marks))
 
