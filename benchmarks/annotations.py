@@ -6,8 +6,6 @@
 `SER_TEST_POSTGRES` names a test database; its tables are created in a schema of their own and dropped afterwards.
 """
 
-import argparse
-import json
 import os
 import platform
 import sqlite3
@@ -25,6 +23,7 @@ from sqlalchemy import make_url
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.store.recordings import Queue
@@ -117,9 +116,7 @@ def own_schema(server: str) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="200 recordings and 20 rounds, not 10 000 and 100")
-    parser.add_argument("--json", type=Path)
+    parser = benchmark_parser(__doc__, "200 recordings and 20 rounds, not 10 000 and 100")
     args = parser.parse_args()
     recordings, rounds = (200, 20) if args.quick else (10_000, 100)
     result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
@@ -131,9 +128,7 @@ def main() -> None:
             result["PostgreSQL"] = measured(url, recordings, rounds)
     else:
         print("SER_TEST_POSTGRES is not set; PostgreSQL is not measured.")
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

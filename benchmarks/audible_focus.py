@@ -8,8 +8,6 @@ floor, the audio is resynthesised, and the model scores it. `survives` is how of
 part alone, `falls` how often it changes without it. `energy` marks loud points, `random` random cells.
 """
 
-import argparse
-import json
 import os
 import platform
 import sys
@@ -19,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
 from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
@@ -61,13 +60,11 @@ def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="4 recordings, drafts of the maps")
+    parser = benchmark_parser(__doc__, "4 recordings, drafts of the maps")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--recordings", type=int, default=60)
     parser.add_argument("--share", type=float, default=0.3, help="of the area that is the focus")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     classifier, wanted = load_model(args.model), 4 if args.quick else args.recordings
     measured, speakers = [], []
@@ -93,9 +90,7 @@ def main() -> None:
         "speakers": len(set(speakers)),
         **summary(measured, speakers, args.seed),
     }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ Processor time of one thread, on which other load on the machine has little infl
 relative to YAMNet's.
 """
 
-import argparse
-import json
 import platform
 import sys
 import time
@@ -21,6 +19,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from ser_core.front_end.segments import split_into_segments
 from ser_core.learning.batches import as_batch
 from ser_core.learning.plan import settings_of
@@ -72,9 +71,7 @@ class Contender:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2 steps instead of 8")
-    parser.add_argument("--json", type=Path)
+    parser = benchmark_parser(__doc__, "2 steps instead of 8")
     args = parser.parse_args()
     torch.set_num_threads(1)
     turns, rng = 2 if args.quick else 8, np.random.default_rng(0)
@@ -96,9 +93,7 @@ def main() -> None:
             "ratio": round(step_s[name] * contender.steps / (step_s["yamnet"] * contenders["yamnet"].steps), 2),
             "recording_of_3_s_ms": round(contender.recording_ms(rng, turns), 1),
         }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ model. The rate is that of all later chunks; `ten_thousand_h` is the first time 
 computes with one thread and is charged as one core; the price per core hour is an example of a rented one: give yours.
 """
 
-import argparse
-import json
 import platform
 import shutil
 import sys
@@ -23,6 +21,7 @@ from joblib import cpu_count
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import draw_evenly, unseen
 from ser_core.batch.run import run_batch
 from ser_core.model.checkpoint import DEFAULT_MODEL
@@ -83,11 +82,9 @@ def summed_up(turns: list[dict[str, float]], workers: int, price: float) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="48 recordings instead of 200, one turn")
+    parser = benchmark_parser(__doc__, "48 recordings instead of 200, one turn")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour; an example, in any currency")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     items = draw_evenly(unseen(args.model), 48 if args.quick else 200, seed=0)
     if not items:
@@ -112,9 +109,7 @@ def main() -> None:
         "ways": ways,
         "ratio_to_local_1": {way: round(found["recordings_per_s"] / one, 2) for way, found in ways.items()},
     }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

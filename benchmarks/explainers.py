@@ -7,8 +7,6 @@ so that each perturbation costs all of its segments, and run the network as trai
 explainer's rate of forward passes relative to that of the network alone in our format.
 """
 
-import argparse
-import json
 import os
 import platform
 import sys
@@ -26,6 +24,7 @@ from lime.lime_image import LimeImageExplainer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from ser_core.analysis import Analysis, Recording
 from ser_core.explanation import run_explainer
 from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
@@ -155,11 +154,9 @@ def filled(target: ExplanationTarget) -> torch.Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer perturbations")
+    parser = benchmark_parser(__doc__, "fewer perturbations")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     network, card, _ = load_network(find_model(args.model))
     network.eval()
@@ -207,9 +204,7 @@ def main() -> None:
             "their_s": {name: round(seconds, 2) for name, seconds in theirs[method].items()},
             "ratio": {name: round(seconds / own["seconds"], 1) for name, seconds in theirs[method].items()},
         }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

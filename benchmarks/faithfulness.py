@@ -12,7 +12,6 @@ All maps are computed once as they are, once with random weights and once for ea
 costs a little more than four times its explanations.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -26,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser
 from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
 from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
@@ -146,12 +146,10 @@ def table(result: dict[str, dict[str, list[float]]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 recordings, drafts of the maps, one changed input")
+    parser = benchmark_parser(__doc__, "3 recordings, drafts of the maps, one changed input")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--recordings", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     items = draw_evenly(unseen(args.model), 3 if args.quick else args.recordings, args.seed)
     if not items:

@@ -26,6 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import draw_evenly, unseen
 from ser_core.audio.reading import read_recording, resample
 from ser_core.model.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
@@ -105,10 +106,8 @@ def make_recording(path: Path, seconds: float, model: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="5 minutes instead of two hours")
+    parser = benchmark_parser(__doc__, "5 minutes instead of two hours")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -122,9 +121,7 @@ def main() -> None:
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     result = {"machine": machine, "model": args.model, "sample_rate_hz": RATE, **found}
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

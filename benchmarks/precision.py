@@ -5,8 +5,6 @@
 The recordings are taken evenly from the corpora under SER_CORPORA; without it, the samples are used.
 """
 
-import argparse
-import json
 import os
 import platform
 import sys
@@ -19,6 +17,7 @@ from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.corpora.samples import available_samples
@@ -44,10 +43,8 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="8 recordings instead of 50")
+    parser = benchmark_parser(__doc__, "8 recordings instead of 50")
     parser.add_argument("--model", default="fusion")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     network, _, sha256 = load_network(find_model(args.model))
     fast = load_model(args.model)
@@ -84,9 +81,7 @@ def main() -> None:
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "ratio": round(seconds["float32"] / seconds["bfloat16"], 2),
     }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

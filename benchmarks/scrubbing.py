@@ -7,9 +7,7 @@ display that were dropped, the longest wait between two frames, and the number o
 page untouched. Chromium renders without a graphics card, on the processors that also run the app.
 """
 
-import argparse
 import itertools
-import json
 import os
 import platform
 import sys
@@ -21,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from tests.running_app import browser_path, launch, running_app
 
 RECORDING_S = 180
@@ -104,9 +103,7 @@ def measured(page: Page, action: Callable[[Page, int], None], moves: int, sent: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one second of each action")
-    parser.add_argument("--json", type=Path)
+    parser = benchmark_parser(__doc__, "one second of each action")
     args = parser.parse_args()
     if browser_path() is None:
         print("There is no Chromium on this machine; this benchmark needs one.")
@@ -126,9 +123,7 @@ def main() -> None:
             figures = {name: measured(page, action, moves, sent) for name, action in ACTIONS.items()}
             browser.close()
     result = {"machine": f"{platform.machine()}, {os.cpu_count()} processors", **figures}
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

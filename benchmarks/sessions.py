@@ -8,11 +8,9 @@ highest position in the queue that was shown, and the app's memory. Every upload
 is 3 sessions for 20 s with 15 s of rest afterwards, too short to see memory freed.
 """
 
-import argparse
 import asyncio
 import io
 import itertools
-import json
 import os
 import platform
 import re
@@ -30,6 +28,7 @@ from playwright.async_api import Browser, Error, Page, async_playwright, expect
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from tests.conftest import voice_like
 from tests.running_app import QUIET, browser_path, running_app
 
@@ -217,11 +216,9 @@ async def measure(address: str, app: psutil.Process, sessions: int, seconds: flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 sessions for 20 s")
+    parser = benchmark_parser(__doc__, "3 sessions for 20 s")
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if browser_path() is None:
         print("There is no Chromium on this machine; this benchmark needs one.")
@@ -235,9 +232,7 @@ def main() -> None:
             (app,) = [child for child in psutil.Process().children() if "streamlit" in child.cmdline()]
             result |= asyncio.run(measure(address, app, *load))
         result["errors in the app's log"] = dict(Counter(ERROR.findall(log.read_text(errors="replace"))))
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ original speech at the same position. Its interval includes zero if splicing its
 evidence for the emotion rises anyway, there is something to find; if it falls, there is not.
 """
 
-import argparse
-import json
 import platform
 import sys
 from collections import defaultdict
@@ -29,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Analysis, Recording, frame_at
 from ser_core.audio.reading import read_recording
@@ -206,12 +205,10 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="6 clips")
+    parser = benchmark_parser(__doc__, "6 clips")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     items = unseen(args.model)
     if not items:
@@ -224,9 +221,7 @@ def main() -> None:
         "spliced": measure(items, classifier, count, args.seed, control=False),
         "control": measure(items, classifier, max(2, count // 2), args.seed, control=True),
     }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

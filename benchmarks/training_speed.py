@@ -7,8 +7,6 @@ segments in batches of 64, so that other load on the machine affects both.
 `limit` is our speed relative to the arithmetic alone: the forward and backward pass, repeated on one batch.
 """
 
-import argparse
-import json
 import platform
 import sys
 import time
@@ -20,6 +18,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from ser_core.learning.plan import PRESETS
 from ser_core.learning.training import Run, processes
 from ser_core.model.networks import NETWORKS
@@ -59,9 +58,7 @@ def arithmetic_alone(run: Run) -> Callable[[torch.Tensor, torch.Tensor], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2 turns of 4 steps instead of 5 of 10")
-    parser.add_argument("--json", type=Path)
+    parser = benchmark_parser(__doc__, "2 turns of 4 steps instead of 5 of 10")
     args = parser.parse_args()
     turns, steps = (2, 4) if args.quick else (5, 10)
     torch.manual_seed(0)
@@ -85,9 +82,7 @@ def main() -> None:
             "ratio": round(rates["ours"] / rates["plain"], 2),
             "limit": round(rates["ours"] / rates["arithmetic"], 2),
         }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":
