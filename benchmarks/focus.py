@@ -11,8 +11,6 @@ first stretch of the speech, each as long as the focus, are held against it. No 
 says of it.
 """
 
-import argparse
-import json
 import os
 import platform
 import sys
@@ -24,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import draw_evenly, mean_with_interval, unseen, validating
 from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
@@ -101,15 +100,13 @@ def measure(analysis: Analysis, classifier: Classifier, seed: int) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="4 recordings")
+    parser = benchmark_parser(__doc__, "4 recordings")
     parser.add_argument("--model", default="whisper")
     parser.add_argument("--by", choices=FOCUS_METHODS, default=AnalysisSettings().focus_by)
     parser.add_argument("--threshold", type=float, help="of the profile's highest value; default: what decides")
     parser.add_argument("--side", choices=["unheard", "validation"], default="unheard")
     parser.add_argument("--recordings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     classifier, count = load_model(args.model), 4 if args.quick else args.recordings
     items = unseen(args.model) if args.side == "unheard" else validating(args.model)
@@ -149,9 +146,7 @@ def main() -> None:
             key: mean_with_interval(np.array([figures[name][key] for figures in measured]), speakers, args.seed)
             for key in measured[0][name]
         }
-    print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    report(result, args.json)
 
 
 if __name__ == "__main__":

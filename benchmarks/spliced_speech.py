@@ -1,6 +1,7 @@
 """Do explainers find a spliced-in second? Emotional speech within neutral speech of the same speaker.
 
-    python benchmarks/spliced_speech.py [--quick] [--model NAME] [--clips N] [--seed N] [--json FILE]
+    python benchmarks/spliced_speech.py [--quick] [--model NAME] [--explain METHOD ...] [--clips N] [--seed N]
+                                        [--json FILE]
 
 Needs SER_CORPORA. For speakers outside the training data, a second of emotional speech replaces a second of neutral
 speech, at the level of the neutral speech, with cross-fades of 20 ms. Both are random seconds of the louder half of
@@ -32,13 +33,13 @@ from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Analysis, Recording, frame_at
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.explanation import EXPLAINERS
+from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, OVER_TIME
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.focus import relevance_profile
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import add_explanation, classify_recording, target_of
+from ser_core.pipeline import add_explanation, classify_recording, find_focus, target_of
 from ser_core.settings import AnalysisSettings
 
 SPLICE_S, FADE_S = 1.0, 0.020
@@ -138,16 +139,36 @@ def inside_of(clip: Clip, analysis: Analysis) -> np.ndarray:
     return inside
 
 
-def profiles_of(analysis: Analysis, classifier: Classifier, settings: AnalysisSettings) -> dict[str, np.ndarray]:
-    """Return the profiles of each explainer, their consensus and the reference maps."""
-    target = target_of(analysis, settings)
-    for method in EXPLAINERS:
+def explained(
+    analysis: Analysis, methods: tuple[str, ...], classifier: Classifier, settings: AnalysisSettings
+) -> Analysis:
+    """Return the analysis with an explanation by each method."""
+    for method in methods:
         analysis = add_explanation(analysis, method, classifier, settings)
+    return analysis
+
+
+def profiles_of(analysis: Analysis, settings: AnalysisSettings) -> dict[str, np.ndarray]:
+    """Return the profiles of the explanations, their consensus if all maps are there, and the reference maps."""
+    target = target_of(analysis, settings)
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
-    maps["consensus"] = consensus(maps, target.covered)
+    if set(EXPLAINERS) <= set(maps):
+        maps["consensus"] = consensus({method: maps[method] for method in EXPLAINERS}, target.covered)
     maps |= reference_maps(target, settings.seed)
     smoothing = round(settings.focus.smoothing_s / analysis.spectrogram.settings.frame_hop_s)
     return {name: relevance_profile(map_, target.covered, smoothing) for name, map_ in maps.items()}
+
+
+def focus_hits(analysis: Analysis, inside: np.ndarray) -> dict[str, float]:
+    """Return whether the first focus region, and the one with the most evidence, have their middle in the second."""
+    if not analysis.focus:
+        return {"first_region_hits": 0.0, "strongest_region_hits": 0.0}
+    strongest = max(analysis.focus, key=lambda focus: focus.share)
+    found = {}
+    for name, focus in (("first", analysis.focus[0]), ("strongest", strongest)):
+        middle_s = (focus.region.start_s + focus.region.end_s) / 2
+        found[f"{name}_region_hits"] = float(inside[round(frame_at(middle_s, analysis.spectrogram.settings))])
+    return found
 
 
 def rise_of(before: Analysis, analysis: Analysis, settings: AnalysisSettings) -> float:
@@ -157,9 +178,15 @@ def rise_of(before: Analysis, analysis: Analysis, settings: AnalysisSettings) ->
 
 
 def measure(
-    items: list[LabelledRecording], classifier: Classifier, wanted: int, seed: int, *, control: bool
+    items: list[LabelledRecording],
+    methods: tuple[str, ...],
+    classifier: Classifier,
+    wanted: int,
+    seed: int,
+    *,
+    control: bool,
 ) -> dict[str, object]:
-    """Return hits and ROC areas of each explainer, with intervals over speakers, and the chance level."""
+    """Return hits and ROC areas of each explainer and of the focus, with intervals over speakers, and chance."""
     of: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
     speakers, chances, tried, risen = [], [], 0, 0
     for clip in clips(items, classifier.emotions, seed, control=control):
@@ -171,8 +198,11 @@ def measure(
         rise = rise_of(before, analysis, settings)
         risen += rise >= LEAST_RISE
         if control or rise >= LEAST_RISE:
-            inside, profiles = inside_of(clip, analysis), profiles_of(analysis, classifier, settings)
-            unspliced = profiles_of(before, classifier, settings) if control else {}
+            inside, analysis = inside_of(clip, analysis), explained(analysis, methods, classifier, settings)
+            profiles = profiles_of(analysis, settings)
+            unspliced = profiles_of(explained(before, methods, classifier, settings), settings) if control else {}
+            for measure, value in focus_hits(find_focus(analysis, OVER_TIME, classifier, settings), inside).items():
+                of["focus"][measure].append((value, clip.speaker))
             for name, profile in profiles.items():
                 hit = float(inside[int(np.argmax(profile))])
                 found = {
@@ -206,8 +236,9 @@ def measure(
 
 def main() -> None:
     parser = benchmark_parser(__doc__, "6 clips")
-    parser.add_argument("--model", default="fusion")
+    parser.add_argument("--model", default="whisper")
     parser.add_argument("--clips", type=int, default=120)
+    parser.add_argument("--explain", nargs="+", choices=FOCUS_METHODS, default=FOCUS_METHODS)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     items = unseen(args.model)
@@ -218,8 +249,8 @@ def main() -> None:
         "machine": platform.machine(),
         "model": args.model,
         "seed": args.seed,
-        "spliced": measure(items, classifier, count, args.seed, control=False),
-        "control": measure(items, classifier, max(2, count // 2), args.seed, control=True),
+        "spliced": measure(items, tuple(args.explain), classifier, count, args.seed, control=False),
+        "control": measure(items, tuple(args.explain), classifier, max(2, count // 2), args.seed, control=True),
     }
     report(result, args.json)
 

@@ -4,11 +4,13 @@ import argparse
 import io
 import os
 import sys
+from importlib import import_module
 from typing import NoReturn
 
-from ser_core.commands import analyse, annotations, batch, compare, evaluate, experiment, timeline, train
 from ser_core.commands.arguments import printable, say
 from ser_core.errors import SerError
+
+COMMANDS = ("analyse", "timeline", "batch", "train", "evaluate", "compare", "experiment", "annotations")
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,8 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m ser_core", description="Recognise emotions in speech, and show where the evidence lies."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (analyse, timeline, batch, train, evaluate, compare, experiment, annotations):
-        command.add(commands)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Only the command that is asked for is imported: to import the training takes longer than to classify speech.
+    known = arguments and arguments[0] in COMMANDS
+    for name in arguments[:1] if known else COMMANDS:
+        import_module(f"{__name__}.{name}").add(commands)
     args = parser.parse_args(arguments)
     try:
         status = args.run(args)
