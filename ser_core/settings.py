@@ -212,15 +212,17 @@ class OcclusionSettings:
 
 @dataclass(frozen=True)
 class LimeSettings:
-    """Cells of `cell_frames` x `cell_bands`, hidden by `masks` masks in each window of `window_frames`.
+    """Cells of `cell_frames` x `cell_bands`, hidden by at most `masks` masks in each window of `window_frames`.
 
-    Masks come in complementary pairs, so an odd number counts as one less.
+    Masks come in complementary pairs, so an odd number counts as one less. Once the stability of the map reaches
+    `stable_at`, no more are tried.
     """
 
     cell_frames: int = 16
     cell_bands: int = 8
     window_frames: int = 16
     masks: int = 96
+    stable_at: float = 0.9
     kernel_width: float = 0.25
     fill: str = "noise_floor"
 
@@ -313,7 +315,7 @@ class AnalysisSettings:
     grad_cam: GradCamSettings = field(default_factory=GradCamSettings)
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     lime: LimeSettings = field(default_factory=LimeSettings)
-    lime_time: LimeSettings = field(default_factory=lambda: LimeSettings(16, MAX_BANDS, 320, masks=64))
+    lime_time: LimeSettings = field(default_factory=lambda: LimeSettings(16, MAX_BANDS, 320, masks=64, stable_at=1.0))
     focus: FocusSettings = field(default_factory=FocusSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 

@@ -18,7 +18,7 @@ from tests.tiny_networks import (
     target_of_log_mel,
 )
 
-FEW = LimeSettings(cell_frames=24, cell_bands=16, window_frames=96, masks=100)
+FEW = LimeSettings(cell_frames=24, cell_bands=16, window_frames=96, masks=100, stable_at=1.0)
 
 
 def map_of(classifier, target, settings=FEW, seed=0):
@@ -255,6 +255,20 @@ def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_
     adds_up = heard_by(LinearClassifier(weights, emotions=("angry", "sad")), target, LimeSettings())
     assert adds_up.stability(target) > 0.97
     assert abs(heard_by(Jumpy(), target, LimeSettings()).stability(target)) < 0.5
+
+
+def test_no_more_masks_are_tried_once_the_map_is_stable():
+    weights, target = np.random.default_rng(3).normal(size=(2, 96, 64)) * 0.003, target_of_log_mel(random_log_mel())
+    adds_up = LinearClassifier(weights, emotions=("angry", "sad"))
+    for classifier, settings, masks in (
+        (adds_up, LimeSettings(), 64),
+        (adds_up, LimeSettings(masks=16), 16),
+        (Jumpy(), LimeSettings(), 96),
+        (Jumpy(), LimeSettings(stable_at=-1.0), 32),
+    ):
+        found = lime(classifier, target, settings, 0, UNWATCHED)
+        assert {len(window.present) for window in found.windows} == {masks}
+        assert {len(window.remaining) for window in found.windows} == {masks}
 
 
 def test_a_map_that_is_the_same_everywhere_has_no_stability():

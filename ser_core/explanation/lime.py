@@ -1,7 +1,7 @@
 """LIME: a linear model of which cells of the spectrogram the evidence needs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from lime.lime_base import LimeBase
@@ -12,6 +12,9 @@ from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_va
 from ser_core.model.classifier import Classifier
 from ser_core.settings import LimeSettings
 from ser_core.work.progress import Work
+
+#: After so many masks of each window LIME looks whether its map is stable.
+MASKS_OF_A_ROUND = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +93,8 @@ def lime(
     Cells are a grid of time and band. A window is short, so that a mask changes few segments, and few cells share what
     it changes: with as many segments heard, maps by windows of 0.16 s repeat better than by windows of 0.48 s. Half of
     a window's masks are the rows of a Hadamard matrix, in which each cell, and each pair of cells, is present equally
-    often; the other half are their complements, which cancel what any two cells do together.
+    often; the other half are their complements, which cancel what any two cells do together. Masks come in rounds over
+    all windows, until the map is as stable as the settings ask, or all masks are used.
 
     References
     ----------
@@ -101,21 +105,48 @@ def lime(
     fill = fill_values(target.log_mel, settings.fill, rng)
     perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
     grids = list(_windows(target, settings))
-    windows = []
-    for done, (frames, cell_of) in enumerate(grids):
-        present = _balanced_masks(int(cell_of.max()) + 1, settings.masks, rng)
+    pairs = settings.masks // 2
+    rounds = np.diff([*range(0, pairs * 2, MASKS_OF_A_ROUND), pairs * 2])
+    windows: list[Window] = []
+    for done, masks in enumerate(rounds):
+        of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}, ")
+        more = [
+            _window(*grid, int(masks), perturbed, target, rng, of_round.part(number, len(grids)))
+            for number, grid in enumerate(grids)
+        ]
+        windows = [_joined(*pair) for pair in zip(windows, more, strict=True)] if windows else more
+        result = LimeResult(windows, perturbed.original, settings.kernel_width)
+        if (result.stability(target) or 0.0) >= settings.stable_at:
+            break
+    return result
 
-        def masks(
-            frames: slice = frames, cell_of: np.ndarray = cell_of, present: np.ndarray = present
-        ) -> Iterator[np.ndarray]:
-            for row in present:
-                mask = np.zeros(target.log_mel.shape, bool)  # what lies outside of the window stays
-                mask[frames] = ~row[cell_of]
-                yield mask
 
-        of_window = work.part(done, len(grids), f"Window {done + 1} of {len(grids)}, ")
-        windows.append(Window(frames, cell_of, present, perturbed.without(masks(), len(present), of_window)))
-    return LimeResult(windows, perturbed.original, settings.kernel_width)
+def _window(
+    frames: slice,
+    cell_of: np.ndarray,
+    masks: int,
+    perturbed: Perturbed,
+    target: ExplanationTarget,
+    rng: np.random.Generator,
+    work: Work,
+) -> Window:
+    present = _balanced_masks(int(cell_of.max()) + 1, masks, rng)
+
+    def filled() -> Iterator[np.ndarray]:
+        for row in present:
+            mask = np.zeros(target.log_mel.shape, bool)  # what lies outside of the window stays
+            mask[frames] = ~row[cell_of]
+            yield mask
+
+    return Window(frames, cell_of, present, perturbed.without(filled(), len(present), work))
+
+
+def _joined(one: Window, more: Window) -> Window:
+    return replace(
+        one,
+        present=np.concatenate([one.present, more.present]),
+        remaining=np.concatenate([one.remaining, more.remaining]),
+    )
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
