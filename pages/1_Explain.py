@@ -36,12 +36,15 @@ st.html(verdict_html(heard))
 against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
 name = in_markdown(heard.recording.name)
 st.markdown(f"Evidence for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
-explained, drafts = waiting.explanations(chosen, classification)
+# Progress stands below the maps, which stay where they are when it ends.
+above, progress = st.container(), st.container()
+with progress:
+    explained, drafts = waiting.explanations(chosen, classification)
 maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
 complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 
-signs, strength = st.columns([2, 3], vertical_alignment="center", gap="large")
+signs, strength = above.columns([2, 3], vertical_alignment="center", gap="large")
 sign = signs.segmented_control(
     "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
 )
@@ -52,7 +55,7 @@ if complete and not drafts and next(iter(maps.values())).covered.any():
     judging = cached.judging(classification, shown, chosen.classifier, chosen.settings)
 flip = judging.result.flip if judging and judging.state == "done" else None
 chart = maps_chart(heard, shown, drafted, flip, opacity=opacity / 100, only_for=sign == "for")
-st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
+above.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
 st.audio(cached.sound(chosen.recording.sha256, chosen.recording))

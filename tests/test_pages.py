@@ -380,8 +380,9 @@ def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monk
     monkeypatch.setattr(Jobs, "submit", noting)
     with_recording("pages/1_Explain.py", voice[:24_000], stretch=QUICK["stretch"])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
-    assert {name for (name, _), quick in lanes.items() if quick} == {"classify", "grad_cam", "lime", "occlusion"}
-    for method in ("lime", "occlusion"):
+    quick = {name for (name, _), quick in lanes.items() if quick}
+    assert quick == {"classify", "grad_cam", "lime", "occlusion", "lime_time", "focus"}
+    for method in ("lime", "occlusion", "lime_time"):
         assert lanes[method, (getattr(draft, method),)]
         assert not lanes[method, (getattr(fine, method),)]
 
