@@ -122,12 +122,10 @@ def test_what_suggested_marks_is_kept_with_them(store, project):
     assert store.open_recording(project, sha(1), "Ann").provenance == {}
 
 
-def test_annotators_are_known_from_their_first_mark_on(store, project):
-    assert store.annotators().items == ()
+def test_name_of_an_annotator_is_the_same_however_it_is_typed(store, project):
     store.edit(project, sha(0), " Zoë ", add=[mark(annotator="Ann")])
     store.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name, typed on another machine
-    assert store.annotators().items == ("Ann", "Zoë")
-    assert store.annotators(page=1, size=1).items == ("Zoë",)
+    assert {mark.annotator for mark in store.annotations_of(project, sha(0))} == {"Ann", "Zoë"}
 
 
 # --- nobody overwrites anybody ---
@@ -249,7 +247,7 @@ def test_history_tells_who_did_what_from_what_to_what_newest_first(store, projec
     assert steps.total == 5
     assert steps.items[3].changes[0].before == first
     assert steps.items[3].changes[0].after == second
-    assert store.history(project, sha(0), page=1, size=2).items == steps.items[2:4]
+    assert store.history(project, sha(0), size=2).items == steps.items[:2]
     assert sorted(step.at for step in steps.items) == [step.at for step in reversed(steps.items)]
 
 

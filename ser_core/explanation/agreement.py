@@ -93,19 +93,16 @@ def _top(values: np.ndarray, share: float) -> int:
     return max(1, round(share * values.size))
 
 
-def consensus(
-    maps: Mapping[str, np.ndarray], covered: np.ndarray, weights: Mapping[str, float] | None = None
-) -> np.ndarray:
-    """Return the weighted mean of maps (frames, bands), float32, each divided by its root mean square first.
+def consensus(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> np.ndarray:
+    """Return the mean of maps (frames, bands), float32, each first divided by its root mean square.
 
-    Maps have units of their own; so divided they have none, and their signs stay. A map that is zero everywhere counts
-    as such. `weights` default to 1 each.
+    The maps of explainers have different units; the division removes them and keeps the signs. A map that is zero
+    everywhere counts too.
     """
-    weights = weights or dict.fromkeys(maps, 1.0)
     total = np.zeros(next(iter(maps.values())).shape)
-    for method, map_ in maps.items():
+    for map_ in maps.values():
         spread = np.sqrt(np.mean(np.square(map_[covered], dtype=np.float64))) if covered.any() else 0.0
         if spread > 0:
-            total += weights[method] * map_ / spread
+            total += map_ / spread
     total[~covered] = 0
-    return (total / sum(weights[method] for method in maps)).astype(np.float32)
+    return (total / len(maps)).astype(np.float32)

@@ -12,6 +12,9 @@ from ser_core.learning.metrics import figures_by_corpus
 from ser_core.learning.plan import TrainingSettings
 from ser_core.model.peers.shared.padding import SILENCE
 
+#: Segments in a forward pass without gradients.
+OUTPUT_BATCH = 64
+
 
 def steps_per_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSettings) -> int:
     """Return the number of full batches in an epoch, at least one."""
@@ -105,14 +108,14 @@ def figures_of(
 
 
 def _outputs_of(
-    network: nn.Module, function: Callable[[Tensor], Tensor], dataset: Sequence[LabelledSpectrogram], batch: int = 64
+    network: nn.Module, function: Callable[[Tensor], Tensor], dataset: Sequence[LabelledSpectrogram]
 ) -> list[np.ndarray]:
     network.eval()
     segments = [segment for entry in dataset for segment in entry.segments]
     results = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(segments), batch):
-            part = as_batch(segments[start : start + batch])
+        for start in range(0, len(segments), OUTPUT_BATCH):
+            part = as_batch(segments[start : start + OUTPUT_BATCH])
             results.append(function(part.contiguous(memory_format=torch.channels_last)).float().numpy())
     ends = np.cumsum([len(entry.start_frames) for entry in dataset])
     return np.split(np.concatenate(results), ends[:-1])

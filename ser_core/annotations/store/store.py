@@ -118,7 +118,7 @@ class Store:
         """Close the database."""
         self._database.close()
 
-    # --- projects and annotators ---
+    # --- projects ---
 
     def create_project(self, name: str, owner: str = "") -> int:
         """Create a project and return its id, or refuse a name that is taken.
@@ -138,23 +138,16 @@ class Store:
             raise AnnotationsRefused(f"There is already a project '{name}'; choose another name.")
         return created
 
-    def projects(self, page: int = 0, size: int = PAGE_SIZE) -> Page[Project]:
-        """Return a page of the projects, ordered by name."""
+    def projects(self, size: int = PAGE_SIZE) -> Page[Project]:
+        """Return the first projects, ordered by name."""
         of_project = tables.recordings.c.project_id == tables.projects.c.id
         count = select(func.count()).where(of_project).scalar_subquery().label("recordings")
         columns = (tables.projects.c[name] for name in ("id", "name", "created_at", "owner"))
         there = tables.projects.c.deleted_at.is_(None)
         listed = select(*columns, count).where(there).order_by(tables.projects.c.name)
         with self._database.reading() as connection:
-            rows, total = _page(connection, listed, page, size)
+            rows, total = _first(connection, listed, size)
         return Page(tuple(Project(**row._mapping) for row in rows), total)
-
-    def annotators(self, page: int = 0, size: int = PAGE_SIZE) -> Page[str]:
-        """Return a page of the names of everybody who has marked in any project."""
-        listed = select(tables.annotators.c.name).order_by(tables.annotators.c.name)
-        with self._database.reading() as connection:
-            rows, total = _page(connection, listed, page, size)
-        return Page(tuple(row.name for row in rows), total)
 
     # --- recordings ---
 
@@ -452,12 +445,12 @@ class Store:
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
             )
 
-    def history(self, project: int, sha256: str, page: int = 0, size: int = PAGE_SIZE) -> Page[Step]:
-        """Return a page of the steps in a recording, the newest first."""
+    def history(self, project: int, sha256: str, size: int = PAGE_SIZE) -> Page[Step]:
+        """Return the last steps in a recording, the newest first."""
         of_recording = recordings.of_file(project, sha256)
         listed = select(tables.steps).join(tables.recordings).where(*of_recording).order_by(tables.steps.c.id.desc())
         with self._database.reading() as connection:
-            rows, total = _page(connection, listed, page, size)
+            rows, total = _first(connection, listed, size)
         return Page(tuple(history.step_of(row) for row in rows), total)
 
     # --- import and export ---
@@ -544,9 +537,10 @@ def _person(name: str) -> str:
     return _name(name) if name.strip() else ""
 
 
-def _page(connection: Connection, listed: Select, page: int, size: int) -> tuple[Sequence[Any], int]:
+def _first(connection: Connection, listed: Select, size: int) -> tuple[Sequence[Any], int]:
+    """Return the first rows of a selection, and how many it has."""
     total = connection.execute(select(func.count()).select_from(listed.order_by(None).subquery())).scalar_one()
-    return connection.execute(listed.limit(size).offset(page * size)).all(), total
+    return connection.execute(listed.limit(size)).all(), total
 
 
 def _require_project(connection: Connection, project: int) -> None:

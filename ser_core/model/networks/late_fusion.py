@@ -7,6 +7,7 @@ from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
 
 HIDDEN = 256
+DROPOUT = 0.5
 
 
 class LateFusion(nn.Module):
@@ -19,14 +20,14 @@ class LateFusion(nn.Module):
 
     features_count = VGGish.features_count + YAMNet.features_count
 
-    def __init__(self, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.vggish = VGGish(classes)
         self.yamnet = YAMNet(classes)
         # Each branch was trained with a head of its own; fusion has one for both.
         self.vggish.head = self.yamnet.head = nn.Identity()
         self.head = nn.Sequential(
-            nn.Linear(self.features_count, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, classes)
+            nn.Linear(self.features_count, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, classes)
         )
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ GROUPS = ((64,), (128,), (256, 256), (512, 512))
 FUSED_CHANNELS = 256
 SQUEEZED_CHANNELS = 64
 FEATURES = 256
+DROPOUT = 0.5
 FUSED_SIZE = (12, 8)
 #: What is fused: the maps after these pools, 24 x 16, 12 x 8 and 6 x 4.
 POOLS = ("vggish_pool2", "vggish_pool3", "vggish_pool4")
@@ -49,7 +50,7 @@ class VGGish(nn.Module):
 
     features_count = FEATURES
 
-    def __init__(self, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         channels, self.groups = 1, nn.ModuleList()
         for group in GROUPS:
@@ -65,7 +66,7 @@ class VGGish(nn.Module):
         self.dense = nn.Sequential(
             nn.Flatten(), nn.Linear(FUSED_SIZE[0] * FUSED_SIZE[1] * SQUEEZED_CHANNELS, FEATURES), nn.ReLU()
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from ser_core.settings import FrontEnd, SegmentSettings
 #: Of Whisper base (Radford et al. 2022, arXiv:2212.04356); the first three of its six blocks.
 WIDTH, HEADS, BLOCKS = 512, 8, 3
 MLP_WIDTH = 4 * WIDTH
+DROPOUT = 0.3
 BANDS, WHISPER_BANDS = 64, 80
 #: Tokens, one every 20 ms, that positions are known for; the published table has 1 500.
 POSITIONS = 200
@@ -57,14 +58,14 @@ class Whisper(nn.Module):
     #: Twice as long as the others': it was trained on whole sentences, and half a word tells it little.
     front_end = FrontEnd(segments=SegmentSettings(240, 120))
 
-    def __init__(self, classes: int, dropout: float = 0.3) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.bands = nn.Linear(BANDS, WHISPER_BANDS)
         self.conv1 = nn.Conv1d(WHISPER_BANDS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.zeros(POSITIONS, WIDTH))
         self.blocks = nn.Sequential(*(Block() for _ in range(BLOCKS)))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(self.features_count, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ SEPARABLE = (
 #: The last map of 6 x 4 is that of layer 12, the separable one before the last stride.
 INNER, INNER_END = "yamnet_layer12", 23
 FEATURES = 1024
+DROPOUT = 0.3
 AUDIOSET_CLASSES = 521
 BATCH_NORM_EPSILON = 1e-4
 
@@ -59,7 +60,7 @@ class YAMNet(nn.Module):
 
     features_count = FEATURES
 
-    def __init__(self, classes: int, dropout: float = 0.3) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(SamePadConvolution(1, 32, 3, stride=2))
         channels = 32
@@ -67,7 +68,7 @@ class YAMNet(nn.Module):
             self.layers.append(SamePadConvolution(channels, channels, 3, stride, groups=channels))
             self.layers.append(SamePadConvolution(channels, out, 1))
             channels = out
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:

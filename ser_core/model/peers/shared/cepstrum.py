@@ -1,21 +1,21 @@
-"""Mel-frequency cepstral coefficients, from the log-mel spectrogram that every model here hears."""
+"""Mel-frequency cepstral coefficients, from the log-mel spectrogram that every model here takes."""
 
 import math
 
 import torch
 from torch import Tensor
 
-COEFFICIENTS = 40
+BANDS, COEFFICIENTS = 64, 40
 
 
-def cosines(bands: int = 64, coefficients: int = COEFFICIENTS) -> Tensor:
-    """Return the orthonormal DCT-II (bands, coefficients): log-mel times it are the MFCC, the first the level's.
+def cosines() -> Tensor:
+    """Return the orthonormal DCT-II (bands, coefficients): log-mel times it gives MFCCs, the first of them the level.
 
     References
     ----------
     Davis and Mermelstein 1980, doi:10.1109/TASSP.1980.1163420.
     """
-    band = torch.arange(bands, dtype=torch.float64)[:, None] + 0.5
-    basis = torch.cos(math.pi / bands * band * torch.arange(coefficients))
+    band = torch.arange(BANDS, dtype=torch.float64)[:, None] + 0.5
+    basis = torch.cos(math.pi / BANDS * band * torch.arange(COEFFICIENTS))
     basis[:, 0] /= math.sqrt(2)
-    return (basis * math.sqrt(2 / bands)).float()
+    return (basis * math.sqrt(2 / BANDS)).float()
