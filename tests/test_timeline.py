@@ -332,9 +332,9 @@ def test_a_recording_is_refused_for_its_end_before_any_of_it_is_classified(make_
 
 def test_more_than_two_hours_are_refused_and_the_limit_itself_is_not(classifier, voice, tmp_path, monkeypatch):
     with monkeypatch.context() as limits:
-        limits.setattr("ser_core.timeline.timeline.LONG", AudioLimits(longest_s=2.5))
+        limits.setattr("ser_core.timeline.timeline.LONG_RECORDING", AudioLimits(longest_s=2.5))
         assert emotion_timeline(io.BytesIO(encoded(voice)), classifier).duration_s == 2.5
-        limits.setattr("ser_core.timeline.timeline.LONG", AudioLimits(longest_s=2.49))
+        limits.setattr("ser_core.timeline.timeline.LONG_RECORDING", AudioLimits(longest_s=2.49))
         with pytest.raises(RecordingTooLong, match="longer than"):
             emotion_timeline(io.BytesIO(encoded(voice)), classifier)
     path = tmp_path / "hours.flac"
@@ -348,7 +348,7 @@ def test_more_than_two_hours_are_refused_and_the_limit_itself_is_not(classifier,
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(classifier, voice, tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_core.timeline.timeline.LONG", AudioLimits(largest_file_bytes=100_000))
+    monkeypatch.setattr("ser_core.timeline.timeline.LONG_RECORDING", AudioLimits(largest_file_bytes=100_000))
     path = tmp_path / "large.wav"
     path.write_bytes(encoded(np.tile(voice, 16)))
     for source in (path, io.BytesIO(path.read_bytes())):
