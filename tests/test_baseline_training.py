@@ -121,7 +121,7 @@ def test_a_network_of_segments_is_not_loaded_with_a_card_of_whole_recordings(tra
         load_model(copied)
     segments = card["front_end"] | {"segments": {"segment_frames": 96, "hop_frames": 48}}
     (copied / "card.json").write_text(json.dumps(card | {"front_end": segments}))
-    with pytest.raises(ModelRefused, match="96 frames and 64 bands are none that this network hears"):
+    with pytest.raises(ModelRefused, match="96 frames and 64 bands are not those of this network"):
         load_model(copied)
 
 

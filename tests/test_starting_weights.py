@@ -15,7 +15,7 @@ from ser_core.learning.material import Material
 from ser_core.learning.plan import TrainingPlan, starting_branch
 from ser_core.model.checkpoint import find_model, load_network, model_names, save_model
 from ser_core.model.networks import NETWORKS
-from ser_core.model.networks.vggish import GROUPS, PUBLISHED_PLACES
+from ser_core.model.networks.vggish import GROUPS, PUBLISHED_INDICES
 from ser_core.settings import FrontEnd
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, fresh
@@ -130,9 +130,9 @@ def test_vggish_begins_by_chance_and_the_same_for_the_same_seed():
 def test_vggish_begins_with_the_weights_that_its_variable_names(tmp_path, monkeypatch):
     counts = [count for group in GROUPS for count in group]
     published = {}
-    for place, channels, out in zip(PUBLISHED_PLACES, [1, *counts], counts, strict=False):
-        published |= {f"features.{place}.weight": torch.randn(out, channels, 3, 3)}
-        published |= {f"features.{place}.bias": torch.randn(out)}
+    for index, channels, out in zip(PUBLISHED_INDICES, [1, *counts], counts, strict=False):
+        published |= {f"features.{index}.weight": torch.randn(out, channels, 3, 3)}
+        published |= {f"features.{index}.bias": torch.randn(out)}
     torch.save(published, tmp_path / "made-up.pth")
     digits = hashlib.sha256((tmp_path / "made-up.pth").read_bytes()).hexdigest()[:8]
     monkeypatch.setattr("ser_core.model.networks.vggish.PUBLISHED_SHA256", digits)

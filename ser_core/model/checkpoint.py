@@ -1,4 +1,4 @@
-"""A model as a folder: its weights or an ONNX file, a card, the list of what it was trained on, and a README."""
+"""A model as a folder: weights or an ONNX file, a card, the list of its training recordings, and a README."""
 
 import csv
 import hashlib
@@ -29,18 +29,18 @@ from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
 from ser_core.work.atomic_folder import atomic_folder, put_in_place, recover_all, require_replaceable
 
 MODELS = Path(__file__).parents[2] / "models"
-#: What analyses, commands and benchmarks take unless another is named.
+#: The model of analyses, commands and benchmarks unless another is named.
 DEFAULT_MODEL = "whisper"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
-#: What the model said of its own test; what each fold's model said of its test; and what was said of every recording of
-#: each corpus by a model that never met that corpus. Each of them also as every voice is judged by its own normal.
+#: Predictions of the model for its test, of each fold's model for its test, and for every recording of each corpus of a
+#: model trained without that corpus. Each also with every voice judged by its own normal.
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
 TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
 CORPORA_VOICE_TABLE = "corpora_voice.csv"
 HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
 LARGEST_BYTES = 45_000_000
 LARGEST_TEXT_BYTES = 5_000_000
-#: Of what names the tensors at the beginning of the weights; that of the largest network here has 20 kB.
+#: The header of a weights file, which names the tensors; that of the largest network here has 20 kB.
 LARGEST_HEADER_BYTES = 1_000_000
 LONGEST_REASON = 300
 
@@ -60,9 +60,9 @@ def save_model(
     model : nn.Module or bytes
         A network, whose weights are stored in half precision, or an ONNX file.
     card : dict
-        At least `architecture`, `emotions`, `front_end` and `temperature`; of an ONNX file the SHA-256 is added.
+        At least `architecture`, `emotions`, `front_end` and `temperature`; the SHA-256 of an ONNX file is added.
     trained_on : list of (sha256, corpus:speaker)
-        Every recording that training or validation saw.
+        Every recording used in training or validation.
 
     Raises
     ------
@@ -82,23 +82,23 @@ def save_model(
 
 
 def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
-    """Write what a model says of itself into the folder of a draft."""
+    """Write the card and README of a model into the folder of its draft."""
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def draft_of(folder: Path) -> Path:
-    """Return where a model is put together before it takes its place; it is never listed."""
+    """Return the folder in which a model is prepared before it is published; it is never listed."""
     return folder.absolute().with_name(f".{folder.absolute().name}.draft")
 
 
 def require_room(folder: Path) -> None:
-    """Refuse, before anything is trained, a folder that holds something else than a model."""
+    """Refuse, before training starts, a folder that holds anything but a model."""
     require_replaceable(folder.absolute(), CARD)
 
 
 def publish(draft: Path, folder: Path) -> None:
-    """Put a finished draft in the place of its model."""
+    """Move a finished draft to the folder of its model."""
     require_room(folder)
     try:
         put_in_place(draft, folder.absolute())
@@ -107,13 +107,13 @@ def publish(draft: Path, folder: Path) -> None:
 
 
 def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
-    """Load one of the models that are shipped, by its name, or any model's folder.
+    """Load a shipped model by its name, or any model by its folder.
 
     Raises
     ------
     ModelRefused
-        If there is no such model, or its files are damaged, too large, not made for each other, or, of a model that is
-        shipped, not as they were shipped.
+        If there is no such model, or its files are damaged, too large, do not match each other or, for a shipped model,
+        differ from those that were shipped.
     """
     folder = find_model(name_or_path, models)
     if not (folder / WEIGHTS).is_file():
@@ -130,7 +130,7 @@ def _load_onnx(folder: Path) -> OnnxClassifier:
 
 
 def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what a card says of how its model is run."""
+    """Return the arguments of a classifier that a card sets."""
     try:
         _check_emotions(card["emotions"])
         front_end = settings_from_dict(FrontEnd, card["front_end"])
@@ -175,7 +175,7 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
 
 
 def _check_header(folder: Path, card: dict[str, Any], beginning: bytes, size: int) -> None:
-    """Refuse weights whose names and shapes are not those of the card's architecture, before any is read."""
+    """Refuse, before reading any weights, a file whose names and shapes do not match the card's architecture."""
     try:
         _check_emotions(card["emotions"])
         expected = _shapes(card["architecture"], len(card["emotions"]))
@@ -197,13 +197,13 @@ def _no_model(folder: Path, reason: Exception) -> ModelRefused:
 @lru_cache(maxsize=64)
 def _shapes(architecture: str, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of an architecture's weights."""
-    with torch.device("meta"):  # nothing is drawn or computed: a process that is forked later could not compute then
+    with torch.device("meta"):  # computes nothing: a process forked after a computation could not compute
         network = ARCHITECTURES[architecture](classes)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _bytes_of(file: Path) -> bytes:
-    """Return a model's weights, or its ONNX file."""
+    """Return the content of a model's weights or ONNX file."""
     folder = file.parent.name
     try:
         data = contents_of(file, LARGEST_BYTES)
@@ -216,28 +216,28 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def contents_of(file: Path, largest_bytes: int) -> bytes:
-    """Return what a regular file holds; a pipe would be waited for, and a device might never end.
+    """Return the content of a regular file; reading a pipe would block, and a device might never end.
 
     Raises
     ------
     OSError
-        If it cannot be read, or is no regular file.
+        If it cannot be read or is not a regular file.
     ValueError
-        If it is too large; then nothing is read.
+        If it is too large; nothing is read then.
     """
     with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as opened:
         status = os.fstat(opened.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         if status.st_size > largest_bytes:
             raise ValueError(f"{status.st_size} bytes; at most {largest_bytes}")
         return opened.read(largest_bytes)
 
 
 def _check_shipped(file: Path, data: bytes) -> None:
-    """Refuse a file of a shipped model with another SHA-256 than was shipped, by whatever path it is read.
+    """Refuse a file of a shipped model whose SHA-256 is not the shipped one, by whatever path it is read.
 
-    Which those are says the list beside the models; what people trained is not in it.
+    The list beside the models names them; models that people trained are not in it.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     for path in {file.absolute(), file.resolve()}:
@@ -251,7 +251,7 @@ def _check_shipped(file: Path, data: bytes) -> None:
 
 
 def _shipped(hashes: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that a list names, as `NAME/FILE`; nothing where there is no list."""
+    """Return the SHA-256 of each file in a list, by `NAME/FILE`; empty if there is no list."""
     try:
         lines = contents_of(hashes, LARGEST_TEXT_BYTES).decode("utf-8").splitlines()
     except (OSError, ValueError):
@@ -259,7 +259,7 @@ def _shipped(hashes: Path) -> dict[str, str]:
     return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
 
 
-#: What a card with other contents than expected ends in.
+#: What a card with unexpected content raises.
 _WRONG_CARD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SettingsRefused)
 
 
@@ -269,7 +269,7 @@ def _short(reason: Exception) -> str:
 
 def _check_emotions(emotions: list[str]) -> None:
     if not isinstance(emotions, list):
-        raise ValueError("its emotions are no list")
+        raise ValueError("its emotions are not a list")
     if len(emotions) < 2 or len(set(emotions)) < len(emotions) or not set(emotions) <= set(COLOURS):
         raise ValueError("its emotions are not known ones, each named once")
 
@@ -278,7 +278,7 @@ def _check_shape(front_end: FrontEnd, architecture: type[nn.Module]) -> None:
     found = front_end.segments.segment_frames, front_end.spectrogram.bands
     own = getattr(architecture, "front_end", FrontEnd())
     if found != (own.segments.segment_frames, own.spectrogram.bands):
-        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are none that this network hears")
+        raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are not those of this network")
 
 
 def _temperature_of(card: dict[str, Any]) -> float:
@@ -289,38 +289,35 @@ def _temperature_of(card: dict[str, Any]) -> float:
 
 
 def _pooling_of(card: dict[str, Any]) -> str:
-    pooling = card.get("pooling", "probabilities")  # of older cards, which do not say
+    pooling = card.get("pooling", "probabilities")  # older cards do not name it
     if pooling not in POOLINGS:
         raise ValueError(f"it pools {pooling!s:.20}, not {' or '.join(POOLINGS)}")
     return pooling
 
 
 def fastest_precision() -> torch.dtype:
-    """Return bfloat16 where this processor multiplies matrices of it, else float32."""
+    """Return bfloat16 if this processor multiplies bfloat16 matrices, else float32."""
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
 
 def model_names(models: Path = MODELS) -> list[str]:
-    """Return the names of the models that are shipped and can be loaded.
-
-    The default comes first, its peers last.
-    """
+    """Return the names of the shipped models that can be loaded: the default first, the peers last."""
     names = [name for name, why_not in _found(models).items() if why_not is None]
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
 
 
 def models_left_out(models: Path = MODELS) -> dict[str, str]:
-    """Return why folders that look like models are not among `model_names`, by their names."""
+    """Return why folders that look like models are not among `model_names`, by name."""
     return {name: why_not for name, why_not in sorted(_found(models).items()) if why_not is not None}
 
 
 def _found(models: Path) -> dict[str, str | None]:
-    """Return the folders that hold a model's weights, and why each cannot be loaded as far as card and header tell."""
-    with suppress(OSError):  # in a folder that only may be read nothing is brought back
+    """Return the folders that hold a model's weights, and why each cannot be loaded, judged by card and header."""
+    with suppress(OSError):  # nothing is recovered in a read-only folder
         recover_all(models)
     folders = models.iterdir() if models.is_dir() else ()
-    # A name that begins with a dot is that of a model whose writing broke off.
+    # A name that begins with a dot is that of an unfinished model.
     return {
         folder.name: _why_not(folder, tuple(_stamp(file) for file in _parts(folder)))
         for folder in folders
@@ -343,10 +340,10 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
-    """Return why a model cannot be loaded, or None, without reading its weights; `stamps` tell when to look again."""
+    """Return why a model cannot be loaded, or None, without reading its weights; a change in `stamps` checks again."""
     try:
         if not _NAME.fullmatch(folder.name):
-            raise ModelRefused("Its name is not one of a model: letters, digits, dots, hyphens and underscores.")
+            raise ModelRefused("Its name is not a model's name: letters, digits, dots, hyphens and underscores.")
         if not _holds_model(folder) or not (folder / CARD).is_file():
             raise ModelRefused(f"{folder.name}: it needs {CARD} and {WEIGHTS} or {ONNX}, each an ordinary file.")
         card, weights = read_card(folder), folder / WEIGHTS
@@ -364,15 +361,15 @@ def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
     return None
 
 
-#: No dot in front: that is a model whose writing broke off. No separator: that is a path.
+#: No leading dot: that is an unfinished model. No separator: that is a path.
 _NAME = re.compile(r"\w[\w.-]*")
 
 
 def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
-    """Return a model's folder, from its name or its path."""
+    """Return the folder of a model given by its name or path."""
     named = _NAME.fullmatch(str(name_or_path)) and (models / str(name_or_path)).is_dir()
     folder = models / str(name_or_path) if named else Path(name_or_path)
-    with suppress(OSError, ValueError, RuntimeError):  # a path that ends in `..` does not say the folder's name
+    with suppress(OSError, ValueError, RuntimeError):  # a path that ends in `..` does not name the folder
         folder = folder if folder.name not in ("", "..") else folder.resolve()
     if not _holds_model(folder) or not (folder / CARD).is_file():
         raise ModelRefused(
@@ -400,12 +397,12 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def training_list(folder: Path) -> dict[str, str]:
-    """Return the recordings that a model was trained on: sha256 to corpus:speaker.
+    """Return the recordings that a model was trained on: SHA-256 to corpus:speaker.
 
     Raises
     ------
     ModelRefused
-        If there is no such list, so that nobody measures a model on what it was trained on.
+        If there is no such list: without it a model might be measured on its own training recordings.
     """
     try:
         data = contents_of(folder / TRAINING_LIST, LARGEST_TEXT_BYTES)
@@ -419,5 +416,5 @@ def training_list(folder: Path) -> dict[str, str]:
 
 
 def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    # Running variances span more than half precision does.
+    # Running variances exceed the range of half precision.
     return tensor.contiguous() if "running_" in name or not tensor.is_floating_point() else tensor.half().contiguous()

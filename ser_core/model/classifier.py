@@ -1,4 +1,4 @@
-"""A trained network as the rest of the project knows it: numpy in, numpy out."""
+"""A trained network as the rest of the project uses it: numpy in, numpy out."""
 
 import copy
 import hashlib
@@ -17,34 +17,34 @@ from ser_core.model.networks.folding import folded
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
 from ser_core.settings import FrontEnd, VoiceSettings
 
-#: oneDNN keeps the code of so many operations, 1024 if nothing is said, and asks once, at its first one. The last batch
-#: of nearly every recording has a size of its own, and for each size an operation is another one, 30 of the fusion.
+#: Operations whose code oneDNN caches (1024 by default; read once, at its first operation). Each batch size needs code
+#: of its own, 30 operations for the fusion, and the last batch of a recording can have any size.
 KEPT_OPERATIONS = 128
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_OPERATIONS))
 
-#: What follows the name of a model that was adapted to a voice.
+#: Suffix of the name of a model adapted to a voice.
 OF_A_VOICE = ", this voice"
 BATCH = 32
-#: How long the segments of a batch may be all together, where each is a whole recording: 8 of 60 s.
+#: Frames of a batch whose segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
 
 
 class Classifier(Protocol):
-    """What pages and explainers may ask of any model, ours or anyone's.
+    """The interface of every model, ours or anyone's, for pages and explainers.
 
     Attributes
     ----------
     layers : tuple of str
-        Where Grad-CAM can look, the default first; empty where it cannot.
+        Layers for Grad-CAM, the default first; empty if it does not apply.
     temperature : float
         Logits are divided by it before the softmax; fitted on validation recordings.
     pooling : str
-        How the segments' probabilities become the recording's (see `ser_core.model.scores.pool`).
+        How segments' probabilities are pooled into the recording's (see `ser_core.model.scores.pool`).
     voice : VoiceSettings or None
-        How a voice's own normal is used; None where the model judges every voice alike. A model that has them also has
-        `with_voice`, as `NetworkClassifier`.
+        How a voice's own normal is used; None if the model judges every voice alike. A model with these settings also
+        has `with_voice`, as `NetworkClassifier`.
     voice_share : VoiceShare or None
-        Of a model that was adapted to a voice.
+        Set if the model was adapted to a voice.
     """
 
     emotions: tuple[str, ...]
@@ -63,23 +63,23 @@ class Classifier(Protocol):
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
         """Return signed Grad-CAM maps (n, h, w) for the logits weighted by `class_weights` (classes,).
 
-        Several rows of weights (k, classes) give as many maps (k, n, h, w).
+        k rows of weights (k, classes) give maps (k, n, h, w).
         """
 
     def randomised(self, seed: int) -> "Classifier | None":
-        """Return the same architecture with random weights, or None where there is no such thing."""
+        """Return the same architecture with random weights, or None if that is not possible."""
 
 
 class NetworkClassifier:
-    """A network of `ser_core.model.networks` behind the interface above, on the processor.
+    """A network of `ser_core.model.networks` as a `Classifier`, on the CPU.
 
     Parameters
     ----------
     network : nn.Module
-        Copied; its batch norms are folded into the convolutions before them, which changes nothing but the speed.
+        Copied; its batch norms are folded into the convolutions before them, which changes only the speed.
     precision : torch.dtype
-        Of `score`. bfloat16 is three times as fast where the processor computes in it, and changes logits by about
-        0.01; `benchmarks/precision.py` measures what that does to maps. Grad-CAM is always computed in float32.
+        Precision of `score`. bfloat16 is three times as fast on processors that support it, and changes logits by about
+        0.01; `benchmarks/precision.py` measures the effect on maps. Grad-CAM is always computed in float32.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class NetworkClassifier:
         frames = front_end.segments.segment_frames or MIN_WHOLE_FRAMES
         silence = torch.zeros(1, 1, frames, front_end.spectrogram.bands)
         self._maps = tuple(self.network.maps(silence))
-        #: Maps before the last, where a network gives them.
+        #: Maps before the last ones, if the network has any.
         self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
         self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
 
@@ -125,19 +125,19 @@ class NetworkClassifier:
         return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
 
     def _logits(self, batch: Tensor) -> Tensor:
-        # The last layers stay in float32: their results are near 1, where bfloat16 counts in steps of 0.008.
+        # The last layers stay in float32: their outputs are near 1, where bfloat16 has steps of 0.008.
         maps = self._scoring.maps(batch.to(self._precision))
         return self.network.classify({name: map_.float() for name, map_ in maps.items()})
 
     def with_voice(self, normal: VoiceNormal) -> "NetworkClassifier":
-        """Return this classifier as it judges a voice by that voice's own normal; itself where nothing is known of it.
+        """Return this classifier adapted to a voice's own normal, or itself if nothing is known of the voice.
 
-        Only its logits are shifted: the network, its speed and Grad-CAM's maps stay what they are.
+        Only logits are shifted; the network, its speed and Grad-CAM's maps do not change.
 
         Raises
         ------
         SettingsRefused
-            If the model has no settings for voices, or was adapted to one already.
+            If the model has no settings for voices, or is already adapted to one.
         """
         if self.voice is None:
             raise SettingsRefused(f"{self.name} cannot judge a voice by its own normal. Choose a model that can.")
@@ -152,11 +152,11 @@ class NetworkClassifier:
         return adapted
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
-        """Return Grad-CAM's maps, signed.
+        """Return signed Grad-CAM maps.
 
         A map's channels are weighted by the mean gradient of the weighted logits. "both" adds the branches' maps on the
-        finer grid, the coarser one divided by how many of the finer cells one of its cells holds: each map then adds up
-        to the same evidence as on its own grid.
+        finer grid. The coarser one is divided by the number of fine cells in each of its cells, so that each map keeps
+        its sum of evidence.
 
         Parameters
         ----------
@@ -192,10 +192,10 @@ class NetworkClassifier:
 
     def _activations(self, batch: Tensor, rows: Tensor, names: tuple[str, ...]) -> np.ndarray:
         with torch.enable_grad():
-            if names[0] in self._inner:  # each bears on the maps in several ways: through all that follows
+            if names[0] in self._inner:  # gradients through all later layers
                 maps = self.network.inner(batch.requires_grad_())
                 logits = self.network.classify(self.network.outer(maps))
-            else:  # only from the maps on
+            else:  # gradients from the maps on
                 with torch.no_grad():
                     maps = self.network.maps(batch)
                 maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
@@ -205,7 +205,7 @@ class NetworkClassifier:
         return np.stack([_weighted(wanted, of_row) for of_row in gradients])
 
     def randomised(self, seed: int) -> "NetworkClassifier":
-        """Return the same architecture with freshly drawn weights."""
+        """Return the same architecture with random weights."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = type(self.network)(len(self.emotions))
@@ -232,7 +232,7 @@ def _batches(segments: np.ndarray) -> list[Tensor]:
 
 
 def _weighted(maps: list[Tensor], gradients: tuple[Tensor, ...]) -> np.ndarray:
-    """Return the maps (n, h, w), their channels weighted by the mean gradients, added on the finest grid."""
+    """Return the sum (n, h, w), on the finest grid, of maps whose channels are weighted by the mean gradients."""
     cams = [
         (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
         for map_, gradient in zip(maps, gradients, strict=True)

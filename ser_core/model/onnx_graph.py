@@ -1,4 +1,4 @@
-"""The process that `ser_core.model.onnx_process` starts: it runs one ONNX graph, and may do nothing else."""
+"""The process that `ser_core.model.onnx_process` starts: it runs one ONNX graph and may do nothing else."""
 
 import json
 import os
@@ -23,29 +23,29 @@ from ser_core.model.onnx_process import (
 from ser_core.work.child_process import receive, send
 from ser_core.work.sandbox import allow_cpu, restrict_this_process
 
-#: Whatever onnxruntime raises: its exceptions have no root of their own, and one whose text quotes broken bytes of the
-#: file fails as it is made.
+#: All that onnxruntime raises: its exceptions have no common base, and creating one fails if its text quotes invalid
+#: bytes of the file.
 _FAULTS = (
     *(kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, Exception)),
     UnicodeDecodeError,
     MemoryError,
 )
-SILENT = 4  # onnxruntime's log: only what is fatal
-#: As many as there would be by default, but these ask for no processor of their own.
+SILENT = 4  # onnxruntime logs only fatal errors
+#: The default number; set explicitly, the threads are not bound to processors.
 THREADS = os.cpu_count() or 1
 
 
 class OnnxGraph:
-    """An ONNX graph that runs in this process; parameters and refusals are those of `OnnxProcess`."""
+    """An ONNX graph that runs in this process; parameters and errors are those of `OnnxProcess`."""
 
     def __init__(self, data: bytes, name: str, classes: int) -> None:
         self._name, self._classes = name, classes
         options = onnxruntime.SessionOptions()
         options.log_severity_level = SILENT
         options.intra_op_num_threads = THREADS
-        # Threads that wait for work would otherwise keep a core busy that others need.
+        # Otherwise threads that wait for work would keep cores busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Weights in other files would be looked for where the app was started: nothing lies below a file.
+        # Weights in other files would be searched for in the working directory; below a file there are none.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         try:
             self._session = onnxruntime.InferenceSession(
@@ -66,20 +66,20 @@ class OnnxGraph:
         self._input = inputs[0][0]
 
     def run(self, segments: np.ndarray) -> np.ndarray:
-        """Return the logits, as `OnnxProcess.run`."""
+        """Return the logits, as `OnnxProcess.run` does."""
         try:
             logits = self._session.run(None, {self._input: segments})[0]
         except _FAULTS as reason:
             raise ModelRefused(
-                f"{self._name}: the model fails at {shape_in_words(segments)} ({_short(reason)}). Export it so that it "
+                f"{self._name}: the model fails on {shape_in_words(segments)} ({_short(reason)}). Export it so that it "
                 "takes any number of segments."
             ) from None
         wanted = (len(segments), self._classes)
         if not (isinstance(logits, np.ndarray) and logits.shape == wanted and logits.dtype == np.float32):
             found = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
             raise ModelRefused(
-                f"{self._name}: of {wanted[0]} segments its first output is {found}; needed are float32 logits "
-                f"{wanted}, one for each emotion of its card. Correct the card, or export the model anew."
+                f"{self._name}: for {wanted[0]} segments its first output is {found}; needed are float32 logits "
+                f"{wanted}, one for each emotion of its card. Correct the card, or export the model again."
             )
         return logits
 
@@ -117,7 +117,7 @@ def _main() -> None:
         restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LOAD_CPU_S)
         try:
             _serve(other)
-        except ModelRefused as refusal:  # of the graph itself: there is nothing to run
+        except ModelRefused as refusal:  # the graph itself is refused: there is nothing to run
             send(other, REFUSED, _text(refusal))
 
 

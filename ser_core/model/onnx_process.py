@@ -1,8 +1,8 @@
 """ONNX graphs of unknown origin, loaded and run in a process that may only compute.
 
-A graph is a program: it may loop without end, take all memory, or lead the library that runs it astray. Each has a
-process of its own, which starts with it, ends with it, and is started again after a failure. Segments go there and
-logits come back as they lie in memory.
+A graph is a program: it may loop forever, exhaust memory, or exploit a bug in the library that runs it. Each graph has
+its own process, which starts and ends with it and is restarted after a failure. Segments and logits are exchanged as
+raw memory.
 """
 
 import json
@@ -17,37 +17,37 @@ from ser_core.errors import ModelRefused
 from ser_core.settings import SegmentSettings, SpectrogramSettings
 from ser_core.work.child_process import ChildProcess
 
-#: Of private memory.
+#: Private memory of the process.
 MOST_BYTES = 2**30
-#: Of processor time: to load a graph; to run it once; and for every segment of the default size, of `SEGMENT_VALUES`.
+#: Processor time: to load a graph, to run it once, and per segment of the default size, `SEGMENT_VALUES`.
 LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S = 30.0, 10.0, 0.25
 SEGMENT_VALUES = SegmentSettings().segment_frames * SpectrogramSettings().bands
-#: How much longer a call may take where other processes are busy too.
+#: Waiting time per second of processor time; other processes may be busy too.
 WAIT_PER_CPU_S = 4
 
-#: The content of RUN is the numbers of segments, frames and bands, seconds of processor time, and the values; that of
-#: LOGITS is the values.
+#: RUN carries the numbers of segments, frames and bands, seconds of processor time, and the values; LOGITS carries the
+#: values.
 ARGS = struct.Struct("<QQQd")
 ABOUT, LOAD, RUN, READY, LOGITS, REFUSED = b"A", b"L", b"R", b"r", b"l", b"X"
 LARGEST_TEXT_BYTES = 4_096
 
 
 class OnnxProcess:
-    """An ONNX graph that runs in a process of its own, which is given limited time and memory.
+    """An ONNX graph that runs in its own process with limited time and memory.
 
     Parameters
     ----------
     data : bytes
         The ONNX file.
     name : str
-        What refusals call it.
+        Its name in refusals.
     classes : int
-        How many logits it must give of a segment.
+        Number of logits that it must return for a segment.
 
     Raises
     ------
     ModelRefused
-        If it cannot be run, takes something else than segments, or needs too much to be loaded.
+        If it cannot be run, does not take segments, or needs too much time or memory to load.
     """
 
     def __init__(self, data: bytes, name: str, classes: int) -> None:
@@ -61,8 +61,7 @@ class OnnxProcess:
         Raises
         ------
         ModelRefused
-            If the graph fails, gives something else, crashes, or takes more time or memory than is allowed. The next
-            call starts it again.
+            If the graph fails, returns anything else, crashes, or exceeds its limits. The next call restarts it.
         """
         with self._turn:
             if not self._child.is_alive():
@@ -81,14 +80,14 @@ class OnnxProcess:
             raise ModelRefused(
                 f"{self._name}: no process can be started for its model.onnx ({reason.strerror}). Try again later."
             ) from None
-        self._end = weakref.finalize(self, self._child.end)  # at the latest when this process ends
+        self._end = weakref.finalize(self, self._child.end)  # when this process ends, at the latest
         about = json.dumps({"name": self._name, "classes": self._classes}).encode()
         self._answer(READY, 0, LOAD_CPU_S, "its loading", [(ABOUT, about), (LOAD, self._data)])
 
     def _answer(
         self, kind: bytes, size: int, cpu_s: float, at: str, messages: list[tuple[bytes | memoryview, ...]]
     ) -> bytearray:
-        """Send messages and return the answer, which must be of this kind and size, or else a refusal."""
+        """Send messages and return the answer, which must have this kind and size or be a refusal."""
         until = time.monotonic() + WAIT_PER_CPU_S * cpu_s
         try:
             for message in messages:
@@ -102,7 +101,7 @@ class OnnxProcess:
                 f"{self._name}: its model.onnx was stopped at {at}: it crashed, or took more than {cpu_s:.0f} s of "
                 f"processor time or {MOST_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
             ) from None
-        except BaseException:  # what it answers now would be taken for the answer to the next call
+        except BaseException:  # a late answer would be taken for the answer to the next call
             self._end()
             raise
         if found == REFUSED:
@@ -111,5 +110,5 @@ class OnnxProcess:
 
 
 def shape_in_words(segments: np.ndarray) -> str:
-    """Say how many segments of which size there are."""
+    """Say how many segments there are, and their size."""
     return f"{len(segments)} segments of {segments.shape[1]} frames and {segments.shape[2]} bands"

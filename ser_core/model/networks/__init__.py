@@ -1,4 +1,4 @@
-"""The networks, by the names that cards and the command line use."""
+"""The networks, by their names on cards and the command line."""
 
 from collections.abc import Callable
 

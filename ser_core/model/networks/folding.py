@@ -1,4 +1,4 @@
-"""Fold batch norms into the convolutions before them: the same function in half the passes over memory."""
+"""Fold batch norms into the convolutions before them: the same function with half the memory passes."""
 
 import copy
 from itertools import pairwise
@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Return a frozen float32 copy of a network in which no batch norm follows a convolution any more."""
+    """Return a frozen float32 copy of a network with the batch norms after convolutions folded into them."""
     network = copy.deepcopy(network).float().eval().requires_grad_(False)
     for module in list(network.modules()):
         for (convolution, conv), (norm, bn) in pairwise(list(module.named_children())):

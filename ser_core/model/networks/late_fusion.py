@@ -11,7 +11,7 @@ DROPOUT = 0.5
 
 
 class LateFusion(nn.Module):
-    """Two branches that saw the same data, joined in depth and classified together.
+    """Two branches trained on the same data, concatenated in depth and classified together.
 
     References
     ----------
@@ -24,26 +24,26 @@ class LateFusion(nn.Module):
         super().__init__()
         self.vggish = VGGish(classes)
         self.yamnet = YAMNet(classes)
-        # Each branch was trained with a head of its own; fusion has one for both.
+        # Each branch was trained with its own head; fusion has one for both.
         self.vggish.head = self.yamnet.head = nn.Identity()
         self.head = nn.Sequential(
             nn.Linear(self.features_count, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, classes)
         )
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps of both branches, of segments (n, 1, 96, 64)."""
+        """Return the maps of both branches for segments (n, 1, 96, 64)."""
         return self.outer(self.inner(segments))
 
     def inner(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps before those of both branches, of segments (n, 1, 96, 64)."""
+        """Return the inner maps of both branches for segments (n, 1, 96, 64)."""
         return self.vggish.inner(segments) | self.yamnet.inner(segments)
 
     def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the maps of both branches that follow from the inner ones."""
+        """Return the maps of both branches, computed from the inner ones."""
         return self.vggish.outer(inner) | self.yamnet.outer(inner)
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
-        """Return the features (n, 1280) of the maps: VGGish's, then YAMNet's."""
+        """Return the features (n, 1280): VGGish's, then YAMNet's."""
         return torch.cat([self.vggish.features(maps), self.yamnet.features(maps)], dim=1)
 
     def classify(self, maps: dict[str, Tensor]) -> Tensor:
@@ -51,5 +51,5 @@ class LateFusion(nn.Module):
         return self.head(self.features(maps))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return the logits (n, classes) of segments (n, 1, 96, 64)."""
+        """Return the logits (n, classes) for segments (n, 1, 96, 64)."""
         return self.classify(self.maps(segments))

@@ -1,4 +1,4 @@
-"""VGGish with batch norm: the maps after pools 2, 3 and 4, added into one, keep where in time and frequency."""
+"""VGGish with batch norm; its map, the sum of those after pools 2, 3 and 4, preserves time and frequency."""
 
 import hashlib
 import io
@@ -17,16 +17,16 @@ SQUEEZED_CHANNELS = 64
 FEATURES = 256
 DROPOUT = 0.5
 FUSED_SIZE = (12, 8)
-#: What is fused: the maps after these pools, 24 x 16, 12 x 8 and 6 x 4.
+#: The maps that are fused: those after these pools, of 24 x 16, 12 x 8 and 6 x 4 cells.
 POOLS = ("vggish_pool2", "vggish_pool3", "vggish_pool4")
-#: How the SHA-256 begins of the weights that were ported from TensorFlow's, `vggish-10086976.pth` of
-#: github.com/harritaylor/torchvggish, and where its convolutions stand among its layers.
+#: First digits of the SHA-256 of the weights ported from TensorFlow, `vggish-10086976.pth` of
+#: github.com/harritaylor/torchvggish, and the indices of its convolutions among its layers.
 PUBLISHED_SHA256 = "10086976"
-PUBLISHED_PLACES = (0, 3, 6, 8, 11, 13)
+PUBLISHED_INDICES = (0, 3, 6, 8, 11, 13)
 
 
 class PoolFusion(nn.Module):
-    """Bring the maps of three pools to the same channels and size, and add them."""
+    """Project the maps of three pools to the same channels and size, and add them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class PoolFusion(nn.Module):
 class VGGish(nn.Module):
     """Convolutions 64 | 128 | 256 256 | 512 512, pool fusion, and a dense layer, without global pooling.
 
-    A 1x1 convolution squeezes the fused map from 256 to 64 channels before it is flattened. Without it the dense layer
-    alone holds 6.3 million weights, more than all convolutions.
+    A 1x1 convolution reduces the fused map from 256 to 64 channels before it is flattened. Without it the dense layer
+    alone would have 6.3 million weights, more than all convolutions.
 
     References
     ----------
@@ -59,7 +59,7 @@ class VGGish(nn.Module):
                 layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)]
                 layers.append(nn.ReLU(inplace=True))
                 channels = out
-            # The largest value stays the largest behind a ReLU, which has a quarter to do after the pool.
+            # ReLU and max pool commute; after the pool the ReLU has a quarter of the work.
             self.groups.append(nn.Sequential(*layers[:-1], nn.MaxPool2d(2), nn.ReLU(inplace=True)))
         self.fuse = PoolFusion()
         self.squeeze = nn.Sequential(nn.ReLU(), nn.Conv2d(FUSED_CHANNELS, SQUEEZED_CHANNELS, 1), nn.ReLU())
@@ -70,11 +70,11 @@ class VGGish(nn.Module):
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps that Grad-CAM can look at, of segments (n, 1, 96, 64)."""
+        """Return the maps for Grad-CAM, for segments (n, 1, 96, 64)."""
         return self.outer(self.inner(segments))
 
     def inner(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps before those, of segments (n, 1, 96, 64): after pools 2, 3 and 4."""
+        """Return the maps after pools 2, 3 and 4 for segments (n, 1, 96, 64)."""
         pools = []
         for group in self.groups:
             segments = group(segments)
@@ -82,7 +82,7 @@ class VGGish(nn.Module):
         return dict(zip(POOLS, pools[1:], strict=True))
 
     def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the maps that follow from the inner ones."""
+        """Return the fused map, computed from the inner ones."""
         return {"vggish": self.fuse([inner[name] for name in POOLS])}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
@@ -94,31 +94,31 @@ class VGGish(nn.Module):
         return self.head(self.dropout(self.features(maps)))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return the logits (n, classes) of segments (n, 1, 96, 64)."""
+        """Return the logits (n, classes) for segments (n, 1, 96, 64)."""
         return self.classify(self.maps(segments))
 
 
 def load_published_weights(network: VGGish, path: str | Path) -> None:
-    """Fill the convolutions with the weights published for AudioSet; all after them stays as it is.
+    """Load the weights published for AudioSet into the convolutions; later layers are unchanged.
 
-    The published network has no batch norms: here they begin as what they are not, with the published biases.
+    The published network has no batch norms; here they start as the identity plus the published biases.
 
     Raises
     ------
     ModelRefused
-        If the file is missing, or is not `vggish-10086976.pth`: no other is opened, because it could hold code.
+        If the file is missing or is not `vggish-10086976.pth`; no other is opened, because it could contain code.
     """
     path = Path(path)
     data = path.read_bytes() if path.is_file() else b""
     if not hashlib.sha256(data).hexdigest().startswith(PUBLISHED_SHA256):
         raise ModelRefused(
             f"{path.name}: these are not the published weights of VGGish. SER_VGGISH_WEIGHTS must name the file "
-            "vggish-10086976.pth of github.com/harritaylor/torchvggish; or unset it, to begin with none."
+            "vggish-10086976.pth of github.com/harritaylor/torchvggish; or unset it, to start without them."
         )
     published = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     modules = [module for group in network.groups for module in group]
     pairs = [(a, b) for a, b in pairwise(modules) if isinstance(a, nn.Conv2d)]
     with torch.no_grad():
-        for (convolution, norm), place in zip(pairs, PUBLISHED_PLACES, strict=True):
-            convolution.weight.copy_(published[f"features.{place}.weight"])
-            norm.bias.copy_(published[f"features.{place}.bias"])
+        for (convolution, norm), index in zip(pairs, PUBLISHED_INDICES, strict=True):
+            convolution.weight.copy_(published[f"features.{index}.weight"])
+            norm.bias.copy_(published[f"features.{index}.bias"])

@@ -1,4 +1,4 @@
-"""The beginning of Whisper's encoder over log-mel segments: what a network that heard 680 000 hours of speech knows."""
+"""The first blocks of Whisper's encoder, trained on 680 000 hours of speech, on log-mel segments."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from torch.nn import functional as F
 from ser_core.errors import ModelRefused
 from ser_core.settings import FrontEnd, SegmentSettings
 
-#: Of Whisper base (Radford et al. 2022, arXiv:2212.04356); the first three of its six blocks.
+#: Sizes of Whisper base (Radford et al. 2022, arXiv:2212.04356); the first three of its six blocks.
 WIDTH, HEADS, BLOCKS = 512, 8, 3
 MLP_WIDTH = 4 * WIDTH
 DROPOUT = 0.3
 BANDS, WHISPER_BANDS = 64, 80
-#: Tokens, one every 20 ms, that positions are known for; the published table has 1 500.
+#: Positions of tokens, one every 20 ms; the published table has 1 500.
 POSITIONS = 200
-#: Variance that every channel has beside its own, or the deviation of one that never changes had no gradient.
+#: Added to every variance; otherwise the deviation of a constant channel would have no gradient.
 VARIANCE_FLOOR = 1e-5
 
 
 class Block(nn.Module):
-    """A transformer block that normalises first: self-attention, then two layers with a GELU between them."""
+    """A pre-norm transformer block: self-attention, then two layers with a GELU between them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ class Block(nn.Module):
 
 
 class Whisper(nn.Module):
-    """Two convolutions and three blocks; features are mean and deviation of the tokens over time.
+    """Two convolutions and three blocks; features are the mean and deviation of the tokens over time.
 
-    An affine map brings each frame of 64 bands to the 80 bands that Whisper was trained on.
+    An affine map turns each frame of 64 bands into the 80 bands that Whisper was trained on.
 
     References
     ----------
@@ -53,9 +53,9 @@ class Whisper(nn.Module):
     """
 
     features_count = 2 * WIDTH
-    #: The last of them, which are deviations over time.
+    #: The last features, which are deviations over time.
     deviations_count = WIDTH
-    #: Twice as long as the others': it was trained on whole sentences, and half a word tells it little.
+    #: Longer segments than other networks': it was trained on whole sentences, and half a word tells it little.
     front_end = FrontEnd(segments=SegmentSettings(240, 120))
 
     def __init__(self, classes: int) -> None:
@@ -69,11 +69,11 @@ class Whisper(nn.Module):
         self.head = nn.Linear(self.features_count, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return a map (n, 1024, tokens, 1) of segments (n, 1, frames, 64): it lies over time only.
+        """Return a map (n, 1024, tokens, 1), over time only, for segments (n, 1, frames, 64).
 
-        Its channels are those of the tokens, then the squares of how far each is from its mean over time. The features
-        follow from this map's means, so that Grad-CAM, which weights channels by mean gradients, sees both kinds: of
-        the tokens alone the gradients of a deviation cancel out.
+        Its channels are those of the tokens, then their squared deviations from the mean over time. All features derive
+        from the means of this map, so Grad-CAM, which weights channels by mean gradients, accounts for both kinds. On
+        the tokens alone the gradients of a deviation would cancel out.
         """
         frames = self.bands(segments[:, 0]).transpose(1, 2)
         tokens = F.gelu(self.conv2(F.gelu(self.conv1(frames)))).transpose(1, 2)
@@ -82,7 +82,7 @@ class Whisper(nn.Module):
         return {"whisper": torch.cat([tokens, squares], dim=1).unsqueeze(3)}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
-        """Return the features (n, 1024) of the maps: mean and standard deviation over time of each token channel."""
+        """Return the features (n, 1024): mean and standard deviation over time of each token channel."""
         means, variances = maps["whisper"].mean(dim=(2, 3)).chunk(2, dim=1)
         return torch.cat([means, (variances + VARIANCE_FLOOR).sqrt()], dim=1)
 
@@ -91,22 +91,22 @@ class Whisper(nn.Module):
         return self.head(self.dropout(self.features(maps)))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return the logits (n, classes) of segments (n, 1, frames, 64)."""
+        """Return the logits (n, classes) for segments (n, 1, frames, 64)."""
         return self.classify(self.maps(segments))
 
 
 def load_encoder_weights(network: Whisper, path: str | Path) -> None:
-    """Fill the convolutions and blocks with Whisper base's published weights.
+    """Load the published weights of Whisper base into the convolutions and blocks.
 
     Raises
     ------
     ModelRefused
-        If the file is missing or does not hold the encoder's weights.
+        If the file is missing or does not contain the encoder's weights.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelRefused(
-            f"{path.name}: the weights of Whisper's encoder are not there. Set SER_WHISPER_WEIGHTS to their file."
+            f"{path.name}: the weights of Whisper's encoder are missing. Set SER_WHISPER_WEIGHTS to their file."
         )
     try:
         published = {_our_name(name): tensor.float() for name, tensor in load_file(path).items()}

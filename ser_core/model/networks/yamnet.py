@@ -1,4 +1,4 @@
-"""YAMNet: MobileNet-v1 over log-mel segments, whose last map is averaged over time and frequency."""
+"""YAMNet: MobileNet-v1 on log-mel segments; its last map is averaged over time and frequency."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SEPARABLE = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1),
     (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 )  # fmt: skip
-#: The last map of 6 x 4 is that of layer 12, the separable one before the last stride.
+#: The last map of 6 x 4 cells is that of layer 12, the separable layer before the last stride.
 INNER, INNER_END = "yamnet_layer12", 23
 FEATURES = 1024
 DROPOUT = 0.3
@@ -24,7 +24,7 @@ BATCH_NORM_EPSILON = 1e-4
 
 
 class SamePadConvolution(nn.Module):
-    """3x3 or 1x1 convolution padded as TensorFlow's SAME, then batch norm and ReLU."""
+    """3x3 or 1x1 convolution with TensorFlow's SAME padding, then batch norm and ReLU."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class SamePadConvolution(nn.Module):
         return F.relu(self.bn(self.convolved(x)), inplace=True)
 
     def convolved(self, x: Tensor) -> Tensor:
-        """Convolve; in training by ways whose gradients oneDNN has fast in bfloat16, which halves a step's time."""
+        """Convolve; in training in ways whose bfloat16 gradients are fast in oneDNN, which halves a step's time."""
         if self.training and self.conv.kernel_size == (1, 1):
             return F.linear(x.permute(0, 2, 3, 1), self.conv.weight.flatten(1)).permute(0, 3, 1, 2)
         if self.training and self.conv.groups > 1 and self.conv.stride[0] > 1:
@@ -72,15 +72,15 @@ class YAMNet(nn.Module):
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps that Grad-CAM can look at, of segments (n, 1, frames, bands)."""
+        """Return the maps for Grad-CAM, for segments (n, 1, frames, bands)."""
         return self.outer(self.inner(segments))
 
     def inner(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the map before that, of segments (n, 1, frames, bands): twice as fine."""
+        """Return the inner map, twice as fine, for segments (n, 1, frames, bands)."""
         return {INNER: self.layers[:INNER_END](segments)}
 
     def outer(self, inner: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the map that follows from the inner one."""
+        """Return the last map, computed from the inner one."""
         return {"yamnet": self.layers[INNER_END:](inner[INNER])}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
@@ -92,25 +92,23 @@ class YAMNet(nn.Module):
         return self.head(self.dropout(self.features(maps)))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return the logits (n, classes) of segments (n, 1, frames, bands)."""
+        """Return the logits (n, classes) for segments (n, 1, frames, bands)."""
         return self.classify(self.maps(segments))
 
 
 def load_audioset_weights(network: YAMNet, path: str | Path) -> None:
-    """Fill a YAMNet with the weights published for AudioSet; its head too, where it has AudioSet's 521 classes.
+    """Load the weights published for AudioSet; the head's too, if it has AudioSet's 521 classes.
 
-    The published batch norm has no scale, so that the network's own scale stays 1.
+    The published batch norm has no scale, so the network's scale stays 1.
 
     Raises
     ------
     ModelRefused
-        If the file is missing or does not hold YAMNet's weights.
+        If the file is missing or does not contain YAMNet's weights.
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelRefused(
-            f"{path.name}: YAMNet's AudioSet weights are not there. Set SER_YAMNET_WEIGHTS to their file."
-        )
+        raise ModelRefused(f"{path.name}: YAMNet's AudioSet weights are missing. Set SER_YAMNET_WEIGHTS to their file.")
     try:
         renamed = {_our_name(name): tensor for name, tensor in load_file(path).items()}
     except (SafetensorError, ValueError) as reason:
@@ -137,8 +135,8 @@ def _our_name(published: str) -> str:
     if number == 1:
         return f"layers.0.{_in_convolution(rest, 'conv')}"
     kind = rest.split(".")[0]
-    place = 2 * number - 3 + (kind == "pointwise")
-    return f"layers.{place}.{_in_convolution(rest, kind)}"
+    index = 2 * number - 3 + (kind == "pointwise")
+    return f"layers.{index}.{_in_convolution(rest, kind)}"
 
 
 def _in_convolution(rest: str, kind: str) -> str:
