@@ -1,7 +1,7 @@
-"""Other people's systems, and yours: each a file here, known by its name.
+"""Other people's systems, and yours: each is a file here, known by its name.
 
 A file holds either a class `Network` (see `shared/network.py`), or `Features`, `LEARNS_FROM`, `FRONT_END` and
-`estimator` (see `cnn_forest.py`). What two of them need is in `shared/`.
+`estimator` (see `cnn_forest.py`). What several of them need is in `shared/`.
 """
 
 from importlib import import_module
@@ -13,7 +13,7 @@ from torch import nn
 _NAMES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
 _MODULES = {name: import_module(f"{__name__}.{name}") for name in _NAMES}
 
-#: Networks, which are trained as ours are.
+#: Networks, trained as ours are.
 NETWORK_BASELINES: dict[str, type[nn.Module]] = {n: m.Network for n, m in _MODULES.items() if hasattr(m, "Network")}
-#: Estimators of scikit-learn on features, stored as ONNX.
+#: scikit-learn estimators on features, stored as ONNX.
 ESTIMATOR_BASELINES: dict[str, ModuleType] = {n: m for n, m in _MODULES.items() if hasattr(m, "estimator")}

@@ -1,10 +1,9 @@
-"""AlexNet on spectrograms. From scratch: the weights learnt on photographs, which the source fine-tuned, are not here.
+"""AlexNet on spectrograms, from scratch: the source fine-tuned weights learnt on photographs, which are not here.
 
 References
 ----------
 Badshah et al. 2017, "Speech Emotion Recognition from Spectrograms with Deep Convolutional Neural Network", PlatCon.
-`--warm-start` begins as a model of this network. Dense layers have 512 units, not 4096, so that a model stays below
-20 MB.
+`--warm-start` starts from a model of this network. Dense layers have 512 units, not 4096, to keep a model below 20 MB.
 """
 
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ UNITS = 512
 
 
 class Network(BaselineNetwork):
-    """Five convolutions and three fully connected layers; its map is that of the fifth convolution, 12 x 8."""
+    """Five convolutions and three fully connected layers; the map is that of the fifth convolution, 12 x 8."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, UNITS)

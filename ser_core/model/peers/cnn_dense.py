@@ -1,11 +1,11 @@
-"""Three convolutions and three fully connected layers. From scratch.
+"""Three convolutions and three fully connected layers, from scratch.
 
 References
 ----------
 Badshah et al. 2017, "Speech Emotion Recognition from Spectrograms with Deep Convolutional Neural Network", PlatCon:
 convolutions of 120, 256 and 384 kernels of 11 x 11, 5 x 5 and 3 x 3. Their images have 256 x 256 points, segments here
-96 x 64, so that the first stride is 2, not 4; dense layers have 512 units, not 2048, so that a model stays below 20 MB;
-batch norm is ours.
+96 x 64, so the first stride is 2, not 4; dense layers have 512 units, not 2048, to keep a model below 20 MB; batch norm
+is ours.
 """
 
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ UNITS = 512
 
 
 class Network(BaselineNetwork):
-    """Its map is that of the third convolution, 12 x 8."""
+    """The map is that of the third convolution, 12 x 8."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, UNITS)

@@ -1,9 +1,9 @@
-"""The features of a CNN, and a random forest.
+"""A random forest on the features of a CNN.
 
 References
 ----------
 Zheng et al. 2018, "Speech Emotion Recognition Based on Convolution Neural Network Combined with Random Forest", CCDC.
-The CNN is that of `cnn_dense`; the forest takes the place of its last layer.
+The CNN is that of `cnn_dense`; the forest replaces its last layer.
 """
 
 from sklearn.ensemble import RandomForestClassifier
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ser_core.model.peers.shared.network import SEGMENTS
 
-#: The network that is trained first, whose state serves both.
+#: The network that is trained first; both use its state.
 LEARNS_FROM = "cnn_dense"
 FRONT_END = SEGMENTS
 
 
 class Features(nn.Module):
-    """Segments (n, frames, bands) to the features of the trained network, (n, features)."""
+    """From segments (n, frames, bands) to the features (n, features) of the trained network."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -28,5 +28,5 @@ class Features(nn.Module):
 
 
 def estimator(seed: int) -> RandomForestClassifier:
-    """Return what learns from the features; trees of at most 256 leaves, so that the file stays small."""
+    """Return an estimator of the features; its trees have at most 256 leaves, to keep the file small."""
     return RandomForestClassifier(200, max_leaf_nodes=256, class_weight="balanced", n_jobs=-1, random_state=seed)

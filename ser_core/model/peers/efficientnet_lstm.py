@@ -1,10 +1,10 @@
-"""An EfficientNet and an LSTM over the time of its map. From scratch.
+"""An EfficientNet and an LSTM over the time of its map, from scratch.
 
 References
 ----------
 Lee et al. 2022, cited by Kim and Kwak 2024 as [18]: voices before and after surgery, an EfficientNet and an LSTM, with
-Grad-CAM, measured by AUROC. Tan and Le 2019, arXiv:1905.11946, for the blocks; half as many as in B0 and narrower,
-so that an epoch takes no longer than those of its peers here.
+Grad-CAM, measured by AUROC. Tan and Le 2019, arXiv:1905.11946, for the blocks; half as many as in B0, and narrower,
+so that an epoch takes no longer than its peers'.
 """
 
 from torch import Tensor, nn
@@ -13,14 +13,14 @@ from ser_core.model.peers.shared.network import BaselineNetwork
 from ser_core.model.peers.shared.padding import above_silence
 from ser_core.model.peers.shared.recurrence import OverTime
 
-#: Channels, stride and kernel of each block; the first has nothing to expand.
+#: Channels, stride and kernel of each block; the first does not expand.
 BLOCKS = ((16, 1, 3), (24, 2, 3), (24, 1, 3), (40, 2, 5), (40, 1, 5), (80, 2, 3), (80, 1, 3), (112, 1, 5))
 EXPANSION, SQUEEZED = 4, 4
 LAST, UNITS = 256, 128
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh the channels by what is in all of them."""
+    """Weight each channel by the means of all channels."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Block(nn.Module):
-    """Expand, convolve each channel by itself, weigh the channels, and squeeze."""
+    """Expand, convolve depthwise, weight the channels, and project."""
 
     def __init__(self, channels: int, out: int, stride: int, kernel: int, expansion: int) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class Block(nn.Module):
 
 
 class Network(BaselineNetwork):
-    """Its map is the last before the LSTM: 6 x 4."""
+    """The map is the last before the LSTM, 6 x 4."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, UNITS, dropout=0.2)
         channels, layers = 24, [*_convolution(1, 24, 3, stride=2)]
-        for place, (out, stride, kernel) in enumerate(BLOCKS):
-            layers.append(Block(channels, out, stride, kernel, EXPANSION if place else 1))
+        for index, (out, stride, kernel) in enumerate(BLOCKS):
+            layers.append(Block(channels, out, stride, kernel, EXPANSION if index else 1))
             channels = out
         self.blocks = nn.Sequential(*layers, *_convolution(channels, LAST, 1))
         self.over_time = OverTime(LAST, 4, UNITS)

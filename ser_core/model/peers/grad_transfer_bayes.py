@@ -1,8 +1,8 @@
-"""The spectrogram weighed by a residual network's Grad-CAM, and Gaussian naive Bayes.
+"""Gaussian naive Bayes on the spectrogram weighted by a residual network's Grad-CAM.
 
 References
 ----------
-Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which measures UAR and the macro average accuracy.
+Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which reports UAR and macro average accuracy.
 """
 
 from sklearn.naive_bayes import GaussianNB
@@ -17,5 +17,5 @@ FRONT_END = SEGMENTS
 
 
 def estimator(seed: int) -> Pipeline:
-    """Return what learns from the features."""
+    """Return an estimator of the features."""
     return on_components(GaussianNB())

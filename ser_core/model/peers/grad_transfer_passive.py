@@ -1,8 +1,8 @@
-"""The spectrogram weighed by a residual network's Grad-CAM, and a passive-aggressive classifier.
+"""A passive-aggressive classifier on the spectrogram weighted by a residual network's Grad-CAM.
 
 References
 ----------
-Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which measures UAR and the macro average accuracy.
+Carofilis et al. 2023, IEEE/ACM TASLP 31, 2859-2871, which reports UAR and macro average accuracy.
 """
 
 from sklearn.linear_model import SGDClassifier
@@ -17,6 +17,6 @@ FRONT_END = SEGMENTS
 
 
 def estimator(seed: int) -> Pipeline:
-    """Return what learns from the features."""
-    steps = {"learning_rate": "pa1", "eta0": 0.01}  # as far as the margin asks, and no further than this
+    """Return an estimator of the features."""
+    steps = {"learning_rate": "pa1", "eta0": 0.01}  # steps as large as the margin requires, up to `eta0`
     return on_components(SGDClassifier(loss="hinge", penalty=None, random_state=seed, **steps))

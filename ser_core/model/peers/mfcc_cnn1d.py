@@ -1,9 +1,9 @@
-"""MFCC over time, and convolutions along time alone. From scratch.
+"""Convolutions along time on MFCCs, from scratch.
 
 References
 ----------
 Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and Machine Learning Algorithms", ICAECA,
-which compares this with an SVM and a 2-D CNN. Sizes are ours, where the description at hand tells none.
+which compares this with an SVM and a 2-D CNN. Sizes that the available description does not give are ours.
 """
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ CHANNELS = 128
 
 
 class Network(BaselineNetwork):
-    """Its map knows when, not at which frequency; the features are its mean over the time that was heard."""
+    """The map has time but no frequency; the features are its mean over the recording without padding."""
 
     front_end = WHOLE_RECORDING
 
@@ -31,7 +31,7 @@ class Network(BaselineNetwork):
         )
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        # The coefficients are the channels of a line in time.
+        # The coefficients are channels of a map over time.
         mfcc = (followed_by_silence(segments) @ self.cosines).transpose(1, 3)
         return {"cnn": heard(self.convolutions(mfcc), segments)}
 

@@ -1,9 +1,9 @@
-"""MFCC over time as an image, and convolutions along both of its axes. From scratch.
+"""Convolutions along both axes of MFCCs over time, from scratch.
 
 References
 ----------
 Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and Machine Learning Algorithms", ICAECA:
-the best of the three that it compares. Sizes are ours, where the description at hand tells none.
+the best of the three it compares. Sizes that the available description does not give are ours.
 """
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ CHANNELS = 128
 
 
 class Network(BaselineNetwork):
-    """Its map knows when, not at which frequency: the image's second axis, of coefficients, is averaged."""
+    """The map has time but no frequency: the axis of coefficients is averaged."""
 
     front_end = WHOLE_RECORDING
 

@@ -1,9 +1,9 @@
-"""Mean and spread of the MFCC over a recording, and a support vector machine.
+"""A support vector machine on the mean and deviation of MFCCs over a recording.
 
 References
 ----------
 Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and Machine Learning Algorithms", ICAECA:
-the weakest of the three that it compares.
+the weakest of the three it compares.
 """
 
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -19,7 +19,7 @@ FRONT_END = WHOLE_RECORDING
 
 
 class Features(nn.Module):
-    """Segments (n, frames, bands) to features (n, 80)."""
+    """From segments (n, frames, bands) to features (n, 80)."""
 
     def __init__(self, network: None) -> None:
         super().__init__()
@@ -32,5 +32,5 @@ class Features(nn.Module):
 
 
 def estimator(seed: int) -> Pipeline:
-    """Return what learns from the features."""
+    """Return an estimator of the features."""
     return make_pipeline(StandardScaler(), SVC(C=10, class_weight="balanced", random_state=seed))

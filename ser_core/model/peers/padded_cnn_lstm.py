@@ -1,10 +1,10 @@
-"""Recordings padded to the longest, heard by a CNN and an LSTM. From scratch.
+"""A CNN and an LSTM on recordings padded to the longest, from scratch.
 
 References
 ----------
 Ma et al. 2018, "Emotion Recognition from Variable-Length Speech Segments Using Deep Learning on Spectrograms",
-Interspeech: recordings of any length, the padding left out of what is learnt. H. Li et al. 2021, ICSIP, pp. 795-799:
-features by a CNN, their course by an LSTM. Sizes are ours, where the descriptions at hand tell none.
+Interspeech: recordings of any length, padding masked in training. H. Li et al. 2021, ICSIP, pp. 795-799: features by a
+CNN, their course by an LSTM. Sizes that the available descriptions do not give are ours.
 """
 
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ UNITS = 128
 
 
 class Network(BaselineNetwork):
-    """Three convolutions with pools, and an LSTM over what is left of time."""
+    """Three convolutions with pools, and an LSTM over the pooled time."""
 
     front_end = WHOLE_RECORDING
 

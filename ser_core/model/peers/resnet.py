@@ -1,10 +1,10 @@
-"""A residual network with global average pooling. From scratch.
+"""A residual network with global average pooling, from scratch.
 
 References
 ----------
 Bicer et al. 2022, "Explainable Acoustic Scene Classification: Making Decisions Audible", IWAENC: Grad-CAM of such a
-network marks time and frequency, and what it marks is made audible; here by `focus_audio`. He et al. 2016,
-arXiv:1512.03385, for the blocks; eight of them with 32 to 256 channels, half of the width of the eighteen layers there.
+network marks time and frequency, and the marked parts are made audible; here by `focus_audio`. He et al. 2016,
+arXiv:1512.03385, for the blocks; eight with 32 to 256 channels, half the width of its eighteen-layer network.
 """
 
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ FEATURES = 256
 
 
 class Block(nn.Module):
-    """Two convolutions whose result is added to what came in."""
+    """Two convolutions whose output is added to the input."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Block(nn.Module):
 
 
 class Network(BaselineNetwork):
-    """Its map is that of the last block, 6 x 4, whose mean is all that is classified."""
+    """The map is that of the last block, 6 x 4; only its mean is classified."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, FEATURES, dropout=0.2)

@@ -1,10 +1,10 @@
-"""A 2-D CNN whose way of learning is searched for. From scratch.
+"""A 2-D CNN with a hyperparameter search, from scratch.
 
 References
 ----------
-Cesarelli et al. 2022, "Deep Learning for Heartbeat Phonocardiogram Signals Explainable Classification", BIBE: the same
-networks with several rates, batches and epochs, of which the best is kept, and Grad-CAM over time, which the profile
-shows here. The best is chosen on the validation speakers after a fifth of the epochs.
+Cesarelli et al. 2022, "Deep Learning for Heartbeat Phonocardiogram Signals Explainable Classification", BIBE: the best
+of the same networks with several rates, batches and epochs, and Grad-CAM over time, which the profile shows here. The
+best is chosen on the validation speakers after a fifth of the epochs.
 """
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ UNITS = 128
 
 
 class Network(BaselineNetwork):
-    """Three convolutions with pools, and a dense layer; its map is that of the third, 12 x 8."""
+    """Three convolutions with pools, and a dense layer; the map is that of the third, 12 x 8."""
 
     search = tuple(
         {"rate": rate, "head_rate": rate, "batch": batch} for rate in (1e-4, 1e-3, 1e-2) for batch in (32, 128)

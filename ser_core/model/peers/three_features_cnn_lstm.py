@@ -1,10 +1,10 @@
-"""Filter bank, MFCC and spectrogram, each heard by a CNN and an LSTM of its own, and fused. From scratch.
+"""Filter bank, MFCCs and spectrogram, each with its own CNN and LSTM, fused, from scratch.
 
 References
 ----------
 S. Zhang and C. Li 2022, "Research on feature fusion speech emotion recognition technology for smart teaching", Mobile
-Information Systems 2022, 7785929. All three derive from the log-mel spectrogram here: it stands for the spectrogram,
-its bands in pairs for the filter bank, its cosine transform for the MFCC. The three learn together, not one by one.
+Information Systems 2022, 7785929. Here all three derive from the log-mel spectrogram: itself, its bands in pairs as the
+filter bank, and its cosine transform as the MFCCs. The three are trained together, not one by one.
 """
 
 import torch
@@ -20,7 +20,7 @@ UNITS = 64
 
 
 class Network(BaselineNetwork):
-    """A map for each of the three; that of the MFCC knows when, not at which frequency."""
+    """One map for each of the three; that of the MFCCs has time but no frequency."""
 
     front_end = WHOLE_RECORDING
 
@@ -43,7 +43,7 @@ class Network(BaselineNetwork):
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         levels = followed_by_silence(segments)
-        mfcc = (levels @ self.cosines).transpose(1, 3)  # coefficients are the channels of a line in time
+        mfcc = (levels @ self.cosines).transpose(1, 3)  # coefficients are channels of a map over time
         maps = {
             "spectrogram": self.spectrogram(levels),
             "filter_bank": self.filter_bank(in_pairs(levels)),
@@ -56,7 +56,7 @@ class Network(BaselineNetwork):
 
 
 def in_pairs(levels: Tensor) -> Tensor:
-    """Return the log of the mean of every two bands' magnitudes, whose logs (..., bands) are given."""
+    """Return log magnitudes (..., bands / 2) of the mean of every two bands, from log magnitudes (..., bands)."""
     return levels.exp().unflatten(-1, (-1, 2)).mean(dim=-1).log()
 
 

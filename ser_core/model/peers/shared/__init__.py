@@ -1,1 +1,1 @@
-"""What two baselines or more are built of."""
+"""Parts of several peers."""

@@ -8,10 +8,10 @@ CHANNELS = 256
 
 
 def alexnet_convolutions() -> nn.Sequential:
-    """Return five convolutions, of 64, 192, 384, 256 and 256 channels; a segment of 96 x 64 becomes a map of 12 x 8.
+    """Return five convolutions of 64, 192, 384, 256 and 256 channels; a segment of 96 x 64 becomes a map of 12 x 8.
 
-    The first has a stride of 2, not 4, because 96 x 64 is a third of the images' 224 x 224; batch norm takes the place
-    of local response normalisation.
+    The first has a stride of 2, not 4, because segments are smaller than the images of 224 x 224; batch norm replaces
+    local response normalisation.
 
     References
     ----------

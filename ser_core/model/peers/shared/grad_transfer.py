@@ -1,4 +1,4 @@
-"""The spectrogram, weighed by where a residual network's Grad-CAM finds the evidence for what it hears.
+"""The spectrogram, weighted by a residual network's Grad-CAM for the emotion that it predicts.
 
 References
 ----------
@@ -18,18 +18,17 @@ from ser_core.settings import FrontEnd
 _SEGMENTS = FrontEnd()
 #: Frames and bands of a segment.
 SEGMENT_SHAPE = _SEGMENTS.segments.segment_frames, _SEGMENTS.spectrogram.bands
-#: Four frames and four bands make one feature.
+#: Frames and bands per feature.
 POOL = 4
-#: Of the variance that the components keep.
-KEPT = 0.9
+#: Share of the variance that the components explain.
+EXPLAINED_VARIANCE = 0.9
 
 
 class Features(nn.Module):
-    """Segments (n, frames, bands) to features (n, frames x bands / 16).
+    """From segments (n, frames, bands) to features (n, frames x bands / 16).
 
-    Behind a global mean and one linear layer the gradient of a logit is that layer's weight, the same in all cells:
-    Grad-CAM needs no gradients then (Selvaraju et al. 2017, arXiv:1610.02391, section 3), so that an ONNX file can hold
-    it.
+    With a global mean and one linear layer after the map, the gradient of a logit is that layer's weight in every cell.
+    Grad-CAM then needs no gradients (Selvaraju et al. 2017, arXiv:1610.02391, section 3), and fits in an ONNX file.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -39,8 +38,8 @@ class Features(nn.Module):
     def forward(self, segments: Tensor) -> Tensor:
         segments = segments.unsqueeze(1)
         map_ = self.network.maps(segments)["resnet"]
-        heard = self.network.classify({"resnet": map_}).argmax(dim=1)
-        weights = self.network.head.weight[heard]
+        predicted = self.network.classify({"resnet": map_}).argmax(dim=1)
+        weights = self.network.head.weight[predicted]
         cam = F.relu((map_ * weights[:, :, None, None]).sum(dim=1, keepdim=True))
         cam = cam / (cam.amax(dim=(2, 3), keepdim=True) + 1e-6)
         cam = F.interpolate(cam, SEGMENT_SHAPE, mode="bilinear", align_corners=False)
@@ -48,5 +47,5 @@ class Features(nn.Module):
 
 
 def on_components(estimator: object) -> Pipeline:
-    """Return an estimator of the features' principal components, each of variance 1."""
-    return make_pipeline(StandardScaler(), PCA(KEPT, whiten=True), estimator)
+    """Return the estimator on principal components of the features, each of variance 1."""
+    return make_pipeline(StandardScaler(), PCA(EXPLAINED_VARIANCE, whiten=True), estimator)

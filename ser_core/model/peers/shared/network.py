@@ -1,4 +1,4 @@
-"""What every network here has: a front end, maps, features and a head."""
+"""The base of every network here: a front end, maps, features and a head."""
 
 from typing import Any, ClassVar
 
@@ -12,18 +12,18 @@ WHOLE_RECORDING = FrontEnd(segments=SegmentSettings(segment_frames=None), select
 
 
 class BaselineNetwork(nn.Module):
-    """A network whose maps become features and whose features are classified by a last layer.
+    """A network that turns maps into features and classifies them with a last layer.
 
-    A subclass gives `maps(segments)`, a dict of maps (n, channels, h, w) for Grad-CAM whose axes are time and
-    frequency, and `features(maps)`, (n, features_count). Where its second axis is not frequency, a map has width 1.
+    A subclass defines `maps(segments)`, a dict of maps (n, channels, h, w) for Grad-CAM over time and frequency, and
+    `features(maps)`, (n, features_count). A map without a frequency axis has width 1.
 
     Attributes
     ----------
     front_end : FrontEnd
-        What it hears: segments of 0.96 s, or the recording as a whole, then of any number of frames, at least 96.
+        Segments of 0.96 s, or the recording as a whole with any number of frames, at least 96.
     search : tuple of dict
-        Fields of `ser_core.learning.plan.TrainingSettings`, of which the best on the validation speakers
-        are taken; empty: nothing is searched for.
+        Candidates for fields of `ser_core.learning.plan.TrainingSettings`; the best on the validation speakers are
+        used. Empty: no search.
     """
 
     front_end: ClassVar[FrontEnd] = SEGMENTS
@@ -36,7 +36,7 @@ class BaselineNetwork(nn.Module):
         self.head = nn.Linear(features_count, classes)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        """Return the maps of segments (n, 1, frames, bands)."""
+        """Return the maps for segments (n, 1, frames, bands)."""
         raise NotImplementedError
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
@@ -48,5 +48,5 @@ class BaselineNetwork(nn.Module):
         return self.head(self.dropout(self.features(maps)))
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Return the logits (n, classes) of segments (n, 1, frames, bands)."""
+        """Return the logits (n, classes) for segments (n, 1, frames, bands)."""
         return self.classify(self.maps(segments))

@@ -1,7 +1,7 @@
-"""Recordings of several lengths in one batch: digital silence is put after the shorter ones, and is not heard.
+"""Recordings of different lengths in one batch: shorter ones are padded with digital silence, which is masked.
 
-A network of whole recordings puts some silence after every recording itself, so that the end of one sounds to
-convolutions alone as it did in a batch. At the end of a recording digital silence counts as padding too.
+A network of whole recordings also pads every recording with some silence, so that convolutions see the same end whether
+it comes alone or in a batch. Digital silence at the end of a recording counts as padding.
 """
 
 import math
@@ -12,24 +12,24 @@ from torch.nn import functional as F
 
 from ser_core.settings import SpectrogramSettings
 
-#: What digital silence is in a log-mel spectrogram, and how much louder is no silence any more.
+#: Digital silence in a log-mel spectrogram, and the level above it from which on a point is not silent.
 SILENCE, HARDLY_LOUDER = math.log(SpectrogramSettings().log_offset), 0.01
-#: More than what convolutions here hear beyond a recording's end.
+#: More than half the receptive field of any convolutions here.
 AFTER_FRAMES = 64
 
 
 def above_silence(segments: Tensor) -> Tensor:
-    """Return segments counted from digital silence, so that what convolutions pad with is silence."""
+    """Return segments relative to digital silence, so that zero padding in convolutions is silence."""
     return segments - SILENCE
 
 
 def followed_by_silence(segments: Tensor) -> Tensor:
-    """Return segments (n, 1, frames, bands) counted from digital silence, with 64 frames of it after them."""
+    """Return segments (n, 1, frames, bands) relative to digital silence, padded with 64 frames of it."""
     return F.pad(above_silence(segments), (0, 0, 0, AFTER_FRAMES))
 
 
 def heard(map_: Tensor, segments: Tensor) -> Tensor:
-    """Return a map of `followed_by_silence(segments)` without the steps after the segments.
+    """Return a map of `followed_by_silence(segments)` without the steps after the segments, padding masked.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def heard(map_: Tensor, segments: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n, channels, steps, w)
-        As many whole steps as the frames have; zeros where a segment is padding.
+        As many whole steps as fit in the frames; zeros where a segment is padding.
     """
     sounding = (segments > SILENCE + HARDLY_LOUDER).any(dim=3).any(dim=1)
     frames = torch.arange(1, sounding.shape[1] + 1)
@@ -51,6 +51,6 @@ def heard(map_: Tensor, segments: Tensor) -> Tensor:
 
 
 def steps_heard(map_: Tensor) -> Tensor:
-    """Return up to which step of time a map of `heard` is not padding, shape (n,), int, at least 1."""
+    """Return the number of steps, shape (n,), int, before the padding in a map of `heard`; at least 1."""
     sounding = map_.ne(0).any(dim=3).any(dim=1)
     return (sounding * torch.arange(1, sounding.shape[1] + 1)).amax(dim=1).clamp_min(1)
