@@ -1,4 +1,4 @@
-"""How far explainers agree on the same target, and the map that they share."""
+"""How far explainers agree on the same target, and their consensus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from ser_core.explanation import OVER_TIME
 
 TOP_SHARE = 0.1
 
-#: Rank correlations from which on words say that maps agree; below the last one they contradict each other.
+#: Lowest rank correlations at which maps are said to agree well, in part or hardly; below, they contradict each other.
 AGREE_WELL, AGREE_IN_PART, HARDLY_AGREE = 0.6, 0.3, -0.2
 
 
@@ -23,7 +23,7 @@ class Agreement:
     ----------
     methods : tuple of str
     rank_correlation, top_overlap : ndarray of shape (methods, methods), float64
-        1 on the diagonal; NaN where a map is the same everywhere, so that it says nothing.
+        1 on the diagonal; NaN where a map is constant.
     """
 
     methods: tuple[str, ...]
@@ -32,7 +32,7 @@ class Agreement:
 
 
 def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
-    """Compare maps (frames, bands) on the frames that are covered.
+    """Compare maps (frames, bands) on the covered frames.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
         If no frame is covered.
     """
     if not covered.any():
-        raise ValueError("No frame is covered, so that there is nothing to compare.")
+        raise ValueError("No frame is covered, so there is nothing to compare.")
     values = [map_[covered].ravel() for map_ in maps.values()]
     correlations, overlaps = np.eye(len(values)), np.eye(len(values))
     for i, one in enumerate(values):
@@ -51,7 +51,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations of one target and, where several are maps, the consensus of those after them."""
+    """Return explanations of one target and, if several are maps, their consensus last."""
     maps = {method: explanation for method, explanation in explanations.items() if explanation.method != OVER_TIME}
     if len(maps) < 2:
         return dict(explanations)
@@ -69,16 +69,16 @@ def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explana
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Spearman's rank correlation, NaN where one of them is constant."""
+    """Return Spearman's rank correlation, NaN if either is constant."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 
 
 def top_overlap(one: np.ndarray, other: np.ndarray, share: float = TOP_SHARE) -> float:
-    """Return the intersection over union of the cells with the highest values, ties at the edge among them.
+    """Return the intersection over union of the cells with the highest values, with all ties at the threshold.
 
-    NaN where one of them is constant: all its cells are highest.
+    NaN if either is constant: all its cells are highest.
     """
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")

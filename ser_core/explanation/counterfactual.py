@@ -1,4 +1,4 @@
-"""What would have to go for another emotion to be heard? The strongest cells of a map, as few as will do."""
+"""The counterfactual: the fewest of a map's strongest cells without which another emotion is predicted."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 
 NUMBERS_AT_ONCE = 8
-#: The part of a flip that its words place in time and frequency.
+#: The part of a counterfactual that its words locate in time and frequency.
 MOSTLY = 0.8
 
 
 @dataclass(frozen=True, eq=False)
 class Counterfactual:
-    """The cells without which another emotion is heard.
+    """The cells without which another emotion is predicted.
 
     Attributes
     ----------
     mask : ndarray of shape (frames, bands), bool
     share : float
-        The part of the covered cells that they are, 0 to 1.
+        Their share of the covered cells, 0 to 1.
     emotion : int
-        Place of the emotion that then has the best score; of `against`, where the target sets one.
+        Index of the emotion that then scores best; `against`, if the target has one.
     """
 
     mask: np.ndarray
@@ -40,17 +40,17 @@ def find_counterfactual(
     target: ExplanationTarget,
     work: Work,
 ) -> Counterfactual | None:
-    """Take away the cells of 8 frames and 4 bands that a map marks most, and only positive ones, until it flips.
+    """Remove the positive cells, of 8 frames and 4 bands, that a map marks most, until the emotion changes.
 
-    It flips where the target's emotion no longer has the best score; against another emotion, where that one has
-    the better score of the two. With one cell less it does not. A score may fall and rise again as cells go, so that
-    a still smaller number can exist which the search did not meet.
+    It changes when the target's emotion no longer scores best or, against another emotion, when that one scores
+    higher. With one cell less it does not. A score may fall and rise again as cells are removed, so a smaller number
+    that the search did not try may exist.
 
     Returns
     -------
     Counterfactual or None
-        None where the emotion is not the best to begin with, and where nothing that was taken away flips it, all
-        positive cells among it.
+        None if the emotion does not score best to begin with, or if nothing that was removed, all positive cells
+        included, changes it.
 
     Raises
     ------
@@ -58,29 +58,29 @@ def find_counterfactual(
         If no frame is covered.
     Cancelled
     """
-    place, means = ranked_cells(relevance, target)
+    rank, means = ranked_cells(relevance, target)
     if _rival(perturbed.original, target) is not None:
         return None
     first, last, found = 1, int((means > 0).sum()), None
     positive = last
     while first <= last:
         work.check()
-        work.report(1 - (last - first + 1) / positive, f"Between {first} and {last} cells taken away")
+        work.report(1 - (last - first + 1) / positive, f"Between {first} and {last} cells removed")
         numbers = np.unique(np.geomspace(first, last, NUMBERS_AT_ONCE).round().astype(int))
-        masks = ((place >= 0) & (place < number) for number in numbers)
-        heard = perturbed.without(masks, len(numbers), work.silently())
-        rivals = [_rival(probabilities, target) for probabilities in heard]
+        masks = ((rank >= 0) & (rank < number) for number in numbers)
+        remaining = perturbed.without(masks, len(numbers), work.silently())
+        rivals = [_rival(probabilities, target) for probabilities in remaining]
         hit = next((i for i, rival in enumerate(rivals) if rival is not None), None)
         if hit is None:
             break
         last = int(numbers[hit]) - 1
         first = int(numbers[hit - 1]) + 1 if hit else first
-        found = Counterfactual((place >= 0) & (place <= last), (last + 1) / len(means), rivals[hit])
+        found = Counterfactual((rank >= 0) & (rank <= last), (last + 1) / len(means), rivals[hit])
     return found
 
 
 def _rival(probabilities: np.ndarray, target: ExplanationTarget) -> int | None:
-    """Return the emotion that is heard instead, or None."""
+    """Return the emotion that is predicted instead, or None."""
     rival = int(probabilities.argmax()) if target.against is None else target.against
     return rival if probabilities[rival] > probabilities[target.emotion] else None
 
@@ -88,7 +88,7 @@ def _rival(probabilities: np.ndarray, target: ExplanationTarget) -> int | None:
 def counterfactual_in_words(
     flip: Counterfactual, target: ExplanationTarget, emotions: tuple[str, ...], settings: SpectrogramSettings
 ) -> str:
-    """Say what a flip means; time and frequency are the shortest ranges that each hold 80 % of it."""
+    """Describe a counterfactual; time and frequency are the shortest ranges that each contain 80 % of it."""
     first, end = _shortest(flip.mask.sum(axis=1))
     low, above = _shortest(flip.mask.sum(axis=0))
     start_s, end_s = frame_edge_s(first, settings), frame_edge_s(end, settings)
@@ -102,7 +102,7 @@ def counterfactual_in_words(
 
 
 def _shortest(counts: np.ndarray) -> tuple[int, int]:
-    """Return the first and the end (excluded) of the shortest range that holds most of what is counted."""
+    """Return the first index and the end (excluded) of the shortest range that contains 80 % of the counts."""
     up_to = np.concatenate([[0], np.cumsum(counts)])
     wanted = up_to[:-1] + MOSTLY * up_to[-1]
     starts = np.flatnonzero(wanted <= up_to[-1])

@@ -1,4 +1,4 @@
-"""Does the model need what a map marks? Its evidence when cells are taken away, or put in, in the map's order."""
+"""Whether the model needs what a map marks: its evidence as cells are removed or inserted in the map's order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.front_end.segments import noise_floor
 from ser_core.work.progress import Work
 
-#: Parts of the cells that are taken away or put in.
+#: Shares of the cells that are removed or inserted.
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)
 CELL_FRAMES, CELL_BANDS = 8, 4
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The evidence for the emotion, in log-odds, over the share of cells; both run from 0 to 1.
+    """The evidence for the emotion, in log-odds, over the share of cells, from 0 to 1.
 
     Attributes
     ----------
     deletion : ndarray of shape (shares,)
-        What remains without the cells that the map marks most: a faithful map's falls fast.
+        The evidence without the cells that the map marks most; it falls fast for a faithful map.
     insertion : ndarray of shape (shares,)
-        What those cells alone give: a faithful map's rises fast.
+        The evidence of those cells alone; it rises fast for a faithful map.
     """
 
     shares: np.ndarray
@@ -32,7 +32,7 @@ class Curves:
 
     @property
     def area(self) -> float:
-        """The mean of insertion minus deletion over the shares, in log-odds: the higher, the more faithful."""
+        """The mean of insertion minus deletion over the shares, in log-odds; higher is more faithful."""
         return float(np.trapezoid(self.insertion - self.deletion, self.shares))
 
 
@@ -44,9 +44,9 @@ def curves_of(
 ) -> dict[str, Curves]:
     """Return the curves of each map (frames, bands).
 
-    Cells of 8 frames and 4 bands go together, so that what is measured is where the evidence lies and not the pattern
-    of holes that a map of points would tear. They hold the covered frames alone: the others are heard by nobody, and
-    their relevance of 0 would have a place in the order.
+    Cells of 8 frames and 4 bands are removed as a whole: single points would leave a pattern of holes, whose effect
+    would be measured too. Only covered frames belong to cells; the model does not use the others, but their relevance
+    of 0 would have a rank.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def curves_of(
 
     References
     ----------
-    Petsiuk et al. 2018, arXiv:1806.07421, there in probabilities of pictures.
+    Petsiuk et al. 2018, arXiv:1806.07421, with probabilities of images.
     """
     masks = {method: _masks(map_, target) for method, map_ in maps.items()}
     everything = np.broadcast_to(target.covered[:, None], target.log_mel.shape)
-    asked = [everything, *(mask for each in masks.values() for mask in each)]
-    evidences = target.evidence(perturbed.without(asked, len(asked), work))
+    removed = [everything, *(mask for each in masks.values() for mask in each)]
+    evidences = target.evidence(perturbed.without(removed, len(removed), work))
     whole, nothing, rest = (
         float(target.evidence(perturbed.original)),
         evidences[0],
@@ -78,22 +78,22 @@ def curves_of(
 
 
 def _masks(relevance: np.ndarray, target: ExplanationTarget) -> list[np.ndarray]:
-    """Return what is taken away for each share: for deletion the cells marked most, for insertion all others."""
-    place, means = ranked_cells(relevance, target)
-    inside = place >= 0
-    most = [inside & (place < round(share * len(means))) for share in SHARES]
+    """Return the cells to remove for each share: for deletion those marked most, for insertion all others."""
+    rank, means = ranked_cells(relevance, target)
+    inside = rank >= 0
+    most = [inside & (rank < round(share * len(means))) for share in SHARES]
     return [*most, *(inside & ~mask for mask in most)]
 
 
 def ranked_cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells of a map (frames, bands) in its order, the highest mean relevance first.
+    """Rank the cells of a map (frames, bands), the highest mean relevance first.
 
     Returns
     -------
-    place : ndarray of shape (frames, bands), int
-        Of the cell that each point lies in; -1 where no frame is covered.
+    rank : ndarray of shape (frames, bands), int
+        Rank of each point's cell, from 0; -1 where no frame is covered.
     means : ndarray of shape (cells,), float64
-        The cells' mean relevance, falling.
+        Mean relevance of the cells, descending.
 
     Raises
     ------
@@ -102,9 +102,9 @@ def ranked_cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.n
     """
     cell_of, means = _cells(relevance, target)
     order = np.argsort(-means, kind="stable")
-    place = np.empty(len(means), int)
-    place[order] = np.arange(len(means))
-    return np.where(cell_of >= 0, place[cell_of], -1), means[order]
+    rank = np.empty(len(means), int)
+    rank[order] = np.arange(len(means))
+    return np.where(cell_of >= 0, rank[cell_of], -1), means[order]
 
 
 def _cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray, np.ndarray]:
@@ -122,14 +122,14 @@ def _cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray
 def _covered(target: ExplanationTarget) -> np.ndarray:
     covered = target.covered
     if not covered.any():
-        raise ValueError("No frame is covered, so that there is nothing to measure.")
+        raise ValueError("No frame is covered, so there is nothing to measure.")
     return covered
 
 
 def reference_maps(target: ExplanationTarget, seed: int) -> dict[str, np.ndarray]:
-    """Return maps that know nothing of the model: `random`, new for every seed, and `energy`.
+    """Return maps that do not depend on the model: `random`, which depends on the seed, and `energy`.
 
-    The energy is the level above the noise floor, so that 0 is nothing there as in every map.
+    Energy is the level above the noise floor, so that 0 means nothing, as in every map.
     """
     rng = np.random.default_rng(seed)
     cell_of, means = _cells(target.log_mel, target)
@@ -142,23 +142,23 @@ def reference_maps(target: ExplanationTarget, seed: int) -> dict[str, np.ndarray
 
 @dataclass(frozen=True)
 class MaskMetrics:
-    """What a map's mask does to the score of the class it explains, as the literature on audio defines it.
+    """The effect of a map's mask on the score of the explained class, as the literature on audio defines it.
 
-    The mask is the map's positive part divided by its highest value; with it each point is put in by that share, and
-    the fill by the rest. What lies outside of the stretch stays as it is, as it does for the explainers.
+    The mask is the map's positive part divided by its maximum; each point is blended with the fill by that share.
+    Everything outside the stretch stays, as it does for the explainers.
 
     Attributes
     ----------
     increase : bool
-        AI over recordings: whether the score rises with the mask alone.
+        AI over recordings: whether the score with the mask alone is higher.
     drop : float
-        AD: by what part of itself the score falls, 0 where it rises.
+        AD: relative fall of the score with the mask alone; 0 if it rises.
     gain : float
-        AG: by what part of what was missing to 1 it rises, 0 where it falls.
+        AG: rise of the score relative to its distance from 1; 0 if it falls.
     faithfulness : float
-        FF: by how much the score falls when the mask is taken out.
+        FF: fall of the score when the mask is removed.
     fidelity : bool
-        Fid-In: whether the mask alone is heard as the same class.
+        Fid-In: whether the same class is predicted with the mask alone.
     """
 
     increase: bool
@@ -169,7 +169,7 @@ class MaskMetrics:
 
 
 def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, target: ExplanationTarget) -> MaskMetrics:
-    """Measure a map (frames, bands) by the scores under its mask and without it.
+    """Measure a map (frames, bands) by the scores with its mask alone and without it.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, target: Explanatio
     """
     covered = _covered(target)[:, None]
     mask = np.where(covered, np.clip(relevance, 0, None), 0)
-    mask /= mask.max() or 1  # where nothing is positive, nothing is put in
+    mask /= mask.max() or 1  # if nothing is positive, the mask is empty
     only, without = perturbed.blend(covered * (1 - mask)), perturbed.blend(mask)
     before, with_mask, without_mask = (float(p[target.emotion]) for p in (perturbed.original, only, without))
     return MaskMetrics(
@@ -202,10 +202,10 @@ def infidelity(
     seed: int,
     work: Work,
 ) -> float:
-    """Return the mean squared difference between what a map foretells and what happens when random boxes are filled.
+    """Return the mean squared error of a map's predictions of the evidence lost when random boxes are filled.
 
-    The map is first scaled by the factor that foretells best, because maps have units of their own; a map and its
-    negative fare alike.
+    Because maps have different units, a map is first scaled by the factor that predicts best; a map and its negative
+    score alike.
 
     Raises
     ------
@@ -219,9 +219,9 @@ def infidelity(
     rng = np.random.default_rng(seed)
     masks = list(_random_boxes(target, boxes, rng))
     lost = target.evidence(perturbed.original) - target.evidence(perturbed.without(masks, boxes, work))
-    foretold = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
-    scale = foretold @ lost / (foretold @ foretold) if foretold.any() else 0.0
-    return float(np.mean((scale * foretold - lost) ** 2))
+    predicted = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
+    scale = predicted @ lost / (predicted @ predicted) if predicted.any() else 0.0
+    return float(np.mean((scale * predicted - lost) ** 2))
 
 
 def _random_boxes(target: ExplanationTarget, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

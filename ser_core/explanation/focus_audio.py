@@ -1,4 +1,4 @@
-"""Hear what a map marks: the recording with parts of its spectrogram turned down to its own noise floor."""
+"""Make what a map marks audible: the recording with parts of its spectrogram reduced to its own noise floor."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from ser_core.settings import SpectrogramSettings
 
 WINDOW_S, HOP_S = 0.025, 0.005
 LOUDEST_PEAK = 0.99
-#: A spectrum takes fifty times the memory of its sound, so that there is one of so much at a time.
+#: The sound is processed in blocks, because a spectrum takes fifty times the memory of its sound.
 BLOCK_S = 4.0
-#: Of longer recordings every second frame tells the noise floor, or every third, and so on.
+#: Frames for the noise floor, at most; of longer recordings every second frame counts, or every third, and so on.
 FLOOR_FRAMES = 3_000
 
 
 @dataclass(frozen=True, eq=False)
 class ChangedSound:
-    """Sound that was made anew, and what the model says of it.
+    """A changed sound and the model's scores of it.
 
     Attributes
     ----------
@@ -43,15 +43,15 @@ class FocusScores:
 
 
 def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.ndarray:
-    """Return what a map marks most: points of positive relevance, at most a share of all that is covered.
+    """Return the points that a map marks most: positive ones, at most a share of the covered area.
 
     Parameters
     ----------
     relevance : ndarray of shape (frames, bands)
     covered : ndarray of shape (frames,), bool
     share : float
-        Of the area in time and frequency, 0 to 1. Points as strong as the weakest that still fits come in order of
-        time, so that the area is never more.
+        Share of the area in time and frequency, 0 to 1. Ties at the limit are taken in order of time, so that the area
+        never exceeds it.
 
     Returns
     -------
@@ -68,16 +68,16 @@ def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.n
 def sound_without(
     recording: Recording, taken_out: np.ndarray, frame_times_s: np.ndarray, settings: SpectrogramSettings
 ) -> np.ndarray:
-    """Return the recording's samples with parts of its spectrogram at its noise floor, phases unchanged.
+    """Return the recording's samples with parts of its spectrogram at the noise floor, phases unchanged.
 
     Parameters
     ----------
     taken_out : ndarray of shape (frames, bands)
-        0 leaves a point as it is, 1 takes it down to the level that its frequency exceeds in 95 % of the frames (of
-        more than 15 s: of 3000 at the most, evenly drawn), and what lies between goes part of the way, in magnitude.
-        Between bands' middles it is interpolated, and beyond the first and the last band goes what goes in them.
+        0 keeps a point, 1 reduces it to the level that its frequency exceeds in 95 % of the frames (if longer than
+        15 s, of at most 3000 evenly spaced ones), and values between reduce its magnitude in proportion. Values are
+        interpolated between band centres; beyond the first and last band theirs apply.
     frame_times_s : ndarray of shape (frames,)
-        Middles of the frames.
+        Centres of the frames.
 
     Returns
     -------
@@ -91,11 +91,11 @@ def sound_without(
     reach = (stft.m_num // stft.hop + 1) * stft.hop
     length = round(BLOCK_S * rate / stft.hop) * stft.hop
     for start in range(0, len(changed), length):
-        # A block hears so much of what is around it that its frames are those of the whole.
+        # A block is extended on both sides, so that its frames equal those of the whole recording.
         from_, end = max(0, start - reach), min(start + length, len(changed))
-        heard = _padded(recording.samples[from_ : end + reach], stft)
-        spectrum = stft.stft(heard)
-        frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(heard)))
+        extended = _padded(recording.samples[from_ : end + reach], stft)
+        spectrum = stft.stft(extended)
+        frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(extended)))
         magnitude = np.abs(spectrum)
         out = _on_grid(taken_out, frame_times_s, settings, frames * stft.delta_t, stft.f)
         gain = 1 - out * (1 - np.minimum(magnitude, usual) / np.maximum(magnitude, 1e-12))
@@ -104,7 +104,7 @@ def sound_without(
 
 
 def _padded(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
-    """Return samples with silence after them: a recording shorter than the window, and the last samples, need it."""
+    """Return samples with silence after them: needed by the last samples, and by recordings shorter than the window."""
     return np.concatenate([samples, np.zeros(stft.m_num, np.float32)])
 
 
@@ -129,7 +129,7 @@ def _on_grid(
     lower = np.minimum(bands.astype(int), settings.bands - 2)
     part = bands - lower
     frames = np.clip(np.searchsorted(frame_times_s, times_s), 1, max(len(frame_times_s) - 1, 1))
-    # The nearer of the two frames around each time: masks have edges, which should not be smeared.
+    # The nearer of the two frames around each time, so that the edges of masks stay sharp.
     earlier = np.minimum(frames, len(frame_times_s)) - 1
     later = np.minimum(frames, len(frame_times_s) - 1)
     nearest = np.where(times_s - frame_times_s[earlier] <= frame_times_s[later] - times_s, earlier, later)
@@ -138,7 +138,7 @@ def _on_grid(
 
 
 def level_matched(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return samples (n,) as loud as a reference (m,), in RMS, unless they would clip; silence stays silence."""
+    """Return samples (n,) scaled to the RMS of a reference (m,), or as far as they do not clip."""
     own, wanted = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (samples, reference))
     peak = float(np.abs(samples).max(initial=0))
     if own == 0 or peak == 0:

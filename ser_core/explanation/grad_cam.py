@@ -1,4 +1,4 @@
-"""Grad-CAM: where the network's last maps speak for an emotion."""
+"""Grad-CAM: where the network's last maps give evidence for an emotion."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ SEGMENTS_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class GradCamResult:
-    """What the layer's maps say for each class.
+    """The Grad-CAM maps of a layer for every class.
 
     Attributes
     ----------
     maps : ndarray of shape (classes, frames, bands)
-        Of each class' logit.
+        One for the logit of each class.
     original : ndarray of shape (classes,)
         The recording's probabilities.
     """
@@ -34,9 +34,9 @@ class GradCamResult:
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), signed, in logits per cell of the layer's map.
 
-        It is the map of the evidence that LIME and occlusion read: of the difference of two logits, or of one less the
-        mean of all others, each weighed by its probability, which is how log-odds change with the logits. What speaks
-        for all emotions alike speaks for none.
+        It maps the same evidence as LIME and occlusion: the difference of two logits, or a logit minus the mean of all
+        others weighted by their probabilities, which is how log-odds change with the logits. What raises all logits
+        alike is evidence for none.
         """
         if target.against is not None:
             return self.maps[target.emotion] - self.maps[target.against]
@@ -46,7 +46,7 @@ class GradCamResult:
         return (self.maps[target.emotion] - np.tensordot(others, self.maps, 1)).astype(np.float32)
 
     def stability(self, target: ExplanationTarget) -> None:
-        """Return None: nothing here is left to chance."""
+        """Return None: Grad-CAM is deterministic."""
 
 
 def grad_cam(
@@ -56,10 +56,10 @@ def grad_cam(
     seed: int,
     work: Work,
 ) -> GradCamResult:
-    """Look at a layer's maps and at what each class makes of them.
+    """Compute the Grad-CAM maps of a layer for every class.
 
-    Without the final ReLU a map is linear in the logits that are asked for, and what speaks against an emotion stays
-    visible. `seed` plays no part: nothing here is random.
+    Without the final ReLU a map is linear in the logits, and evidence against an emotion stays visible. `seed` is
+    unused: nothing here is random.
 
     References
     ----------
@@ -82,13 +82,13 @@ def grad_cam(
 
 
 def without_maps(classifier: Classifier) -> str:
-    """Return why there is no Grad-CAM of a classifier that has no layers."""
+    """Say why Grad-CAM does not apply to a classifier without layers."""
     return (
         f"Grad-CAM does not apply to {classifier.name}: it has no feature map whose gradient could be taken. "
-        "LIME and occlusion do: they only ask it what it hears."
+        "LIME and occlusion do: they only need its predictions."
     )
 
 
 def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return maps (n, h, w) enlarged to (n, *size), linearly between the middles of their cells."""
+    """Return maps (n, h, w) resized to (n, *size), interpolated linearly between the centres of their cells."""
     return F.interpolate(torch.from_numpy(maps)[:, None], size, mode="bilinear", align_corners=False)[:, 0].numpy()

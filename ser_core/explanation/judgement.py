@@ -1,4 +1,4 @@
-"""Which map to believe: what each says about the model, held against maps that know nothing of it."""
+"""Which map to believe: the faithfulness of each, compared with maps that do not depend on the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """How the model's evidence depends on what each map marks.
+    """The faithfulness of each map.
 
     Attributes
     ----------
     curves : dict of Curves
-        Of each map.
+        By map.
     metrics : dict of MaskMetrics
-        Of each map.
+        By map.
     energy : Curves
-        Of the map that marks what is loud.
+        The curves of the map of energy.
     random : list of Curves
-        Of maps drawn by chance.
+        The curves of random maps.
     flip : Counterfactual or None
-        What would have to go for another emotion to be heard, by the map with the largest area; None where nothing
-        that it marks does that.
+        What would have to be removed for another emotion, by the map with the largest area; None if removing all that
+        it marks does not change the emotion.
     """
 
     curves: dict[str, Curves]
@@ -41,7 +41,7 @@ class Judgement:
     flip: Counterfactual | None
 
     def of(self, method: str) -> str:
-        """Return the word for a map: whether its area is above every random map's, and above that of the energy."""
+        """Return the word for a map: whether its area exceeds that of every random map, and that of energy."""
         area = self.curves[method].area
         if area <= max(curves.area for curves in self.random):
             return FAILS
@@ -56,7 +56,7 @@ def judge(
     seed: int,
     work: Work,
 ) -> Judgement:
-    """Take away, and put in, what each map (frames, bands) marks, and hear what that does to the evidence.
+    """Measure how the evidence changes as what each map (frames, bands) marks is removed or inserted.
 
     Raises
     ------
@@ -67,15 +67,15 @@ def judge(
     values = fill_values(target.log_mel, fill, np.random.default_rng(seed))
     perturbed = Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
     references = [reference_maps(target, seed + number) for number in range(RANDOM_MAPS)]
-    strangers = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
-    known = {f"map {method}": map_ for method, map_ in maps.items()}
-    asked = known | strangers | {"energy": references[0]["energy"]}
-    curves = curves_of(asked, perturbed, target, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
+    random_maps = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
+    measured = {f"map {method}": map_ for method, map_ in maps.items()}
+    measured |= random_maps | {"energy": references[0]["energy"]}
+    curves = curves_of(measured, perturbed, target, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
     best = max(maps, key=lambda method: curves[f"map {method}"].area)
     return Judgement(
         curves={method: curves[f"map {method}"] for method in maps},
         metrics={method: mask_metrics(map_, perturbed, target) for method, map_ in maps.items()},
         energy=curves["energy"],
-        random=[curves[name] for name in strangers],
+        random=[curves[name] for name in random_maps],
         flip=find_counterfactual(maps[best], perturbed, target, work.part(4, 5)),
     )

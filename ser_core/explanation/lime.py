@@ -1,4 +1,4 @@
-"""LIME: a linear model of which cells of the spectrogram the evidence needs."""
+"""LIME: a linear model of the evidence from which cells of the spectrogram are present."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ MASKS_OF_A_ROUND = 32
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A stretch of the spectrogram whose cells are taken away by halves while all else stays.
+    """A window of the spectrogram; each mask removes half of its cells, and everything else stays.
 
     Attributes
     ----------
     frames : slice
-        Of the recording: where the window lies.
+        The window's frames in the recording.
     cell_of : ndarray of shape (frames of the window, bands), int
-        The cell of every point.
+        The cell of each point.
     present : ndarray of shape (masks, cells), bool
-        Which cells each mask leaves in.
+        The cells that each mask leaves in.
     remaining : ndarray of shape (masks, classes)
         The recording's probabilities under each mask.
     """
@@ -41,14 +41,14 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class LimeResult:
-    """The recording's probabilities, (classes,), and what was heard under the masks of each window."""
+    """The recording's probabilities, (classes,), and those under the masks of each window."""
 
     windows: list[Window]
     original: np.ndarray
     kernel_width: float
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
-        """Return the relevance (frames, bands), in log-odds: the weight of the cell that each point lies in."""
+        """Return the relevance (frames, bands), in log-odds: the weight of each point's cell."""
         relevance = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
             weights = self._weights(window, target, np.arange(len(window.present)))
@@ -57,10 +57,10 @@ class LimeResult:
         return relevance
 
     def stability(self, target: ExplanationTarget) -> float | None:
-        """Return the rank correlation that another seed's cells would have with these, estimated from two halves.
+        """Return the expected rank correlation of the weights with those of another seed, estimated from two halves.
 
-        The first and the second half of the masks each give cells of their own; twice as many masks repeat better, by
-        the formula of Spearman and Brown. None where a half gives all cells the same weight.
+        The weights from the two halves of the masks are correlated, and the correlation is corrected for the full
+        number of masks by the Spearman-Brown formula. None if a half gives all cells the same weight.
         """
         halves = [[], []]
         for window in self.windows:
@@ -88,13 +88,13 @@ def lime(
     seed: int,
     work: Work,
 ) -> LimeResult:
-    """Hear the recording with the cells of one window after the other taken away by halves.
+    """Score the recording with half of the cells of one window removed, for many masks of each window.
 
-    Cells are a grid of time and band. A window is short, so that a mask changes few segments, and few cells share what
-    it changes: with as many segments heard, maps by windows of 0.16 s repeat better than by windows of 0.48 s. Half of
-    a window's masks are the rows of a Hadamard matrix, in which each cell, and each pair of cells, is present equally
-    often; the other half are their complements, which cancel what any two cells do together. Masks come in rounds over
-    all windows, until the map is as stable as the settings ask, or all masks are used.
+    Cells form a grid of time and band. A window is short, so that a mask changes few segments and few cells share the
+    effect: for the same number of predicted segments, maps from windows of 0.16 s repeat better than those from windows
+    of 0.48 s. Half of a window's masks are rows of a Hadamard matrix, in which every cell, and every pair of cells, is
+    present equally often; the other half are their complements, which cancel interactions of pairs. Masks come in
+    rounds over all windows, until the map is as stable as the settings require, or all masks are used.
 
     References
     ----------
@@ -134,7 +134,7 @@ def _window(
 
     def filled() -> Iterator[np.ndarray]:
         for row in present:
-            mask = np.zeros(target.log_mel.shape, bool)  # what lies outside of the window stays
+            mask = np.zeros(target.log_mel.shape, bool)  # everything outside the window stays
             mask[frames] = ~row[cell_of]
             yield mask
 
@@ -150,12 +150,12 @@ def _joined(one: Window, more: Window) -> Window:
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
-    """Return the weight of each cell in a ridge regression that trusts masks near the whole recording most.
+    """Return the weight of each cell in a ridge regression in which masks that remove less count more.
 
     Parameters
     ----------
     present : ndarray of shape (masks, cells), float
-        1 where a cell is left in; the first row all ones.
+        1 where a cell is present; the first row is all ones.
     evidences : ndarray of shape (masks,)
 
     Returns
@@ -168,9 +168,9 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     _, weights, *_ = explainer.explain_instance_with_data(
         present, evidences[:, None], distances, 0, num_features=present.shape[1], feature_selection="none"
     )
-    places, values = zip(*weights, strict=True)
+    cells, values = zip(*weights, strict=True)
     ordered = np.empty(present.shape[1])
-    ordered[list(places)] = values
+    ordered[list(cells)] = values
     return ordered
 
 
@@ -181,7 +181,7 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
     rows = np.arange(target.end_frame - target.first_frame) // settings.cell_frames
     count = rows[-1] + 1
     windows = max(1, round(count * settings.cell_frames / settings.window_frames))
-    for of_window in np.array_split(np.arange(count), min(windows, count)):  # a cell at least in each
+    for of_window in np.array_split(np.arange(count), min(windows, count)):  # at least one cell in each
         inside = np.flatnonzero(np.isin(rows, of_window))
         frames = slice(target.first_frame + inside[0], target.first_frame + inside[-1] + 1)
         yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
@@ -190,9 +190,9 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
 def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
     """Return masks (masks, cells), each followed by its complement.
 
-    They come in blocks of a Hadamard matrix, whose columns and signs are dealt to the cells by chance.
+    They are rows of Hadamard matrices, whose columns and signs are assigned to the cells at random.
     """
-    order = 1 << cells.bit_length()  # the least power of two above the cells: the first column is constant
+    order = 1 << cells.bit_length()  # the smallest power of two above the cells: the first column is constant
     half: list[np.ndarray] = []
     while len(half) < masks // 2:
         columns = 1 + rng.permutation(order - 1)[:cells]

@@ -1,4 +1,4 @@
-"""Occlusion: how much evidence is lost where a box of the spectrogram is covered."""
+"""Occlusion: how much evidence is lost when a box of the spectrogram is covered."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from ser_core.work.progress import Work
 
 @dataclass(frozen=True, eq=False)
 class OcclusionResult:
-    """The probabilities of the recording, (classes,), and of what remains without each box, (boxes, classes)."""
+    """The recording's probabilities, (classes,), and those without each box, (boxes, classes)."""
 
     boxes: list[tuple[slice, slice]]
     original: np.ndarray
     remaining: np.ndarray
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
-        """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes on a cell."""
+        """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes on a point."""
         losses = target.evidence(self.original) - target.evidence(self.remaining)
         total, count = np.zeros(target.log_mel.shape), np.zeros(target.log_mel.shape)
         for box, loss in zip(self.boxes, losses, strict=True):
@@ -31,7 +31,7 @@ class OcclusionResult:
         return relevance
 
     def stability(self, target: ExplanationTarget) -> None:
-        """Return None: where the boxes lie is not left to chance."""
+        """Return None: the positions of the boxes are not random."""
 
 
 def occlusion(
@@ -41,7 +41,7 @@ def occlusion(
     seed: int,
     work: Work,
 ) -> OcclusionResult:
-    """Hear the recording with every box covered in turn.
+    """Score the recording with each box covered in turn.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What every explainer is asked, and how maps of segments become one map of the recording."""
+"""The target of every explainer, perturbed predictions, and how maps of segments become one of the recording."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
-#: As many as a network takes at a time, so that progress is seen, and a stop obeyed, soon.
+#: Segments per call of the network; few, so that progress shows soon and a stop takes effect soon.
 PASSES_AT_ONCE = 32
-#: Of changed segments that wait together; 100 MB.
+#: Frames of changed segments that wait for a call; 100 MB.
 MOST_WAITING_FRAMES = 400_000
 FILLS = ("noise_floor", "band_mean", "random")
 
 
 @dataclass(frozen=True, eq=False)
 class ExplanationTarget:
-    """Why this emotion, rather than that one, in this stretch of this recording.
+    """What to explain: an emotion, against another or all others, in a stretch of a recording.
 
     Attributes
     ----------
     log_mel : ndarray of shape (frames, bands), float32
     emotion, against : int
-        Places among the model's emotions; `against` None: all others together.
+        Indices of the model's emotions; `against` None: all others together.
     first_frame, end_frame : int
-        The stretch, its end excluded.
+        The stretch, end excluded.
     """
 
     log_mel: np.ndarray
@@ -43,13 +43,13 @@ class ExplanationTarget:
 
     @property
     def members(self) -> np.ndarray:
-        """Places of the kept segments whose middle lies in the stretch, or of the one nearest to it; they cover it."""
+        """Indices of the selected segments whose centre lies in the stretch, or of the one nearest to it."""
         middles = self.segments.start_frames + self.segments.segment_frames / 2
-        kept = np.flatnonzero(self.segments.selected)
-        inside = kept[(middles[kept] >= self.first_frame) & (middles[kept] <= self.end_frame)]
+        selected = np.flatnonzero(self.segments.selected)
+        inside = selected[(middles[selected] >= self.first_frame) & (middles[selected] <= self.end_frame)]
         if len(inside):
             return inside
-        return kept[[np.argmin(np.abs(middles[kept] - (self.first_frame + self.end_frame) / 2))]]
+        return selected[[np.argmin(np.abs(middles[selected] - (self.first_frame + self.end_frame) / 2))]]
 
     @property
     def covered(self) -> np.ndarray:
@@ -65,24 +65,24 @@ class ExplanationTarget:
         return evidence(probabilities, self.emotion, self.against)
 
     def margin(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return by how much the emotion exceeds its contrast, or the best of all others, (...), in log-odds."""
+        """Return the log ratio (...) of the emotion to its contrast, or to the best of all others."""
         logs = np.log(np.clip(probabilities, PROBABILITY_FLOOR, 1))
         others = np.delete(logs, self.emotion, axis=-1) if self.against is None else logs[..., [self.against]]
         return logs[..., self.emotion] - others.max(axis=-1)
 
 
 class ExplainerResult(Protocol):
-    """What an explainer measured of a recording: from it comes the map of any emotion, against any other."""
+    """The result of an explainer, from which the map of any emotion, against any other, is computed."""
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
-        """Return the map (frames, bands), float32, of a target within the stretch that was run."""
+        """Return the map (frames, bands), float32, of a target in the explained stretch."""
 
     def stability(self, target: ExplanationTarget) -> float | None:
-        """Return how well the map repeats with another seed, -1 to 1; None where nothing is left to chance."""
+        """Return how well the map repeats with another seed, -1 to 1; None if nothing is random."""
 
 
 def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
-    """Join maps of the members into one of the recording: per frame the mean over the members that cover it.
+    """Join maps of the members into one of the recording: the mean, per frame, over the members that cover it.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
 
 
 def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.ndarray:
-    """Return what stands in the place of what is taken away, shape (frames, bands), float32.
+    """Return the values that replace removed cells, shape (frames, bands), float32.
 
-    `band_mean` is each band's mean, `noise_floor` its 5th percentile, `random` its own values in another order.
+    `band_mean` is each band's mean, `noise_floor` its 5th percentile, `random` its own values in random order.
     """
     if fill == "band_mean":
         return np.broadcast_to(log_mel.mean(axis=0), log_mel.shape)
@@ -120,20 +120,20 @@ def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.
 class Perturbed:
     """A recording's probabilities when parts of its log-mel spectrogram are replaced.
 
-    Only segments that a mask touches are computed again. What is computed serves every emotion.
+    Only segments that a mask touches are predicted again. The results serve every emotion.
 
     Parameters
     ----------
     predict : callable
-        Segments (n, segment_frames, bands) to logits (n, classes); all that is known of the model.
+        Segments (n, segment_frames, bands) to logits (n, classes); the only access to the model.
     fill : ndarray of shape (frames, bands)
     pooling : str
-        The model's (see `ser_core.model.scores.pool`).
+        The model's pooling (see `ser_core.model.scores.pool`).
 
     Attributes
     ----------
     original : ndarray of shape (classes,), float64
-        Of the members as they are.
+        Probabilities of the unchanged members.
     """
 
     def __init__(
@@ -154,14 +154,14 @@ class Perturbed:
         self.original = pooled(self._whole.mean(axis=0), pooling)
 
     def without(self, masks: Iterable[np.ndarray], count: int, work: Work) -> np.ndarray:
-        """Return the probabilities that remain when each mask's cells are filled.
+        """Return the probabilities when the cells of each mask are filled.
 
         Parameters
         ----------
         masks : iterable of ndarray of shape (frames, bands), bool
-            True is replaced.
+            True where the fill replaces a point.
         count : int
-            How many there are, for the progress.
+            Number of masks, for the progress.
 
         Returns
         -------
@@ -170,23 +170,23 @@ class Perturbed:
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         at_once = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
         waiting: list[np.ndarray] = []
-        places: list[tuple[int, int]] = []
+        indices: list[tuple[int, int]] = []
 
         def compute() -> None:
             new = self._terms(np.stack(waiting))
-            for (mask, member), terms in zip(places, new, strict=True):
+            for (mask, member), terms in zip(indices, new, strict=True):
                 changed[mask] += terms - self._whole[member]
             waiting.clear()
-            places.clear()
+            indices.clear()
 
         for number, mask in enumerate(masks):
             for member, segment in self._touched(mask):
                 waiting.append(segment)
-                places.append((number, member))
+                indices.append((number, member))
                 if len(waiting) == at_once:
                     work.check()
                     compute()
-                    work.report(number / count, f"{number} of {count} changed versions heard")
+                    work.report(number / count, f"{number} of {count} changed versions predicted")
         if waiting:
             compute()
         return pooled(changed / len(self._whole), self._pooling)
@@ -212,6 +212,6 @@ class Perturbed:
             here = mask[start : start + self._length]
             if here.any():
                 segment = self._values[member].copy()
-                # A short recording's padding lies behind its last frame and is never replaced.
+                # The padding of a short recording lies after its last frame and is never replaced.
                 segment[: len(here)][here] = self._fill[start : start + self._length][here]
                 yield int(member), segment

@@ -1,4 +1,4 @@
-"""Does a map hold still where it should, and change where it must? Another input, and another model."""
+"""Sensitivity of maps to small changes of the input, and to random weights of the model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,21 +23,21 @@ def max_sensitivity(
     seed: int,
     work: Work,
 ) -> dict[str, float]:
-    """Return how far each map moves at most, as part of its own length, when the input changes a little.
+    """Return the largest change of each map, relative to its own norm, under small changes of the input.
 
-    Each point of the log-mel spectrogram changes by itself, evenly within the radius; data selection stays as it was.
-    A map that is zero everywhere counts as of length 1.
+    Each point of the log-mel spectrogram changes independently and uniformly within the radius; data selection is kept.
+    The norm of a map that is zero everywhere counts as 1.
 
     Parameters
     ----------
     maps : mapping of str to ndarray of shape (frames, bands)
-        Of the target as it is.
+        Maps of the unchanged target.
     explain : callable
-        Makes the same maps of the changed target.
+        Returns the same maps for the changed target.
     radius : float
         In neper.
     samples : int
-        How many changed inputs are tried; each costs as much as the maps did.
+        Number of changed inputs; each costs as much as the maps did.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def max_sensitivity(
 
 def _with_log_mel(target: ExplanationTarget, log_mel: np.ndarray) -> ExplanationTarget:
     length = target.segments.segment_frames
-    padding = target.segments.values[-1][len(log_mel) :]  # what was put after a short recording
+    padding = target.segments.values[-1][len(log_mel) :]  # of a short recording
     windows = sliding_window_view(np.concatenate([log_mel, padding]), length, axis=0)
     values = windows[target.segments.start_frames].swapaxes(1, 2)
     return replace(target, log_mel=log_mel, segments=replace(target.segments, values=values))
@@ -73,22 +73,21 @@ def weight_randomisation(
 ) -> dict[str, float] | None:
     """Return the rank correlation of each map with that of the same architecture with random weights.
 
-    Near 0 the map tells what the model learnt; near 1 it tells of the recording alone. NaN where a map is the same
-    everywhere.
+    Near 0 a map shows what the model learnt; near 1 only the recording. NaN if a map is constant.
 
     Parameters
     ----------
     maps : mapping of str to ndarray of shape (frames, bands)
-        Of the classifier.
+        Maps of the classifier.
     explain : callable
-        Makes the same maps of another classifier.
+        Returns the same maps for another classifier.
     covered : ndarray of shape (frames,), bool
-        Frames that count.
+        Frames to compare.
 
     Returns
     -------
     dict or None
-        None where the classifier cannot be had with random weights.
+        None if the classifier has no version with random weights.
 
     References
     ----------
