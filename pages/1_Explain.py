@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.maps import maps_chart
 from pages.shared.charts.scores import verdict_html
-from pages.shared.evidence import agreement_section, downloads, judgement_section
+from pages.shared.evidence import agreement_section, downloads, faithfulness_section
 from pages.shared.names import in_markdown
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
@@ -18,29 +18,29 @@ HOW_TO_READ = """
 Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is scaled by its
 own strongest point: compare where maps have colour, not how strong it is.
 
-- **Grad-CAM** looks into the network: where do its last feature maps support the emotion?
-- **LIME** hides random halves of the spectrogram many times, and fits how much each cell contributes.
-- **Occlusion** covers one box after the other, and measures how much evidence is lost.
+- **Grad-CAM** uses the network's last feature maps: where do they support the emotion?
+- **LIME** masks random halves of the spectrogram many times, and fits how much each cell contributes.
+- **Occlusion** masks one box after another, and measures how much evidence is lost.
 
 The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
 selection dropped them, or they are outside the chosen time range. Drag over a map to zoom into all of them;
 double-click to zoom out.
 """
-SIGNS = {"both": "for and against", "for": "only for"}
+SIGNS = {"both": "for and against", "for": "for only"}
 
 frame.begin("Explain", "👂", "Where in time and frequency is the evidence?")
-chosen, classification = waiting.heard_recording()
-heard = classification.result
+chosen, classification = waiting.classified_recording()
+analysis = classification.result
 
-st.html(verdict_html(heard))
-against = f" rather than **{chosen.settings.against}**" if chosen.settings.against else ""
-name = in_markdown(heard.recording.name)
-st.markdown(f"Evidence for **{heard.emotion}**{against} in **{name}**", help=HOW_TO_READ)
+st.html(verdict_html(analysis))
+against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
+name = in_markdown(analysis.recording.name)
+st.markdown(f"Evidence for **{analysis.emotion}**{against} in **{name}**", help=HOW_TO_READ)
 # Progress stands below the maps, which stay where they are when it ends.
 above, progress = st.container(), st.container()
 with progress:
     explained, drafts = waiting.explanations(chosen, classification)
-maps = {method: analysis.explanations[method] for method, analysis in explained.items()}
+maps = {method: one.explanations[method] for method, one in explained.items()}
 complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 
@@ -50,11 +50,11 @@ sign = signs.segmented_control(
 )
 opacity = strength.slider("Colour strength (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity")))
 drafted = drafts | ({"consensus"} if drafts else set())
-judging = None
+test = None
 if complete and not drafts and next(iter(maps.values())).covered.any():
-    judging = cached.judging(classification, shown, chosen.classifier, chosen.settings)
-flip = judging.result.flip if judging and judging.state == "done" else None
-chart = maps_chart(heard, shown, drafted, flip, opacity=opacity / 100, only_for=sign == "for")
+    test = cached.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
+counterfactual = test.result.flip if test and test.state == "done" else None
+chart = maps_chart(analysis, shown, drafted, counterfactual, opacity=opacity / 100, only_for=sign == "for")
 above.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
@@ -64,13 +64,13 @@ for method, explanation in maps.items():
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
 
 if complete and not drafts:
-    if judging:
-        judgement_section.show(judging, heard, shown, chosen.settings)
+    if test:
+        faithfulness_section.show(test, analysis, shown, chosen.settings)
     agreement_section.show(maps)
     focused, _, final = waiting.focused_by(session.choice("focus_by"), chosen, classification)
     if final:
         downloads.show(replace(focused, explanations=maps))
 if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
-    st.caption(f"Computed on this machine in: {seconds}. Seed {chosen.settings.seed}.")
-st.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:")
+    st.caption(f"Computing time: {seconds}. Seed {chosen.settings.seed}.")
+st.page_link("pages/2_Listen.py", label="Listen to the evidence", icon=":material/hearing:")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
-from pages.shared.evidence import audible_section, focus_section
+from pages.shared.evidence import focus_audio_section, focus_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
@@ -12,8 +12,8 @@ from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.pipeline import level_of_focus
 
-frame.begin("Listen", "👂", "Hear the parts of the recording that decided the verdict.")
-chosen, classification = waiting.heard_recording()
+frame.begin("Listen", "👂", "Listen to the parts of the recording that decide the verdict.")
+chosen, classification = waiting.classified_recording()
 st.html(verdict_html(classification.result))
 
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
@@ -29,17 +29,17 @@ method = st.segmented_control(
 if not chosen.classifier.layers:
     st.caption(in_markdown(without_maps(chosen.classifier)))
 focus_section.rule()
-# What is going on, and then what was found, in one place of one height: the player below stays where it is.
+# Progress, then the result, in a container of fixed height, so that the player below does not move.
 status = st.container(key="status", vertical_alignment="center")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)
 words = focus_section.words_of(analysis.recording)
 rows = focus_section.rows(analysis, words)
-audio = audible_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
+audio = focus_audio_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
 scores = audio.result if audio and audio.state == "done" else None
 if explanation and final:
     said = f"**{focus_section.in_words(analysis)}.**" if analysis.focus else "**No stretch is focus.**"
-    status.markdown(f"{said} {audible_section.in_words(analysis, scores)}" if scores else said)
+    status.markdown(f"{said} {focus_audio_section.in_words(analysis, scores)}" if scores else said)
 player(
     analysis.recording,
     key="player",
@@ -52,7 +52,7 @@ player(
     regions_title="Focus regions",
     region_table=focus_section.table(analysis, rows),
     words=words,
-    other_sounds=scores and cached.changed_sounds(audio.key, scores, analysis.recording),
+    other_sounds=scores and cached.focus_sounds(audio.key, scores, analysis.recording),
 )
 if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
@@ -60,4 +60,4 @@ if explanation:
     focus_section.show_words(analysis, words)
     focus_section.downloads(analysis, rows)
 if explanation and final:
-    audible_section.show(analysis, audio)
+    focus_audio_section.show(analysis, audio)

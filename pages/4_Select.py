@@ -52,7 +52,7 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
 
 
 frame.begin("Select", "👂", "Which segments of the recording does data selection drop?")
-chosen, classification = waiting.heard_recording()
+chosen, classification = waiting.classified_recording()
 analysis = classification.result
 
 card = chosen.classifier.front_end.selection

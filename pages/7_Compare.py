@@ -6,7 +6,7 @@ from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
-from ser_core.explanation.model_agreement import heard_in_words, on_one_grid, shared_emotion, shared_map
+from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
 
 HOW_TO_READ = """
 All models explain the same emotion: the one chosen in the sidebar, else the one with the best score in most models.
@@ -37,7 +37,7 @@ st.html(verdicts_html(names, analyses, missing))
 if chosen.any_voice and chosen.model_name in names:
     st.caption(f"{in_markdown(chosen.model_name)} judges this voice relative to its own normal.")
 if analyses:
-    st.markdown(f"**{in_markdown(heard_in_words(analyses))}**")
+    st.markdown(f"**{in_markdown(verdicts_in_words(analyses))}**")
 compared_models.offer_again(jobs)
 if not analyses or compared_models.PENDING in missing.values():
     st.stop()

@@ -205,7 +205,7 @@ def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
     sample.focus()
     page.keyboard.press("Enter")
     page.locator(".verdict .word").wait_for()
-    link = page.get_by_role("link", name="Hear the evidence")
+    link = page.get_by_role("link", name="Listen to the evidence")
     link.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()

@@ -14,7 +14,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.errors import ModelRefused
 from ser_core.explanation.agreement import agreement
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.explanation.model_agreement import heard_in_words, shared_emotion
+from ser_core.explanation.model_agreement import shared_emotion, verdicts_in_words
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, FrontEnd, SegmentSettings, SelectionSettings
@@ -149,7 +149,7 @@ def test_a_model_that_is_no_longer_there_is_forgotten(models, voice):
     assert shown(voice, "alpha", "deleted").multiselect[0].value == ["alpha", "beta", "gamma"]
 
 
-def test_what_each_hears_is_shown_with_its_scores_and_said_in_one_sentence(models, voice):
+def test_what_each_predicts_is_shown_with_its_scores_and_said_in_one_sentence(models, voice):
     app = shown(voice, "alpha", "beta", "five")
     heard = analyses(voice, *(models[name] for name in ("alpha", "beta", "five")))
     table = next(block.proto.body for block in app.get("html") if 'class="compared"' in block.proto.body)
@@ -159,7 +159,7 @@ def test_what_each_hears_is_shown_with_its_scores_and_said_in_one_sentence(model
         assert analysis.verdict in row
         assert all(f'class="value">{score:.2f}' in row for score in analysis.scores.recording)
     assert [row.count('class="unknown"') for row in rows] == [1, 1, 0]
-    assert f"**{heard_in_words(heard)}**" in words(app).replace("\\", "")
+    assert f"**{verdicts_in_words(heard)}**" in words(app).replace("\\", "")
 
 
 def test_all_are_asked_for_the_emotion_that_most_hear_best(models, voice):
@@ -180,7 +180,7 @@ def test_a_model_that_does_not_know_the_emotion_says_so_in_its_place(models, voi
 
 def test_a_model_that_does_not_know_the_rival_says_so_too(models, voice):
     app = shown(voice, "five", "alpha", model="five", emotion="angry", against="fear")
-    assert texts(app)[0].startswith("<b>five</b> for angry rather than fear")
+    assert texts(app)[0].startswith("<b>five</b> for angry versus fear")
     assert any("does not know the emotion 'fear'" in text for text in texts(app))
 
 
@@ -224,7 +224,7 @@ def test_the_matrix_holds_the_agreement_of_each_pair_of_maps(models, voice):
     cells = chart(app, 1)["data"][0]["text"]
     assert cells[0][0] == cells[1][1] == ""
     assert cells[0][1] == cells[1][0] == f"{expected.rank_correlation[0, 1]:.2f}<br>({expected.top_overlap[0, 1]:.2f})"
-    assert "alpha and beta look at" in words(app).replace("\\", "")
+    assert "alpha and beta use" in words(app).replace("\\", "")
 
 
 def test_each_map_is_divided_by_its_own_highest_absolute_value_on_one_scale(models, voice):

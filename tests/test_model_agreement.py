@@ -5,12 +5,12 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region, Scores, 
 from ser_core.explanation.agreement import Agreement
 from ser_core.explanation.model_agreement import (
     agreement_in_words,
-    heard_in_words,
     map_agreement,
     on_one_grid,
     shared_emotion,
     shared_map,
     shared_part,
+    verdicts_in_words,
 )
 from ser_core.model.verdict import verdict_of
 from ser_core.settings import SpectrogramSettings, VerdictSettings
@@ -22,7 +22,7 @@ ALL = (True, True, True, True)
 
 
 def analysis(scores, emotions=CORE, map_=None, covered=ALL, speech_s=2.0, bands=2, method="grad_cam") -> Analysis:
-    """Return what a model heard in four frames of two bands, and its map where one is given."""
+    """Return a model's analysis of four frames of two bands, and its map where one is given."""
     scores = np.asarray(scores, float)
     whole, settings = Region(0.0, 0.04), SpectrogramSettings(bands=bands)
     explanations = {}
@@ -52,64 +52,62 @@ ANGRY, HAPPY, SAD = (0.9, 0.1, 0, 0), (0.2, 0.7, 0.1, 0), (0, 0.1, 0, 0.9)
 NOBODY_SURE = (0.3, 0.4, 0.2, 0.1)
 
 
-def heard(**scores):
+def predicted(**scores):
     return {name: analysis(one) for name, one in scores.items()}
 
 
-# --- the emotion that all are asked for ---
+# --- the emotion that all models explain ---
 
 
-def test_the_emotion_that_most_models_hear_best_is_asked_for_however_sure_the_others_are():
-    assert shared_emotion(heard(a=SAD, b=(0.1, 0.4, 0.3, 0.2), c=(0.1, 0.4, 0.3, 0.2))) == "happy"
+def test_the_emotion_that_most_models_score_best_is_chosen_however_sure_the_others_are():
+    assert shared_emotion(predicted(a=SAD, b=(0.1, 0.4, 0.3, 0.2), c=(0.1, 0.4, 0.3, 0.2))) == "happy"
 
 
-def test_of_emotions_with_as_many_models_the_one_with_the_higher_mean_score_is_asked_for():
+def test_of_emotions_with_as_many_models_the_one_with_the_higher_mean_score_is_chosen():
     # angry: (0.9 + 0.2) / 2 = 0.55, happy: (0.1 + 0.7) / 2 = 0.4
-    assert shared_emotion(heard(a=ANGRY, b=HAPPY)) == "angry"
+    assert shared_emotion(predicted(a=ANGRY, b=HAPPY)) == "angry"
     # angry: (0.6 + 0) / 2 = 0.3, sad: (0 + 0.9) / 2 = 0.45
-    assert shared_emotion(heard(a=(0.6, 0.4, 0, 0), b=SAD)) == "sad"
+    assert shared_emotion(predicted(a=(0.6, 0.4, 0, 0), b=SAD)) == "sad"
 
 
-def test_the_mean_score_is_over_the_models_that_tell_the_emotion_apart():
+def test_the_mean_score_is_over_the_models_that_know_the_emotion():
     # fear: 0.5 by the one that knows it; angry: (0.9 + 0) / 2 = 0.45
     models = {"core": analysis(ANGRY), "five": analysis((0, 0.3, 0.2, 0, 0.5), FIVE)}
     assert shared_emotion(models) == "fear"
 
 
-# --- what they hear, in words ---
+# --- the verdicts in words ---
 
 
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        ({"a": ANGRY}, "a hears angry."),
-        ({"a": ANGRY, "b": ANGRY}, "Both hear angry."),
-        ({"a": ANGRY, "b": ANGRY, "c": ANGRY}, "All 3 hear angry."),
-        ({"a": HAPPY, "b": ANGRY, "c": ANGRY}, "2 of 3 hear angry; a hears happy."),
-        ({"a": HAPPY, "b": ANGRY}, "No two hear the same: a hears happy; b hears angry."),
-        ({"a": ANGRY, "b": ANGRY, "c": SAD, "d": SAD}, "2 of 4 hear angry; c and d hear sad."),
-        ({"a": ANGRY, "b": NOBODY_SURE}, "a hears angry; b is not sure."),
-        ({"a": ANGRY, "b": ANGRY, "c": NOBODY_SURE, "d": NOBODY_SURE}, "2 of 4 hear angry; c and d are not sure."),
+        ({"a": ANGRY}, "a predicts angry."),
+        ({"a": ANGRY, "b": ANGRY}, "Both predict angry."),
+        ({"a": ANGRY, "b": ANGRY, "c": ANGRY}, "All 3 predict angry."),
+        ({"a": HAPPY, "b": ANGRY, "c": ANGRY}, "2 of 3 predict angry; a predicts happy."),
+        ({"a": HAPPY, "b": ANGRY}, "No two agree: a predicts happy; b predicts angry."),
+        ({"a": ANGRY, "b": ANGRY, "c": SAD, "d": SAD}, "2 of 4 predict angry; c and d predict sad."),
+        ({"a": ANGRY, "b": NOBODY_SURE}, "a predicts angry; b is not sure."),
+        ({"a": ANGRY, "b": ANGRY, "c": NOBODY_SURE, "d": NOBODY_SURE}, "2 of 4 predict angry; c and d are not sure."),
         ({"a": NOBODY_SURE, "b": NOBODY_SURE, "c": NOBODY_SURE}, "a, b and c are not sure."),
     ],
 )
-def test_what_models_hear_is_said_in_one_sentence(scores, said):
-    assert heard_in_words(heard(**scores)) == said
+def test_the_verdicts_are_said_in_one_sentence(scores, said):
+    assert verdicts_in_words(predicted(**scores)) == said
 
 
-def test_who_cannot_hear_what_another_hears_is_named():
-    models = heard(a=ANGRY, b=ANGRY) | {"five": analysis((0, 0, 0.1, 0, 0.9), FIVE)}
-    assert heard_in_words(models) == (
-        "2 of 3 hear angry; five hears fear. Fear is not among the emotions that a and b tell apart."
-    )
+def test_models_that_do_not_know_an_emotion_are_named():
+    models = predicted(a=ANGRY, b=ANGRY) | {"five": analysis((0, 0, 0.1, 0, 0.9), FIVE)}
+    assert verdicts_in_words(models) == ("2 of 3 predict angry; five predicts fear. a and b do not know fear.")
 
 
-def test_without_speech_nobody_is_said_to_hear_anything():
+def test_without_speech_no_emotion_is_named():
     models = {name: analysis(ANGRY, speech_s=0.1) for name in "ab"}
-    assert heard_in_words(models) == "Hardly any speech was detected, so that no emotion is named."
+    assert verdicts_in_words(models) == "Hardly any speech was detected, so that no emotion is named."
 
 
-# --- whether they look at the same ---
+# --- whether they use the same evidence ---
 
 RISING = [[1, 2], [3, 4], [5, 6], [7, 8]]
 FALLING = [[8, 7], [6, 5], [4, 3], [2, 1]]
@@ -126,7 +124,7 @@ def test_each_pair_of_maps_is_compared_by_order_and_by_the_tenth_that_is_marked_
     np.testing.assert_allclose(compared.top_overlap, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
 
 
-def test_a_pair_is_compared_where_both_have_heard_and_nowhere_else():
+def test_a_pair_is_compared_where_both_maps_cover_and_nowhere_else():
     # In the first two frames the maps fall and rise alike; the last two would turn that round.
     first = analysis(ANGRY, map_=[[1, 2], [3, 4], [0, 0], [0, 0]], covered=(True, True, False, False))
     other = analysis(ANGRY, map_=[[1, 2], [3, 4], [9, -9], [-9, 9]])
@@ -161,29 +159,29 @@ def compared(*correlations, names=("a", "b", "c"), overlap=1 / 3):
 
 
 @pytest.mark.parametrize(
-    ("correlation", "places"),
+    ("correlation", "evidence"),
     [
-        (0.6, "much the same places"),
-        (0.59, "partly the same places"),
-        (0.29, "mostly different places"),
-        (-0.21, "opposite places"),
+        (0.6, "much the same evidence"),
+        (0.59, "partly the same evidence"),
+        (0.29, "mostly different evidence"),
+        (-0.21, "opposite evidence"),
     ],
 )
-def test_how_far_two_maps_agree_is_said_without_the_name_of_a_statistic(correlation, places):
-    assert agreement_in_words(compared(correlation, names=("a", "b"))) == (
-        f"a and b look at {places}: of the tenth of the picture that one marks most, another has 50 % among its own; "
-        "by chance it would be 10 %."
-    )
+def test_how_far_two_maps_agree_is_said_without_the_name_of_a_statistic(correlation, evidence):
+    said = agreement_in_words(compared(correlation, names=("a", "b")))
+    assert said.startswith(f"a and b use {evidence}:")
+    assert "50 %" in said
+    assert "10 % by chance" in said
 
 
 def test_of_several_pairs_the_most_and_the_least_alike_are_named():
     said = agreement_in_words(compared(0.9, 0.1, 0.5))  # mean 0.5
-    assert said.startswith("On the whole the models look at partly the same places")
+    assert said.startswith("On average the models use partly the same evidence")
     assert said.endswith("Most alike: a and b (0.90). Least alike: a and c (0.10).")
 
 
 def test_pairs_that_say_nothing_do_not_count():
-    assert agreement_in_words(compared(NAN, NAN, 0.7)).startswith("b and c look at much the same places")
+    assert agreement_in_words(compared(NAN, NAN, 0.7)).startswith("b and c use much the same evidence")
     assert agreement_in_words(compared(NAN, NAN, NAN)) == "No two of these maps can be compared."
 
 
@@ -208,7 +206,7 @@ def test_a_model_in_whose_map_nothing_speaks_for_the_emotion_counts_as_zeros():
     np.testing.assert_allclose(shared.relevance, np.array(alone) / np.sqrt(2) / 2, rtol=1e-6)
 
 
-def test_the_consensus_covers_what_all_have_heard():
+def test_the_consensus_covers_what_all_have_predicted():
     models = {
         "early": analysis(ANGRY, map_=RISING, covered=(True, True, True, False)),
         "late": analysis(ANGRY, map_=RISING, covered=(False, True, True, True)),

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, waiting
 from pages.shared.evidence import downloads
-from pages.shared.evidence.judgement_section import BADGES
+from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
 from ser_core.audio.reading import read_recording
@@ -446,7 +446,7 @@ def test_words_that_are_given_are_shown_and_those_under_focus_are_named(voice):
     assert [one["label"] for one in shown["words"]] == ["*so*"], outside
     assert shown["regionTable"]["columns"][-1]["title"] == "Words"
     assert shown["regionTable"]["rows"][0]["cells"][-1] == "*so*"
-    assert r"Focus on: *\*so\**" in words(app)
+    assert r"Words in focus: *\*so\**" in words(app)
     app.button(key=next(b.key for b in app.button if b.label == "Forget the words")).click().run()
     assert shown_by_player(app)["words"] == []
 
@@ -473,10 +473,10 @@ def test_listen_gives_the_focus_of_the_consensus_too(voice):
 
 def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000], model=FINE)
-    assert re.search(r"stretch.*of the speech.*On it alone the verdict .* without it, it", words(app))
+    assert re.search(r"stretch.*of the speech.*From it alone, the verdict .* without it, it", words(app))
     assert words(app).count('class="scores"') == 3
     before = shown_by_player(app)["sounds"]
-    assert [one["name"] for one in before] == ["the recording", "the focus alone", "all but the focus"]
+    assert [one["name"] for one in before] == ["the recording", "the focus alone", "everything else"]
     app.segmented_control(key="widget_audible").set_value(POINTS).run()
     app.slider(key="widget_map_share").set_value(60).run()
     app = finished(app)

@@ -169,20 +169,20 @@ def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool
     )
 
 
-def explaining(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
+def explainer_job(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job that runs an explainer on a recording, for any emotion and contrast."""
     return jobs().submit(
         session.owner(),
-        _explaining_key(analysis, method, settings),
+        _explainer_key(analysis, method, settings),
         method,
         lambda work: explainer_run(analysis, method, classifier, settings, work),
         quick=getattr(settings, method) == getattr(settings.drafted(), method),  # drafts, and Grad-CAM, which has none
     )
 
 
-def explanation_of(explaining: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
+def explanation_of(job: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
     """Return the explanation of the chosen emotion and contrast, from an explainer job that has ended."""
-    return _explanation(explaining.key, analysis.emotion, settings.against, explaining.result, analysis)
+    return _explanation(job.key, analysis.emotion, settings.against, job.result, analysis)
 
 
 # A resource, not data: data would be copied in every rerun.
@@ -196,11 +196,11 @@ def _explanation(
 
 def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) -> bool:
     """Return whether this explainer's job has ended, without submitting one."""
-    job = jobs().find(session.owner(), _explaining_key(analysis, method, settings))
+    job = jobs().find(session.owner(), _explainer_key(analysis, method, settings))
     return job is not None and job.ended.is_set()
 
 
-def _explaining_key(analysis: Analysis, method: str, settings: AnalysisSettings) -> tuple[Hashable, ...]:
+def _explainer_key(analysis: Analysis, method: str, settings: AnalysisSettings) -> tuple[Hashable, ...]:
     key = (method, analysis.recording.sha256, analysis.model_sha256, analysis.stretch)
     return ("explain", *key, getattr(settings, method), settings.seed)
 
@@ -225,7 +225,7 @@ def deciding_focus(
     )
 
 
-def judging(
+def faithfulness_job(
     classification: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
     """Return the job that measures how faithful the explanations of one emotion are."""
@@ -253,9 +253,9 @@ def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def changed_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> dict[str, bytes]:
+def focus_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> dict[str, bytes]:
     """Return the focus alone and everything else as WAV, as loud as the recording; keyed by their job."""
-    sounds = {"the focus alone": _scores.alone, "all but the focus": _scores.without}
+    sounds = {"the focus alone": _scores.alone, "everything else": _scores.without}
     return {
         name: wav_bytes(level_matched(changed.samples, _recording.samples), _recording.sample_rate_hz)
         for name, changed in sounds.items()
@@ -283,7 +283,7 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)
-    for cache in (_explanation, changed_sounds, prosody, sound, region_sound):
+    for cache in (_explanation, focus_sounds, prosody, sound, region_sound):
         cache.clear()
     contents.forget_all()
 

@@ -223,7 +223,7 @@ def _target(recording: Recording, classifier: Classifier) -> None:
     st.selectbox(
         "Contrast with",
         [session.ALL_OTHERS, *(e for e in emotions if e != session.choice("emotion"))],
-        help="Show what speaks for the emotion rather than for one other, instead of all others.",
+        help="The emotion to compare with: evidence for one emotion against this one, instead of all others.",
         **session.widget("against", session.choice("against")),
     )
     if recording.duration_s > 1:

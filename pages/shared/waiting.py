@@ -36,7 +36,7 @@ LABELS = {
 }
 
 
-def heard_recording() -> tuple[Chosen, Job]:
+def classified_recording() -> tuple[Chosen, Job]:
     """Draw the sidebar, and return its choices and the finished classification; else stop the page."""
     chosen = controls.sidebar()
     if chosen is None:
@@ -75,9 +75,11 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
     settings, coarse = chosen.settings, chosen.settings.drafted()
     methods = explainers_of(chosen.classifier)
     missing = [method for method in methods if not cached.is_explained(classification.result, method, settings)]
-    drafts = {method: cached.explaining(classification.result, method, chosen.classifier, coarse) for method in missing}
+    drafts = {
+        method: cached.explainer_job(classification.result, method, chosen.classifier, coarse) for method in missing
+    }
     done = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explaining(classification.result, m, chosen.classifier, settings) for m in methods}
+    fine = {m: cached.explainer_job(classification.result, m, chosen.classifier, settings) for m in methods}
     done |= {method: fine[method] for method in results(fine, list(drafts.values()))}
     analysis, explained = classification.result, {}
     for method in (m for m in methods if m in done):
@@ -100,8 +102,8 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     methods = explainers_of(chosen.classifier) if method == "consensus" else (method,)
     missing = [m for m in methods if not cached.is_explained(analysis, m, settings)]
     coarse = settings.drafted()
-    drafts = {m: cached.explaining(analysis, m, chosen.classifier, coarse) for m in missing}
-    fine = {m: cached.explaining(analysis, m, chosen.classifier, settings) for m in methods}
+    drafts = {m: cached.explainer_job(analysis, m, chosen.classifier, coarse) for m in missing}
+    fine = {m: cached.explainer_job(analysis, m, chosen.classifier, settings) for m in methods}
     done = {m: job for m, job in drafts.items() if job.state == "done"}
     done |= {m: fine[m] for m in results(fine, list(drafts.values()))}
     if len(done) < len(methods):

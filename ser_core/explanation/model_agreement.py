@@ -1,4 +1,4 @@
-"""What several models hear in one recording, whether they look at the same of it, and the map that they share."""
+"""Agreement of several models on one recording: their verdicts, their maps, and the consensus of the maps."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from ser_core.explanation.agreement import (
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 
-def shared_emotion(heard: Mapping[str, Analysis]) -> str:
+def shared_emotion(analyses: Mapping[str, Analysis]) -> str:
     """Return the emotion that most models score best; of several such, the one with the highest mean score.
 
-    The mean is over the models that tell the emotion apart. `heard` holds at least one model.
+    The mean is over the models that know the emotion. `analyses` holds at least one model's.
     """
-    votes = Counter(best_emotion(analysis) for analysis in heard.values())
-    return max(votes, key=lambda emotion: (votes[emotion], _mean_score(emotion, heard)))
+    votes = Counter(best_emotion(analysis) for analysis in analyses.values())
+    return max(votes, key=lambda emotion: (votes[emotion], _mean_score(emotion, analyses)))
 
 
 def best_emotion(analysis: Analysis) -> str:
@@ -35,30 +35,32 @@ def best_emotion(analysis: Analysis) -> str:
     return analysis.emotions[int(analysis.scores.recording.argmax())]
 
 
-def _mean_score(emotion: str, heard: Mapping[str, Analysis]) -> float:
-    knowing = [analysis for analysis in heard.values() if emotion in analysis.emotions]
+def _mean_score(emotion: str, analyses: Mapping[str, Analysis]) -> float:
+    knowing = [analysis for analysis in analyses.values() if emotion in analysis.emotions]
     return float(np.mean([one.scores.recording[one.emotions.index(emotion)] for one in knowing]))
 
 
-def heard_in_words(heard: Mapping[str, Analysis]) -> str:
-    """Say how far the verdicts agree, by the models' names; and who cannot hear what another one heard."""
+def verdicts_in_words(analyses: Mapping[str, Analysis]) -> str:
+    """Say how far the models' verdicts agree, and which models do not know an emotion that another predicts."""
     groups: dict[str, list[str]] = {}
-    for name, analysis in heard.items():
+    for name, analysis in analyses.items():
         groups.setdefault(analysis.verdict, []).append(name)
-    if NO_SPEECH in groups:  # a matter of the recording, whatever the model
+    if NO_SPEECH in groups:  # true of the recording, whatever the model
         return "Hardly any speech was detected, so that no emotion is named."
     unsure = groups.pop(NOT_SURE, [])
     largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))
-    parts = [f"{_names(names)} {'hears' if len(names) == 1 else 'hear'} {emotion}" for emotion, names in largest_first]
+    parts = [
+        f"{_names(names)} {'predicts' if len(names) == 1 else 'predict'} {emotion}" for emotion, names in largest_first
+    ]
     if largest_first and len(largest_first[0][1]) > 1:
         emotion, names = largest_first[0]
-        parts[0] = f"{_so_many(len(names), len(heard))} hear {emotion}"
+        parts[0] = f"{_so_many(len(names), len(analyses))} predict {emotion}"
     if unsure:
         parts.append(f"{_names(unsure)} {'is' if len(unsure) == 1 else 'are'} not sure")
     said = "; ".join(parts)
     if len(largest_first) > 1 and len(largest_first[0][1]) == 1:
-        said = f"No two hear the same: {said}"
-    return " ".join([f"{said}.", *_not_told_apart(groups, heard)])
+        said = f"No two agree: {said}"
+    return " ".join([f"{said}.", *_unknown_emotions(groups, analyses)])
 
 
 def _so_many(count: int, of: int) -> str:
@@ -67,13 +69,13 @@ def _so_many(count: int, of: int) -> str:
     return f"{count} of {of}"
 
 
-def _not_told_apart(verdicts: Mapping[str, Sequence[str]], heard: Mapping[str, Analysis]) -> list[str]:
+def _unknown_emotions(verdicts: Mapping[str, Sequence[str]], analyses: Mapping[str, Analysis]) -> list[str]:
     sentences = []
     for emotion in verdicts:
-        without = [name for name, analysis in heard.items() if emotion not in analysis.emotions]
+        without = [name for name, analysis in analyses.items() if emotion not in analysis.emotions]
         if without:
-            tell = "tells" if len(without) == 1 else "tell"
-            sentences.append(f"{emotion.capitalize()} is not among the emotions that {_names(without)} {tell} apart.")
+            do = "does" if len(without) == 1 else "do"
+            sentences.append(f"{_names(without)} {do} not know {emotion}.")
     return sentences
 
 
@@ -82,7 +84,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def map_agreement(explained: Mapping[str, Analysis], method: str) -> Agreement:
-    """Compare the models' maps by one explainer, pair by pair, on the frames that both of a pair have heard.
+    """Compare the models' maps by one explainer, pair by pair, on the frames that both maps cover.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def map_agreement(explained: Mapping[str, Analysis], method: str) -> Agreement:
     Returns
     -------
     Agreement
-        Its `methods` are the models. NaN too where the maps of a pair lie on different frames or bands.
+        Its `methods` are the models. NaN also if the maps of a pair have different frames or bands.
     """
     analyses = list(explained.values())
     correlations, overlaps = np.eye(len(analyses)), np.eye(len(analyses))
@@ -115,7 +117,7 @@ def _pair(one: Analysis, other: Analysis, method: str) -> tuple[float, float]:
 
 
 def agreement_in_words(compared: Agreement) -> str:
-    """Say whether the models look at the same, without a statistic's name where that can be."""
+    """Say in plain words whether the models use the same evidence."""
     pairs = [
         (correlation, overlap, (one, other))
         for (i, one), (j, other) in combinations(enumerate(compared.methods), 2)
@@ -125,11 +127,10 @@ def agreement_in_words(compared: Agreement) -> str:
     if not pairs:
         return "No two of these maps can be compared."
     shared = np.mean([shared_part(overlap) for _, overlap, _ in pairs])
-    who = _names(pairs[0][2]) if len(pairs) == 1 else "On the whole the models"
+    who = _names(pairs[0][2]) if len(pairs) == 1 else "On average the models"
     said = (
-        f"{who} look at {_places(float(np.mean([correlation for correlation, _, _ in pairs])))}: of the tenth of the "
-        f"picture that one marks most, another has {100 * shared:.0f} % among its own; by chance it would be "
-        f"{100 * TOP_SHARE:.0f} %."
+        f"{who} use {_evidence(float(np.mean([correlation for correlation, _, _ in pairs])))}: the strongest tenths of "
+        f"two maps share {100 * shared:.0f} % of their points, against {100 * TOP_SHARE:.0f} % by chance."
     )
     if len(pairs) > 1:
         (most, _, alike), (least, _, unlike) = max(pairs), min(pairs)
@@ -137,34 +138,34 @@ def agreement_in_words(compared: Agreement) -> str:
     return said
 
 
-def _places(correlation: float) -> str:
+def _evidence(correlation: float) -> str:
     for least, words in (
-        (AGREE_WELL, "much the same places"),
-        (AGREE_IN_PART, "partly the same places"),
-        (HARDLY_AGREE, "mostly different places"),
+        (AGREE_WELL, "much the same evidence"),
+        (AGREE_IN_PART, "partly the same evidence"),
+        (HARDLY_AGREE, "mostly different evidence"),
     ):
         if correlation >= least:
             return words
-    return "opposite places"
+    return "opposite evidence"
 
 
 def shared_part(overlap: float) -> float:
-    """Return which part of one of two equally large sets lies in the other, from their intersection over union."""
+    """Return the share of one of two equally large sets that lies in the other, from their intersection over union."""
     return 2 * overlap / (1 + overlap)
 
 
 def on_one_grid(explained: Mapping[str, Analysis]) -> dict[str, Analysis]:
-    """Return the models whose spectrograms have the same frames and bands, those of the front end that most have."""
+    """Return the models with the most common front end, whose spectrograms have the same frames and bands."""
     counts = Counter(analysis.spectrogram.settings for analysis in explained.values())
     most = max(counts, key=counts.__getitem__, default=None)
     return {name: analysis for name, analysis in explained.items() if analysis.spectrogram.settings == most}
 
 
 def shared_map(explained: Mapping[str, Analysis], method: str) -> Explanation | None:
-    """Return the mean of what speaks for the emotion in the models' maps, each divided by its own strength first.
+    """Return the mean of the positive evidence in the models' maps, each divided by its own strength first.
 
-    It covers the frames that all of them have heard; None where these are none, or there are fewer than two models on
-    one grid. A model in whose map nothing speaks for the emotion counts as a map of zeros.
+    It covers the frames that all maps cover; None if there are none, or fewer than two models on one grid. A map
+    without positive evidence counts as zeros.
     """
     maps = {name: analysis.explanations[method] for name, analysis in on_one_grid(explained).items()}
     if len(maps) < 2:

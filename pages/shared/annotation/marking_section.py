@@ -48,7 +48,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     shown = _shown(project, chosen.recording.sha256)
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator)
-    # Suggestions that change while somebody draws would be in the way.
+    # Suggestions that change while somebody draws would disturb.
     if explanation is not None and final:
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
     else:
@@ -86,7 +86,7 @@ def _whose(project: OpenProject) -> str:
 
 
 def _requested_turn() -> dict[str, str | None]:
-    """Return which recording a key or button asked for; callers modify it in place."""
+    """Return which recording a key or button requested; callers modify it in place."""
     return st.session_state.setdefault("annotation turn", {"to": None})
 
 
@@ -108,7 +108,7 @@ def _offer_to_add(project: OpenProject) -> None:
 
 
 def _turn(project: OpenProject, opened: OpenRecording) -> None:
-    """Open the previous or next recording if a key or button asked for it."""
+    """Open the previous or next recording if a key or button requested it."""
     turn, _requested_turn()["to"] = _requested_turn()["to"], None
     sha256 = {"previous": opened.previous, "next": opened.next, None: None}[turn]
     if turn and sha256 is None:
@@ -145,7 +145,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
         [EVIDENCE, OTHERS],
         selection_mode="multi",
         label_visibility="collapsed",
-        help="The model's evidence and other people's marks can influence you. Turn both off to judge for yourself.",
+        help="The model's evidence and other people's marks can influence you. Turn both off to judge independently.",
         **session.widget("beside", session.choice("beside")),
     )
     _explainer(by, chosen)
@@ -157,7 +157,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
 
 
 def _explainer(column: DeltaGenerator, chosen: Chosen | None) -> None:
-    """Ask by which explainer the model's evidence is shown, where it is shown."""
+    """Ask for the explainer of the model's evidence, if that is shown."""
     if chosen is None or EVIDENCE not in session.choice("beside"):
         return
     methods = [*focus_methods_of(chosen.classifier), "consensus"]

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
-from pages.shared.charts.judgement import LINES
+from pages.shared.charts.faithfulness import LINES
 from pages.shared.names import in_chart
 from ser_core.annotations.agreement.agreement import LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured

@@ -104,7 +104,7 @@ def maps_chart(
 def _title(name: str, explanation: Explanation | None) -> str:
     if explanation is None:
         return f"<b>{in_chart(name)}</b>"
-    against = f" rather than {explanation.against}" if explanation.against else ""
+    against = f" versus {explanation.against}" if explanation.against else ""
     nothing = "" if (explanation.relevance > 0).any() else ": no positive evidence"
     return f"<b>{in_chart(name)}</b> for {explanation.emotion}{against}{nothing}"
 

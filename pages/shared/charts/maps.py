@@ -19,14 +19,15 @@ def maps_chart(
     analysis: Analysis,
     explanations: dict[str, Explanation],
     drafts: Collection[str] = (),
-    flip: Counterfactual | None = None,
+    counterfactual: Counterfactual | None = None,
     *,
     opacity: float = 1.0,
     only_for: bool = False,
 ) -> go.Figure:
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
-    A `flip` is outlined in the spectrogram. `opacity` applies to the maps; `only_for` hides negative relevance.
+    The counterfactual is outlined in the spectrogram. `opacity` applies to the maps; `only_for` hides negative
+    relevance.
     """
     rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
@@ -35,8 +36,8 @@ def maps_chart(
         rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
     )
     figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 1, 1)
-    if flip is not None:
-        figure.add_trace(_outline(analysis, flip), 1, 1)
+    if counterfactual is not None:
+        figure.add_trace(_outline(analysis, counterfactual), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
         underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
         underlay.hoverinfo, underlay.hovertemplate = "skip", None
@@ -49,11 +50,11 @@ def maps_chart(
     figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
-    return axes.finish(figure, analysis.recording.duration_s, 60 + 175 * rows)
+    return axes.finish(figure, analysis.recording.duration_s, 90 + 175 * rows).update_layout(margin_b=90)
 
 
-def _outline(analysis: Analysis, flip: Counterfactual) -> go.Contour:
-    mask, times_s = axes.columns_for_display(flip.mask.astype(float), analysis.spectrogram.frame_times_s)
+def _outline(analysis: Analysis, counterfactual: Counterfactual) -> go.Contour:
+    mask, times_s = axes.columns_for_display(counterfactual.mask.astype(float), analysis.spectrogram.frame_times_s)
     return go.Contour(
         x=times_s,
         y=np.arange(mask.shape[1]),
@@ -81,11 +82,16 @@ def _relevance_trace(
         colorscale=axes.FOR_AND_AGAINST,
         showscale=last,
         colorbar={
-            "title": {"text": "evidence, relative to each map's maximum", "side": "right"},
             "tickvals": [-1, 0, 1],
             "ticktext": ["against", "0", "for"],
-            "len": 1.0,
-            "thickness": 14,
+            "thickness": 10,
+            "orientation": "h",  # beside the maps it would take too much of a narrow screen
+            "len": 0.5,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yanchor": "bottom",
+            "yref": "container",
         },
         customdata=np.dstack([hz.round(0), relevance.T]),
         hovertemplate=name + " %{x:.2f} s, %{customdata[0]:.0f} Hz<br>relevance %{customdata[1]:.2g}<extra></extra>",

@@ -1,4 +1,4 @@
-"""How far the explainers agree, in words and figures."""
+"""Agreement of the explainers, in words and figures."""
 
 from itertools import combinations
 

@@ -25,19 +25,19 @@ PENDING = "Not ready yet."
 def choose(chosen: Chosen) -> list[str]:
     """Ask for the models; by default the sidebar's and two with the same emotions."""
     names = model_names()
-    kept = session.choice("compared")
-    if kept is None or not set(kept) <= set(names):
+    selected = session.choice("compared")
+    if selected is None or not set(selected) <= set(names):
         session.choose("compared", None)
         own, emotions = chosen.model_name, chosen.classifier.emotions
         alike = [name for name in names if name != own and emotions_of(name) == emotions]
-        kept = [own, *alike[:BESIDE]]
+        selected = [own, *alike[:BESIDE]]
     return st.multiselect(
         "Models",
         names,
         max_selections=MOST,
         placeholder="Choose one to six models",
         help="They may know other emotions. Default: the sidebar's model and two others with the same emotions.",
-        **session.widget("compared", kept),
+        **session.widget("compared", selected),
     )
 
 
@@ -90,45 +90,45 @@ def offer_again(jobs: dict[str, Job]) -> None:
 
 
 def explained(
-    heard: dict[str, Analysis],
+    analyses: dict[str, Analysis],
     classifiers: dict[str, Classifier],
     emotion: str,
     method: str,
     settings: AnalysisSettings,
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
     """Explain the emotion in the same time range with every model; return what is finished, and why others are not."""
-    asked, words = _ask(heard, emotion, settings)
+    targeted, words = _targeted(analyses, emotion, settings)
     jobs = {}
-    for name, analysis in asked.items():
+    for name, analysis in targeted.items():
         classifier = classifiers[name]
         if method in explainers_of(classifier):
-            jobs[name] = cached.explaining(analysis, method, classifier, _own_settings(settings, classifier))
+            jobs[name] = cached.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
         else:
             words[name] = without_maps(classifier)
     waiting.watch(jobs, titles={name: f"{METHOD_NAMES[method]}, {in_markdown(name)}" for name in jobs})
     offer_again(jobs)
-    hearings, unended = so_far(jobs)
+    runs, unfinished = so_far(jobs)
     found = {}
-    for name in hearings:
-        explanation = cached.explanation_of(jobs[name], asked[name], settings)
-        found[name] = with_explanation(asked[name], explanation)
-    return found, words | unended
+    for name in runs:
+        explanation = cached.explanation_of(jobs[name], targeted[name], settings)
+        found[name] = with_explanation(targeted[name], explanation)
+    return found, words | unfinished
 
 
-def _ask(
-    heard: dict[str, Analysis], emotion: str, settings: AnalysisSettings
+def _targeted(
+    analyses: dict[str, Analysis], emotion: str, settings: AnalysisSettings
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
     """Return the analyses of the models that know the emotions, all with the first one's time range."""
-    asked, words = {}, {}
-    for name, analysis in heard.items():
+    targeted, words = {}, {}
+    for name, analysis in analyses.items():
         try:
             one = with_target(analysis, emotion, settings)
             target_of(one, settings)
         except SerError as refusal:
             words[name] = str(refusal)
         else:
-            asked[name] = replace(one, stretch=next(iter(asked.values()), one).stretch)
-    return asked, words
+            targeted[name] = replace(one, stretch=next(iter(targeted.values()), one).stretch)
+    return targeted, words
 
 
 def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> AnalysisSettings:

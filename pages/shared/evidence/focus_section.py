@@ -1,4 +1,4 @@
-"""The focus regions beside the player: what they depend on, what is known of each, and how to take them away."""
+"""The focus regions beside the player: the rule that finds them, their table, and their downloads."""
 
 import numpy as np
 import streamlit as st
@@ -21,12 +21,12 @@ COLUMNS = (
     ("", "The region's number in the player"),
     ("Start (s)", "Where it begins"),
     ("End (s)", "Where it ends"),
-    ("Share", "Part of all evidence for the emotion that lies inside"),
-    ("Strength", "Mean of the profile inside, in the explainer's own unit"),
+    ("Share", "Share of all evidence for the emotion that is inside"),
+    ("Strength", "Mean of the profile inside, in the explainer's unit"),
     ("Level (dBFS)", "Mean level of the voiced frames inside, re full scale"),
-    ("Louder by (dB)", "Than the voiced frames outside all focus regions"),
+    ("Louder by (dB)", "Compared with the voiced frames outside all focus regions"),
     ("Pitch (Hz)", "Median of the voiced frames inside"),
-    ("Higher by (st)", "Semitones above the median of the voiced frames outside all focus regions"),
+    ("Higher by (st)", "In semitones, compared with the median of the voiced frames outside all focus regions"),
 )
 
 
@@ -36,18 +36,18 @@ RULES = {
     session.ABOVE: "Threshold",
 }
 RULES_HELP = """
-- **What decides**: the fewest of the strongest stretches on which alone the model gives the same verdict, and without
-  which it gives another. At most four; their bounds lie in dips of energy.
-- **Share of the speech**: as much of the strongest stretches as you choose.
-- **Threshold**: every stretch of at least 0.1 s in which the evidence exceeds this part of its peak. At 0 %
-  all evidence for the emotion counts, as first published.
+- **What decides**: the fewest of the strongest stretches that suffice: from them alone the model predicts the same
+  emotion, and without them another. At most four; they start and end in dips of energy.
+- **Share of the speech**: the strongest stretches, as much of the speech as you choose.
+- **Threshold**: all stretches of at least 0.1 s where the evidence exceeds this percentage of its peak. At 0 % all
+  evidence for the emotion counts, as in the paper.
 
 Silence is never focus.
 """
 
 
 def rule() -> None:
-    """Ask for what makes a profile and its regions; they follow while a slider is dragged."""
+    """Ask for the rule that finds the focus regions, its size, and the smoothing of the profile."""
     rules, size, smoothing = st.columns([4, 3, 3], gap="medium")
     rules.segmented_control(
         "Focus is",
@@ -89,22 +89,22 @@ def in_words(analysis: Analysis) -> str:
 
 
 def words_of(recording: Recording) -> tuple[Region, ...]:
-    """Return the words that were given for a recording, as long as this visit lasts."""
+    """Return the words that were uploaded for a recording in this visit."""
     return st.session_state.setdefault("words", {}).get(recording.sha256, ())
 
 
 def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
-    """Return what is known of each focus region."""
+    """Return the table's row of each focus region."""
     recording = analysis.recording
     return focus_rows(analysis, cached.prosody(recording.sha256, recording), words) if analysis.focus else []
 
 
 def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
-    """Return the rows as the player lists them; words have a column where any are known."""
+    """Return the rows as the player lists them, with a column of words if there are any."""
     spoken = any(row.words for row in rows)
     recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
     return RegionTable(
-        columns=(*COLUMNS, ("Words", "At least half of each lies inside")) if spoken else COLUMNS,
+        columns=(*COLUMNS, ("Words", "Words of which at least half is inside")) if spoken else COLUMNS,
         rows=tuple(_cells(row)[: len(COLUMNS) + spoken] for row in rows),
         sounds=tuple(
             cached.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
@@ -131,16 +131,16 @@ def _cells(row: FocusRow) -> tuple[str, ...]:
 
 
 def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
-    """Say which words lie under focus."""
+    """Say which words are in focus."""
     phrases = phrases_under([focus.region for focus in analysis.focus], words)
     if phrases:
-        st.markdown("Focus on: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
+        st.markdown("Words in focus: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
     elif words and analysis.focus:
-        st.markdown("No word is in focus by half or more.")
+        st.markdown("No word is in focus by at least half.")
 
 
 def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
-    """Offer all focus regions at once, and ask for words."""
+    """Offer all focus regions in one file, and ask for words."""
     recording, name = analysis.recording, folder_name(analysis.recording.name)
     row, archive, tiers, given = st.columns(4)
     row.download_button(
@@ -148,7 +148,7 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
         lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
         f"{name}-focus.wav",
         "audio/wav",
-        help="All regions one after the other, with 0.4 s of silence between.",
+        help="All regions in a row, with 0.4 s of silence between them.",
         disabled=not rows,
         icon=":material/graphic_eq:",
         on_click="ignore",
@@ -197,23 +197,23 @@ def _in_a_row(analysis: Analysis) -> np.ndarray:
 
 
 def _ask_for_words(recording: Recording) -> None:
-    st.markdown("Upload the words with their times to see which of them are in focus.")
+    st.markdown("Upload the words and their times to see which of them are in focus.")
     file = st.file_uploader(
         "Words",
         type=["TextGrid", "csv"],
         key=f"words_{recording.sha256}",
-        help="A Praat TextGrid with a tier called words, else its first interval tier is read; "
+        help="A Praat TextGrid (its tier called words, else its first interval tier), "
         "or a CSV with the columns start_s, end_s and word.",
     )
-    kept = st.session_state["words"]
+    words_by_recording = st.session_state["words"]
     if file is not None and st.session_state.get("words_file") != file.file_id:
         try:
-            kept[recording.sha256] = read_words(file.getvalue(), file.name)
+            words_by_recording[recording.sha256] = read_words(file.getvalue(), file.name)
         except WordsRefused as refusal:
             st.error(in_markdown(str(refusal)), icon=":material/block:")
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
-    if recording.sha256 in kept and st.button("Forget the words", icon=":material/delete:"):
-        del kept[recording.sha256]
+    if recording.sha256 in words_by_recording and st.button("Forget the words", icon=":material/delete:"):
+        del words_by_recording[recording.sha256]
         st.rerun()

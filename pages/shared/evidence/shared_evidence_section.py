@@ -1,4 +1,4 @@
-"""Whether the models use the same evidence: a matrix, a sentence, and a player for their consensus."""
+"""Agreement of the models' maps: a matrix, a sentence, and a player for their consensus."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ LEAST_SHARE_OF_PEAK = 0.5
 
 
 def show(explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings) -> None:
-    """Compare the finished maps, and play what they have in common."""
+    """Compare the finished maps, and offer their consensus in the player."""
     st.subheader("Do they use the same evidence?", divider="gray", help=HELP)
     if len(explained) < 2:
         st.markdown("A comparison needs at least two maps.")

@@ -117,7 +117,7 @@ def _show_recording(cell: Predictions, index: int) -> None:
 
 
 def _explain(file: Path, predicted: str, acted: str | None = None) -> None:
-    """Open the page Explain with the evidence for the predicted emotion rather than the acted one."""
+    """Open the page Explain with the evidence for the predicted emotion, in contrast with the acted one."""
     session.hold(file_bytes(file), file.name)
     session.choose("emotion", predicted)
     session.choose("against", acted or session.ALL_OTHERS)

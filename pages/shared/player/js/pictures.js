@@ -52,7 +52,7 @@ function overlayTable(stops) {
 
 function titlesOf(data, chosen) {
   const strong = (text) => ({ text, strong: true });
-  const against = chosen?.against ? ` rather than ${chosen.against}` : "";
+  const against = chosen?.against ? ` versus ${chosen.against}` : "";
   return {
     waveform: { words: [strong("Waveform")] },
     spectrogram: {

@@ -1,4 +1,4 @@
-"""The focus made audible: alone, and all but it, with what the model says of either."""
+"""The sound of the focus alone and of everything else, and the model's scores for both."""
 
 import numpy as np
 import streamlit as st
@@ -12,10 +12,10 @@ from ser_core.model.classifier import Classifier
 from ser_core.work.jobs import Job
 
 HELP = """
-Everything outside the focus, or the focus itself, is turned down to the recording's own noise floor; the phases stay,
-and the three sounds are equally loud. Switch between them above the player, or with the keys 1, 2 and 3, even while it
-plays. The model classifies each sound again: a verdict that stands on the focus alone, and falls without it, rests on
-the focus.
+Everything outside the focus, or the focus itself, is attenuated to the recording's noise floor; phases stay as they
+are, and the three sounds are equally loud. Switch between them above the player, or with the keys 1, 2 and 3, even
+while it plays. The model classifies each sound again: if the verdict stays on the focus alone and changes without it,
+it rests on the focus.
 """
 SOUNDS = {session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"}
 
@@ -31,8 +31,8 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
 
 
 def show(analysis: Analysis, job: Job | None) -> None:
-    """Show what the model says of the three sounds, side by side."""
-    st.markdown("**What the model says of the focus alone**", help=HELP)
+    """Show the model's scores for the three sounds, side by side."""
+    st.markdown("**Scores with and without the focus**", help=HELP)
     source, share = st.columns([3, 2], gap="large", vertical_alignment="bottom")
     source.segmented_control(
         "Sound of",
@@ -44,7 +44,7 @@ def show(analysis: Analysis, job: Job | None) -> None:
     )
     if session.choice("audible") == session.POINTS:
         share.slider(
-            "Part of time and frequency (%)", 5, 60, step=5, **session.widget("map_share", session.choice("map_share"))
+            "Share of time and frequency (%)", 5, 60, step=5, **session.widget("map_share", session.choice("map_share"))
         )
     scores = job and waiting.results({"focus": job}).get("focus")
     if not scores:
@@ -52,7 +52,7 @@ def show(analysis: Analysis, job: Job | None) -> None:
     shown = (
         ("The recording", analysis.scores.recording),
         ("The focus alone", scores.alone.scores),
-        ("All but the focus", scores.without.scores),
+        ("Everything else", scores.without.scores),
     )
     for column, (name, of_sound) in zip(st.columns(3, gap="medium"), shown, strict=True):
         column.markdown(name)
@@ -60,11 +60,11 @@ def show(analysis: Analysis, job: Job | None) -> None:
 
 
 def in_words(analysis: Analysis, scores: FocusScores) -> str:
-    """Say whether the verdict stands on the focus alone, and whether it falls without it."""
+    """Say whether the verdict stays the same on the focus alone, and whether it changes without it."""
     whole, alone, without = (
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
     )
     emotions = analysis.emotions
-    stands = f"stays **{emotions[whole]}**" if alone == whole else f"turns to **{emotions[alone]}**"
-    falls = "stays" if without == whole else f"turns to **{emotions[without]}**"
-    return f"On it alone the verdict {stands} ({scores.alone.scores[alone]:.2f}); without it, it {falls}."
+    with_it = f"stays **{emotions[whole]}**" if alone == whole else f"becomes **{emotions[alone]}**"
+    without_it = "stays the same" if without == whole else f"becomes **{emotions[without]}**"
+    return f"From it alone, the verdict {with_it} ({scores.alone.scores[alone]:.2f}); without it, it {without_it}."

@@ -1,11 +1,11 @@
-"""Which map to trust: a grade for each, its effect on the score, and the curves behind it."""
+"""Faithfulness of the maps: a grade for each, its effect on the score, and the curves behind it."""
 
 import numpy as np
 import streamlit as st
 from scipy.special import expit
 
 from pages.shared import waiting
-from pages.shared.charts.judgement import curves_chart
+from pages.shared.charts.faithfulness import curves_chart
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual import counterfactual_in_words
@@ -16,9 +16,9 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job
 
 HELP = """
-The model predicts again without the parts that a map marks most, and with those parts alone. If a map is faithful to
+The model predicts again without the parts that a map marks most, and from those parts alone. If a map is faithful to
 the model, the evidence falls fast in the first case and rises fast in the second. Each map is compared with five random
-maps and with a map of loudness, all of which ignore the model.
+maps and with a map of loudness, none of which depends on the model.
 
 - **holds**: better than chance and better than loudness;
 - **holds in part**: better than chance, but no better than loudness;
@@ -31,9 +31,9 @@ BADGES = {
     IN_PART: ("orange", ":material/contrast:"),
     FAILS: ("red", ":material/cancel:"),
 }
-FLIP_HELP = """
+COUNTERFACTUAL_HELP = """
 The cells that the best map marks are removed, strongest first, until the model predicts another emotion. They are
-outlined in the spectrogram above. If they are few, the verdict depends on little.
+outlined in the spectrogram above. The fewer they are, the less evidence the verdict rests on.
 """
 SHARE = 0.2
 MEASURES = {
@@ -44,7 +44,11 @@ MEASURES = {
         ("Area", "%.2f", "Between the two curves above, in log-odds. High is good."),
         ("AI", None, "Average increase: does the score rise with the map alone? Yes is good."),
         ("AD", "%.0f %%", "Average drop: how much of the score is lost with the map alone. Low is good."),
-        ("AG", "%.0f %%", "Average gain: how much of what is missing to 1 is gained with the map alone. High is good."),
+        (
+            "AG",
+            "%.0f %%",
+            "Average gain: how much the score gains with the map alone, of its distance to 1. High is good.",
+        ),
         ("FF", "%.2f", "Faithfulness: how much the score falls without what the map marks. High is good."),
         ("Fid-In", None, "Fidelity: is the verdict the same with the map alone? Yes is good."),
     )
@@ -71,12 +75,12 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         )
         _measures(judged)
 
-    st.markdown("**What would change the verdict**", help=FLIP_HELP)
-    st.markdown(_flip_words(judged, analysis, settings))
+    st.markdown("**What would change the verdict**", help=COUNTERFACTUAL_HELP)
+    st.markdown(_counterfactual_in_words(judged, analysis, settings))
 
 
 def _measures(judged: Judgement) -> None:
-    """List the measures of the literature for each map."""
+    """List measures from the literature for each map."""
     rows = [
         {
             "Map": METHOD_NAMES[method],
@@ -91,33 +95,33 @@ def _measures(judged: Judgement) -> None:
     ]
     st.dataframe(rows, hide_index=True, column_config=MEASURES)
     loud, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
-    st.caption(f"For comparison, the area of loudness is {loud:.2f}, that of random maps {by_chance:.2f} on average.")
+    st.caption(f"For comparison: the area is {loud:.2f} for loudness and {by_chance:.2f} on average for random maps.")
 
 
-def _flip_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
+def _counterfactual_in_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
     target = target_of(analysis, settings)
     if judged.flip is not None:
         return counterfactual_in_words(judged.flip, target, analysis.emotions, analysis.spectrogram.settings)
     rival = "another emotion" if settings.against is None else settings.against
     if int(analysis.scores.recording.argmax()) != target.emotion and settings.against is None:
-        return f"The model does not predict {analysis.emotion} in the first place, so there is no verdict to change."
+        return f"The model does not predict {analysis.emotion}, so there is no verdict to change."
     return f"Removing what the maps mark does not change the verdict from {analysis.emotion} to {rival}."
 
 
 def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
-    """Give the score without the strongest fifth of a map and with that fifth alone, next to random fifths."""
+    """Give the score without a map's strongest fifth and from that fifth alone, each next to a random fifth."""
     own, index = judged.curves[method], 1 + SHARES.index(SHARE)
     without, by_chance_without = _scores(own.deletion[index], [curves.deletion[index] for curves in judged.random])
     alone, by_chance_alone = _scores(own.insertion[index], [curves.insertion[index] for curves in judged.random])
     words = (
         f"Score without the strongest fifth: {without:.2f} (without a random fifth {by_chance_without:.2f}). "
-        f"With that fifth alone: {alone:.2f} (with a random fifth {by_chance_alone:.2f})."
+        f"From that fifth alone: {alone:.2f} (from a random fifth {by_chance_alone:.2f})."
     )
     if explanation.stability is not None:
-        words += f" Rank correlation with another seed's map: about {explanation.stability:.2f}."
+        words += f" Rank correlation with the map of another seed: about {explanation.stability:.2f}."
     return words
 
 
 def _scores(evidence: float, by_chance: list[float]) -> tuple[float, float]:
-    """Convert log-odds to scores, of one map and the mean of others; in contrast with one emotion, between the two."""
+    """Convert the log-odds of one map, and of several, to its score and their mean score."""
     return float(expit(evidence)), float(np.mean(expit(by_chance)))
