@@ -27,8 +27,9 @@ def show(analysis: Analysis) -> None:
         "**Download**",
         help="The report opens offline and contains the picture, all figures and settings, and the audio.",
     )
-    for column, (label, file, kind, make, icon) in zip(st.columns(len(files)), files, strict=True):
-        column.download_button(label, make, file, kind, icon=icon, on_click="ignore", width="stretch")
+    with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
+        for label, file, kind, make, icon in files:
+            st.download_button(label, make, file, kind, icon=icon, on_click="ignore")
 
 
 def _npz(analysis: Analysis) -> bytes:

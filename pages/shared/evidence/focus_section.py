@@ -142,45 +142,47 @@ def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
 def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
     """Offer all focus regions in one file, and ask for words."""
     recording, name = analysis.recording, folder_name(analysis.recording.name)
-    row, archive, tiers, given = st.columns(4)
-    row.download_button(
-        "One WAV",
-        lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
-        f"{name}-focus.wav",
-        "audio/wav",
-        help="All regions in a row, with 0.4 s of silence between them.",
-        disabled=not rows,
-        icon=":material/graphic_eq:",
-        on_click="ignore",
-        width="stretch",
-    )
-    archive.download_button(
-        "ZIP with table",
-        lambda: focus_zip(analysis, rows),
-        f"{name}-focus.zip",
-        "application/zip",
-        help="A WAV file for each region, and the table as focus.csv.",
-        disabled=not rows,
-        icon=":material/folder_zip:",
-        on_click="ignore",
-        width="stretch",
-    )
-    with tiers.popover("Annotation file", icon=":material/label:", width="stretch", disabled=not rows):
-        st.markdown(f"The focus regions as intervals labelled *{in_markdown(analysis.emotion)}*.")
-        marks = focus_marks(analysis)
-        for key in ("textgrid", "elan", "csv"):
-            file_format = FORMATS[key]
-            st.download_button(
-                file_format.name,
-                lambda write=file_format.write: write([marks]).content,
-                f"{name}-focus{file_format.endings[0]}",
-                file_format.media_type,
-                key=f"focus_{key}",
-                on_click="ignore",
-                width="stretch",
-            )
-    with given.popover("Words", icon=":material/segment:", width="stretch"):
-        _ask_for_words(recording)
+    with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
+        st.download_button(
+            "One WAV",
+            lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
+            f"{name}-focus.wav",
+            "audio/wav",
+            help="All regions in a row, with 0.4 s of silence between them.",
+            disabled=not rows,
+            icon=":material/graphic_eq:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "ZIP with table",
+            lambda: focus_zip(analysis, rows),
+            f"{name}-focus.zip",
+            "application/zip",
+            help="A WAV file for each region, and the table as focus.csv.",
+            disabled=not rows,
+            icon=":material/folder_zip:",
+            on_click="ignore",
+        )
+        with st.popover("Annotation file", icon=":material/label:", width="content", disabled=not rows):
+            _offer_marks(analysis, name)
+        with st.popover("Words", icon=":material/segment:", width="content"):
+            _ask_for_words(recording)
+
+
+def _offer_marks(analysis: Analysis, name: str) -> None:
+    st.markdown(f"The focus regions as intervals labelled *{in_markdown(analysis.emotion)}*.")
+    marks = focus_marks(analysis)
+    for key in ("textgrid", "elan", "csv"):
+        file_format = FORMATS[key]
+        st.download_button(
+            file_format.name,
+            lambda write=file_format.write: write([marks]).content,
+            f"{name}-focus{file_format.endings[0]}",
+            file_format.media_type,
+            key=f"focus_{key}",
+            on_click="ignore",
+            width="stretch",
+        )
 
 
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
