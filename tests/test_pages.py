@@ -220,7 +220,7 @@ def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without
     badges = [badge for badge in explained.markdown if re.search(rf"-badge\[.*({'|'.join(BADGES)})\]", badge.value)]
     said = [caption.value for caption in explained.caption if "without a random fifth" in caption.value]
     assert len(badges) == len(said) == 4
-    assert ["another seed's map" in words_ for words_ in said] == [False, True, False, False]
+    assert ["the map of another seed" in words_ for words_ in said] == [False, True, False, False]
     assert len(explained.get("plotly_chart")) == 2
     assert "removed" in explained.get("plotly_chart")[1].proto.spec
     (judged,) = (job.result for job in all_jobs(explained) if job.key[0] == "judge")
@@ -269,7 +269,7 @@ def test_what_is_taken_away_is_what_is_shown(voice):
     assert downloads._png(whole).startswith(b"\x89PNG")
 
 
-def test_a_stretch_in_which_nothing_was_heard_has_maps_without_evidence(make_voice):
+def test_a_stretch_without_speech_has_maps_without_evidence(make_voice):
     said = make_voice(8.0, 16_000)
     app = at("pages/1_Explain.py")
     hold(app, np.concatenate([said, np.zeros(4 * 16_000, np.float32), said]))
@@ -282,7 +282,7 @@ def test_a_stretch_in_which_nothing_was_heard_has_maps_without_evidence(make_voi
 @pytest.mark.parametrize(
     ("page", "said"), [("pages/1_Explain.py", True), ("pages/2_Listen.py", True), ("pages/4_Select.py", False)]
 )
-def test_what_is_heard_best_held_against_itself_is_said_where_it_is_explained_and_no_error(voice, page, said):
+def test_a_best_emotion_in_contrast_with_itself_is_said_where_it_is_explained_and_no_error(voice, page, said):
     classifier = load_model(model_names()[0])
     best = analyse_recording(read_recording(wav(voice[:24_000])), classifier, AnalysisSettings(explain=())).emotion
     app = at(page)
@@ -306,7 +306,7 @@ def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
     assert app.session_state["current"] == sounds[0].sha256
 
 
-def test_a_layer_of_another_model_is_not_asked_of_this_one(voice):
+def test_a_layer_of_another_model_is_not_used_for_this_one(voice):
     app = at("pages/1_Explain.py")
     hold(app, voice[:24_000])
     app.session_state["choices"] = dict(CHOICES) | QUICK | {"model": "resnet", "layer": "vggish_pool3"}
@@ -321,7 +321,7 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
 
     fine, drafts = {}, {}
 
-    def explaining(analysis, method, classifier, settings):
+    def explainer_job(analysis, method, classifier, settings):
         jobs = drafts if settings == "coarse" else fine
         return jobs.setdefault(method, job("done" if jobs is drafts else "running", f"{settings} {method}"))
 
@@ -335,7 +335,7 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
     monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation: explanation)
     monkeypatch.setattr(waiting, "with_focus", lambda analysis, explanation, settings: explanation)
     monkeypatch.setattr(waiting.cached, "is_explained", lambda *_: False)
-    monkeypatch.setattr(waiting.cached, "explaining", explaining)
+    monkeypatch.setattr(waiting.cached, "explainer_job", explainer_job)
     monkeypatch.setattr(waiting.cached, "explanation_of", lambda job, analysis, settings: job.result)
     settings = SimpleNamespace(drafted=lambda: "coarse", against=None)
     chosen = SimpleNamespace(settings=settings, classifier=None)
@@ -344,7 +344,7 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
     assert called_drafts == {"grad_cam", "lime"}
 
 
-def test_the_focus_is_heard_anew_where_the_map_marks_something_else(monkeypatch):
+def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
     keys = []
     monkeypatch.setattr(cached.session, "owner", lambda: "ann")
     monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_, quick: keys.append(key)))
@@ -431,7 +431,7 @@ def test_regions_and_the_threshold_line_follow_the_sliders(voice):
     app.slider(key="widget_smoothing").set_value(0.4).run()
     assert shown_by_player(app)["profile"]["levels"][0]["url"] != high["profile"]["levels"][0]["url"]
     app.session_state["choices"]["threshold"] = 0
-    assert len(all_jobs(app)) == len(all_jobs(app.run())), "nothing is heard anew"
+    assert len(all_jobs(app)) == len(all_jobs(app.run())), "nothing is computed again"
 
 
 def test_words_that_are_given_are_shown_and_those_under_focus_are_named(voice):
