@@ -19,18 +19,21 @@ st.html(verdict_html(classification.result))
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
 if session.choice("focus_by") not in methods:
     session.choose("focus_by", methods[0])
-method = st.segmented_control(
+choice, smoothing = st.columns(focus_section.SIDE_BY_SIDE, gap="medium")
+method = choice.segmented_control(
     "Evidence by",
     methods,
     format_func=METHOD_NAMES.get,
     required=True,
     **session.widget("focus_by", session.choice("focus_by")),
 )
+with smoothing:
+    focus_section.smoothing()
 if not chosen.classifier.layers:
     st.caption(in_markdown(without_maps(chosen.classifier)))
 focus_section.rule()
 # Progress, then the result, in a container of fixed height, so that the player below does not move.
-status = st.container(key="status", vertical_alignment="center")
+status = st.container(key="status", vertical_alignment="bottom")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)
 words = focus_section.words_of(analysis.recording)

@@ -33,7 +33,8 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
 def show(analysis: Analysis, job: Job | None) -> None:
     """Show the model's scores for the three sounds, side by side."""
     st.markdown("**Scores with and without the focus**", help=HELP)
-    source, share = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    by_points = session.choice("audible") == session.POINTS
+    source, *share = st.columns([3, 2] if by_points else 1, gap="large", vertical_alignment="bottom")
     source.segmented_control(
         "Sound of",
         list(SOUNDS),
@@ -42,8 +43,8 @@ def show(analysis: Analysis, job: Job | None) -> None:
         label_visibility="collapsed",
         **session.widget("audible", session.choice("audible")),
     )
-    if session.choice("audible") == session.POINTS:
-        share.slider(
+    if by_points:
+        share[0].slider(
             "Share of time and frequency (%)", 5, 60, step=5, **session.widget("map_share", session.choice("map_share"))
         )
     scores = job and waiting.results({"focus": job}).get("focus")

@@ -29,7 +29,8 @@ COLUMNS = (
     ("Higher by (st)", "In semitones, compared with the median of the voiced frames outside all focus regions"),
 )
 
-
+#: Widths of the columns for a choice, and a slider beside it.
+SIDE_BY_SIDE = (7, 3)
 RULES = {
     session.DECIDING: "What decides",
     session.SHARE: "Share of the speech",
@@ -46,26 +47,9 @@ Silence is never focus.
 """
 
 
-def rule() -> None:
-    """Ask for the rule that finds the focus regions, its size, and the smoothing of the profile."""
-    rules, size, smoothing = st.columns([4, 3, 3], gap="medium")
-    rules.segmented_control(
-        "Focus is",
-        list(RULES),
-        format_func=RULES.get,
-        required=True,
-        help=RULES_HELP,
-        **session.widget("focus_rule", session.choice("focus_rule")),
-    )
-    if session.choice("focus_rule") == session.SHARE:
-        size.slider(
-            "Share of the speech (%)", 5, 90, step=5, **session.widget("focus_share", session.choice("focus_share"))
-        )
-    if session.choice("focus_rule") == session.ABOVE:
-        size.slider(
-            "Threshold (% of the peak)", 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
-        )
-    smoothing.slider(
+def smoothing() -> None:
+    """Ask for the smoothing of the profile."""
+    st.slider(
         "Smoothing (s)",
         0.0,
         0.5,
@@ -73,6 +57,28 @@ def rule() -> None:
         help="The evidence over time is averaged over this long.",
         **session.widget("smoothing", session.choice("smoothing")),
     )
+
+
+def rule() -> None:
+    """Ask for the rule that finds the focus regions, and for its size if it has one."""
+    has_size = session.choice("focus_rule") != session.DECIDING
+    rules, *size = st.columns(SIDE_BY_SIDE if has_size else 1, gap="medium")  # no empty column on a narrow screen
+    rules.segmented_control(
+        "Focus",
+        list(RULES),
+        format_func=RULES.get,
+        required=True,
+        help=RULES_HELP,
+        **session.widget("focus_rule", session.choice("focus_rule")),
+    )
+    if session.choice("focus_rule") == session.SHARE:
+        size[0].slider(
+            "Share of the speech (%)", 5, 90, step=5, **session.widget("focus_share", session.choice("focus_share"))
+        )
+    if session.choice("focus_rule") == session.ABOVE:
+        size[0].slider(
+            "Threshold (% of the peak)", 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
+        )
 
 
 def in_words(analysis: Analysis) -> str:

@@ -40,6 +40,7 @@ export class Bar {
     for (const choice of [".overlay select", ".opacity input", ".colours select"]) {
       this.find(choice).addEventListener("input", () => player.view.refresh());
     }
+    this.find(".colours select").addEventListener("input", () => { this.coloursChosen = true; });
   }
 
   showPlaying(playing) {
@@ -48,7 +49,8 @@ export class Bar {
     button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
   }
 
-  // The chosen overlay stays chosen while it exists, and so does "none".
+  // The chosen overlay stays chosen while it exists, and so does "none". Until somebody chooses the spectrogram's
+  // colours, they are grey below a map, whose own colours need it, and magma without one.
   offerOverlays() {
     const { overlays, spectrogram } = this.player.data;
     const list = this.find(".overlay select");
@@ -62,7 +64,7 @@ export class Bar {
     }
     this.find(".overlay").hidden = this.find(".opacity").hidden = !names.length;
     this.find(".colours").hidden = !spectrogram;
-    if (this.player.view.coloured === undefined && !names.length) this.find(".colours select").value = "magma";
+    if (!this.coloursChosen) this.find(".colours select").value = names.length ? "grey" : "magma";
   }
 
   // The chosen version stays chosen while it exists; if it was recomputed, the new one plays at once.
