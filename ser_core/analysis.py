@@ -237,7 +237,7 @@ class Analysis:
     focus_by : Explanation or None
         The explanation that `profile` and `focus` were read from.
     focus_settings : FocusSettings
-        What they were read with; `share` is the one that was found where none had been asked for.
+        What they were computed with; `share` is the one that was found if the settings gave none.
     voice : VoiceShare or None
         None if the model used only the normal of its training data.
     """

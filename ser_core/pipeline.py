@@ -145,16 +145,16 @@ def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) ->
     SettingsRefused
         If the model does not know the emotion, or the stretch is not in the recording.
     """
-    place = emotion_index(emotion, analysis.emotions)
-    stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, place, analysis.spectrogram, settings)
+    index = emotion_index(emotion, analysis.emotions)
+    stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, index, analysis.spectrogram, settings)
     return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=(), focus_by=None)
 
 
 def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
     """Cut a spectrogram into segments and select among them; perturbations of it reuse this selection."""
     values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)
-    kept, gds_score = select_segments(values, front_end.selection)
-    return Segments(values, starts, kept, gds_score)
+    selected, gds_score = select_segments(values, front_end.selection)
+    return Segments(values, starts, selected, gds_score)
 
 
 def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
@@ -164,7 +164,7 @@ def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
         work.check()
         logits = classifier.score(segments.values[start : start + SEGMENTS_AT_ONCE])
         probabilities.append(softmax(logits, classifier.temperature))
-        work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Listening")
+        work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Classifying")
     each = np.concatenate(probabilities)
     return Scores(each, pool(each[segments.selected], classifier.pooling))
 
@@ -260,15 +260,15 @@ def score_focus_audio(
 ) -> FocusScores:
     """Make sound of what a mask (frames, bands), bool, marks, and of everything else, and score both."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
-    heard = []
+    sounds = []
     for done, (taken_out, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
-        work.report(done / 2, f"Listening to {words}")
+        work.report(done / 2, f"Classifying {words}")
         samples = sound_without(recording, taken_out, spectrogram.frame_times_s, spectrogram.settings)
         changed = spectrogram_of(replace(recording, samples=samples), spectrogram.settings)
         segments = segments_of(changed, classifier.front_end)
         scores = score(segments, classifier, work.silently())
-        heard.append(ChangedSound(samples, scores.recording))
-    return FocusScores(*heard)
+        sounds.append(ChangedSound(samples, scores.recording))
+    return FocusScores(*sounds)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
@@ -321,7 +321,7 @@ def _stretch(
 ) -> Region:
     """Return the stretch to explain: the one in the settings, else the whole, or the best part of a long recording."""
     if settings.stretch_s is not None:
-        return _asked_stretch(*settings.stretch_s, recording, settings)
+        return _given_stretch(*settings.stretch_s, recording, settings)
     if recording.duration_s <= settings.longest_stretch_s:
         return Region(0.0, recording.duration_s)
     frames = spectrogram.settings
@@ -338,7 +338,7 @@ def _stretch(
     return Region(best, best + settings.default_stretch_s)
 
 
-def _asked_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
+def _given_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
     end_s = min(end_s, recording.duration_s)
     if not 0 <= start_s < end_s:
         raise SettingsRefused(
@@ -357,4 +357,4 @@ def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
     if len(spectrogram.log_mel) >= segments.segment_frames:
         return ()
     needed = segments.segment_frames * spectrogram.settings.frame_hop_s
-    return (f"Shorter than the {needed:.2f} s that the model hears at once; its noise floor was put after it.",)
+    return (f"Shorter than the {needed:.2f} s that the model classifies at once; it was padded with its noise floor.",)

@@ -10,9 +10,9 @@ from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from ser_core.work.progress import Work
 
-#: Shares of the speech that are tried, the smallest first, where the model says which is enough.
+#: Shares of the speech that are tried, the smallest first.
 SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-#: What stands in the settings where a focus is drawn before the model has been asked.
+#: The share of a focus that is drawn before the model has been run on any.
 USUAL_SHARE = 0.35
 #: Margins, in log-odds, by which a verdict has to stand on the focus alone and to fall without it. Sound that is made
 #: of a focus has other edges than a spectrogram, so that a focus that just passes here may fail there.
@@ -186,7 +186,7 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
 
 def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> list[tuple[int, int]]:
     evidence = [float(np.maximum(profile[start:end], 0).sum()) for start, end in runs]
-    return [runs[place] for place in sorted(np.argsort(evidence)[::-1][:most])]
+    return [runs[index] for index in sorted(np.argsort(evidence)[::-1][:most])]
 
 
 def _snapped(
@@ -194,20 +194,20 @@ def _snapped(
 ) -> list[tuple[int, int]]:
     """Move each bound to the quietest frame in reach, but into no other region, nor out of where focus may lie."""
     edges = [edge for run in runs for edge in run]
-    for place, edge in enumerate(edges):
-        is_end = place % 2 == 1
-        low = max(edge - reach, edges[place - 1] if place else 0)
-        high = min(edge + reach, edges[place + 1] if place + 1 < len(edges) else len(level))
+    for index, edge in enumerate(edges):
+        is_end = index % 2 == 1
+        low = max(edge - reach, edges[index - 1] if index else 0)
+        high = min(edge + reach, edges[index + 1] if index + 1 < len(edges) else len(level))
         if is_end:
-            low = max(low, int(np.ceil(edges[place - 1] + shortest)))
+            low = max(low, int(np.ceil(edges[index - 1] + shortest)))
         else:
-            high = min(high, int(np.floor(edges[place + 1] - shortest)))
+            high = min(high, int(np.floor(edges[index + 1] - shortest)))
         # The quietest frame stays outside.
         frames = np.arange(low, high + 1)
         frames = frames[(frames == edge) | [usable[min(f, edge) : max(f, edge)].all() for f in frames]]
         if len(frames):
             quiet = np.minimum(frames, len(level) - 1) if is_end else np.maximum(frames - 1, 0)
-            edges[place] = int(frames[np.lexsort((np.abs(frames - edge), level[quiet]))[0]])
+            edges[index] = int(frames[np.lexsort((np.abs(frames - edge), level[quiet]))[0]])
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
