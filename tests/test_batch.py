@@ -692,7 +692,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
 
 
 def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path):
-    by_speaker(manifest, voiced, tmp_path / "whole")
+    assert by_speaker(manifest, voiced, tmp_path / "whole").done == 5
     with pytest.raises(Cancelled):
         by_speaker(manifest, voiced, tmp_path / "out", work=Work(stop=lambda: True))
     assert 0 < len(table(tmp_path / "out")) < 5
