@@ -23,7 +23,7 @@ from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
 from ser_core.model.peers.shared.grad_transfer import Features as GradTransfer
-from ser_core.model.peers.shared.padding import SILENCE, heard, steps_heard
+from ser_core.model.peers.shared.padding import SILENCE, mask_padding, steps_before_padding
 from ser_core.model.peers.shared.recurrence import OverTime
 from ser_core.model.peers.three_features_cnn_lstm import in_pairs
 from ser_core.model.scores import softmax
@@ -145,18 +145,19 @@ def test_a_map_is_zero_where_its_segment_is_padding_and_nowhere_else():
     segments = torch.full((2, 1, 100, 64), SILENCE)
     segments[0, :, :, 3] = -1.0
     segments[1, :, :41, 3] = -1.0
-    map_ = heard(torch.ones(2, 5, 41, 8), segments)
+    map_ = mask_padding(torch.ones(2, 5, 41, 8), segments)
     assert map_[0].eq(1).all()
     # 41 steps for 100 frames and 64 after them: four frames each, of which 41 fill ten.
     assert map_.shape == (2, 5, 25, 8)
     assert map_[1, :, :10].eq(1).all()
     assert map_[1, :, 10:].eq(0).all()
-    assert steps_heard(map_).tolist() == [25, 10]
+    assert steps_before_padding(map_).tolist() == [25, 10]
 
 
 def test_a_recording_of_nothing_but_silence_has_one_step():
-    assert steps_heard(heard(torch.ones(1, 2, 40, 8), torch.full((1, 1, 96, 64), SILENCE))).tolist() == [1]
-    assert steps_heard(torch.zeros(1, 2, 24, 8)).tolist() == [1]
+    map_ = mask_padding(torch.ones(1, 2, 40, 8), torch.full((1, 1, 96, 64), SILENCE))
+    assert steps_before_padding(map_).tolist() == [1]
+    assert steps_before_padding(torch.zeros(1, 2, 24, 8)).tolist() == [1]
 
 
 def test_the_lstm_ends_with_what_torch_gives_for_packed_sequences():

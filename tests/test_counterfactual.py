@@ -261,11 +261,12 @@ def test_a_flip_in_words_names_its_share_place_and_emotion():
     # and 19 of the mel bands, 394 and 914 Hz.
     found = Counterfactual(masked(slice(80, 128), slice(8, 20)), 0.0612, 1)
     assert counterfactual_in_words(found, target, EMOTIONS, SpectrogramSettings()) == (
-        "Without the outlined 6 % of the stretch (mostly 0.81 to 1.20 s, 390 to 910 Hz) the model would hear happy."
+        "Without the outlined 6 % of the stretch (mostly 0.81 to 1.20 s, 390 to 910 Hz) the model would predict happy."
     )
     found = Counterfactual(masked(slice(0, 8), slice(2, 64)), 0.0034, 0)  # 7 frames and 50 bands, corners 2 to 53
     assert counterfactual_in_words(found, target, EMOTIONS, SpectrogramSettings()) == (
-        "Without the outlined 0.3 % of the stretch (mostly 0.01 to 0.08 s, 190 to 4700 Hz) the model would hear angry."
+        "Without the outlined 0.3 % of the stretch (mostly 0.01 to 0.08 s, 190 to 4700 Hz) "
+        "the model would predict angry."
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ser_core.model.peers.shared.alexnet import CHANNELS, alexnet_convolutions
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
-from ser_core.model.peers.shared.padding import followed_by_silence, heard
+from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
 
 FLATTER = 0.3
 #: Low enough to get no weight; minus infinity would give NaN for a map without any sound.
@@ -29,7 +29,7 @@ class Network(BaselineNetwork):
         self.attention = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), nn.Tanh(), nn.Conv2d(CHANNELS, 1, 1))
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        return {"alexnet": heard(self.convolutions(followed_by_silence(segments)), segments)}
+        return {"alexnet": mask_padding(self.convolutions(followed_by_silence(segments)), segments)}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         cells = maps["alexnet"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
 from ser_core.model.peers.shared.convolution import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
-from ser_core.model.peers.shared.padding import followed_by_silence, heard, steps_heard
+from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding, steps_before_padding
 
 CHANNELS = 128
 
@@ -33,7 +33,7 @@ class Network(BaselineNetwork):
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         # The coefficients are channels of a map over time.
         mfcc = (followed_by_silence(segments) @ self.cosines).transpose(1, 3)
-        return {"cnn": heard(self.convolutions(mfcc), segments)}
+        return {"cnn": mask_padding(self.convolutions(mfcc), segments)}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
-        return maps["cnn"].sum(dim=(2, 3)) / steps_heard(maps["cnn"])[:, None]
+        return maps["cnn"].sum(dim=(2, 3)) / steps_before_padding(maps["cnn"])[:, None]

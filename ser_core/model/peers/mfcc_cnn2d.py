@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ser_core.model.peers.shared.cepstrum import cosines
 from ser_core.model.peers.shared.convolution import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
-from ser_core.model.peers.shared.padding import followed_by_silence, heard, steps_heard
+from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding, steps_before_padding
 
 CHANNELS = 128
 
@@ -30,7 +30,7 @@ class Network(BaselineNetwork):
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         image = self.convolutions(followed_by_silence(segments) @ self.cosines)
-        return {"cnn": heard(image.mean(dim=3, keepdim=True), segments)}
+        return {"cnn": mask_padding(image.mean(dim=3, keepdim=True), segments)}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
-        return maps["cnn"].sum(dim=(2, 3)) / steps_heard(maps["cnn"])[:, None]
+        return maps["cnn"].sum(dim=(2, 3)) / steps_before_padding(maps["cnn"])[:, None]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ser_core.model.peers.shared.convolution import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
-from ser_core.model.peers.shared.padding import followed_by_silence, heard
+from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
 from ser_core.model.peers.shared.recurrence import OverTime
 
 UNITS = 128
@@ -30,7 +30,7 @@ class Network(BaselineNetwork):
         self.over_time = OverTime(128, 8, UNITS)
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
-        return {"cnn": heard(self.convolutions(followed_by_silence(segments)), segments)}
+        return {"cnn": mask_padding(self.convolutions(followed_by_silence(segments)), segments)}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         return self.over_time(maps["cnn"])

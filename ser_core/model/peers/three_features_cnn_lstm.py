@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
 from ser_core.model.peers.shared.convolution import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
-from ser_core.model.peers.shared.padding import followed_by_silence, heard
+from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
 from ser_core.model.peers.shared.recurrence import OverTime
 
 UNITS = 64
@@ -49,7 +49,7 @@ class Network(BaselineNetwork):
             "filter_bank": self.filter_bank(in_pairs(levels)),
             "mfcc": self.mfcc(mfcc),
         }
-        return {name: heard(map_, segments) for name, map_ in maps.items()}
+        return {name: mask_padding(map_, segments) for name, map_ in maps.items()}
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         return torch.cat([self.over_time[name](map_) for name, map_ in maps.items()], dim=1)

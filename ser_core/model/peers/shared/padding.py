@@ -28,7 +28,7 @@ def followed_by_silence(segments: Tensor) -> Tensor:
     return F.pad(above_silence(segments), (0, 0, 0, AFTER_FRAMES))
 
 
-def heard(map_: Tensor, segments: Tensor) -> Tensor:
+def mask_padding(map_: Tensor, segments: Tensor) -> Tensor:
     """Return a map of `followed_by_silence(segments)` without the steps after the segments, padding masked.
 
     Parameters
@@ -50,7 +50,7 @@ def heard(map_: Tensor, segments: Tensor) -> Tensor:
     return map_ * (torch.arange(map_.shape[2]) < steps[:, None])[:, None, :, None]
 
 
-def steps_heard(map_: Tensor) -> Tensor:
-    """Return the number of steps, shape (n,), int, before the padding in a map of `heard`; at least 1."""
+def steps_before_padding(map_: Tensor) -> Tensor:
+    """Return the number of steps, shape (n,), int, before the padding in a map of `mask_padding`; at least 1."""
     sounding = map_.ne(0).any(dim=3).any(dim=1)
     return (sounding * torch.arange(1, sounding.shape[1] + 1)).amax(dim=1).clamp_min(1)

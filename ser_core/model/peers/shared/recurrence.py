@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ser_core.model.peers.shared.padding import steps_heard
+from ser_core.model.peers.shared.padding import steps_before_padding
 
 
 class OverTime(nn.Module):
@@ -15,4 +15,4 @@ class OverTime(nn.Module):
 
     def forward(self, map_: Tensor) -> Tensor:
         outputs, _ = self.lstm(map_.permute(0, 2, 1, 3).flatten(2))
-        return outputs[torch.arange(len(outputs)), steps_heard(map_) - 1]
+        return outputs[torch.arange(len(outputs)), steps_before_padding(map_) - 1]
