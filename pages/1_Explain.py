@@ -44,7 +44,7 @@ maps = {method: one.explanations[method] for method, one in explained.items()}
 complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 
-signs, strength = above.columns([2, 3], vertical_alignment="center", gap="large")
+signs, strength = above.columns([2, 3], gap="medium")
 sign = signs.segmented_control(
     "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
 )
