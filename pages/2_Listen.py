@@ -19,16 +19,13 @@ st.html(verdict_html(classification.result))
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
 if session.choice("focus_by") not in methods:
     session.choose("focus_by", methods[0])
-choice, smoothing = st.columns(focus_section.SIDE_BY_SIDE, gap="medium")
-method = choice.segmented_control(
+method = st.segmented_control(
     "Evidence by",
     methods,
     format_func=METHOD_NAMES.get,
     required=True,
     **session.widget("focus_by", session.choice("focus_by")),
 )
-with smoothing:
-    focus_section.smoothing()
 if not chosen.classifier.layers:
     st.caption(in_markdown(without_maps(chosen.classifier)))
 focus_section.rule()

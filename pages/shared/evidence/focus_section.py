@@ -29,8 +29,7 @@ COLUMNS = (
     ("Higher by (st)", "In semitones, compared with the median of the voiced frames outside all focus regions"),
 )
 
-#: Widths of the columns for a choice, and a slider beside it.
-SIDE_BY_SIDE = (7, 3)
+
 RULES = {
     session.DECIDING: "What decides",
     session.SHARE: "Share of the speech",
@@ -47,22 +46,11 @@ Silence is never focus.
 """
 
 
-def smoothing() -> None:
-    """Ask for the smoothing of the profile."""
-    st.slider(
-        "Smoothing (s)",
-        0.0,
-        0.5,
-        step=0.01,
-        help="The evidence over time is averaged over this long.",
-        **session.widget("smoothing", session.choice("smoothing")),
-    )
-
-
 def rule() -> None:
-    """Ask for the rule that finds the focus regions, and for its size if it has one."""
+    """Ask for the rule that finds the focus regions, its size if it has one, and the smoothing of the profile."""
     has_size = session.choice("focus_rule") != session.DECIDING
-    rules, *size = st.columns(SIDE_BY_SIDE if has_size else 1, gap="medium")  # no empty column on a narrow screen
+    # No empty column: on a narrow screen it would be a gap.
+    rules, *size, smoothing = st.columns([4, 3, 3] if has_size else [7, 3], gap="medium")
     rules.segmented_control(
         "Focus",
         list(RULES),
@@ -79,6 +67,14 @@ def rule() -> None:
         size[0].slider(
             "Threshold (% of the peak)", 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
         )
+    smoothing.slider(
+        "Smoothing (s)",
+        0.0,
+        0.5,
+        step=0.01,
+        help="The evidence over time is averaged over this long.",
+        **session.widget("smoothing", session.choice("smoothing")),
+    )
 
 
 def in_words(analysis: Analysis) -> str:
