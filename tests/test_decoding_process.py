@@ -169,7 +169,7 @@ def test_a_kept_process_that_died_meanwhile_is_replaced(voice):
 
 
 def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
-    monkeypatch.setattr(decoding_process, "MESSAGE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(decoding_process, "MAX_START_S", 0.2)
     read_here = io.BytesIO(encoded(voice))
     decoder = decoding_process._Decoder()
     os.kill(decoder.child.process.pid, signal.SIGSTOP)
@@ -180,7 +180,7 @@ def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
 
 @pytest.mark.parametrize("trickles", [decoding_process.READ, b"half a message"])
 def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkeypatch, trickles):
-    monkeypatch.setattr(decoding_process, "MIN_WAIT_S", 0.5)
+    monkeypatch.setattr(decoding_process, "MAX_START_S", 0.5)
     decoder = decoding_process._Decoder()
     decoder.child.socket.close()
     decoder.child.socket, theirs = socket.socketpair()

@@ -37,6 +37,8 @@ MAX_MEMORY_BYTES = 2**28
 #: Processor time for one file: a minimum, and more for long files, which decode at least 20 times as fast as they play.
 MIN_CPU_S, MIN_CPU_SPEED = 30, 20
 MESSAGE_TIMEOUT_S = 30.0
+#: Until a new process is ready; a busy machine takes long to start one, for which no file is to blame.
+MAX_START_S = 120.0
 #: Waiting time for one file: a minimum, and 1 s more for every 5 s decoded.
 MIN_WAIT_S, MIN_WAIT_SPEED = 30.0, 5
 MAX_IDLE = 2
@@ -97,7 +99,7 @@ class _Decoder:
 
     def __init__(self) -> None:
         self.child = ChildProcess("ser_core.audio.decoding_process")
-        self.owner, self.reusable = "", False
+        self.owner, self.reusable, self._ready = "", False, False
 
     def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> int:
         """Start to decode a file and return its sample rate."""
@@ -145,6 +147,8 @@ class _Decoder:
         while True:
             with self._failing_as_refusal():
                 deadline = min(monotonic() + MESSAGE_TIMEOUT_S, began + self._left_s)
+                if not self._ready:
+                    deadline = began + MAX_START_S
                 kind, content = _parse(*self.child.receive(MAX_MESSAGE_BYTES, deadline))
             if kind in kinds:
                 self._left_s -= monotonic() - began
@@ -154,6 +158,7 @@ class _Decoder:
                     refusal = REFUSALS[content["kind"]](str(content["text"]))
                 raise refusal
             if kind == READY:
+                self._ready, began = True, monotonic()
                 with self._failing_as_refusal():
                     _log_missing_restrictions(content["applied"])
             elif kind == READ:
