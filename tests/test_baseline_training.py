@@ -73,7 +73,7 @@ def test_what_is_short_is_padded_and_said_and_what_is_long_is_refused_by_a_model
     model = load_model(trained / "padded_cnn_lstm")
     short = classify_recording(noise_recording(0.5), model, COARSE)
     assert short.segments.segment_frames == 96
-    assert any("noise floor was put after it" in warning for warning in short.warnings)
+    assert any("padded with its noise floor" in warning for warning in short.warnings)
     long = Recording("long.wav", "3" * 64, np.zeros(61 * 8_000, np.float32) + 0.01, 8_000)
     with pytest.raises(AudioRefused, match="model of whole recordings takes at most"):
         classify_recording(long, model, COARSE)

@@ -57,6 +57,10 @@ def page(browser, address):
     assert not errors
 
 
+#: What the page Listen says of a focus that is final.
+FOUND = re.compile("% of the speech|No stretch is focus")
+
+
 def choose_model(page, name):
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name, exact=True).click()
@@ -65,9 +69,11 @@ def choose_model(page, name):
 def focus_region_that_plays(page):
     """Play the first focus region of the page Listen; return how long the recording and the region are."""
     # Whichever explainer finds one: all-negative evidence is said in words instead.
-    for explainer in ("Grad-CAM", "LIME", "Occlusion"):
+    for explainer in ("LIME over time", "Grad-CAM", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
+        # The player is there before the focus is; what it comes to is said above it.
+        expect(page.locator(".st-key-status")).to_contain_text(FOUND, timeout=120_000)
         page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
         if page.locator(".player .region").count():
             break
@@ -112,16 +118,16 @@ def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time
     upload(page, speech_files / "voice.flac")
     choose_model(page, "fusion")
     turn_to(page, "Listen")
-    smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Focus, part"))
-    for slider, value in ((smoothing, "0.11"), (share, "35")):
+    page.get_by_test_id("stButtonGroup").get_by_text("Share of the speech").click()
+    smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Share of the speech"))
+    for slider, value in ((smoothing, "0.21"), (share, "40")):
         slider.press("ArrowRight")
         expect(slider).to_have_value(value)
     choose_model(page, "yamnet")
-    smoothing.wait_for(state="detached")
     page.locator(".player .lanes").wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-    assert [smoothing.input_value(), share.input_value()] == ["0.11", "35"]
+    assert [smoothing.input_value(), share.input_value()] == ["0.21", "40"]
 
 
 def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(page, speech_files):
@@ -205,7 +211,7 @@ def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
     sample.focus()
     page.keyboard.press("Enter")
     page.locator(".verdict .word").wait_for()
-    link = page.get_by_role("link", name="Listen to the evidence")
+    link = page.get_by_role("link", name="Hear the evidence")
     link.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()

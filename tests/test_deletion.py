@@ -147,7 +147,7 @@ def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_
     app.run()
     button_of(app, "Delete this recording").click().run()
     assert "1 mark of ann" in words(app)
-    assert "ask ben" in words(app)
+    assert "Ask ben" in words(app)
     assert not [one for one in app.radio if one.label.startswith("In ")]
     assert app.session_state["held"]  # nothing goes before it was confirmed
     button_of(app, "Delete").click().run()

@@ -143,13 +143,13 @@ def test_a_classic_is_read_and_analysed_or_refused(name):
     ("name", "said"),
     [
         ("nothing", "the file is empty"),
-        ("zeros", "not audio"),
+        ("zeros", "not readable audio"),
         ("no frames", "lasts 0.000 s"),
         ("not a number", "are not numbers"),
         ("one infinity", "1 of 16001 samples are not numbers"),
         ("rate 1", "the sample rate is 1 Hz"),
         ("9 channels", "9 channels"),
-        ("playlist", "not audio"),
+        ("playlist", "not readable audio"),
         ("bomb of half an hour", "longer than 10 minutes"),
         ("bomb of ten minutes at 192 kHz", "longer than 5 minutes, the limit at 192000 Hz"),
     ],
@@ -162,7 +162,7 @@ def test_a_classic_is_refused_for_what_it_is(name, said):
 @pytest.mark.parametrize("name", ["\0", "a/../../b.wav", "<b>x</b>", "\udcff", "CON", "x" * 5000, "‮gnp.wav", "$(id)"])
 def test_a_hostile_name_is_only_a_name(name, voice, tmp_path):
     assert read_recording(AUDIO["wav"], name).name == display_name(name)
-    with pytest.raises(AudioRefused, match="not audio"):
+    with pytest.raises(AudioRefused, match="not readable audio"):
         read_recording(b"x" * 100, name)
 
 
