@@ -73,7 +73,7 @@ def focus_region_that_plays(page):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
         # The player is there before the focus is; what it comes to is said above it.
-        expect(page.locator(".st-key-status")).to_contain_text(FOUND, timeout=120_000)
+        expect(page.locator(".st-key-status")).to_contain_text(FOUND, timeout=2 * LONGEST_WAIT_MS)
         page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
         if page.locator(".player .region").count():
             break
