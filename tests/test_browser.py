@@ -9,7 +9,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 
-LONGEST_WAIT_MS = 180_000
+#: Maps of a whole recording, while other tests have the processors too.
+LONGEST_WAIT_MS = 420_000
 
 pytestmark = pytest.mark.browser
 
