@@ -38,7 +38,7 @@ rows = focus_section.rows(analysis, words)
 audio = focus_audio_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
 scores = audio.result if audio and audio.state == "done" else None
 if explanation and final:
-    said = f"**{focus_section.in_words(analysis)}.**" if analysis.focus else "**No stretch is focus.**"
+    said = f"**{focus_section.in_words(analysis)}.**"
     status.markdown(f"{said} {focus_audio_section.in_words(analysis, scores)}" if scores else said)
 player(
     analysis.recording,

@@ -224,7 +224,7 @@ def with_deciding_focus(
 
     See `ser_core.explanation.focus.deciding`: the model is run again on each focus alone and on all but it.
     """
-    if settings.focus.threshold is not None or settings.focus.share is not None:
+    if not settings.focus.is_open:
         return with_focus(analysis, explanation, settings)
     tried = [
         with_focus(analysis, explanation, replace(settings, focus=at_share(settings.focus, share))) for share in SHARES
@@ -274,7 +274,7 @@ def score_focus_audio(
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
     """Return the analysis with the profile and focus of an explanation; where the share is open, with the usual one."""
     frames, applied = analysis.spectrogram.settings, settings.focus
-    if applied.threshold is None and applied.share is None:
+    if applied.is_open:
         applied = at_share(applied, USUAL_SHARE)
     profile = relevance_profile(
         explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)

@@ -259,6 +259,11 @@ class FocusSettings:
     snap_s: float = 0.06
     fade_s: float = 0.005
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is to say how much of the speech is focus."""
+        return self.threshold is None and self.share is None
+
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_s <= 2:
             raise SettingsRefused(f"Smoothing over {self.smoothing_s:g} s is not possible; choose 0 to 2 s.")

@@ -205,11 +205,6 @@ def _explainer_key(analysis: Analysis, method: str, settings: AnalysisSettings) 
     return ("explain", *key, getattr(settings, method), settings.seed)
 
 
-def leaves_focus_open(settings: AnalysisSettings) -> bool:
-    """Return whether the model is to say how much of the speech is focus."""
-    return settings.focus.threshold is None and settings.focus.share is None
-
-
 def deciding_focus(
     analysis: Analysis, explanation: Explanation, classifier: Classifier, settings: AnalysisSettings
 ) -> Job:

@@ -112,7 +112,7 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
         analysis = with_explanation(analysis, cached.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
     usual = with_focus(analysis, explanation, settings)
-    if any(done[m] is not fine[m] for m in methods) or not cached.leaves_focus_open(settings):
+    if any(done[m] is not fine[m] for m in methods) or not settings.focus.is_open:
         return usual, explanation, not missing
     job = cached.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")

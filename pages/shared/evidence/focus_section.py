@@ -81,7 +81,7 @@ def in_words(analysis: Analysis) -> str:
     """Say how many stretches are focus, how long they are, and how much of the speech that is."""
     count = len(analysis.focus)
     if not count:
-        return "No stretch is focus."
+        return "No stretch is focus"
     seconds = sum(focus.region.duration_s for focus in analysis.focus)
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     speech = usable_of(analysis, analysis.focus_by)
