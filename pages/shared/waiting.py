@@ -72,15 +72,8 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
     """
     if not _has_contrast(chosen, classification):
         st.stop()
-    settings, coarse = chosen.settings, chosen.settings.drafted()
-    methods = explainers_of(chosen.classifier)
-    missing = [method for method in methods if not cached.is_explained(classification.result, method, settings)]
-    drafts = {
-        method: cached.explainer_job(classification.result, method, chosen.classifier, coarse) for method in missing
-    }
-    done = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explainer_job(classification.result, m, chosen.classifier, settings) for m in methods}
-    done |= {method: fine[method] for method in results(fine, list(drafts.values()))}
+    settings, methods = chosen.settings, explainers_of(chosen.classifier)
+    done, fine = _drafts_and_fine(methods, chosen, classification)
     analysis, explained = classification.result, {}
     for method in (m for m in methods if m in done):
         explanation = cached.explanation_of(done[method], analysis, settings)
@@ -100,23 +93,31 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     possible = focus_methods_of(chosen.classifier)
     method = method if method in (*possible, "consensus") else possible[0]
     methods = explainers_of(chosen.classifier) if method == "consensus" else (method,)
-    missing = [m for m in methods if not cached.is_explained(analysis, m, settings)]
-    coarse = settings.drafted()
-    drafts = {m: cached.explainer_job(analysis, m, chosen.classifier, coarse) for m in missing}
-    fine = {m: cached.explainer_job(analysis, m, chosen.classifier, settings) for m in methods}
-    done = {m: job for m, job in drafts.items() if job.state == "done"}
-    done |= {m: fine[m] for m in results(fine, list(drafts.values()))}
+    done, fine = _drafts_and_fine(methods, chosen, classification)
     if len(done) < len(methods):
         return analysis, None, False
     for m in methods:
         analysis = with_explanation(analysis, cached.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
     usual = with_focus(analysis, explanation, settings)
-    if any(done[m] is not fine[m] for m in methods) or not settings.focus.is_open:
-        return usual, explanation, not missing
+    drafted = any(done[m] is not fine[m] for m in methods)
+    if drafted or not settings.focus.is_open:
+        return usual, explanation, not drafted
     job = cached.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")
     return found or usual, explanation, found is not None
+
+
+def _drafts_and_fine(
+    methods: Sequence[str], chosen: Chosen, classification: Job
+) -> tuple[dict[str, Job], dict[str, Job]]:
+    """Return the finished job of each method, a draft until the fine one is there, and all fine jobs."""
+    analysis, classifier, settings = classification.result, chosen.classifier, chosen.settings
+    missing = [method for method in methods if not cached.is_explained(analysis, method, settings)]
+    drafts = {m: cached.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
+    done = {method: job for method, job in drafts.items() if job.state == "done"}
+    fine = {m: cached.explainer_job(analysis, m, classifier, settings) for m in methods}
+    return done | {m: fine[m] for m in results(fine, list(drafts.values()))}, fine
 
 
 def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
