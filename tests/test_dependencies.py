@@ -17,7 +17,7 @@ LICENCES = re.compile(
     r"|Mozilla Public License 2\.0.*|PSF-2\.0|Python Software Foundation License"
 )
 #: Packages whose metadata say nothing; their licence was read in their sources.
-SAID_ELSEWHERE = {"pympi-ling": "MIT"}
+SAID_ELSEWHERE = {"pympi-ling": "MIT", "python-stretch": "MIT"}
 
 
 def pins(name: str) -> dict[str, str]:

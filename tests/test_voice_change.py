@@ -1,0 +1,163 @@
+"""A changed voice, by physics: what was asked for moves by as much, and everything else stays."""
+
+from dataclasses import replace
+
+import numpy as np
+import parselmouth
+import pytest
+from parselmouth.praat import call
+
+from ser_core.analysis import Recording, Region
+from ser_core.audio.prosody import prosody_of, semitones
+from ser_core.audio.voice_change import VoiceChange, change_voice, pitch_marks
+from ser_core.errors import SettingsRefused
+
+RATE = 16_000
+
+
+def voice(seconds=2.0, hz=150.0, swing_st=0.0, rate=RATE) -> Recording:
+    """Return a harmonic sound with two formants, whose pitch swings about its middle, with silence at both ends."""
+    times = np.arange(round(seconds * rate)) / rate
+    pitch = hz * 2 ** (swing_st * np.sin(2 * np.pi * 1.5 * times) / 12)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    sound = np.zeros(len(times))
+    for k in range(1, int(4_000 / hz)):
+        sound += np.sin(k * phase) * sum(np.exp(-(((k * pitch - formant) / 250) ** 2)) for formant in (600, 1_700))
+    sound *= ((times > 0.1) & (times < seconds - 0.1)) * 0.1 / np.abs(sound).max()
+    samples = sound.astype(np.float32)
+    samples.setflags(write=False)
+    return Recording("voice.wav", "0" * 64, samples, rate)
+
+
+def noise(seconds=2.0) -> Recording:
+    samples = np.random.default_rng(0).normal(0, 0.05, round(seconds * RATE)).astype(np.float32)
+    return Recording("n.wav", "1" * 64, samples, RATE)
+
+
+def changed(recording, regions=(), **change):
+    marks = pitch_marks(recording, prosody_of(recording))
+    return change_voice(recording, VoiceChange(**change), marks, regions)
+
+
+def pitch_of(samples, rate=RATE):
+    """Return median pitch (Hz) and its standard deviation (semitones)."""
+    hz = prosody_of(Recording("c", "c", samples, rate)).pitch_hz
+    return float(np.median(hz)), float(np.std(12 * np.log2(hz)))
+
+
+def level_db(samples, low_hz, high_hz):
+    hz = np.fft.rfftfreq(len(samples), 1 / RATE)
+    return 10 * np.log10(np.sum(np.abs(np.fft.rfft(samples))[(hz >= low_hz) & (hz < high_hz)] ** 2))
+
+
+def power(samples):
+    return float(np.mean(np.square(samples, dtype=np.float64)))
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize("moved", [-6, -2.5, 3, 7])
+def test_pitch_moves_by_the_semitones_and_length_power_and_formants_stay(moved, rate):
+    recording = voice(swing_st=1.0, rate=rate)
+    out = changed(recording, pitch_st=moved)
+    before, after = pitch_of(recording.samples, rate)[0], pitch_of(out, rate)[0]
+    assert semitones(after, before) == pytest.approx(moved, abs=0.25)
+    assert len(out) == len(recording.samples)
+    assert power(out) == pytest.approx(power(recording.samples), rel=1e-3)
+    if rate == RATE:
+        for low, high in ((300, 900), (1_400, 2_000)):
+            assert level_db(out, low, high) == pytest.approx(level_db(recording.samples, low, high), abs=1.5)
+
+
+@pytest.mark.parametrize("factor", [0.25, 0.5, 1.5])
+def test_pitch_range_changes_about_the_median(factor):
+    recording = voice(3.0, swing_st=3.0)
+    (median, spread), (new_median, new_spread) = (
+        pitch_of(recording.samples),
+        pitch_of(changed(recording, pitch_range=factor)),
+    )
+    assert new_spread / spread == pytest.approx(factor, rel=0.15)
+    assert semitones(new_median, median) == pytest.approx(0, abs=0.4)
+
+
+def test_praats_overlap_add_gives_the_same_pitch_contour():
+    recording = voice(swing_st=2.0)
+    sound = parselmouth.Sound(recording.samples.astype(float), RATE)
+    manipulation = call(sound, "To Manipulation", 0.01, 75, 400)
+    contour = call(manipulation, "Extract pitch tier")
+    call(contour, "Multiply frequencies", sound.xmin, sound.xmax, 2 ** (4 / 12))
+    call([contour, manipulation], "Replace pitch tier")
+    theirs = call(manipulation, "Get resynthesis (overlap-add)").values[0].astype(np.float32)
+    ours, praat = (prosody_of(replace(recording, samples=out)) for out in (changed(recording, pitch_st=4), theirs))
+    at = np.linspace(0.3, 1.7, 60)
+    contours = [np.interp(at, found.times_s, 12 * np.log2(found.pitch_hz)) for found in (ours, praat)]
+    assert np.abs(contours[0] - contours[1]).max() < 0.5
+
+
+@pytest.mark.parametrize("tempo", [0.7, 1.4])
+def test_tempo_divides_the_duration_and_the_pitch_stays(tempo):
+    recording = voice()
+    out = changed(recording, tempo=tempo)
+    assert len(out) == round(len(recording.samples) / tempo)
+    assert semitones(pitch_of(out)[0], pitch_of(recording.samples)[0]) == pytest.approx(0, abs=0.1)
+    # Its silence at the beginning lasts as much longer.
+    onset = np.flatnonzero(np.abs(out) > 0.02)[0] / RATE
+    assert onset == pytest.approx(0.1 / tempo, abs=0.025)
+
+
+@pytest.mark.parametrize("tilt_db", [-4, 3])
+def test_tilt_adds_its_decibels_for_each_octave_and_the_power_stays(tilt_db):
+    recording = noise()
+    out = changed(recording, tilt_db=tilt_db)
+    gains = [
+        level_db(out, hz, 1.1 * hz) - level_db(recording.samples, hz, 1.1 * hz)
+        for hz in (250, 500, 1_000, 2_000, 4_000)
+    ]
+    np.testing.assert_allclose(np.diff(gains), tilt_db, atol=0.05)
+    assert power(out) == pytest.approx(power(recording.samples), rel=1e-3)
+
+
+def test_level_changes_by_its_decibels_beyond_full_scale_too():
+    out = changed(noise(0.5), level_db=30)
+    np.testing.assert_allclose(out, noise(0.5).samples * 10**1.5, atol=0.01)
+    assert np.abs(out).max() > 1
+
+
+@pytest.mark.parametrize(
+    "recording", [voice(swing_st=3.0), voice(rate=44_100), noise(0.3)], ids=["voice", "44k", "noise"]
+)
+def test_without_a_change_the_chain_returns_the_sound(recording):
+    out = changed(recording)
+    assert power(out - recording.samples) < 1e-10 * power(recording.samples)
+
+
+def test_unvoiced_sound_has_no_pitch_to_move():
+    recording = noise(1.0)
+    np.testing.assert_allclose(changed(recording, pitch_st=5, pitch_range=2), changed(recording), atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"pitch_st": 4}, {"level_db": -12}, {"tilt_db": 3}])
+def test_in_a_region_only_that_region_changes(change):
+    recording = voice()
+    out = changed(recording, [Region(0.5, 1.0)], **change)
+    outside = np.ones(len(out), bool)
+    outside[RATE // 2 : RATE] = False
+    np.testing.assert_array_equal(out[outside], recording.samples[outside])
+    inside = slice(round(0.55 * RATE), round(0.95 * RATE))
+    assert power(out[inside] - recording.samples[inside]) > 0.05 * power(recording.samples[inside])
+
+
+def test_tempo_in_a_region_shortens_only_that_region_without_a_click():
+    recording = voice()
+    out = changed(recording, [Region(0.5, 1.0)], tempo=1.25)
+    assert len(out) == pytest.approx(len(recording.samples) - 0.5 * RATE * (1 - 1 / 1.25), abs=2)
+    np.testing.assert_array_equal(out[: RATE // 2], recording.samples[: RATE // 2])
+    np.testing.assert_array_equal(out[-RATE:], recording.samples[-RATE:])
+    assert np.abs(np.diff(out)).max() < 1.5 * np.abs(np.diff(recording.samples)).max()
+
+
+@pytest.mark.parametrize(
+    "change", [{"pitch_st": 30}, {"tempo": 0}, {"pitch_range": 9}, {"level_db": -80}, {"tilt_db": 20}]
+)
+def test_an_impossible_change_is_refused(change):
+    with pytest.raises(SettingsRefused):
+        VoiceChange(**change)
