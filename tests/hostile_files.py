@@ -75,7 +75,20 @@ def annotation_files() -> dict[str, bytes]:
     return files | {
         "short textgrid": textgrid.write([recording], short=True).content,
         "wide textgrid": textgrid.write([recording], encoding="utf-16").content,
+        "chronological textgrid": b'"Praat chronological TextGrid text file" 0 2.5 1 "IntervalTier" "a" 0 2.5\n'
+        b'1 0 1 "angry" 1 1 2.5 ""',
+        "binary textgrid": binary_textgrid(),
     }
+
+
+def binary_textgrid() -> bytes:
+    """Return a TextGrid as Praat writes it with *Save as binary file*."""
+    edges = struct.pack(">dd", 0, 2.5)
+    words = b"\0\5angry", b"\xff\xff" + struct.pack(">H", 2) + "슬픔".encode("utf-16-be")
+    intervals = struct.pack(">dd", 0, 1) + words[0] + struct.pack(">dd", 1, 2.5) + words[1]
+    tier = b"\x0cIntervalTier\0\1a" + edges + struct.pack(">i", 2) + intervals
+    points = b"\x08TextTier\0\1b" + edges + struct.pack(">id", 1, 0.5) + b"\0\4ding"
+    return b"ooBinaryFile\x08TextGrid" + edges + b"\1" + struct.pack(">i", 2) + tier + points
 
 
 def mutated(data: bytes, seed: int, others: list[bytes]) -> bytes:

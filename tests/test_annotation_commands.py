@@ -377,7 +377,7 @@ def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is
 @pytest.mark.parametrize(
     ("name", "content", "match"),
     [
-        ("take 9.txt", "0.25\t0.75\tangry\n", "take 9.txt' is, and the project has none of that name"),
+        ("take 9.txt", "0.25\t0.75\tangry\n", "take 9.txt: the project has no recording called 'take 9.txt'"),
         ("take 1.txt", "0.25\t1.75\tangry\n", "take 1.txt: Mark 1, in the tier 'emotion': The mark ends at 1.75 s"),
         ("take 1.txt", "0.25\t0.5\ta\n0.5\tsoon\tb\n", "take 1.txt, line 2: The end 'soon' is not a number"),
         ("take 1.txt", "", "take 1.txt: the file is empty"),

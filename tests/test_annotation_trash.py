@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.exchange import EXPORTED, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.saved_sounds import (
     FOLDER,
     delete_sound,

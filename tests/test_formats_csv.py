@@ -122,7 +122,6 @@ TIMES = "start_s,end_s"
         (f"{TIMES}\n1,nan\n", "line 2: The end 'nan'"),
         (f"{TIMES}\n1,inf\n", "line 2: The end 'inf'"),
         (f"{TIMES}\n2,1\n", "line 2: A region from 2 to 1 s"),
-        (f"{TIMES}\n-1,1\n", "line 2: A region from -1 to 1 s"),
         (f"{TIMES},low_hz,high_hz\n0,1,500,400\n", "line 2: Frequencies of 500 to 400"),
         (f"{TIMES},intensity\n0,1,3.0\n0,1,3.5\n", "line 3: The intensity '3.5' is not a whole number"),
         (f"{TIMES},confidence\n0,1,1.5\n", "line 2: A confidence of 1.5"),

@@ -11,7 +11,7 @@ from praatio import textgrid as praatio_textgrid
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats import FORMATS, read_annotations
+from ser_core.annotations.formats import FORMATS, ReadOptions, read_annotations
 from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.praat_grid import read_grid
 from ser_core.errors import AnnotationsRefused
@@ -104,7 +104,9 @@ def test_what_praat_writes_is_read(form, encoding, folder):
         Annotation(Region(1.0, 2.5), tier="said", emotion="sad", intensity=4, note="very low"),
     )
     assert found.recordings == (AnnotatedRecording("a.wav", None, 2.5, None, marks),)
-    assert found.dropped == ("1 tier of points",)
+    assert found.dropped == ("1 point in 1 tier of points",)
+    tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
+    assert tiers == [("élan", 2, 2), ("said", 1, 1), ("bell", 1, 0)]
 
 
 @pytest.mark.parametrize("short", [False, True])
@@ -160,6 +162,103 @@ HAPPY = (Annotation(Region(0, 1.5), annotator="anna", emotion="happy"),)
 )
 def test_forms_that_praat_reads_are_read(source):
     assert TEXTGRID.read(source.encode(), "here").recordings[0].annotations == HAPPY
+
+
+#: As *Save as chronological text file* writes it: intervals and points in order of time.
+CHRONOLOGICAL = """"Praat chronological TextGrid text file"
+0 2   ! Time domain.
+2   ! Number of tiers.
+"IntervalTier" "anna/emotion" 0 2
+"TextTier" "bell" 0 2
+! anna/emotion:
+1 0 1.5
+"happy"
+2 1
+"ding"
+1 1.5 2
+\"\""""
+
+
+def test_a_chronological_file_is_read():
+    read = read_annotations(CHRONOLOGICAL.encode(), "here")
+    assert read.recordings[0].annotations == HAPPY
+    assert read.dropped == ("1 point in 1 tier of points",)
+
+
+@pytest.mark.parametrize("form", ["Save as chronological text file", "Save as binary file"])
+def test_other_forms_that_praat_writes_are_read(form, folder):
+    grid = call("Create TextGrid", -0.5, 2.5, "élan bell", "bell")
+    for edge in (0.25, 0.75):
+        call(grid, "Insert boundary", 1, edge)
+    call(grid, "Set interval text", 1, 1, "sad")
+    call(grid, "Set interval text", 1, 2, 'so 슬픔 😀 "x"')
+    call(grid, "Insert point", 2, 0.5, "ding")
+    file = folder / "praat.TextGrid"
+    parselmouth.praat.run('Text writing preferences: "try ASCII, then UTF-16"')
+    call(grid, form, str(file))
+    found = read_annotations(file.read_bytes(), "a.wav")
+    marks = (
+        Annotation(Region(0, 0.25), tier="élan", emotion="sad"),
+        Annotation(Region(0.25, 0.75), tier="élan", note='so 슬픔 😀 "x"'),
+    )
+    assert found.recordings == (AnnotatedRecording("a.wav", None, 2.5, None, marks),)
+    assert found.dropped == ("1 point in 1 tier of points",)
+    assert found.changed == ("1 mark cut at the start of the recording",)
+    assert found.start_s == -0.5
+    moved = read_annotations(file.read_bytes(), "a.wav", ReadOptions(offset_s=0.5))
+    assert [(m.region.start_s, m.region.end_s) for m in moved.recordings[0].annotations] == [(0, 0.75), (0.75, 1.25)]
+    assert moved.recordings[0].duration_s == 3.0
+    assert moved.changed == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "end_s"),
+    [("0x1", 1.0)] + [(written, 1.5) for written in ("3/2", "150%", "1.5s", "1.5,", "1.5!c", "+1.5", "15e-1")],
+)
+def test_numbers_are_read_as_praat_reads_them(written, end_s, folder):
+    content = damaged("xmax = 1.5", f"xmax = {written}")
+    assert read_grid(content.decode(), "here").tiers[1].intervals[0] == (0.0, end_s, "happy")
+    if "x" not in written:  # this release of Praat takes it for 0
+        assert in_praat(content, folder)[0][1][0] == (0.0, end_s, "happy")
+
+
+@pytest.mark.parametrize(
+    ("content", "note", "encoding"),
+    [
+        (LONG.replace("happy", "böse").encode("latin-1"), "böse", "cp1252"),
+        (LONG.replace("happy", "it’s").encode("cp1252"), "it’s", "cp1252"),
+        (LONG.replace("happy", "a\x81é").encode("latin-1"), "a\x81é", "latin-1"),
+        (LONG.replace("happy", "böse").encode("utf-16-le"), "böse", None),
+        (LONG.replace("happy", "böse").encode("utf-16-be"), "böse", None),
+    ],
+)
+def test_text_in_another_encoding_is_read_and_what_was_taken_for_it_is_said(content, note, encoding):
+    read = read_annotations(content, "here")
+    assert read.recordings[0].annotations[0].note == note
+    assert bool(read.changed) == (encoding is not None)
+    assert encoding is None or encoding in read.changed[0]
+
+
+def test_the_encoding_may_be_named():
+    content = LONG.replace("happy", "böse").encode("mac_roman")
+    read = read_annotations(content, "here", ReadOptions(encoding="mac_roman"))
+    assert (read.recordings[0].annotations[0].note, read.changed) == ("böse", ())
+    with pytest.raises(AnnotationsRefused, match="in the encoding utf-8"):
+        read_annotations(content, "here", ReadOptions(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "region", "word"),
+    [
+        ("xmax = 1.5", "xmax = 0", None, "1 mark of a point in time"),
+        ("xmin = 0\n            xmax", "xmin = -1\n            xmax", Region(0, 1.5), "cut at the start"),
+        ("xmax = 1.5", "xmax = 2.5", Region(0, 2.5), "1 mark beyond the end of the grid, which is 2 s"),
+    ],
+)
+def test_what_praat_opens_is_read_and_what_becomes_of_it_is_said(old, new, region, word):
+    read = TEXTGRID.read(damaged(old, new), "here")
+    assert [mark.region for mark in read.recordings[0].annotations] == ([region] if region else [])
+    assert word in " ".join(read.dropped + read.changed)
 
 
 def test_tiers_of_the_same_name_and_layers_of_one_are_one_and_a_name_that_only_looks_like_a_layer_is_kept():
@@ -234,9 +333,12 @@ def damaged(old: str, new: str) -> bytes:
     ("content", "why"),
     [
         (damaged("TextGrid", "Pitch 1"), r"line 2: this is not a TextGrid"),
-        (b"ooBinaryFile\x08TextGrid", "this is a binary Praat file"),
+        (b"ooBinaryFile\x08TextGrid", "byte 21: the file ends where the start should be"),
+        (b"ooBinaryFile\x07Pitch 1" + bytes(99), "this is not a TextGrid but, to Praat, 'Pitch 1'"),
         (damaged("xmax = 2", "xmax = two"), r"line 6: '<exists>' stands where the end should be"),
-        (damaged("xmax = 2", "xmax = 2.."), r"line 5: The end '2..' is not a number"),
+        (damaged("xmax = 2", "xmax = 2,5"), r"line 5: The end '2,5' is not a number"),
+        (damaged("xmax = 2", "xmax = 1/0"), r"line 5: The end '1/0' is not a number"),
+        (damaged("xmax = 2", "xmax = --undefined--"), r"line 5: The end '--undefined--' is not a number"),
         (damaged("xmax = 2", "xmax = 1e999"), r"line 5: The end '1e999' is not a number"),
         (damaged("size = 1", "size = 2"), r"line 22: the file ends where the class of tier 2 should be"),
         (damaged("size = 1", "size = 0.5"), r"line 7: the number of tiers is 0.5"),
@@ -244,20 +346,19 @@ def damaged(old: str, new: str) -> bytes:
         (damaged("IntervalTier", "WordTier"), r"line 10: 'WordTier' is not a class of tier"),
         (damaged("size = 2", "size = 3"), r"line 22: the file ends where the start of interval 3 in tier 1 should be"),
         (damaged("size = 2", "size = 99999999999"), r"the start of interval 3 in tier 1"),
-        (damaged('"happy"', '"happy'), r"line 22: a text begins where the start of interval 2 in tier 1 should be"),
+        (damaged('"happy"', '"happy'), r"line 18: a text begins where the text of interval 1 in tier 1 should be"),
+        (damaged('"happy"', '"so "happy" now"'), r"line 18: a text begins .* has a quote that is not doubled"),
         (
             damaged('""', '"'),
             r"line 22: a text begins where the text of interval 2 in tier 1 should be and does not end",
         ),
         (damaged('"happy"', "happy"), r"line 20: '1.5' stands where the text of interval 1 in tier 1 should be"),
         (damaged("xmax = 1.5", "xmax = -1.5"), r"line 17: the interval 1 of tier 1 runs backwards, from 0 to -1.5 s"),
-        (damaged("xmax = 1.5", "xmax = 0"), r"tier 1 \('anna/emotion'\), interval 1: A region from 0 to 0 s"),
-        (damaged("xmin = 0\n            xmax", "xmin = -1\n            xmax"), r"interval 1: A region from -1 to 1.5"),
-        (damaged("xmax = 1.5", "xmax = 2.5"), r"interval 1: The mark ends at 2.5 s, after its recording, which is 2 s"),
         (damaged("happy", "happy [intensity=7]"), r"interval 1: An intensity of 7 is not possible"),
         (damaged("happy", "happy [status=begun]"), r"interval 1: The status 'begun' is not known"),
-        (LONG.encode("utf-16")[2:], "the file ends|not a TextGrid"),
-        (LONG.replace("happy", "böse").encode("latin-1"), "line 18: this is not text in UTF-8"),
+        (CHRONOLOGICAL.replace("\n2 1\n", "\n3 1\n").encode(), "line 9: there is no tier 3"),
+        (CHRONOLOGICAL.partition("1 1.5 2")[0].encode(), "ends at 1.5 s of tier 1, which lasts until 2 s"),
+        (CHRONOLOGICAL[:-1].encode(), "a text begins where the text of interval 2 in tier 1"),
         (LONG.encode("utf-16")[:-1], "this is not text in UTF-8 or UTF-16"),
     ],
 )

@@ -8,8 +8,10 @@ from itertools import groupby
 from math import inf
 
 from ser_core.analysis import Region
+from ser_core.annotations.formats import recognised
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.praat_grid import read_grid
+from ser_core.annotations.formats.praat_grid import Grid
+from ser_core.annotations.formats.textgrid import grid_of
 from ser_core.errors import AnnotationsRefused, WordsRefused
 
 #: Share of a word that must lie in focus.
@@ -25,7 +27,7 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     Parameters
     ----------
     source : bytes
-        A Praat TextGrid (long or short, UTF-8 or UTF-16), of which the interval tier named words is read, else the
+        A Praat TextGrid of any form, of which the interval tier named words is read, else the
         first interval tier; or a CSV with the columns start_s, end_s and word. Recognised by content.
     name : str
         What to call the file if it is refused.
@@ -41,8 +43,10 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
             "Give only those of this recording."
         )
     try:
-        text = text_of(source, name)
-        words = _from_textgrid(text, name) if "ooTextFile" in text[:200] else _from_csv(text, name)
+        if recognised(source) == "textgrid":
+            words = _from_textgrid(grid_of(source, name)[0], name)
+        else:
+            words = _from_csv(text_of(source, name), name)
     except AnnotationsRefused as refusal:
         raise WordsRefused(str(refusal)) from None
     if not words:
@@ -62,8 +66,8 @@ def _share_within(word: Region, regions: Sequence[Region]) -> float:
     return inside / word.duration_s
 
 
-def _from_textgrid(text: str, name: str) -> list[Region]:
-    tiers = read_grid(text, name).tiers.values()
+def _from_textgrid(grid: Grid, name: str) -> list[Region]:
+    tiers = grid.tiers.values()
     named = [tier for tier in tiers if tier.name.strip().lower() in WORD_TIERS]
     tier = next(iter([*named, *tiers]), None)
     if tier is None:

@@ -8,7 +8,8 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.exchange import EXPORTED, Exported, as_of_recordings, exported, read_files
+from ser_core.annotations.exchange.exporting import EXPORTED, Exported, exported
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
@@ -106,13 +107,14 @@ def _import(project: OpenProject) -> None:
     )
     if st.button("Import", type="primary", disabled=not given, icon=":material/input:"):
         files = [(printable(file.name), file.getvalue()) for file in given]
+        options = ImportOptions()
         session.forget_uploads(file.file_id for file in given)
         turn = session.choice("import_turn")
         st.session_state[f"importing {project.id}"] = cached.jobs().submit(
             session.owner(),
             ("import", project.id, turn),
             "Import",
-            lambda work: _imported(project, files, work),
+            lambda work: _imported(project, files, options, work),
         )
         session.choose("import_turn", turn + 1)
         st.rerun()
@@ -120,7 +122,7 @@ def _import(project: OpenProject) -> None:
     done = waiting.results({"import": job}) if job else {}
     if "import" not in done:
         return
-    imported, dropped = done["import"]
+    imported, read = done["import"]
     st.success(
         f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
         f"{imported.known} already in the project, {imported.left_out} left out.",
@@ -128,16 +130,19 @@ def _import(project: OpenProject) -> None:
     )
     if imported.left_out:
         st.caption("Left out: labels of whole recordings that their annotator has labelled differently here.")
-    for words in dropped[:20]:
-        st.caption(f"Not imported from {in_markdown(words)}.")
+    said = [f"Not imported from {file.name}: {words}" for file in read for words in file.dropped]
+    said += [f"Read otherwise in {file.name}: {words}" for file in read for words in file.changed]
+    for words in said[:20]:
+        st.caption(f"{in_markdown(words)}.")
 
 
 def _imported(
     project: OpenProject,
     files: list[tuple[str, bytes]],
+    options: ImportOptions,
     work: Work,
-) -> tuple[Imported, list[str]]:
-    found, dropped = read_files(files)
+) -> tuple[Imported, list[ImportedFile]]:
     known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
-    documents = as_of_recordings(found, known)
-    return project.store.import_recordings(project.id, documents, project.annotator, work), dropped
+    read = as_of_recordings(read_files(files, options), known, tolerance_s=options.tolerance_s)
+    documents = [document for file in read for document in file.documents]
+    return project.store.import_recordings(project.id, documents, project.annotator, work), read

@@ -5,12 +5,12 @@
 """
 
 from ser_core.annotations.formats import audacity, elan, label_studio, own, table, textgrid
-from ser_core.annotations.formats.content import is_wide
-from ser_core.annotations.formats.format import Format, ReadIn, Written
+from ser_core.annotations.formats.content import encoding_of
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
 from ser_core.annotations.formats.gate import belonging_to
 from ser_core.errors import AnnotationsRefused
 
-__all__ = ["FORMATS", "Format", "ReadIn", "Written", "belonging_to", "read_annotations", "recognised"]
+__all__ = ["FORMATS", "Format", "ReadIn", "ReadOptions", "Written", "belonging_to", "read_annotations", "recognised"]
 
 #: If two recognise a file, the first is taken.
 FORMATS: dict[str, Format] = {
@@ -26,13 +26,13 @@ FORMATS: dict[str, Format] = {
 HEAD_BYTES = 2**16
 
 
-def recognised(content: bytes) -> str | None:
+def recognised(content: bytes, encoding: str | None = None) -> str | None:
     """Return the key in `FORMATS` of a file's format, or None; only reading shows whether the file is intact."""
-    head = content[:HEAD_BYTES].decode("utf-16" if is_wide(content) else "utf-8-sig", errors="replace")
+    head = content[:HEAD_BYTES].decode(encoding or encoding_of(content[:HEAD_BYTES]), errors="replace")
     return next((key for key, file_format in FORMATS.items() if file_format.recognises(head)), None)
 
 
-def read_annotations(content: bytes, name: str) -> ReadIn:
+def read_annotations(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read a file of any of the formats.
 
     Parameters
@@ -45,9 +45,9 @@ def read_annotations(content: bytes, name: str) -> ReadIn:
     AnnotationsRefused
         If it has none of the formats, or is damaged, with the place and the reason.
     """
-    key = recognised(content)
+    key = recognised(content, options.encoding)
     if key is None:
         found = "is empty" if not content.strip() else "has no known format of marks"
         names = ", ".join(file_format.name for file_format in FORMATS.values())
         raise AnnotationsRefused(f"{name} {found}. Give one of these: {names}.")
-    return FORMATS[key].read(content, name)
+    return FORMATS[key].read(content, name, options)

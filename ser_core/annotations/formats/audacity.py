@@ -11,9 +11,19 @@ from decimal import Decimal
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import Format, ReadIn, Written, marks_with, of_the_recording, only_one
-from ser_core.annotations.formats.gate import annotation_of, at, number, recording_of, writable
+from ser_core.annotations.formats.format import (
+    AS_IT_IS,
+    Format,
+    ReadIn,
+    ReadOptions,
+    Written,
+    marks_with,
+    of_the_recording,
+    only_one,
+)
+from ser_core.annotations.formats.gate import at, number, recording_of, writable
 from ser_core.annotations.formats.notation import mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
@@ -54,7 +64,7 @@ def _digits(value: float) -> str:
     return f"{Decimal(repr(value)):f}"
 
 
-def read(content: bytes, name: str) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read labels that have a length as the marks of one recording.
 
     Raises
@@ -63,20 +73,18 @@ def read(content: bytes, name: str) -> ReadIn:
         If a line is not a label, or a label is not a valid mark, with the line.
     """
     labels: list[tuple[int, dict[str, Any]]] = []
-    for line, source in enumerate(LINE_END.split(text_of(content, name, "\r\n")), start=1):
+    for line, source in enumerate(LINE_END.split(text_of(content, name, "\r\n", encoding=options.encoding)), start=1):
         with at(f"{name}, line {line}"):
             if source.startswith("\\"):
                 _add_frequencies(labels, source)
             elif source.strip():
                 labels.append((line, _label(source)))
-    marks = []
+    marks = Collected(options)
     for line, fields in labels:
-        if fields["start_s"] != fields["end_s"]:
-            with at(f"{name}, line {line}"):
-                marks.append(annotation_of(fields, None))
-    points = (fields for _, fields in labels if fields["start_s"] == fields["end_s"])
+        marks.add(fields, f"{name}, line {line}")
     with at(name):
-        return ReadIn((recording_of({"name": name}, marks),), marks_with(points, "{} of a point in time"))
+        recording = recording_of({"name": name}, marks.annotations)
+    return ReadIn((recording,), in_words(marks.left_out), in_words(marks.altered))
 
 
 def _label(source: str) -> dict[str, Any]:

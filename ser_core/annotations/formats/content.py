@@ -1,5 +1,6 @@
 """The bytes of a file as text or as JSON, or a refusal with the line."""
 
+import codecs
 import json
 from typing import Any
 
@@ -11,13 +12,15 @@ MOST_BYTES = 48 * 2**20
 MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
 
-def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS) -> str:
-    """Return the text of a file in UTF-8 or, with a byte order mark, UTF-16.
+def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS, encoding: str | None = None) -> str:
+    """Return the text of a file.
 
     Parameters
     ----------
     part : str
         Characters of which each mark or value has at least one; a file with more than `most` of them is refused.
+    encoding : str, optional
+        Python's name for it; default: that of `encoding_of`.
 
     Raises
     ------
@@ -29,23 +32,53 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS)
             f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of marks are read. Split it."
         )
     try:
-        text = content.decode("utf-16" if is_wide(content) else "utf-8-sig")
+        text = content.decode(encoding or encoding_of(content))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        which = f"in the encoding {encoding}" if encoding else "in UTF-8 or UTF-16"
         raise AnnotationsRefused(
-            f"{name}, line {line}: this is not text in UTF-8 or UTF-16. Save it as UTF-8."
+            f"{name}, line {line}: this is not text {which}. Save it as UTF-8, or name its encoding."
         ) from None
     if (parts := sum(map(text.count, part))) > most:
         raise AnnotationsRefused(f"{name} seems to have {parts} parts; at most {most} are read. Split it.")
     return text
 
 
-def is_wide(content: bytes) -> bool:
-    """Whether a file begins with the byte order mark of UTF-16."""
-    return content[:2] in (b"\xff\xfe", b"\xfe\xff")
+def encoding_of(content: bytes) -> str:
+    """Return the encoding of a file of text that begins with a character of ASCII, or with a byte order mark."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if len(content) >= 4 and not len(content) % 2:
+        odd, even = content[:64:2], content[1:64:2]
+        if not any(even) and odd[0]:
+            return "utf-16-le"
+        if not any(odd) and even[0]:
+            return "utf-16-be"
+    return "utf-8-sig"
 
 
-def json_of(content: bytes, name: str) -> Any:
+def known_encoding(encoding: str) -> str:
+    """Return Python's name for an encoding of text, or refuse it."""
+    try:
+        found = codecs.lookup(encoding)
+        "a".encode(found.name).decode(found.name)
+    except (LookupError, UnicodeError, TypeError, ValueError):
+        raise AnnotationsRefused(
+            f"The encoding {encoding[:40]!r} is not known; name one such as utf-8, latin-1, cp1252 or mac_roman."
+        ) from None
+    return found.name
+
+
+def old_encoding_of(content: bytes) -> str:
+    """Return the encoding of Western European text that is neither UTF-8 nor UTF-16."""
+    try:
+        content.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
+
+
+def json_of(content: bytes, name: str, encoding: str | None = None) -> Any:
     """Return the value of a JSON file.
 
     Raises
@@ -53,7 +86,7 @@ def json_of(content: bytes, name: str) -> Any:
     AnnotationsRefused
         If it is not JSON, with line and column, or nested too deeply.
     """
-    source = text_of(content, name, ",[{", MOST_VALUES)
+    source = text_of(content, name, ",[{", MOST_VALUES, encoding)
     try:
         with at(name):
             return json.loads(source, parse_constant=_refuse_constant)

@@ -17,11 +17,20 @@ from pympi.Elan import Eaf, to_adocument
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import checked_lines
-from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, only_one
+from ser_core.annotations.formats.format import (
+    AS_IT_IS,
+    Format,
+    ReadIn,
+    ReadOptions,
+    Written,
+    counted,
+    marks_with,
+    only_one,
+)
 from ser_core.annotations.formats.gate import (
-    annotation_of,
     at,
     known_duration_s,
     recording_fields,
@@ -97,7 +106,7 @@ def _empty(recording: AnnotatedRecording) -> Eaf:
     return eaf
 
 
-def read(content: bytes, name: str) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read the annotations that have times, their own or those of the annotation they refer to.
 
     Raises
@@ -110,17 +119,18 @@ def read(content: bytes, name: str) -> ReadIn:
     eaf = _parsed(content)
     recording = _recording(eaf, name)
     times, lost = _times(eaf)
-    marks = []
+    with at(name):
+        marks = Collected(options, known_duration_s(recording))
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = _owner(tier_id, attributes.get("ANNOTATOR"), eaf, place)
         labels = {key: found[2] for key, found in aligned.items()} | {key: found[1] for key, found in referring.items()}
         for key, label in labels.items():
             if key in times:
-                with at(f"{name}, line {lines[key]}"):
-                    fields = times[key] | mark_fields(label) | {"annotator": annotator, "tier": tier}
-                    marks.append(annotation_of(fields, known_duration_s(recording)))
+                fields = times[key] | mark_fields(label) | {"annotator": annotator, "tier": tier}
+                marks.add(fields, f"{name}, line {lines[key]}")
     with at(name):
-        return ReadIn((recording_of(recording, marks),), lost)
+        found = recording_of(recording, marks.annotations)
+    return ReadIn((found,), (*lost, *in_words(marks.left_out)), in_words(marks.altered))
 
 
 def _parsed(content: bytes) -> Eaf:

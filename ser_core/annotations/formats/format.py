@@ -27,11 +27,61 @@ class Written:
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """How a person wants a file to be read.
+
+    Attributes
+    ----------
+    offset_s : float
+        Is added to all times, for marks of a part of the recording.
+    encoding : str or None
+        Of a file of text, by Python's name for it; None: found by its first bytes.
+    """
+
+    offset_s: float = 0.0
+    encoding: str | None = None
+
+
+AS_IT_IS = ReadOptions()
+
+
+@dataclass(frozen=True)
+class FileTier:
+    """A tier as it is in a file.
+
+    Attributes
+    ----------
+    labels : int
+        Intervals or points with a text.
+    empty : int
+        Those without.
+    """
+
+    name: str
+    labels: int
+    empty: int = 0
+    points: bool = False
+
+
+@dataclass(frozen=True)
 class ReadIn:
-    """What was read from a file, and what in it cannot become a mark, in words as in `Written`."""
+    """What was read from a file.
+
+    Attributes
+    ----------
+    dropped, changed : tuple of str
+        What cannot become a mark, and what is read otherwise than it is written there, in words as in `Written`.
+    tiers : tuple of FileTier
+        In the order of the file; empty if the format has none.
+    start_s : float
+        Time at which the file says its recording begins.
+    """
 
     recordings: tuple[AnnotatedRecording, ...]
     dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    tiers: tuple[FileTier, ...] = ()
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +99,8 @@ class Format:
     write : callable
         `write(recordings, **choices) -> Written`; the format's own module documents the choices.
     read : callable
-        `read(content, name) -> ReadIn`; the name is for refusals, and for the recording if the file does not name it.
+        `read(content, name, options) -> ReadIn`; the name is for refusals, and for the recording if the file does not
+        name it, and the options may be left out.
     recognises : callable
         `recognises(head) -> bool` tells by the beginning of the text whether a file has this format.
     """
@@ -59,7 +110,7 @@ class Format:
     media_type: str
     holds_many: bool
     write: Callable[..., Written]
-    read: Callable[[bytes, str], ReadIn]
+    read: Callable[..., ReadIn]
     recognises: Callable[[str], bool]
 
 

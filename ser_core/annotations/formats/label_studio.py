@@ -25,8 +25,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import Format, ReadIn, Written, counted
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import (
     annotation_of,
     at,
@@ -98,7 +99,7 @@ def _results(mark: Annotation, own: str, duration_s: float) -> list[dict[str, An
     return results
 
 
-def read(content: bytes, name: str) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read what Label Studio exports as JSON or JSON-MIN; tasks with the same sound are one recording.
 
     Raises
@@ -106,7 +107,7 @@ def read(content: bytes, name: str) -> ReadIn:
     AnnotationsRefused
         If the file is not a list of tasks, or a result is not a valid mark, with the number of the task.
     """
-    document = json_of(content, name)
+    document = json_of(content, name, options.encoding)
     tasks = [document] if isinstance(document, dict) else document
     if not isinstance(tasks, list):
         raise AnnotationsRefused(f"{name}: the JSON is not a list of tasks, as Label Studio exports them.")
@@ -122,8 +123,11 @@ def read(content: bytes, name: str) -> ReadIn:
         known = about.setdefault(key, recording)
         known["duration_s"] = recording.get("duration_s") if known.get("duration_s") is None else known["duration_s"]
         marks.setdefault(key, []).extend(_marks(found, place, lost))
-    recordings = tuple(_with_marks(about[key], marks[key], name, lost) for key in about)
-    return ReadIn(recordings, tuple(counted(count, noun) + rest for (noun, rest), count in lost.items()))
+    read = [_with_marks(about[key], marks[key], name, lost, options) for key in about]
+    left_out = sum((found.left_out for _, found in read), Counter())
+    altered = sum((found.altered for _, found in read), Counter())
+    dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
+    return ReadIn(tuple(recording for recording, _ in read), dropped + in_words(left_out), in_words(altered))
 
 
 def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
@@ -204,23 +208,24 @@ def _annotator(completed_by: object) -> str:
 
 
 def _with_marks(
-    fields: dict[str, Any], marks: list[tuple[str, dict[str, Any]]], name: str, lost: Lost
-) -> AnnotatedRecording:
+    fields: dict[str, Any], marks: list[tuple[str, dict[str, Any]]], name: str, lost: Lost, options: ReadOptions
+) -> tuple[AnnotatedRecording, Collected]:
     with at(name):
         duration_s = known_duration_s(fields)
-    timed = [_annotation(mark, duration_s, place) for place, mark in marks if "start_s" in mark]
+    found = Collected(options, duration_s)
+    for place, mark in marks:
+        if "start_s" in mark:
+            found.add(mark, place)
     if duration_s is None:
-        duration_s = max((mark.region.end_s for mark in timed), default=UNKNOWN_LENGTH_S)
+        duration_s = max((mark.region.end_s for mark in found.annotations), default=UNKNOWN_LENGTH_S)
         lost["length", " of a recording, which no result says"] += 1
     whole = {"start_s": 0.0, "end_s": duration_s}
-    timed += [_annotation(whole | mark, duration_s, place) for place, mark in marks if "start_s" not in mark]
+    for place, mark in marks:
+        if "start_s" not in mark:
+            with at(place):
+                found.annotations.append(annotation_of(whole | mark, duration_s))
     with at(name):
-        return recording_of(fields | {"duration_s": duration_s}, timed)
-
-
-def _annotation(fields: dict[str, Any], duration_s: float | None, place: str) -> Annotation:
-    with at(place):
-        return annotation_of(fields, duration_s)
+        return recording_of(fields | {"duration_s": duration_s}, found.annotations), found
 
 
 FORMAT = Format(

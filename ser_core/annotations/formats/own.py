@@ -1,13 +1,14 @@
 """Our own format: everything known about recordings and their marks, with where suggestions came from, as JSON."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import Format, ReadIn, Written
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
 from ser_core.annotations.formats.gate import (
-    annotation_of,
     at,
     fields_of,
     known_duration_s,
@@ -43,7 +44,7 @@ def _fields(mark: Annotation) -> dict[str, Any]:
     return {field: value for field, value in fields.items() if value is not None}
 
 
-def read(content: bytes, name: str) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read what `write` wrote.
 
     Raises
@@ -52,7 +53,7 @@ def read(content: bytes, name: str) -> ReadIn:
         If the file does not have this format, has a newer version, or contains something that is not valid, with the
         number of the recording and the mark.
     """
-    document = json_of(content, name)
+    document = json_of(content, name, options.encoding)
     if not isinstance(document, dict) or document.get("format") != OURS:
         raise AnnotationsRefused(f"{name}: the JSON is not in our format, which says '{OURS}' at its beginning.")
     version = document.get("version")
@@ -63,18 +64,19 @@ def read(content: bytes, name: str) -> ReadIn:
             f"{name}: the file has version {shown(version)}, and this program reads up to {VERSION}. Update it."
         )
     recordings = objects_in(document, "recordings", name)
-    return ReadIn(tuple(_recording(found, f"{name}, recording {number}") for number, found in recordings))
+    read = [_recording(found, f"{name}, recording {number}", options) for number, found in recordings]
+    left_out = sum((marks.left_out for _, marks in read), Counter())
+    altered = sum((marks.altered for _, marks in read), Counter())
+    return ReadIn(tuple(recording for recording, _ in read), in_words(left_out), in_words(altered))
 
 
-def _recording(fields: dict[str, Any], place: str) -> AnnotatedRecording:
+def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tuple[AnnotatedRecording, Collected]:
     with at(place):
-        duration_s = known_duration_s(fields)
-    marks = []
+        marks = Collected(options, known_duration_s(fields), exact=True)
     for count, mark in objects_in(fields, "annotations", place):
-        with at(f"{place}, mark {count}"):
-            marks.append(annotation_of(mark, duration_s))
+        marks.add(mark, f"{place}, mark {count}")
     with at(place):
-        return recording_of(fields, marks)
+        return recording_of(fields, marks.annotations), marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:

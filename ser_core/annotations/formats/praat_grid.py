@@ -1,4 +1,4 @@
-"""A Praat TextGrid in text form, read as Praat itself reads it; refusals name the line.
+"""A Praat TextGrid, read as Praat itself reads it; refusals name the line.
 
 Praat takes quoted texts, numbers and <flags> in order and ignores all other words, so that the long and the short form
 are read alike. praatio, which we write with, looks for words such as `item [` instead and is misled by labels that
@@ -10,30 +10,60 @@ Praat manual, "TextGrid file formats".
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ser_core.annotations.formats.gate import number, shown
 from ser_core.errors import AnnotationsRefused
 
 TOKEN = re.compile(
     r"""
-    ![^\n]*                                 # a comment, to the end of its line
-    | "(?P<text>[^"]*(?:""[^"]*)*)"         # quotes inside are doubled
+    ![^\n\r]*                                    # a comment, to the end of its line
+    | "(?P<text>[^"]*(?:""[^"]*)*)"(?=[\s\0]|\Z)  # quotes inside are doubled
     | <(?P<flag>\w*)>
     | (?P<open>")
-    | (?P<word>[^\s"=!<][^\s"=]*)
+    | (?P<word>[^\s"=!<][^\s"=!]*)
     """,
     re.VERBOSE,
 )
+#: What Praat takes for the beginning of a number, whatever the rest of the word is.
+NUMERIC = re.compile(r"[-+.]*[0-9]|-")
+#: A number, and whatever follows it in its word.
+NUMBER = re.compile(
+    r"""
+    (?P<hex>[-+]?0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?(?:[pP][-+]?[0-9]+)?)
+    | (?P<plain>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?P<percent>%?)
+    """,
+    re.VERBOSE,
+)
+DECIMAL_COMMA = re.compile(r",[0-9]")
+
+CHRONOLOGICAL = "Praat chronological TextGrid text file"
+CLASS, MARK = "TextGrid", "the mark {}"
+
+#: Intervals of a tier follow each other; of a chronological file, which does not say how many there are, the last has
+#: to reach the end of its tier, up to this.
+ROUNDING_S = 1e-4
+
+Refuse = Callable[[str], NoReturn]
 
 
 @dataclass(frozen=True)
 class Tier:
-    """An interval tier; tiers of points are only counted."""
+    """An interval tier."""
 
     name: str
     intervals: tuple[tuple[float, float, str], ...]
+    end_s: float
+
+
+@dataclass(frozen=True)
+class PointTier:
+    """A tier of points, each a time and a text."""
+
+    name: str
+    points: tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True)
@@ -42,19 +72,26 @@ class Grid:
 
     Attributes
     ----------
-    tiers : dict of int to Tier
-        By their number in the file, from 1.
-    point_tiers : int
-        Number of tiers of points.
+    tiers, points : dict
+        Tiers of intervals and of points, by their number in the file, from 1.
+    odd_numbers : int
+        Numbers that are written with more than digits, as Praat reads them: `3/2`, `150%`, `0x10`, `1.5s`.
     """
 
+    start_s: float
     end_s: float
     tiers: dict[int, Tier]
-    point_tiers: int
+    points: dict[int, PointTier]
+    odd_numbers: int = 0
+
+    @property
+    def last_s(self) -> float:
+        """The end of the grid or, if one is later, of its last interval."""
+        return max([self.end_s, *(end_s for tier in self.tiers.values() for _, end_s, _ in tier.intervals)])
 
 
 def read_grid(source: str, name: str) -> Grid:
-    """Read a TextGrid, long or short.
+    """Read a TextGrid, long, short or chronological.
 
     Parameters
     ----------
@@ -68,66 +105,114 @@ def read_grid(source: str, name: str) -> Grid:
     AnnotationsRefused
         If it is not a TextGrid, or damaged, with the line.
     """
-    if source.startswith("ooBinaryFile"):
-        raise AnnotationsRefused(f"{name}: this is a binary Praat file. Save the TextGrid as a text file.")
     tokens = _Tokens(source, name)
-    if not tokens.text("the file type").startswith("ooTextFile") or tokens.text("the class") != "TextGrid":
+    kind = tokens.text("the file type")
+    if kind == CHRONOLOGICAL:
+        return _chronological(tokens)
+    if not kind.startswith("ooTextFile"):
         tokens.refuse("this is not a TextGrid")
-    tokens.number("the start")
-    end_s = tokens.number("the end")
-    if tokens.next("flag", "whether there are tiers") != "exists":
-        return Grid(end_s, {}, 0)
-    tiers = {place: _tier(tokens, place) for place in range(1, tokens.count("the number of tiers") + 1)}
-    intervals = {place: tier for place, tier in tiers.items() if tier is not None}
-    return Grid(end_s, intervals, len(tiers) - len(intervals))
+    required_class(tokens.text("the class"), tokens.refuse)
+    start_s, end_s = tokens.number("the start"), tokens.number("the end")
+    tiers: dict[int, Tier] = {}
+    points: dict[int, PointTier] = {}
+    if tokens.next("flag", "whether there are tiers").casefold() == "exists":
+        for place in range(1, tokens.count("the number of tiers") + 1):
+            kind, tier_name, tier_end_s = _head(tokens, place)
+            count = tokens.count(f"the number of intervals in tier {place}")
+            if kind == "TextTier":
+                points[place] = PointTier(tier_name, tuple(_point(tokens, place, one) for one in range(1, count + 1)))
+            else:
+                intervals = tuple(_interval(tokens, place, one) for one in range(1, count + 1))
+                tiers[place] = Tier(tier_name, intervals, tier_end_s)
+    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
 
 
-def _tier(tokens: "_Tokens", place: int) -> Tier | None:
+def required_class(found: str, refuse: Refuse) -> None:
+    """Refuse another class of Praat objects than a TextGrid."""
+    if found != CLASS:
+        refuse(f"this is not a TextGrid but, to Praat, {shown(found)}")
+
+
+def checked_interval(start_s: float, end_s: float, tier: int, interval: int, refuse: Refuse) -> None:
+    """Refuse an interval that Praat refuses."""
+    if end_s < start_s:
+        refuse(f"the interval {interval} of tier {tier} runs backwards, from {start_s:g} to {end_s:g} s")
+
+
+def _head(tokens: "_Tokens", place: int) -> tuple[str, str, float]:
     kind = tokens.text(f"the class of tier {place}")
     if kind not in ("IntervalTier", "TextTier"):
         tokens.refuse(f"{shown(kind)} is not a class of tier")
     name = tokens.text(f"the name of tier {place}")
-    for edge in ("start", "end"):
-        tokens.number(f"the {edge} of tier {place}")
-    count = tokens.count(f"the number of intervals in tier {place}")
-    if kind == "TextTier":
-        for point in range(1, count + 1):
-            tokens.number(f"the time of point {point} in tier {place}")
-            tokens.text(f"the mark of point {point} in tier {place}")
-        return None
-    return Tier(name, tuple(_interval(tokens, place, interval) for interval in range(1, count + 1)))
+    tokens.number(f"the start of tier {place}")
+    return kind, name, tokens.number(f"the end of tier {place}")
 
 
 def _interval(tokens: "_Tokens", tier: int, interval: int) -> tuple[float, float, str]:
     where = f"of interval {interval} in tier {tier}"
     start_s, end_s = tokens.number(f"the start {where}"), tokens.number(f"the end {where}")
-    if end_s < start_s:
-        tokens.refuse(f"the interval {interval} of tier {tier} runs backwards, from {start_s:g} to {end_s:g} s")
+    checked_interval(start_s, end_s, tier, interval, tokens.refuse)
     return start_s, end_s, tokens.text(f"the text {where}")
+
+
+def _point(tokens: "_Tokens", tier: int, point: int) -> tuple[float, str]:
+    where = f"of point {point} in tier {tier}"
+    return tokens.number(f"the time {where}"), tokens.text(MARK.format(where))
+
+
+def _chronological(tokens: "_Tokens") -> Grid:
+    """Read intervals and points in order of time, each after the number of its tier, until the file ends."""
+    start_s, end_s = tokens.number("the start"), tokens.number("the end")
+    heads = {place: _head(tokens, place) for place in range(1, tokens.count("the number of tiers") + 1)}
+    found: dict[int, list] = {place: [] for place in heads}
+    while not tokens.at_end():
+        place = tokens.count("the number of a tier")
+        if place not in heads:
+            tokens.refuse(f"there is no tier {place}")
+        read = _point if heads[place][0] == "TextTier" else _interval
+        found[place].append(read(tokens, place, len(found[place]) + 1))
+    tiers: dict[int, Tier] = {}
+    points: dict[int, PointTier] = {}
+    for place, (kind, tier_name, tier_end_s) in heads.items():
+        if kind == "TextTier":
+            points[place] = PointTier(tier_name, tuple(found[place]))
+            continue
+        last_s = found[place][-1][1] if found[place] else start_s
+        if last_s < tier_end_s - ROUNDING_S:
+            tokens.refuse(f"the file ends at {last_s:g} s of tier {place}, which lasts until {tier_end_s:g} s")
+        tiers[place] = Tier(tier_name, tuple(found[place]), tier_end_s)
+    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
 
 
 class _Tokens:
     """The tokens that Praat takes from a text file, in order, each checked for its kind."""
 
     def __init__(self, source: str, name: str) -> None:
+        self.odd_numbers = 0
         self._source = source
         self._name = name
         self._place = 0
         self._found = self._all()
+        self._ahead: re.Match[str] | None = None
 
     def _all(self) -> Iterator[re.Match[str]]:
         for found in TOKEN.finditer(self._source):
             word = found["word"]
-            if found.lastgroup is not None and (word is None or word[0] in "+-.0123456789"):
+            if found.lastgroup is not None and (word is None or NUMERIC.match(word)):
                 yield found
 
+    def at_end(self) -> bool:
+        self._ahead = self._ahead or next(self._found, None)
+        return self._ahead is None
+
     def next(self, kind: str, what: str) -> str:
-        found = next(self._found, None)
+        found = None if self.at_end() else self._ahead
+        self._ahead = None
         self._place = len(self._source.rstrip()) if found is None else found.start()
         if found is None:
             self.refuse(f"the file ends where {what} should be")
         if found.lastgroup == "open":
-            self.refuse(f"a text begins where {what} should be and does not end")
+            self.refuse(f"a text begins where {what} should be and does not end, or has a quote that is not doubled")
         if found[kind] is None:
             self.refuse(f"{found[0][:40]!r} stands where {what} should be")
         return found[kind]
@@ -138,9 +223,23 @@ class _Tokens:
     def number(self, what: str) -> float:
         word = self.next("word", what)
         try:
-            return number(word, what.removeprefix("the "))
+            return self._value(word, what.removeprefix("the "))
         except AnnotationsRefused as refusal:  # only now, because finding the line is slow
             raise AnnotationsRefused(f"{self._where()}: {refusal}") from None
+
+    def _value(self, word: str, what: str) -> float:
+        """Return a number as Praat reads it: a fraction, per cent, and nothing of what follows a number."""
+        parts = []
+        for part in word.split("/", 1):
+            found = NUMBER.match(part)
+            if found is None or DECIMAL_COMMA.match(part, found.end()):
+                return number(word, what)  # which refuses it
+            if found["hex"]:
+                parts.append(float.fromhex(found["hex"]))
+            else:
+                parts.append(number(found["plain"], what) * (0.01 if found["percent"] else 1))
+        self.odd_numbers += found[0] != word or not found["plain"] or bool(found["percent"])
+        return parts[0] if len(parts) == 1 else number(parts[0] / parts[1] if parts[1] else "1/0", what)
 
     def count(self, what: str) -> int:
         count = self.number(what)
@@ -148,7 +247,7 @@ class _Tokens:
             self.refuse(f"{what} is {count:g}")
         return int(count)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> NoReturn:
         raise AnnotationsRefused(f"{self._where()}: {reason}. Open the file in Praat and save it again.")
 
     def _where(self) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import Format, ReadIn, Written, counted
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import (
-    annotation_of,
     at,
     fields_of,
     known_duration_s,
@@ -84,7 +84,7 @@ def _cells(values: dict[str, Any]) -> list[Any]:
     ]
 
 
-def read(content: bytes, name: str) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read a CSV with at least the columns start_s and end_s, in any order; empty cells count as missing.
 
     Rows with the same recording_name and recording_sha256 are one recording; without these columns all rows are.
@@ -94,21 +94,25 @@ def read(content: bytes, name: str) -> ReadIn:
     AnnotationsRefused
         If a column is missing or duplicated, or a row is not a valid mark, with the line.
     """
-    columns, rows = _rows(text_of(content, name, "\r\n"), name)
+    columns, rows = _rows(text_of(content, name, "\r\n", encoding=options.encoding), name)
     about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
-    marks: dict[tuple[str | None, str | None], list[Annotation]] = {}
+    marks: dict[tuple[str | None, str | None], Collected] = {}
     for line, cells in rows:
         with at(f"{name}, line {line}"):
             found = {field: cells.get(column) for column, field in OF_RECORDING.items()}
             found["name"] = found["name"] or name
             known = about.setdefault((found["name"], found["sha256"]), found)
             _agree(known, found)
-            mark = annotation_of(cells, known_duration_s(found))
-            marks.setdefault((found["name"], found["sha256"]), []).append(mark)
             recording_of(found, ())
+            duration_s = known_duration_s(found)
+        key = found["name"], found["sha256"]
+        marks.setdefault(key, Collected(options, duration_s)).add(cells, f"{name}, line {line}")
     unknown = [column for column in columns if column not in COLUMNS]
-    recordings = tuple(recording_of(about[key], marks[key]) for key in about)
-    return ReadIn(recordings, tuple(f"the column {shown(column)}" for column in unknown))
+    recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
+    left_out = sum((each.left_out for each in marks.values()), Counter())
+    altered = sum((each.altered for each in marks.values()), Counter())
+    columns = tuple(f"the column {shown(column)}" for column in unknown)
+    return ReadIn(recordings, (*columns, *in_words(left_out)), in_words(altered))
 
 
 def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:

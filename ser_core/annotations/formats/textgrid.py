@@ -9,12 +9,25 @@ from praatio.utilities.my_math import numToStr
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats.content import MOST_PARTS, text_of
-from ser_core.annotations.formats.format import Format, ReadIn, Written, counted, marks_with, of_the_recording, only_one
-from ser_core.annotations.formats.gate import annotation_of, at, recording_of, shown, writable
+from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
+from ser_core.annotations.formats.format import (
+    AS_IT_IS,
+    FileTier,
+    Format,
+    ReadIn,
+    ReadOptions,
+    Written,
+    counted,
+    marks_with,
+    of_the_recording,
+    only_one,
+)
+from ser_core.annotations.formats.gate import at, recording_of, shown, writable
 from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.notation import mark_fields, mark_text
-from ser_core.annotations.formats.praat_grid import Tier, read_grid
+from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
+from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
 from ser_core.errors import AnnotationsRefused
 
 #: To Praat, an interval without text is not a mark.
@@ -77,35 +90,75 @@ def _interval(mark: Annotation) -> tuple[float, float, str]:
     return mark.region.start_s, mark.region.end_s, label or NOTHING_SAID
 
 
-def read(content: bytes, name: str) -> ReadIn:
-    """Read the intervals with text as the marks of one recording.
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+    """Read the intervals with text as the marks of one recording, from any form of TextGrid that Praat writes.
+
+    As in Praat, text that is not UTF-8 is taken for Western European text.
 
     Raises
     ------
     AnnotationsRefused
-        If the file is not a TextGrid in text form, is damaged, or an interval is not a valid mark, with the line, or
-        the tier and the number of the interval.
+        If the file is not a TextGrid, is damaged, or an interval is not a valid mark, with the line, or the tier and
+        the number of the interval.
     """
-    grid = read_grid(text_of(content, name, '"', 2 * MOST_PARTS), name)
+    grid, changed = grid_of(content, name, options.encoding)
     names = {tier.name for tier in grid.tiers.values()}
-    marks: list[Annotation] = []
+    marks = Collected(options)
     for place, tier in grid.tiers.items():
         annotator, tier_name = owner_of(tier.name, names, place)
-        marks += _marks_of(tier, {"annotator": annotator, "tier": tier_name}, grid.end_s, f"{name}, tier {place}")
-    with at(name):
-        recording = recording_of({"name": name, "duration_s": grid.end_s}, marks)
-    points = (counted(grid.point_tiers, "tier of points", "tiers of points"),) if grid.point_tiers else ()
-    return ReadIn((recording,), points)
-
-
-def _marks_of(tier: Tier, owner: dict[str, str], duration_s: float, place: str) -> list[Annotation]:
-    marks = []
-    for count, (start_s, end_s, label) in enumerate(tier.intervals, start=1):
-        if label.strip():
-            with at(f"{place} ({shown(tier.name)}), interval {count}"):
+        owner = {"annotator": annotator, "tier": tier_name}
+        for count, (start_s, end_s, label) in enumerate(tier.intervals, start=1):
+            if label.strip():
                 times = {"start_s": start_s, "end_s": end_s}
-                marks.append(annotation_of(times | mark_fields(label) | owner, duration_s))
-    return marks
+                where = f"{name}, tier {place} ({shown(tier.name)}), interval {count}"
+                marks.add(times | mark_fields(label) | owner, where)
+    ends_s = [end_s for tier in grid.tiers.values() for _, end_s, label in tier.intervals if label.strip()]
+    if late := sum(end_s > grid.end_s for end_s in ends_s):
+        changed += (f"{counted(late, 'mark')} beyond the end of the grid, which is {grid.end_s:g} s",)
+    last_s = max([grid.last_s + options.offset_s, 0.0, *(mark.region.end_s for mark in marks.annotations)])
+    with at(name):
+        recording = recording_of({"name": name, "duration_s": last_s}, marks.annotations)
+    dropped = (*_points(grid), *in_words(marks.left_out))
+    return ReadIn((recording,), dropped, changed + in_words(marks.altered), _tiers(grid), grid.start_s)
+
+
+def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Grid, tuple[str, ...]]:
+    """Return the TextGrid of a file, and in words what is read otherwise than it is written."""
+    if content.startswith(HEAD):
+        if len(content) > MOST_BYTES:
+            raise AnnotationsRefused(
+                f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB are read."
+            )
+        return read_binary_grid(content, name), ()
+    changed: tuple[str, ...] = ()
+    if encoding is None and encoding_of(content) == "utf-8-sig":
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            encoding = old_encoding_of(content)
+            changed = (f"its text, which is not in UTF-8, as {encoding}; name its encoding if letters are wrong",)
+    grid = read_grid(text_of(content, name, '"', 2 * MOST_PARTS, encoding), name)
+    if grid.odd_numbers:
+        changed += (f"{counted(grid.odd_numbers, 'number')} with more than digits, as Praat reads them",)
+    return grid, changed
+
+
+def _points(grid: Grid) -> tuple[str, ...]:
+    count = sum(len(tier.points) for tier in grid.points.values())
+    if not grid.points:
+        return ()
+    tiers = counted(len(grid.points), "tier of points", "tiers of points")
+    return (f"{counted(count, 'point')} in {tiers}",)
+
+
+def _tiers(grid: Grid) -> tuple[FileTier, ...]:
+    found = {place: (tier.name, [label for *_, label in tier.intervals], False) for place, tier in grid.tiers.items()}
+    found |= {place: (tier.name, [label for _, label in tier.points], True) for place, tier in grid.points.items()}
+    tiers = []
+    for _, (name, labels, points) in sorted(found.items()):
+        said = sum(bool(label.strip()) for label in labels)
+        tiers.append(FileTier(name, said, len(labels) - said, points))
+    return tuple(tiers)
 
 
 FORMAT = Format(
@@ -115,5 +168,5 @@ FORMAT = Format(
     holds_many=False,
     write=write,
     read=read,
-    recognises=lambda head: "ooTextFile" in head[:200] or head.startswith("ooBinaryFile"),
+    recognises=lambda head: "ooTextFile" in head[:200] or head.startswith(("ooBinaryFile", f'"{CHRONOLOGICAL}"')),
 )

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.exchange import EXPORTED, as_of_recordings, exported, file_stems, read_files
+from ser_core.annotations.exchange.exporting import EXPORTED, exported, file_stems
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY
@@ -23,6 +24,7 @@ def add(commands: Commands) -> None:
     export.add_argument("--format", choices=tuple(EXPORTED), required=True)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
     import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
     import_.add_argument("files", nargs="+", type=Path, metavar="FILE")
     import_.add_argument(
@@ -30,6 +32,20 @@ def add(commands: Commands) -> None:
     )
     import_.add_argument(
         "--audio", type=Path, metavar="FILE|DIR", help="the sound, for files that do not name it by SHA-256"
+    )
+    options = ImportOptions()
+    import_.add_argument(
+        "--offset", type=float, default=options.offset_s, metavar="SECONDS", help="add this to all times"
+    )
+    import_.add_argument(
+        "--tolerance",
+        type=float,
+        default=options.tolerance_s,
+        metavar="SECONDS",
+        help="marks that end up to this much after their recording are cut there (default: %(default)g)",
+    )
+    import_.add_argument(
+        "--encoding", metavar="NAME", help="of files of text, such as cp1252 or mac_roman; default: found by content"
     )
 
 
@@ -43,7 +59,9 @@ def _export(args: argparse.Namespace) -> int:
         whose = f" of {printable(args.annotator)}" if args.annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     file_format = EXPORTED[args.format]
-    written = exported(recordings, file_format)
+    if args.short and args.format != "textgrid":
+        raise AnnotationsRefused("Only a TextGrid has a short form; leave out --short, or write --format textgrid.")
+    written = exported(recordings, file_format, {"short": True} if args.short else None)
     with atomic_new_folder(args.out) as folder:
         for name, content in written.files.items():
             with (folder / name).open("xb") as file:
@@ -63,12 +81,14 @@ def _export(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     annotator = args.annotator or login_name()
-    found, dropped = read_files((printable(file.name), file_bytes(file)) for file in args.files)
-    audio = _audio([document for _, document in found], args.audio)
+    options = ImportOptions(args.offset, args.tolerance, args.encoding)
+    files = read_files(((printable(file.name), file_bytes(file)) for file in args.files), options)
+    audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
-        documents = as_of_recordings(found, known, audio, only)
+        files = as_of_recordings(files, known, audio, only, options.tolerance_s)
+        documents = [document for file in files for document in file.documents]
         imported = store.import_recordings(project, documents, annotator, printed_progress())
         store.add_recordings(project, audio, annotator)
     print(
@@ -77,9 +97,16 @@ def _import(args: argparse.Namespace) -> int:
     )
     if imported.left_out:
         print("Left out are labels of a whole recording to which their annotator has given another label here.")
-    for words in dropped:
-        print(f"Not imported from {words}.")
+    for file in files:
+        _report(file)
     return 0
+
+
+def _report(file: ImportedFile) -> None:
+    for words in file.dropped:
+        print(f"Not imported from {file.name}: {words}.")
+    for words in file.changed:
+        print(f"Read otherwise in {file.name}: {words}.")
 
 
 def _audio(documents: Iterable[AnnotatedRecording], given: Path | None) -> list[RecordingFile]:

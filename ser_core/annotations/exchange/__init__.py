@@ -1,0 +1,1 @@
+"""Export of marks to files of other tools, and import from such files."""

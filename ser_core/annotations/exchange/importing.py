@@ -1,0 +1,202 @@
+"""Import of marks from files of other tools: how they are read, and to which recordings they belong."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.exporting import file_stems
+from ser_core.annotations.formats import FORMATS, ReadOptions, belonging_to, read_annotations, recognised
+from ser_core.annotations.formats.content import known_encoding
+from ser_core.annotations.formats.format import FileTier, counted
+from ser_core.annotations.formats.gate import at, shown
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.errors import AnnotationsRefused
+from ser_core.work.atomic_folder import folder_name
+
+LONGEST_OFFSET_S, LONGEST_TOLERANCE_S = 86_400.0, 60.0
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How files are taken in.
+
+    Attributes
+    ----------
+    offset_s : float
+        Is added to all times.
+    tolerance_s : float
+        Marks may end this much after their recording, and are cut there: tools round the lengths of files.
+    encoding : str or None
+        Of files of text; None: found by content.
+    """
+
+    offset_s: float = 0.0
+    tolerance_s: float = 0.1
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if not abs(self.offset_s) <= LONGEST_OFFSET_S:
+            raise AnnotationsRefused(f"An offset of {self.offset_s:g} s is not possible; give one of less than a day.")
+        if not 0 <= self.tolerance_s <= LONGEST_TOLERANCE_S:
+            raise AnnotationsRefused(
+                f"A tolerance of {self.tolerance_s:g} s is not possible; choose 0 to {LONGEST_TOLERANCE_S:g} s."
+            )
+        if self.encoding is not None:
+            object.__setattr__(self, "encoding", known_encoding(self.encoding))
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file that was read.
+
+    Attributes
+    ----------
+    format_name : str
+        As people know it.
+    documents : tuple of AnnotatedRecording
+        The recordings in it with their marks.
+    dropped, changed : tuple of str
+        What cannot become a mark, and what is read otherwise than it is written, in words with counts.
+    tiers : tuple of FileTier
+        Those of the file, or else of its marks.
+    start_s : float
+        Where the times of the file begin.
+    """
+
+    name: str
+    format_name: str
+    documents: tuple[AnnotatedRecording, ...]
+    dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    tiers: tuple[FileTier, ...] = ()
+    start_s: float = 0.0
+
+
+def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> list[ImportedFile]:
+    """Read files, given by name and content, of any format.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If one of them is refused.
+    """
+    found = []
+    how = ReadOptions(options.offset_s, options.encoding)
+    for name, content in files:
+        read = read_annotations(content, name, how)
+        key = recognised(content, options.encoding)
+        tiers = read.tiers or _tiers_of(read.recordings)
+        found.append(
+            ImportedFile(name, FORMATS[key].name, read.recordings, read.dropped, read.changed, tiers, read.start_s)
+        )
+    return found
+
+
+def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:
+    labels: dict[str, list[bool]] = {}
+    for mark in (mark for recording in recordings for mark in recording.annotations):
+        labels.setdefault(mark.tier, []).append(bool(mark.emotion or mark.note))
+    return tuple(FileTier(name, sum(said), len(said) - sum(said)) for name, said in labels.items())
+
+
+def as_of_recordings(
+    files: Iterable[ImportedFile],
+    known: Sequence[RecordingFile],
+    given: Sequence[RecordingFile] = (),
+    only: RecordingFile | None = None,
+    tolerance_s: float = END_SLACK_S,
+) -> list[ImportedFile]:
+    """Return files with their documents as those of their recordings, found by SHA-256 or name.
+
+    A document whose recording has still to be added stays as it is.
+
+    Parameters
+    ----------
+    known, given : sequence of RecordingFile
+        Recordings of the project, and recordings that were given with the marks.
+    only : RecordingFile, optional
+        The recording that all documents belong to.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If marks do not fit their recording, or it is not clear which one it is.
+    """
+    by_sha256 = {file.sha256: file for file in given}
+    # Only if the lengths agree: if a format rounds times, labels of the whole recording keep its exact length.
+    as_long = {(file.sha256, file.duration_s): file for file in known}
+    by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
+    for file in (*known, *given):
+        for stem in file_stems(file.name, file.sha256):
+            by_stem[stem][file.sha256] = file
+    found = []
+    for read in files:
+        documents, changed, dropped = [], list(read.changed), list(read.dropped)
+        for document in read.documents:
+            file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
+            if file is None and document.sha256 is None:
+                file = _named(document, list(by_stem[folder_name(document.name)].values()), read.name)
+            if file is not None:
+                document, late, lost = cut_to(document, file.duration_s, tolerance_s)
+                with at(read.name):
+                    document = _belonging(document, file, read.start_s)
+                if late:
+                    changed.append(f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s")
+                if lost:
+                    dropped.append(f"{counted(lost, 'mark')} after the end of the recording, at {file.duration_s:g} s")
+            documents.append(document)
+        found.append(replace(read, documents=tuple(documents), changed=tuple(changed), dropped=tuple(dropped)))
+    return found
+
+
+def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], place: str) -> RecordingFile:
+    """Return the only recording of a name, or refuse."""
+    if len(named) == 1:
+        return named[0]
+    name = shown(document.name)
+    if named:
+        raise AnnotationsRefused(
+            f"{place}: the project has {len(named)} recordings called {name}, and the file does not say by SHA-256 "
+            "which one it is. Give the right one (--audio FILE), or rename one."
+        )
+    raise AnnotationsRefused(
+        f"{place}: the project has no recording called {name}, and the file does not say by SHA-256 which one it is. "
+        "Add the recording first, give it with the marks (--audio FILE), or name the file for it."
+    )
+
+
+def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float) -> AnnotatedRecording:
+    try:
+        return belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
+    except AnnotationsRefused as refusal:
+        hint = "give a larger tolerance (--tolerance)"
+        if start_s > 0:
+            hint = f"the times of this file begin at {start_s:g} s, and --offset {-start_s:g} moves them to 0"
+        if "after its recording" not in str(refusal):
+            raise
+        raise AnnotationsRefused(f"{str(refusal).removesuffix(' Cut it.')} Cut it, or {hint}.") from None
+
+
+def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) -> tuple[AnnotatedRecording, int, int]:
+    """Return a document without what lies up to a tolerance after its recording.
+
+    Returns
+    -------
+    document : AnnotatedRecording
+    late, lost : int
+        Number of marks that were cut by more than `END_SLACK_S`, and of those of which nothing is left.
+    """
+    late, marks = 0, []
+    for mark in document.annotations:
+        over_s = mark.region.end_s - duration_s
+        if mark.tier == RECORDING_TIER or not END_SLACK_S < over_s <= tolerance_s:
+            marks.append(mark)
+        elif mark.region.start_s < duration_s:
+            late += 1
+            marks.append(_ending_at(mark, duration_s))
+    return replace(document, annotations=tuple(marks)), late, len(document.annotations) - len(marks)
+
+
+def _ending_at(mark: Annotation, end_s: float) -> Annotation:
+    return replace(mark, region=replace(mark.region, end_s=end_s))

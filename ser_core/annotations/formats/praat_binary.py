@@ -1,0 +1,112 @@
+"""A binary TextGrid: what Praat writes with *Save as binary file*, numbers with their highest byte first.
+
+A text is its length in two bytes and its characters, one byte each. If the length is 65535, the real length follows,
+and the characters have two bytes each.
+"""
+
+import struct
+from typing import NoReturn
+
+from ser_core.annotations.formats.praat_grid import MARK, Grid, PointTier, Tier, checked_interval, required_class
+from ser_core.errors import AnnotationsRefused
+
+HEAD = b"ooBinaryFile"
+WIDE = 0xFFFF
+
+
+def read_binary_grid(content: bytes, name: str) -> Grid:
+    """Read a binary TextGrid.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is not a TextGrid, or damaged, with the number of the byte.
+    """
+    data = _Bytes(content, name)
+    required_class(data.class_name("the class"), data.refuse)
+    start_s, end_s = data.real("the start"), data.real("the end")
+    tiers: dict[int, Tier] = {}
+    points: dict[int, PointTier] = {}
+    if data.count("whether there are tiers", 1):
+        for place in range(1, data.count("the number of tiers") + 1):
+            kind = data.class_name(f"the class of tier {place}")
+            tier_name = data.text(f"the name of tier {place}")
+            data.real(f"the start of tier {place}")
+            tier_end_s = data.real(f"the end of tier {place}")
+            count = data.count(f"the number of intervals in tier {place}")
+            if kind == "TextTier":
+                points[place] = PointTier(tier_name, tuple(_point(data, place, one) for one in range(1, count + 1)))
+            elif kind == "IntervalTier":
+                intervals = tuple(_interval(data, place, one) for one in range(1, count + 1))
+                tiers[place] = Tier(tier_name, intervals, tier_end_s)
+            else:
+                data.refuse(f"{kind!r} is not a class of tier")
+    return Grid(start_s, end_s, tiers, points)
+
+
+def _interval(data: "_Bytes", tier: int, interval: int) -> tuple[float, float, str]:
+    where = f"of interval {interval} in tier {tier}"
+    start_s, end_s = data.real(f"the start {where}"), data.real(f"the end {where}")
+    checked_interval(start_s, end_s, tier, interval, data.refuse)
+    return start_s, end_s, data.text(f"the text {where}")
+
+
+def _point(data: "_Bytes", tier: int, point: int) -> tuple[float, str]:
+    where = f"of point {point} in tier {tier}"
+    return data.real(f"the time {where}"), data.text(MARK.format(where))
+
+
+class _Bytes:
+    """The values of a binary file, in order."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self._content = content
+        self._name = name
+        self._place = len(HEAD)
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise AnnotationsRefused(
+            f"{self._name}, byte {self._place}: {reason}. Open the file in Praat and save it again."
+        )
+
+    def _next(self, size: int, what: str) -> bytes:
+        found = self._content[self._place : self._place + size]
+        if len(found) < size:
+            self.refuse(f"the file ends where {what} should be")
+        self._place += size
+        return found
+
+    def _value(self, code: str, what: str) -> float:
+        return struct.unpack(f">{code}", self._next(struct.calcsize(code), what))[0]
+
+    def real(self, what: str) -> float:
+        value = self._value("d", what)
+        if not abs(value) < float("inf"):
+            self.refuse(f"{what} is {value}")
+        return value
+
+    def count(self, what: str, size: int = 4) -> int:
+        count = int(self._value("i" if size == 4 else "b", what))
+        if count < 0:
+            self.refuse(f"{what} is {count}")
+        return count
+
+    def class_name(self, what: str) -> str:
+        return self._decoded(int(self._value("B", what)), 1, what)
+
+    def text(self, what: str) -> str:
+        length = int(self._value("H", what))
+        if length == WIDE:
+            return self._decoded(int(self._value("H", what)), 2, what)
+        return self._decoded(length, 1, what)
+
+    def _decoded(self, length: int, width: int, what: str) -> str:
+        found = more = self._next(length * width, what)
+        # A length counts characters, and a character beyond the first plane has twice two bytes.
+        while width == 2 and (pairs := sum(0xD8 <= byte <= 0xDB for byte in more[::2])):
+            more = self._next(2 * pairs, what)
+            found += more
+        try:
+            return found.decode("latin-1" if width == 1 else "utf-16-be")
+        except UnicodeDecodeError:
+            self.refuse(f"{what} holds half a character")
