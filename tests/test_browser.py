@@ -121,6 +121,8 @@ def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time
     turn_to(page, "Listen")
     page.get_by_test_id("stButtonGroup").get_by_text("Share of the speech").click()
     smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Share of the speech"))
+    # The rule's own slider comes with a new row of widgets: what is pressed before then is pressed in the old row.
+    expect(share).to_be_visible()
     for slider, value in ((smoothing, "0.21"), (share, "40")):
         slider.press("ArrowRight")
         expect(slider).to_have_value(value)

@@ -2,6 +2,7 @@
 
 A file holds either a class `Network` (see `shared/network.py`), or `Features`, `LEARNS_FROM`, `FRONT_END` and
 `estimator` (see `cnn_forest.py`). What several of them need is in `shared/`.
+`estimator` imports scikit-learn itself: that takes a second, and whoever only reads models never fits one.
 """
 
 from importlib import import_module

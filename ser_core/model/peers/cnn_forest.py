@@ -6,10 +6,14 @@ Zheng et al. 2018, "Speech Emotion Recognition Based on Convolution Neural Netwo
 The CNN is that of `cnn_dense`; the forest replaces its last layer.
 """
 
-from sklearn.ensemble import RandomForestClassifier
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from ser_core.model.peers.shared.network import SEGMENTS
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 #: The network that is trained first; both use its state.
 LEARNS_FROM = "cnn_dense"
@@ -27,6 +31,8 @@ class Features(nn.Module):
         return self.network.features(self.network.maps(segments.unsqueeze(1)))
 
 
-def estimator(seed: int) -> RandomForestClassifier:
+def estimator(seed: int) -> "RandomForestClassifier":
     """Return an estimator of the features; its trees have at most 256 leaves, to keep the file small."""
+    from sklearn.ensemble import RandomForestClassifier
+
     return RandomForestClassifier(200, max_leaf_nodes=256, class_weight="balanced", n_jobs=-1, random_state=seed)

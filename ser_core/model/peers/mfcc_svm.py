@@ -6,13 +6,15 @@ Subramanian et al. 2021, "Audio Emotion Recognition by Deep Neural Networks and 
 the weakest of the three it compares.
 """
 
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from typing import TYPE_CHECKING
+
 from torch import Tensor, cat, nn
 
 from ser_core.model.peers.shared.cepstrum import cosines
 from ser_core.model.peers.shared.network import WHOLE_RECORDING
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 LEARNS_FROM = None
 FRONT_END = WHOLE_RECORDING
@@ -31,6 +33,10 @@ class Features(nn.Module):
         return cat([mean[:, 0], (mfcc - mean).square().mean(dim=1).sqrt()], dim=1)
 
 
-def estimator(seed: int) -> Pipeline:
+def estimator(seed: int) -> "Pipeline":
     """Return an estimator of the features."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
     return make_pipeline(StandardScaler(), SVC(C=10, class_weight="balanced", random_state=seed))

@@ -6,14 +6,16 @@ Carofilis et al. 2023, "Improvement of accent classification models through grad
 gradient-weighted class activation mapping", IEEE/ACM TASLP 31, 2859-2871.
 """
 
-from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ser_core.model.peers.shared.padding import above_silence
 from ser_core.settings import FrontEnd
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 _SEGMENTS = FrontEnd()
 #: Frames and bands of a segment.
@@ -46,6 +48,10 @@ class Features(nn.Module):
         return F.avg_pool2d(cam * above_silence(segments), POOL).flatten(1)
 
 
-def on_components(estimator: object) -> Pipeline:
+def on_components(estimator: object) -> "Pipeline":
     """Return the estimator on principal components of the features, each of variance 1."""
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), PCA(EXPLAINED_VARIANCE, whiten=True), estimator)
