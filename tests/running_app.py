@@ -115,6 +115,14 @@ def upload(page: Page, file: Path) -> None:
     page.locator(".verdict .word").wait_for()
 
 
+def choose_model(page: Page, name: str) -> None:
+    """Choose a model in the sidebar and wait for its verdict."""
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name=name, exact=True).click()
+    expect(page.get_by_text(f"--model {name}")).to_be_attached()
+    page.locator(".verdict .word").wait_for()
+
+
 def turn_to(page: Page, name: str) -> None:
     """Turn to a page by its link in the sidebar and wait until its work is done."""
     page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()

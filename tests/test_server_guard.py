@@ -31,7 +31,7 @@ from websockets.sync.client import connect
 from pages.shared.server import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
+from tests.running_app import ROOT, choose_model, free_port, launch, needs_browser, running_app, turn_to, upload
 from tests.test_login import SECRETS
 
 pytestmark = pytest.mark.process
@@ -380,6 +380,7 @@ def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_pat
         page.set_default_timeout(4000 * PATIENCE_S)
         page.goto(app)
         upload(page, tmp_path / "speech.wav")
+        choose_model(page, "yamnet")
         turn_to(page, "Explain")
         with page.expect_download() as given:
             page.get_by_role("button", name="Maps (npz)").click()
