@@ -21,6 +21,10 @@ class WordsRefused(SerError):
     """An unreadable file of words and their times."""
 
 
+class WordModelRefused(SerError):
+    """A word model that is missing, damaged or cannot be fetched."""
+
+
 class AnnotationsRefused(SerError):
     """Invalid annotations, or an unreadable file of them."""
 

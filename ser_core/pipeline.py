@@ -45,6 +45,7 @@ from ser_core.model.scores import pool, softmax
 from ser_core.model.verdict import verdict_of
 from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd
+from ser_core.words.evidence import WordEvidence, evidence_of_words
 from ser_core.work.progress import UNWATCHED, Work
 
 SEGMENTS_AT_ONCE = 128
@@ -250,6 +251,19 @@ def judge_maps(
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     target = target_of(analysis, settings)
     return judge(maps, classifier, target, settings.lime.fill, settings.seed, work)
+
+
+def explain_words(
+    analysis: Analysis,
+    words: Sequence[Region],
+    classifier: Classifier,
+    settings: AnalysisSettings,
+    maps: Sequence[Explanation] = (),
+    work: Work = UNWATCHED,
+) -> WordEvidence:
+    """Return how much each word speaks for the analysis's emotion; maps of the same target are compared."""
+    target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
+    return evidence_of_words(words, classifier, target, times_s, maps, settings.seed, work)
 
 
 def score_focus_audio(

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ser_core.analysis import Region
+from ser_core.annotations.words import read_words
 from ser_core.commands import main
 from ser_core.commands.arguments import write_json
 from ser_core.errors import SettingsRefused
@@ -469,3 +471,33 @@ def test_a_training_needs_a_folder_or_a_model_to_measure_and_not_both(tmp_path, 
         with pytest.raises(SystemExit):
             main([*asked, *more])
     assert "--figures-of" in capsys.readouterr().err
+
+
+# --- words ---
+
+
+def test_words_of_a_person_are_written_with_their_evidence_and_can_be_read_again(model, tmp_path, capsys):
+    table = tmp_path / "said.csv"
+    table.write_text("start_s,end_s,word\n0.1,0.5,for\n0.5,1.1,sure\n")
+    file = write(tmp_path / "a.wav")
+    assert analyse(model, tmp_path / "out", file, "--words-from", table) == 0
+    words = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())["words"]
+    assert (words["source"], words["language"], words["exact"]) == ("given", None, True)
+    assert [(one["start_s"], one["end_s"], one["word"]) for one in words["words"]] == [
+        (0.1, 0.5, "for"),
+        (0.5, 1.1, "sure"),
+    ]
+    assert all(one["low"] <= one["value"] <= one["high"] for one in words["words"])
+    assert set(words["maps"]) == {"grad_cam", "lime_time"}
+    again = read_words((tmp_path / "out" / "a" / "words.csv").read_bytes(), "words.csv")
+    assert again == (Region(0.1, 0.5, label="for"), Region(0.5, 1.1, label="sure"))
+    assert analyse(model, tmp_path / "out", file, write(tmp_path / "b.wav"), "--words-from", table) == 2
+
+
+def test_without_a_word_model_the_refusal_says_how_to_get_one(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("SER_WORD_MODEL", raising=False)
+    monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
+    assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), "--words") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "SER_WORD_MODEL" in line
+    assert "--download-word-model" in line

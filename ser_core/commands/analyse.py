@@ -1,11 +1,13 @@
 """`analyse`: predict the emotion of recordings and show where the evidence lies."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ser_core.analysis import Analysis
-from ser_core.audio.reading import read_recording
+from ser_core.analysis import Analysis, Recording
+from ser_core.annotations.words import read_words
+from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.commands.arguments import (
     Commands,
     model_or_default,
@@ -16,7 +18,7 @@ from ser_core.commands.arguments import (
     whole_number,
 )
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
-from ser_core.errors import SerError, SettingsRefused
+from ser_core.errors import SerError, SettingsRefused, WordModelRefused
 from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import load_model
@@ -24,8 +26,19 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.report import report_html
-from ser_core.pipeline import analyse_recording, know_recording
+from ser_core.output.saved_analyses import data_folder
+from ser_core.output.word_table import SpokenWords
+from ser_core.pipeline import analyse_recording, explain_words, know_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
+from ser_core.words.transcription import (
+    DOWNLOAD_MB,
+    WORD_MODEL,
+    Transcript,
+    download_word_model,
+    find_word_model,
+    load_word_model,
+    transcribe,
+)
 
 
 def add(commands: Commands) -> None:
@@ -76,6 +89,23 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="also write report.html: everything on one self-contained page",
     )
+    analyse.add_argument(
+        "--words",
+        action="store_true",
+        help="also transcribe the words, and say how much each speaks for the emotion (words.csv)",
+    )
+    analyse.add_argument(
+        "--words-from",
+        type=Path,
+        metavar="FILE",
+        help="take the words of the one recording from a TextGrid or a CSV instead of transcribing them",
+    )
+    analyse.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
+    analyse.add_argument(
+        "--download-word-model",
+        action="store_true",
+        help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) if there is none yet",
+    )
     analyse.set_defaults(run=_analyse)
 
 
@@ -84,6 +114,7 @@ def _analyse(args: argparse.Namespace) -> int:
         raise SettingsRefused("--mixed-voice describes the recordings of --voice; give their folder, or leave it out.")
     if args.voice is not None and not args.voice.is_dir():
         raise SettingsRefused(f"{args.voice} is not a folder. Give one with recordings of the same speaker.")
+    words_of = _words_of(args)
     classifier, refused = load_model(model_or_default(args.model)), 0
     if args.voice is not None:
         classifier, refused = _with_voice(classifier, args.voice, args.mixed_voice)
@@ -101,17 +132,50 @@ def _analyse(args: argparse.Namespace) -> int:
         focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold, share=args.focus_share),
     )
 
-    def analysis_of(file: str, name: str) -> tuple[Analysis, str]:
+    def analysis_of(file: str, name: str) -> tuple[tuple[Analysis, SpokenWords | None], str]:
         recording = read_recording(file, name)
-        return analyse_recording(recording, classifier, settings, printed_progress()), recording.sha256
+        analysis = analyse_recording(recording, classifier, settings, printed_progress())
+        transcript = words_of(recording)
+        if transcript is None:
+            return (analysis, None), recording.sha256
+        maps = [*analysis.explanations.values(), *([analysis.focus_by] if analysis.focus_by else [])]
+        evidence = explain_words(analysis, transcript.words, classifier, settings, maps, printed_progress())
+        return (analysis, SpokenWords(transcript, evidence, given=args.words_from is not None)), recording.sha256
 
-    def save(analysis: Analysis, folder: Path) -> str:
-        save_analysis(analysis, folder, {"report.html": report_html(analysis).encode()} if args.report else None)
+    def save(made: tuple[Analysis, SpokenWords | None], folder: Path) -> str:
+        analysis, words = made
+        report = {"report.html": report_html(analysis).encode()} if args.report else None
+        save_analysis(analysis, folder, report, words)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
-        return f"{analysis.verdict} (best score {best:.2f}), {focus}"
+        said = f", words: {'; '.join(words.evidence.phrases) or 'none'}" if words else ""
+        return f"{analysis.verdict} (best score {best:.2f}), {focus}{said}"
 
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
+
+
+def _words_of(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:
+    """Return a function that finds the words of a recording, or None where nobody asked for them."""
+    if args.words_from is not None:
+        if len(args.files) > 1:
+            raise SettingsRefused(
+                f"--words-from gives the words of one recording, and {len(args.files)} are named. Analyse them in turn."
+            )
+        given = Transcript(words=read_words(file_bytes(args.words_from), args.words_from.name))
+        return lambda recording: given
+    if not args.words:
+        return lambda recording: None
+    folder = find_word_model(data_folder() / WORD_MODEL)
+    if folder is None and args.download_word_model:
+        folder = download_word_model(data_folder() / WORD_MODEL, printed_progress())
+    if folder is None:
+        raise WordModelRefused(
+            "There is no model to transcribe words. Add --download-word-model to fetch Whisper base from Hugging Face "
+            f"({DOWNLOAD_MB} MB; no audio leaves this machine), set SER_WORD_MODEL to a folder in the format of "
+            "faster-whisper, or give the words with --words-from."
+        )
+    model = load_word_model(folder)
+    return lambda recording: transcribe(recording, model, args.language, printed_progress())
 
 
 def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Classifier, int]:

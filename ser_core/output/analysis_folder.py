@@ -11,13 +11,16 @@ from ser_core.analysis import Analysis, Explanation, VoiceShare, frame_edge_s
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import save_overview
+from ser_core.output.word_table import SpokenWords, words_csv, words_dict
 from ser_core.work.atomic_folder import atomic_folder
 
 
-def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None) -> None:
+def save_analysis(
+    analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None, words: SpokenWords | None = None
+) -> None:
     """Write the folder of an analysis atomically, replacing an existing one.
 
-    `more` are further files for the folder, by name.
+    `more` are further files for the folder, by name. Words go into analysis.json and words.csv.
 
     Raises
     ------
@@ -25,10 +28,10 @@ def save_analysis(analysis: Analysis, folder: Path, more: dict[str, bytes] | Non
         If it cannot be written.
     """
     with atomic_folder(folder, "analysis.json") as half_written:
-        _write(analysis, half_written, more or {})
+        _write(analysis, half_written, more or {}, words)
 
 
-def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
+def _write(analysis: Analysis, folder: Path, more: dict[str, bytes], words: SpokenWords | None) -> None:
     (folder / "focus").mkdir()
     files = [
         f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
@@ -37,11 +40,14 @@ def _write(analysis: Analysis, folder: Path, more: dict[str, bytes]) -> None:
     for name, focus in zip(files, analysis.focus, strict=True):
         samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
-    text = json.dumps(analysis_dict(analysis, files), indent=2, ensure_ascii=False, allow_nan=False)
+    content = analysis_dict(analysis, files) | ({"words": words_dict(words)} if words else {})
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     # Bytes of a file name that are not valid text become JSON escapes.
     (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
     save_overview(analysis, folder / "overview.png")
+    if words:
+        (folder / "words.csv").write_text(words_csv(words), "utf-8")
     for name, data in more.items():
         (folder / name).write_bytes(data)
 

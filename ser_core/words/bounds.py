@@ -1,0 +1,142 @@
+"""Move the bounds of words to where the sound says they are: to pauses, else to dips of energy.
+
+Whisper aligns words by attention, in steps of 20 ms: a first word often begins at 0.0 s although speech begins later,
+and pauses go to one of the words beside them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from ser_core.analysis import Recording, Region
+
+HOP_S, WINDOW_S = 0.005, 0.020
+
+
+@dataclass(frozen=True)
+class BoundSettings:
+    """How bounds of words are moved; the defaults were chosen with `benchmarks/word_bounds.py`.
+
+    Attributes
+    ----------
+    pause_db : float
+        A frame is silent if it is this much below the loudest frame within `context_s`, or hardly above the noise.
+    noise_db : float
+        A frame is silent if it is less than this above the 5th percentile of all levels, where that is quiet.
+    shortest_pause_s : float
+        A shorter silence may be the closure of a stop consonant.
+    reach_s : float
+        A pause at most this far from a bound becomes the gap between the words.
+    dip_s : float
+        Without a pause, how far a bound moves to the lowest energy.
+    """
+
+    pause_db: float = 30.0
+    noise_db: float = 6.0
+    context_s: float = 1.0
+    shortest_pause_s: float = 0.06
+    reach_s: float = 0.20
+    dip_s: float = 0.04
+
+
+def snap_words(
+    words: Sequence[Region], recording: Recording, settings: BoundSettings | None = None
+) -> tuple[Region, ...]:
+    """Return the words, in order of time, with bounds moved to pauses and dips of energy.
+
+    Parameters
+    ----------
+    words : sequence of Region
+        In order of time; they do not overlap.
+
+    Returns
+    -------
+    tuple of Region
+        As many, in the same order, none overlapping, each at least one hop of 5 ms long.
+    """
+    settings = settings or BoundSettings()
+    if not words:
+        return ()
+    level_db = level_of(recording)
+    pauses = _pauses(_silent(level_db, settings), settings)
+    ends = np.array([[_frame(word.start_s, level_db), _frame(word.end_s, level_db)] for word in words])
+    peaks = _peaks(ends, level_db)
+    starts, stops = [], []
+    edges = [-1, *peaks, len(level_db)]
+    for index in range(len(words) + 1):
+        before = ends[index - 1, 1] if index else ends[0, 0]
+        after = ends[index, 0] if index < len(words) else ends[-1, 1]
+        inner = 0 < index < len(words)
+        stop, start = _bound(before, after, edges[index], edges[index + 1], pauses, level_db, settings, inner=inner)
+        stops.append(stop)
+        starts.append(start)
+    snapped = []
+    for word, start, stop in zip(words, starts[:-1], stops[1:], strict=True):
+        start_s, end_s = start * HOP_S, min(max(stop, start + 1) * HOP_S, recording.duration_s)
+        snapped.append(replace(word, start_s=start_s, end_s=max(end_s, start_s + 1e-3)))
+    return tuple(snapped)
+
+
+def level_of(recording: Recording) -> np.ndarray:
+    """Return the level in dB re full scale of 20 ms around every 5 ms, shape (frames,); frame i is at 5 i ms."""
+    rate, samples = recording.sample_rate_hz, recording.samples
+    power = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    middles = np.arange(int(len(samples) / rate / HOP_S) + 1) * HOP_S * rate
+    first = np.clip(np.round(middles - WINDOW_S / 2 * rate).astype(int), 0, len(samples) - 1)
+    last = np.clip(np.round(middles + WINDOW_S / 2 * rate).astype(int), first + 1, len(samples))
+    return 10 * np.log10((power[last] - power[first]) / (last - first) + 1e-10)
+
+
+def _silent(level_db: np.ndarray, settings: BoundSettings) -> np.ndarray:
+    loudest = maximum_filter1d(level_db, 2 * round(settings.context_s / HOP_S) + 1)
+    floor = min(np.percentile(level_db, 5), level_db.max() - settings.pause_db)
+    return level_db < np.maximum(loudest - settings.pause_db, floor + settings.noise_db)
+
+
+def _pauses(silent: np.ndarray, settings: BoundSettings) -> np.ndarray:
+    """Return first and end frame (excluded) of each silence that is long enough, shape (pauses, 2)."""
+    runs = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]))).reshape(-1, 2)
+    return runs[runs[:, 1] - runs[:, 0] >= round(settings.shortest_pause_s / HOP_S)]
+
+
+def _frame(seconds: float, level_db: np.ndarray) -> int:
+    return min(round(seconds / HOP_S), len(level_db) - 1)
+
+
+def _peaks(ends: np.ndarray, level_db: np.ndarray) -> list[int]:
+    """Return the loudest frame of each word, in order, so that no bound can cross a word."""
+    return [start + int(np.argmax(level_db[start : max(end, start + 1)])) for start, end in ends]
+
+
+def _bound(
+    before: int,
+    after: int,
+    left: int,
+    right: int,
+    pauses: np.ndarray,
+    level_db: np.ndarray,
+    settings: BoundSettings,
+    *,
+    inner: bool,
+) -> tuple[int, int]:
+    """Return where one word ends and the next starts, between the peaks `left` and `right`."""
+    reach = round(settings.reach_s / HOP_S)
+    near = pauses[(pauses[:, 1] > max(before - reach, left)) & (pauses[:, 0] < min(after + reach, right))]
+    near = (
+        near[(near[:, 0] > left) & (near[:, 1] <= right)] if inner else near[(near[:, 1] > left) & (near[:, 0] < right)]
+    )
+    if len(near):
+        # The nearest pause; of several between the two words, the longest.
+        away = np.maximum(0, np.maximum(near[:, 0] - after, before - near[:, 1]))
+        stop, start = near[np.lexsort((near[:, 0] - near[:, 1], away))[0]]
+        return int(stop), int(start)
+    if not inner:
+        return before, after
+    middle, dip = (before + after) // 2, round(settings.dip_s / HOP_S)
+    first, end = max(left + 1, min(before, middle - dip)), min(right, max(after, middle + dip) + 1)
+    if end <= first:
+        return middle, middle
+    lowest = first + int(np.argmin(level_db[first:end]))
+    return lowest, lowest

@@ -1,0 +1,368 @@
+"""How much each word speaks for an emotion: Shapley values of words that are there or replaced.
+
+A segment of the spectrogram is predicted once for every set of its own words that is needed; what the recording is with
+any set of its words is then a sum over segments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from ser_core.analysis import Explanation, Region
+from ser_core.explanation.relevance import PASSES_AT_ONCE, ExplanationTarget, Predict, fill_values
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import pooled, pooling_terms, softmax
+from ser_core.work.progress import UNWATCHED, Work
+
+#: What replaces a word: silence, and the recording's mean in each band. What both agree on is not due to the fill.
+FILLS = ("noise_floor", "band_mean")
+#: Sets of words that are tried with each fill, besides all and none: all there are for up to five words.
+SETS = 48
+#: More words are explained in groups of neighbours of at most this many.
+WORDS_TOGETHER = 10
+#: The focus is the fewest words with this share of all evidence for the emotion.
+FOCUS_SHARE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class MapOnWords:
+    """A map of an explainer, read by words.
+
+    Attributes
+    ----------
+    sums : ndarray of shape (words,)
+        Sum of the map over each word's frames, in the map's own unit.
+    aopc : float
+        Mean loss of evidence while words are silenced one by one, those with the highest sums first.
+    agreement : float or None
+        Rank correlation of the sums with the words' values; None for fewer than three words.
+    """
+
+    sums: np.ndarray
+    aopc: float
+    agreement: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class WordEvidence:
+    """The evidence of each word for an emotion, in log-odds.
+
+    Attributes
+    ----------
+    words : tuple of Region
+        In order of time, each labelled with the word.
+    value : ndarray of shape (words,)
+        Shapley value, the mean over the fills; NaN for a word outside the explained stretch or in no selected segment.
+        The values of up to ten words add up to what the words raise the evidence by, compared with none of them; of
+        more words, those of each group of neighbours do.
+    low, high : ndarray of shape (words,)
+        From the lowest to the highest of the fills; where sets of words are drawn, with 95 % of the sampling error.
+    alone : ndarray of shape (words,)
+        How much evidence is lost without this word alone, the mean over the fills.
+    with_next : ndarray of shape (words - 1,)
+        How much is lost without a word and the next one, with silence as fill.
+    aopc : float
+        Mean loss of evidence while words are silenced one by one, those with the highest values first.
+    lowest_first_aopc : float
+        The same with those with the lowest values first.
+    exact : bool
+        Whether all sets of words were tried.
+    maps : dict of str to MapOnWords
+        By the name of the explainer.
+    """
+
+    words: tuple[Region, ...]
+    emotion: str
+    against: str | None
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    alone: np.ndarray
+    with_next: np.ndarray
+    aopc: float
+    lowest_first_aopc: float
+    exact: bool
+    maps: dict[str, MapOnWords] = field(default_factory=dict)
+
+    @property
+    def in_focus(self) -> np.ndarray:
+        """Which words are in focus, shape (words,), bool."""
+        return focus_words(self.value)
+
+    @property
+    def phrases(self) -> list[str]:
+        """The words in focus, in order of time; neighbours are one phrase."""
+        runs = groupby(zip(self.in_focus, self.words, strict=True), key=lambda pair: pair[0])
+        return [" ".join(word.label for _, word in run) for inside, run in runs if inside]
+
+
+class WordGame:
+    """A recording's probabilities when only some of its words are there.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Only its `score` is called: segments to logits.
+    word_of_frame : ndarray of shape (frames,), int
+        The word at each frame of the recording, -1 where there is none.
+    words : int
+    fill : ndarray of shape (frames, bands)
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        target: ExplanationTarget,
+        word_of_frame: np.ndarray,
+        words: int,
+        fill: np.ndarray,
+    ) -> None:
+        self._predict: Predict = classifier.score
+        self._temperature, self._pooling, self._words = classifier.temperature, classifier.pooling, words
+        segments, members = target.segments, target.members
+        self._values, length = segments.values[members], segments.segment_frames
+        frames = segments.start_frames[members, None] + np.arange(length)
+        # The padding of a short recording lies after its last frame and is never replaced.
+        inside = frames < len(word_of_frame)
+        frames = np.minimum(frames, len(word_of_frame) - 1)
+        self._word_of = np.where(inside, word_of_frame[frames], -1)
+        self._fill = np.broadcast_to(fill, (len(word_of_frame), fill.shape[1]))
+        self._frames = frames
+        self._there = [np.unique(row[row >= 0]) for row in self._word_of]
+        self._known: list[dict[bytes, np.ndarray]] = [{} for _ in members]
+
+    def probabilities(self, sets: np.ndarray, work: Work = UNWATCHED) -> np.ndarray:
+        """Return the probabilities (sets, classes) with the words of each set; sets are (sets, words), bool."""
+        sets = np.asarray(sets, bool)
+        codes, needed = [], []
+        for member, there in enumerate(self._there):
+            own, inverse = np.unique(sets[:, there], axis=0, return_inverse=True)
+            names = [row.tobytes() for row in own]
+            codes.append((names, inverse.reshape(-1)))
+            needed += [
+                (member, name, row) for name, row in zip(names, own, strict=True) if name not in self._known[member]
+            ]
+        for first in range(0, len(needed), PASSES_AT_ONCE):
+            work.check()
+            self._predict_some(needed[first : first + PASSES_AT_ONCE])
+            work.report(
+                min(1.0, (first + PASSES_AT_ONCE) / len(needed)), f"{first} of {len(needed)} segments predicted"
+            )
+        total = 0.0
+        for known, (names, inverse) in zip(self._known, codes, strict=True):
+            total = total + np.stack([known[name] for name in names])[inverse]
+        return pooled(total / len(self._known), self._pooling)
+
+    def _predict_some(self, needed: list[tuple[int, bytes, np.ndarray]]) -> None:
+        members = np.array([member for member, _, _ in needed])
+        present = np.ones((len(needed), self._words + 1), bool)  # the last column is for frames without a word
+        for row, (member, _, own) in zip(present, needed, strict=True):
+            row[self._there[member]] = own
+        hidden = ~np.take_along_axis(present, self._word_of[members], axis=1)
+        segments = np.where(hidden[:, :, None], self._fill[self._frames[members]], self._values[members])
+        terms = pooling_terms(softmax(self._predict(segments), self._temperature), self._pooling)
+        for (member, name, _), term in zip(needed, terms, strict=True):
+            self._known[member][name] = term
+
+
+def evidence_of_words(
+    words: Sequence[Region],
+    classifier: Classifier,
+    target: ExplanationTarget,
+    frame_times_s: np.ndarray,
+    maps: Sequence[Explanation] = (),
+    seed: int = 0,
+    work: Work = UNWATCHED,
+) -> WordEvidence:
+    """Return the evidence of each word for the emotion of a target.
+
+    Parameters
+    ----------
+    words : sequence of Region
+        In order of time; where two overlap, a frame belongs to the later one.
+    frame_times_s : ndarray of shape (frames,)
+        Middle of each frame of the target.
+    maps : sequence of Explanation
+        Maps of the same target, to compare with.
+
+    References
+    ----------
+    Shapley 1953. Lundberg and Lee 2017, arXiv:1705.07874: the regression whose weights are Shapley values; sets come in
+    complementary pairs (Covert and Lee 2021, arXiv:2012.01536). Pastor et al. 2024, arXiv:2309.07733, silence words.
+    """
+    words, rng = tuple(words), np.random.default_rng(seed)
+    of_frame = frames_of_words(words, frame_times_s)
+    measured = np.unique(of_frame[target.covered & (of_frame >= 0)])
+    count = len(measured)
+    number = np.full(len(words) + 1, -1)  # the last is for frames without a word
+    number[measured] = np.arange(count)
+    fills = [fill_values(target.log_mel, name, rng) for name in FILLS]
+    games = [WordGame(classifier, target, number[of_frame], count, fill) for fill in fills]
+    groups = np.array_split(np.arange(count), -(-count // WORDS_TOGETHER)) if count else []
+    values, errors = np.zeros((len(games), count)), np.zeros((len(games), count))
+    exact = len(groups) < 2
+    for done, group in enumerate(groups):
+        sets, weights, drawn = word_sets(len(group), rng)
+        exact = exact and not drawn
+        rows = np.ones((len(sets), count), bool)
+        rows[:, group] = sets
+        for turn, game in enumerate(games):
+            part = work.part(len(games) * done + turn, len(games) * len(groups))
+            evidences = target.evidence(game.probabilities(rows, part))
+            values[turn, group], errors[turn, group] = shapley_values(sets, evidences, weights, drawn)
+
+    def lost(removed: np.ndarray, used: Sequence[WordGame]) -> np.ndarray:
+        """Return the mean loss without some words (sets, words), bool, over games."""
+        sets = np.concatenate([np.ones((1, count), bool), ~removed])
+        each = [target.evidence(game.probabilities(sets, work.silently())) for game in used]
+        return np.mean([whole[0] - whole[1:] for whole in each], axis=0)
+
+    def aopc(worth: np.ndarray) -> float:
+        order = np.argsort(-worth, kind="stable")
+        removed = np.argsort(order) < np.arange(1, count + 1)[:, None]
+        return float(lost(removed, games[:1]).mean()) if count else 0.0
+
+    def of_all(of_measured: np.ndarray) -> np.ndarray:
+        spread = np.full(len(words), np.nan)
+        spread[measured] = of_measured
+        return spread
+
+    value = values.mean(axis=0)
+    pairs = np.eye(count, dtype=bool) | np.eye(count, k=1, dtype=bool)
+    # A measured word counts with its next one only if that is measured too.
+    with_next = np.append(lost(pairs[:-1], games[:1]), np.nan) if count else np.empty(0)
+    with_next[:-1][np.diff(measured) > 1] = np.nan
+    evidence = WordEvidence(
+        words,
+        classifier.emotions[target.emotion],
+        None if target.against is None else classifier.emotions[target.against],
+        value=of_all(value),
+        low=of_all((values - 1.96 * errors).min(axis=0, initial=np.inf)),
+        high=of_all((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
+        alone=of_all(lost(np.eye(count, dtype=bool), games)),
+        with_next=of_all(with_next)[:-1],
+        aopc=aopc(value),
+        lowest_first_aopc=aopc(-value),
+        exact=exact,
+    )
+    sums = {each.method: sums_over_words(each.relevance, words, frame_times_s) for each in maps}
+    read = {
+        name: MapOnWords(of_map, aopc(of_map[measured]), rank_agreement(value, of_map[measured]))
+        for name, of_map in sums.items()
+    }
+    return replace(evidence, maps=read)
+
+
+def frames_of_words(words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:
+    """Return the word whose time holds the middle of each frame, shape (frames,), int; -1 where there is none."""
+    of_frame = np.full(len(frame_times_s), -1)
+    for index, word in enumerate(words):
+        first, end = np.searchsorted(frame_times_s, [word.start_s, word.end_s])
+        of_frame[first:end] = index
+    return of_frame
+
+
+def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return sets of words to try, none and all first, and their weights in the regression.
+
+    Within the budget these are all sets; else those of one word and of all but one, and drawn pairs of a set and its
+    complement.
+
+    Returns
+    -------
+    sets : ndarray of shape (sets, count), bool
+    weights : ndarray of shape (sets,), float64
+        0 for none and all, which the regression meets exactly.
+    drawn : int
+        How many pairs were drawn; they are the last rows, each set before its complement.
+    """
+    ends = np.array([np.zeros(count, bool), np.ones(count, bool)])
+    if count < 2:
+        return ends, np.zeros(2), 0
+    sizes = np.arange(1, count)
+    mass = (count - 1) / (sizes * (count - sizes))  # of all sets of a size together
+    if 2**count - 2 <= budget:
+        inner = (np.arange(1, 2**count - 1)[:, None] >> np.arange(count)) & 1 == 1
+        size = inner.sum(axis=1)
+        per_set = mass / np.bincount(size, minlength=count)[1:count]
+        return np.concatenate([ends, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
+    single = np.eye(count, dtype=bool)
+    drawn = max(1, (budget - 2 * count) // 2)
+    share = mass[1:-1] / mass[1:-1].sum()
+    pairs = []
+    for size in rng.choice(sizes[1:-1], size=drawn, p=share):
+        chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
+        pairs += [chosen, ~chosen]
+    weights = [0, 0, *np.repeat(mass[0] / count, 2 * count), *np.repeat(mass[1:-1].sum() / (2 * drawn), 2 * drawn)]
+    return np.concatenate([ends, single, ~single, pairs]), np.array(weights), drawn
+
+
+def shapley_values(
+    sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray, drawn: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Shapley values from the evidence of sets, and their standard errors from leaving out drawn pairs in turn.
+
+    With all sets the values are exact and the errors 0.
+
+    Parameters
+    ----------
+    sets, weights, drawn
+        As `word_sets` returns them.
+    evidences : ndarray of shape (sets,)
+
+    Returns
+    -------
+    values, errors : ndarray of shape (count,)
+    """
+    values = _regression(sets, evidences, weights)
+    if drawn < 2:
+        return values, np.zeros(len(values))
+    without = []
+    for pair in range(drawn):
+        left = weights.copy()
+        first = len(sets) - 2 * (drawn - pair)
+        left[first : first + 2] = 0
+        left[-2 * drawn :] *= drawn / (drawn - 1)
+        without.append(_regression(sets, evidences, left))
+    return values, np.sqrt((drawn - 1) / drawn * np.square(without - np.mean(without, axis=0)).sum(axis=0))
+
+
+def _regression(sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weights of a linear model of the evidence that is exact for no word and for all words."""
+    gain, total = evidences - evidences[0], evidences[1] - evidences[0]
+    if sets.shape[1] < 2:
+        return np.full(sets.shape[1], total)
+    # The last word's value is the total minus the others'.
+    rows = sets[:, :-1].astype(float) - sets[:, -1:]
+    root = np.sqrt(weights)
+    first, *_ = np.linalg.lstsq(rows * root[:, None], (gain - total * sets[:, -1]) * root, rcond=None)
+    return np.append(first, total - first.sum())
+
+
+def focus_words(value: np.ndarray) -> np.ndarray:
+    """Return which words are the fewest that hold half of all evidence for the emotion, shape (words,), bool."""
+    positive = np.where(value > 0, value, 0.0)  # NaN is not above 0
+    order = np.argsort(-positive, kind="stable")
+    held = np.cumsum(positive[order])
+    inside = np.zeros(len(value), bool)
+    if held.size and held[-1] > 0:
+        inside[order[: np.searchsorted(held, FOCUS_SHARE * held[-1] - 1e-12) + 1]] = True
+    return inside
+
+
+def sums_over_words(relevance: np.ndarray, words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:
+    """Return the sum of a map (frames, bands) over the frames of each word, shape (words,)."""
+    of_frame = frames_of_words(words, frame_times_s)
+    inside = of_frame >= 0
+    return np.bincount(of_frame[inside], relevance[inside].sum(axis=1), minlength=len(words))
+
+
+def rank_agreement(value: np.ndarray, sums: np.ndarray) -> float | None:
+    """Return the rank correlation of values and sums over the measured words; None for fewer than three, or a tie."""
+    known = np.isfinite(value)
+    if np.count_nonzero(known) < 3 or np.ptp(value[known]) == 0 or np.ptp(sums[known]) == 0:
+        return None
+    return float(spearmanr(value[known], sums[known]).statistic)

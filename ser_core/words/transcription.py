@@ -1,0 +1,290 @@
+"""Transcribe speech with the times of its words, offline, by Whisper in the format of faster-whisper.
+
+Voice activity decides where words can be: without speech the model is not asked, as it invents words for noise.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ser_core.analysis import Recording, Region
+from ser_core.audio.reading import resample
+from ser_core.audio.voice_activity import FRAME_SAMPLES, RATE_HZ, detect_speech, speech_frames, speech_seconds
+from ser_core.errors import Cancelled, WordModelRefused
+from ser_core.words.bounds import BoundSettings, snap_words
+from ser_core.work.atomic_folder import atomic_folder
+from ser_core.work.progress import UNWATCHED, Work
+
+#: Whisper's window is 30 s; blocks are shorter and end in pauses.
+LONGEST_BLOCK_S = 28.0
+#: A block that must be cut within speech is cut at its quietest moment in these last seconds.
+CUT_WITHIN_S = 8.0
+MARGIN_S = 0.3
+#: Text whose tokens have a lower mean log probability is not trusted, as in Whisper.
+LEAST_LOG_PROBABILITY = -1.0
+#: Text that shrinks by more than this factor repeats itself, as people do and as Whisper does where it is lost; then
+#: it also says more than people can.
+MOST_REPETITION, MOST_WORDS_PER_S = 2.4, 7.0
+#: Less speech than this holds no word.
+LEAST_SPEECH_S = 0.1
+
+FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
+REPOSITORY = "Systran/faster-whisper-base"
+DOWNLOAD_MB = 145
+#: Name of the folder of the downloaded model.
+WORD_MODEL = "word-model"
+
+
+class WordModel(Protocol):
+    """The part of `faster_whisper.WhisperModel` that is used."""
+
+    def transcribe(self, audio: np.ndarray, **options: Any) -> tuple[Iterable[Any], Any]:
+        """Return segments with words, and information with the language, of samples at 16 kHz."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The words of a recording.
+
+    Attributes
+    ----------
+    words : tuple of Region
+        In order of time, each labelled with the word.
+    confidence : tuple of float
+        The model's probability of each word, 0 to 1.
+    language : str or None
+        As a code such as "en"; None without words.
+    language_confidence : float or None
+        The model's probability of the language; None if a person chose it.
+    speech_s : float
+        How much of the recording is speech.
+    unclear_s : float
+        How much of that the model could not transcribe with confidence; no words are given for it.
+    """
+
+    words: tuple[Region, ...] = ()
+    confidence: tuple[float, ...] = ()
+    language: str | None = None
+    language_confidence: float | None = None
+    speech_s: float = 0.0
+    unclear_s: float = 0.0
+
+
+def find_word_model(downloaded: Path) -> Path | None:
+    """Return the folder of a word model: `SER_WORD_MODEL`, else the downloaded one; None if there is neither.
+
+    Raises
+    ------
+    WordModelRefused
+        If `SER_WORD_MODEL` is set and is no such folder.
+    """
+    named = os.environ.get("SER_WORD_MODEL")
+    if named:
+        missing = [file for file in ("config.json", "model.bin") if not (Path(named) / file).is_file()]
+        if missing:
+            raise WordModelRefused(
+                f"SER_WORD_MODEL names {named}, which has no {' and no '.join(missing)}. "
+                "Give a folder in the format of faster-whisper."
+            )
+        return Path(named)
+    return downloaded if (downloaded / "model.bin").is_file() else None
+
+
+def load_word_model(folder: Path) -> WordModel:
+    """Load a word model in 8-bit integers.
+
+    Raises
+    ------
+    WordModelRefused
+        If the package faster-whisper is missing or the folder cannot be loaded.
+    """
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError:
+        raise WordModelRefused(
+            "The package faster-whisper is not installed. Install it with pip, or upload the words with their times."
+        ) from None
+    try:
+        # Two threads, as torch's own on a small machine; a name that is no path would be looked for on the network.
+        return WhisperModel(
+            str(folder.resolve()), device="cpu", compute_type="int8", cpu_threads=2, local_files_only=True
+        )
+    except (RuntimeError, ValueError, OSError) as reason:
+        raise WordModelRefused(
+            f"The word model in {folder} cannot be loaded ({str(reason).splitlines()[0]}). Fetch it again."
+        ) from None
+
+
+def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
+    """Fetch Whisper base (145 MB) from Hugging Face into a folder, once; return the folder.
+
+    Raises
+    ------
+    WordModelRefused
+        If it cannot be fetched.
+    Cancelled
+        Between two pieces of a file; nothing is left then.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+        from tqdm import tqdm
+    except ImportError:
+        raise WordModelRefused("The package faster-whisper is not installed. Install it with pip.") from None
+
+    class Bar(tqdm):
+        """Reports to the work instead of printing."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*args, **options | {"file": open(os.devnull, "w")})  # noqa: SIM115
+
+        def update(self, n: float = 1) -> None:
+            super().update(n)
+            work.check()
+            if self.total:
+                work.report(min(self.n / self.total, 1.0), f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB")
+
+    try:
+        with atomic_folder(folder, "model.bin") as half_written:
+            for file in FILES:
+                work.check()
+                hf_hub_download(REPOSITORY, file, local_dir=half_written, tqdm_class=Bar)
+    except Cancelled:
+        raise
+    except Exception as reason:  # the network fails in many ways, each with a class of its own
+        raise WordModelRefused(
+            f"The word model cannot be fetched from Hugging Face ({type(reason).__name__}). Check the network, or set "
+            "SER_WORD_MODEL to a folder in the format of faster-whisper."
+        ) from None
+    return folder
+
+
+def transcribe(
+    recording: Recording,
+    model: WordModel,
+    language: str | None = None,
+    work: Work = UNWATCHED,
+    bounds: BoundSettings | None = BoundSettings(),  # noqa: B008 - frozen
+) -> Transcript:
+    """Return the words of a recording with their times; without speech, none.
+
+    Parameters
+    ----------
+    language : str, optional
+        A code such as "en"; without it the model finds the language in the first block.
+    bounds : BoundSettings or None
+        How bounds are moved to pauses and dips of energy; None: they stay where Whisper has them.
+
+    Raises
+    ------
+    Cancelled
+    """
+    speech = detect_speech(recording)
+    speech_s = speech_seconds(recording, speech)
+    if speech_s < LEAST_SPEECH_S:
+        return Transcript(speech_s=speech_s)
+    given, confidence_of_language = language, None
+    words: list[Region] = []
+    confidence: list[float] = []
+    unclear_s = 0.0
+    blocks = speech_blocks(speech, recording)
+    for done, (start_s, end_s) in enumerate(blocks):
+        work.check()
+        work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
+        rate = recording.sample_rate_hz
+        samples = resample(recording.samples[round(start_s * rate) : round(end_s * rate)], rate, RATE_HZ)
+        segments, about = model.transcribe(
+            samples,
+            language=language,
+            beam_size=1,
+            temperature=0.0,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+        )
+        if language is None:
+            language, confidence_of_language = about.language, float(about.language_probability)
+        for segment in segments:
+            work.check()
+            if _is_unclear(segment):
+                unclear_s += max(0.0, min(segment.end, end_s - start_s) - segment.start)
+                continue
+            for region, probability in _words(segment.words or (), start_s, end_s, words):
+                words.append(region)
+                confidence.append(probability)
+    snapped = words if bounds is None else snap_words(words, recording, bounds)
+    heard = [_overlaps_speech(word, speech) for word in snapped]
+    return Transcript(
+        tuple(word for word, one in zip(snapped, heard, strict=True) if one),
+        tuple(value for value, one in zip(confidence, heard, strict=True) if one),
+        language,
+        None if given else confidence_of_language,
+        speech_s,
+        unclear_s,
+    )
+
+
+def _is_unclear(segment: Any) -> bool:
+    """Whether a segment's text is probably invented."""
+    repeats = segment.compression_ratio > MOST_REPETITION
+    too_fast = len(segment.words or ()) > MOST_WORDS_PER_S * (segment.end - segment.start)
+    return segment.avg_logprob < LEAST_LOG_PROBABILITY or (repeats and too_fast)
+
+
+def _words(
+    spoken: Sequence[Any], start_s: float, end_s: float, before: Sequence[Region]
+) -> Iterator[tuple[Region, float]]:
+    """Yield the words of a segment of a block, in the recording's time, after the end of those before."""
+    earliest = max(start_s, before[-1].end_s if before else 0.0)
+    for word in spoken:
+        text = " ".join(word.word.split())
+        first = min(max(start_s + float(word.start), earliest), end_s)
+        last = min(start_s + float(word.end), end_s)
+        if text and last > first:
+            yield Region(first, last, label=text), float(word.probability)
+            earliest = last
+
+
+def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float, float]]:
+    """Return start and end, in seconds, of blocks of at most 28 s that together cover all speech.
+
+    Parameters
+    ----------
+    speech : ndarray of shape (pieces,), bool
+        As `detect_speech` returns it.
+    """
+    piece_s = FRAME_SAMPLES / RATE_HZ
+    runs = np.flatnonzero(np.diff(np.concatenate([[False], speech, [False]]))).reshape(-1, 2)
+    longest = int((LONGEST_BLOCK_S - 2 * MARGIN_S) / piece_s)
+    blocks: list[list[int]] = []
+    for first, end in runs:
+        if blocks and end - blocks[-1][0] <= longest:
+            blocks[-1][1] = end
+            continue
+        while end - first > longest:
+            cut = _quietest(first + longest - int(CUT_WITHIN_S / piece_s), first + longest, recording)
+            blocks.append([first, cut])
+            first = cut
+        blocks.append([first, end])
+    edges = np.array(blocks) * piece_s
+    starts, ends = edges[:, 0] - MARGIN_S, edges[:, 1] + MARGIN_S
+    # Margins do not reach into the speech of the block beside them.
+    starts[1:] = np.maximum(starts[1:], edges[:-1, 1])
+    ends[:-1] = np.minimum(ends[:-1], edges[1:, 0])
+    return list(zip(np.maximum(starts, 0.0).tolist(), np.minimum(ends, recording.duration_s).tolist(), strict=True))
+
+
+def _quietest(first: int, end: int, recording: Recording) -> int:
+    """Return the piece of 32 ms, from `first` to `end`, with the least energy."""
+    length = round(FRAME_SAMPLES / RATE_HZ * recording.sample_rate_hz)
+    samples = recording.samples[first * length : end * length]
+    pieces = samples[: len(samples) // length * length].reshape(-1, length)
+    return first + int(np.argmin(np.square(pieces, dtype=np.float64).sum(axis=1)))
+
+
+def _overlaps_speech(word: Region, speech: np.ndarray) -> bool:
+    times_s = np.arange(word.start_s, word.end_s, 0.01)
+    return bool(speech_frames(speech, times_s).any())
