@@ -60,24 +60,25 @@ def prosody_of(recording: Recording) -> Prosody:
 
 def voice_in(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
     """Return level and pitch inside some regions; None if hardly anything in them is voiced."""
-    return _voice(prosody, _within(prosody, regions))
+    return _voice(prosody, times_within(prosody.times_s, regions))
 
 
 def voice_outside(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
     """Return level and pitch outside all given regions; None if hardly anything there is voiced."""
-    return _voice(prosody, ~_within(prosody, regions))
+    return _voice(prosody, ~times_within(prosody.times_s, regions))
+
+
+def times_within(times_s: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+    """Return whether each time (n,) lies in one of some regions, shape (n,), bool."""
+    within = np.zeros(len(times_s), bool)
+    for region in regions:
+        within |= (times_s >= region.start_s) & (times_s < region.end_s)
+    return within
 
 
 def semitones(pitch_hz: float, reference_hz: float) -> float:
     """Return how many semitones one pitch lies above another."""
     return 12 * float(np.log2(pitch_hz / reference_hz))
-
-
-def _within(prosody: Prosody, regions: Sequence[Region]) -> np.ndarray:
-    within = np.zeros(len(prosody.times_s), bool)
-    for region in regions:
-        within |= (prosody.times_s >= region.start_s) & (prosody.times_s < region.end_s)
-    return within
 
 
 def _voice(prosody: Prosody, frames: np.ndarray) -> Voice | None:
