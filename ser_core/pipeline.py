@@ -19,10 +19,13 @@ from ser_core.analysis import (
     frame_at,
     frame_edge_s,
 )
+from ser_core.audio.prosody import prosody_of
 from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_seconds
+from ser_core.audio.voice_change import pitch_marks
 from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import ExplainerRun, run_explainer
+from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, voice_counterfactuals
 from ser_core.explanation.focus import (
     SHARES,
     USUAL_SHARE,
@@ -283,6 +286,57 @@ def score_focus_audio(
         scores = score(segments, classifier, work.silently())
         sounds.append(ChangedSound(samples, scores.recording))
     return FocusScores(*sounds)
+
+
+def find_voice_counterfactuals(
+    analysis: Analysis,
+    classifier: Classifier,
+    regions: Sequence[Region] = (),
+    work: Work = UNWATCHED,
+) -> VoiceCounterfactuals:
+    """Change the voice in the analysed stretch, in some regions of it or everywhere, and score each changed sound.
+
+    Unlike perturbations of the spectrogram, a changed sound is segmented and selected from like a new recording.
+
+    Raises
+    ------
+    Cancelled
+    """
+    recording, stretch = analysis.recording, analysis.stretch
+    first, end = (round(second * recording.sample_rate_hz) for second in (stretch.start_s, stretch.end_s))
+    if (first, end) != (0, len(recording.samples)):
+        recording = replace(recording, samples=recording.samples[first:end])
+    inside = [
+        Region(max(0.0, region.start_s - stretch.start_s), min(region.end_s, stretch.end_s) - stretch.start_s)
+        for region in regions
+        if region.start_s < stretch.end_s and region.end_s > stretch.start_s
+    ]
+    work.report(0.0, "Finding the periods of the voice")
+    marks = pitch_marks(recording, prosody_of(recording))
+    return voice_counterfactuals(
+        recording, marks, inside, lambda sounds, part: score_sounds(recording, sounds, classifier, part), work
+    )
+
+
+def score_sounds(
+    recording: Recording, sounds: Sequence[np.ndarray], classifier: Classifier, work: Work = UNWATCHED
+) -> np.ndarray:
+    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, the passes batched."""
+    front_end = classifier.front_end
+    segments = [
+        segments_of(spectrogram_of(replace(recording, samples=sound), front_end.spectrogram), front_end)
+        for sound in sounds
+    ]
+    selected = [one.values[one.selected] for one in segments]
+    same_length = len({values.shape[1] for values in selected}) == 1
+    batches = [np.concatenate(selected)] if same_length else selected
+    logits = []
+    for values in batches:
+        for start in range(0, len(values), SEGMENTS_AT_ONCE):
+            work.check()
+            logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
+    each = np.split(np.concatenate(logits), np.cumsum([len(values) for values in selected])[:-1])
+    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in each])
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from ser_core.errors import Cancelled
-from ser_core.explanation.counterfactual import Counterfactual, _shortest, counterfactual_in_words, find_counterfactual
+from ser_core.explanation.counterfactual.cells import (
+    Counterfactual,
+    _shortest,
+    counterfactual_in_words,
+    find_counterfactual,
+)
 from ser_core.explanation.relevance import Perturbed
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import UNWATCHED, Work

@@ -9,7 +9,7 @@ from parselmouth.praat import call
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.prosody import prosody_of, semitones
-from ser_core.audio.voice_change import VoiceChange, change_voice, pitch_marks
+from ser_core.audio.voice_change import VoiceChange, change_voice, pitch_marks, there_and_back
 from ser_core.errors import SettingsRefused
 
 RATE = 16_000
@@ -153,6 +153,23 @@ def test_tempo_in_a_region_shortens_only_that_region_without_a_click():
     np.testing.assert_array_equal(out[: RATE // 2], recording.samples[: RATE // 2])
     np.testing.assert_array_equal(out[-RATE:], recording.samples[-RATE:])
     assert np.abs(np.diff(out)).max() < 1.5 * np.abs(np.diff(recording.samples)).max()
+
+
+@pytest.mark.parametrize(
+    "change", [{"pitch_st": 2}, {"pitch_range": 1.5}, {"tempo": 1.2}, {"tilt_db": 2, "level_db": 4}]
+)
+def test_there_and_back_ends_where_it_began(change):
+    recording = voice(swing_st=2.0)
+    marks = pitch_marks(recording, prosody_of(recording))
+    returned = there_and_back(recording, VoiceChange(**change), marks)
+    assert len(returned) == len(recording.samples)
+    found, there = pitch_of(returned), pitch_of(recording.samples)
+    assert semitones(found[0], there[0]) == pytest.approx(0, abs=0.2)
+    assert found[1] == pytest.approx(there[1], rel=0.15)
+    for low, high in ((300, 900), (1_400, 2_000)):
+        assert level_db(returned, low, high) == pytest.approx(level_db(recording.samples, low, high), abs=1)
+    in_region = there_and_back(recording, VoiceChange(**change), marks, [Region(0.5, 1.0)])
+    np.testing.assert_array_equal(in_region[RATE:], recording.samples[RATE:])
 
 
 @pytest.mark.parametrize(

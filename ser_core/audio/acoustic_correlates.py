@@ -72,9 +72,10 @@ class Differences:
     tilt_db: float | None
 
 
-#: Smaller differences go unmentioned. Pitch: Rietveld and Gussenhoven 1985, Journal of Phonetics 13, hear 1.5 semitones
-#: as more prominent; the others are half of what two recordings of one speaker typically differ by.
-NOTABLE = Differences(pitch_st=1.5, pitch_range_st=3.0, level_db=3.0, rate_percent=25.0, tilt_db=1.5)
+#: Smaller differences go unmentioned. Pitch: Rietveld and Gussenhoven 1985, Journal of Phonetics 13, find 1.5 semitones
+#: more prominent. By the others or less, about half of all pairs of recordings differ in which one speaker says one
+#: sentence in two emotions (`benchmarks/voice_changes.py --ranges`).
+NOTABLE = Differences(pitch_st=1.5, pitch_range_st=3.0, level_db=3.0, rate_percent=20.0, tilt_db=1.5)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ Stretch, tilt by a filter without phase.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from python_stretch.Signalsmith import Stretch
 
 from ser_core.analysis import Recording, Region
-from ser_core.audio.prosody import Prosody
+from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.errors import SettingsRefused
 
 #: Voiced frames that follow each other within this belong together.
@@ -132,6 +132,18 @@ def change_voice(
     if not regions:
         return with_tempo(mixed, rate, change.tempo)
     return _with_tempo_in_regions(mixed, rate, change.tempo, regions)
+
+
+def there_and_back(
+    recording: Recording, change: VoiceChange, marks: PitchMarks, regions: Sequence[Region] = ()
+) -> np.ndarray:
+    """Return the samples (n,), float32, after a change and its inverse: what the synthesis itself does to the voice."""
+    back = VoiceChange(-change.pitch_st, 1 / change.pitch_range, 1 / change.tempo, -change.level_db, -change.tilt_db)
+    there = replace(recording, samples=change_voice(recording, change, marks))
+    returned = change_voice(there, back, pitch_marks(there, prosody_of(there)))
+    samples, missing = recording.samples, max(0, len(recording.samples) - len(returned))
+    returned = np.pad(returned, (0, missing))[: len(samples)]
+    return samples + region_weights(len(samples), recording.sample_rate_hz, regions) * (returned - samples)
 
 
 def region_weights(count: int, rate: int, regions: Sequence[Region]) -> np.ndarray:

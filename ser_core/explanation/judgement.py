@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.explanation.counterfactual import Counterfactual, find_counterfactual
+from ser_core.explanation.counterfactual.cells import Counterfactual, find_counterfactual
 from ser_core.explanation.faithfulness import Curves, MaskMetrics, curves_of, mask_metrics, reference_maps
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.model.classifier import Classifier

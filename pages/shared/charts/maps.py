@@ -10,7 +10,7 @@ from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
-from ser_core.explanation.counterfactual import Counterfactual
+from ser_core.explanation.counterfactual.cells import Counterfactual
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import colour_limit
 

@@ -8,7 +8,7 @@ from pages.shared import waiting
 from pages.shared.charts.faithfulness import curves_chart
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
-from ser_core.explanation.counterfactual import counterfactual_in_words
+from ser_core.explanation.counterfactual.cells import counterfactual_in_words
 from ser_core.explanation.faithfulness import SHARES
 from ser_core.explanation.judgement import FAILS, HOLDS, IN_PART, Judgement
 from ser_core.pipeline import target_of
