@@ -13,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.store import open_store
-from tests.running_app import launch, needs_browser, running_app, visit
+from tests.running_app import choose_model, launch, needs_browser, running_app, visit
 
 LONGEST_WAIT_MS = 60_000
 PROJECT = "Voices <b>&"
@@ -66,6 +66,7 @@ def as_annotator(browser, address, sounds):
         annotator = page.get_by_role("textbox", name="Annotator", exact=True)
         annotator.wait_for()
         at_rest(page)
+        choose_model(page, "yamnet")  # its suggestions are there soonest
         if page.get_by_text("No project yet").is_visible():
             page.get_by_role("textbox", name="New project name").fill(PROJECT)
             page.get_by_role("button", name="Create project").click()
