@@ -67,7 +67,7 @@ def show_figures(name: str) -> None:
     model_figures.show_trust(figures, card.get("history", {}))
 
 
-frame.begin("Evaluate", "👂", "How well does the model do on held-out people, whom it was not trained on?")
+frame.begin("Evaluate", "👂", "How well does the model do on people it was not trained on?")
 controls.sidebar()
 names = model_names()
 if not names:

@@ -16,7 +16,7 @@ ABSTENTION_SCORES = np.arange(0, 1, 0.05)
 #: Recordings that a speaker needs to count as the worst.
 MIN_SPEAKER_RECORDINGS = 8
 SEED = 0
-#: Corpora whose words betray the emotion. They are reported on their own and left out of the mean.
+#: Corpora whose words give the emotion away. They are reported on their own and left out of the mean.
 APART = frozenset({"korean_emotional_tts"})
 #: The corpora on which models are compared.
 MEASURED = ("ravdess", "emodb", "nemo", "crema_d")

@@ -76,7 +76,7 @@ class OnnxClassifier:
         for segments in (noise, noise[:1]):
             logits = self._graph.run(segments)
             if not np.isfinite(logits).all():
-                raise ModelRefused(f"{self.name}: its logits of quiet noise are not numbers. Export the model anew.")
+                raise ModelRefused(f"{self.name}: its logits of quiet noise are not numbers. Export the model again.")
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
         """Refuse: there are no maps."""

@@ -110,7 +110,8 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
         for corpora, ways in sets.items()
     )
     apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
-    left_out = f" Not included: {', '.join(map(in_markdown, apart))}, whose words betray the emotion." if apart else ""
+    left_out = ", ".join(map(in_markdown, apart))
+    left_out = f" Not included: {left_out}, whose words give the emotion away." if apart else ""
     return f"Mean over {means}.{left_out} Intervals (95 %) resample speakers within each corpus."
 
 
@@ -137,7 +138,7 @@ def _with_interval(figures: dict[str, Any]) -> str:
 
 
 def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
-    """Say what the voice's own normal gains, mean over the corpora whose words do not betray the emotion."""
+    """Say what the voice's own normal gains, mean over the corpora whose words do not give the emotion away."""
     one, other = (
         table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without)
     )

@@ -36,7 +36,7 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
 
 
 def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
-    """Return the headline UAR, and a note on corpora whose words betray the emotion.
+    """Return the headline UAR, and a note on corpora whose words give the emotion away.
 
     These are left out if the table has the four corpora measured today. Figures of earlier models, without CREMA-D,
     stay as published.
@@ -46,9 +46,9 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
         return every, ""
     apart = ", ".join(map(in_markdown, found["apart"]))
     if set(MEASURED) <= set(found["corpora"]):
-        return found["uar"], f" The mean leaves out {apart}, whose words betray the emotion."
+        return found["uar"], f" The mean leaves out {apart}, whose words give the emotion away."
     return every, (
-        f" The mean includes {apart}, whose words betray the emotion; without it: {100 * found['uar']:.1f} %."
+        f" The mean includes {apart}, whose words give the emotion away; without it: {100 * found['uar']:.1f} %."
     )
 
 
