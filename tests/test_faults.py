@@ -226,7 +226,7 @@ def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
     with ThreadPoolExecutor(3) as threads:
         saving = [
             threads.submit(save_with_source, f"{n}".encode(), made, replace(QUESTION, seed=n), tmp_path)
-            for n in range(12)
+            for n in range(6)
         ]
         while not all(one.done() for one in saving):
             assert clear_unfinished(tmp_path) is None

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from lime.lime_base import LimeBase
 from scipy.linalg import hadamard
 from scipy.stats import spearmanr
 
@@ -162,6 +161,8 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     -------
     ndarray of shape (cells,)
     """
+    from lime.lime_base import LimeBase  # it imports scikit-learn, which takes a second
+
     left_in = present.mean(axis=1)
     distances = 1 - np.sqrt(left_in)  # cosine distance between a mask and the row of ones
     explainer = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)))
