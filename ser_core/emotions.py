@@ -1,4 +1,6 @@
-"""Sets of emotions, each in a fixed order, and one colour per emotion."""
+"""Sets of emotions, each in a fixed order, their names elsewhere, and one colour per emotion."""
+
+import unicodedata
 
 from ser_core.errors import SettingsRefused
 
@@ -22,6 +24,39 @@ COLOURS = {
     "calm": "#B7A800",
     "chagrin": "#B7A800",
 }
+
+
+#: Names that people and corpora give the emotions: other English words, common codes, other languages. None that can
+#: mean two of them.
+NAMES_ELSEWHERE = {
+    "angry": "anger ang rage wut wütend ärger verärgert zorn zornig colère fâché ira enojo enojado enfado "
+    "enfadado rabbia arrabbiato raiva zangado boos boosheid złość zły гнев злость 화남 분노 화 生气 "
+    "愤怒 怒り 怒",
+    "happy": "happiness hap joy joyful freude freudig fröhlich glücklich joie heureux alegría alegre feliz "
+    "felicidad gioia felice felicità alegria vrolijk blij radość szczęście szczęśliwy glädje glad "
+    "радость 행복 기쁨 즐거움 高兴 开心 快乐 喜び",
+    "neutral": "neu neutrality neutre neutro neutrale neutraal neutralność neutralny нейтрально 중립 무감정 中性 中立",
+    "sad": "sadness traurig trauer traurigkeit tristesse triste tristeza tristezza verdrietig smutek smutny "
+    "ledsen sorg грусть печаль 슬픔 悲伤 难过 悲しみ",
+    "fear": "fea fearful afraid scared angst ängstlich furcht peur miedo paura medo strach страх 공포 두려움 "
+    "恐惧 害怕 恐れ",
+    "disgust": "dis disgusted ekel angeekelt dégoût asco disgusto nojo walging wstręt avsky отвращение 혐오 역겨움 "
+    "厌恶 嫌悪",
+    "surprise": "sur surprised überraschung überrascht sorpresa sorpreso surpresa verrassing zaskoczenie förvåning "
+    "удивление 놀람 놀라움 惊讶 驚き",
+    "calm": "calmness cal ruhig calme calma tranquilo rustig spokój lugn спокойствие 평온 차분",
+}
+SYNONYMS = {name: emotion for emotion, names in NAMES_ELSEWHERE.items() for name in names.split()}
+
+
+def known_emotion(label: str) -> str | None:
+    """Return the emotion of `COLOURS` that a label names, in whatever case and in several languages, or None.
+
+    >>> known_emotion("Ärger"), known_emotion("ANG"), known_emotion("화남"), known_emotion("bored")
+    ('angry', 'angry', 'angry', None)
+    """
+    word = unicodedata.normalize("NFKC", label).strip().casefold()
+    return word if word in COLOURS else SYNONYMS.get(word)
 
 
 def emotion_index(emotion: str, emotions: tuple[str, ...]) -> int:

@@ -3,7 +3,10 @@
 import pytest
 
 from ser_core.analysis import Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, mapped, rules_of_pairs, unknown_labels
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 
@@ -70,3 +73,104 @@ def test_a_file_of_an_unknown_or_an_ambiguous_name_is_refused_with_what_is_true(
         imported(grid((0, 1, "sad")), known=(VOICE, twin))
     with pytest.raises(AnnotationsRefused, match=r"no recording called 'other.TextGrid'.*--audio"):
         imported(grid((0, 1, "sad")), name="other.TextGrid")
+
+
+# --- labels ---
+
+
+def with_labels(*labels: str, tier: str = "emotion", **rules):
+    """Return the marks of a grid with these labels, and what became of the labels."""
+    content = grid(*((place / 10, (place + 1) / 10, label) for place, label in enumerate(labels)), name=tier)
+    files, uses = mapped(read_files([("voice.TextGrid", content)], ImportOptions()), LabelRules(**rules))
+    return files[0], files[0].documents[0].annotations, uses
+
+
+def test_names_in_other_languages_and_codes_become_emotions_in_any_case():
+    _, marks, uses = with_labels("anger", "Ärger", "화남", "ang", "HAP", "joy", "Angry")
+    assert [(mark.emotion, mark.note) for mark in marks] == [("angry", "")] * 4 + [("happy", "")] * 2 + [("angry", "")]
+    assert {use.label: use.emotion for use in uses if use.label != use.emotion} == {
+        "anger": "angry",
+        "Ärger": "angry",
+        "화남": "angry",
+        "ang": "angry",
+        "HAP": "happy",
+        "joy": "happy",
+    }
+    assert unknown_labels(uses) == []
+
+
+def test_labels_that_are_no_known_emotions_are_counted_and_stay_notes():
+    _, marks, uses = with_labels("hmm", "hmm", "xyz", "sad")
+    assert [(mark.emotion, mark.note) for mark in marks] == [(None, "hmm")] * 2 + [(None, "xyz"), ("sad", "")]
+    (sentence,) = unknown_labels(uses)
+    assert sentence.startswith("3 labels of the tier 'emotion'")
+    assert "hmm 2, xyz 1" in sentence
+
+
+def test_words_are_no_emotions_but_in_a_tier_that_is_chosen():
+    _, marks, uses = with_labels("ang", "joy", tier="words")
+    assert {mark.emotion for mark in marks} == {None}
+    assert unknown_labels(uses) == []
+    _, marks, _ = with_labels("ang", "joy", tier="words", tiers=("Words",))
+    assert [mark.emotion for mark in marks] == ["angry", "happy"]
+
+
+def test_a_tier_emotion_is_the_same_in_any_case():
+    _, marks, _ = with_labels("ang", tier="Emotion")
+    assert (marks[0].tier, marks[0].emotion) == ("emotion", "angry")
+
+
+def test_a_person_maps_labels_leaves_some_out_and_sets_the_status():
+    rules = {"emotions": rules_of_pairs(["HMM=calm", "ang=rage", "x="]), "status": "done"}
+    file, marks, _ = with_labels("hmm", "ang", "x", "sad", **rules)
+    assert [(mark.emotion, mark.status) for mark in marks] == [("calm", "done"), ("rage", "done"), ("sad", "done")]
+    assert file.dropped == ("1 mark with the label 'x', as it was mapped",)
+
+
+def test_texts_are_notes_where_a_person_wants_it():
+    _, marks, uses = with_labels("sad", "angry [note=loud]", as_notes=True)
+    assert [(mark.emotion, mark.note) for mark in marks] == [(None, "sad"), (None, "angry: loud")]
+    assert unknown_labels(uses) == []
+
+
+def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
+    with pytest.raises(AnnotationsRefused, match="no marks in a tier 'mood'; the files have 'emotion'"):
+        with_labels("sad", tiers=("mood",))
+    both = grid((0, 1, "sad")).replace(b"<exists> 1", b"<exists> 2") + b' "IntervalTier" "words" 0 2 1 0 1 "so"'
+    (file,), _ = mapped(read_files([("a", both)], ImportOptions()), LabelRules(tiers=("EMOTION",)))
+    assert [mark.emotion for mark in file.documents[0].annotations] == ["sad"]
+    assert file.dropped == ("1 mark of the tier 'words', which was not chosen",)
+
+
+def test_our_own_files_are_taken_as_they_are():
+    mark = Annotation(Region(0, 1), emotion="anger", tier="Emotion")
+    own = EXPORTED["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
+    (file,), _ = mapped(read_files([("a", own)], ImportOptions()), LabelRules())
+    assert file.documents[0].annotations == (mark,)
+
+
+@pytest.mark.parametrize("pair", ["angry", "=angry", " = "])
+def test_a_pair_that_maps_nothing_is_refused(pair):
+    with pytest.raises(AnnotationsRefused, match="LABEL=EMOTION"):
+        rules_of_pairs([pair])
+
+
+# --- plain labels ---
+
+
+@pytest.mark.parametrize("key", [key for key in EXPORTED if "plain" in choices_of(EXPORTED[key])])
+def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(key):
+    marks = (
+        Annotation(Region(0, 1), emotion="angry", intensity=3, note="two\nlines"),
+        Annotation(Region(1, 1.5), note="so [x=1]"),
+        Annotation(Region(1.5, 2), emotion="sad"),
+    )
+    written = exported([AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks)], EXPORTED[key], {"plain": True})
+    (content,) = written.files.values()
+    assert "all but the label of 1 mark" in written.dropped
+    read = EXPORTED[key].read(content, "a").recordings[0].annotations
+    assert [(mark.emotion, mark.note, mark.intensity) for mark in read] == [
+        ("angry", "", None),
+        (None, "so [x=1]", None),
+        ("sad", "", None),
+    ]

@@ -33,22 +33,13 @@ from itertools import islice
 from pathlib import Path
 
 from ser_core.corpora.labelled import AUDIO_SUFFIXES, Corpus, LabelledRecording
-from ser_core.emotions import COLOURS
+from ser_core.emotions import COLOURS, SYNONYMS
 from ser_core.errors import CorpusRefused
 
 NEEDED = ("path", "emotion", "speaker")
 MAX_BYTES, MAX_ROWS = 2**24, 200_000
 WITHOUT_READER = ("csu2021", "csu2022", "aihub")
 SIMPLE_WORD = re.compile(r"[a-z0-9_]+")
-SYNONYMS = {
-    "anger": "angry",
-    "happiness": "happy",
-    "joy": "happy",
-    "sadness": "sad",
-    "fearful": "fear",
-    "surprised": "surprise",
-    "disgusted": "disgust",
-}
 GENDERS = {"f": "female", "m": "male"}
 
 

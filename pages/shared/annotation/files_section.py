@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.exchange.exporting import EXPORTED, Exported, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import EVERY
@@ -36,13 +36,19 @@ def _export(project: OpenProject) -> None:
         help="Only JSON keeps everything. Before you download, the page says what another format leaves out.",
     )
     whose = st.radio("Whose marks", ["everybody's", "mine"], horizontal=True)
-    key = ("export", project.id, kind, whose, project.annotator, session.choice("export_turn"))
+    can_be_plain = "plain" in choices_of(EXPORTED[kind])
+    plain = can_be_plain and st.checkbox(
+        "Plain labels", help="The text of a mark is only its emotion or note, without the brackets that we read again."
+    )
+    key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         if not st.button("Prepare export", type="primary", icon=":material/output:"):
             return
         annotator = project.annotator if whose == "mine" else None
-        job = cached.jobs().submit(session.owner(), key, "Export", lambda *_: _exported(project, kind, annotator))
+        job = cached.jobs().submit(
+            session.owner(), key, "Export", lambda *_: _exported(project, kind, annotator, plain)
+        )
     done = waiting.results({"export": job})
     if job.state == "failed":
         job.queue.drop(job)  # so that it can be submitted again
@@ -77,11 +83,11 @@ def _export(project: OpenProject) -> None:
     )
 
 
-def _exported(project: OpenProject, kind: str, annotator: str | None) -> Exported:
+def _exported(project: OpenProject, kind: str, annotator: str | None, plain: bool) -> Exported:
     recordings = list(project.store.export(project.id, annotator))
     if not any(recording.annotations for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
-    return exported(recordings, EXPORTED[kind])
+    return exported(recordings, EXPORTED[kind], {"plain": True} if plain else None)
 
 
 def _download(written: Exported, stem: str, kind: str) -> tuple[str, bytes, str]:

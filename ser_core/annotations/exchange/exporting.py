@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
@@ -56,6 +57,11 @@ def exported(
     # A file without labels could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     return Exported(files, tuple(summed(each for _, each in written)), len(written) - len(files), tuple(unfit))
+
+
+def choices_of(file_format: Format) -> set[str]:
+    """Return the names of what can be chosen about files of a format."""
+    return set(list(signature(file_format.write).parameters)[1:])
 
 
 def _valid(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:

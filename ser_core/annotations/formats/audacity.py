@@ -24,7 +24,7 @@ from ser_core.annotations.formats.format import (
     only_one,
 )
 from ser_core.annotations.formats.gate import at, number, recording_of, writable
-from ser_core.annotations.formats.notation import mark_fields, mark_text
+from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
 NO_LIMIT = -1.0
@@ -33,8 +33,13 @@ LINE_END = re.compile("\r\n|\r|\n")
 LABEL = re.compile(r"\s*[-+.0-9]\S*\t\s*[-+.0-9]\S*(\t|\s*$)", re.MULTILINE)
 
 
-def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write the marks of one recording; times and frequencies are exact.
+
+    Parameters
+    ----------
+    plain : bool
+        Write of each mark only its emotion or, without one, its note.
 
     Raises
     ------
@@ -42,17 +47,18 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
         If there is not exactly one recording, or one of its marks cannot be written.
     """
     recording = writable(only_one(recordings, "Audacity"))
-    lines = [line for mark in recording.annotations for line in _lines(mark)]
+    lines = [line for mark in recording.annotations for line in _lines(mark, plain)]
     dropped = (
         *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
         *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
+        *marks_with_more_than_a_label(recording.annotations, ("low_hz", "high_hz"), plain),
     )
     return Written("".join(f"{line}\n" for line in lines).encode(), dropped)
 
 
-def _lines(mark: Annotation) -> list[str]:
+def _lines(mark: Annotation, plain: bool) -> list[str]:
     region = mark.region
-    label = mark_text(mark, leave_out=("low_hz", "high_hz"))
+    label = mark_text(mark, leave_out=("low_hz", "high_hz"), plain=plain)
     lines = [f"{_digits(region.start_s)}\t{_digits(region.end_s)}\t{label}"]
     limits = [NO_LIMIT if hz is None else hz for hz in (region.low_hz, region.high_hz)]
     if limits != [NO_LIMIT, NO_LIMIT]:

@@ -37,8 +37,8 @@ from ser_core.annotations.formats.gate import (
     recording_of,
     writable,
 )
-from ser_core.annotations.formats.layers import laid_out, owner_of, plain_name, safe_name
-from ser_core.annotations.formats.notation import mark_fields, mark_text
+from ser_core.annotations.formats.layers import BESIDE, laid_out, owner_of, plain_name, safe_name
+from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
 #: The property of the file that holds what is known about the recording, as JSON.
@@ -46,10 +46,15 @@ PROPERTY = "hear-why recording"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write the marks of one recording; times are rounded to whole milliseconds.
 
     Edges move by at most half a millisecond, or one millisecond in a mark that would otherwise have no length.
+
+    Parameters
+    ----------
+    plain : bool
+        Write of each mark only its emotion or, without one, its note.
 
     Raises
     ------
@@ -64,13 +69,14 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
         eaf.add_tier(name, ann=annotator or None)
         for mark in layer:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
-            eaf.add_annotation(name, *times, mark_text(mark, leave_out=("tier", "annotator")))
+            eaf.add_annotation(name, *times, mark_text(mark, leave_out=BESIDE, plain=plain))
     eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
     _sort_time_slots(eaf)
     pairs = zip(marks, recording.annotations, strict=True)
     dropped = (
         *marks_with((mark for mark, exact in pairs if mark.region != exact.region), "the microseconds of {}"),
         *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *marks_with_more_than_a_label(marks, BESIDE, plain),
     )
     return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
 

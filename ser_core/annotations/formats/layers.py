@@ -11,6 +11,9 @@ from collections.abc import Collection, Iterable
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.formats.notation import UNSAFE, escaped
 
+#: Fields of a mark that the name of its tier holds.
+BESIDE = ("tier", "annotator")
+
 LAYER = re.compile(r"(.*) \(([0-9]+)\)", re.DOTALL)
 OWNED = re.compile(r"((?:[^\\/]|\\.)*)/(.*)", re.DOTALL)
 ESCAPE = re.compile(r"\\(?:([\\/])|u([0-9a-f]{4}))")

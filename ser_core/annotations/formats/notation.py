@@ -8,10 +8,11 @@ door slams                                  text without this notation is a note
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.formats.format import marks_with
 from ser_core.annotations.formats.gate import fields_of
 from ser_core.emotions import COLOURS
 
@@ -35,14 +36,18 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 PAIR = re.compile(r'\s*(\w+)\s*=(\s*"(?:[^"\\]|\\.)*"\s*|[^";\[\]]*)(?:;|\Z)')
 
 
-def mark_text(annotation: Annotation, leave_out: Collection[str] = ()) -> str:
+def mark_text(annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False) -> str:
     """Return the label of a mark, without characters that a line of text cannot hold.
 
     Parameters
     ----------
     leave_out : collection of str
         Fields that are stored elsewhere. Times and the time of change are never in the text.
+    plain : bool
+        Only the emotion or, without one, the note, as other tools want it.
     """
+    if plain:
+        return UNSAFE.sub(" ", annotation.emotion or annotation.note).strip()
     fields = fields_of(annotation)
     said = {
         field: fields[field]
@@ -58,6 +63,14 @@ def mark_text(annotation: Annotation, leave_out: Collection[str] = ()) -> str:
     rest = {field: value for field, value in said.items() if not (head and field == "emotion")} or {"status": "open"}
     pairs = "; ".join(f"{field}={_value(value)}" for field, value in rest.items())
     return f"{head} [{pairs}]".lstrip()
+
+
+def marks_with_more_than_a_label(
+    annotations: Iterable[Annotation], leave_out: Collection[str], plain: bool
+) -> tuple[str, ...]:
+    """Return, in words, of how many marks a plain label leaves something out."""
+    lost = (mark for mark in annotations if mark_text(mark, leave_out) != mark_text(mark, leave_out, plain))
+    return marks_with(lost, "all but the label of {}") if plain else ()
 
 
 def mark_fields(label: str) -> dict[str, str]:

@@ -24,8 +24,8 @@ from ser_core.annotations.formats.format import (
     only_one,
 )
 from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.layers import laid_out, owner_of
-from ser_core.annotations.formats.notation import mark_fields, mark_text
+from ser_core.annotations.formats.layers import BESIDE, laid_out, owner_of
+from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
 from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
 from ser_core.errors import AnnotationsRefused
@@ -38,10 +38,18 @@ def write(
     recordings: Sequence[AnnotatedRecording],
     short: bool = False,
     encoding: Literal["utf-8", "utf-16"] = "utf-8",
+    plain: bool = False,
 ) -> Written:
     """Write the marks of one recording.
 
     Times are exact, except that a time within a relative 1e-14 of a whole second becomes that second.
+
+    Parameters
+    ----------
+    short : bool
+        Write Praat's short form.
+    plain : bool
+        Write of each mark only its emotion or, without one, its note. One without either is no mark to Praat.
 
     Raises
     ------
@@ -53,15 +61,16 @@ def write(
         raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
     marks = [_as_printed(mark) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
+    empty = [mark for mark in long_enough if plain and not mark_text(mark, plain=True)]
     tiers = [
         {
             "class": "IntervalTier",
             "name": name,
             "xmin": 0,
             "xmax": recording.duration_s,
-            "entries": [_interval(mark) for mark in layer],
+            "entries": [_interval(mark, plain) for mark in layer],
         }
-        for name, layer in laid_out(long_enough).items()
+        for name, layer in laid_out(mark for mark in long_enough if mark not in empty).items()
     ]
     grid = textgrid_io.getTextgridAsStr(
         {"xmin": 0, "xmax": recording.duration_s, "tiers": tiers},
@@ -73,6 +82,8 @@ def write(
         *of_the_recording(recording, "name", "sha256", "sample_rate_hz", "provenance"),
         *marks_with((mark for mark in long_enough if mark.changed_at), "the time of change of {}"),
         *marks_with((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
+        *marks_with(empty, "{} without a label"),
+        *marks_with_more_than_a_label((mark for mark in long_enough if mark not in empty), BESIDE, plain),
     )
     return Written(grid.encode(encoding), dropped)
 
@@ -85,8 +96,8 @@ def _as_printed(mark: Annotation) -> Annotation | None:
     return replace(mark, region=Region(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
 
 
-def _interval(mark: Annotation) -> tuple[float, float, str]:
-    label = mark_text(mark, leave_out=("tier", "annotator"))
+def _interval(mark: Annotation, plain: bool) -> tuple[float, float, str]:
+    label = mark_text(mark, leave_out=BESIDE, plain=plain)
     return mark.region.start_s, mark.region.end_s, label or NOTHING_SAID
 
 

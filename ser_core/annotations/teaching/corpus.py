@@ -16,8 +16,7 @@ from ser_core.annotations.agreement.agreement import matched
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
-from ser_core.corpora.manifest import SYNONYMS
-from ser_core.emotions import COLOURS
+from ser_core.emotions import COLOURS, SYNONYMS
 from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.work.atomic_folder import atomic_new_folder
 from ser_core.work.progress import UNWATCHED, Work

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.exchange.exporting import EXPORTED, exported, file_stems
+from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported, file_stems
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY
@@ -25,6 +26,9 @@ def add(commands: Commands) -> None:
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
     export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
+    export.add_argument(
+        "--plain", action="store_true", help="as the text of a mark only its emotion or note, for other people's tools"
+    )
     import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
     import_.add_argument("files", nargs="+", type=Path, metavar="FILE")
     import_.add_argument(
@@ -47,6 +51,18 @@ def add(commands: Commands) -> None:
     import_.add_argument(
         "--encoding", metavar="NAME", help="of files of text, such as cp1252 or mac_roman; default: found by content"
     )
+    import_.add_argument(
+        "--tier", action="append", default=[], metavar="NAME", help="take marks from this tier of emotions; repeatable"
+    )
+    import_.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="LABEL=EMOTION",
+        help="what a label becomes; without EMOTION its marks are left out; repeatable",
+    )
+    import_.add_argument("--status", choices=STATUSES, help="of all marks; default: as the files say, else open")
+    import_.add_argument("--as-notes", action="store_true", help="take no text for an emotion")
 
 
 # --- out ---
@@ -59,9 +75,10 @@ def _export(args: argparse.Namespace) -> int:
         whose = f" of {printable(args.annotator)}" if args.annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     file_format = EXPORTED[args.format]
-    if args.short and args.format != "textgrid":
-        raise AnnotationsRefused("Only a TextGrid has a short form; leave out --short, or write --format textgrid.")
-    written = exported(recordings, file_format, {"short": True} if args.short else None)
+    choices = {choice: True for choice in ("short", "plain") if getattr(args, choice)}
+    if unknown := choices.keys() - choices_of(file_format):
+        raise AnnotationsRefused(f"Files of {file_format.name} have no choice of --{min(unknown)}; leave it out.")
+    written = exported(recordings, file_format, choices)
     with atomic_new_folder(args.out) as folder:
         for name, content in written.files.items():
             with (folder / name).open("xb") as file:
@@ -82,7 +99,9 @@ def _export(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     annotator = args.annotator or login_name()
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
+    rules = LabelRules(tuple(args.tier), rules_of_pairs(args.map), args.status, args.as_notes)
     files = read_files(((printable(file.name), file_bytes(file)) for file in args.files), options)
+    files, labels = mapped(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = [recording.file for recording in store.recordings(project, size=EVERY).items]
@@ -97,6 +116,10 @@ def _import(args: argparse.Namespace) -> int:
     )
     if imported.left_out:
         print("Left out are labels of a whole recording to which their annotator has given another label here.")
+    for words in renamed_labels(labels):
+        print(f"Labels that became {printable(words)}.")
+    for sentence in unknown_labels(labels):
+        print(printable(sentence))
     for file in files:
         _report(file)
     return 0

@@ -1,0 +1,206 @@
+"""One mapping of labels for all formats: which emotion the text of a label names, in which tiers, and what is a note.
+
+The text of a label is the emotion of a mark or, if it has none, its note. In tiers of emotions a text that names an
+emotion in another case, another language or by a common code becomes that emotion; elsewhere it stays a note.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, STATUSES, Annotation
+from ser_core.annotations.exchange.importing import ImportedFile
+from ser_core.annotations.formats import FORMATS
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.formats.gate import shown
+from ser_core.emotions import COLOURS, known_emotion
+from ser_core.errors import AnnotationsRefused
+
+#: Tiers of these names hold emotions, in any case.
+EMOTION_TIERS = {REGION_TIER, RECORDING_TIER, "emotions", "emo", "affect", "emotionen", "감정", "émotion", "emoción"}
+#: Our own files say by themselves what is an emotion.
+OURS = FORMATS["own"].name
+
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """What a person decides about labels.
+
+    Attributes
+    ----------
+    tiers : tuple of str
+        The only tiers to take marks from, in any case; they hold emotions. Empty: all tiers.
+    emotions : mapping of str to str
+        What a label becomes, in any case; "" leaves its marks out.
+    status : str or None
+        Of all marks; None: as the file says.
+    as_notes : bool
+        Take no text for an emotion.
+    """
+
+    tiers: tuple[str, ...] = ()
+    emotions: Mapping[str, str] = field(default_factory=dict)
+    status: str | None = None
+    as_notes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.status not in (None, *STATUSES):
+            raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
+
+
+def rules_of_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Return a mapping from pairs such as `ang=angry`.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If one has no =, or nothing before it.
+    """
+    found = {}
+    for pair in pairs:
+        label, equals, emotion = pair.partition("=")
+        if not equals or not label.strip():
+            raise AnnotationsRefused(f"{shown(pair)} maps no label; write LABEL=EMOTION, such as ang=angry.")
+        found[label.strip().casefold()] = emotion.strip()
+    return found
+
+
+@dataclass(frozen=True)
+class LabelUse:
+    """What becomes of the marks of one tier that have the same text.
+
+    Attributes
+    ----------
+    tier : str
+        As it is called here.
+    emotion : str or None
+        None: the text stays a note.
+    kind : {"emotion", "other emotion", "note", "left out"}
+        "other emotion" is one that no model is taught here.
+    expected : bool
+        Whether an emotion was to be expected, so that a note or another emotion is worth a word.
+    """
+
+    tier: str
+    label: str
+    count: int
+    emotion: str | None
+    kind: str
+    expected: bool
+
+
+def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[ImportedFile], tuple[LabelUse, ...]]:
+    """Return files with their labels mapped, and what becomes of each label, the most frequent first.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If no file has a tier that the rules name.
+    """
+    _require_tiers(files, rules)
+    uses: Counter[tuple[str, str, str | None, str, bool]] = Counter()
+    found = []
+    for file in files:
+        left_out: Counter[str] = Counter()
+        documents = []
+        for document in file.documents:
+            marks = []
+            for mark in document.annotations:
+                kept = _mapped(mark, rules, file.format_name == OURS, uses, left_out)
+                marks += [] if kept is None else [kept]
+            documents.append(replace(document, annotations=tuple(marks)))
+        dropped = file.dropped + tuple(f"{counted(count, 'mark')} {why}" for why, count in left_out.items())
+        found.append(replace(file, documents=tuple(documents), dropped=dropped))
+    return found, tuple(
+        LabelUse(tier, label, count, emotion, kind, expected)
+        for (tier, label, emotion, kind, expected), count in sorted(uses.items(), key=lambda use: (-use[1], use[0][:2]))
+    )
+
+
+def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
+    there = {mark.tier for file in files for document in file.documents for mark in document.annotations}
+    for tier in rules.tiers:
+        if tier.casefold() not in {name.casefold() for name in there}:
+            names = ", ".join(map(shown, sorted(there))) or "no tier at all"
+            raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
+
+
+def _mapped(
+    mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter, left_out: Counter[str]
+) -> Annotation | None:
+    """Return a mark as the rules want it, or None, and count what became of its label."""
+    if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
+        left_out[f"of the tier {shown(mark.tier)}, which was not chosen"] += 1
+        return None
+    if not is_ours and mark.tier.casefold() == REGION_TIER:
+        mark = replace(mark, tier=REGION_TIER)
+    if rules.status is not None:
+        mark = replace(mark, status=rules.status)
+    expected = bool(rules.tiers) or mark.tier.casefold() in EMOTION_TIERS
+    label = mark.note if mark.emotion is None else mark.emotion
+    wanted = rules.emotions.get(label.strip().casefold())
+    if label and wanted == "":
+        left_out[f"with the label {shown(label)}, as it was mapped"] += 1
+        uses[mark.tier, label, None, "left out", expected] += 1
+        return None
+    if wanted is not None:
+        mark = _as(mark, wanted)
+    elif rules.as_notes:
+        mark = _as_note(mark)
+    elif not is_ours and (expected or mark.emotion is not None) and (known := known_emotion(label)):
+        mark = _as(mark, known)
+    if label:
+        kind = "note" if mark.emotion is None else "emotion" if mark.emotion in COLOURS else "other emotion"
+        uses[mark.tier, label, mark.emotion, kind, expected and not rules.as_notes] += 1
+    return mark
+
+
+def _as(mark: Annotation, emotion: str) -> Annotation:
+    """Return a mark with an emotion; a note was its label, and goes."""
+    return replace(mark, emotion=emotion, note="" if mark.emotion is None else mark.note)
+
+
+def _as_note(mark: Annotation) -> Annotation:
+    if mark.emotion is None:
+        return mark
+    return replace(mark, emotion=None, note=f"{mark.emotion}: {mark.note}" if mark.note else mark.emotion)
+
+
+def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
+    """Return a sentence for each tier with labels that were expected to be emotions and are not known as such.
+
+    >>> unknown_labels([LabelUse("emotion", word, 2, None, "note", True) for word in ("hmm", "oh")])
+    ["4 labels of the tier 'emotion' are not known emotions; kept as notes: hmm 2, oh 2."]
+    """
+    sentences = []
+    for kind, becomes in (("note", "kept as notes"), ("other emotion", "kept as they are")):
+        tiers: dict[str, list[LabelUse]] = {}
+        for use in uses:
+            if use.expected and use.kind == kind:
+                tiers.setdefault(use.tier, []).append(use)
+        for tier, unknown in tiers.items():
+            total = sum(use.count for use in unknown)
+            said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MOST_SHOWN])
+            more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+            are = "is not a known emotion" if total == 1 else "are not known emotions"
+            sentences.append(f"{counted(total, 'label')} of the tier {shown(tier)} {are}; {becomes}: {said}{more}.")
+    return sentences
+
+
+def _short(label: str) -> str:
+    label = " ".join(label.split())
+    return label if len(label) <= 24 else f"{label[:23]}…"
+
+
+def renamed_labels(uses: Iterable[LabelUse]) -> list[str]:
+    """Return, for each emotion, which other texts become it: `angry: ang 120, Ärger 3`."""
+    by_emotion: dict[str, Counter[str]] = {}
+    for use in uses:
+        if use.emotion is not None and use.label != use.emotion:
+            by_emotion.setdefault(use.emotion, Counter())[use.label] += use.count
+    return [
+        f"{emotion}: {', '.join(f'{_short(label)} {count}' for label, count in labels.most_common())}"
+        for emotion, labels in by_emotion.items()
+    ]
