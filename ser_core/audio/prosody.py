@@ -53,7 +53,7 @@ def prosody_of(recording: Recording) -> Prosody:
     Nieradzik 2025, SwiftF0, arXiv:2508.18440: the pitch detector and its confidence.
     """
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
-    found = _detector().detect(samples, RATE_HZ, LOWEST_HZ, HIGHEST_HZ)
+    found = pitch_detector().detect(samples, RATE_HZ, LOWEST_HZ, HIGHEST_HZ)
     voiced = found.confidence >= VOICED_CONFIDENCE
     return Prosody(found.timestamps[voiced], found.loudness_db[voiced], found.pitch_hz[voiced])
 
@@ -89,6 +89,7 @@ def _voice(prosody: Prosody, frames: np.ndarray) -> Voice | None:
 
 
 @cache
-def _detector() -> SwiftF0:
+def pitch_detector() -> SwiftF0:
+    """Return the one pitch detector of this process."""
     # One thread that does not spin: it takes milliseconds, and the cores are for torch.
     return SwiftF0(threads=1, spin=False)
