@@ -321,6 +321,25 @@ def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_pa
     assert list((tmp_path / "new").iterdir()) == []
 
 
+def test_marks_are_measured_into_a_new_file_and_marks_without_sound_are_counted(project, sounds, tmp_path, capsys):
+    sounds[1].unlink()
+    out = tmp_path / "deep" / "measures.csv"
+    assert run("measure", "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "4 marks" in said
+    assert "1 recording " in said
+    rows = list(csv.DictReader(out.read_text("utf-8-sig").splitlines()))
+    assert [(row["recording_name"], bool(row["intensity_db"])) for row in rows] == [
+        *[("take 0.wav", True)] * 3,
+        ("take 1.wav", False),
+    ]
+    line = refusal_of(capsys, "measure", "--out", out)
+    assert str(out) in line
+    line = refusal_of(capsys, "measure", "--out", tmp_path / "new.csv", "--ceiling", "20")
+    assert "20 Hz" in line
+    assert not (tmp_path / "new.csv").exists()
+
+
 def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds, capsys):
     line = refusal_of(capsys, "export", "--format", "csv", "--out", sounds[0].parent)
     assert line == f"{sounds[0].parent} already exists and is not empty. Choose a new folder."

@@ -30,6 +30,7 @@ LABELS = {
     "people": "Comparing annotators",
     "explainers": "Comparing explainers with annotators",
     "export": "Export",
+    "measure": "Measuring marks",
     "import": "Import",
     "teach": "Making a corpus",
     "taught": "Comparing before and after",

@@ -2,7 +2,8 @@
 
 Definitions and settings are Praat's. Every function takes the times at which to measure, and returns NaN where the
 measure does not exist: where its window reaches out of the recording, and where it needs a voice and there is none. The
-frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples.
+frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples; in between,
+`work` may be stopped.
 """
 
 from collections.abc import Iterator
@@ -17,11 +18,17 @@ from scipy.signal import resample as resample_by_fft
 from ser_core.analysis import Recording
 from ser_core.audio.prosody import HIGHEST_HZ, LOWEST_HZ, RATE_HZ, VOICED_CONFIDENCE, pitch_detector
 from ser_core.audio.reading import resample
+from ser_core.errors import SettingsRefused
+from ser_core.work.progress import Work
 
 #: The reference of intensities, the auditory threshold at 1 kHz; a sample of 1 counts as 1 Pa.
 REFERENCE_PA = 2e-5
 SILENCE_DB = -300.0
 
+#: The ceiling of formants, and what may be chosen: Praat's advice is 5500 Hz for women, 5000 for men, up to 8000 for
+#: small children.
+DEFAULT_CEILING_HZ = 5_500.0
+LOWEST_CEILING_HZ, HIGHEST_CEILING_HZ = 3_000.0, 8_000.0
 FORMANTS = 4
 #: Formants nearer than this to 0 Hz or to the ceiling are artefacts of the prediction.
 FORMANT_MARGIN_HZ = 50.0
@@ -67,27 +74,33 @@ class Tracks:
         return self.hop_s * (np.arange(len(self.f0_hz)) + 0.5)
 
 
-def tracks_of(recording: Recording, hop_s: float = 0.01, ceiling_hz: float = 5_500.0) -> Tracks:
+def tracks_of(
+    recording: Recording, hop_s: float = 0.01, ceiling_hz: float = DEFAULT_CEILING_HZ, work: Work | None = None
+) -> Tracks:
     """Return all measures of a recording over time.
 
     Parameters
     ----------
     ceiling_hz : float
         See `formants`.
+
+    Raises
+    ------
+    SettingsRefused
+        If the ceiling is not possible.
+    Cancelled
     """
+    work = work or Work()
     times_s = hop_s * (np.arange(int(recording.duration_s / hop_s)) + 0.5)
-    f0_hz = fundamental_frequency(recording, times_s)
-    return Tracks(
-        hop_s,
-        f0_hz,
-        intensity(recording, times_s),
-        formants(recording, times_s, ceiling_hz),
-        harmonics_to_noise(recording, times_s, f0_hz),
-        np.where(np.isnan(f0_hz), np.nan, spectral_tilt(recording, times_s)),
-    )
+    formants_hz = formants(recording, times_s, ceiling_hz, work=work.part(0, 5))
+    f0_hz = fundamental_frequency(recording, times_s, work.part(1, 5))
+    hnr_db = harmonics_to_noise(recording, times_s, f0_hz, work.part(2, 5))
+    intensity_db = intensity(recording, times_s, work=work.part(3, 5))
+    tilt = spectral_tilt(recording, times_s, work.part(4, 5))
+    return Tracks(hop_s, f0_hz, intensity_db, formants_hz, hnr_db, np.where(np.isnan(f0_hz), np.nan, tilt))
 
 
-def fundamental_frequency(recording: Recording, times_s: np.ndarray) -> np.ndarray:
+def fundamental_frequency(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return F0 in Hz at some times; NaN where there is no voice.
 
     SwiftF0 says where there is a voice and in which octave, to about 1 %; the autocorrelation says the rest.
@@ -103,11 +116,13 @@ def fundamental_frequency(recording: Recording, times_s: np.ndarray) -> np.ndarr
     nearest = np.searchsorted((found.timestamps[1:] + found.timestamps[:-1]) / 2, times_s)
     voiced = found.confidence[nearest] >= VOICED_CONFIDENCE
     coarse = np.where(voiced, found.pitch_hz[nearest], np.nan)
-    lags_s, _ = _strongest_lags(samples, RATE_HZ, times_s, coarse, F0_WINDOW_S)
+    lags_s, _ = _strongest_lags(samples, RATE_HZ, times_s, coarse, F0_WINDOW_S, work)
     return 1 / lags_s
 
 
-def harmonics_to_noise(recording: Recording, times_s: np.ndarray, f0_hz: np.ndarray) -> np.ndarray:
+def harmonics_to_noise(
+    recording: Recording, times_s: np.ndarray, f0_hz: np.ndarray, work: Work | None = None
+) -> np.ndarray:
     """Return the harmonics-to-noise ratio in dB at some times, where F0 is known.
 
     The share of energy that repeats after a period is the autocorrelation r at that lag; the ratio is r / (1 - r).
@@ -116,12 +131,14 @@ def harmonics_to_noise(recording: Recording, times_s: np.ndarray, f0_hz: np.ndar
     ----------
     Boersma 1993, as in `fundamental_frequency`.
     """
-    _, strength = _strongest_lags(recording.samples, recording.sample_rate_hz, times_s, f0_hz, HNR_WINDOW_S)
+    _, strength = _strongest_lags(recording.samples, recording.sample_rate_hz, times_s, f0_hz, HNR_WINDOW_S, work)
     strength = np.clip(strength, 1e-10, 1 - 1e-10)
     return 10 * np.log10(strength / (1 - strength))
 
 
-def intensity(recording: Recording, times_s: np.ndarray, lowest_f0_hz: float = 100.0) -> np.ndarray:
+def intensity(
+    recording: Recording, times_s: np.ndarray, lowest_f0_hz: float = 100.0, work: Work | None = None
+) -> np.ndarray:
     """Return the intensity in dB re 20 micropascal at some times; silence has -300 dB.
 
     Mean square under a Kaiser window with sidelobes below -190 dB, 6.4 periods of the lowest F0 long (effectively half
@@ -135,14 +152,18 @@ def intensity(recording: Recording, times_s: np.ndarray, lowest_f0_hz: float = 1
     window = np.kaiser(2 * int(3.2 / lowest_f0_hz * rate) + 1, 2 * np.pi**2 + 0.5)
     window /= window.sum()
     result = np.full(len(times_s), np.nan)
-    for index, frames in _frames(recording.samples, rate, times_s, len(window)):
+    for index, frames in _frames(recording.samples, rate, times_s, len(window), work):
         power = (frames - frames.mean(axis=1, keepdims=True)) ** 2 @ window
         result[index] = _decibels(power / REFERENCE_PA**2)
     return result
 
 
 def formants(
-    recording: Recording, times_s: np.ndarray, ceiling_hz: float = 5_500.0, window_s: float = 0.025
+    recording: Recording,
+    times_s: np.ndarray,
+    ceiling_hz: float = DEFAULT_CEILING_HZ,
+    window_s: float = 0.025,
+    work: Work | None = None,
 ) -> np.ndarray:
     """Return the four lowest formants in Hz at some times, shape (times, 4).
 
@@ -152,14 +173,23 @@ def formants(
     Parameters
     ----------
     ceiling_hz : float
-        Five formants are looked for up to here: 5500 for a vocal tract of about 15 cm (most women), 5000 for about
-        17 cm (most men).
+        Five formants are looked for up to here.
+
+    Raises
+    ------
+    SettingsRefused
+        If the ceiling is not possible.
 
     References
     ----------
     Praat's manual, "Sound: To Formant (burg)...".
     Childers 1978, Modern spectrum analysis, pp. 252-255: Burg's method.
     """
+    if not LOWEST_CEILING_HZ <= ceiling_hz <= HIGHEST_CEILING_HZ:
+        raise SettingsRefused(
+            f"A formant ceiling of {ceiling_hz:g} Hz is not possible; choose {LOWEST_CEILING_HZ:g} to "
+            f"{HIGHEST_CEILING_HZ:g} Hz: about 5000 for men, 5500 for women, 8000 for small children."
+        )
     rate = round(2 * ceiling_hz)
     samples = _cut_off_at(recording.samples, recording.sample_rate_hz, rate)
     emphasised = lfilter([1, -np.exp(-2 * np.pi * PREEMPHASIS_FROM_HZ / rate)], 1, samples)
@@ -167,7 +197,7 @@ def formants(
     position = (np.arange(1, length + 1) - (length + 1) / 2) / (length + 1)
     window = (np.exp(-48 * position**2) - np.exp(-12)) / (1 - np.exp(-12))
     result = np.full((len(times_s), FORMANTS), np.nan)
-    for index, frames in _frames(emphasised, rate, times_s, length):
+    for index, frames in _frames(emphasised, rate, times_s, length, work):
         roots = np.linalg.eigvals(_companions(_burg(frames * window, order=10)))
         hz = np.abs(np.angle(roots)) * rate / (2 * np.pi)
         usable = (roots.imag >= 0) & (hz >= FORMANT_MARGIN_HZ) & (hz <= ceiling_hz - FORMANT_MARGIN_HZ)
@@ -175,7 +205,7 @@ def formants(
     return result
 
 
-def spectral_tilt(recording: Recording, times_s: np.ndarray) -> np.ndarray:
+def spectral_tilt(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return the slope of the spectrum in dB per octave at some times; NaN in silence.
 
     The slope of the least-squares line through the levels of bands of 100 Hz over the logarithm of frequency, from 100
@@ -194,7 +224,7 @@ def spectral_tilt(recording: Recording, times_s: np.ndarray) -> np.ndarray:
     octaves -= octaves.mean()
     window = np.hanning(length + 2)[1:-1]
     result = np.full(len(times_s), np.nan)
-    for index, frames in _frames(recording.samples, rate, times_s, length):
+    for index, frames in _frames(recording.samples, rate, times_s, length, work):
         power = np.abs(rfft(frames * window, axis=1)) ** 2 @ mean_of_band
         levels = _decibels(power)
         slope = levels @ octaves / (octaves @ octaves)
@@ -207,15 +237,17 @@ def _decibels(power: np.ndarray) -> np.ndarray:
 
 
 def _frames(
-    samples: np.ndarray, rate: int, times_s: np.ndarray, length: int
+    samples: np.ndarray, rate: int, times_s: np.ndarray, length: int, work: Work | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield frames around the times, float64 of shape (frames, length), after their indices; only whole frames."""
     starts = np.round(np.asarray(times_s) * rate - length / 2).astype(int)
     whole = np.flatnonzero((starts >= 0) & (starts + length <= len(samples)))
     if not len(whole):
         return
-    windows = sliding_window_view(samples, length)
+    windows, work = sliding_window_view(samples, length), work or Work()
     for first in range(0, len(whole), FRAMES_AT_ONCE):
+        work.check("Measuring was stopped.")
+        work.report(first / len(whole), "Measuring the voice")
         index = whole[first : first + FRAMES_AT_ONCE]
         yield index, windows[starts[index]].astype(np.float64)
 
@@ -241,7 +273,12 @@ def _cut_off_at(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def _strongest_lags(
-    samples: np.ndarray, rate: int, times_s: np.ndarray, f0_hz: np.ndarray, window_s: float
+    samples: np.ndarray,
+    rate: int,
+    times_s: np.ndarray,
+    f0_hz: np.ndarray,
+    window_s: float,
+    work: Work | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the lag in seconds near a period at which the autocorrelation is highest, and its height there."""
     length = round(window_s * rate)
@@ -253,7 +290,7 @@ def _strongest_lags(
     lags = np.arange(longest) / (finer * rate)
     lags_s, heights = np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
     voiced = np.flatnonzero(~np.isnan(f0_hz))
-    for index, frames in _frames(samples, rate, times_s[voiced], length):
+    for index, frames in _frames(samples, rate, times_s[voiced], length, work):
         index = voiced[index]
         frames = (frames - frames.mean(axis=1, keepdims=True)) * window
         own = _autocorrelation(frames, size, finer, longest)

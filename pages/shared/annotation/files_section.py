@@ -1,4 +1,4 @@
-"""Export and import marks in the file formats of other tools."""
+"""Export and import marks in the file formats of other tools, and measure them."""
 
 import io
 import zipfile
@@ -11,11 +11,16 @@ from pages.shared.names import in_markdown, printable
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.measured_marks import MeasuredMarks, measured_marks
+from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused
+from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
+
+CEILINGS = {5_500.0: "5500 Hz, most women", 5_000.0: "5000 Hz, most men", 8_000.0: "8000 Hz, small children"}
 
 
 def show(project: OpenProject) -> None:
@@ -23,6 +28,7 @@ def show(project: OpenProject) -> None:
     out, into = st.columns(2, gap="large")
     with out:
         _export(project)
+        _measure(project)
     with into:
         _import(project)
 
@@ -100,6 +106,60 @@ def _download(written: Exported, stem: str, kind: str) -> tuple[str, bytes, str]
         for name, content in written.files.items():
             archive.writestr(name, content)
     return f"{stem}-{kind}.zip", packed.getvalue(), "application/zip"
+
+
+def _measure(project: OpenProject) -> None:
+    st.markdown("**Measures**")
+    st.caption("A CSV with a row for each mark: duration, F0, intensity, formants, harmonics-to-noise ratio and tilt.")
+    ceiling_hz = st.selectbox(
+        "Formant ceiling",
+        list(CEILINGS),
+        format_func=CEILINGS.get,
+        help="Five formants are looked for up to this frequency. A short vocal tract needs a high one.",
+    )
+    key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))
+    job = cached.jobs().find(session.owner(), key)
+    if job is None:
+        if not st.button("Measure marks", icon=":material/straighten:"):
+            return
+        job = cached.jobs().submit(
+            session.owner(), key, "Measuring marks", lambda work: _measured(project, ceiling_hz, work)
+        )
+    done = waiting.results({"measure": job})
+    if job.state == "failed":
+        job.queue.drop(job)
+    if "measure" not in done:
+        return
+    measured: MeasuredMarks = done["measure"]
+    if measured.silent:
+        words = counted(measured.silent, "recording")
+        st.caption(f"Without measures: the marks in {words} whose sound is missing or cannot be read.")
+    name = f"{folder_name(project.name)}-measures.csv"
+    download, again = st.columns([3, 1])
+    download.download_button(
+        f"{counted(measured.marks, 'mark')}: {in_markdown(name)}",
+        measured.content,
+        name,
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
+    again.button(
+        "Measure again",
+        icon=":material/refresh:",
+        width="stretch",
+        on_click=session.choose,
+        args=("export_turn", session.choice("export_turn") + 1),
+    )
+
+
+def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:
+    recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
+    if not recordings:
+        raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
+    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
 
 
 def _import(project: OpenProject) -> None:

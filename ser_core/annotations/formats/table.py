@@ -61,8 +61,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     rows = csv.writer(table)
     rows.writerow(COLUMNS)
     for recording in map(writable, recordings):
-        start = {column: getattr(recording, field) for column, field in OF_RECORDING.items()}
-        rows.writerows(_cells(start | _fields(mark)) for mark in recording.annotations)
+        rows.writerows(row_of(recording, mark) for mark in recording.annotations)
     empty = sum(not recording.annotations for recording in recordings)
     suggested = sum(bool(recording.provenance) for recording in recordings)
     dropped = []
@@ -73,11 +72,10 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     return Written(table.getvalue().encode("utf-8-sig"), tuple(dropped))
 
 
-def _fields(mark: Annotation) -> dict[str, Any]:
-    return fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
-
-
-def _cells(values: dict[str, Any]) -> list[Any]:
+def row_of(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
+    """Return the cells of a mark, in the order of `COLUMNS`."""
+    values = {column: getattr(recording, field) for column, field in OF_RECORDING.items()}
+    values |= fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
     return [
         f"'{values[column]}" if column in TEXTS and FORMULA.match(values[column] or "") else values[column]
         for column in COLUMNS

@@ -1,4 +1,4 @@
-"""`annotations export` and `annotations import`: marks as files of other tools."""
+"""`annotations export`, `measure` and `import`: marks as files of other tools, and with measures of the voice."""
 
 import argparse
 from collections.abc import Iterable
@@ -9,14 +9,18 @@ from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, export
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.measured_marks import measured_marks
+from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import EVERY
+from ser_core.annotations.store.store import EVERY, Store
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
-from ser_core.work.atomic_folder import atomic_new_folder, folder_name
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.atomic_folder import atomic_new_folder, atomic_write, folder_name
 
 
 def add(commands: Commands) -> None:
@@ -28,6 +32,16 @@ def add(commands: Commands) -> None:
     export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
     export.add_argument(
         "--plain", action="store_true", help="as the text of a mark only its emotion or note, for other people's tools"
+    )
+    measure = add_command(commands, "measure", "write F0, intensity, formants and more of each mark", _measure)
+    measure.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new CSV file")
+    measure.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    measure.add_argument(
+        "--ceiling",
+        type=float,
+        default=DEFAULT_CEILING_HZ,
+        metavar="HZ",
+        help=f"of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
     )
     import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
     import_.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -70,10 +84,7 @@ def add(commands: Commands) -> None:
 
 def _export(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = list(store.export(project, args.annotator))
-    if not any(recording.annotations for recording in recordings):
-        whose = f" of {printable(args.annotator)}" if args.annotator else ""
-        raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
+        recordings = _marked(store, project, args.annotator)
     file_format = EXPORTED[args.format]
     choices = {choice: True for choice in ("short", "plain") if getattr(args, choice)}
     if unknown := choices.keys() - choices_of(file_format):
@@ -91,6 +102,32 @@ def _export(args: argparse.Namespace) -> int:
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
+
+
+def _measure(args: argparse.Namespace) -> int:
+    if args.out.exists():
+        raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
+    with opened_project(args) as (store, project):
+        recordings = _marked(store, project, args.annotator)
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    measured = measured_marks(recordings, sounds_of(files, data_folder()), args.ceiling, printed_progress())
+    try:
+        atomic_write(args.out, measured.content)
+    except OSError as error:
+        raise AnnotationsRefused(f"{args.out} cannot be written ({error.strerror}). Choose another folder.") from None
+    print(f"{counted(measured.marks, 'mark')} in {args.out}.")
+    if measured.silent:
+        print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is not at hand.")
+    return 0
+
+
+def _marked(store: Store, project: int, annotator: str | None) -> list[AnnotatedRecording]:
+    """Return all recordings of a project with the marks of one or all, or refuse if there are none."""
+    recordings = list(store.export(project, annotator))
+    if not any(recording.annotations for recording in recordings):
+        whose = f" of {printable(annotator)}" if annotator else ""
+        raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
+    return recordings
 
 
 # --- in ---
