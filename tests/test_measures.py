@@ -8,8 +8,8 @@ import pytest
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.measuring import MEASURES, measured_marks
 from ser_core.annotations.formats import read_annotations
-from ser_core.annotations.measured_marks import MEASURES, measured_marks
 from ser_core.audio.acoustics import Tracks, fundamental_frequency, intensity
 from ser_core.audio.measures import measures_of
 from ser_core.errors import AudioRefused, Cancelled, SettingsRefused

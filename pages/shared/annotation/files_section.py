@@ -10,8 +10,8 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.measured_marks import MeasuredMarks, measured_marks
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported

@@ -8,8 +8,8 @@ from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported, file_stems
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
+from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.measured_marks import measured_marks
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store
