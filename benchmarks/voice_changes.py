@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
-from ser_core.analysis import Analysis
+from ser_core.analysis import Recording
 from ser_core.audio.acoustic_correlates import acoustic_tracks, correlates_outside, differences
 from ser_core.audio.reading import read_recording
 from ser_core.audio.voice_activity import speech_seconds
@@ -90,17 +90,24 @@ def natural_differences(seed: int, count: int) -> dict[str, object]:
     return result
 
 
-def found_in(analysis: Analysis, classifier: Classifier) -> dict[str, float]:
+def found_in(recording: Recording, classifier: Classifier) -> dict[str, float]:
     """Return the figures of one recording: 1 and 0 for yes and no, NaN where there is nothing to measure."""
+    analysis = classify_recording(recording, classifier, AnalysisSettings())
+    began = time.process_time()
     found = find_voice_counterfactuals(analysis, classifier)
+    seconds = time.process_time() - began
     verdict, smallest = int(found.original.argmax()), found.smallest
-    figures = {"flips": float(smallest is not None), "size": smallest.size if smallest else np.nan}
+    figures = {
+        "seconds_for_a_second": seconds / recording.duration_s,
+        "flips": float(smallest is not None),
+        "size": smallest.size if smallest else np.nan,
+    }
     for one in PROPERTIES:
         curve = next((curve for curve in found.curves if curve.property is one), None)
         flip = min(curve.flips, key=lambda flip: flip.size, default=None) if curve else None
         figures |= {
             f"flips_{one.field}": float(flip is not None),
-            f"amount_{one.field}": abs(flip.amount) if flip else np.nan,
+            f"amount_{one.field}": one.value(abs(flip.amount)) if flip else np.nan,
         }
         if curve is None:
             continue
@@ -132,37 +139,31 @@ def main() -> None:
         report(natural_differences(args.seed, 2 if args.quick else PAIRS_OF_A_CORPUS), args.json)
         return
     classifier, count = load_model(args.model), 4 if args.quick else args.recordings
-    measured, speakers, seconds, shortest = [], [], [], []
+    measured, speakers = [], []
     for done, item in enumerate(draw_evenly(unseen(args.model), count, args.seed)):
-        analysis = classify_recording(read_recording(item.path), classifier, AnalysisSettings())
-        began = time.perf_counter()
-        measured.append(found_in(analysis, classifier))
-        seconds.append(time.perf_counter() - began)
-        shortest.append(analysis.recording.duration_s)
+        measured.append(found_in(read_recording(item.path), classifier))
         speakers.append(item.speaker_id)
         print(f"Recording {done + 1} of {count}", file=sys.stderr)
-    if not measured:
-        return
-    keys = list(dict.fromkeys(key for figures in measured for key in figures))
-    result = {
+    if measured:
+        report({"model": args.model, **summary(measured, speakers, args.seed)}, args.json)
+
+
+def summary(measured: list[dict[str, float]], speakers: list[str], seed: int) -> dict[str, object]:
+    """Return means with intervals of all figures, and medians of the amounts that flip."""
+    keys = dict.fromkeys(key for figures in measured for key in figures)
+    columns = {key: np.array([figures.get(key, np.nan) for figures in measured]) for key in keys}
+    result: dict[str, object] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "model": args.model,
-        "seed": args.seed,
+        "seed": seed,
         "recordings": len(measured),
         "speakers": len(set(speakers)),
-        "seconds": round(float(np.median(seconds)), 1),
-        "duration_s": round(float(np.median(shortest)), 1),
-        "median_amount": {
-            one.field: round(one.value(float(np.nanmedian(amounts))), 2)
-            for one in PROPERTIES
-            if np.isfinite(amounts := [figures[f"amount_{one.field}"] for figures in measured]).any()
-        },
     }
-    for key in keys:
+    for key, values in columns.items():
         if not key.startswith("amount_"):
-            values = np.array([figures.get(key, np.nan) for figures in measured])
-            result[key] = mean_with_interval(values, speakers, args.seed)
-    report(result, args.json)
+            result[key] = mean_with_interval(values, speakers, seed)
+        elif np.isfinite(values).any():
+            result[key] = round(float(np.nanmedian(values)), 2)
+    return result
 
 
 if __name__ == "__main__":

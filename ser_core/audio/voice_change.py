@@ -110,8 +110,8 @@ def change_voice(
 ) -> np.ndarray:
     """Return the samples of a recording whose voice is changed, in some regions or (without any) everywhere.
 
-    Without a change in a property, its part of the chain returns the same samples, up to rounding and, for tempo, a
-    difference at least 100 dB below the recording.
+    Without any change the whole chain still runs, and returns the same samples up to a difference at least 100 dB below
+    the recording. The tempo's part is left out where only something else changes.
 
     Parameters
     ----------
@@ -125,10 +125,12 @@ def change_voice(
         may exceed full scale.
     """
     rate, samples = recording.sample_rate_hz, recording.samples
-    weights = region_weights(len(samples), rate, regions)
+    weights, synthesised = region_weights(len(samples), rate, regions), change.tempo != 1 or change == VoiceChange()
     changed = with_pitch(samples, marks, change.pitch_st, change.pitch_range, weights > 0.5)
     changed = with_tilt(changed, rate, change.tilt_db) * np.float32(10 ** (change.level_db / 20))
     mixed = samples + weights * (changed - samples)
+    if not synthesised:
+        return mixed
     if not regions:
         return with_tempo(mixed, rate, change.tempo)
     return _with_tempo_in_regions(mixed, rate, change.tempo, regions)
