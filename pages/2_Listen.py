@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.scores import verdict_html
-from pages.shared.evidence import focus_audio_section, focus_section
+from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
@@ -61,3 +61,4 @@ if explanation:
     focus_section.downloads(analysis, rows)
 if explanation and final:
     focus_audio_section.show(analysis, audio)
+    voice_changes_section.show(analysis, chosen.classifier)

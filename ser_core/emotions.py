@@ -25,6 +25,19 @@ COLOURS = {
     "chagrin": "#B7A800",
 }
 
+#: One pattern per emotion for lines, so that they differ without colour too; names as in plotly.
+LINE_PATTERNS = {
+    "angry": "solid",
+    "happy": "dash",
+    "neutral": "dot",
+    "sad": "dashdot",
+    "fear": "longdash",
+    "disgust": "longdashdot",
+    "surprise": "dash",
+    "calm": "dot",
+    "chagrin": "dot",
+}
+
 
 #: Names that people and corpora give the emotions: other English words, common codes, other languages. None that can
 #: mean two of them.

@@ -19,6 +19,7 @@ from ser_core.analysis import (
     frame_at,
     frame_edge_s,
 )
+from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_in, correlates_outside
 from ser_core.audio.prosody import prosody_of
 from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_seconds
 from ser_core.audio.voice_change import pitch_marks
@@ -302,6 +303,23 @@ def find_voice_counterfactuals(
     ------
     Cancelled
     """
+    recording, inside = _stretch_alone(analysis, regions)
+    work.report(0.0, "Finding the periods of the voice")
+    marks = pitch_marks(recording, prosody_of(recording))
+    return voice_counterfactuals(
+        recording, marks, inside, lambda sounds, part: score_sounds(recording, sounds, classifier, part), work
+    )
+
+
+def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:
+    """Return the acoustic correlates of the focus, and of the rest of the analysed stretch."""
+    recording, inside = _stretch_alone(analysis, [focus.region for focus in analysis.focus])
+    tracks = acoustic_tracks(recording)
+    return correlates_in(tracks, inside), correlates_outside(tracks, inside)
+
+
+def _stretch_alone(analysis: Analysis, regions: Sequence[Region]) -> tuple[Recording, list[Region]]:
+    """Return the analysed stretch as a recording, and regions as they lie in it."""
     recording, stretch = analysis.recording, analysis.stretch
     first, end = (round(second * recording.sample_rate_hz) for second in (stretch.start_s, stretch.end_s))
     if (first, end) != (0, len(recording.samples)):
@@ -311,11 +329,7 @@ def find_voice_counterfactuals(
         for region in regions
         if region.start_s < stretch.end_s and region.end_s > stretch.start_s
     ]
-    work.report(0.0, "Finding the periods of the voice")
-    marks = pitch_marks(recording, prosody_of(recording))
-    return voice_counterfactuals(
-        recording, marks, inside, lambda sounds, part: score_sounds(recording, sounds, classifier, part), work
-    )
+    return recording, inside
 
 
 def score_sounds(

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Hashable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.store import open_store
+from ser_core.audio.acoustic_correlates import Correlates
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
@@ -28,6 +29,7 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import ExplainerRun
+from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
 from ser_core.explanation.focus_audio import FocusScores, level_matched
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
@@ -35,7 +37,9 @@ from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
 from ser_core.pipeline import (
     classify_recording,
+    correlates_of_focus,
     explainer_run,
+    find_voice_counterfactuals,
     judge_maps,
     know_voice,
     score_focus_audio,
@@ -50,7 +54,15 @@ from ser_core.work.progress import Work
 log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
-RECORDING_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "voice")
+RECORDING_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice")
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedVoices:
+    """A recording for the player, and its other versions by name, as WAV files of the same length."""
+
+    recording: Recording
+    sounds: dict[str, bytes]
 
 
 def model(name: str) -> Classifier:
@@ -257,6 +269,46 @@ def focus_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> 
     }
 
 
+def voice_changes_job(
+    analysis: Analysis, regions: tuple[Region, ...], classifier: Classifier, *, submit: bool
+) -> Job | None:
+    """Return the job that changes the voice and scores the changed sounds; None if it is not submitted yet."""
+    key = ("voice changes", analysis.recording.sha256, classifier.sha256, analysis.stretch, regions)
+    if not submit:
+        return jobs().find(session.owner(), key)
+    return jobs().submit(
+        session.owner(),
+        key,
+        "Voice changes",
+        lambda work: find_voice_counterfactuals(analysis, classifier, regions, work),
+    )
+
+
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
+def changed_voices(key: Hashable, _found: VoiceCounterfactuals, _names: dict[str, VoiceFlip]) -> ChangedVoices:
+    """Return the recording and the voice after each flip, equally long and loud, as the player offers them."""
+    before = _found.recording
+    sounds = {name: _found.sound(flip) for name, flip in _names.items()}
+    longest = max(len(sound) for sound in (before.samples, *sounds.values()))
+    padded = np.pad(before.samples, (0, longest - len(before.samples)))
+    padded.setflags(write=False)
+    identity = hashlib.sha256(f"{key}".encode()).hexdigest()
+    wavs = {}
+    for name, sound in sounds.items():
+        # The change of a louder or softer voice is the level itself.
+        matched = sound if _names[name].property.field == "level_db" else level_matched(sound, before.samples)
+        wavs[name] = wav_bytes(np.pad(matched, (0, longest - len(matched))), before.sample_rate_hz)
+    return ChangedVoices(replace(before, samples=padded, sha256=identity), wavs)
+
+
+@st.cache_resource(scope="session", max_entries=16, show_spinner=False)
+def focus_correlates(
+    sha256: str, stretch: Region, regions: tuple[Region, ...], _analysis: Analysis
+) -> tuple[Correlates, Correlates]:
+    """Return the acoustic correlates of the focus and of the rest of the stretch."""
+    return correlates_of_focus(_analysis)
+
+
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)
 def prosody(sha256: str, _recording: Recording) -> Prosody:
     """Return a recording's level and pitch; keyed by its SHA-256 alone."""
@@ -278,7 +330,7 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)
-    for cache in (_explanation, focus_sounds, prosody, sound, region_sound):
+    for cache in (_explanation, focus_sounds, changed_voices, focus_correlates, prosody, sound, region_sound):
         cache.clear()
     contents.forget_all()
 

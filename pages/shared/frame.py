@@ -40,6 +40,8 @@ STYLE = """
   .scores .value { font-variant-numeric: tabular-nums; }
   .scores .track.beside { height: 0.4rem; margin-top: -0.35rem; align-self: start; }
   .scores .track.beside .bar { opacity: 0.6; }
+  .lines { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; font-size: 0.875rem; }
+  .lines i { display: inline-block; width: 2.1rem; height: 3px; margin-right: 0.4rem; vertical-align: middle; }
   .scores .value.beside { font-size: 0.75rem; opacity: 0.8; line-height: 1; margin-top: -0.35rem; }
   .st-key-status { min-height: 3.5rem; }
   .compared { overflow-x: auto; }

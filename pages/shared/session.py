@@ -23,6 +23,8 @@ BEST, ALL_OTHERS = "best score", "all others"
 DECIDING, SHARE, ABOVE = "deciding", "share", "above"
 #: What is made audible: the focus regions, or the strongest points of the map.
 REGIONS, POINTS = "regions", "points"
+#: Where the voice is changed: everywhere, or in the focus.
+WHOLE, FOCUS = "whole", "focus"
 
 CHOICES = {
     "model": None,
@@ -46,6 +48,7 @@ CHOICES = {
     "opacity": 100,
     "audible": REGIONS,
     "map_share": 30,
+    "changed": WHOLE,
     "compared": None,
     "compared_by": "grad_cam",
     "acted": None,

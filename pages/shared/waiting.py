@@ -25,6 +25,7 @@ LABELS = {
     "deciding": "Finding the stretches that decide",
     "judge": "Testing the maps",
     "focus": "Classifying the focus",
+    "voice changes": "Changing the voice",
     "add": "Adding recordings",
     "rate": "Rating the queue",
     "people": "Comparing annotators",

@@ -1,11 +1,14 @@
-"""The verdict in words, and the scores as bars."""
+"""The verdict in words, and the scores as bars and over changes of the voice."""
 
 import html
 
 import numpy as np
+import plotly.graph_objects as go
 
+from pages.shared.charts import axes
 from ser_core.analysis import Analysis
-from ser_core.emotions import COLOURS
+from ser_core.emotions import COLOURS, LINE_PATTERNS
+from ser_core.explanation.counterfactual.voice import VoiceCurve
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 
@@ -42,3 +45,78 @@ def _bar_html(emotion: str, score: float, kind: str = "") -> str:
         f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'
         f'<span class="value {kind}">{score:.2f}</span>'
     )
+
+
+def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) -> go.Figure:
+    """Draw the scores over one property of the voice.
+
+    Unnatural values are grey, circles are the control, and dotted lines the smallest changes that flip the verdict.
+    """
+    one, amounts = curve.property, curve.amounts
+    figure = go.Figure()
+    values = [f"{one.in_words(amount)}" if amount else "unchanged" for amount in amounts]
+    for index, emotion in enumerate(emotions):
+        colour = COLOURS[emotion]
+        figure.add_scatter(
+            x=amounts,
+            y=curve.scores[:, index],
+            name=emotion,
+            mode="lines",
+            line={"color": colour, "dash": LINE_PATTERNS[emotion], "width": 2},
+            customdata=values,
+            hovertemplate=f"%{{customdata}}<br>{emotion} %{{y:.2f}}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[0],
+            y=[curve.control[index]],
+            name=f"{emotion}, control",
+            mode="markers",
+            marker={"color": colour, "symbol": "circle-open", "size": 8, "line": {"width": 2}},
+            hovertemplate=f"changed and changed back<br>{emotion} %{{y:.2f}}<extra></extra>",
+        )
+    for low, high in ((amounts[0], curve.natural[0]), (curve.natural[1], amounts[-1])):
+        if low < high:
+            figure.add_vrect(low, high, fillcolor=axes.GREY, line_width=0, layer="below")
+    for flip in curve.flips:
+        figure.add_vline(flip.amount, line={"dash": "dot", "width": 1.5, "color": "#ffffff" if dark else "#000000"})
+    axes.sized(figure, 220)
+    figure.update_xaxes(title=f"{one.name} ({one.unit})", range=[amounts[0], amounts[-1]], showgrid=False)
+    figure.update_xaxes(zeroline=True, zerolinecolor=axes.GREY, ticks="outside", title_standoff=6, fixedrange=True)
+    if one.is_factor:
+        ticks = [-one.limit, 0, one.limit]
+        figure.update_xaxes(tickvals=ticks, ticktext=[f"×{one.value(tick):.2g}" for tick in ticks])
+    figure.update_yaxes(
+        title="score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True
+    )
+    return figure.update_layout(margin={"l": 44, "r": 8, "t": 8, "b": 44})
+
+
+#: Lengths in pixels of lines and gaps in turn.
+DASHES = {
+    "solid": (1, 0),
+    "dash": (8, 4),
+    "dot": (2, 4),
+    "dashdot": (8, 3, 2, 3),
+    "longdash": (14, 4),
+    "longdashdot": (14, 3, 2, 3),
+}
+
+
+def lines_html(emotions: tuple[str, ...]) -> str:
+    """Return a legend of the emotions' lines."""
+    spans = (
+        f'<span><i style="background:{_dashed(COLOURS[emotion], DASHES[LINE_PATTERNS[emotion]])}"></i>'
+        f"{html.escape(emotion)}</span>"
+        for emotion in emotions
+    )
+    return f'<div class="lines">{"".join(spans)}</div>'
+
+
+def _dashed(colour: str, lengths: tuple[int, ...]) -> str:
+    """Return a background of CSS that is dashed."""
+    ends = np.cumsum([0, *lengths])
+    parts = (
+        f"{colour if index % 2 == 0 else 'transparent'} {start}px {end}px"
+        for index, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+    )
+    return f"repeating-linear-gradient(90deg, {', '.join(parts)})"

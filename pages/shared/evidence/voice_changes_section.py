@@ -1,0 +1,147 @@
+"""How the voice decides: its correlates in the focus, the scores over changes of it, and what flips the verdict."""
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, session, waiting
+from pages.shared.charts.scores import lines_html, voice_curve_chart
+from pages.shared.player import player
+from ser_core.analysis import Analysis
+from ser_core.audio.acoustic_correlates import Correlates, differences, differences_in_words
+from ser_core.explanation.counterfactual.voice import (
+    VoiceCounterfactuals,
+    VoiceCurve,
+    counterfactuals_in_words,
+    flip_in_words,
+)
+from ser_core.model.classifier import Classifier
+from ser_core.model.verdict import NO_SPEECH
+
+HELP = """
+**What is different in the focus**: pitch, pitch range, level, syllable rate and spectral tilt of the focus regions,
+compared with the rest.
+
+**What would change the verdict**: the voice is made higher or lower, livelier or flatter, faster or slower, louder or
+softer, brighter or darker, one at a time, and the model classifies each changed sound. Formants stay where they are.
+The white part of each chart is natural: three in four pairs of recordings in which one speaker says one sentence in two
+emotions differ by less. Circles are the control, a voice that was changed a little and changed back.
+"""
+CHANGED = {session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"}
+PER_ROW = 3
+#: Versions that the player offers beside the recording.
+MOST_SOUNDS = 4
+MEASURES = (
+    ("pitch_hz", "pitch_st", "Pitch", "{:.0f} Hz", "{:+.1f} semitones"),
+    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:.1f} semitones", "{:+.1f} semitones"),
+    ("level_dbfs", "level_db", "Level", "{:.1f} dBFS", "{:+.1f} dB"),
+    ("rate_hz", "rate_percent", "Rate", "{:.1f} syllables/s", "{:+.0f} %"),
+    ("tilt_db", "tilt_db", "Spectral tilt", "{:.1f} dB/octave", "{:+.1f} dB/octave"),
+)
+
+
+def show(analysis: Analysis, classifier: Classifier) -> None:
+    """Show how the voice differs in the focus, and offer to change it and classify it again."""
+    st.subheader("How: what in the voice decides", divider="gray", help=HELP)
+    if analysis.verdict == NO_SPEECH:
+        st.markdown("Hardly any speech was detected, so there is no voice to measure or change.")
+        return
+    regions = tuple(focus.region for focus in analysis.focus)
+    if regions:
+        _correlates(analysis, *cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis))
+    where, button = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    where.segmented_control(
+        "Change the voice of",
+        list(CHANGED),
+        format_func=CHANGED.get,
+        required=True,
+        **session.widget("changed", session.choice("changed")),
+    )
+    changed = regions if session.choice("changed") == session.FOCUS else ()
+    if session.choice("changed") == session.FOCUS and not regions:
+        st.markdown("No stretch is focus, so there is nothing to change in it alone.")
+        return
+    job = cached.voice_changes_job(analysis, changed, classifier, submit=False)
+    if job is None:
+        pressed = button.button("Change the voice and ask again", icon=":material/graphic_eq:", width="stretch")
+        st.caption(
+            "Some seventy changed versions are classified: for a short recording this takes seconds, for 30 s a minute "
+            "or more."
+        )
+        if not pressed:
+            return
+        cached.voice_changes_job(analysis, changed, classifier, submit=True)
+        st.rerun()
+    found = waiting.results({"voice changes": job}).get("voice changes")
+    if found:
+        _result(found, analysis, job.key)
+
+
+def _correlates(analysis: Analysis, inside: Correlates, outside: Correlates) -> None:
+    """Say what is unusual in the focus, and list the measures."""
+    found = differences(inside, outside)
+    st.markdown(f"**{differences_in_words(found)}**")
+    st.dataframe(
+        [
+            {
+                "": name,
+                "In the focus": _known(getattr(inside, measure), form),
+                "In the rest": _known(getattr(outside, measure), form),
+                "Difference": _known(getattr(found, difference), signed),
+            }
+            for measure, difference, name, form, signed in MEASURES
+        ],
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _known(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value).replace("-", "−")
+
+
+def _result(found: VoiceCounterfactuals, analysis: Analysis, key: object) -> None:
+    """Show what flips the verdict, the curves, and the sounds before and after."""
+    emotions = analysis.emotions
+    st.markdown(f"**{counterfactuals_in_words(found, emotions)}**")
+    st.html(lines_html(emotions))
+    st.caption("Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip the verdict.")
+    dark = st.context.theme.type == "dark"
+    for start in range(0, len(found.curves), PER_ROW):
+        for column, curve in zip(
+            st.columns(PER_ROW, gap="medium"), found.curves[start : start + PER_ROW], strict=False
+        ):
+            column.plotly_chart(
+                voice_curve_chart(curve, emotions, dark),
+                width="stretch",
+                key=f"curve_{curve.property.field}",
+                config={"displayModeBar": False},
+            )
+            column.caption(curve_in_words(curve, found, emotions))
+    flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MOST_SOUNDS]
+    if not flips:
+        return
+    names = {f"{flip.property.in_words(flip.amount)}: {emotions[flip.emotion]}": flip for flip in flips}
+    voices = cached.changed_voices(key, found, names)
+    st.markdown(
+        "**Before and after**",
+        help="Switch while it plays, also with the keys 1 to 5. All versions are equally loud, unless loudness is what "
+        "changed. At another tempo the same second is another moment of what is said.",
+    )
+    player(
+        voices.recording,
+        key="how_player",
+        regions=[*found.regions],
+        regions_title="Changed regions",
+        other_sounds=voices.sounds,
+    )
+
+
+def curve_in_words(curve: VoiceCurve, found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
+    """Say which smallest natural changes of one property flip the verdict, or why none does."""
+    if curve.flips:
+        return "; ".join(f"{flip_in_words(flip, emotions)}" for flip in curve.flips) + "."
+    verdict = int(found.original.argmax())
+    if curve.control.argmax() != verdict:
+        return "Changing it and back already changes the verdict, so nothing can be said of this property."
+    beyond = np.any(curve.scores.argmax(axis=1) != verdict)
+    return "Only an unnatural change flips the verdict." if beyond else f"It stays {emotions[verdict]}."
