@@ -488,6 +488,27 @@ def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_b
     assert after[1]["url"] != before[1]["url"]
 
 
+def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_property(voice):
+    app = with_recording("pages/2_Listen.py", voice[:16_000])
+    assert not [job for job in all_jobs(app) if job.kind == "voice changes"]
+    assert not app.get("plotly_chart")
+    next(button for button in app.button if button.label == "Change the voice and ask again").click().run()
+    app = finished(app)
+    assert not app.exception
+    (job,) = (job for job in all_jobs(app) if job.kind == "voice changes")
+    found = job.result
+    assert len(app.get("plotly_chart")) == len(found.curves) == 5
+    for curve, chart in zip(found.curves, app.get("plotly_chart"), strict=True):
+        traces = json.loads(chart.proto.spec)["data"]
+        assert len(traces) == 2 * len(EMOTION_SETS["core4"]), "a line and a control for each emotion"
+        assert curve.property.name in chart.proto.spec
+    players = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    flips = sum(len(curve.flips) for curve in found.curves)
+    assert len(players) == 1 + (flips > 0)
+    if flips:
+        assert len(players[1]["sounds"]) == 1 + min(flips, 4)
+
+
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     app = with_recording("app.py", voice)
     app.number_input(key="widget_seed").set_value(7).run()

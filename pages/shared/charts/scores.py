@@ -1,6 +1,7 @@
 """The verdict in words, and the scores as bars and over changes of the voice."""
 
 import html
+from itertools import pairwise
 
 import numpy as np
 import plotly.graph_objects as go
@@ -117,6 +118,6 @@ def _dashed(colour: str, lengths: tuple[int, ...]) -> str:
     ends = np.cumsum([0, *lengths])
     parts = (
         f"{colour if index % 2 == 0 else 'transparent'} {start}px {end}px"
-        for index, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+        for index, (start, end) in enumerate(pairwise(ends))
     )
     return f"repeating-linear-gradient(90deg, {', '.join(parts)})"
