@@ -21,6 +21,7 @@ from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
+from ser_core import pipeline
 from ser_core.audio.reading import read_recording
 from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
@@ -488,7 +489,8 @@ def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_b
     assert after[1]["url"] != before[1]["url"]
 
 
-def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_property(voice):
+def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_property(voice, monkeypatch):
+    monkeypatch.setattr(pipeline, "detect_speech", lambda recording: np.ones(len(recording.samples) // 512 + 1, bool))
     app = with_recording("pages/2_Listen.py", voice[:16_000])
     assert not [job for job in all_jobs(app) if job.kind == "voice changes"]
     assert not app.get("plotly_chart")
