@@ -85,7 +85,7 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     figure.update_xaxes(zeroline=True, zerolinecolor=axes.GREY, ticks="outside", title_standoff=6, fixedrange=True)
     if one.is_factor:
         ticks = [-one.limit, 0, one.limit]
-        figure.update_xaxes(tickvals=ticks, ticktext=[f"×{one.value(tick):.2g}" for tick in ticks])
+        figure.update_xaxes(tickvals=ticks, ticktext=[f"×{round(one.value(tick), 2):g}" for tick in ticks])
     figure.update_yaxes(
         title="score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True
     )

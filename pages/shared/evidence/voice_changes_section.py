@@ -31,11 +31,11 @@ PER_ROW = 3
 #: Versions that the player offers beside the recording.
 MOST_SOUNDS = 4
 MEASURES = (
-    ("pitch_hz", "pitch_st", "Pitch", "{:.0f} Hz", "{:+.1f} semitones"),
-    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:.1f} semitones", "{:+.1f} semitones"),
+    ("pitch_hz", "pitch_st", "Pitch", "{:.0f} Hz", "{:+.1f} st"),
+    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:.1f} st", "{:+.1f} st"),
     ("level_dbfs", "level_db", "Level", "{:.1f} dBFS", "{:+.1f} dB"),
-    ("rate_hz", "rate_percent", "Rate", "{:.1f} syllables/s", "{:+.0f} %"),
-    ("tilt_db", "tilt_db", "Spectral tilt", "{:.1f} dB/octave", "{:+.1f} dB/octave"),
+    ("rate_hz", "rate_percent", "Rate", "{:.1f} syll./s", "{:+.0f} %"),
+    ("tilt_db", "tilt_db", "Spectral tilt", "{:.1f} dB/oct", "{:+.1f} dB/oct"),
 )
 
 
@@ -48,8 +48,7 @@ def show(analysis: Analysis, classifier: Classifier) -> None:
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
         _correlates(analysis, *cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis))
-    where, button = st.columns([3, 2], gap="large", vertical_alignment="bottom")
-    where.segmented_control(
+    st.segmented_control(
         "Change the voice of",
         list(CHANGED),
         format_func=CHANGED.get,
@@ -62,7 +61,7 @@ def show(analysis: Analysis, classifier: Classifier) -> None:
         return
     job = cached.voice_changes_job(analysis, changed, classifier, submit=False)
     if job is None:
-        pressed = button.button("Change the voice and ask again", icon=":material/graphic_eq:", width="stretch")
+        pressed = st.button("Change the voice and ask again", icon=":material/graphic_eq:")
         st.caption(
             "Some seventy changed versions are classified: for a short recording this takes seconds, for 30 s a minute "
             "or more."
