@@ -170,9 +170,13 @@ def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int =
     return b"RIFF" + struct.pack("<I", min(len(inner), 2**32 - 1)) + inner
 
 
+#: Seconds and rate of FLACs that are small and long.
+BOMBS = {"bomb of half an hour": (1_800, 8_000), "bomb of ten minutes at 192 kHz": (600, 192_000)}
+
+
 @cache
 def named_audio() -> dict[str, bytes]:
-    """Return the classics: bombs, polyglots, headers that lie, samples that are no sound."""
+    """Return the classics: polyglots, headers that lie, samples that are no sound, and the mere names of bombs."""
     voice = voice_like(1.0, 16_000)
     good = encoded(voice)
     time_s = np.arange(48_000) / 48_000
@@ -214,9 +218,13 @@ def named_audio() -> dict[str, bytes]:
         "playlist": b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\nhttp://127.0.0.1:1/a.wav\n",
         "list of files": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
         "session description": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 1 RTP/AVP 0\n",
-        "bomb of half an hour": bomb(1_800, 8_000),
-        "bomb of ten minutes at 192 kHz": bomb(600, 192_000),
+        **dict.fromkeys(BOMBS, b""),
     }
+
+
+def audio_named(name: str) -> bytes:
+    """Return one of the classics; a bomb is made when it is first asked for, as that takes seconds."""
+    return bomb(*BOMBS[name]) if name in BOMBS else named_audio()[name]
 
 
 def texts_that_name_files() -> dict[str, bytes]:
@@ -263,5 +271,5 @@ def bomb(seconds: int, rate: int) -> bytes:
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", rate, 1, "PCM_16", format="FLAC") as out:
         for _ in range(seconds // 10):
-            out.write(np.full(10 * rate, 0.25, np.float32))
+            out.write(np.full(10 * rate, 8_192, np.int16))
     return file.getvalue()

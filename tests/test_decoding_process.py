@@ -20,7 +20,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
 from ser_core.work import child_process, jobs, sandbox
-from tests.hostile_files import audio_files, named_audio
+from tests.hostile_files import audio_files, audio_named, named_audio
 from tests.test_audio import encoded
 
 pytestmark = pytest.mark.process
@@ -223,7 +223,7 @@ def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
 
     def outcome(decoder):
         try:
-            rate, samples, warnings = sound_of(decoder, NAMED[name])
+            rate, samples, warnings = sound_of(decoder, audio_named(name))
             return rate, samples.tobytes(), warnings
         except AudioRefused as refusal:
             return str(refusal)

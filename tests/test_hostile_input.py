@@ -47,7 +47,7 @@ from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, Occlu
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.progress import UNWATCHED
 from tests.conftest import seeds
-from tests.hostile_files import annotation_files, audio_files, mutated, named_audio
+from tests.hostile_files import annotation_files, audio_files, audio_named, mutated, named_audio
 from tests.test_checkpoint import SEEN, card_of
 from tests.tiny_networks import (
     LinearClassifier,
@@ -131,7 +131,7 @@ def test_a_broken_audio_file_is_read_or_refused(kind, seed):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_classic_is_read_and_analysed_or_refused(name):
-    recording = read_or_refused(lambda: read_recording(NAMED[name], name))
+    recording = read_or_refused(lambda: read_recording(audio_named(name), name))
     if recording is not None:
         assert is_valid(recording)
         if recording.duration_s < 20:
@@ -156,7 +156,7 @@ def test_a_classic_is_read_and_analysed_or_refused(name):
 )
 def test_a_classic_is_refused_for_what_it_is(name, said):
     with pytest.raises(AudioRefused, match=said):
-        read_recording(NAMED[name], "file")
+        read_recording(audio_named(name), "file")
 
 
 @pytest.mark.parametrize("name", ["\0", "a/../../b.wav", "<b>x</b>", "\udcff", "CON", "x" * 5000, "‮gnp.wav", "$(id)"])

@@ -3,7 +3,7 @@
 import pytest
 
 from ser_core.model.checkpoint import model_names
-from tests.hostile_files import audio_files, bomb, named_audio
+from tests.hostile_files import audio_files, audio_named, bomb
 from tests.test_pages import opened, with_recording
 
 pytestmark = [
@@ -28,10 +28,9 @@ NAMES = ("<b>x</b>.wav", "[a](javascript:alert(1)).wav", "../../x.wav", "a" * 30
 
 
 def test_ten_nasty_uploads_are_each_refused_in_one_sentence_and_a_good_one_is_held_after_them():
-    files = named_audio()
     app = opened("app.py")
     for place, nasty in enumerate(NASTY):
-        app.file_uploader[0].upload(NAMES[place % len(NAMES)], files[nasty], "audio/wav").run()
+        app.file_uploader[0].upload(NAMES[place % len(NAMES)], audio_named(nasty), "audio/wav").run()
         assert not app.exception
         (error,) = app.error
         assert "Traceback" not in error.value

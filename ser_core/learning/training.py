@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
@@ -30,17 +29,22 @@ from ser_core.model.scores import recording_probabilities
 from ser_core.work.atomic_folder import atomic_file, atomic_write
 from ser_core.work.progress import Work
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 #: A search tries each candidate for this fraction of the epochs: one in so many.
 SEARCH_EPOCHS_DIVISOR = 5
 
 
 @cache
-def processes() -> Fabric:
+def processes() -> "Fabric":
     """Return the group of processes that torchrun started, to which this one belongs; without torchrun it is alone.
 
     `torchrun --nproc-per-node 2 -m ser_core train ...` starts two. With several machines, `runs` and the corpora need
     the same paths on each.
     """
+    from lightning_fabric import Fabric  # it imports torch's compiler, which takes four seconds
+
     here, machines = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
     several = "ddp" if here * machines > 1 else "auto"
     fabric = Fabric(accelerator="cpu", strategy=several, devices=here, num_nodes=machines)
@@ -69,7 +73,7 @@ class Run:
     """State of a training: network, optimiser, averaged weights and best weights."""
 
     def __init__(
-        self, network: nn.Module, teacher: nn.Module | None, settings: TrainingSettings, steps: int, fabric: Fabric
+        self, network: nn.Module, teacher: nn.Module | None, settings: TrainingSettings, steps: int, fabric: "Fabric"
     ) -> None:
         self.network = network.to(memory_format=torch.channels_last)
         self.teacher = None if teacher is None else _copy_of(teacher).to(memory_format=torch.channels_last)
