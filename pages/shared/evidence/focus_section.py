@@ -125,9 +125,9 @@ def _cells(row: FocusRow) -> tuple[str, ...]:
         f"{100 * row.share:.0f} %",
         f"{row.strength:.2g}",
         known(row.level_dbfs, ".1f"),
-        known(row.louder_db, "+.1f"),
+        known(row.louder_db, "+z.1f"),
         known(row.pitch_hz, ".0f"),
-        known(row.higher_st, "+.1f"),
+        known(row.higher_st, "+z.1f"),
         row.words,
     )
 

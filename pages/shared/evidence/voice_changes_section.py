@@ -31,11 +31,11 @@ PER_ROW = 3
 #: Versions that the player offers beside the recording.
 MOST_SOUNDS = 4
 MEASURES = (
-    ("pitch_hz", "pitch_st", "Pitch", "{:.0f} Hz", "{:+.1f} st"),
-    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:.1f} st", "{:+.1f} st"),
-    ("level_dbfs", "level_db", "Level", "{:.1f} dBFS", "{:+.1f} dB"),
-    ("rate_hz", "rate_percent", "Rate", "{:.1f} syll./s", "{:+.0f} %"),
-    ("tilt_db", "tilt_db", "Spectral tilt", "{:.1f} dB/oct", "{:+.1f} dB/oct"),
+    ("pitch_hz", "pitch_st", "Pitch", "{:z.0f} Hz", "{:+z.1f} st"),
+    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:z.1f} st", "{:+z.1f} st"),
+    ("level_dbfs", "level_db", "Level", "{:z.1f} dBFS", "{:+z.1f} dB"),
+    ("rate_hz", "rate_percent", "Rate", "{:z.1f} syll./s", "{:+z.0f} %"),
+    ("tilt_db", "tilt_db", "Spectral tilt", "{:z.1f} dB/oct", "{:+z.1f} dB/oct"),
 )
 
 
