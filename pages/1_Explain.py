@@ -1,7 +1,5 @@
 """Three explanations of one verdict, over the spectrogram, on one time axis."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
@@ -54,7 +52,15 @@ test = None
 if complete and not drafts and next(iter(maps.values())).covered.any():
     test = cached.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
 counterfactual = test.result.flip if test and test.state == "done" else None
-chart = maps_chart(analysis, shown, drafted, counterfactual, opacity=opacity / 100, only_for=sign == "for")
+chart = maps_chart(
+    analysis,
+    shown,
+    drafted,
+    counterfactual,
+    opacity=opacity / 100,
+    only_for=sign == "for",
+    dark=st.context.theme.type == "dark",
+)
 above.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
@@ -67,9 +73,7 @@ if complete and not drafts:
     if test:
         faithfulness_section.show(test, analysis, shown, chosen.settings)
     agreement_section.show(maps)
-    focused, _, final = waiting.focused_by(session.choice("focus_by"), chosen, classification)
-    if final:
-        downloads.show(replace(focused, explanations=maps))
+    downloads.show(chosen, classification)
 if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
     st.caption(f"Computing time: {seconds}. Seed {chosen.settings.seed}.")

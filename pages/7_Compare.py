@@ -48,7 +48,8 @@ explained, unexplained = compared_models.explained(analyses, classifiers, emotio
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
 first = next(iter((on_one_grid(explained) or analyses).values()))
-chart = maps_chart(first, names, explained, missing | unexplained, method, shared)
+dark = st.context.theme.type == "dark"
+chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
 st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.caption(compared_models.how_scaled(first, chosen.settings))
 if explained and complete:

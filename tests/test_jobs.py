@@ -163,6 +163,8 @@ def test_place_counts_the_jobs_that_end_before_and_keeps_to_the_turns(jobs):
     b1, b2 = submit_noting(jobs, order, "bob", "b1", "b2")
     places = {jobs.place(job): job.key for job in (a1, a2, a3, b1, b2)}
     assert jobs.place(running) == 0
+    assert jobs.ahead(b1) == [running, a1]
+    assert [job.owner for job in jobs.ahead(a2)] == ["someone else", "ann", "bob"]
     assert sorted(places) == [1, 2, 3, 4, 5]
     gate.may_end.set()
     ended(a1, a2, a3, b1, b2)

@@ -250,7 +250,12 @@ def lowest_relevance(app):
     return [min(numbers(trace["z"])) for trace in figure["data"] if "colorbar" in trace]
 
 
-def test_maps_picture_and_report_can_be_taken_away(explained):
+def test_maps_picture_and_report_can_be_taken_away_and_the_focus_is_sought_only_for_them(explained):
+    assert not explained.get("download_button")
+    assert "focus" not in {job.kind for job in all_jobs(explained)}
+    explained.button(key="prepare_downloads").click().run()
+    finished(explained)
+    assert "focus" in {job.kind for job in all_jobs(explained)}
     assert [button.proto.label for button in explained.get("download_button")] == [
         "Maps (npz)",
         "Picture (PNG)",

@@ -212,6 +212,16 @@ def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) ->
     return job is not None and job.ended.is_set()
 
 
+def finished_explainer(analysis: Analysis, method: str, settings: AnalysisSettings) -> Job | None:
+    """Return this explainer's finished job, or None; submit nothing."""
+    return _finished(_explainer_key(analysis, method, settings))
+
+
+def _finished(key: tuple[Hashable, ...]) -> Job | None:
+    job = jobs().find(session.owner(), key)
+    return job if job is not None and job.state == "done" else None
+
+
 def _explainer_key(analysis: Analysis, method: str, settings: AnalysisSettings) -> tuple[Hashable, ...]:
     key = (method, analysis.recording.sha256, analysis.model_sha256, analysis.stretch)
     return ("explain", *key, getattr(settings, method), settings.seed)
@@ -221,15 +231,24 @@ def deciding_focus(
     analysis: Analysis, explanation: Explanation, classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
     """Return the job that finds the focus that decides."""
-    relevance = hashlib.sha256(explanation.relevance.tobytes()).hexdigest()
-    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
     return jobs().submit(
         session.owner(),
-        ("focus", *key, relevance, settings.focus, settings.seed),
+        _focus_key(analysis, explanation, settings),
         "Deciding focus",
         lambda work: with_deciding_focus(analysis, explanation, classifier, settings, work),
         quick=True,
     )
+
+
+def finished_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Job | None:
+    """Return the finished job that found the focus that decides, or None; submit nothing."""
+    return _finished(_focus_key(analysis, explanation, settings))
+
+
+def _focus_key(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> tuple[Hashable, ...]:
+    relevance = hashlib.sha256(explanation.relevance.tobytes()).hexdigest()
+    key = (analysis.recording.sha256, analysis.model_sha256, analysis.stretch, analysis.emotion, settings.against)
+    return ("focus", *key, relevance, settings.focus, settings.seed)
 
 
 def faithfulness_job(

@@ -44,6 +44,8 @@ STYLE = """
   .lines i { display: inline-block; width: 2.1rem; height: 3px; margin-right: 0.4rem; vertical-align: middle; }
   .scores .value.beside { font-size: 0.75rem; opacity: 0.8; line-height: 1; margin-top: -0.35rem; }
   .st-key-status { min-height: 3.5rem; }
+  [class*="st-key-progress_"] { flex-wrap: nowrap; }
+  [class*="st-key-progress_"] [data-testid="stProgress"] { min-width: 0; }
   .compared { overflow-x: auto; }
   .compared table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
   .compared th, .compared td { text-align: left; padding: 0.4rem 1.2rem 0.4rem 0; vertical-align: baseline; }

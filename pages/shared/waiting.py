@@ -1,6 +1,7 @@
 """Show running jobs: progress, remaining time, and a button to stop each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,7 @@ from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
+from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.pipeline import with_explanation, with_focus
 from ser_core.work.jobs import Job
@@ -110,6 +111,25 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     return found or usual, explanation, found is not None
 
 
+def computed_so_far(chosen: Chosen, classification: Job) -> Analysis:
+    """Return the analysis with the final maps and the final focus that this visit has computed; submit nothing."""
+    analysis, settings = classification.result, chosen.settings
+    if settings.against == analysis.emotion:
+        return analysis
+    explanations = {}
+    for method in focus_methods_of(chosen.classifier):
+        if job := cached.finished_explainer(analysis, method, settings):
+            explanations[method] = cached.explanation_of(job, analysis, settings)
+    maps = {method: one for method, one in explanations.items() if method in EXPLAINERS}
+    complete = len(maps) == len(explainers_of(chosen.classifier))
+    explanation = (with_consensus(explanations) if complete else explanations).get(settings.focus_by)
+    if explanation is not None and not settings.focus.is_open:
+        analysis = with_focus(analysis, explanation, settings)
+    elif explanation is not None and (job := cached.finished_focus(analysis, explanation, settings)):
+        analysis = job.result
+    return replace(analysis, explanations=maps)
+
+
 def _drafts_and_fine(
     methods: Sequence[str], chosen: Chosen, classification: Job
 ) -> tuple[dict[str, Job], dict[str, Job]]:
@@ -152,17 +172,35 @@ def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]
     visits.mark_active()
     if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
+    shown: list[Job] = []
     for name, job in pending.items():
-        words, button = st.columns([6, 1], vertical_alignment="center")
-        words.progress(job.fraction, text=f"**{titles[name]}** · {_state_in_words(job)}")
-        if button.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="stretch"):
-            job.queue.cancel(job)
+        # Bar and button share a row on a narrow screen too.
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"progress_{name}"):
+            st.progress(job.fraction, text=f"**{titles[name]}** · {_state_in_words(job, shown, drafts)}")
+            if st.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="content"):
+                job.queue.cancel(job)
+        shown.append(job)
 
 
-def _state_in_words(job: Job) -> str:
+def _state_in_words(job: Job, above: Sequence[Job], drafts: Sequence[Job]) -> str:
+    """Say what a job does, or what it waits for: other people's jobs are counted, one's own are named.
+
+    Parameters
+    ----------
+    above : sequence of Job
+        The jobs whose progress is shown above.
+    drafts : sequence of Job
+    """
     if job.state == "waiting":
-        before = job.queue.place(job)
-        return "starting next" if before <= 1 else f"waiting, {before} jobs ahead"
+        ahead = job.queue.ahead(job)
+        others = sum(other.owner != job.owner for other in ahead)
+        if others:
+            return f"waiting, {others} {'job' if others == 1 else 'jobs'} of others ahead"
+        if any(other in drafts for other in ahead):
+            return "after the drafts"
+        if any(other in above for other in ahead):
+            return "after the one above"
+        return "after your other work" if ahead else "starting"
     left = job.seconds_left
     if left is None:
         return job.text or "starting"

@@ -178,8 +178,8 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
         return missing
     if (profile[covered] > 0).all():
         return (
-            f"Averaged over frequency, the evidence for {emotion} is above zero throughout; the focus is where it is "
-            "strongest. A contrast with one other emotion, or another explainer, tells stretches apart."
+            f"At every moment more speaks for {emotion} than against it; the focus is where the evidence is strongest. "
+            "A contrast with one other emotion, or another explainer, tells stretches apart."
         )
     return None
 

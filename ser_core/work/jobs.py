@@ -198,6 +198,10 @@ class Jobs:
 
     def place(self, job: Job) -> int:
         """Return how many jobs go before this one; 0 for a job that runs or has ended."""
+        return len(self.ahead(job))
+
+    def ahead(self, job: Job) -> list[Job]:
+        """Return the jobs that go before this one, the running one first; none for a job that runs or has ended."""
         with self._changed:
             order = [
                 queue[turn]
@@ -206,7 +210,8 @@ class Jobs:
                 for queue in lane.values()
                 if turn < len(queue)
             ]
-            return order.index(job) + (self._running is not None) if job in order else 0
+            running = [self._running] if self._running is not None else []
+            return [*running, *order[: order.index(job)]] if job in order else []
 
     def forget(self, owner: str, about: Hashable = None) -> None:
         """Cancel and drop an owner's jobs: all, or those that are about something, as `Job.is_about` says."""

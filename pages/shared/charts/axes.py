@@ -14,6 +14,11 @@ GREY = "rgba(127, 127, 127, 0.35)"
 #: Streamlit replaces Magma's own darkest colour, #000004, by one of its theme.
 MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 
+#: Below maps of evidence. Silence has the colour of the page and speech is grey, never as light or as dark as the
+#: evidence itself, so that where a map is zero it recedes in both themes.
+UNDERLAY = {True: ["rgb(12, 14, 18)", "rgb(140, 142, 146)"], False: ["rgb(255, 255, 255)", "rgb(120, 122, 126)"]}
+NEPER_IN_DB = 20 * np.log10(np.e)
+
 #: Blue against, red for, clear at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = [
     [0.0, "rgba(5, 72, 143, 0.80)"],
@@ -56,17 +61,24 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
 
 
 def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.Heatmap:
-    """Return the log-mel spectrogram as a heat map without a colour bar."""
+    """Return the log-mel spectrogram in dB as a heat map without a colour bar."""
     values, times_s = columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
     return go.Heatmap(
         x=times_s,
         y=np.arange(values.shape[1]),
-        z=values.T.round(2),
+        z=(NEPER_IN_DB * values.T).round(1),
         colorscale=colours,
         showscale=False,
         customdata=np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], values.T.shape).round(0),
-        hovertemplate="%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.1f} neper<extra></extra>",
+        hovertemplate="%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.0f} dB<extra></extra>",
     )
+
+
+def underlay_trace(spectrogram: Spectrogram, *, dark: bool) -> go.Heatmap:
+    """Return the log-mel spectrogram in grey, to lie under a map of evidence."""
+    trace = spectrogram_trace(spectrogram, UNDERLAY[dark])
+    trace.hoverinfo, trace.hovertemplate, trace.customdata = "skip", None, None
+    return trace
 
 
 def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:

@@ -73,6 +73,8 @@ def maps_chart(
     missing: dict[str, str],
     method: str,
     shared: Explanation | None,
+    *,
+    dark: bool = False,
 ) -> go.Figure:
     """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and their consensus.
 
@@ -94,7 +96,7 @@ def maps_chart(
         if explanation is None:
             _put_words(figure, row, missing[name])
         else:
-            _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, bar=row == last)
+            _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last)
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
     figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
@@ -122,12 +124,17 @@ def _put_words(figure: go.Figure, row: int, words: str) -> None:
 
 
 def _put_map(
-    figure: go.Figure, row: int, spectrogram: Spectrogram, explanation: Explanation, axis: Spectrogram, *, bar: bool
+    figure: go.Figure,
+    row: int,
+    spectrogram: Spectrogram,
+    explanation: Explanation,
+    axis: Spectrogram,
+    *,
+    dark: bool,
+    bar: bool,
 ) -> None:
     positions = _band_positions(spectrogram, axis)
-    underlay = axes.spectrogram_trace(spectrogram, "Greys_r")
-    underlay.hoverinfo, underlay.hovertemplate, underlay.customdata, underlay.y = "skip", None, None, positions
-    figure.add_trace(underlay, row, 1)
+    figure.add_trace(axes.underlay_trace(spectrogram, dark=dark).update(y=positions), row, 1)
     figure.add_trace(_relevance_trace(spectrogram, explanation, positions, bar=bar), row, 1)
     for box in hatching(~explanation.covered, spectrogram.settings, -0.5, axis.settings.bands - 0.5):
         figure.add_trace(box.update(showlegend=False), row, 1)
@@ -144,7 +151,8 @@ def _relevance_trace(
 ) -> go.Heatmap:
     most = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
     shown, times_s = axes.columns_for_display(explanation.relevance / most, spectrogram.frame_times_s)
-    hz = band_centres_hz(spectrogram.settings).round().astype(np.int32)
+    level, _ = axes.columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
+    hz = np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], shown.T.shape)
     return go.Heatmap(
         x=times_s,
         y=positions,
@@ -165,8 +173,8 @@ def _relevance_trace(
             "yanchor": "bottom",
             "yref": "container",
         },
-        customdata=np.broadcast_to(hz[:, None], shown.T.shape),
-        hovertemplate="%{x:.2f} s, %{customdata} Hz<br>%{z} % of the highest<extra></extra>",
+        customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T]).round().astype(np.int16),
+        hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>%{z} % of the highest<extra></extra>",
     )
 
 

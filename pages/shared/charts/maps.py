@@ -23,6 +23,7 @@ def maps_chart(
     *,
     opacity: float = 1.0,
     only_for: bool = False,
+    dark: bool = False,
 ) -> go.Figure:
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
@@ -39,9 +40,7 @@ def maps_chart(
     if counterfactual is not None:
         figure.add_trace(_outline(analysis, counterfactual), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
-        underlay = axes.spectrogram_trace(analysis.spectrogram, "Greys_r")
-        underlay.hoverinfo, underlay.hovertemplate = "skip", None
-        figure.add_trace(underlay, row, 1)
+        figure.add_trace(axes.underlay_trace(analysis.spectrogram, dark=dark), row, 1)
         trace = _relevance_trace(analysis, explanation, METHOD_NAMES[method], only_for=only_for, last=row == rows)
         figure.add_trace(trace.update(opacity=opacity), row, 1)
         for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
@@ -73,6 +72,7 @@ def _relevance_trace(
     relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
     most = colour_limit(explanation) or 1.0
     hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
+    level, _ = axes.columns_for_display(analysis.spectrogram.log_mel, analysis.spectrogram.frame_times_s)
     return go.Heatmap(
         x=times_s,
         y=np.arange(relevance.shape[1]),
@@ -93,6 +93,8 @@ def _relevance_trace(
             "yanchor": "bottom",
             "yref": "container",
         },
-        customdata=np.dstack([hz.round(0), relevance.T]),
-        hovertemplate=name + " %{x:.2f} s, %{customdata[0]:.0f} Hz<br>relevance %{customdata[1]:.2g}<extra></extra>",
+        customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T, relevance.T]).astype(np.float32),
+        hovertemplate="%{x:.2f} s, %{customdata[0]:.0f} Hz, %{customdata[1]:.0f} dB<br>"
+        + name
+        + " %{customdata[2]:.2g}<extra></extra>",
     )

@@ -6,26 +6,49 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from pages.shared import session, waiting
+from pages.shared.controls import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
 from ser_core.output.overview_picture import save_overview
 from ser_core.output.report import report_html
 from ser_core.work.atomic_folder import folder_name
+from ser_core.work.jobs import Job
+
+HELP = "The report opens offline and contains the picture, all figures and settings, and the audio."
 
 
-def show(analysis: Analysis) -> None:
-    """Offer the files; each is made on request."""
+def show(chosen: Chosen, classification: Job) -> None:
+    """Offer the explained analysis as files, on request: they need the focus, which takes time."""
+    st.markdown("**Download**", help=HELP)
+    analysis = waiting.computed_so_far(chosen, classification)
+    wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
+    if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
+        st.button(
+            "Prepare maps, picture and report",
+            key="prepare_downloads",
+            on_click=st.session_state.__setitem__,
+            args=("downloads_of", wanted),
+            help="This finds the focus regions first.",
+            icon=":material/download:",
+        )
+        return
+    if analysis.focus_by is None:
+        focused, _, final = waiting.focused_by(session.choice("focus_by"), chosen, classification)
+        if not final:
+            return
+        analysis = replace(focused, explanations=analysis.explanations)
+    _files(analysis)
+
+
+def _files(analysis: Analysis) -> None:
     name = folder_name(analysis.recording.name)
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
         ("Maps (npz)", f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
         ("Picture (PNG)", f"{name}-maps.png", "image/png", lambda: _png(whole), ":material/image:"),
         ("Report (HTML)", f"{name}-report.html", "text/html", lambda: report_html(analysis), ":material/description:"),
-    )
-    st.markdown(
-        "**Download**",
-        help="The report opens offline and contains the picture, all figures and settings, and the audio.",
     )
     with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
         for label, file, kind, make, icon in files:
