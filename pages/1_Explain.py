@@ -4,9 +4,10 @@ import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.maps import maps_chart
-from pages.shared.charts.scores import verdict_html
 from pages.shared.evidence import agreement_section, downloads, faithfulness_section
 from pages.shared.names import in_markdown
+from pages.shared.player import player
+from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.focus import missing_evidence_in_words
@@ -21,16 +22,16 @@ own strongest point: compare where maps have colour, not how strong it is.
 - **Occlusion** masks one box after another, and measures how much evidence is lost.
 
 The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
-selection dropped them, or they are outside the chosen time range. Drag over a map to zoom into all of them;
-double-click to zoom out.
+selection dropped them, or they are outside the chosen time range. Click a map to hear that moment, drag over it to zoom
+into all maps, and double-click to zoom out.
 """
 SIGNS = {"both": "for and against", "for": "for only"}
 
-frame.begin("Explain", "👂", "Where in time and frequency is the evidence?")
+frame.begin("Explain", "👂", "Where in time and frequency is the evidence? Click a map to hear that moment.")
 chosen, classification = waiting.classified_recording()
 analysis = classification.result
 
-st.html(verdict_html(analysis))
+saving.verdict(chosen, classification)
 against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
 name = in_markdown(analysis.recording.name)
 st.markdown(f"Evidence for **{analysis.emotion}**{against} in **{name}**", help=HOW_TO_READ)
@@ -61,10 +62,20 @@ chart = maps_chart(
     only_for=sign == "for",
     dark=st.context.theme.type == "dark",
 )
-above.plotly_chart(chart, width="stretch", config={"displaylogo": False})
+computed = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+with above:
+    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False})
+    player(
+        chosen.recording,
+        key="explain",
+        regions=[
+            focus.region for focus in cached.computed_so_far(classification, chosen.classifier, chosen.settings).focus
+        ],
+        regions_title="Focus regions",
+        charts="maps",
+    )
 if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
-st.audio(cached.sound(chosen.recording.sha256, chosen.recording))
 for method, explanation in maps.items():
     if words := missing_evidence_in_words(explained[method].profile, explanation.covered, explanation.emotion):
         st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
-from pages.shared.charts.scores import verdict_html
 from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
+from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
@@ -14,7 +14,7 @@ from ser_core.pipeline import level_of_focus
 
 frame.begin("Listen", "👂", "Listen to the parts of the recording that decide the verdict.")
 chosen, classification = waiting.classified_recording()
-st.html(verdict_html(classification.result))
+saving.verdict(chosen, classification)
 
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
 if session.choice("focus_by") not in methods:

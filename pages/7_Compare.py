@@ -13,8 +13,8 @@ All models explain the same emotion: the one chosen in the sidebar, else the one
 
 Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is divided by its
 own highest absolute value: compare where models have colour, not how strong it is. Hatched parts were not given to the
-model. The **consensus** is the mean of the positive evidence in each map, each divided by its own strength. Drag over a
-map to zoom into all of them; double-click to zoom out.
+model. The **consensus** is the mean of the positive evidence in each map, each divided by its own strength. Click a map
+to hear that moment, drag over it to zoom into all maps, and double-click to zoom out.
 """
 
 frame.begin("Compare", "👂", "Do other models predict the same emotion, and for the same reasons?")
@@ -50,7 +50,7 @@ shared = shared_map(explained, method) if complete else None
 first = next(iter((on_one_grid(explained) or analyses).values()))
 dark = st.context.theme.type == "dark"
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
-st.plotly_chart(chart, width="stretch", config={"displaylogo": False})
+st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False})
 st.caption(compared_models.how_scaled(first, chosen.settings))
 if explained and complete:
     shared_evidence_section.show(explained, method, shared, chosen.settings)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -190,7 +191,18 @@ def show_heard() -> None:
     )
 
 
+def show_chart() -> None:
+    """Two charts over the time of a player with a region, of which one belongs to it."""
+    for key in ("maps", "another"):
+        figure = go.Figure(go.Heatmap(x=np.arange(600) / 100, y=[0, 1], z=np.zeros((2, 600))))
+        figure.update_xaxes(range=[0, 6])
+        figure.update_layout(height=160, margin={"t": 0, "b": 30})
+        st.container(key=key).plotly_chart(figure, key=f"{key} chart")
+    player(recording(6.0, 16_000, 1), key="charts", regions=[Region(4.0, 5.0)], charts="maps")
+
+
 SHOWN = {
+    "chart": show_chart,
     "whole": show_whole,
     "editable": show_editable,
     "two": show_two,

@@ -419,3 +419,15 @@ def test_withdrawn_are_the_waiting_jobs_of_one_person_and_of_these_kinds_only(jo
     ended(export, plain, bobs)
     assert order == [("export", 1), ("explain", 1), "explain"]
     assert jobs.find("ann", "gate").state == "done"
+
+
+def test_a_result_of_an_earlier_visit_stands_for_a_job_and_only_finished_ones_are_listed(jobs):
+    key = ("explain", "recording", "model")
+    jobs.add_finished("ann", key, "LIME", 7)
+    job = jobs.submit("ann", key, "LIME", lambda _: pytest.fail("this was computed before"))
+    assert (job.state, job.result) == ("done", 7)
+    gate, running = at_work(jobs, "ann")
+    assert jobs.finished("ann", ["recording", "model"]) == [job]
+    assert jobs.finished("ann", ["recording", "another model"]) == jobs.finished("bob", ["recording"]) == []
+    gate.may_end.set()
+    ended(running)

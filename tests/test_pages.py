@@ -552,6 +552,30 @@ def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeyp
     assert list((tmp_path / "analyses").iterdir()) == []
 
 
+def test_a_saved_analysis_opens_with_its_maps_without_computing_again_until_the_model_changes(
+    voice, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    app = with_recording("pages/1_Explain.py", voice[:24_000], model="yamnet", **QUICK)
+    next(button for button in app.button if button.label == "Save").click().run()
+    (folder,) = (tmp_path / "analyses").iterdir()
+    assert {"grad_cam", "lime", "occlusion"} < set(np.load(folder / "maps.npz"))
+    with monkeypatch.context() as nothing_computes:
+        for name in ("classify_recording", "explainer_run", "judge_maps"):
+            nothing_computes.delattr(cached, name)
+        other = opened("pages/1_Explain.py")
+        next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
+    assert not other.error
+    assert other.get("plotly_chart")[0].proto.spec == app.get("plotly_chart")[0].proto.spec
+    assert not other.sidebar.warning
+    folder.rename(folder.with_name(f"{folder.name.partition('-')[0]}-{'0' * 8}"))
+    changed = opened("app.py")
+    next(button for button in changed.button if (button.key or "").startswith("open_")).click().run()
+    (warning,) = changed.sidebar.warning
+    assert "yamnet" in warning.value
+    assert "has changed" in warning.value
+
+
 def saved_analyses(data, count):
     for number in range(count):
         folder = data / "analyses" / f"{number:016x}-{'b' * 8}"

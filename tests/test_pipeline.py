@@ -1,3 +1,4 @@
+import io
 import json
 from dataclasses import asdict, replace
 
@@ -17,12 +18,14 @@ from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.scores import softmax
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.stored_results import read_results, results_bytes
 from ser_core.pipeline import (
     add_explanation,
     analyse_recording,
     classify_recording,
     explainer_run,
     find_focus,
+    judge_maps,
     score_focus_audio,
     segments_of,
     target_of,
@@ -469,6 +472,41 @@ def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
         assert sorted(maps) == ["band_hz", "frame_times_s", "log_mel"]
     found = json.loads((tmp_path / "bare" / "analysis.json").read_text())
     assert (found["explanations"], found["focus"]) == ({}, [])
+
+
+def test_results_of_every_kind_come_back_as_they_were_and_each_array_is_stored_once(analysis, classifier):
+    lime = explainer_run(analysis, "lime", classifier, QUICK)
+    judged = judge_maps(analysis, analysis.explanations, classifier, QUICK)
+    audio = score_focus_audio(analysis, analysis.explanations["lime"].relevance > 0, classifier)
+    key = ("explain", analysis.recording.sha256, analysis.stretch, QUICK.lime, None, 3)
+    stored = results_bytes([(key, "lime", lime), ("judge", "", judged), ("a", "", audio), ("b", "", analysis)])
+    assert len(results_bytes([("b", "", analysis), ("c", "", analysis)])) < 1.1 * len(
+        results_bytes([("b", "", analysis)])
+    )
+    (again, title, lime_again), (_, _, judged_again), (_, _, audio_again), (_, _, analysis_again) = read_results(
+        stored, analysis.recording
+    )
+    assert (again, title) == (key, "lime")
+    target = target_of(analysis, QUICK)
+    np.testing.assert_array_equal(lime_again.result.relevance(target), lime.result.relevance(target))
+    assert {m: judged_again.of(m) for m in judged.curves} == {m: judged.of(m) for m in judged.curves}
+    np.testing.assert_array_equal(audio_again.alone.samples, audio.alone.samples)
+    assert analysis_again.recording is analysis.recording
+    assert analysis_again.focus == analysis.focus
+    assert analysis_again.focus_settings == analysis.focus_settings
+    np.testing.assert_array_equal(analysis_again.segments.values, analysis.segments.values)
+
+
+@pytest.mark.parametrize("spoilt", ["cut", "class", "array", "empty"])
+def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, spoilt):
+    data = results_bytes([("key", "", analysis.scores)])
+    if spoilt != "cut":
+        tree = {"class": "system", "fields": {}} if spoilt == "class" else {"array": 7}
+        file = io.BytesIO()
+        np.savez(file, tree=np.frombuffer(json.dumps([["key", "", tree]]).encode(), np.uint8))
+        data = file.getvalue()
+    with pytest.raises(SettingsRefused, match="cannot be read"):
+        read_results({"cut": data[: len(data) // 2], "empty": b""}.get(spoilt, data), analysis.recording)
 
 
 def test_saving_again_replaces_what_was_there(analysis, tmp_path):

@@ -277,6 +277,28 @@ def test_the_playhead_moves_in_step_with_the_media_element(opened):
     assert clock(page) == pytest.approx(position(page), abs=0.002)
 
 
+def press_chart(page, key, share):
+    chart = page.locator(f".st-key-{key} rect.nsewdrag").first
+    box = chart.bounding_box()
+    chart.click(position={"x": round(share * box["width"]), "y": box["height"] / 2})
+
+
+@pytest.mark.browser
+def test_a_click_on_a_chart_plays_that_moment_or_the_region_there_and_its_playhead_goes_with_the_sound(opened):
+    page = opened("chart")
+    press_chart(page, "maps", 0.75)
+    page.locator(".st-key-maps .hear-why-playhead").wait_for()
+    page.wait_for_function("sounds.length === 1 && sounds[0].ended")
+    assert page.evaluate("sounds[0].length") == pytest.approx(1, abs=1e-6)
+    assert clock(page) == pytest.approx(5, abs=0.001)
+    expect(page.locator(".hear-why-playhead")).to_have_count(0)
+    press_chart(page, "another", 0.2)
+    press_chart(page, "maps", 0.5)
+    page.wait_for_function("sounds.length === 2 && sounds[1].ended")
+    assert page.evaluate("sounds[1].length") == pytest.approx(0.8, abs=0.02)
+    assert clock(page) == pytest.approx(3.5, abs=0.02)
+
+
 @pytest.mark.browser
 def test_a_focus_region_plays_by_the_clock_of_web_audio_and_ends_at_its_end(opened):
     page = opened("whole")

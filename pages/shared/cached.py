@@ -28,13 +28,15 @@ from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
-from ser_core.explanation import ExplainerRun
+from ser_core.explanation import EXPLAINERS, ExplainerRun, explainers_of, focus_methods_of
+from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
 from ser_core.explanation.focus_audio import FocusScores, level_matched
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
+from ser_core.output.stored_results import Result
 from ser_core.pipeline import (
     classify_recording,
     correlates_of_focus,
@@ -45,6 +47,7 @@ from ser_core.pipeline import (
     score_focus_audio,
     target_of,
     with_deciding_focus,
+    with_focus,
 )
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
@@ -55,6 +58,8 @@ log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
 RECORDING_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice")
+#: Those that *Save* keeps.
+SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio")
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,12 +256,45 @@ def _focus_key(analysis: Analysis, explanation: Explanation, settings: AnalysisS
     return ("focus", *key, relevance, settings.focus, settings.seed)
 
 
+def computed_so_far(classification: Job, classifier: Classifier, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with the final maps and the final focus that this visit has computed; submit nothing."""
+    analysis = classification.result
+    if settings.against == analysis.emotion:
+        return analysis
+    explanations = {}
+    for method in focus_methods_of(classifier):
+        if job := finished_explainer(analysis, method, settings):
+            explanations[method] = explanation_of(job, analysis, settings)
+    maps = {method: one for method, one in explanations.items() if method in EXPLAINERS}
+    complete = len(maps) == len(explainers_of(classifier))
+    explanation = (with_consensus(explanations) if complete else explanations).get(settings.focus_by)
+    if explanation is not None and not settings.focus.is_open:
+        analysis = with_focus(analysis, explanation, settings)
+    elif explanation is not None and (job := finished_focus(analysis, explanation, settings)):
+        analysis = job.result
+    return replace(analysis, explanations=maps)
+
+
+def results_of(analysis: Analysis) -> list[Result]:
+    """Return everything that this visit has computed of a recording with a model, to be saved; of a voice nothing."""
+    if analysis.voice is not None:
+        return []
+    finished = jobs().finished(session.owner(), (analysis.recording.sha256, analysis.model_sha256))
+    return [(job.key, job.title, job.result) for job in finished if job.kind in SAVED_JOBS]
+
+
+def restore_results(results: list[Result]) -> None:
+    """Let this visit have results that were saved, so that they are not computed again."""
+    for key, title, result in results:
+        jobs().add_finished(session.owner(), key, title, result)
+
+
 def faithfulness_job(
     classification: Job, explanations: dict[str, Explanation], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
     """Return the job that measures how faithful the explanations of one emotion are."""
     analysis = classification.result
-    settings = replace(settings, focus=FocusSettings(), explain=tuple(explanations))
+    settings = replace(settings, focus=FocusSettings(), focus_by=None, explain=tuple(explanations))
     return jobs().submit(
         session.owner(),
         ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings),

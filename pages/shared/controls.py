@@ -59,6 +59,7 @@ def sidebar() -> Chosen | None:
         if recording is None or classifier is None:
             return None
         voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
+        _say_what_changed(recording)
         _target(recording, classifier)
         _settings(classifier)
         settings = session.settings()
@@ -172,12 +173,29 @@ def _delete(saved: SavedAnalysis) -> None:
 
 def _reopen(saved: SavedAnalysis) -> None:
     try:
-        session.hold(saved.source(), saved.recording_name)
+        recording = session.hold(saved.source(), saved.recording_name)
     except SerError as refusal:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
     session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
+    cached.restore_results(saved.results(recording))
+    st.session_state["reopened"] = recording.sha256, _changed_since(saved)
     st.rerun()
+
+
+def _changed_since(saved: SavedAnalysis) -> str | None:
+    """Say why a saved analysis is computed again, and what its verdict was; None if the same model is here."""
+    name = saved.model_name.removesuffix(OF_A_VOICE)
+    then = f"The verdict was {saved.verdict} when it was saved."
+    if name != saved.model_name:
+        return f"It was saved relative to a voice's own normal, which is never stored. {then}"
+    if name not in model_names():
+        return f"The model {name}, which it was saved with, is not here any more. {then}"
+    try:
+        same = saved.is_of(cached.model(name).sha256)
+    except SerError:
+        return None  # the sidebar says why the model cannot be loaded
+    return None if same else f"The model {name} has changed since this analysis was saved. {then}"
 
 
 def model_name() -> str | None:
@@ -205,6 +223,12 @@ def _model() -> Classifier | None:
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return None
+
+
+def _say_what_changed(recording: Recording) -> None:
+    reopened, words = st.session_state.get("reopened", (None, None))
+    if words and reopened == recording.sha256:
+        st.warning(in_markdown(words), icon=":material/history:")
 
 
 def _target(recording: Recording, classifier: Classifier) -> None:

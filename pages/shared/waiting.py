@@ -1,7 +1,6 @@
 """Show running jobs: progress, remaining time, and a button to stop each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -11,7 +10,7 @@ from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of, focus_methods_of
+from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.pipeline import with_explanation, with_focus
 from ser_core.work.jobs import Job
@@ -109,25 +108,6 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     job = cached.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")
     return found or usual, explanation, found is not None
-
-
-def computed_so_far(chosen: Chosen, classification: Job) -> Analysis:
-    """Return the analysis with the final maps and the final focus that this visit has computed; submit nothing."""
-    analysis, settings = classification.result, chosen.settings
-    if settings.against == analysis.emotion:
-        return analysis
-    explanations = {}
-    for method in focus_methods_of(chosen.classifier):
-        if job := cached.finished_explainer(analysis, method, settings):
-            explanations[method] = cached.explanation_of(job, analysis, settings)
-    maps = {method: one for method, one in explanations.items() if method in EXPLAINERS}
-    complete = len(maps) == len(explainers_of(chosen.classifier))
-    explanation = (with_consensus(explanations) if complete else explanations).get(settings.focus_by)
-    if explanation is not None and not settings.focus.is_open:
-        analysis = with_focus(analysis, explanation, settings)
-    elif explanation is not None and (job := cached.finished_focus(analysis, explanation, settings)):
-        analysis = job.result
-    return replace(analysis, explanations=maps)
 
 
 def _drafts_and_fine(

@@ -1,23 +1,28 @@
 """Analyses that a person chose to save: recording, settings and results. Nothing else is stored."""
 
 import json
+import logging
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ser_core.analysis import Analysis
+from ser_core.analysis import Analysis, Recording
 from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.stored_results import MAX_RESULTS_BYTES, Result, read_results, results_bytes
 from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict
 from ser_core.work.atomic_folder import clear_half_written, read_regular, recover_all
 from ser_core.work.atomic_folder import delete as delete_folder
 
 FOLDER = "analyses"
-SOURCE, REQUEST = "recording.original", "question.json"
+SOURCE, REQUEST, RESULTS = "recording.original", "question.json", "results.npz"
 MAX_REQUEST_BYTES = 1_000_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,23 @@ class SavedAnalysis:
     model_name: str
     verdict: str
     settings: AnalysisSettings
+
+    def is_of(self, model_sha256: str) -> bool:
+        """Return whether the model with this hash made it."""
+        return model_sha256.startswith(self.folder.name.partition("-")[2])
+
+    def results(self, recording: Recording) -> list[Result]:
+        """Return everything that was computed when it was saved; nothing if an earlier version of the app saved it.
+
+        Results that cannot be read are left out too: they can be computed again.
+        """
+        if not (self.folder / RESULTS).exists():
+            return []
+        try:
+            return read_results(read_regular(self.folder / RESULTS, MAX_RESULTS_BYTES), recording)
+        except (OSError, SerError):
+            log.warning("Saved results cannot be read and are computed again.", exc_info=True)
+            return []
 
     def source(self) -> bytes:
         """Return the recording's file, byte for byte.
@@ -51,10 +73,17 @@ def data_folder() -> Path:
     return Path(os.environ.get("SER_DATA") or Path(__file__).parents[2] / "data")
 
 
-def save_with_source(source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Path) -> Path:
+def save_with_source(
+    source: bytes, analysis: Analysis, settings: AnalysisSettings, data: Path, results: Iterable[Result] = ()
+) -> Path:
     """Save an analysis and the recording's file under the data folder, and return the folder.
 
     It replaces an earlier analysis of the same recording with the same model.
+
+    Parameters
+    ----------
+    results : iterable of (key, title, result)
+        Finished work that `SavedAnalysis.results` returns when the analysis is opened again.
 
     Raises
     ------
@@ -68,7 +97,8 @@ def save_with_source(source: bytes, analysis: Analysis, settings: AnalysisSettin
         "settings": asdict(settings),
     }
     folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
-    save_analysis(analysis, folder, {SOURCE: source, REQUEST: json.dumps(about).encode()})
+    files = {SOURCE: source, REQUEST: json.dumps(about).encode(), RESULTS: results_bytes(results)}
+    save_analysis(analysis, folder, files)
     return folder
 
 

@@ -168,6 +168,23 @@ class Jobs:
                 self._jobs.move_to_end((owner, key))
             return job
 
+    def finished(self, owner: str, about: Collection[Hashable]) -> list[Job]:
+        """Return an owner's finished jobs that are about all of these, as `Job.is_about` says."""
+        with self._changed:
+            jobs = [job for (whose, _), job in self._jobs.items() if whose == owner and job.state == "done"]
+            return [job for job in jobs if all(map(job.is_about, about))]
+
+    def add_finished(self, owner: str, key: Hashable, title: str, result: Any) -> None:
+        """Remember a result that was computed earlier, as that of a finished job; a job with this key gives way."""
+        with self._changed:
+            if (known := self.find(owner, key)) is not None:
+                self.drop(known)
+            job = Job(self, owner, key, title, lambda _: None)
+            job.state, job.fraction, job.result = "done", 1.0, result
+            job._end()
+            self._jobs[owner, key] = job
+            self._forget_oldest(owner)
+
     def cancel(self, job: Job) -> None:
         """Ask a job to stop; a waiting job never starts."""
         with self._changed:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.shared import session, waiting
+from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
@@ -22,7 +22,7 @@ HELP = "The report opens offline and contains the picture, all figures and setti
 def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
     st.markdown("**Download**", help=HELP)
-    analysis = waiting.computed_so_far(chosen, classification)
+    analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
     wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
     if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
         st.button(

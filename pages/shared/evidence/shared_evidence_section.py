@@ -67,4 +67,5 @@ def _player(
         threshold=level,
         regions=regions,
         regions_title="Consensus above half of its peak",
+        charts="maps",
     )

@@ -66,6 +66,7 @@ def player(
     words: Sequence[Region] = (),
     other_sounds: Mapping[str, bytes] | None = None,
     editing: Editing | None = None,
+    charts: str | None = None,
 ) -> None:
     """Show a recording as stacked lanes on one time axis.
 
@@ -94,6 +95,9 @@ def player(
     editing : Editing, optional
         Editable marks instead of `regions`: they can be drawn, moved, resized, labelled, split, merged and deleted. A
         click only selects one.
+    charts : str, optional
+        Key of a container whose Plotly charts over time belong to the player: a click on one plays the region at that
+        time, else from a little before it to a little after.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -109,6 +113,7 @@ def player(
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
+        "charts": charts,
         **contents.SCALES,
     }
     _mount(key=key, data=data, on_editing_change=partial(hand_over, key, editing.made) if editing else lambda: None)

@@ -5,15 +5,15 @@ import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
 from pages.shared.charts.recording import recording_chart
-from pages.shared.charts.scores import scores_html, verdict_html
+from pages.shared.charts.scores import scores_html
 from pages.shared.names import in_markdown
-from pages.shared.recording import timeline_section
+from pages.shared.recording import saving, timeline_section
 from ser_core.analysis import Analysis, Recording
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
 from ser_core.corpora.samples import available_samples
 from ser_core.errors import RecordingTooLong, SerError
-from ser_core.output.saved_analyses import data_folder, save_with_source
+from ser_core.work.jobs import Job
 
 
 def choose_recording() -> None:
@@ -89,28 +89,13 @@ def show_sound(recording: Recording) -> None:
         st.warning(warning, icon=":material/warning:")
 
 
-def save(chosen: controls.Chosen, analysis: Analysis) -> None:
-    """Save recording and analysis on this machine, or show why that failed."""
-    try:
-        save_with_source(session.held()[chosen.recording.sha256].source, analysis, chosen.settings, data_folder())
-    except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
-        return
-    st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
-    st.rerun()
-
-
-def show_result(chosen: controls.Chosen, analysis: Analysis, any_voice: Analysis | None) -> None:
+def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysis | None) -> None:
     """Show verdict, scores and scores over time, with links to the evidence.
 
     `any_voice` is the analysis without the voice's own normal, if the model is adapted to a voice.
     """
-    words, actions = st.columns([4, 1], vertical_alignment="bottom")
-    words.html(verdict_html(analysis))
-    if actions.button(
-        "Save", icon=":material/save:", width="stretch", help="Save recording and analysis on this machine."
-    ):
-        save(chosen, analysis)
+    analysis = classification.result
+    saving.verdict(chosen, classification)
     st.html(scores_html(analysis.emotions, analysis.scores.recording, any_voice and any_voice.scores.recording))
     if any_voice is not None:
         best = float(any_voice.scores.recording.max())
@@ -147,4 +132,4 @@ def show() -> None:
             )
         results = waiting.results(jobs)
         if "classify" in results:
-            show_result(chosen, results["classify"], results.get("without voice"))
+            show_result(chosen, jobs["classify"], results.get("without voice"))

@@ -1,6 +1,7 @@
 // The player: its actions, whether from keys, pointer or buttons, and the data from Python.
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
+import { Charts } from "./charts.js";
 import { Bar, RegionTable } from "./controls.js";
 import { TimelineGestures, attachMinimap, pressKey } from "./gestures.js";
 import { Messages } from "./messages.js";
@@ -45,6 +46,7 @@ class Player {
     this.table = new RegionTable(this.find(".table"), (index, loop) => this.playRegion(index, loop));
     this.bar = new Bar(this);
     this.view = new View(this);
+    this.charts = new Charts(this);
   }
 
   // --- data from Python ---
@@ -81,6 +83,7 @@ class Player {
 
   destroy() {
     this.view.destroy();
+    this.charts.destroy();
     this.messages.destroy();
     this.sound.destroy();
   }
@@ -218,6 +221,13 @@ class Player {
     this.sound.stop();
     this.sound.seek(start);
     this.sound.play(this.selection);
+  }
+
+  // Play the region at a time, else from a little before it to a little after.
+  playAround(time, before, after) {
+    const region = this.regions.list.find(({ start, end }) => start <= time && time < end);
+    const { start, end } = region ?? { start: Math.max(0, time - before), end: Math.min(this.axis.duration, time + after) };
+    this.playStretch({ start, end });
   }
 
   // --- regions ---

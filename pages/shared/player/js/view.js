@@ -152,7 +152,8 @@ export class View {
   }
 
   placePlayhead(position) {
-    const { sound, table, regions } = this.player;
+    const { sound, table, regions, charts } = this.player;
+    charts.place(position);
     const timeline = this.find(".timeline");
     const x = this.axis.x(position);
     this.find(".playhead").style.transform = `translateX(${clamp(x, -10, this.axis.width + 10)}px)`;

@@ -1,0 +1,39 @@
+"""Verdict and *Save*, on every page that shows an analysis: what was computed is kept, and opens again as it was."""
+
+import streamlit as st
+
+from pages.shared import cached, session
+from pages.shared.charts.scores import verdict_html
+from pages.shared.controls import Chosen
+from pages.shared.names import in_markdown
+from ser_core.errors import SerError
+from ser_core.output.saved_analyses import data_folder, save_with_source
+from ser_core.work.jobs import Job
+
+HELP = "Save the recording, and the maps, focus and scores that are computed by now, on this machine."
+
+
+def verdict(chosen: Chosen, classification: Job) -> None:
+    """Show the verdict, and offer to save the analysis."""
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.html(verdict_html(classification.result), width="content")
+        if st.button("Save", icon=":material/save:", help=HELP):
+            save(chosen, classification)
+
+
+def save(chosen: Chosen, classification: Job) -> None:
+    """Save recording and analysis on this machine, or show why that failed."""
+    analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+    try:
+        save_with_source(
+            session.held()[chosen.recording.sha256].source,
+            analysis,
+            chosen.settings,
+            data_folder(),
+            cached.results_of(analysis),
+        )
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        return
+    st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
+    st.rerun()

@@ -1,0 +1,145 @@
+"""Results of finished work in one file, so that a saved analysis reopens without being computed again.
+
+The file is an npz archive: arrays, and a JSON tree that says where each belongs. Only the classes listed here are
+written and read, and nothing in the file is executed. The recording itself is not in it.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Hashable, Iterable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from ser_core.analysis import (
+    Analysis,
+    Explanation,
+    FocusRegion,
+    Recording,
+    Region,
+    Scores,
+    Segments,
+    Spectrogram,
+    VoiceShare,
+)
+from ser_core.errors import SerError, SettingsRefused
+from ser_core.explanation import ExplainerRun
+from ser_core.explanation.counterfactual import Counterfactual
+from ser_core.explanation.faithfulness import Curves, MaskMetrics
+from ser_core.explanation.focus_audio import ChangedSound, FocusScores
+from ser_core.explanation.grad_cam import GradCamResult
+from ser_core.explanation.judgement import Judgement
+from ser_core.explanation.lime import LimeResult, Window
+from ser_core.explanation.occlusion import OcclusionResult
+from ser_core.settings import (
+    AnalysisSettings,
+    FocusSettings,
+    GradCamSettings,
+    LimeSettings,
+    OcclusionSettings,
+    SpectrogramSettings,
+    VerdictSettings,
+)
+
+STORED = {
+    stored.__name__: stored
+    for stored in (
+        *(Analysis, Explanation, FocusRegion, Region, Scores, Segments, Spectrogram, VoiceShare),
+        *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult),
+        *(Judgement, Curves, MaskMetrics, Counterfactual, FocusScores, ChangedSound),
+        *(AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings),
+        *(SpectrogramSettings, VerdictSettings),
+    )
+}
+TREE = "tree"
+MAX_RESULTS_BYTES = 2**30
+
+#: The key of a job, its title and its result.
+Result = tuple[Hashable, str, Any]
+
+
+def results_bytes(results: Iterable[Result]) -> bytes:
+    """Return results as the bytes of an npz file; an array that occurs several times is stored once."""
+    arrays: dict[int, np.ndarray] = {}
+    tree = json.dumps(_encoded(list(results), arrays))
+    named = {str(index): array for index, array in enumerate(arrays.values())}
+    file = io.BytesIO()
+    np.savez_compressed(file, **{TREE: np.frombuffer(tree.encode(), np.uint8)}, **named)
+    return file.getvalue()
+
+
+def read_results(data: bytes, recording: Recording) -> list[Result]:
+    """Return the results from the bytes of a file, as results of this recording.
+
+    Raises
+    ------
+    SettingsRefused
+        If they cannot be read, for instance because another version of the app wrote them.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_RESULTS_BYTES:
+                raise ValueError("too large")
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            decoded = _decoded(json.loads(arrays[TREE].tobytes()), arrays, {}, recording)
+            return [(key, title, result) for key, title, result in decoded]
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, zipfile.BadZipFile, SerError) as reason:
+        raise SettingsRefused(f"The saved results cannot be read ({type(reason).__name__}).") from None
+
+
+def _encoded(value: Any, arrays: dict[int, np.ndarray]) -> Any:
+    def each(values: Iterable[Any]) -> list[Any]:
+        return [_encoded(one, arrays) for one in values]
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return each(value)
+    if isinstance(value, np.ndarray):
+        arrays.setdefault(id(value), value)
+        return {"array": list(arrays).index(id(value))}
+    if isinstance(value, tuple):
+        return {"tuple": each(value)}
+    if isinstance(value, slice):
+        return {"slice": each([value.start, value.stop])}
+    if isinstance(value, dict):
+        return {"dict": [each(item) for item in value.items()]}
+    if isinstance(value, Recording):
+        return {"recording": True}
+    if is_dataclass(value) and STORED.get(type(value).__name__) is type(value):
+        return {
+            "class": type(value).__name__,
+            "fields": {field.name: _encoded(getattr(value, field.name), arrays) for field in fields(value)},
+        }
+    raise TypeError(f"{type(value).__name__} cannot be stored.")
+
+
+def _decoded(value: Any, arrays: Any, loaded: dict[str, np.ndarray], recording: Recording) -> Any:
+    def again(one: Any) -> Any:
+        return _decoded(one, arrays, loaded, recording)
+
+    if isinstance(value, list):
+        return [again(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "class" in value:
+        return STORED[value["class"]](**{name: again(one) for name, one in value["fields"].items()})
+    ((kind, content),) = value.items()
+    if kind == "array":
+        name = str(int(content))
+        if name not in loaded:
+            loaded[name] = arrays[name]
+        return loaded[name]
+    if kind == "recording":
+        return recording
+    if kind == "slice":
+        return slice(*(int(bound) for bound in content))
+    if kind == "tuple":
+        return tuple(again(one) for one in content)
+    if kind == "dict":
+        return {again(key): again(one) for key, one in content}
+    raise ValueError(f"There is no {kind}.")
