@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
 from pages.shared.charts.maps import maps_chart
-from pages.shared.evidence import agreement_section, downloads, faithfulness_section
+from pages.shared.evidence import agreement_section, downloads, faithfulness_section, stretch_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import saving
@@ -35,6 +35,7 @@ saving.verdict(chosen, classification)
 against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
 name = in_markdown(analysis.recording.name)
 st.markdown(f"Evidence for **{analysis.emotion}**{against} in **{name}**", help=HOW_TO_READ)
+stretch_section.show(analysis)
 # Progress stands below the maps, which stay where they are when it ends.
 above, progress = st.container(), st.container()
 with progress:

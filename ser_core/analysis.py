@@ -209,6 +209,8 @@ class Explanation:
         Computing time.
     stability : float or None
         For random methods, the expected rank correlation with the map of another seed.
+    standard_error : ndarray of shape (frames, bands), float32, or None
+        For random methods, that of `relevance` over seeds, as far as it is known.
     """
 
     method: str
@@ -222,6 +224,7 @@ class Explanation:
     seed: int
     seconds: float
     stability: float | None = None
+    standard_error: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

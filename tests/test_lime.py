@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 from lime.lime_image import LimeImageExplainer
+from scipy.special import expit
 from scipy.stats import spearmanr
 
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
-from ser_core.explanation.lime import _balanced_masks, lime, surrogate
+from ser_core.explanation.lime import LimeResult, Window, _balanced_masks, lime, surrogate
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
 from ser_core.work.progress import UNWATCHED
@@ -284,3 +285,21 @@ def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
     cells = [h.relevance(target)[8::16, 4::8].ravel() for h in heard]
     between = np.mean([spearmanr(cells[i], cells[j]).statistic for i in range(4) for j in range(i)])
     assert np.mean([h.stability(target) for h in heard]) == pytest.approx(between, abs=0.05)
+
+
+def test_standard_error_is_the_spread_of_the_weights_over_masks_with_chance_in_the_scores():
+    rng = np.random.default_rng(0)
+    target = target_of_log_mel(random_log_mel())
+    cell_of = np.arange(96)[:, None] // 24 + 0 * np.arange(64)
+    maps, errors = [], []
+    for _ in range(150):
+        present = _balanced_masks(4, 40, rng)
+        log_odds = present @ [1.0, -0.5, 0.0, 0.2] + rng.normal(0, 0.3, len(present))
+        remaining = np.stack([1 - expit(log_odds), expit(log_odds), *2 * [0 * log_odds]], axis=1)
+        original = np.array([1 - expit(0.7), expit(0.7), 0, 0])
+        result = LimeResult([Window(slice(0, 96), cell_of, present, remaining)], original, 0.25)
+        maps.append(result.relevance(target)[::24, 0])
+        errors.append(result.standard_error(target)[::24, 0])
+    np.testing.assert_allclose(np.mean(errors, axis=0), np.std(maps, axis=0), rtol=0.2)
+    few = LimeResult([Window(slice(0, 96), cell_of, present[:8], remaining[:8])], original, 0.25)
+    assert few.standard_error(target) is None

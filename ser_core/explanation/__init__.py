@@ -71,6 +71,7 @@ class ExplainerRun:
             seed=self.seed,
             seconds=self.seconds,
             stability=self.result.stability(target),
+            standard_error=self.result.standard_error(target),
         )
 
 

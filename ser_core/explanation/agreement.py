@@ -64,6 +64,7 @@ def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explana
         settings={"of": tuple(maps)},
         seconds=sum(e.seconds for e in maps.values()),
         stability=None,
+        standard_error=None,
     )
     return {**explanations, "consensus": shared}
 

@@ -48,6 +48,9 @@ class GradCamResult:
     def stability(self, target: ExplanationTarget) -> None:
         """Return None: Grad-CAM is deterministic."""
 
+    def standard_error(self, target: ExplanationTarget) -> None:
+        """Return None: Grad-CAM is deterministic."""
+
 
 def grad_cam(
     classifier: Classifier,

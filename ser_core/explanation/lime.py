@@ -72,6 +72,27 @@ class LimeResult:
         of_halves = float(spearmanr(one, other).statistic)
         return 2 * of_halves / (1 + of_halves) if of_halves > 0 else of_halves
 
+    def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
+        """Return how far each point's relevance (frames, bands), float32, would differ with other masks.
+
+        It is the standard error of the weights in a regression without the ridge. Masks count in pairs with their
+        complements, whose difference holds the effect of the cells without that of pairs of cells. None if there are
+        too few masks.
+        """
+        errors = np.zeros(target.log_mel.shape, np.float32)
+        for window in self.windows:
+            pairs, cells = len(window.present) // 2, window.present.shape[1]
+            if pairs <= cells:
+                return None
+            signs = np.where(window.present[::2], 0.5, -0.5)
+            evidences = target.evidence(window.remaining)
+            differences = (evidences[::2] - evidences[1::2]) / 2
+            inverse = np.linalg.pinv(signs.T @ signs)
+            variance = np.square(differences - signs @ (inverse @ signs.T @ differences)).sum() / (pairs - cells)
+            errors[window.frames] = np.sqrt(variance * np.diag(inverse)).astype(np.float32)[window.cell_of]
+        errors[~target.covered] = 0
+        return errors
+
     def _weights(self, window: Window, target: ExplanationTarget, masks: np.ndarray) -> np.ndarray:
         present = window.present[masks].astype(float)
         # The first row is the recording itself, as lime's surrogate expects.

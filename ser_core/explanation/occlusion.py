@@ -33,6 +33,9 @@ class OcclusionResult:
     def stability(self, target: ExplanationTarget) -> None:
         """Return None: the positions of the boxes are not random."""
 
+    def standard_error(self, target: ExplanationTarget) -> None:
+        """Return None: the positions of the boxes are not random."""
+
 
 def occlusion(
     classifier: Classifier,

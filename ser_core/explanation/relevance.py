@@ -80,6 +80,9 @@ class ExplainerResult(Protocol):
     def stability(self, target: ExplanationTarget) -> float | None:
         """Return how well the map repeats with another seed, -1 to 1; None if nothing is random."""
 
+    def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
+        """Return how far each point (frames, bands), float32, differs with another seed; None if it is not known."""
+
 
 def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     """Join maps of the members into one of the recording: the mean, per frame, over the members that cover it.

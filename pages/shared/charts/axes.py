@@ -60,9 +60,9 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
     }
 
 
-def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.Heatmap:
-    """Return the log-mel spectrogram in dB as a heat map without a colour bar."""
-    values, times_s = columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
+def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str], frames: slice = slice(None)) -> go.Heatmap:
+    """Return the log-mel spectrogram, or some of its frames, in dB as a heat map without a colour bar."""
+    values, times_s = columns_for_display(spectrogram.log_mel[frames], spectrogram.frame_times_s[frames])
     return go.Heatmap(
         x=times_s,
         y=np.arange(values.shape[1]),
@@ -74,9 +74,9 @@ def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str]) -> go.
     )
 
 
-def underlay_trace(spectrogram: Spectrogram, *, dark: bool) -> go.Heatmap:
-    """Return the log-mel spectrogram in grey, to lie under a map of evidence."""
-    trace = spectrogram_trace(spectrogram, UNDERLAY[dark])
+def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dark: bool) -> go.Heatmap:
+    """Return the log-mel spectrogram, or some of its frames, in grey, to lie under a map of evidence."""
+    trace = spectrogram_trace(spectrogram, UNDERLAY[dark], frames)
     trace.hoverinfo, trace.hovertemplate, trace.customdata = "skip", None, None
     return trace
 

@@ -13,6 +13,10 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import Counterfactual
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import colour_limit
+from ser_core.settings import AnalysisSettings
+
+#: Of longer recordings, only a stretch is explained.
+LONGEST_WHOLE_S = AnalysisSettings().longest_stretch_s
 
 
 def maps_chart(
@@ -28,20 +32,23 @@ def maps_chart(
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
     The counterfactual is outlined in the spectrogram. `opacity` applies to the maps; `only_for` hides negative
-    relevance.
+    relevance. Of a long recording only the explained stretch is drawn.
     """
+    frames, (start_s, end_s) = _shown(analysis)
     rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
     titles = ["Log-mel spectrogram", *names]
     figure = make_subplots(
         rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
     )
-    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 1, 1)
+    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA, frames), 1, 1)
     if counterfactual is not None:
-        figure.add_trace(_outline(analysis, counterfactual), 1, 1)
+        figure.add_trace(_outline(analysis, counterfactual, frames), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
-        figure.add_trace(axes.underlay_trace(analysis.spectrogram, dark=dark), row, 1)
-        trace = _relevance_trace(analysis, explanation, METHOD_NAMES[method], only_for=only_for, last=row == rows)
+        figure.add_trace(axes.underlay_trace(analysis.spectrogram, frames, dark=dark), row, 1)
+        trace = _relevance_trace(
+            analysis, explanation, METHOD_NAMES[method], frames, only_for=only_for, last=row == rows
+        )
         figure.add_trace(trace.update(opacity=opacity), row, 1)
         for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
@@ -49,11 +56,24 @@ def maps_chart(
     figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
-    return axes.finish(figure, analysis.recording.duration_s, 90 + 175 * rows).update_layout(margin_b=90)
+    axes.finish(figure, end_s, 90 + 175 * rows)
+    figure.update_xaxes(range=[start_s, end_s], minallowed=start_s)
+    return figure.update_layout(margin_b=90)
 
 
-def _outline(analysis: Analysis, counterfactual: Counterfactual) -> go.Contour:
-    mask, times_s = axes.columns_for_display(counterfactual.mask.astype(float), analysis.spectrogram.frame_times_s)
+def _shown(analysis: Analysis) -> tuple[slice, tuple[float, float]]:
+    """Return the frames to draw, and their start and end in seconds."""
+    duration_s, stretch = analysis.recording.duration_s, analysis.stretch
+    if duration_s <= LONGEST_WHOLE_S:
+        return slice(None), (0.0, duration_s)
+    first, last = np.searchsorted(analysis.spectrogram.frame_times_s, (stretch.start_s, stretch.end_s))
+    return slice(int(first), int(last)), (stretch.start_s, min(stretch.end_s, duration_s))
+
+
+def _outline(analysis: Analysis, counterfactual: Counterfactual, frames: slice) -> go.Contour:
+    mask, times_s = axes.columns_for_display(
+        counterfactual.mask[frames].astype(float), analysis.spectrogram.frame_times_s[frames]
+    )
     return go.Contour(
         x=times_s,
         y=np.arange(mask.shape[1]),
@@ -67,12 +87,17 @@ def _outline(analysis: Analysis, counterfactual: Counterfactual) -> go.Contour:
 
 
 def _relevance_trace(
-    analysis: Analysis, explanation: Explanation, name: str, *, only_for: bool, last: bool
+    analysis: Analysis, explanation: Explanation, name: str, frames: slice, *, only_for: bool, last: bool
 ) -> go.Heatmap:
-    relevance, times_s = axes.columns_for_display(explanation.relevance, analysis.spectrogram.frame_times_s)
+    times = analysis.spectrogram.frame_times_s[frames]
+    relevance, times_s = axes.columns_for_display(explanation.relevance[frames], times)
     most = colour_limit(explanation) or 1.0
     hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
-    level, _ = axes.columns_for_display(analysis.spectrogram.log_mel, analysis.spectrogram.frame_times_s)
+    level, _ = axes.columns_for_display(analysis.spectrogram.log_mel[frames], times)
+    certainty, words = [], "%{customdata[2]:.2g}"
+    if explanation.standard_error is not None:
+        errors, _ = axes.columns_for_display(explanation.standard_error[frames], times)
+        certainty, words = [errors.T], words + " ± %{customdata[3]:.1g}"
     return go.Heatmap(
         x=times_s,
         y=np.arange(relevance.shape[1]),
@@ -93,8 +118,7 @@ def _relevance_trace(
             "yanchor": "bottom",
             "yref": "container",
         },
-        customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T, relevance.T]).astype(np.float32),
+        customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T, relevance.T, *certainty]).astype(np.float32),
         hovertemplate="%{x:.2f} s, %{customdata[0]:.0f} Hz, %{customdata[1]:.0f} dB<br>"
-        + name
-        + " %{customdata[2]:.2g}<extra></extra>",
+        + f"{name} {words}<extra></extra>",
     )

@@ -9,6 +9,7 @@ from ser_core.analysis import Analysis, Recording, frame_edge_s
 from ser_core.emotions import COLOURS
 
 WAVEFORM_POINTS = 3_000
+CHOSEN = "rgba(86, 180, 233, 0.25)"
 
 
 def waveform_trace(recording: Recording) -> go.Scatter:
@@ -51,6 +52,18 @@ def recording_chart(analysis: Analysis) -> go.Figure:
     axes.finish(figure, analysis.recording.duration_s, 640)
     figure.update_layout(legend={"y": -0.11, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
     return figure
+
+
+def stretch_chart(analysis: Analysis) -> go.Figure:
+    """Draw the scores of a long recording's segments, with the explained stretch shaded; a box chooses another."""
+    figure = go.Figure(_scores_over_time(analysis))
+    figure.update_traces(mode="lines", line_width=1.5)
+    figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, fillcolor=CHOSEN, line_width=1, layer="below")
+    figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
+    figure.update_xaxes(title="Time (s)")
+    axes.finish(figure, analysis.recording.duration_s, 190)
+    # A box sets the time range whatever its height.
+    return figure.update_layout(dragmode="select", selectdirection="h", margin_t=34)
 
 
 def _scores_title(analysis: Analysis) -> str:

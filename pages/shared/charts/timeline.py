@@ -5,13 +5,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
+from pages.shared.charts.recording import CHOSEN
 from ser_core.emotions import COLOURS
 from ser_core.timeline.curves import smoothed
 from ser_core.timeline.timeline import Timeline
 
 LEVEL = "#7f8fa6"
 SHORTEST_GAP_S = 2.0
-CHOSEN = "rgba(86, 180, 233, 0.25)"
 
 
 def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretch_s: tuple[float, float]) -> go.Figure:
