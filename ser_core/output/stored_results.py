@@ -26,7 +26,7 @@ from ser_core.analysis import (
 )
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import ExplainerRun
-from ser_core.explanation.counterfactual import Counterfactual
+from ser_core.explanation.counterfactual.cells import Counterfactual
 from ser_core.explanation.faithfulness import Curves, MaskMetrics
 from ser_core.explanation.focus_audio import ChangedSound, FocusScores
 from ser_core.explanation.grad_cam import GradCamResult
