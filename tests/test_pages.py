@@ -556,7 +556,7 @@ def test_a_saved_analysis_opens_with_its_maps_without_computing_again_until_the_
     voice, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
-    app = with_recording("pages/1_Explain.py", voice[:24_000], model="yamnet", **QUICK)
+    app = with_recording("pages/1_Explain.py", voice[:24_000], **QUICK)
     next(button for button in app.button if button.label == "Save").click().run()
     (folder,) = (tmp_path / "analyses").iterdir()
     assert {"grad_cam", "lime", "occlusion"} < set(np.load(folder / "maps.npz"))
