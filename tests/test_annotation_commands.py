@@ -5,6 +5,7 @@ import getpass
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from contextlib import closing
@@ -372,11 +373,35 @@ def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project,
     rows = "take 1.wav,0,1.25,Ann,happy,recording,x\ntake 1.wav,0,1.25,Ben,sad,recording,y\n"
     (tmp_path / "a.csv").write_text(f"{CSV.strip()},tier,mood\n{rows}")
     assert run("import", "--annotator", "Cid", tmp_path / "a.csv") == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "1 recording: 1 mark added, 0 already known, 1 left out.",
-        "Left out are labels of a whole recording to which their annotator has given another label here.",
-        "Not imported from a.csv: the column 'mood'.",
-    ]
+    counts, why, file, lost = capsys.readouterr().out.splitlines()
+    assert counts == "1 recording: 1 mark added, 0 already known, 1 left out."
+    assert "--replace" in why
+    assert file == "a.csv: CSV, 1 tier ('recording' 2 labels), 2 marks read."
+    assert lost == "Not imported from a.csv: the column 'mood'."
+
+
+def test_a_corrected_file_is_shown_first_and_then_replaces_what_stood(store, project, tmp_path, capsys):
+    assert run("export", "--format", "csv", "--out", tmp_path / "out") == 0
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_bytes((tmp_path / "out" / "annotations.csv").read_bytes().replace(b",angry,", b",fear,"))
+    before = said(store, project)
+    capsys.readouterr()
+    asked = ["import", "--annotator", "Ann", "--json", tmp_path / "report.json", corrected]
+    assert run(*asked, "--dry-run") == 0
+    assert said(store, project) == before
+    shown = capsys.readouterr().out
+    assert "Nothing was imported" in shown
+    assert re.search("changed: Ann, emotion .*angry -> .*fear", shown)
+    report = json.loads((tmp_path / "report.json").read_text())
+    changed = report["counts"]["changed"]
+    assert [each["after"]["emotion"] for each in report["differences"]] == ["fear"] * changed
+    assert {"file": "corrected.csv", "format": "CSV"}.items() <= report["files"][0].items()
+    assert run(*asked) == 0
+    assert f"0 marks added, {4 - changed} already known, {changed} left out" in capsys.readouterr().out
+    assert said(store, project) == before
+    assert run(*asked, "--replace") == 0
+    assert f"Also: {changed} changed, 0 moved, 0 deleted." in capsys.readouterr().out
+    assert said(store, project) != before
 
 
 def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(store, sounds, tmp_path):

@@ -90,6 +90,9 @@ class AnnotatedRecording:
         In order of time.
     provenance : mapping
         Where suggestions came from: the model's name and SHA-256, and settings; empty if nothing was suggested.
+    exported_keys : mapping of str to int, optional
+        Keys and revisions of all marks that were written to the file that it was read from, by which those that were
+        deleted there are known.
     """
 
     name: str
@@ -98,6 +101,7 @@ class AnnotatedRecording:
     sample_rate_hz: int | None
     annotations: tuple[Annotation, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    exported_keys: Mapping[str, int] | None = field(default=None, compare=False)
 
 
 def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:

@@ -33,6 +33,7 @@ from ser_core.annotations.formats.format import (
 from ser_core.annotations.formats.gate import (
     at,
     known_duration_s,
+    known_keys,
     recording_fields,
     recording_of,
     writable,
@@ -43,6 +44,8 @@ from ser_core.errors import AnnotationsRefused
 
 #: The property of the file that holds what is known about the recording, as JSON.
 PROPERTY = "hear-why recording"
+#: The property that holds, as JSON, key and revision of each mark by the id of its annotation, which ELAN keeps.
+KEYS = "hear-why marks"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,12 +67,17 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     recording = writable(only_one(recordings, "ELAN"))
     marks = [_in_milliseconds(mark) for mark in recording.annotations]
     eaf = _empty(recording)
+    keys: dict[str, list[Any]] = {}
     for name, layer in laid_out(marks).items():
         annotator = safe_name(layer[0].annotator) if layer else ""
         eaf.add_tier(name, ann=annotator or None)
         for mark in layer:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
             eaf.add_annotation(name, *times, mark_text(mark, leave_out=BESIDE, plain=plain))
+            if mark.key is not None:
+                keys[f"a{eaf.maxaid}"] = [mark.key, mark.revision]
+    if keys and not plain:
+        eaf.properties.append((KEYS, json_bytes(keys, indent=None, ascii_only=True).decode()))
     eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
     _sort_time_slots(eaf)
     pairs = zip(marks, recording.annotations, strict=True)
@@ -125,6 +133,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     eaf = _parsed(content)
     recording = _recording(eaf, name)
     times, lost = _times(eaf)
+    keys = _keys(eaf, name)
     with at(name):
         marks = Collected(options, known_duration_s(recording))
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
@@ -133,9 +142,13 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         for key, label in labels.items():
             if key in times:
                 fields = times[key] | mark_fields(label) | {"annotator": annotator, "tier": tier}
+                if key in keys:
+                    fields |= dict(zip(("key", "revision"), keys[key], strict=True))
                 marks.add(fields, f"{name}, line {lines[key]}")
     with at(name):
         found = recording_of(recording, marks.annotations)
+    if keys:
+        found = replace(found, exported_keys=known_keys(dict(keys.values())))
     return ReadIn((found,), (*lost, *in_words(marks.left_out)), in_words(marks.altered))
 
 
@@ -161,6 +174,17 @@ def _recording(eaf: Eaf, name: str) -> dict[str, Any]:
         if file_name := posixpath.basename(_path(medium["MEDIA_URL"])):
             return {"name": file_name}
     return {"name": name}
+
+
+def _keys(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
+    """Return key and revision of marks by the ids of their annotations, or nothing if the file does not hold them."""
+    for key, value in eaf.properties:
+        if key == KEYS:
+            found = json_of((value or "").encode(), f"{name}, property {KEYS}")
+            if isinstance(found, dict):
+                pairs = {own: tuple(pair) for own, pair in found.items() if isinstance(pair, list) and len(pair) == 2}
+                return {own: pair for own, pair in pairs.items() if known_keys({str(pair[0]): pair[1]})}
+    return {}
 
 
 def _path(address: str) -> str:

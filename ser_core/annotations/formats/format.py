@@ -19,7 +19,7 @@ class Written:
     ----------
     dropped : tuple of str
         One text for each kind of loss, with its count: "the time of change of 3 marks". The key and revision of marks
-        are only in our own format, and are not counted as lost.
+        are in some formats only, and are not counted as lost.
     """
 
     content: bytes

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from numbers import Integral, Real
 from typing import Any
@@ -204,6 +205,19 @@ def _inside(value: object) -> Iterable[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
+def keys_of(recording: AnnotatedRecording) -> dict[str, int]:
+    """Return keys and revisions of a recording's marks, by which a file finds them again."""
+    return {mark.key: mark.revision for mark in recording.annotations if mark.key is not None}
+
+
+def known_keys(found: object) -> dict[str, int] | None:
+    """Return keys and revisions as `keys_of` gives them, or None for what is not that."""
+    if not isinstance(found, dict):
+        return None
+    is_whole = all(isinstance(revision, int) and not isinstance(revision, bool) for revision in found.values())
+    return dict(found) if is_whole else None
+
+
 def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
     """Return a recording that can be written, so that what is written can be read again.
 
@@ -248,4 +262,6 @@ def belonging_to(
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}
-    return recording_of(audio | {"provenance": recording.provenance}, marks)
+    return replace(
+        recording_of(audio | {"provenance": recording.provenance}, marks), exported_keys=recording.exported_keys
+    )

@@ -21,6 +21,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -32,7 +33,9 @@ from ser_core.annotations.formats.gate import (
     annotation_of,
     at,
     fields_of,
+    keys_of,
     known_duration_s,
+    known_keys,
     recording_fields,
     recording_of,
     shown,
@@ -69,9 +72,10 @@ def _task(recording: AnnotatedRecording, count: int) -> dict[str, Any]:
     by_annotator: dict[str, list[dict[str, Any]]] = {}
     for place, mark in enumerate(recording.annotations, start=1):
         by_annotator.setdefault(mark.annotator, []).extend(_results(mark, f"mark{place}", recording.duration_s))
+    ours = recording_fields(recording) | ({"keys": keys_of(recording)} if keys_of(recording) else {})
     return {
         "id": count,
-        "data": {SOUND: recording.name, OURS: recording_fields(recording)},
+        "data": {SOUND: recording.name, OURS: ours},
         "annotations": [{"result": results} for results in by_annotator.values()],
     }
 
@@ -80,6 +84,8 @@ def _results(mark: Annotation, own: str, duration_s: float) -> list[dict[str, An
     names = [] if mark.emotion is None else [mark.emotion]
     fields = fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
     meta = {field: fields[field] for field in IN_META if fields[field] not in (None, "", "open")}
+    if mark.key is not None:
+        meta |= {"key": mark.key, "revision": mark.revision}
     stretch = {"start": mark.region.start_s, "end": mark.region.end_s}
     start: dict[str, Any] = {"id": own, "to_name": SOUND, "origin": "manual"}
     if mark.tier == RECORDING_TIER:
@@ -225,7 +231,8 @@ def _with_marks(
             with at(place):
                 found.annotations.append(annotation_of(whole | mark, duration_s))
     with at(name):
-        return recording_of(fields | {"duration_s": duration_s}, found.annotations), found
+        recording = recording_of(fields | {"duration_s": duration_s}, found.annotations)
+    return replace(recording, exported_keys=known_keys(fields.get("keys"))), found
 
 
 FORMAT = Format(

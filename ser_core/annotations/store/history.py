@@ -161,6 +161,17 @@ def _from_to(
     return change_to(standing, wanted, at)
 
 
+def contents_at(connection: Connection, recording_id: int, revisions: Mapping[str, int]) -> dict[str, Annotation]:
+    """Return what marks were at revisions, by their keys, as far as the history of their recording says it."""
+    found: dict[str, Annotation] = {}
+    if revisions:
+        rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id))
+        for change in (change for row in rows for change in step_of(row).changes):
+            if change.after is not None and revisions.get(change.key) == change.after.revision:
+                found[change.key] = change.after
+    return found
+
+
 def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
     """Remove all traces of marks from the history of a recording; steps that did nothing else leave their stacks.
 

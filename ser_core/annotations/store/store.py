@@ -461,6 +461,7 @@ class Store:
         documents: Collection[AnnotatedRecording],
         annotator: str,
         work: Work = UNWATCHED,
+        mode: str = "add",
     ) -> Imported:
         """Add annotated recordings to a project, all or nothing; marks that are there already are not added again.
 
@@ -470,11 +471,16 @@ class Store:
             One without a SHA-256 belongs to the recording of its name.
         annotator : str
             Who imports, and can undo it in each recording; marks without an annotator become theirs.
+        mode : {"add", "replace", "show"}
+            What happens to marks that differ from those here (`merging` says how they are matched): "add" leaves them
+            out; "replace" changes, moves and deletes marks here as the documents have them, but never what was changed
+            here since the export; "show" does nothing, and counts what "replace" would do.
 
         Raises
         ------
         AnnotationsRefused
-            If a mark is not valid, or it is not clear to which recording it belongs.
+            If a mark is not valid, it is not clear to which recording it belongs, or a mark to delete is somebody
+            else's and so is the project.
         Cancelled
         """
         annotator = _name(annotator)
@@ -482,11 +488,16 @@ class Store:
             replace(document, annotations=tuple(storable(mark, annotator) for mark in document.annotations))
             for document in documents
         ]
-        self._add_annotators({annotator, *(mark.annotator for document in documents for mark in document.annotations)})
+        if mode != "show":
+            names = {mark.annotator for document in documents for mark in document.annotations}
+            self._add_annotators({annotator, *names})
         at = datetime.now(UTC)
-        with self._database.writing() as connection:
-            _require_project(connection, project)
-            return transfer.import_documents(connection, project, documents, annotator, at, work)
+        try:
+            with self._database.writing() as connection:
+                _require_project(connection, project)
+                return transfer.import_documents(connection, project, documents, annotator, at, work, mode)
+        except transfer.OnlyShown as shown:
+            return shown.imported
 
     def export(self, project: int, annotator: str | None = None) -> Iterator[AnnotatedRecording]:
         """Yield the recordings of a project with the marks of one annotator or of all, read in batches."""

@@ -1,40 +1,54 @@
 """Import of annotated recordings into a project, all or nothing, and export from it in batches."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, valid_mark
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.store import trash
+from ser_core.annotations.store import history, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
     IN_ORDER_OF_TIME,
     Change,
+    Standing,
     annotation_of,
+    change_of,
     change_to,
-    content_of,
     insert_into,
     mark_row,
     write_marks,
 )
+from ser_core.annotations.store.merging import Difference, compared
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
 from ser_core.annotations.store.tables import marks, recordings, steps
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.progress import Work
+
+#: What an import does with marks of files that differ from those here: leave them out, take them over, only show.
+MODES = ("add", "replace", "show")
 
 RECORDINGS_AT_ONCE = 200
 MARKS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
+class FoundDifference:
+    """A difference, and the recording that it is in."""
+
+    recording: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
 class Imported:
-    """What an import did.
+    """What an import did, or would do.
 
     Attributes
     ----------
@@ -45,13 +59,28 @@ class Imported:
     known : int
         Marks that were there already, with the same content.
     left_out : int
-        Labels of a whole recording whose annotator had given it another label here, which stays.
+        Marks of the files that differ from those here, which stay.
+    changed, moved, deleted : int
+        Marks here that became as they are in the files.
+    differences : tuple of FoundDifference
+        All that the files have otherwise than it is here.
     """
 
     recordings: int
     added: int = 0
     known: int = 0
     left_out: int = 0
+    changed: int = 0
+    moved: int = 0
+    deleted: int = 0
+    differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
+
+
+class OnlyShown(Exception):
+    """Rolls back what an import that only shows had to write."""
+
+    def __init__(self, imported: Imported) -> None:
+        self.imported = imported
 
 
 def import_documents(
@@ -61,26 +90,106 @@ def import_documents(
     annotator: str,
     at: datetime,
     work: Work,
+    mode: str,
 ) -> Imported:
-    """Add the recordings and marks that are missing; see `Store.import_recordings`."""
+    """Merge the marks of documents into their recordings; see `Store.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
     counts: Counter[str] = Counter()
-    waiting = iter(documents)
+    differences: list[FoundDifference] = []
+    written = 0
+    waiting = iter(_by_recording(documents))
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
-        wanted: dict[int, list[Annotation]] = {}
+        wanted: dict[int, AnnotatedRecording] = {}
         lengths = _recordings(connection, project, batch, annotator, at)
         for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
-            wanted.setdefault(recording_id, []).extend(_valid_marks(document, duration_s))
-        additions = _additions(connection, wanted, at, counts)
-        rows = [mark_row(of, change, annotator, at) for of, changes in additions.items() for change in changes]
+            document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
+            wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
+        found = _compared(connection, wanted, counts)
+        differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
+        changes = _changes(connection, project, found, annotator, at, mode, counts)
+        rows = [mark_row(of, change, annotator, at) for of, some in changes.items() for change in some]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
             work.check("The import was stopped; nothing was imported.")
-            write_marks(connection, rows[start : start + MARKS_AT_ONCE])
-            counts["added"] += len(rows[start : start + MARKS_AT_ONCE])
-            done = counts.total()
+            if mode != "show":
+                write_marks(connection, rows[start : start + MARKS_AT_ONCE])
+            written += len(rows[start : start + MARKS_AT_ONCE])
+            done = min(written + counts["known"] + counts["left_out"], total)
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
-        _add_steps(connection, additions, annotator, at)
-    return Imported(len(documents), **counts)
+        if mode != "show":
+            _add_steps(connection, changes, annotator, at)
+    imported = Imported(len(documents), differences=tuple(differences), **counts)
+    if mode == "show":
+        raise OnlyShown(imported)
+    return imported
+
+
+def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
+    """Return documents with those of the same recording joined: what is missing in one may be in another."""
+    groups: dict[tuple[str | None, str], list[AnnotatedRecording]] = {}
+    for document in documents:
+        name = document.name if document.sha256 is None else ""
+        groups.setdefault((document.sha256, name), []).append(document)
+    return [_joined(group) for group in groups.values()]
+
+
+def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
+    if len(documents) == 1:
+        return documents[0]
+    keys = [document.exported_keys for document in documents]
+    return replace(
+        documents[0],
+        annotations=tuple(mark for document in documents for mark in document.annotations),
+        provenance=next((d.provenance for d in reversed(documents) if d.provenance), documents[0].provenance),
+        exported_keys=None if None in keys else {key: revision for each in keys for key, revision in each.items()},
+    )
+
+
+def _compared(
+    connection: Connection, wanted: Mapping[int, AnnotatedRecording], counts: Counter[str]
+) -> dict[int, list[Difference]]:
+    """Return what differs in which recording, and count what is there already."""
+    rows = connection.execute(select(marks).where(marks.c.recording_id.in_(wanted), ~marks.c.deleted))
+    standing: dict[int, list[Annotation]] = {of: [] for of in wanted}
+    for row in rows:
+        standing[row.recording_id].append(annotation_of(row._mapping))
+    found = {}
+    for of, document in wanted.items():
+        contents_at = partial(history.contents_at, connection, of)
+        comparison = compared(standing[of], document.annotations, document.exported_keys, contents_at)
+        counts["known"] += comparison.known
+        found[of] = comparison.differences
+    return found
+
+
+def _changes(
+    connection: Connection,
+    project: int,
+    found: Mapping[int, Sequence[Difference]],
+    annotator: str,
+    at: datetime,
+    mode: str,
+    counts: Counter[str],
+) -> dict[int, list[Change]]:
+    """Return the changes that a mode makes of differences, and count them."""
+    changes: dict[int, list[Change]] = {}
+    gone: list[Standing] = []
+    for of, differences in found.items():
+        for each in differences:
+            if each.kind == "new":
+                counts["added"] += 1
+                change = change_to(None, each.after, each.after.changed_at or at)
+            elif mode == "add" or each.kind == "conflict":
+                counts["left_out"] += each.after is not None
+                continue
+            else:
+                counts[each.kind] += 1
+                standing = Standing(each.before, False, annotator)
+                gone += [standing] if each.kind == "deleted" else []
+                change = change_of(standing, each.after, at) if each.after else change_to(standing, None, at)
+            changes.setdefault(of, []).append(change)
+    if mode == "replace":
+        trash.require_own_marks(connection, project, annotator, gone)
+    return changes
 
 
 def documents_after(
@@ -153,33 +262,6 @@ def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tupl
             f"{len(found) or 'none'} of that name; add the right one, or give distinct names."
         )
     return found[0]
-
-
-def _additions(
-    connection: Connection, wanted: Mapping[int, Sequence[Annotation]], at: datetime, counts: Counter[str]
-) -> dict[int, list[Change]]:
-    """Return the marks that recordings do not have yet as changes, and count the others."""
-    standing = connection.execute(select(marks).where(marks.c.recording_id.in_(wanted), ~marks.c.deleted))
-    there = [(row.recording_id, annotation_of(row._mapping)) for row in standing]
-    said = {_identity(of, mark) for of, mark in there}
-    labelled = {(of, mark.annotator) for of, mark in there if mark.tier == RECORDING_TIER}
-    additions: dict[int, list[Change]] = {}
-    for of, annotations in wanted.items():
-        for mark in annotations:
-            if _identity(of, mark) in said:
-                counts["known"] += 1
-            elif mark.tier == RECORDING_TIER and (of, mark.annotator) in labelled:
-                counts["left_out"] += 1
-            else:
-                said.add(_identity(of, mark))
-                if mark.tier == RECORDING_TIER:
-                    labelled.add((of, mark.annotator))
-                additions.setdefault(of, []).append(change_to(None, mark, mark.changed_at or at))
-    return additions
-
-
-def _identity(recording_id: int, mark: Annotation) -> tuple[object, ...]:
-    return recording_id, *content_of(mark).values()
 
 
 def _add_steps(connection: Connection, additions: Mapping[int, Sequence[Change]], annotator: str, at: datetime) -> None:

@@ -6,21 +6,27 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported, file_stems
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
 from ser_core.annotations.exchange.measuring import measured_marks
+from ser_core.annotations.exchange.report import difference_lines, file_line, import_report
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store
+from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
-from ser_core.commands.arguments import Commands, printed_progress
+from ser_core.commands.arguments import Commands, printed_progress, write_json
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import atomic_new_folder, atomic_write, folder_name
+
+#: Of more files only those are named of which something was left out or read otherwise.
+MOST_FILES = 20
+MOST_LINES = 50
 
 
 def add(commands: Commands) -> None:
@@ -77,6 +83,13 @@ def add(commands: Commands) -> None:
     )
     import_.add_argument("--status", choices=STATUSES, help="of all marks; default: as the files say, else open")
     import_.add_argument("--as-notes", action="store_true", help="take no text for an emotion")
+    import_.add_argument(
+        "--replace",
+        action="store_true",
+        help="change, move and delete marks here as the files have them, except what was changed here since the export",
+    )
+    import_.add_argument("--dry-run", action="store_true", help="import nothing, but say what would be done")
+    import_.add_argument("--json", type=Path, metavar="FILE", help="write what was found and done")
 
 
 # --- out ---
@@ -136,6 +149,7 @@ def _marked(store: Store, project: int, annotator: str | None) -> list[Annotated
 def _import(args: argparse.Namespace) -> int:
     annotator = args.annotator or login_name()
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
+    mode = "show" if args.dry_run else "replace" if args.replace else "add"
     rules = LabelRules(tuple(args.tier), rules_of_pairs(args.map), args.status, args.as_notes)
     files = read_files(((printable(file.name), file_bytes(file)) for file in args.files), options)
     files, labels = mapped(files, rules)
@@ -145,28 +159,42 @@ def _import(args: argparse.Namespace) -> int:
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         files = as_of_recordings(files, known, audio, only, options.tolerance_s)
         documents = [document for file in files for document in file.documents]
-        imported = store.import_recordings(project, documents, annotator, printed_progress())
-        store.add_recordings(project, audio, annotator)
-    print(
-        f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
-        f"{imported.known} already known, {imported.left_out} left out."
-    )
-    if imported.left_out:
-        print("Left out are labels of a whole recording to which their annotator has given another label here.")
+        imported = store.import_recordings(project, documents, annotator, printed_progress(), mode)
+        if mode != "show":
+            store.add_recordings(project, audio, annotator)
+    if args.json is not None:
+        write_json(import_report(files, labels, imported, mode), args.json)
+    _print_counts(imported, mode)
     for words in renamed_labels(labels):
         print(f"Labels that became {printable(words)}.")
     for sentence in unknown_labels(labels):
         print(printable(sentence))
     for file in files:
-        _report(file)
+        if file.dropped or file.changed or len(files) <= MOST_FILES:
+            print(printable(f"{file_line(file)}."))
+        for words in file.dropped:
+            print(printable(f"Not imported from {file.name}: {words}."))
+        for words in file.changed:
+            print(printable(f"Read otherwise in {file.name}: {words}."))
     return 0
 
 
-def _report(file: ImportedFile) -> None:
-    for words in file.dropped:
-        print(f"Not imported from {file.name}: {words}.")
-    for words in file.changed:
-        print(f"Read otherwise in {file.name}: {words}.")
+def _print_counts(imported: Imported, mode: str) -> None:
+    print(
+        f"{'Nothing was imported. ' if mode == 'show' else ''}{counted(imported.recordings, 'recording')}: "
+        f"{counted(imported.added, 'mark')} added, {imported.known} already known, {imported.left_out} left out."
+    )
+    if mode != "add":
+        would = "With --replace also: " if mode == "show" else "Also: "
+        print(f"{would}{imported.changed} changed, {imported.moved} moved, {imported.deleted} deleted.")
+    elif imported.left_out:
+        print("Left out are marks that differ from those here; --dry-run shows them, and --replace takes them over.")
+    if mode == "show":
+        lines = difference_lines(imported.differences)
+        for line in lines[:MOST_LINES]:
+            print(printable(line))
+        if len(lines) > MOST_LINES:
+            print(f"And {len(lines) - MOST_LINES} more; --json FILE writes all.")
 
 
 def _audio(documents: Iterable[AnnotatedRecording], given: Path | None) -> list[RecordingFile]:

@@ -1,0 +1,103 @@
+"""What an import found in which file and did with it, in lines for people and as JSON for programs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.exchange.importing import ImportedFile
+from ser_core.annotations.exchange.labels import LabelUse
+from ser_core.annotations.formats.format import FileTier, counted
+from ser_core.annotations.formats.gate import fields_of, shown
+from ser_core.annotations.store.transfer import FoundDifference, Imported
+
+MOST_TIERS = 12
+
+
+def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imported: Imported, mode: str) -> dict:
+    """Return an import as JSON holds it: files, labels, differences and what became of them."""
+    return {
+        "mode": mode,
+        "files": [_file(file) for file in files],
+        "labels": [
+            {"tier": use.tier, "label": use.label, "count": use.count, "emotion": use.emotion, "kind": use.kind}
+            for use in labels
+        ],
+        "counts": {
+            name: getattr(imported, name)
+            for name in ("recordings", "added", "known", "left_out", "changed", "moved", "deleted")
+        },
+        "differences": [
+            {
+                "recording": each.recording,
+                "kind": each.difference.kind,
+                "before": _fields(each.difference.before),
+                "after": _fields(each.difference.after),
+            }
+            for each in imported.differences
+        ],
+    }
+
+
+def _file(file: ImportedFile) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "format": file.format_name,
+        "recordings": [{"name": document.name, "sha256": document.sha256} for document in file.documents],
+        "tiers": [
+            {"name": tier.name, "labels": tier.labels, "empty": tier.empty, "points": tier.points}
+            for tier in file.tiers
+        ],
+        "marks": marks_of(file),
+        "changed": list(file.changed),
+        "dropped": list(file.dropped),
+    }
+
+
+def _fields(mark: Annotation | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    return fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
+
+
+def marks_of(file: ImportedFile) -> int:
+    """Return how many marks a file gives."""
+    return sum(len(document.annotations) for document in file.documents)
+
+
+def file_line(file: ImportedFile) -> str:
+    """Return what is in a file: its format, tiers and marks."""
+    tiers = ", ".join(_tier(tier) for tier in file.tiers[:MOST_TIERS])
+    more = f" and {len(file.tiers) - MOST_TIERS} more" if len(file.tiers) > MOST_TIERS else ""
+    held = f", {counted(len(file.tiers), 'tier')} ({tiers}{more})" if file.tiers else ""
+    return f"{file.name}: {file.format_name}{held}, {counted(marks_of(file), 'mark')} read"
+
+
+def _tier(tier: FileTier) -> str:
+    what = counted(tier.labels, "point" if tier.points else "label")
+    return f"{shown(tier.name)} {what}"
+
+
+def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
+    """Return each difference between files and project as a line, new marks last."""
+    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
+    return [f"{each.recording}: {_words(each)}" for each in in_order]
+
+
+def _words(found: FoundDifference) -> str:
+    kind, before, after = found.difference.kind, found.difference.before, found.difference.after
+    if kind == "conflict":
+        if after is None:
+            return f"conflict: {_mark(before)} was changed here and is not in the file"
+        if before is None:
+            return f"conflict: {_mark(after)} is there twice"
+        return f"conflict: {_mark(before)} here, {_mark(after)} in the file"
+    if before is None or after is None:
+        return f"{kind}: {_mark(after or before)}"
+    return f"{kind}: {_mark(before)} -> {_mark(after)}"
+
+
+def _mark(mark: Annotation) -> str:
+    where = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s"
+    said = mark.emotion or (shown(mark.note) if mark.note else "no label")
+    strength = "" if mark.intensity is None else f" (intensity {mark.intensity})"
+    return f"{mark.annotator}, {mark.tier}{where}, {said}{strength}"

@@ -1,0 +1,256 @@
+"""What differs between the marks of a recording and those of a file that is imported into it.
+
+Marks of a file that kept their keys are compared with the marks of these keys. Others are compared within their
+annotator and tier: first what is the same, then what is at the same place, then what says the same nearby, then what
+overlaps by half.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.store.marks import content_of
+
+#: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
+KINDS = ("new", "changed", "moved", "deleted", "conflict")
+
+#: ELAN and others keep whole milliseconds.
+ROUNDING_S = 0.001 + 1e-9
+#: Only so many neighbours of a mark, in order of time, are compared with it.
+NEIGHBOURS = 8
+LEAST_OVERLAP = 0.5
+
+#: How close a mark of a file is to one here, the closest first.
+IDENTICAL, SAME_LABEL, SAME_PLACE, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mark that is not in a file as it is here.
+
+    Attributes
+    ----------
+    kind : {"new", "changed", "moved", "deleted", "conflict"}
+    before, after : Annotation or None
+        Here, and after the import. The latter has key and revision of the former.
+    """
+
+    kind: str
+    before: Annotation | None
+    after: Annotation | None
+
+
+@dataclass
+class Comparison:
+    """What differs, and how many marks of the file are here already."""
+
+    differences: list[Difference]
+    known: int = 0
+
+
+def compared(
+    standing: Sequence[Annotation],
+    found: Sequence[Annotation],
+    exported: Mapping[str, int] | None,
+    contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
+) -> Comparison:
+    """Compare the marks of a recording with those of a file.
+
+    Parameters
+    ----------
+    standing, found : sequence of Annotation
+        Those here, and those of the file; all with an annotator.
+    exported : mapping of str to int, optional
+        Keys and revisions of all marks that were written to the file, by which the deleted ones are known. Without it
+        these are the marks that are missing in a tier of which the file has others.
+    contents_at : callable
+        `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
+    """
+    here = {mark.key: mark for mark in standing}
+    unique, again = _unique(found)
+    result = Comparison([], known=0)
+    kinds: dict[int, str] = {}
+    keyed = [index for index, mark in enumerate(unique) if mark.key in here]
+    older = {unique[i].key: unique[i].revision for i in keyed if unique[i].revision != here[unique[i].key].revision}
+    older |= {key: revision for key, revision in (exported or {}).items() if key in here and key not in older}
+    bases = contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
+    for index in keyed:
+        mark = unique[index]
+        before = here.pop(mark.key, None)
+        if before is None:  # the file has the key twice
+            continue
+        kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
+    rest = [index for index in range(len(unique)) if index not in kinds]
+    _match_labels(result, rest, unique, here, kinds)
+    _match_tiers(result, rest, unique, here, kinds)
+    for index in rest:
+        if index not in kinds:
+            kinds[index] = "new"
+            result.differences.append(Difference("new", None, unique[index]))
+    for index, count in again.items():
+        if kinds[index] in ("new", "known"):
+            result.known += count
+        else:
+            result.differences += [Difference("conflict", None, unique[index])] * count
+    _add_deleted(result, here, unique, exported, bases)
+    return result
+
+
+def _unique(found: Sequence[Annotation]) -> tuple[list[Annotation], dict[int, int]]:
+    """Return marks without repetitions, and how often which is repeated."""
+    first: dict[tuple[object, ...], int] = {}
+    unique: list[Annotation] = []
+    again: dict[int, int] = defaultdict(int)
+    for mark in found:
+        content = tuple(content_of(mark).values())
+        if content in first:
+            again[first[content]] += 1
+        else:
+            first[content] = len(unique)
+            unique.append(mark)
+    return unique, again
+
+
+def _add(
+    result: Comparison, before: Annotation, mark: Annotation, base: Annotation | None = None, is_older: bool = False
+) -> str:
+    """Add what a mark of the file does to one here, and return its kind."""
+    is_exact = mark.key == before.key
+    after = _merged(before, mark, is_exact)
+    if after == before or (base is not None and _same(_merged(base, mark, is_exact), base)):
+        result.known += 1
+        return "known"
+    moved = after.region != before.region and replace(after, region=before.region) == before
+    kind = "conflict" if is_older else "moved" if moved else "changed"
+    result.differences.append(Difference(kind, before, after))
+    return kind
+
+
+def _same(one: Annotation, other: Annotation) -> bool:
+    return content_of(one) == content_of(other)
+
+
+def _merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
+    """Return a mark as a file has it, with what the file cannot hold as it was.
+
+    A mark that kept its key says all that it has to say; another one may be a plain label.
+    """
+    after = replace(mark, key=before.key, revision=before.revision, changed_at=before.changed_at)
+    if _is_rounded(before.region, mark.region):
+        after = replace(after, region=before.region)
+    has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
+    if not has_more and not is_exact:
+        after = replace(after, status=before.status)
+        if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
+            after = replace(after, intensity=before.intensity, confidence=before.confidence, note=before.note)
+        elif mark.emotion is not None and before.emotion is not None:
+            after = replace(after, note=before.note)
+        if (after.region.low_hz, after.region.high_hz) == (None, None):
+            limits = {"low_hz": before.region.low_hz, "high_hz": before.region.high_hz}
+            after = replace(after, region=replace(after.region, **limits))
+    return after
+
+
+def _is_rounded(exact: Region, other: Region) -> bool:
+    """Whether a stretch is another one in whole milliseconds."""
+    if (exact.low_hz, exact.high_hz) != (other.low_hz, other.high_hz) and (other.low_hz, other.high_hz) != (None, None):
+        return False
+    edges = ((exact.start_s, other.start_s), (exact.end_s, other.end_s))
+    return all(one == two or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges)
+
+
+def _match_labels(
+    result: Comparison, rest: Iterable[int], unique: Sequence[Annotation], here: dict, kinds: dict[int, str]
+) -> None:
+    """Match labels of the whole recording, of which an annotator has one."""
+    labels = {mark.annotator: mark for mark in here.values() if mark.tier == RECORDING_TIER}
+    for index in rest:
+        mark = unique[index]
+        if mark.tier != RECORDING_TIER:
+            continue
+        before = labels.get(mark.annotator)
+        if before is None:
+            kinds[index] = "new"
+            result.differences.append(Difference("new", None, mark))
+            labels[mark.annotator] = mark
+        elif before.key in here:
+            kinds[index] = _add(result, here.pop(before.key), mark)
+        else:  # a second label
+            kinds[index] = "conflict"
+            result.differences.append(Difference("conflict", before, mark))
+
+
+def _match_tiers(
+    result: Comparison, rest: Iterable[int], unique: Sequence[Annotation], here: dict, kinds: dict[int, str]
+) -> None:
+    """Match the marks of each annotator and tier, the closest first."""
+    tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
+    for index in rest:
+        if index not in kinds:
+            tiers[unique[index].annotator, unique[index].tier][0].append(index)
+    for mark in here.values():
+        if (mark.annotator, mark.tier) in tiers:
+            tiers[mark.annotator, mark.tier][1].append(mark)
+    for indices, standing in tiers.values():
+        is_the_same_file = False
+        for (level, _), index, key in sorted(_pairs(indices, standing, unique), key=lambda pair: pair[0]):
+            if index not in kinds and key in here and (level < NEARBY or is_the_same_file):
+                kinds[index] = _add(result, here.pop(key), unique[index])
+                is_the_same_file |= level <= SAME_LABEL
+
+
+def _pairs(
+    indices: Sequence[int], standing: Sequence[Annotation], unique: Sequence[Annotation]
+) -> Iterable[tuple[tuple[float, float], int, str]]:
+    """Yield how close which mark of the file is to which one here, the closest with the least value."""
+    standing = sorted(standing, key=lambda mark: mark.region.start_s)
+    by_content = {(mark.region.start_s, mark.region.end_s, mark.emotion, mark.note): mark for mark in standing}
+    place = 0
+    for index in sorted(indices, key=lambda index: unique[index].region.start_s):
+        mark = unique[index]
+        same = by_content.get((mark.region.start_s, mark.region.end_s, mark.emotion, mark.note))
+        if same is not None:
+            yield (IDENTICAL, 0.0), index, same.key
+        while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
+            place += 1
+        for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
+            if (closeness := _closeness(mark, other)) is not None:
+                yield closeness, index, other.key
+
+
+def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | None:
+    away_s = abs(mark.region.start_s - other.region.start_s) + abs(mark.region.end_s - other.region.end_s)
+    same_label = (mark.emotion, mark.note) == (other.emotion, other.note) or (
+        mark.emotion is not None and mark.emotion == other.emotion
+    )
+    overlap_s = min(mark.region.end_s, other.region.end_s) - max(mark.region.start_s, other.region.start_s)
+    whole_s = max(mark.region.end_s, other.region.end_s) - min(mark.region.start_s, other.region.start_s)
+    if _is_rounded(other.region, mark.region):
+        return (SAME_LABEL if same_label else SAME_PLACE), away_s
+    if same_label and overlap_s > 0:
+        return SAME_LABEL_OVERLAPS, away_s
+    if overlap_s >= LEAST_OVERLAP * whole_s:
+        return OVERLAPS, away_s
+    # Not farther away than it is long; only where other marks show that the file has those of this tier.
+    if same_label and -overlap_s <= other.region.duration_s:
+        return NEARBY, away_s
+    return None
+
+
+def _add_deleted(
+    result: Comparison,
+    here: Mapping[str, Annotation],
+    unique: Sequence[Annotation],
+    exported: Mapping[str, int] | None,
+    bases: Mapping[str, Annotation],
+) -> None:
+    covered = {(mark.annotator, mark.tier) for mark in unique}
+    for key, mark in here.items():
+        if exported is not None and key in exported:
+            base = bases.get(key)
+            same = exported[key] == mark.revision or (base is not None and content_of(base) == content_of(mark))
+            result.differences.append(Difference("deleted" if same else "conflict", mark, None))
+        elif exported is None and (mark.annotator, mark.tier) in covered:
+            result.differences.append(Difference("deleted", mark, None))

@@ -1,0 +1,156 @@
+"""Marks that were exported, corrected in another tool and brought back: what differs is known, nothing stands twice."""
+
+from dataclasses import replace
+
+import pytest
+
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.store.marks import content_of
+from ser_core.errors import AnnotationsRefused
+from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+ANN = "Ann"
+MARKS = (
+    mark(0.5, 1.0004, emotion="sad", annotator=ANN, intensity=2),
+    mark(2, 3, emotion="angry", annotator=ANN),
+    mark(5, 6, emotion="happy", annotator=ANN),
+    mark(7, 8, note="laughs", annotator=ANN),
+    mark(0, 10, emotion="sad", tier=RECORDING_TIER, annotator=ANN),
+)
+
+
+@pytest.fixture
+def marked(store, project):
+    store.edit(project, sha(0), ANN, add=MARKS)
+    return project
+
+
+def out(store, project, key, **choices) -> bytes:
+    """Return the file of the first recording."""
+    (document,) = (document for document in store.export(project) if document.sha256 == sha(0))
+    (content,) = exported([document], EXPORTED[key], choices).files.values()
+    return content
+
+
+def back(store, project, content: bytes, mode: str, who: str = ANN):
+    known = [queued.file for queued in store.recordings(project).items]
+    files = as_of_recordings(read_files([("take 0.TextGrid", content)], ImportOptions()), known)
+    return store.import_recordings(project, [d for file in files for d in file.documents], who, mode=mode)
+
+
+def here(store, project):
+    return [
+        (m.region.start_s, m.region.end_s, m.emotion or m.note, m.intensity)
+        for m in store.annotations_of(project, sha(0))
+    ]
+
+
+def kinds(imported):
+    return sorted(each.difference.kind for each in imported.differences)
+
+
+@pytest.mark.parametrize("key", EXPORTED)
+def test_a_file_that_nobody_changed_changes_nothing(store, marked, key):
+    before = store.annotations_of(marked, sha(0))
+    for mode in ("show", "add", "replace"):
+        imported = back(store, marked, out(store, marked, key), mode)
+        assert (imported.known, kinds(imported)) == (len(MARKS), [])
+    assert store.annotations_of(marked, sha(0)) == before
+    assert store.history(marked, sha(0)).total == 1
+
+
+#: What a person did in another tool: a label, an edge, a new mark, and one that is gone.
+EDITS = {
+    "textgrid": [
+        (b'"angry"', b'"fear"'),
+        (b"xmax = 6", b"xmax = 6.25"),
+        (b"xmin = 6", b"xmin = 6.25"),
+        (b'"laughs"', b'""'),
+    ],
+    "audacity": [
+        (b"\tangry", b"\tfear"),
+        (b"6.0\thappy", b"6.25\thappy"),
+        (b"7.0\t8.0\t[annotator=Ann; note=laughs]\n", b""),
+    ],
+}
+
+
+def edited(key: str, content: bytes) -> bytes:
+    for old, new in EDITS[key]:
+        assert old in content, content.decode()
+        content = content.replace(old, new, 1)
+    return content
+
+
+@pytest.mark.parametrize("key", EDITS)
+def test_a_relabelled_a_moved_and_a_deleted_mark_are_known_and_the_new_one_replaces_the_old(store, marked, key):
+    content = edited(key, out(store, marked, key))
+    before = store.annotations_of(marked, sha(0))
+    imported = back(store, marked, content, "show")
+    assert kinds(imported) == ["changed", "deleted", "moved"]
+    assert (imported.known, imported.changed, imported.moved, imported.deleted) == (2, 1, 1, 1)
+    assert store.annotations_of(marked, sha(0)) == before
+    imported = back(store, marked, content, "add")
+    assert (imported.added, imported.left_out) == (0, 2)
+    assert store.annotations_of(marked, sha(0)) == before
+    back(store, marked, content, "replace")
+    assert here(store, marked) == [
+        (0, 10, "sad", None),
+        (0.5, 1.0004, "sad", 2),
+        (2, 3, "fear", None),
+        (5, 6.25, "happy", None),
+    ]
+    store.undo(marked, sha(0), ANN)
+    assert [content_of(m) for m in store.annotations_of(marked, sha(0))] == [content_of(m) for m in before]
+
+
+def test_plain_labels_take_nothing_from_what_they_do_not_say(store, marked):
+    content = out(store, marked, "textgrid", plain=True)
+    assert (back(store, marked, content, "replace").known, here(store, marked)[1]) == (5, (0.5, 1.0004, "sad", 2))
+
+
+@pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
+def test_what_was_changed_here_since_the_export_is_never_overwritten(store, marked, key):
+    content = out(store, marked, key)
+    angry = next(m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry")
+    store.edit(marked, sha(0), ANN, change=[replace(angry, emotion="fear")])
+    assert kinds(back(store, marked, content, "replace")) == []  # the file says nothing new
+    imported = back(store, marked, content.replace(b"angry", b"disgust"), "replace")
+    assert (kinds(imported), imported.left_out) == (["conflict"], 1)
+    assert (2, 3, "fear", None) in here(store, marked)
+
+
+def test_what_is_new_here_since_the_export_is_not_taken_for_deleted_where_the_file_knows_its_marks(store, marked):
+    content = out(store, marked, "elan")
+    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    assert kinds(back(store, marked, content, "show")) == []
+    first = content.index(b"<ANNOTATION>")
+    without = content[:first] + content[content.index(b"</ANNOTATION>") + len(b"</ANNOTATION>") :]
+    imported = back(store, marked, without, "replace")
+    assert kinds(imported) == ["deleted"]
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+
+
+def test_marks_of_others_are_not_deleted_by_a_stranger(store, marked):
+    content = out(store, marked, "audacity").replace(b"7.0\t8.0\t[annotator=Ann; note=laughs]\n", b"")
+    with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them"):
+        back(store, marked, content, "replace", who="Cid")
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+
+
+def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
+    content = b"8.5\t9.5\tsad [annotator=Ann]\n"
+    assert back(store, marked, content, "add").added == 1
+
+
+def test_showing_adds_neither_recordings_nor_annotators(store, project):
+    own = EXPORTED["json"].write(
+        [replace(next(iter(store.export(project))), sha256=sha(77), annotations=(Annotation(Region(0, 1)),))]
+    )
+    (file,) = read_files([("a", own.content)], ImportOptions())
+    imported = store.import_recordings(project, file.documents, "Somebody new", mode="show")
+    assert imported.added == 1
+    assert store.recordings(project).total == 5
