@@ -195,7 +195,7 @@ def _import(project: OpenProject) -> None:
         icon=":material/check:",
     )
     if imported.left_out:
-        st.caption("Left out: labels of whole recordings that their annotator has labelled differently here.")
+        st.caption("Left out: marks that differ from those here.")
     said = [f"Not imported from {file.name}: {words}" for file in read for words in file.dropped]
     said += [f"Read otherwise in {file.name}: {words}" for file in read for words in file.changed]
     for words in said[:20]:
