@@ -1,8 +1,8 @@
 """Change one property of a voice and leave the others as they are: pitch, its range, tempo, level, spectral tilt.
 
-Pitch and its range are changed by overlapping periods of the recording's own waveform at new distances (TD-PSOLA),
-which leaves the formants where they are: the same person speaks higher or lower. Tempo is changed by Signalsmith
-Stretch, tilt by a filter without phase.
+Pitch and tempo are changed by Signalsmith Stretch, and formants are put back to where they were: the same person speaks
+higher or lower. The pitch range is changed by overlapping periods of the recording's own waveform at new distances
+(TD-PSOLA), because each period moves by another interval. Tilt is changed by a filter without phase.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from python_stretch.Signalsmith import Stretch
+from scipy.signal import ShortTimeFFT, firwin, oaconvolve
+from scipy.signal.windows import hann
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.prosody import Prosody, prosody_of
@@ -21,8 +23,19 @@ LONGEST_STEP_S = 0.025
 PERIOD_TOLERANCE = 0.2
 #: Grains of unvoiced sound are this long.
 UNVOICED_STEP_S = 0.005
-#: Block and step of Signalsmith Stretch: its preset of 120 ms blurs the onsets of speech.
-STRETCH_BLOCK_S, STRETCH_STEP_S = 0.050, 0.0125
+#: Blocks of Signalsmith Stretch, with a step of a quarter: its preset of 120 ms blurs the onsets of speech, and the
+#: harmonics of low voices need the longer one.
+TEMPO_BLOCK_S, PITCH_BLOCK_S = 0.050, 0.080
+#: Above this, or this share of half the rate, the sound stays: in a lower voice there would be nothing left.
+HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE = 4_000.0, 0.6
+#: Spectra of which the envelope is taken, its smoothness (cepstrum below this share of a period), and how far it may be
+#: corrected.
+ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MOST_CORRECTED_DB = 0.032, 0.6, 15.0
+#: Levels below the loudest by this count as silent in an envelope.
+ENVELOPE_FLOOR_DB = 80.0
+#: The sound is filtered in blocks, because a spectrum takes fifty times the memory of its sound.
+FILTER_BLOCK_S = 4.0
+CROSSOVER_TAPS_S = 0.025
 #: Tilt turns about the middle of this range, and is level beyond it.
 TILT_LOW_HZ, TILT_HIGH_HZ = 62.5, 8_000.0
 #: Between changed regions and the rest.
@@ -126,7 +139,8 @@ def change_voice(
     """
     rate, samples = recording.sample_rate_hz, recording.samples
     weights, synthesised = region_weights(len(samples), rate, regions), change.tempo != 1 or change == VoiceChange()
-    changed = with_pitch(samples, marks, change.pitch_st, change.pitch_range, weights > 0.5)
+    changed = with_pitch_range(samples, marks, change.pitch_range, weights > 0.5)
+    changed = with_pitch(changed, rate, marks, change.pitch_st)
     changed = with_tilt(changed, rate, change.tilt_db) * np.float32(10 ** (change.level_db / 20))
     mixed = samples + weights * (changed - samples)
     if not synthesised:
@@ -159,16 +173,62 @@ def region_weights(count: int, rate: int, regions: Sequence[Region]) -> np.ndarr
     return weights
 
 
-def with_pitch(
-    samples: np.ndarray, marks: PitchMarks, semitones: float, pitch_range: float, inside: np.ndarray
-) -> np.ndarray:
-    """Return samples with another pitch and the same length, formants and power.
+def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: float) -> np.ndarray:
+    """Return samples with another pitch below 4 kHz, and the same length, formants and power.
+
+    The envelope of each spectrum is first moved the other way, so that the transposition, which moves the formants too,
+    brings it back to where it was. Without a period in the marks nothing changes.
+    """
+    if not marks.runs:
+        return samples.copy()
+    ratio = 2 ** (semitones / 12)
+    moved = _with_moved_envelope(samples, rate, ratio, 1 / float(np.nanmedian(marks.pitch_hz)))
+    shifted = _stretched(moved, rate, PITCH_BLOCK_S, semitones=semitones)
+    highest = min(HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE * rate / 2)
+    taps = firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
+    low = oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
+    return _as_strong(samples + low, samples)
+
+
+def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
+    """Return samples in which the level at each frequency is that of the envelope at `ratio` times the frequency."""
+    stft = ShortTimeFFT(hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate)
+    moved = np.empty(len(samples), np.float32)
+    floor = np.abs(samples).max() * stft.m_num / 2 * 10 ** (-ENVELOPE_FLOOR_DB / 20) + 1e-12
+    reach = (stft.m_num // stft.hop + 1) * stft.hop
+    length = round(FILTER_BLOCK_S * rate / stft.hop) * stft.hop
+    for start in range(0, len(samples), length):
+        # A block is extended on both sides, so that its frames equal those of the whole.
+        from_, end = max(0, start - reach), min(start + length, len(samples))
+        spectrum = stft.stft(np.pad(samples[from_ : end + reach], (0, stft.m_num)).astype(np.float64))
+        envelope = _log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
+        there = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
+        lower = np.minimum(there.astype(int), len(envelope) - 2)
+        part = (there - lower)[:, None]
+        gain = (1 - part) * envelope[lower] + part * envelope[lower + 1] - envelope
+        most = MOST_CORRECTED_DB * np.log(10) / 20
+        filtered = stft.istft(spectrum * np.exp(np.clip(gain, -most, most)), k1=end - from_)
+        moved[start:end] = filtered[start - from_ :]
+    return moved
+
+
+def _log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
+    """Return log magnitudes (frequencies, frames) smoothed by the beginning of their cepstrum."""
+    cepstrum = np.fft.irfft(log_magnitude, axis=0)
+    lifter = np.zeros(len(cepstrum))
+    count = max(quefrencies, 2)
+    lifter[:count] = np.cos(np.pi / 2 * np.arange(count) / count)
+    lifter[-count + 1 :] = lifter[count - 1 : 0 : -1]
+    return np.fft.rfft(cepstrum * lifter[:, None], axis=0).real
+
+
+def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, inside: np.ndarray) -> np.ndarray:
+    """Return samples with another pitch range and the same length, formants and power.
 
     Parameters
     ----------
-    semitones : float
-    pitch_range : float
-        Factor of the distance to the median pitch of the marks inside, in semitones.
+    factor : float
+        Of the distance to the median pitch of the marks inside, in semitones.
     inside : ndarray of shape (n,), bool
         Where the median is taken.
 
@@ -177,34 +237,37 @@ def with_pitch(
     Moulines and Charpentier 1990, Speech Communication 9: pitch-synchronous overlap-add in the time domain.
     """
     positions = marks.samples
-    voiced = ~np.isnan(marks.pitch_hz)
-    chosen = voiced.copy()
+    chosen = ~np.isnan(marks.pitch_hz)
     chosen[:-1] &= inside[positions[:-1]]
     if not chosen.any():
         return samples.copy()
     with np.errstate(invalid="ignore"):
-        distance = np.log2(marks.pitch_hz / np.median(marks.pitch_hz[chosen]))
-    ratios = 2 ** (semitones / 12 + (pitch_range - 1) * distance)
+        ratios = (marks.pitch_hz / np.median(marks.pitch_hz[chosen])) ** (factor - 1)
     reach = int(np.diff(positions).max()) + 1
     out = np.zeros(len(samples) + 2 * reach, np.float64)
     padded = np.pad(samples.astype(np.float64), reach)
+    last = len(positions) - 1
     for index, at, gain in _placed_grains(marks, ratios):
-        before, here, after = (
-            positions[max(index - 1, 0)],
-            positions[index],
-            positions[min(index + 1, len(positions) - 1)],
-        )
+        before, here, after = positions[max(index - 1, 0)], positions[index], positions[min(index + 1, last)]
         left, right = here - before, after - here
-        grain = padded[reach + before : reach + after] * _window(left, right) * gain
-        out[reach + at - left : reach + at + right] += grain
+        out[reach + at - left : reach + at + right] += (
+            padded[reach + before : reach + after] * _window(left, right) * gain
+        )
     return _as_strong(out[reach:-reach], samples)
 
 
 def with_tempo(samples: np.ndarray, rate: int, tempo: float) -> np.ndarray:
     """Return samples that take 1 / tempo of the time, with the same pitch; shape (round(n / tempo),), float32."""
-    stretch, block = Stretch(0), round(STRETCH_BLOCK_S * rate)
-    stretch.configure(1, block, round(STRETCH_STEP_S * rate))
+    return _stretched(samples, rate, TEMPO_BLOCK_S, tempo=tempo)
+
+
+def _stretched(
+    samples: np.ndarray, rate: int, block_s: float, *, tempo: float = 1.0, semitones: float = 0.0
+) -> np.ndarray:
+    stretch, block = Stretch(0), round(block_s * rate)
+    stretch.configure(1, block, round(block_s / 4 * rate))
     stretch.setTimeFactor(tempo)
+    stretch.setTransposeSemitones(semitones)
     # It fades its ends, which are mirrored parts to be cut off.
     margin = min(2 * block, len(samples) - 1)
     made = stretch.process(np.pad(samples, margin, "reflect")[None].astype(np.float32))[0]
