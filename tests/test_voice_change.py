@@ -16,13 +16,15 @@ RATE = 16_000
 
 
 def voice(seconds=2.0, hz=150.0, swing_st=0.0, rate=RATE) -> Recording:
-    """Return a harmonic sound with two formants, whose pitch swings about its middle, with silence at both ends."""
+    """Return a harmonic sound with two formants 21 dB above the rest, whose pitch swings about its middle, with silence at both ends."""
     times = np.arange(round(seconds * rate)) / rate
     pitch = hz * 2 ** (swing_st * np.sin(2 * np.pi * 1.5 * times) / 12)
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     sound = np.zeros(len(times))
     for k in range(1, int(4_000 / hz)):
-        sound += np.sin(k * phase) * sum(np.exp(-(((k * pitch - formant) / 250) ** 2)) for formant in (600, 1_700))
+        sound += np.sin(k * phase) * (
+            0.1 + sum(np.exp(-(((k * pitch - formant) / 250) ** 2)) for formant in (600, 1_700))
+        )
     sound *= ((times > 0.1) & (times < seconds - 0.1)) * 0.1 / np.abs(sound).max()
     samples = sound.astype(np.float32)
     samples.setflags(write=False)
