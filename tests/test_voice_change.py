@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def voice(seconds=2.0, hz=150.0, swing_st=0.0, rate=RATE) -> Recording:
-    """Return a harmonic sound with two formants 21 dB above the rest, whose pitch swings about its middle, with silence at both ends."""
+    """Return harmonics with two formants 21 dB above the rest, a pitch that swings, and silence at both ends."""
     times = np.arange(round(seconds * rate)) / rate
     pitch = hz * 2 ** (swing_st * np.sin(2 * np.pi * 1.5 * times) / 12)
     phase = 2 * np.pi * np.cumsum(pitch) / rate
