@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
-from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section
+from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import saving
@@ -33,13 +33,15 @@ focus_section.rule()
 status = st.container(key="status", vertical_alignment="bottom")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)
-words = focus_section.words_of(analysis.recording)
-rows = focus_section.rows(analysis, words)
+spoken = words_section.spoken_words(analysis, chosen)
+rows = focus_section.rows(analysis, spoken.words)
 audio = focus_audio_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
 scores = audio.result if audio and audio.state == "done" else None
 if explanation and final:
     said = f"**{focus_section.in_words(analysis)}.**"
-    status.markdown(f"{said} {focus_audio_section.in_words(analysis, scores)}" if scores else said)
+    if scores:
+        said = f"{said} {focus_audio_section.in_words(analysis, scores)}"
+    status.markdown(f"{spoken.in_words} {said}".strip())
 player(
     analysis.recording,
     key="player",
@@ -51,14 +53,15 @@ player(
     regions=[focus.region for focus in analysis.focus],
     regions_title="Focus regions",
     region_table=focus_section.table(analysis, rows),
-    words=words,
+    words=spoken.words,
+    word_evidence=spoken.evidence,
     other_sounds=scores and cached.focus_sounds(audio.key, scores, analysis.recording),
 )
 if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
         st.info(in_words, icon=":material/info:")
-    focus_section.show_words(analysis, words)
     focus_section.downloads(analysis, rows)
+words_section.show(analysis, spoken, explanation)
 if explanation and final:
     focus_audio_section.show(analysis, audio)
     voice_changes_section.show(analysis, chosen.classifier)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
@@ -19,15 +20,18 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import cached, waiting
 from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
+from pages.shared.evidence.words_section import words_of_table
 from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
 from ser_core import pipeline
+from ser_core.analysis import Region
 from ser_core.audio.reading import read_recording
 from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
 from ser_core.corpora.samples import available_samples
 from ser_core.emotions import COLOURS, EMOTION_SETS
+from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.grad_cam import without_maps
@@ -51,6 +55,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
+from ser_core.words import transcription
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -1582,3 +1587,69 @@ def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypa
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
     assert ["it was not trained here" in error.value for error in app.error] == [True]
+
+
+# --- words on the page Listen ---
+
+
+class Whisper:
+    """Transcribes two words, and is sure that they are Polish unless it is told otherwise."""
+
+    def __init__(self, last_s):
+        self.last_s = last_s
+
+    def transcribe(self, audio, language, **_):
+        words = [
+            SimpleNamespace(start=at, end=at + 0.2, word=word, probability=0.9)
+            for at, word in ((0.1, " *na*"), (self.last_s - 0.4, " pewno."))
+        ]
+        segment = SimpleNamespace(words=words, start=0.1, end=self.last_s, avg_logprob=-0.1, compression_ratio=1.0)
+        return [segment], SimpleNamespace(language=language or "pl", language_probability=0.97)
+
+
+def pressed(app: AppTest, label: str) -> AppTest:
+    app.button(key=next(button.key for button in app.button if button.label == label)).click()
+    return finished(app.run())
+
+
+def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, monkeypatch, tmp_path):
+    monkeypatch.delenv("SER_WORD_MODEL", raising=False)
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.setattr(cached, "load_word_model", lambda folder: Whisper(0.9))
+    monkeypatch.setattr(transcription, "detect_speech", lambda recording: np.ones(32, bool))
+    monkeypatch.setattr(cached, "_word_model", cached._word_model.__wrapped__)
+    app = with_recording("pages/2_Listen.py", voice[:16_000])
+    assert any("SER_WORD_MODEL" in info.value for info in app.info)
+    assert [button.label for button in app.button if "145 MB" in button.label]
+    for name in ("config.json", "model.bin"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))
+    app = finished(app.run())
+    assert not [job for job in all_jobs(app) if job.key[0] in ("word model", "transcribe", "words")]
+
+    app = pressed(app, "Find the words that decide")
+    assert not app.exception
+    shown = shown_by_player(app)["words"]
+    assert [one["label"] for one in shown] == ["*na*", "pewno."]
+    assert max(abs(one["share"]) for one in shown) == pytest.approx(1)
+    assert all(one["figure"] in one["note"] for one in shown)
+    assert any(one["focus"] for one in shown) == ("Focus on: *" in words(app))
+    (language,) = [box for box in app.selectbox if box.label == "Language"]
+    assert "Polish (found, 97 %)" in language.options
+    app = finished(language.set_value("de").run())
+    assert [job.key[2] for job in all_jobs(app) if job.key[0] == "transcribe"] == [None, "de"]
+
+    app.file_uploader[0].set_value(("words.csv", b"start_s,end_s,word\n0.2,0.9,mine\n", "text/csv"))
+    app = finished(app.run())
+    assert [one["label"] for one in shown_by_player(app)["words"]] == ["mine"]
+    assert not [box for box in app.selectbox if box.label == "Language"]
+
+
+def test_an_edited_table_gives_words_in_order_once_every_row_is_complete():
+    table = pd.DataFrame(
+        {"Word": ["sure", " for  "], "Start (s)": [0.5, 0.1], "End (s)": [0.9, 0.5], "Evidence": [1, 2]}
+    )
+    assert words_of_table(table) == (Region(0.1, 0.5, label="for"), Region(0.5, 0.9, label="sure"))
+    assert words_of_table(pd.concat([table, pd.DataFrame({"Word": ["new"]})])) is None
+    with pytest.raises(SettingsRefused, match="end after its start"):
+        words_of_table(table.assign(**{"End (s)": [0.4, 0.5]}))

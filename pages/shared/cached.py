@@ -10,6 +10,7 @@ import os
 from collections.abc import Hashable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ from ser_core.output.stored_results import Result
 from ser_core.pipeline import (
     classify_recording,
     correlates_of_focus,
+    explain_words,
     explainer_run,
     find_voice_counterfactuals,
     judge_maps,
@@ -51,13 +53,25 @@ from ser_core.pipeline import (
 )
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
+from ser_core.words.transcription import (
+    WORD_MODEL,
+    Transcript,
+    WordModel,
+    download_word_model,
+    find_word_model,
+    load_word_model,
+    transcribe,
+)
 from ser_core.work.jobs import Job, Jobs
 from ser_core.work.progress import Work
 
 log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
-RECORDING_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice")
+RECORDING_JOBS = (
+    *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice"),
+    *("transcribe", "words"),
+)
 #: Those that *Save* keeps.
 SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio")
 
@@ -313,6 +327,46 @@ def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier
         "Focus audio",
         lambda work: score_focus_audio(analysis, mask, classifier, work),
         quick=True,
+    )
+
+
+def word_model_folder() -> Path | None:
+    """Return the folder of the model that transcribes, or None if there is none."""
+    return find_word_model(data_folder() / WORD_MODEL)
+
+
+def word_model_job() -> Job:
+    """Return the job that fetches the model that transcribes; it is the same for all visits."""
+    folder = data_folder() / WORD_MODEL
+    return jobs().submit("", ("word model",), "Word model", lambda work: download_word_model(folder, work))
+
+
+# Loaded once, by a job: it takes seconds, and 150 MB.
+@lru_cache(maxsize=1)
+def _word_model(folder: Path) -> WordModel:
+    return load_word_model(folder)
+
+
+def transcription_job(recording: Recording, folder: Path, language: str | None) -> Job:
+    """Return the job that transcribes a recording in a language, or in the one that the model finds."""
+
+    def run(work: Work) -> Transcript:
+        work.report(0.0, "Loading the word model")
+        return transcribe(recording, _word_model(folder), language, work)
+
+    return jobs().submit(session.owner(), ("transcribe", recording.sha256, language), "Transcription", run)
+
+
+def word_evidence_job(
+    analysis: Analysis, words: tuple[Region, ...], classifier: Classifier, settings: AnalysisSettings
+) -> Job:
+    """Return the job that measures how much each word speaks for the emotion."""
+    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
+    return jobs().submit(
+        session.owner(),
+        ("words", *key, words, settings.seed),
+        "Evidence per word",
+        lambda work: explain_words(analysis, words, classifier, settings, work=work),
     )
 
 

@@ -152,7 +152,8 @@ def close_long() -> None:
 def forget_recording(sha256: str) -> None:
     """Forget a recording and all uploaded files, and reset the widgets that took them."""
     held().pop(sha256, None)
-    st.session_state.get("words", {}).pop(sha256, None)
+    for of_words in ("words", "words_asked"):
+        st.session_state.get(of_words, {}).pop(sha256, None)
     if choice("voice"):
         choose("voice", [other for other in choice("voice") if other != sha256])
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))

@@ -29,15 +29,18 @@ class BoundSettings:
         A shorter silence may be the closure of a stop consonant.
     reach_s : float
         A pause at most this far from a bound becomes the gap between the words.
+    tail_s : float
+        How far an end may move to the pause before the next word, past others.
     dip_s : float
         Without a pause, how far a bound moves to the lowest energy.
     """
 
-    pause_db: float = 30.0
+    pause_db: float = 35.0
     noise_db: float = 6.0
     context_s: float = 1.0
-    shortest_pause_s: float = 0.06
-    reach_s: float = 0.20
+    shortest_pause_s: float = 0.08
+    reach_s: float = 0.30
+    tail_s: float = 0.6
     dip_s: float = 0.04
 
 
@@ -122,15 +125,16 @@ def _bound(
     inner: bool,
 ) -> tuple[int, int]:
     """Return where one word ends and the next starts, between the peaks `left` and `right`."""
-    reach = round(settings.reach_s / HOP_S)
+    reach, tail = round(settings.reach_s / HOP_S), round(settings.tail_s / HOP_S)
     near = pauses[(pauses[:, 1] > max(before - reach, left)) & (pauses[:, 0] < min(after + reach, right))]
-    near = (
-        near[(near[:, 0] > left) & (near[:, 1] <= right)] if inner else near[(near[:, 1] > left) & (near[:, 0] < right)]
-    )
+    if inner:
+        near = near[(near[:, 0] > left) & (near[:, 1] <= right)]
     if len(near):
-        # The nearest pause; of several between the two words, the longest.
-        away = np.maximum(0, np.maximum(near[:, 0] - after, before - near[:, 1]))
-        stop, start = near[np.lexsort((near[:, 0] - near[:, 1], away))[0]]
+        _, start = _nearest(near, after)
+        stop = near[near[:, 1] == start][0, 0]
+        # What sounds between two words belongs to the first, whose end Whisper puts too early; but not for long.
+        if stop - before > tail:
+            stop, _ = _nearest(near, before)
         return int(stop), int(start)
     if not inner:
         return before, after
@@ -140,3 +144,10 @@ def _bound(
         return middle, middle
     lowest = first + int(np.argmin(level_db[first:end]))
     return lowest, lowest
+
+
+def _nearest(pauses: np.ndarray, frame: int) -> tuple[int, int]:
+    """Return the pause that contains a frame or is nearest to it, else the longest of several as near."""
+    away = np.maximum(0, np.maximum(pauses[:, 0] - frame, frame - pauses[:, 1]))
+    first, end = pauses[np.lexsort((pauses[:, 0] - pauses[:, 1], away))[0]]
+    return int(first), int(end)

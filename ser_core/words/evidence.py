@@ -25,6 +25,7 @@ SETS = 48
 WORDS_TOGETHER = 10
 #: The focus is the fewest words with this share of all evidence for the emotion.
 FOCUS_SHARE = 0.5
+PUNCTUATION = ' .,;:!?…"“”„«»‹›()[]¿¡、。，！？'
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class MapOnWords:
     Attributes
     ----------
     sums : ndarray of shape (words,)
-        Sum of the map over each word's frames, in the map's own unit.
+        Sum over each word's frames of the map's mean over frequency, in the map's own unit.
     aopc : float
         Mean loss of evidence while words are silenced one by one, those with the highest sums first.
     agreement : float or None
@@ -94,9 +95,10 @@ class WordEvidence:
 
     @property
     def phrases(self) -> list[str]:
-        """The words in focus, in order of time; neighbours are one phrase."""
+        """The words in focus, in order of time and without punctuation around them; neighbours are one phrase."""
         runs = groupby(zip(self.in_focus, self.words, strict=True), key=lambda pair: pair[0])
-        return [" ".join(word.label for _, word in run) for inside, run in runs if inside]
+        phrases = [" ".join(word.label for _, word in run) for inside, run in runs if inside]
+        return [phrase.strip(PUNCTUATION) or phrase for phrase in phrases]
 
 
 class WordGame:
@@ -354,10 +356,10 @@ def focus_words(value: np.ndarray) -> np.ndarray:
 
 
 def sums_over_words(relevance: np.ndarray, words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:
-    """Return the sum of a map (frames, bands) over the frames of each word, shape (words,)."""
+    """Return the sum over the frames of each word of a map's (frames, bands) mean over frequency, shape (words,)."""
     of_frame = frames_of_words(words, frame_times_s)
     inside = of_frame >= 0
-    return np.bincount(of_frame[inside], relevance[inside].sum(axis=1), minlength=len(words))
+    return np.bincount(of_frame[inside], relevance[inside].mean(axis=1), minlength=len(words))
 
 
 def rank_agreement(value: np.ndarray, sums: np.ndarray) -> float | None:

@@ -6,12 +6,10 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
-from ser_core.analysis import Analysis, Recording, Region
+from ser_core.analysis import Analysis, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
-from ser_core.annotations.words import phrases_under, read_words
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
-from ser_core.errors import WordsRefused
 from ser_core.explanation.focus import focus_frames
 from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
 from ser_core.pipeline import usable_of
@@ -90,11 +88,6 @@ def in_words(analysis: Analysis) -> str:
     return f"{stretches}, {seconds:.2f} s, {100 * share:.0f} % of the speech"
 
 
-def words_of(recording: Recording) -> tuple[Region, ...]:
-    """Return the words that were uploaded for a recording in this visit."""
-    return st.session_state.setdefault("words", {}).get(recording.sha256, ())
-
-
 def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
     """Return the table's row of each focus region."""
     recording = analysis.recording
@@ -132,17 +125,8 @@ def _cells(row: FocusRow) -> tuple[str, ...]:
     )
 
 
-def show_words(analysis: Analysis, words: tuple[Region, ...]) -> None:
-    """Say which words are in focus."""
-    phrases = phrases_under([focus.region for focus in analysis.focus], words)
-    if phrases:
-        st.markdown("Words in focus: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
-    elif words and analysis.focus:
-        st.markdown("No word is in focus by at least half.")
-
-
 def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
-    """Offer all focus regions in one file, and ask for words."""
+    """Offer all focus regions in one file."""
     recording, name = analysis.recording, folder_name(analysis.recording.name)
     with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
         st.download_button(
@@ -167,8 +151,6 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
         )
         with st.popover("Annotation file", icon=":material/label:", width="content", disabled=not rows):
             _offer_marks(analysis, name)
-        with st.popover("Words", icon=":material/segment:", width="content"):
-            _ask_for_words(recording)
 
 
 def _offer_marks(analysis: Analysis, name: str) -> None:
@@ -198,26 +180,3 @@ def focus_marks(analysis: Analysis) -> AnnotatedRecording:
 def _in_a_row(analysis: Analysis) -> np.ndarray:
     regions = [focus.region for focus in analysis.focus]
     return concatenate_regions(analysis.recording, regions, analysis.focus_settings.fade_s)
-
-
-def _ask_for_words(recording: Recording) -> None:
-    st.markdown("Upload the words and their times to see which of them are in focus.")
-    file = st.file_uploader(
-        "Words",
-        type=["TextGrid", "csv"],
-        key=f"words_{recording.sha256}",
-        help="A Praat TextGrid (its tier called words, else its first interval tier), "
-        "or a CSV with the columns start_s, end_s and word.",
-    )
-    words_by_recording = st.session_state["words"]
-    if file is not None and st.session_state.get("words_file") != file.file_id:
-        try:
-            words_by_recording[recording.sha256] = read_words(file.getvalue(), file.name)
-        except WordsRefused as refusal:
-            st.error(in_markdown(str(refusal)), icon=":material/block:")
-            return
-        st.session_state["words_file"] = file.file_id
-        st.rerun()
-    if recording.sha256 in words_by_recording and st.button("Forget the words", icon=":material/delete:"):
-        del words_by_recording[recording.sha256]
-        st.rerun()

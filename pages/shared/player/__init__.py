@@ -19,6 +19,7 @@ from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
 from pages.shared.player.modules import script_of
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
+from ser_core.words.evidence import WordEvidence
 
 __all__ = ["Edit", "Editing", "Mark", "RegionTable", "chosen_mark", "hand_over", "player"]
 
@@ -64,6 +65,7 @@ def player(
     regions_title: str = "Regions",
     region_table: RegionTable | None = None,
     words: Sequence[Region] = (),
+    word_evidence: WordEvidence | None = None,
     other_sounds: Mapping[str, bytes] | None = None,
     editing: Editing | None = None,
     charts: str | None = None,
@@ -88,7 +90,9 @@ def player(
         Labelled with their labels, else numbered in this order. A click plays one.
     region_table : RegionTable, optional
     words : sequence of Region
-        Spoken words with their times; shown in a lane of their own.
+        Spoken words with their times; shown in a lane of their own and, to be played, as a transcript.
+    word_evidence : WordEvidence, optional
+        Of these words; colours them.
     other_sounds : mapping of str to bytes, optional
         Modified versions of the recording, by name: WAV files with the same number of samples, made by `wav_bytes`. The
         visitor can switch between them during playback.
@@ -109,7 +113,7 @@ def player(
         "scores": contents.of_scores(analysis, key),
         "regionsTitle": regions_title,
         "regionTable": contents.of_region_table(region_table, recording, key),
-        "words": [contents.of_region(one) for one in words],
+        "words": contents.of_words(words, word_evidence),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),

@@ -1,7 +1,7 @@
 """The player's data: addresses of files, and the numbers needed to read them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ser_core.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import colour_limit
 from ser_core.settings import SpectrogramSettings
+from ser_core.words.evidence import WordEvidence
 
 BYTES = "application/octet-stream"
 SCALES = {
@@ -129,6 +130,32 @@ def of_region(region: Region) -> dict[str, Any]:
         "high": region.high_hz,
         "label": region.label and printable(region.label),
     }
+
+
+def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dict[str, Any]]:
+    """Return words with their times and, if known, their evidence: a figure, a note, and its share of the strongest."""
+    shown = [of_region(word) for word in words]
+    if evidence is None:
+        return shown
+    largest = np.nanmax(np.abs(evidence.value), initial=1e-9)
+    for word, value, low, high, inside in zip(
+        shown, evidence.value, evidence.low, evidence.high, evidence.in_focus, strict=True
+    ):
+        if np.isnan(value):
+            word |= {"figure": "–", "note": "not in the explained stretch"}
+            continue
+        word |= {
+            "share": float(value / largest),
+            "figure": signed(value),
+            "note": f"evidence for {evidence.emotion} {signed(value)}, from {signed(low)} to {signed(high)}",
+            "focus": bool(inside),
+        }
+    return shown
+
+
+def signed(value: float) -> str:
+    """Return a value in log-odds with its sign."""
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:

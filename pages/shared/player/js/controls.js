@@ -1,7 +1,8 @@
-// The controls around the lanes: the toolbar with the choice of version and the list of keys above, the table of regions
-// below.
+// The controls around the lanes: the toolbar with the choice of version and the list of keys above, the transcript and
+// the table of regions below.
 
 import { EDITING_POINTER, POINTER, keysOf } from "./gestures.js";
+import { shadeOf } from "./pictures.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 const ICONS = {
@@ -131,6 +132,47 @@ export class Bar {
       );
     }
     box.replaceChildren(list);
+  }
+}
+
+// The words in a row, each over its value; a click plays one, and with Shift all from the word played before.
+export class Transcript {
+  // `play(stretch)` is called for a word or a phrase.
+  constructor(element, play) {
+    Object.assign(this, { element, play, shown: "null", words: [], from: null });
+  }
+
+  set(words) {
+    const wish = JSON.stringify(words);
+    if (wish === this.shown) return;
+    Object.assign(this, { shown: wish, words, from: null });
+    this.element.hidden = !words.length;
+    this.element.replaceChildren(...words.map((word, index) => this.button(word, index)));
+  }
+
+  button(word, index) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: word.label, title: word.note ?? "" });
+    button.setAttribute("aria-label", `Play ${word.label}${word.note ? `. ${word.note}` : ""}`);
+    button.classList.toggle("focus", Boolean(word.focus));
+    if (word.figure) button.append(Object.assign(document.createElement("small"), { textContent: word.figure }));
+    if (word.share) button.style.setProperty("--shade", shadeOf(word.share));
+    button.addEventListener("click", (event) => this.clicked(index, event.shiftKey));
+    return button;
+  }
+
+  clicked(index, extend) {
+    const from = extend && this.from !== null ? this.from : index;
+    if (!extend) this.from = index;
+    const phrase = this.words.slice(Math.min(from, index), Math.max(from, index) + 1);
+    this.play({ start: phrase[0].start, end: Math.max(...phrase.map(({ end }) => end)) });
+  }
+
+  // Highlight the word that is playing.
+  markAt(time) {
+    [...this.element.children].forEach((button, index) => {
+      const { start, end } = this.words[index];
+      button.classList.toggle("playing", time !== null && time >= start && time < end);
+    });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { clamp } from "./axes.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
-import { WAVE, paintTile, signed } from "./pictures.js";
+import { WAVE, paintTile, shadeOf, signed } from "./pictures.js";
 import { FULL_SCALE } from "./wav.js";
 
 const TITLE = 24;
@@ -163,9 +163,13 @@ export class Lanes extends LaneCanvas {
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     this.shadeRegions(lane);
-    for (const { start, end, label } of this.picture.words) {
+    for (const { start, end, label, share } of this.picture.words) {
       if (end < axis.start || start > axis.end) continue;
       const [left, right] = [axis.x(start), axis.x(end)];
+      if (share) {
+        pen.fillStyle = shadeOf(share);
+        pen.fillRect(left, lane.top, right - left, lane.height);
+      }
       pen.fillStyle = theme.text;
       pen.globalAlpha = 0.35;
       for (const x of [left, right]) pen.fillRect(Math.round(x), lane.top, 1, lane.height);

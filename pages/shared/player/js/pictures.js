@@ -138,6 +138,10 @@ export function colourTable(stops) {
   return table;
 }
 
+// The colour behind a word, for a share of the strongest word's evidence, -1 to 1: blue against, red for, as on the maps,
+// but so weak that text on it stays readable in both themes.
+export const shadeOf = (share) => `rgba(${share > 0 ? "227, 74, 51" : "66, 146, 198"}, ${(0.5 * Math.min(1, Math.abs(share))).toFixed(3)})`;
+
 // Speech is dark in the light theme and light in the dark theme, so silence recedes in both.
 export function greyTable(dark) {
   return colourTable(dark ? [[0, "rgb(12,14,18)"], [1, "rgb(232,234,238)"]] : [[0, "rgb(255,255,255)"], [1, "rgb(28,30,36)"]]);

@@ -2,7 +2,7 @@
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
 import { Charts } from "./charts.js";
-import { Bar, RegionTable } from "./controls.js";
+import { Bar, RegionTable, Transcript } from "./controls.js";
 import { TimelineGestures, attachMinimap, pressKey } from "./gestures.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
@@ -44,6 +44,7 @@ class Player {
     attachMinimap(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
     this.table = new RegionTable(this.find(".table"), (index, loop) => this.playRegion(index, loop));
+    this.transcript = new Transcript(this.find(".transcript"), (stretch) => this.playStretch(stretch));
     this.bar = new Bar(this);
     this.view = new View(this);
     this.charts = new Charts(this);
@@ -64,6 +65,7 @@ class Player {
     this.view.loadScores(data.scores);
     this.bar.offerOverlays();
     this.bar.offerVersions();
+    this.transcript.set(data.words);
     this.table.set(data.regionTable);
     this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
     this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);

@@ -152,7 +152,7 @@ export class View {
   }
 
   placePlayhead(position) {
-    const { sound, table, regions, charts } = this.player;
+    const { sound, table, transcript, regions, charts } = this.player;
     charts.place(position);
     const timeline = this.find(".timeline");
     const x = this.axis.x(position);
@@ -163,6 +163,7 @@ export class View {
     const now = performance.now();
     if (sound.run && now - (this.readAt ?? 0) < TIME_FOR_READERS_MS) return;
     this.readAt = now;
+    transcript.markAt(sound.run ? position : null);
     table.markAt(regions.list, sound.run ? position : null);
     timeline.setAttribute("aria-valuenow", position.toFixed(2));
     timeline.setAttribute("aria-valuetext", `${position.toFixed(2)} of ${this.axis.duration.toFixed(2)} seconds`);

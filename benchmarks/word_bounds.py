@@ -1,0 +1,190 @@
+"""How exact are the bounds of words? Speech assembled from utterances whose words and edges are known.
+
+    python benchmarks/word_bounds.py [--quick] [--clips N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA and SER_WORD_MODEL. Utterances of RAVDESS, CREMA-D and EMO-DB, whose sentences are known, are cut
+where their level falls 40 dB below their peak, or to 10 dB above their noise. Only those are taken whose level falls
+from 25 to 40 dB within 80 ms at both ends: where a breath or a room's sound follows, nobody can say when the word
+ended. They are joined, a speaker at a time, with gaps of 0 to 0.4 s over noise at -65 dBFS. So the start of each
+first word and the end of each last word are known. A bound counts if the transcript has that word there; the others
+are counted as missed. Bounds between words within an utterance are not measured: nobody knows them here, and a gap of
+0 s only resembles them, as it has no coarticulation.
+
+Compared are Whisper's own bounds, which attention gives, and those moved to pauses and dips of energy.
+"""
+
+import difflib
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._command_line import benchmark_parser, report
+from ser_core.analysis import Recording, Region
+from ser_core.audio.reading import read_recording, resample
+from ser_core.corpora import read_corpus
+from ser_core.words.bounds import snap_words
+from ser_core.words.transcription import load_word_model, transcribe
+
+RATE_HZ = 16_000
+EDGES_DB, CLEAR_S, ABOVE_NOISE_DB = (25.0, 40.0), 0.08, 10.0
+FADE_S, NOISE_DBFS = 0.005, -65.0
+GAPS_S = (0.0, 0.05, 0.1, 0.2, 0.4)
+CLIP_S, QUICK_CLIPS = 24.0, 4
+SENTENCES = {
+    "ravdess": {"01": "kids are talking by the door", "02": "dogs are sitting by the door"},
+    "crema_d": {
+        "IEO": "it's eleven o'clock",
+        "TIE": "that is exactly what happened",
+        "IOM": "i'm on my way to the meeting",
+        "IWW": "i wonder what this is about",
+        "TAI": "the airplane is almost full",
+        "MTI": "maybe tomorrow it will be cold",
+        "IWL": "i would like a new alarm clock",
+        "ITH": "i think i have a doctor's appointment",
+        "DFA": "don't forget a jacket",
+        "ITS": "i think i've seen this before",
+        "TSI": "the surface is slick",
+        "WSI": "we'll stop in a couple of minutes",
+    },
+    "emodb": {
+        "a01": "der lappen liegt auf dem eisschrank",
+        "a02": "das will sie am mittwoch abgeben",
+        "a04": "heute abend könnte ich es ihm sagen",
+        "a05": "das schwarze stück papier befindet sich da oben neben dem holzstück",
+        "a07": "in sieben stunden wird es soweit sein",
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Joined utterances: the sound, every word, and the known edges as (index of the word, seconds)."""
+
+    recording: Recording
+    words: list[str]
+    starts: list[tuple[int, float]]
+    ends: list[tuple[int, float]]
+
+
+def utterance(samples: np.ndarray) -> np.ndarray | None:
+    """Return what is between the silences before and after, or None if nobody can say where speech begins or ends."""
+    length = RATE_HZ // 200
+    frames = samples[: len(samples) // length * length].reshape(-1, length)
+    level = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-12)
+    noise_db = np.percentile(level, 10) + ABOVE_NOISE_DB
+    edges = [np.flatnonzero(level > max(level.max() - below, noise_db))[[0, -1]] for below in EDGES_DB]
+    if np.abs(edges[0] - edges[1]).max() * length > CLEAR_S * RATE_HZ:
+        return None
+    first, last = edges[1]
+    cut = samples[first * length : (last + 1) * length].copy()
+    fade = round(FADE_S * RATE_HZ)
+    cut[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)
+    cut[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return cut * np.float32(0.1 / np.sqrt(np.mean(np.square(cut, dtype=np.float64))))
+
+
+def clips(folder: Path, count: int, seed: int) -> list[Clip]:
+    """Return clips of random speakers, in turn from the corpora."""
+    rng, by_corpus = np.random.default_rng(seed), []
+    for corpus, sentences in SENTENCES.items():
+        of_speaker = defaultdict(list)
+        for item in read_corpus(corpus, folder / corpus).recordings:
+            if item.text in sentences:
+                of_speaker[item.speaker].append((item.path, sentences[item.text]))
+        by_corpus.append([of_speaker[name] for name in sorted(of_speaker)])
+    made = []
+    for number in range(count):
+        speakers = by_corpus[number % len(by_corpus)]
+        said = speakers[rng.integers(len(speakers))]
+        made.append(joined([said[index] for index in rng.permutation(len(said))], rng, f"clip {number}"))
+    return made
+
+
+def joined(said: list[tuple[Path, str]], rng: np.random.Generator, name: str) -> Clip:
+    """Join utterances with random gaps until a clip is long enough."""
+    now, parts, words, starts, ends = 0.5, [], [], [], []
+    for path, sentence in said:
+        read = read_recording(path)
+        cut = utterance(resample(read.samples, read.sample_rate_hz, RATE_HZ))
+        if cut is None:
+            continue
+        if now + len(cut) / RATE_HZ > CLIP_S:
+            break
+        starts.append((len(words), now))
+        words += sentence.split()
+        parts.append((round(now * RATE_HZ), cut))
+        now += len(cut) / RATE_HZ
+        ends.append((len(words) - 1, now))
+        now += rng.choice(GAPS_S)
+    samples = rng.normal(0, 10 ** (NOISE_DBFS / 20), round((now + 0.5) * RATE_HZ)).astype(np.float32)
+    for first, cut in parts:
+        samples[first : first + len(cut)] += cut
+    return Clip(Recording(name, name, np.clip(samples, -1, 1), RATE_HZ), words, starts, ends)
+
+
+def errors(clip: Clip, words: tuple[Region, ...]) -> np.ndarray:
+    """Return the error of each known bound, in seconds; NaN where the transcript lacks the word."""
+    spoken = ["".join(c for c in word.label.lower() if c.isalnum() or c == "'") for word in words]
+    match = difflib.SequenceMatcher(None, clip.words, spoken, autojunk=False)
+    place = {b.a + k: b.b + k for b in match.get_matching_blocks() for k in range(b.size)}
+    starts = [words[place[i]].start_s - at if i in place else np.nan for i, at in clip.starts]
+    ends = [words[place[i]].end_s - at if i in place else np.nan for i, at in clip.ends]
+    return np.array([starts, ends])
+
+
+def figures(found: list[np.ndarray]) -> dict[str, float]:
+    """Return the median and the 90th percentile of the absolute errors, in ms, and shares within limits."""
+    all_of = np.concatenate(found, axis=1)
+    known = np.abs(all_of[~np.isnan(all_of)])
+    return {
+        "median_ms": round(1000 * float(np.median(known)), 1),
+        "p90_ms": round(1000 * float(np.percentile(known, 90)), 1),
+        "within_40_ms": round(float(np.mean(known <= 0.040)), 3),
+        "within_100_ms": round(float(np.mean(known <= 0.100)), 3),
+        "median_start_ms": round(1000 * float(np.nanmedian(np.abs(all_of[0]))), 1),
+        "median_end_ms": round(1000 * float(np.nanmedian(np.abs(all_of[1]))), 1),
+    }
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__, "four clips instead of thirty")
+    parser.add_argument("--clips", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    corpora, model_folder = os.environ.get("SER_CORPORA"), os.environ.get("SER_WORD_MODEL")
+    if not (corpora and model_folder):
+        print("SER_CORPORA and SER_WORD_MODEL are not both set; this benchmark needs corpora and a word model.")
+        return
+    model = load_word_model(Path(model_folder))
+    own, moved, computed_s, sound_s = [], [], 0.0, 0.0
+    for clip in clips(Path(corpora), QUICK_CLIPS if args.quick else args.clips, args.seed):
+        started = time.perf_counter()
+        words = transcribe(clip.recording, model, bounds=None).words
+        snapped = snap_words(words, clip.recording)
+        computed_s += time.perf_counter() - started
+        sound_s += clip.recording.duration_s
+        own.append(errors(clip, words))
+        moved.append(errors(clip, snapped))
+    bounds = np.concatenate(own, axis=1)
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "clips": len(own),
+        "bounds": int(bounds.size),
+        "missed": int(np.isnan(bounds).sum()),
+        "whisper": figures(own),
+        "snapped": figures(moved),
+        "real_time_factor": round(computed_s / sound_s, 3),
+    }
+    report(result, args.json)
+
+
+if __name__ == "__main__":
+    main()

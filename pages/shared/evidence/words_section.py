@@ -1,0 +1,342 @@
+"""The words of a recording on the page Listen: how much each speaks for the emotion, their language, and editing."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.shared import cached, waiting
+from pages.shared.controls import Chosen
+from pages.shared.names import in_markdown
+from pages.shared.player.contents import signed
+from ser_core.analysis import Analysis, Explanation, Recording, Region
+from ser_core.annotations.words import phrases_under, read_words
+from ser_core.errors import SettingsRefused, WordModelRefused, WordsRefused
+from ser_core.explanation import METHOD_NAMES
+from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_words
+from ser_core.words.transcription import DOWNLOAD_MB, LEAST_SPEECH_S, Transcript
+from ser_core.work.jobs import Job
+
+HELP = """
+Each word is replaced by silence, and by each band's mean, in many combinations, and the model is run again. Its
+**evidence** is the Shapley value in log-odds: how much the word raises the evidence for the emotion, on average over
+the other words that are there or not. The range covers both ways of replacing and, with more than five words, the
+sampling. The focus is the fewest words that hold half of all evidence for the emotion.
+
+Words are transcribed on this machine by Whisper, or given by you, which always wins.
+"""
+WORD, START, END = "Word", "Start (s)", "End (s)"
+#: Of the languages of Whisper, those with the most speakers and those of the corpora that are read here.
+LANGUAGES = {
+    "ar": "Arabic",
+    "bn": "Bengali",
+    "zh": "Chinese",
+    "cs": "Czech",
+    "nl": "Dutch",
+    "en": "English",
+    "fi": "Finnish",
+    "fr": "French",
+    "de": "German",
+    "el": "Greek",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "no": "Norwegian",
+    "fa": "Persian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "es": "Spanish",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "ur": "Urdu",
+    "vi": "Vietnamese",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """What is known of a recording's words so far.
+
+    Attributes
+    ----------
+    given : bool
+        Whether a person gave or edited the words.
+    transcript : Transcript or None
+        None if the words are given, or not transcribed yet.
+    jobs : dict of str to Job
+        Those that find the words and their evidence.
+    """
+
+    words: tuple[Region, ...] = ()
+    given: bool = False
+    transcript: Transcript | None = None
+    evidence: WordEvidence | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """The phrases that decide, as the first sentence of the page; empty if they are not known."""
+        if self.evidence is None or not self.evidence.phrases:
+            return ""
+        phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
+        return f"Focus on: {phrases}."
+
+
+def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
+    """Return what is known of the words; nothing is computed before somebody has asked for it."""
+    recording, settings = analysis.recording, chosen.settings
+    words, transcript, jobs = _given().get(recording.sha256, ()), None, {}
+    given = bool(words)
+    if recording.sha256 not in _asked() or settings.against == analysis.emotion:
+        return Spoken(words, given)
+    if not given:
+        folder = _word_model_folder()
+        if folder is None:
+            return Spoken()
+        jobs["transcribe"] = cached.transcription_job(recording, folder, _asked()[recording.sha256] or None)
+        transcript = jobs["transcribe"].result
+        words = transcript.words if transcript else ()
+    evidence = None
+    if words:
+        jobs["words"] = cached.word_evidence_job(analysis, words, chosen.classifier, settings)
+        evidence = jobs["words"].result
+    return Spoken(words, given, transcript, evidence, jobs)
+
+
+def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
+    """Draw the section below the player, which shows the words themselves."""
+    st.markdown("**Words**", help=HELP)
+    _ask(analysis.recording, spoken)
+    waiting.results(spoken.jobs)
+    if spoken.transcript is not None:
+        _show_language(analysis.recording, spoken.transcript)
+    if spoken.evidence is not None:
+        st.markdown(_summary(spoken.evidence, analysis, explanation))
+    elif spoken.words:
+        _show_words_under_focus(analysis, spoken.words)
+    if spoken.words:
+        _table(analysis, spoken, explanation)
+
+
+def _given() -> dict[str, tuple[Region, ...]]:
+    """Return the words that were uploaded or edited in this visit, by recording."""
+    return st.session_state.setdefault("words", {})
+
+
+def _asked() -> dict[str, str]:
+    """Return the recordings whose words somebody asked for, with the language to transcribe them in; empty: any."""
+    return st.session_state.setdefault("words_asked", {})
+
+
+def _word_model_folder() -> Path | None:
+    """Return the folder of the model that transcribes; None if there is none, or none that can be used."""
+    with suppress(WordModelRefused):
+        return cached.word_model_folder()
+    return None
+
+
+# --- asking ---
+
+
+def _ask(recording: Recording, spoken: Spoken) -> None:
+    can_find = spoken.given or _word_model_folder() is not None
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        offered = can_find and recording.sha256 not in _asked()
+        if offered and st.button("Find the words that decide", key="find_words", icon=":material/manage_search:"):
+            _asked()[recording.sha256] = ""
+            st.rerun()
+        with st.popover("Words from a file", icon=":material/upload_file:", width="content"):
+            _ask_for_file(recording)
+    if not can_find:
+        _offer_model()
+
+
+def _offer_model() -> None:
+    """Say that there is no model to transcribe with, and offer to fetch it."""
+    try:
+        cached.word_model_folder()
+    except WordModelRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return
+    st.info(
+        "To transcribe, this app needs a model of Whisper, which is not part of it. Fetch it once, set SER_WORD_MODEL "
+        "to a folder in the format of faster-whisper, or give the words with their times from a file.",
+        icon=":material/segment:",
+    )
+    asked = st.session_state.get("word_model_asked", False)
+    if not asked:
+        if st.button(f"Fetch Whisper base ({DOWNLOAD_MB} MB)", key="fetch_word_model", icon=":material/download:"):
+            st.session_state["word_model_asked"] = True
+            st.rerun()
+        st.caption("From Hugging Face. Your audio stays here.")
+        return
+    if "word model" in waiting.results({"word model": cached.word_model_job()}):
+        st.rerun()
+
+
+def _ask_for_file(recording: Recording) -> None:
+    st.markdown("Upload the words and their times; they replace the transcription.")
+    file = st.file_uploader(
+        "Words",
+        type=["TextGrid", "csv"],
+        key=f"words_{recording.sha256}",
+        help="A Praat TextGrid (its tier called words, else its first interval tier), "
+        "or a CSV with the columns start_s, end_s and word.",
+    )
+    if file is not None and st.session_state.get("words_file") != file.file_id:
+        try:
+            _given()[recording.sha256] = read_words(file.getvalue(), file.name)
+        except WordsRefused as refusal:
+            st.error(in_markdown(str(refusal)), icon=":material/block:")
+            return
+        st.session_state["words_file"] = file.file_id
+        st.rerun()
+    if recording.sha256 in _given() and st.button("Forget the words", key="forget_words", icon=":material/delete:"):
+        del _given()[recording.sha256]
+        st.rerun()
+
+
+# --- showing ---
+
+
+def _show_language(recording: Recording, transcript: Transcript) -> None:
+    """Show and ask for the language, and say what was not transcribed."""
+    if transcript.speech_s < LEAST_SPEECH_S:
+        st.info("No speech was found in this recording, so there are no words.", icon=":material/voice_over_off:")
+        return
+    sha256, found = recording.sha256, transcript.language
+    chosen = _asked()[sha256]
+    known = LANGUAGES | ({found: LANGUAGES.get(found, found)} if found else {})
+    by_itself = "Found by the model"
+    if transcript.language_confidence is not None:
+        by_itself = f"{known[found]} (found, {100 * transcript.language_confidence:.0f} %)"
+    column, _ = st.columns([2, 3])
+    codes = ["", *sorted(known, key=known.get)]
+    picked = column.selectbox(
+        "Language",
+        codes,
+        index=codes.index(chosen),
+        format_func=lambda code: known[code] if code else by_itself,
+        key=f"language_{sha256}",
+        help="If the model found the wrong one, choose another; the words are then transcribed again.",
+    )
+    if picked != chosen:
+        _asked()[sha256] = picked
+        st.rerun()
+    if not transcript.words:
+        st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
+    elif transcript.unclear_s >= 0.1:
+        st.caption(f"{transcript.unclear_s:.1f} s of speech could not be transcribed with confidence.")
+
+
+def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanation | None) -> str:
+    """Say which words decide, what silencing them costs, and whether the map agrees."""
+    if not evidence.phrases:
+        return f"No word speaks for {evidence.emotion}."
+    said = (
+        f"While the words are silenced one by one, the strongest first, the evidence for **{evidence.emotion}** "
+        f"(log-odds) changes by {signed(-evidence.aopc)} on average; with the weakest first, by "
+        f"{signed(-evidence.lowest_first_aopc)}."
+    )
+    agreement = None
+    if explanation is not None:
+        sums = sums_over_words(explanation.relevance, evidence.words, analysis.spectrogram.frame_times_s)
+        agreement = rank_agreement(evidence.value, sums)
+    if agreement is None:
+        return said
+    return f"{said} Rank correlation with {METHOD_NAMES[explanation.method]}: {signed(agreement)}."
+
+
+def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> None:
+    phrases = phrases_under([focus.region for focus in analysis.focus], words)
+    if phrases:
+        st.markdown("Words in focus: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
+    elif analysis.focus:
+        st.markdown("No word is in focus by at least half.")
+
+
+def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
+    """Show the words with their figures; words and times can be edited, and are then a person's."""
+    frame = _figures(analysis, spoken, explanation)
+    fixed = [column for column in frame.columns if column not in (WORD, START, END)]
+    edited = st.data_editor(
+        frame,
+        key=f"words_table_{analysis.recording.sha256}_{hash(spoken.words)}",
+        num_rows="dynamic",
+        hide_index=True,
+        disabled=fixed,
+        width="stretch",
+        column_config={
+            WORD: st.column_config.TextColumn(required=True, help="Click twice to edit."),
+            **{name: st.column_config.NumberColumn(format="%.2f", step=0.01, min_value=0.0) for name in (START, END)},
+            **{name: st.column_config.NumberColumn(format="%.2f", help=COLUMN_HELP.get(name)) for name in fixed},
+        },
+    )
+    if edited[[WORD, START, END]].equals(frame[[WORD, START, END]]):
+        return
+    try:
+        words = words_of_table(edited)
+    except SettingsRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return
+    if words is not None and words != spoken.words:
+        _given()[analysis.recording.sha256] = words
+        st.rerun()
+
+
+COLUMN_HELP = {
+    "Evidence": "Shapley value, in log-odds for the emotion",
+    "From": "Lowest of both ways of replacing the word, with the sampling error",
+    "To": "Highest of both ways of replacing the word, with the sampling error",
+    "Without it": "Evidence that is lost if only this word is replaced",
+    "Map": "Sum over the word of the chosen map, its mean over frequency",
+    "Confidence": "The transcribing model's probability of the word",
+}
+
+
+def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> pd.DataFrame:
+    words, evidence = spoken.words, spoken.evidence
+    columns = {
+        WORD: [word.label for word in words],
+        START: np.round([word.start_s for word in words], 3),
+        END: np.round([word.end_s for word in words], 3),
+    }
+    if evidence is not None:
+        columns |= {
+            "Evidence": evidence.value,
+            "From": evidence.low,
+            "To": evidence.high,
+            "Without it": evidence.alone,
+        }
+        if explanation is not None:
+            times_s = analysis.spectrogram.frame_times_s
+            columns["Map"] = sums_over_words(explanation.relevance, words, times_s)
+    if spoken.transcript is not None:
+        columns["Confidence"] = spoken.transcript.confidence
+    return pd.DataFrame(columns)
+
+
+def words_of_table(table: pd.DataFrame) -> tuple[Region, ...] | None:
+    """Return the words of an edited table in order of time, or None while a row is not complete.
+
+    Raises
+    ------
+    SettingsRefused
+        If a word ends before it starts.
+    """
+    rows = table[[WORD, START, END]]
+    if rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
+        return None
+    words = [Region(start, end, label=" ".join(word.split())) for word, start, end in rows.itertuples(index=False)]
+    return tuple(sorted(words, key=lambda word: word.start_s))
