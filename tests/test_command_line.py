@@ -473,6 +473,27 @@ def test_a_training_needs_a_folder_or_a_model_to_measure_and_not_both(tmp_path, 
     assert "--figures-of" in capsys.readouterr().err
 
 
+# --- changes of the voice ---
+
+
+def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, tmp_path, capsys):
+    assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav", seconds=0.5), "--how") == 0
+    written = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())
+    how = written["how"]
+    assert how["summary"].removesuffix(".") in capsys.readouterr().out
+    assert how["changed"] == "recording"
+    assert set(how["correlates"]) == {"focus", "rest", "difference"}
+    for emotion, score in written["scores"].items():
+        assert how["scores"][emotion] == pytest.approx(score, abs=1e-5)
+    flips = [flip for one in how["properties"].values() for flip in one["flips"]]
+    assert (how["smallest"] is None) == (not flips)
+    level = how["properties"]["level_db"]
+    assert (level["unit"], level["natural"]) == ("dB", [-6, 6])
+    assert level["values"][0] == -9
+    assert all(len(scores) == len(level["values"]) for scores in level["scores"].values())
+    assert how["properties"]["tempo"]["natural"] == [0.8, 1.25]
+
+
 # --- words ---
 
 

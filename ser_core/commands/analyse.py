@@ -20,6 +20,7 @@ from ser_core.commands.arguments import (
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
 from ser_core.errors import SerError, SettingsRefused, WordModelRefused
 from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
+from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, counterfactuals_in_words
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
@@ -28,7 +29,7 @@ from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.report import report_html
 from ser_core.output.saved_analyses import data_folder
 from ser_core.output.word_table import SpokenWords
-from ser_core.pipeline import analyse_recording, explain_words, know_recording
+from ser_core.pipeline import analyse_recording, explain_words, find_voice_counterfactuals, know_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import (
     DOWNLOAD_MB,
@@ -39,6 +40,9 @@ from ser_core.words.transcription import (
     load_word_model,
     transcribe,
 )
+
+#: An analysis with the words and the changes of the voice that were asked for.
+Made = tuple[Analysis, SpokenWords | None, VoiceCounterfactuals | None]
 
 
 def add(commands: Commands) -> None:
@@ -106,6 +110,11 @@ def add(commands: Commands) -> None:
         action="store_true",
         help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) if there is none yet",
     )
+    analyse.add_argument(
+        "--how",
+        action="store_true",
+        help="also change pitch, tempo, loudness and more, and say which smallest change flips the verdict",
+    )
     analyse.set_defaults(run=_analyse)
 
 
@@ -132,23 +141,25 @@ def _analyse(args: argparse.Namespace) -> int:
         focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold, share=args.focus_share),
     )
 
-    def analysis_of(file: str, name: str) -> tuple[tuple[Analysis, SpokenWords | None], str]:
+    def analysis_of(file: str, name: str) -> tuple[Made, str]:
         recording = read_recording(file, name)
         analysis = analyse_recording(recording, classifier, settings, printed_progress())
+        how = find_voice_counterfactuals(analysis, classifier, work=printed_progress()) if args.how else None
         transcript = words_of(recording)
         if transcript is None:
-            return (analysis, None), recording.sha256
+            return (analysis, None, how), recording.sha256
         maps = [*analysis.explanations.values(), *([analysis.focus_by] if analysis.focus_by else [])]
         evidence = explain_words(analysis, transcript.words, classifier, settings, maps, printed_progress())
-        return (analysis, SpokenWords(transcript, evidence, given=args.words_from is not None)), recording.sha256
+        return (analysis, SpokenWords(transcript, evidence, given=args.words_from is not None), how), recording.sha256
 
-    def save(made: tuple[Analysis, SpokenWords | None], folder: Path) -> str:
-        analysis, words = made
+    def save(made: Made, folder: Path) -> str:
+        analysis, words, how = made
         report = {"report.html": report_html(analysis).encode()} if args.report else None
-        save_analysis(analysis, folder, report, words)
+        save_analysis(analysis, folder, report, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         said = f", words: {'; '.join(words.evidence.phrases) or 'none'}" if words else ""
+        said += f"; {counterfactuals_in_words(how, analysis.emotions).removesuffix('.')}" if how else ""
         return f"{analysis.verdict} (best score {best:.2f}), {focus}{said}"
 
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)

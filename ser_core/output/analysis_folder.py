@@ -8,19 +8,33 @@ from typing import Any
 import numpy as np
 
 from ser_core.analysis import Analysis, Explanation, VoiceShare, frame_edge_s
+from ser_core.audio.acoustic_correlates import differences
 from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.explanation.counterfactual.voice import (
+    VoiceCounterfactuals,
+    VoiceCurve,
+    VoiceFlip,
+    counterfactuals_in_words,
+    flip_in_words,
+)
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import save_overview
 from ser_core.output.word_table import SpokenWords, words_csv, words_dict
+from ser_core.pipeline import correlates_of_focus
 from ser_core.work.atomic_folder import atomic_folder
 
 
 def save_analysis(
-    analysis: Analysis, folder: Path, more: dict[str, bytes] | None = None, words: SpokenWords | None = None
+    analysis: Analysis,
+    folder: Path,
+    more: dict[str, bytes] | None = None,
+    words: SpokenWords | None = None,
+    how: VoiceCounterfactuals | None = None,
 ) -> None:
     """Write the folder of an analysis atomically, replacing an existing one.
 
-    `more` are further files for the folder, by name. Words go into analysis.json and words.csv.
+    `more` are further files for the folder, by name. Words go into analysis.json and words.csv,
+    changes of the voice into analysis.json.
 
     Raises
     ------
@@ -28,10 +42,16 @@ def save_analysis(
         If it cannot be written.
     """
     with atomic_folder(folder, "analysis.json") as half_written:
-        _write(analysis, half_written, more or {}, words)
+        _write(analysis, half_written, more or {}, words, how)
 
 
-def _write(analysis: Analysis, folder: Path, more: dict[str, bytes], words: SpokenWords | None) -> None:
+def _write(
+    analysis: Analysis,
+    folder: Path,
+    more: dict[str, bytes],
+    words: SpokenWords | None,
+    how: VoiceCounterfactuals | None,
+) -> None:
     (folder / "focus").mkdir()
     files = [
         f"focus/{number:02d}_{f.region.start_s:.2f}-{f.region.end_s:.2f}s.wav"
@@ -40,7 +60,9 @@ def _write(analysis: Analysis, folder: Path, more: dict[str, bytes], words: Spok
     for name, focus in zip(files, analysis.focus, strict=True):
         samples = region_samples(analysis.recording, focus.region, analysis.focus_settings.fade_s)
         (folder / name).write_bytes(wav_bytes(samples, analysis.recording.sample_rate_hz))
-    content = analysis_dict(analysis, files) | ({"words": words_dict(words)} if words else {})
+    content = analysis_dict(analysis, files)
+    content |= {"words": words_dict(words)} if words else {}
+    content |= {"how": how_dict(analysis, how)} if how else {}
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     # Bytes of a file name that are not valid text become JSON escapes.
     (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
@@ -110,6 +132,45 @@ def _explanation_dict(e: Explanation) -> dict[str, Any]:
         "stability": None if e.stability is None else round(e.stability, 3),
         "seed": e.seed,
         "settings": e.settings,
+    }
+
+
+def how_dict(analysis: Analysis, found: VoiceCounterfactuals) -> dict[str, Any]:
+    """Return the entry `how` of analysis.json: correlates of the focus, and the scores over changes of the voice."""
+    focus, rest = correlates_of_focus(analysis)
+    emotions, best = analysis.emotions, found.smallest
+    return {
+        "summary": counterfactuals_in_words(found, emotions),
+        "changed": "focus" if found.regions else "recording",
+        "scores": _named(emotions, found.original),
+        "smallest": best and _flip_dict(best, emotions),
+        "properties": {curve.property.field: _curve_dict(curve, emotions) for curve in found.curves},
+        "correlates": {
+            name: {key: value if value is None else _number(value) for key, value in asdict(measured).items()}
+            for name, measured in (("focus", focus), ("rest", rest), ("difference", differences(focus, rest)))
+        },
+    }
+
+
+def _curve_dict(curve: VoiceCurve, emotions: tuple[str, ...]) -> dict[str, Any]:
+    value = curve.property.value
+    return {
+        "unit": curve.property.unit,
+        "natural": [_number(value(amount)) for amount in curve.natural],
+        "values": [_number(value(amount)) for amount in curve.amounts],
+        "scores": {emotion: [_number(p) for p in curve.scores[:, i]] for i, emotion in enumerate(emotions)},
+        "control": _named(emotions, curve.control),
+        "flips": [_flip_dict(flip, emotions) for flip in curve.flips],
+    }
+
+
+def _flip_dict(flip: VoiceFlip, emotions: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "property": flip.property.field,
+        "value": _number(flip.property.value(flip.amount)),
+        "emotion": emotions[flip.emotion],
+        "scores": _named(emotions, flip.scores),
+        "words": flip_in_words(flip, emotions),
     }
 
 
