@@ -123,8 +123,8 @@ def change_voice(
 ) -> np.ndarray:
     """Return the samples of a recording whose voice is changed, in some regions or (without any) everywhere.
 
-    Without any change the whole chain still runs, and returns the same samples up to a difference at least 100 dB below
-    the recording. The tempo's part is left out where only something else changes.
+    Only the parts of the chain run that change something. Without any change all of them run, and return the same
+    samples up to a difference at least 100 dB below the recording.
 
     Parameters
     ----------
@@ -137,17 +137,20 @@ def change_voice(
         At the recording's own rate. As long as the recording unless the tempo changes. Never clipped: a higher level
         may exceed full scale.
     """
-    rate, samples = recording.sample_rate_hz, recording.samples
-    weights, synthesised = region_weights(len(samples), rate, regions), change.tempo != 1 or change == VoiceChange()
-    changed = with_pitch_range(samples, marks, change.pitch_range, weights > 0.5)
-    changed = with_pitch(changed, rate, marks, change.pitch_st)
-    changed = with_tilt(changed, rate, change.tilt_db) * np.float32(10 ** (change.level_db / 20))
-    mixed = samples + weights * (changed - samples)
-    if not synthesised:
+    rate, samples, nothing = recording.sample_rate_hz, recording.samples, change == VoiceChange()
+    weights, changed = region_weights(len(samples), rate, regions), samples
+    if nothing or change.pitch_range != 1:
+        changed = with_pitch_range(changed, marks, change.pitch_range, weights > 0.5)
+    if nothing or change.pitch_st != 0:
+        changed = with_pitch(changed, rate, marks, change.pitch_st)
+    if nothing or change.tilt_db != 0:
+        changed = with_tilt(changed, rate, change.tilt_db)
+    mixed = samples + weights * (changed * np.float32(10 ** (change.level_db / 20)) - samples)
+    if not (nothing or change.tempo != 1):
         return mixed
-    if not regions:
-        return with_tempo(mixed, rate, change.tempo)
-    return _with_tempo_in_regions(mixed, rate, change.tempo, regions)
+    return (
+        _with_tempo_in_regions(mixed, rate, change.tempo, regions) if regions else with_tempo(mixed, rate, change.tempo)
+    )
 
 
 def there_and_back(
@@ -277,8 +280,6 @@ def _stretched(
 
 def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
     """Return samples whose level rises by so many dB more with each octave; their power stays."""
-    if tilt_db == 0:
-        return samples.copy()
     padding = rate // 10
     padded = np.pad(samples.astype(np.float64), padding)
     hz = np.clip(np.fft.rfftfreq(len(padded), 1 / rate), TILT_LOW_HZ, TILT_HIGH_HZ)

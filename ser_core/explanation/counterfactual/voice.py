@@ -200,13 +200,15 @@ def voice_counterfactuals(
             part.report(min(1.0, (start + SOUNDS_AT_ONCE) / len(asked)), "")
         return np.concatenate(found)
 
-    original = score([recording.samples], work.silently())[0]
+    unchanged = change_voice(recording, VoiceChange(), marks, regions)
+    original, synthesised = score([recording.samples, unchanged], work.silently())
     curves = []
     for done, one in enumerate(tried):
         work.report(done / parts, one.name)
         natural = _natural(one, marks)
         amounts = np.unique([*(GRID * one.limit), *natural])
-        scores = scores_of([(one, amount) for amount in amounts], work.part(done, parts, one.name))
+        changed = scores_of([(one, amount) for amount in amounts if amount], work.part(done, parts, one.name))
+        scores = np.insert(changed, int(np.flatnonzero(amounts == 0)[0]), synthesised, axis=0)
         back = there_and_back(recording, one.change(CONTROL_SHARE * one.limit), marks, regions)
         curves.append(VoiceCurve(one, amounts, scores, score([back], work.silently())[0], natural))
     verdict = int(original.argmax())
