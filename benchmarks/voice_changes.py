@@ -1,4 +1,4 @@
-"""Does a natural change of the voice change the verdict, and does the model hear emotions as phonetics describes them?
+"""Does a natural change of the voice change the verdict, and do the scores change as phonetics expects?
 
     python benchmarks/voice_changes.py [--quick] [--model NAME] [--recordings N] [--seed N] [--ranges] [--json FILE]
 

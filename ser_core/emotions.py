@@ -25,17 +25,17 @@ COLOURS = {
     "chagrin": "#B7A800",
 }
 
-#: One pattern per emotion for lines, so that they differ without colour too; names as in plotly.
+#: Lengths in pixels of dashes and gaps in turn, so that the lines of a set's emotions differ without colour too.
 LINE_PATTERNS = {
-    "angry": "solid",
-    "happy": "dash",
-    "neutral": "dot",
-    "sad": "dashdot",
-    "fear": "longdash",
-    "disgust": "longdashdot",
-    "surprise": "dash",
-    "calm": "dot",
-    "chagrin": "dot",
+    "angry": (),
+    "happy": (8, 4),
+    "neutral": (2, 4),
+    "sad": (8, 3, 2, 3),
+    "fear": (14, 4),
+    "disgust": (14, 3, 2, 3),
+    "surprise": (8, 3, 2, 3, 2, 3),
+    "calm": (2, 9),
+    "chagrin": (2, 9),
 }
 
 

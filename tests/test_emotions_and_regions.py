@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ser_core.analysis import Region
-from ser_core.emotions import COLOURS, EMOTION_SETS, emotion_index
+from ser_core.emotions import COLOURS, EMOTION_SETS, LINE_PATTERNS, emotion_index
 from ser_core.errors import SettingsRefused
 
 
@@ -16,10 +16,10 @@ def test_core_is_angry_happy_neutral_sad_and_every_larger_set_begins_with_the_sm
     assert [len(EMOTION_SETS[name]) for name in ("six", "seven", "eight_calm", "eight_chagrin")] == [6, 7, 8, 8]
 
 
-def test_every_emotion_has_a_colour_and_within_a_set_no_two_share_one():
+def test_every_emotion_has_a_colour_and_a_line_and_within_a_set_no_two_share_one():
     for emotions in EMOTION_SETS.values():
         colours = [COLOURS[emotion] for emotion in emotions]
-        assert len(set(colours)) == len(emotions)
+        assert len(set(colours)) == len(emotions) == len({LINE_PATTERNS[emotion] for emotion in emotions})
         assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours)
 
 

@@ -63,7 +63,7 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
             y=curve.scores[:, index],
             name=emotion,
             mode="lines",
-            line={"color": colour, "dash": LINE_PATTERNS[emotion], "width": 2},
+            line={"color": colour, "dash": ",".join(f"{px}px" for px in LINE_PATTERNS[emotion]) or "solid", "width": 2},
             customdata=values,
             hovertemplate=f"%{{customdata}}<br>{emotion} %{{y:.2f}}<extra></extra>",
         )
@@ -92,21 +92,10 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     return figure.update_layout(margin={"l": 44, "r": 8, "t": 8, "b": 44})
 
 
-#: Lengths in pixels of lines and gaps in turn.
-DASHES = {
-    "solid": (1, 0),
-    "dash": (8, 4),
-    "dot": (2, 4),
-    "dashdot": (8, 3, 2, 3),
-    "longdash": (14, 4),
-    "longdashdot": (14, 3, 2, 3),
-}
-
-
 def lines_html(emotions: tuple[str, ...]) -> str:
     """Return a legend of the emotions' lines."""
     spans = (
-        f'<span><i style="background:{_dashed(COLOURS[emotion], DASHES[LINE_PATTERNS[emotion]])}"></i>'
+        f'<span><i style="background:{_dashed(COLOURS[emotion], LINE_PATTERNS[emotion])}"></i>'
         f"{html.escape(emotion)}</span>"
         for emotion in emotions
     )
@@ -114,8 +103,8 @@ def lines_html(emotions: tuple[str, ...]) -> str:
 
 
 def _dashed(colour: str, lengths: tuple[int, ...]) -> str:
-    """Return a background of CSS that is dashed."""
-    ends = np.cumsum([0, *lengths])
+    """Return a background of CSS: a line of dashes and gaps of these lengths in pixels."""
+    ends = np.cumsum([0, *(lengths or (1, 0))])
     parts = (
         f"{colour if index % 2 == 0 else 'transparent'} {start}px {end}px"
         for index, (start, end) in enumerate(pairwise(ends))
