@@ -146,7 +146,10 @@ def show_tone() -> None:
     log_mel = np.full((400, SETTINGS.bands), -6, np.float32)
     log_mel[200:, TONE_BAND] = 2
     covered = np.ones(400, bool)
-    map_ = Explanation("lime", "sad", None, np.where(log_mel > 0, 0.5, 0), covered, Region(0, 4), None, {}, 0, 0.0)
+    map_ = Explanation(
+        "lime", "sad", None, np.where(log_mel > 0, 0.5, 0), covered, Region(0, 4), None, {}, 0, 0.0,
+        standard_error=np.full(log_mel.shape, 0.2, np.float32),
+    )  # fmt: skip
     player(
         recording(4.0, 16_000, 4),
         key="tone",

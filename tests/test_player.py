@@ -731,7 +731,7 @@ def point_until_read(page, x, y):
     def read():
         page.mouse.move(x, y + 1)
         page.mouse.move(x, y)
-        return all(word in page.locator(".readout").inner_text() for word in ("dB", "relevance"))
+        return all(word in page.locator(".readout").inner_text() for word in ("dB", "relevance", "±"))
 
     until(page, read)
 
@@ -751,7 +751,7 @@ def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_p
         shown = text.replace("−", "-").split(" · ")
         assert float(shown[0].split()[0]) == pytest.approx(4 * share, abs=0.005)
         assert float(shown[2].split()[0]) == pytest.approx(20 * math.log10(math.e) * level, abs=1)
-        assert shown[3] == f"relevance {relevance}"
+        assert shown[3] == f"relevance {relevance} ± 0.2"
     page.mouse.move(0, 0)
     page.locator(".overlay select").select_option("")
     page.get_by_label("Spectrogram colours").select_option("grey")

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Hashable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, SettingsRefused
 from ser_core.explanation import EXPLAINERS, ExplainerRun, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
@@ -50,6 +50,7 @@ from ser_core.pipeline import (
     target_of,
     with_deciding_focus,
     with_focus,
+    with_target,
 )
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.timeline.timeline import emotion_timeline
@@ -161,10 +162,23 @@ def _withdraw_outdated(inputs: Hashable) -> None:
         jobs().withdraw(session.owner(), RECORDING_JOBS)
 
 
+def stop_explaining() -> None:
+    """Stop this visit's explainers, because another stretch is to be explained."""
+    jobs().withdraw(session.owner(), ("explain", "judge"), running=True)
+
+
 def _classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
+    """Return the job that classifies a recording; for another emotion or stretch its scores are not computed again."""
+    key = ("classify", recording.sha256, classifier.sha256, settings)
+    known = _finished((*key[:-1], AnalysisSettings()))
+    if known is not None and jobs().find(session.owner(), key) is None:
+        analysis = known.result
+        emotion = settings.emotion or analysis.emotions[int(analysis.scores.recording.argmax())]
+        with suppress(SettingsRefused):  # the job says why
+            jobs().add_finished(session.owner(), key, "Classifying", with_target(analysis, emotion, settings))
     return jobs().submit(
         session.owner(),
-        ("classify", recording.sha256, classifier.sha256, settings),
+        key,
         "Classifying",
         lambda work: classify_recording(recording, classifier, settings, work),
         quick=True,

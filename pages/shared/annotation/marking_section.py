@@ -7,20 +7,19 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import session, waiting
+from pages.shared import cached, session, waiting
 from pages.shared.annotation import details_section, filling_section, queue_section, review_section
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
-from ser_core.analysis import Analysis, Explanation, Region, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Recording, Region, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
-from ser_core.work.jobs import Job
 
 PLAYER = "annotate"
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
@@ -41,11 +40,11 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         return
     _turn(project, opened)
     _heading(project, opened, chosen)
-    if chosen is None:
-        return  # the sidebar says why there is no model
-    classification = waiting.classify(chosen)
-    analysis, explanation, final = _evidence(chosen, classification)
-    shown = _shown(project, chosen.recording.sha256)
+    # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
+    above, progress = st.container(), st.container()
+    with progress:
+        analysis, explanation, final = _evidence(chosen)
+    shown = _shown(project, recording.sha256)
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator)
     # Suggestions that change while somebody draws would disturb.
@@ -53,7 +52,8 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
     else:
         shown.suggestions = {}
-    _player(project, opened, shown, analysis, explanation)
+    with above:
+        _player(project, opened, shown, recording, analysis, explanation)
     details_section.show(project, opened, shown)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
@@ -177,8 +177,13 @@ def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., N
     st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
 
 
-def _evidence(chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None, bool]:
-    """Return the analysis, its explanation as far as there is one, and whether both are final."""
+def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | None, bool]:
+    """Return the analysis and its explanation as far as there are any, and whether both are final."""
+    if chosen is None:
+        return None, None, True  # the sidebar says why there is no model
+    classification = cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    if not waiting.results({"classify": classification}):
+        return None, None, False
     if EVIDENCE not in session.choice("beside"):
         return classification.result, None, True
     return waiting.focused_by(session.choice("suggest_by"), chosen, classification)
@@ -198,7 +203,12 @@ def _provenance(analysis: Analysis, explanation: Explanation) -> dict[str, objec
 
 
 def _player(
-    project: OpenProject, opened: OpenRecording, shown: Shown, analysis: Analysis, explanation: Explanation | None
+    project: OpenProject,
+    opened: OpenRecording,
+    shown: Shown,
+    recording: Recording,
+    analysis: Analysis | None,
+    explanation: Explanation | None,
 ) -> None:
     others = _others(project, opened) if OTHERS in session.choice("beside") else {}
     evidence = {}
@@ -210,30 +220,33 @@ def _player(
             "analysis": analysis,
         }
     player(
-        analysis.recording,
+        recording,
         key=PLAYER,
-        spectrogram=analysis.spectrogram,
+        spectrogram=analysis and analysis.spectrogram,
         regions_title="My marks",
-        words=st.session_state.get("words", {}).get(analysis.recording.sha256, ()),
+        words=st.session_state.get("words", {}).get(recording.sha256, ()),
         editing=Editing(
             shown.for_player(),
             LABELS,
             partial(_make, project),
             _whose(project),
-            snaps=_snaps(analysis, shown) if session.choice("snap") else (),
+            snaps=_snaps(recording, analysis, shown) if session.choice("snap") else (),
             others=others,
         ),
         **evidence,
     )
 
 
-def _snaps(analysis: Analysis, shown: Shown) -> tuple[float, ...]:
-    segments, frames = analysis.segments, analysis.spectrogram.settings
-    starts = frame_edge_s(segments.start_frames, frames)
-    ends = frame_edge_s(segments.start_frames + segments.segment_frames, frames)
-    regions = [*(mark.region for mark in shown.marks.values()), *(focus.region for focus in analysis.focus)]
+def _snaps(recording: Recording, analysis: Analysis | None, shown: Shown) -> tuple[float, ...]:
+    regions = [mark.region for mark in shown.marks.values()]
+    bounds = []
+    if analysis is not None:
+        segments, frames = analysis.segments, analysis.spectrogram.settings
+        starts = frame_edge_s(segments.start_frames, frames)
+        bounds = [*starts, *frame_edge_s(segments.start_frames + segments.segment_frames, frames)]
+        regions += [focus.region for focus in analysis.focus]
     edges = [edge for region in regions for edge in (region.start_s, region.end_s)]
-    return tuple(float(time) for time in {*starts, *ends, *edges} if 0 <= time <= analysis.recording.duration_s)
+    return tuple(float(time) for time in {*bounds, *edges} if 0 <= time <= recording.duration_s)
 
 
 def _others(project: OpenProject, opened: OpenRecording) -> dict[str, tuple[Region, ...]]:

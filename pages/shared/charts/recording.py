@@ -10,6 +10,8 @@ from ser_core.emotions import COLOURS
 
 WAVEFORM_POINTS = 3_000
 CHOSEN = "rgba(86, 180, 233, 0.25)"
+#: Of a long recording, each point is the mean over this share of it: the curves would hide each other.
+SMOOTHED_SCORES = 60
 
 
 def waveform_trace(recording: Recording) -> go.Scatter:
@@ -55,10 +57,23 @@ def recording_chart(analysis: Analysis) -> go.Figure:
 
 
 def stretch_chart(analysis: Analysis) -> go.Figure:
-    """Draw the scores of a long recording's segments, with the explained stretch shaded; a box chooses another."""
-    figure = go.Figure(_scores_over_time(analysis))
-    figure.update_traces(mode="lines", line_width=1.5)
-    figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, fillcolor=CHOSEN, line_width=1, layer="below")
+    """Draw the smoothed scores of a long recording, with the explained stretch shaded; a box chooses another."""
+    segments, frames = analysis.segments, analysis.spectrogram.settings
+    middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, frames)
+    wide = max(1, len(middles) // SMOOTHED_SCORES)
+    count = np.convolve(np.ones(len(middles)), np.ones(wide), mode="same")
+    figure = go.Figure()
+    for index, emotion in enumerate(analysis.emotions):
+        mean = np.convolve(analysis.scores.segments[:, index], np.ones(wide), mode="same") / count
+        figure.add_scatter(
+            x=middles.round(2),
+            y=mean.round(3),
+            name=emotion,
+            line={"color": COLOURS[emotion], "width": 2},
+            hovertemplate="%{x:.0f} s: " + emotion + " %{y:.2f}<extra></extra>",
+        )
+    chosen = {"fillcolor": CHOSEN, "line": {"color": "rgb(86, 180, 233)", "width": 1}, "layer": "below"}
+    figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, **chosen)
     figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
     figure.update_xaxes(title="Time (s)")
     axes.finish(figure, analysis.recording.duration_s, 190)

@@ -76,6 +76,14 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
     first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
     relevance = explanation.relevance[first : last + 1]
     levels, most = relevance_levels(relevance)
+    errors = None
+    if explanation.standard_error is not None:
+        error_levels, highest = relevance_levels(explanation.standard_error[first : last + 1])
+        errors = {
+            **_frames(int(first), settings),
+            "levels": _levels(error_levels, f"{key} error {name}"),
+            "most": highest,
+        }
     return {
         **_frames(int(first), settings),
         "levels": _levels(levels, f"{key} overlay {name}"),
@@ -84,6 +92,7 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
         "against": explanation.against,
         "most": most,
         "full": colour_limit(explanation) or most,
+        "errors": errors,
         "uncovered": [[float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
     }
 

@@ -27,6 +27,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
     overlay: chosen && {
       ...chosen,
       values: valuesOf(chosen),
+      errors: chosen.errors && { ...chosen.errors, values: valuesOf(chosen.errors) },
       rows: data.spectrogram.hz.length,
       table: overlayTable(data.scale),
       shade: (value) => Math.round(127.5 * (1 + clamp((value / SHORT) * (chosen.most / chosen.full), -1, 1))),
@@ -100,8 +101,16 @@ function spectrogramAt({ spectrogram, overlay }, lane, time, y) {
   const level = values.valueAt(time, row);
   if (level !== null) words.push(`${signed((NEPER_IN_DB * (low + (level / 255) * (high - low))).toFixed(0))} dB`);
   const relevance = overlay?.values.valueAt(time, row) ?? null;
-  if (relevance !== null) words.push(`relevance ${digits((relevance / SHORT) * overlay.most)}`);
-  return words;
+  if (relevance === null) return words;
+  const certainty = overlay.errors ? errorAt(overlay.errors, time, row) : "";
+  return [...words, `relevance ${digits((relevance / SHORT) * overlay.most)}${certainty}`];
+}
+
+// Errors are not drawn, so their tiles are fetched where somebody points.
+function errorAt({ values, most }, time, row) {
+  for (const { tile } of values.between(time, time + values.column, 0)) if (!tile) return "";
+  const error = values.valueAt(time, row);
+  return error === null ? "" : ` ± ${signed(Number(((error / SHORT) * most).toPrecision(1)).toString())}`;
 }
 
 function scoresAt({ segments, emotions }, time) {
