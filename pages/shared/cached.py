@@ -18,7 +18,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.player import contents
-from ser_core.analysis import Analysis, Explanation, Recording, Region
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.store import open_store
@@ -33,6 +33,7 @@ from ser_core.explanation import EXPLAINERS, ExplainerRun, explainers_of, focus_
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
 from ser_core.explanation.focus_audio import FocusScores, level_matched
+from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
@@ -52,7 +53,7 @@ from ser_core.pipeline import (
     with_focus,
     with_target,
 )
-from ser_core.settings import AnalysisSettings, FocusSettings
+from ser_core.settings import AnalysisSettings, FocusSettings, SpectrogramSettings
 from ser_core.timeline.timeline import emotion_timeline
 from ser_core.words.transcription import (
     WORD_MODEL,
@@ -434,6 +435,12 @@ def focus_correlates(
     return correlates_of_focus(_analysis)
 
 
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
+def spectrogram(sha256: str, settings: SpectrogramSettings, _recording: Recording) -> Spectrogram:
+    """Return a recording's spectrogram, which takes no model; keyed by its SHA-256 and the settings."""
+    return spectrogram_of(_recording, settings)
+
+
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)
 def prosody(sha256: str, _recording: Recording) -> Prosody:
     """Return a recording's level and pitch; keyed by its SHA-256 alone."""
@@ -455,7 +462,16 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)
-    for cache in (_explanation, focus_sounds, changed_voices, focus_correlates, prosody, sound, region_sound):
+    for cache in (
+        _explanation,
+        spectrogram,
+        focus_sounds,
+        changed_voices,
+        focus_correlates,
+        prosody,
+        sound,
+        region_sound,
+    ):
         cache.clear()
     contents.forget_all()
 

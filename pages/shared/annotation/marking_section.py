@@ -14,7 +14,7 @@ from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
-from ser_core.analysis import Analysis, Explanation, Recording, Region, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
@@ -53,7 +53,9 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     else:
         shown.suggestions = {}
     with above:
-        _player(project, opened, shown, recording, analysis, explanation)
+        settings = chosen and chosen.classifier.front_end.spectrogram
+        spectrogram = settings and cached.spectrogram(recording.sha256, settings, recording)
+        _player(project, opened, shown, recording, spectrogram, analysis, explanation)
     details_section.show(project, opened, shown)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
@@ -207,6 +209,7 @@ def _player(
     opened: OpenRecording,
     shown: Shown,
     recording: Recording,
+    spectrogram: Spectrogram | None,
     analysis: Analysis | None,
     explanation: Explanation | None,
 ) -> None:
@@ -222,7 +225,7 @@ def _player(
     player(
         recording,
         key=PLAYER,
-        spectrogram=analysis and analysis.spectrogram,
+        spectrogram=spectrogram,
         regions_title="My marks",
         words=st.session_state.get("words", {}).get(recording.sha256, ()),
         editing=Editing(
