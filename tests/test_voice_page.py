@@ -1,5 +1,6 @@
 """The sidebar's *Voice*: recordings of one person, and every page judging by that voice's own normal."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import numpy as np
 import pytest
 
 from pages.shared.session import CHOICES, Held
+from ser_core.annotations.saved_sounds import save_sound
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.voice import voice_share
@@ -112,6 +117,25 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     found = [bars.find(score) for score in shown]
     assert -1 not in found
     assert bars.count("track") == 2 * len(EMOTIONS)
+
+
+def test_recordings_of_a_speaker_of_a_project_are_part_of_the_voice(models, recordings, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    with closing(open_store(default_url(tmp_path))) as store:
+        project = store.create_project("Interviews")
+        for one, speaker in zip(recordings, ("Ann", "Bob", "Ann"), strict=True):
+            save_sound(one.source, tmp_path)
+            recording = one.recording
+            about = (recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
+            store.add_recordings(project, [RecordingFile(*about, speaker=speaker)])
+        found = {(one.project, one.speaker): one.count for one in store.speakers()}
+        assert found == {("Interviews", "Ann"): 2, ("Interviews", "Bob"): 1}
+        assert [file.name for file in store.recordings_of_speaker(project, "Ann")] == ["take 1.wav", "take 3.wav"]
+    app = opened_with("app.py", recordings[2:], voice_on=True, voice=[], voice_project=(project, "Ann"))
+    assert not app.exception
+    assert judged_by(app)[-1] == adapted(models, [recordings[0], recordings[2]]).sha256 != models["voiced"].sha256
+    assert "2 recordings" in words(app)
 
 
 def test_order_in_which_recordings_came_does_not_matter(models, recordings):

@@ -19,9 +19,10 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
-from ser_core.annotations.saved_sounds import finish_deletions
+from ser_core.annotations.saved_sounds import finish_deletions, sounds_of
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustic_correlates import Correlates
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
@@ -116,9 +117,19 @@ def broken_off() -> str | None:
     return clear_unfinished(data_folder())
 
 
+@st.cache_resource(show_spinner="Opening the annotations")
+def annotations(url: str) -> Store:
+    return open_store(url)
+
+
+def has_annotations() -> bool:
+    """Return whether there are annotations; nothing is created."""
+    return bool(os.environ.get("SER_DATABASE_URL")) or (data_folder() / FILE_NAME).is_file()
+
+
 def finish_deletions_daily() -> None:
     """Finish interrupted deletions and empty the trash of annotations, at each start and daily."""
-    if os.environ.get("SER_DATABASE_URL") or (data_folder() / FILE_NAME).is_file():
+    if has_annotations():
         _finish_deletions(default_url(data_folder()), data_folder())
 
 
@@ -186,14 +197,23 @@ def _classification_job(recording: Recording, classifier: Classifier, settings: 
     )
 
 
-def voice_job(recordings: list[Recording], classifier: Classifier, *, mixed: bool) -> Job:
-    """Return the job that computes a voice's own normal from recordings, and their seconds of speech."""
+def voice_job(
+    recordings: list[Recording], classifier: Classifier, files: list[RecordingFile] | None = None, *, mixed: bool
+) -> Job:
+    """Return the job that computes a voice's own normal from recordings, and their seconds of speech.
+
+    `files` are further recordings, of a project, which the job reads; one whose audio is missing is left out.
+    """
+    held = {recording.sha256 for recording in recordings}
+    further = [file for file in files or () if file.sha256 not in held]
+    sound_of = sounds_of(further, data_folder())
 
     def know(work: Work) -> tuple[VoiceNormal, float]:
-        normal = know_voice(recordings, classifier, work, mixed=mixed)
-        return normal, sum(map(speech_seconds, recordings))
+        read = [sound for file in further if (sound := sound_of(file.sha256)) is not None]
+        normal = know_voice([*recordings, *read], classifier, work, mixed=mixed)
+        return normal, sum(map(speech_seconds, [*recordings, *read]))
 
-    key = ("voice", classifier.sha256, mixed, *sorted(recording.sha256 for recording in recordings))
+    key = ("voice", classifier.sha256, mixed, *sorted(held | {file.sha256 for file in further}))
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("voice",))
     return jobs().submit(session.owner(), key, "Voice's own normal", know, quick=True)

@@ -31,6 +31,7 @@ CHOICES = {
     "voice_on": False,
     "voice_mixed": False,
     "voice": None,
+    "voice_project": None,
     "emotion": BEST,
     "against": ALL_OTHERS,
     "stretch": None,

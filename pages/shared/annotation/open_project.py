@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import session
+from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.tables import valid_name
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
@@ -41,15 +41,10 @@ class OpenProject:
     annotator: str
 
 
-@st.cache_resource(show_spinner="Opening the annotations")
-def _store(url: str) -> Store:
-    return open_store(url)
-
-
 def choose() -> OpenProject:
     """Ask for the annotator and the project; stop the page until both are known."""
     try:
-        store = _store(default_url(data_folder()))
+        store = cached.annotations(default_url(data_folder()))
         projects = {project.name: project for project in store.projects(size=1_000).items}
     except AnnotationsRefused as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/database_off:")

@@ -3,11 +3,18 @@
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.names import in_markdown
+from pages.shared.names import in_markdown, printable
 from ser_core.analysis import Recording
+from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.recordings import RecordingFile, Speaker
+from ser_core.errors import AnnotationsRefused
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import caution_in_words, share_in_words, trust, voice_share
+from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
+
+#: A voice's own normal hardly changes with more recordings.
+MOST_OF_PROJECT = 40
 
 HELP = """
 One person's angry voice is another's usual tone. With several recordings of a person, the model's scores are taken
@@ -35,14 +42,15 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
     """
     with st.expander("Voice", icon=":material/record_voice_over:"):
         chosen = _choose(classifier, labels)
-    if not chosen:
+        files = _of_project() if classifier.voice is not None and session.choice("voice_on") else []
+    if not chosen and not files:
         return None
-    if recording.sha256 not in chosen:
+    if recording.sha256 not in {*chosen, *(file.sha256 for file in files)}:
         st.caption(f"{in_markdown(recording.name)} is not listed under *Voice*; its voice is judged like any other.")
         return None
     held = session.held()
     job = cached.voice_job(
-        [held[sha256].recording for sha256 in chosen], classifier, mixed=session.choice("voice_mixed")
+        [held[sha256].recording for sha256 in chosen], classifier, files, mixed=session.choice("voice_mixed")
     )
     st.caption(_in_words(job, classifier))
     return job
@@ -71,6 +79,35 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
     mixed = session.choice("voice_mixed")
     st.checkbox("They show different emotions", help=MIXED_HELP, **session.widget("voice_mixed", mixed))
     return recordings
+
+
+def _of_project() -> list[RecordingFile]:
+    """Ask for a speaker of a project of Annotate, where there are any; return this speaker's recordings."""
+    if not cached.has_annotations():
+        return []
+    try:
+        store = cached.annotations(default_url(data_folder()))
+        speakers = {(one.project_id, one.speaker): one for one in store.speakers()}
+        if session.choice("voice_project") not in (None, *speakers):
+            session.choose("voice_project", None)
+        if not speakers:
+            return []
+        key = st.selectbox(
+            "Also from a project",
+            [None, *speakers],
+            format_func=lambda key: "none" if key is None else _labelled(speakers[key]),
+            help="Recordings on the page Annotate whose speaker is named. "
+            f"Of more than {MOST_OF_PROJECT}, the first by name are used.",
+            **session.widget("voice_project", session.choice("voice_project")),
+        )
+        return store.recordings_of_speaker(*key)[:MOST_OF_PROJECT] if key else []
+    except AnnotationsRefused as refusal:
+        st.caption(in_markdown(str(refusal)))
+        return []
+
+
+def _labelled(one: Speaker) -> str:
+    return f"{printable(one.speaker)} in {printable(one.project)} ({one.count})"
 
 
 def _in_words(job: Job, classifier: Classifier) -> str:

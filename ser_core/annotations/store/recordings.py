@@ -26,7 +26,15 @@ from sqlalchemy import (
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import insert_into
-from ser_core.annotations.store.tables import STANDING_LABEL, folded, marks, recordings, valid_name, valid_text
+from ser_core.annotations.store.tables import (
+    STANDING_LABEL,
+    folded,
+    marks,
+    projects,
+    recordings,
+    valid_name,
+    valid_text,
+)
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import LONG_RECORDING
 
@@ -65,6 +73,16 @@ class RecordingFile:
     sample_rate_hz: int | None = None
     path: str | None = None
     speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Somebody who speaks in recordings of a project, and in how many."""
+
+    project_id: int
+    project: str
+    speaker: str
+    count: int
 
 
 def speakers_of(files: Iterable[RecordingFile]) -> dict[str, str]:
@@ -226,6 +244,28 @@ def rate(connection: Connection, project: int, rating: str, values: Mapping[str,
         connection.execute(statement, [{"of": sha256, "value": value} for sha256, value in values.items()])
 
 
+def all_speakers(connection: Connection) -> list[Speaker]:
+    """Return the speakers of all projects, ordered by project and name."""
+    there = projects.c.deleted_at.is_(None)
+    columns = (projects.c.id.label("project_id"), projects.c.name.label("project"), recordings.c.speaker)
+    named = recordings.join(projects, projects.c.id == recordings.c.project_id)
+    statement = (
+        select(*columns, func.count().label("count"))
+        .select_from(named)
+        .where(there, recordings.c.speaker.is_not(None))
+        .group_by(*columns)
+        .order_by(projects.c.name, recordings.c.speaker)
+    )
+    return [Speaker(**row._mapping) for row in connection.execute(statement)]
+
+
+def of_speaker(connection: Connection, project: int, speaker: str) -> list[RecordingFile]:
+    """Return the recordings of a speaker in a project, ordered by name."""
+    wanted = (recordings.c.project_id == project, recordings.c.speaker == valid_text(speaker, "name of the speaker"))
+    rows = connection.execute(select(recordings).where(*wanted).order_by(recordings.c.name, recordings.c.id))
+    return [_file_of(row) for row in rows]
+
+
 def page_of_queue(connection: Connection, project: int, queue: Queue, page: int, size: int) -> tuple[list[Any], int]:
     """Return a page of recordings, and their number on all pages."""
     wanted = _wanted(project, queue)
@@ -264,9 +304,13 @@ def neighbours(connection: Connection, row: Row, queue: Queue) -> tuple[str | No
 
 def queued(row: Row) -> QueuedRecording:
     """Return the recording of a row from `find` or from a page of a queue."""
-    file = RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
     ratings = {name: row._mapping[name] for name in RATINGS}
-    return QueuedRecording(file, row.added_at, **ratings, status=STATUSES[row.furthest], marks=row.mark_count)
+    status = STATUSES[row.furthest]
+    return QueuedRecording(_file_of(row), row.added_at, **ratings, status=status, marks=row.mark_count)
+
+
+def _file_of(row: Row) -> RecordingFile:
+    return RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
 
 
 def _listed(annotator: str | None) -> Select:

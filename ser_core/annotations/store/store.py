@@ -26,7 +26,7 @@ from ser_core.annotations.store.marks import (
     standing_marks,
     storable,
 )
-from ser_core.annotations.store.recordings import Queue, QueuedRecording, RecordingFile
+from ser_core.annotations.store.recordings import Queue, QueuedRecording, RecordingFile, Speaker
 from ser_core.annotations.store.tables import valid_name
 from ser_core.annotations.store.transfer import Imported
 from ser_core.annotations.store.trash import Deleted, Holding
@@ -307,6 +307,16 @@ class Store:
         with self._database.reading() as connection:
             items, total = recordings.page_of_queue(connection, project, queue, page, size)
         return Page(tuple(items), total)
+
+    def speakers(self) -> list[Speaker]:
+        """Return the speakers whose names are known, of all projects, ordered by project and name."""
+        with self._database.reading() as connection:
+            return recordings.all_speakers(connection)
+
+    def recordings_of_speaker(self, project: int, speaker: str) -> list[RecordingFile]:
+        """Return the recordings of a speaker in a project, ordered by name."""
+        with self._database.reading() as connection:
+            return recordings.of_speaker(connection, project, speaker)
 
     def count_by_status(self, project: int, annotator: str | None = None) -> dict[str, int]:
         """Return how many recordings are open, done and verified, for one annotator or by the most advanced label."""
