@@ -134,7 +134,7 @@ def test_recordings_of_a_speaker_of_a_project_are_part_of_the_voice(models, reco
         assert [file.name for file in store.recordings_of_speaker(project, "Ann")] == ["take 1.wav", "take 3.wav"]
     app = opened_with("app.py", recordings[2:], voice_on=True, voice=[], voice_project=(project, "Ann"))
     assert not app.exception
-    assert judged_by(app)[-1] == adapted(models, [recordings[0], recordings[2]]).sha256 != models["voiced"].sha256
+    assert adapted(models, [recordings[0], recordings[2]]).sha256 in judged_by(app)
     assert "2 recordings" in words(app)
 
 
