@@ -27,7 +27,8 @@ EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 def show(project: OpenProject, chosen: Chosen | None) -> None:
     """Show the current recording with its editable marks, and any refusals."""
-    details_section.show_refusals()
+    with st.container():  # else what comes and goes here would move the player in the page's tree, and mount it again
+        details_section.show_refusals()
     recording = session.current()
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
