@@ -6,6 +6,7 @@ from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
+from pages.shared.recording import saving
 from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
 
 HOW_TO_READ = """
@@ -51,6 +52,8 @@ first = next(iter((on_one_grid(explained) or analyses).values()))
 dark = st.context.theme.type == "dark"
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
 st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False})
-st.caption(compared_models.how_scaled(first, chosen.settings))
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.caption(compared_models.how_scaled(first, chosen.settings), width="content")
+    saving.offer_for_all(chosen, list((analyses | explained).values()))
 if explained and complete:
     shared_evidence_section.show(explained, method, shared, chosen.settings)

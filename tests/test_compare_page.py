@@ -120,6 +120,18 @@ def test_without_a_recording_the_page_says_how_to_begin(models):
     assert not app.multiselect
 
 
+def test_the_analysis_of_each_model_is_saved_with_its_map(models, voice, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    for name in ("alpha", "beta"):
+        models[name].sha256 = name[0] * 64
+    app = finished(compared(voice, "alpha", "beta"))
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert not app.exception
+    saved = {folder.name[-8:]: folder for folder in (tmp_path / "analyses").iterdir()}
+    assert set(saved) == {"a" * 8, "b" * 8}
+    assert all("grad_cam" in np.load(folder / "maps.npz") for folder in saved.values())
+
+
 def test_at_first_the_sidebars_model_stands_beside_two_of_the_same_emotions(models, voice):
     app = shown(voice)
     assert app.multiselect[0].value == ["alpha", "beta", "gamma"]

@@ -6,6 +6,7 @@ from pages.shared import cached, session
 from pages.shared.charts.scores import verdict_html
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
+from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder, save_with_source
 from ser_core.work.jobs import Job
@@ -23,15 +24,20 @@ def verdict(chosen: Chosen, classification: Job) -> None:
 
 def save(chosen: Chosen, classification: Job) -> None:
     """Save recording and analysis on this machine, or show why that failed."""
-    analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+    _save(chosen, [cached.computed_so_far(classification, chosen.classifier, chosen.settings)])
+
+
+def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
+    """Offer to save the analyses of several models, each of which opens by itself."""
+    if st.button("Save", icon=":material/save:", help=f"{HELP} The analysis of each model is saved by itself."):
+        _save(chosen, analyses)
+
+
+def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
+    source = session.held()[chosen.recording.sha256].source
     try:
-        save_with_source(
-            session.held()[chosen.recording.sha256].source,
-            analysis,
-            chosen.settings,
-            data_folder(),
-            cached.results_of(analysis),
-        )
+        for analysis in analyses:
+            save_with_source(source, analysis, chosen.settings, data_folder(), cached.results_of(analysis))
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
