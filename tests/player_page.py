@@ -16,10 +16,12 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
 from ser_core.explanation.focus import relevance_profile
 from ser_core.settings import SpectrogramSettings
+from ser_core.words.evidence import WordEvidence
 from tests.conftest import voice_like
 
 SETTINGS = SpectrogramSettings()
 TONE_BAND = 40
+SAID = (Region(0.5, 1.0, label="for"), Region(1.0, 1.6, label="sure"), Region(3.0, 4.2, label="always"))
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 
@@ -171,6 +173,12 @@ def show_going() -> None:
         player(recording(6.0, 16_000, 1), key="going", regions=[Region(0.2, 5.8)])
 
 
+def evidence_of_said() -> WordEvidence:
+    value = np.array([1.0, 2.0, -0.5])
+    figures = {"value": value, "low": value - 0.1, "high": value + 0.2, "alone": value, "with_next": np.zeros(2)}
+    return WordEvidence(SAID, "angry", None, **figures, aopc=0.0, lowest_first_aopc=0.0, exact=True)
+
+
 def show_heard() -> None:
     """Two other sounds, tones, beside the voice; three regions in a table; three words."""
     heard = recording(6.0, 16_000, 1)
@@ -186,7 +194,8 @@ def show_heard() -> None:
             tuple((str(number), "33 %") for number in (1, 2, 3)),
             tuple(wav_bytes(region_samples(heard, region, 0.005), 16_000) for region in regions),
         ),
-        words=[Region(0.5, 1.0, label="for"), Region(1.0, 1.6, label="sure"), Region(3.0, 4.2, label="always")],
+        words=SAID,
+        word_evidence=evidence_of_said(),
         other_sounds={
             name: wav_bytes((loud * np.sin(2 * np.pi * hz * time)).astype(np.float32), 16_000)
             for name, hz in (("low tone", 200), ("high tone", 400))

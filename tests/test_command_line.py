@@ -501,7 +501,7 @@ def test_words_of_a_person_are_written_with_their_evidence_and_can_be_read_again
     table = tmp_path / "said.csv"
     table.write_text("start_s,end_s,word\n0.1,0.5,for\n0.5,1.1,sure\n")
     file = write(tmp_path / "a.wav")
-    assert analyse(model, tmp_path / "out", file, "--words-from", table) == 0
+    assert analyse(model, tmp_path / "out", file, "--words-from", table, "--report") == 0
     words = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())["words"]
     assert (words["source"], words["language"], words["exact"]) == ("given", None, True)
     assert [(one["start_s"], one["end_s"], one["word"]) for one in words["words"]] == [
@@ -509,6 +509,9 @@ def test_words_of_a_person_are_written_with_their_evidence_and_can_be_read_again
         (0.5, 1.1, "sure"),
     ]
     assert all(one["low"] <= one["value"] <= one["high"] for one in words["words"])
+    report = (tmp_path / "out" / "a" / "report.html").read_text()
+    assert all(f"<em>{phrase}</em>" in report for phrase in words["phrases"])
+    assert report.count('<th scope="row">for</th>') == bool(words["phrases"])
     assert set(words["maps"]) == {"grad_cam", "lime_time"}
     again = read_words((tmp_path / "out" / "a" / "words.csv").read_bytes(), "words.csv")
     assert again == (Region(0.1, 0.5, label="for"), Region(0.5, 1.1, label="sure"))

@@ -991,3 +991,22 @@ def test_a_click_on_a_word_selects_and_plays_it_and_one_between_words_only_moves
     expect(page.locator(".selection")).to_be_hidden()
     assert clock(page) == pytest.approx(2, abs=0.01)
     assert page.evaluate("sounds.length") == 1
+
+
+@pytest.mark.browser
+def test_the_transcript_shows_the_evidence_and_plays_a_word_and_with_shift_a_phrase(opened):
+    page = opened("heard")
+    spoken = page.locator(".transcript button")
+    assert [text.split() for text in spoken.all_inner_texts()] == [
+        ["for", "+1.00"],
+        ["sure", "+2.00"],
+        ["always", "−0.50"],
+    ]
+    expect(page.locator(".transcript .focus")).to_have_text("sure+2.00")
+    shades = spoken.evaluate_all("all => all.map((one) => getComputedStyle(one).backgroundColor)")
+    assert shades == ["rgba(227, 74, 51, 0.25)", "rgba(227, 74, 51, 0.5)", "rgba(66, 146, 198, 0.125)"]
+    assert "angry +2.00, from +1.90 to +2.20" in spoken.nth(1).get_attribute("title")
+    for index, modifiers, lasting in ((0, [], 0.5), (1, ["Shift"], 1.1)):
+        spoken.nth(index).click(modifiers=modifiers)
+        page.wait_for_function("(count) => sounds.length === count && sounds.at(-1).ended", arg=index + 1)
+        assert page.evaluate("sounds.at(-1).length") == pytest.approx(lasting, abs=1e-6)

@@ -154,7 +154,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
     def save(made: Made, folder: Path) -> str:
         analysis, words, how = made
-        report = {"report.html": report_html(analysis).encode()} if args.report else None
+        report = {"report.html": report_html(analysis, words).encode()} if args.report else None
         save_analysis(analysis, folder, report, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"

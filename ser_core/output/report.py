@@ -19,6 +19,7 @@ from ser_core.explanation.focus import focus_in_words
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_in_words
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
+from ser_core.output.word_table import SpokenWords
 
 METHOD_DESCRIPTIONS = {
     "grad_cam": "looks into the network: where do its last feature maps support the emotion?",
@@ -26,6 +27,9 @@ METHOD_DESCRIPTIONS = {
     "occlusion": "covers one box of the spectrogram after another and measures how much evidence is lost.",
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }
+
+#: Behind words, so weak that text on them stays readable in both themes.
+FOR, AGAINST = "227, 74, 51", "66, 146, 198"
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -36,10 +40,11 @@ TEMPLATES = Environment(
 )
 
 
-def report_html(analysis: Analysis) -> str:
+def report_html(analysis: Analysis, words: SpokenWords | None = None) -> str:
     """Return an analysis as a self-contained HTML page; equal analyses give equal pages.
 
-    It embeds the focus regions as WAV, and the whole recording if it is shorter than 60 s.
+    It embeds the focus regions as WAV, and the whole recording if it is shorter than 60 s. Words are shown with their
+    evidence.
     """
     shown = with_consensus(analysis.explanations)
     first = analysis.focus_by or next(iter(analysis.explanations.values()), None)
@@ -56,6 +61,7 @@ def report_html(analysis: Analysis) -> str:
         first=first,
         focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, first.emotion),
         sounds=_sounds(analysis),
+        words=words and _words(words),
         longest_whole_s=LONGEST_WHOLE_S,
         pairs=_pairs(analysis.explanations),
         versions={"ser_core": ser_core.__version__, "torch": version("torch"), "numpy": version("numpy")},
@@ -86,6 +92,18 @@ def _sounds(analysis: Analysis) -> dict[str, Any]:
     return {
         "whole": None if whole is None else _data_uri("audio/wav", wav_bytes(whole, rate)),
         "focus": [_data_uri("audio/wav", wav_bytes(cut, rate)) for cut in cuts],
+    }
+
+
+def _words(words: SpokenWords) -> dict[str, Any]:
+    """Return what the section on words shows: each word with its figures, and its colour for or against the emotion."""
+    evidence = words.evidence
+    largest = np.nanmax(np.abs(evidence.value), initial=1e-9)
+    shades = [0.0 if np.isnan(value) else 0.5 * value / largest for value in evidence.value]
+    return {
+        "evidence": evidence,
+        "colours": [f"rgba({FOR if shade > 0 else AGAINST}, {abs(shade):.3f})" for shade in shades],
+        "unclear_s": words.transcript.unclear_s,
     }
 
 

@@ -4,6 +4,7 @@ Voice activity decides where words can be: without speech the model is not asked
 """
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ LEAST_SPEECH_S = 0.1
 
 FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
 REPOSITORY = "Systran/faster-whisper-base"
-DOWNLOAD_MB = 145
+DOWNLOAD_MB, LARGE_BYTES = 145, 10_000_000
 #: Name of the folder of the downloaded model.
 WORD_MODEL = "word-model"
 
@@ -145,7 +146,7 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
         def update(self, n: float = 1) -> None:
             super().update(n)
             work.check()
-            if self.total:
+            if self.total and self.total >= LARGE_BYTES:  # the other files take no time
                 work.report(min(self.n / self.total, 1.0), f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB")
 
     try:
@@ -153,6 +154,7 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
             for file in FILES:
                 work.check()
                 hf_hub_download(REPOSITORY, file, local_dir=half_written, tqdm_class=Bar)
+            shutil.rmtree(half_written / ".cache", ignore_errors=True)
     except Cancelled:
         raise
     except Exception as reason:  # the network fails in many ways, each with a class of its own
