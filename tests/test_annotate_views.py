@@ -216,6 +216,8 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity, "text/plain").run()
+    app = finished(app)
+    assert "Marks: 2 new" in words(app)
     button(app, "Import").click().run()
     app = finished(app)
     assert not app.exception
@@ -228,11 +230,18 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     before = store.history(project.id, document.sha256).total
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", b"0.1\tno number\tsad\n", "text/plain").run()
-    button(app, "Import").click().run()
     app = finished(app)
     assert not app.exception
     assert app.error
     assert store.history(project.id, document.sha256).total == before
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
+    uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
+    app = finished(app)
+    assert "Marks: 1 changed, 1 already here" in words(app)
+    next(one for one in app.radio if one.label == "Marks that differ").set_value("replace").run()
+    button(app, "Import").click().run()
+    app = finished(app)
+    assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)
 
 
 # --- teaching ---

@@ -9,7 +9,7 @@ from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.store.marks import content_of
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 ANN = "Ann"
@@ -144,6 +144,20 @@ def test_marks_of_others_are_not_deleted_by_a_stranger(store, marked):
 def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
     content = b"8.5\t9.5\tsad [annotator=Ann]\n"
     assert back(store, marked, content, "add").added == 1
+
+
+def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
+    content = edited("audacity", out(store, marked, "audacity"))
+    (file,) = as_of_recordings(
+        read_files([("take 0.txt", content)], ImportOptions()), [each.file for each in store.recordings(marked).items]
+    )
+    seen = store.import_recordings(marked, file.documents, ANN, mode="show")
+    store.edit(marked, sha(0), ANN, add=[mark(9, 9.5, emotion="calm", annotator=ANN)])
+    with pytest.raises(AnnotationsOutdated, match="nothing was imported"):
+        store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen)
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) + 1
+    seen = store.import_recordings(marked, file.documents, ANN, mode="show")
+    assert store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 2
 
 
 def test_showing_adds_neither_recordings_nor_annotators(store, project):

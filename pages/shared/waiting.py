@@ -35,6 +35,7 @@ LABELS = {
     "explainers": "Comparing explainers with annotators",
     "export": "Export",
     "measure": "Measuring marks",
+    "look": "Reading annotation files",
     "import": "Import",
     "teach": "Making a corpus",
     "taught": "Comparing before and after",

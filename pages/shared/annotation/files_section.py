@@ -6,15 +6,14 @@ import zipfile
 import streamlit as st
 
 from pages.shared import cached, session, waiting
+from pages.shared.annotation import import_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.names import in_markdown
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.store import EVERY
-from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
@@ -24,13 +23,14 @@ CEILINGS = {5_500.0: "5500 Hz, most women", 5_000.0: "5000 Hz, most men", 8_000.
 
 
 def show(project: OpenProject) -> None:
-    """Show export and import side by side."""
+    """Show export and import side by side, and below them what chosen files would change."""
     out, into = st.columns(2, gap="large")
     with out:
         _export(project)
         _measure(project)
     with into:
-        _import(project)
+        chosen = import_section.choose_files()
+    import_section.show_import(project, *chosen)
 
 
 def _export(project: OpenProject) -> None:
@@ -160,55 +160,3 @@ def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMa
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
     files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
     return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
-
-
-def _import(project: OpenProject) -> None:
-    st.markdown("**Import**")
-    given = st.file_uploader(
-        "Annotation files",
-        accept_multiple_files=True,
-        key=f"import_{session.choice('import_turn')}",
-        help=f"{', '.join(each.name for each in EXPORTED.values())}; recognised by content. A file that does not name "
-        "its recording by SHA-256 belongs to the recording of the same name in this project.",
-    )
-    if st.button("Import", type="primary", disabled=not given, icon=":material/input:"):
-        files = [(printable(file.name), file.getvalue()) for file in given]
-        options = ImportOptions()
-        session.forget_uploads(file.file_id for file in given)
-        turn = session.choice("import_turn")
-        st.session_state[f"importing {project.id}"] = cached.jobs().submit(
-            session.owner(),
-            ("import", project.id, turn),
-            "Import",
-            lambda work: _imported(project, files, options, work),
-        )
-        session.choose("import_turn", turn + 1)
-        st.rerun()
-    job = st.session_state.get(f"importing {project.id}")
-    done = waiting.results({"import": job}) if job else {}
-    if "import" not in done:
-        return
-    imported, read = done["import"]
-    st.success(
-        f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
-        f"{imported.known} already in the project, {imported.left_out} left out.",
-        icon=":material/check:",
-    )
-    if imported.left_out:
-        st.caption("Left out: marks that differ from those here.")
-    said = [f"Not imported from {file.name}: {words}" for file in read for words in file.dropped]
-    said += [f"Read otherwise in {file.name}: {words}" for file in read for words in file.changed]
-    for words in said[:20]:
-        st.caption(f"{in_markdown(words)}.")
-
-
-def _imported(
-    project: OpenProject,
-    files: list[tuple[str, bytes]],
-    options: ImportOptions,
-    work: Work,
-) -> tuple[Imported, list[ImportedFile]]:
-    known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
-    read = as_of_recordings(read_files(files, options), known, tolerance_s=options.tolerance_s)
-    documents = [document for file in read for document in file.documents]
-    return project.store.import_recordings(project.id, documents, project.annotator, work), read

@@ -32,8 +32,8 @@ class LabelRules:
     ----------
     tiers : tuple of str
         The only tiers to take marks from, in any case; they hold emotions. Empty: all tiers.
-    emotions : mapping of str to str
-        What a label becomes, in any case; "" leaves its marks out.
+    emotions : mapping of str to str or None
+        What a label, in lower case, becomes: an emotion, a note (None), or "": its marks are left out.
     status : str or None
         Of all marks; None: as the file says.
     as_notes : bool
@@ -41,7 +41,7 @@ class LabelRules:
     """
 
     tiers: tuple[str, ...] = ()
-    emotions: Mapping[str, str] = field(default_factory=dict)
+    emotions: Mapping[str, str | None] = field(default_factory=dict)
     status: str | None = None
     as_notes: bool = False
 
@@ -140,6 +140,7 @@ def _mapped(
         mark = replace(mark, status=rules.status)
     expected = bool(rules.tiers) or mark.tier.casefold() in EMOTION_TIERS
     label = mark.note if mark.emotion is None else mark.emotion
+    is_mapped = label.strip().casefold() in rules.emotions
     wanted = rules.emotions.get(label.strip().casefold())
     if label and wanted == "":
         left_out[f"with the label {shown(label)}, as it was mapped"] += 1
@@ -147,7 +148,7 @@ def _mapped(
         return None
     if wanted is not None:
         mark = _as(mark, wanted)
-    elif rules.as_notes:
+    elif rules.as_notes or is_mapped:
         mark = _as_note(mark)
     elif not is_ours and (expected or mark.emotion is not None) and (known := known_emotion(label)):
         mark = _as(mark, known)

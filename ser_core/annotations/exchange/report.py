@@ -6,7 +6,7 @@ from typing import Any
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.importing import ImportedFile
 from ser_core.annotations.exchange.labels import LabelUse
-from ser_core.annotations.formats.format import FileTier, counted
+from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import fields_of, shown
 from ser_core.annotations.store.transfer import FoundDifference, Imported
 
@@ -64,39 +64,49 @@ def marks_of(file: ImportedFile) -> int:
     return sum(len(document.annotations) for document in file.documents)
 
 
+def tiers_in_words(file: ImportedFile) -> str:
+    """Return the tiers of a file with their labels or points."""
+    tiers = ", ".join(
+        f"{shown(tier.name)} {counted(tier.labels, 'point' if tier.points else 'label')}"
+        for tier in file.tiers[:MOST_TIERS]
+    )
+    return tiers + (f" and {len(file.tiers) - MOST_TIERS} more" if len(file.tiers) > MOST_TIERS else "")
+
+
 def file_line(file: ImportedFile) -> str:
     """Return what is in a file: its format, tiers and marks."""
-    tiers = ", ".join(_tier(tier) for tier in file.tiers[:MOST_TIERS])
-    more = f" and {len(file.tiers) - MOST_TIERS} more" if len(file.tiers) > MOST_TIERS else ""
-    held = f", {counted(len(file.tiers), 'tier')} ({tiers}{more})" if file.tiers else ""
+    held = f", {counted(len(file.tiers), 'tier')} ({tiers_in_words(file)})" if file.tiers else ""
     return f"{file.name}: {file.format_name}{held}, {counted(marks_of(file), 'mark')} read"
 
 
-def _tier(tier: FileTier) -> str:
-    what = counted(tier.labels, "point" if tier.points else "label")
-    return f"{shown(tier.name)} {what}"
+def difference_rows(differences: Sequence[FoundDifference]) -> list[dict[str, str]]:
+    """Return the differences between files and project as rows of a table, new marks last."""
+    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
+    return [
+        {
+            "Recording": each.recording,
+            "Change": each.difference.kind,
+            "Here": _mark(each.difference.before),
+            "In the files": _mark(each.difference.after),
+        }
+        for each in in_order
+    ]
 
 
 def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
-    """Return each difference between files and project as a line, new marks last."""
-    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
-    return [f"{each.recording}: {_words(each)}" for each in in_order]
+    """Return the differences between files and project as lines, new marks last."""
+    lines = []
+    for row in difference_rows(differences):
+        marks = " -> ".join(words for words in (row["Here"], row["In the files"]) if words)
+        if row["Change"] == "conflict":
+            marks = f"{row['Here'] or 'another one'} here, {row['In the files'] or 'deleted'} in the file"
+        lines.append(f"{row['Recording']}: {row['Change']}: {marks}")
+    return lines
 
 
-def _words(found: FoundDifference) -> str:
-    kind, before, after = found.difference.kind, found.difference.before, found.difference.after
-    if kind == "conflict":
-        if after is None:
-            return f"conflict: {_mark(before)} was changed here and is not in the file"
-        if before is None:
-            return f"conflict: {_mark(after)} is there twice"
-        return f"conflict: {_mark(before)} here, {_mark(after)} in the file"
-    if before is None or after is None:
-        return f"{kind}: {_mark(after or before)}"
-    return f"{kind}: {_mark(before)} -> {_mark(after)}"
-
-
-def _mark(mark: Annotation) -> str:
+def _mark(mark: Annotation | None) -> str:
+    if mark is None:
+        return ""
     where = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s"
     said = mark.emotion or (shown(mark.note) if mark.note else "no label")
     strength = "" if mark.intensity is None else f" (intensity {mark.intensity})"

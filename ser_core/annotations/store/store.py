@@ -472,6 +472,7 @@ class Store:
         annotator: str,
         work: Work = UNWATCHED,
         mode: str = "add",
+        shown: Imported | None = None,
     ) -> Imported:
         """Add annotated recordings to a project, all or nothing; marks that are there already are not added again.
 
@@ -485,12 +486,16 @@ class Store:
             What happens to marks that differ from those here (`merging` says how they are matched): "add" leaves them
             out; "replace" changes, moves and deletes marks here as the documents have them, but never what was changed
             here since the export; "show" does nothing, and counts what "replace" would do.
+        shown : Imported, optional
+            What a person has seen of it, as "show" returned it.
 
         Raises
         ------
         AnnotationsRefused
             If a mark is not valid, it is not clear to which recording it belongs, or a mark to delete is somebody
             else's and so is the project.
+        AnnotationsOutdated
+            If marks were changed here, so that the import would do something else than was shown.
         Cancelled
         """
         annotator = _name(annotator)
@@ -505,7 +510,7 @@ class Store:
         try:
             with self._database.writing() as connection:
                 _require_project(connection, project)
-                return transfer.import_documents(connection, project, documents, annotator, at, work, mode)
+                return transfer.import_documents(connection, project, documents, annotator, at, work, mode, shown)
         except transfer.OnlyShown as shown:
             return shown.imported
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
 from ser_core.annotations.formats.gate import at as refused_at
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.gate import shown as in_quotes
 from ser_core.annotations.store import history, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
@@ -28,7 +28,7 @@ from ser_core.annotations.store.marks import (
 from ser_core.annotations.store.merging import Difference, compared
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
 from ser_core.annotations.store.tables import marks, recordings, steps
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from ser_core.work.progress import Work
 
 #: What an import does with marks of files that differ from those here: leave them out, take them over, only show.
@@ -91,6 +91,7 @@ def import_documents(
     at: datetime,
     work: Work,
     mode: str,
+    shown: Imported | None = None,
 ) -> Imported:
     """Merge the marks of documents into their recordings; see `Store.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
@@ -118,6 +119,10 @@ def import_documents(
         if mode != "show":
             _add_steps(connection, changes, annotator, at)
     imported = Imported(len(documents), differences=tuple(differences), **counts)
+    if shown is not None and shown.differences != imported.differences:
+        raise AnnotationsOutdated(
+            "Marks were changed here after the changes were shown, and nothing was imported. Give the files again."
+        )
     if mode == "show":
         raise OnlyShown(imported)
     return imported
@@ -249,7 +254,7 @@ def _recordings(
 def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
     found = []
     for number, mark in enumerate(document.annotations, start=1):
-        with refused_at(f"{shown(document.name)}, mark {number}"):
+        with refused_at(f"{in_quotes(document.name)}, mark {number}"):
             found.append(valid_mark(mark, duration_s))
     return found
 

@@ -1,0 +1,252 @@
+"""Import marks from files: options, what the files bring and what differs from the project, and then the import."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.shared import cached, session, waiting
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.exchange.exporting import EXPORTED
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
+from ser_core.annotations.exchange.report import difference_rows, marks_of, tiers_in_words
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.store import EVERY
+from ser_core.annotations.store.transfer import Imported
+from ser_core.emotions import COLOURS
+from ser_core.work.jobs import Job
+from ser_core.work.progress import Work
+
+FOUND = "found by content"
+ENCODINGS = (FOUND, "utf-8", "utf-16", "cp1252", "latin-1", "mac_roman", "shift_jis", "gb18030", "euc_kr")
+AS_SAID = "as the files say"
+NOTE, LEFT_OUT = "a note", "left out"
+MOST_ROWS = 300
+MOST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Files as they would be imported, what becomes of their labels, and what would change."""
+
+    files: list[ImportedFile]
+    labels: tuple[LabelUse, ...]
+    imported: Imported
+
+
+def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
+    """Draw the upload and the options, and return what was chosen."""
+    st.markdown("**Import**")
+    turn = session.choice("import_turn")
+    given = st.file_uploader(
+        "Annotation files",
+        accept_multiple_files=True,
+        key=f"import_{turn}",
+        help=f"{', '.join(each.name for each in EXPORTED.values())}; recognised by content. A file that does not name "
+        "its recording by SHA-256 belongs to the recording of the same name in this project.",
+    )
+    usual = ImportOptions()
+    with st.expander("Options", icon=":material/tune:"):
+        left, right = st.columns(2)
+        offset_s = left.number_input(
+            "Add to all times (s)", -86_400.0, 86_400.0, usual.offset_s, 0.1, format="%.3f", key=f"import_offset_{turn}"
+        )
+        tolerance_s = right.number_input(
+            "Tolerance at the end (s)",
+            0.0,
+            60.0,
+            usual.tolerance_s,
+            0.05,
+            format="%.3f",
+            key=f"import_tolerance_{turn}",
+            help="Marks may end this much after their recording, and are cut there.",
+        )
+        encoding = left.selectbox("Encoding of text", ENCODINGS, key=f"import_encoding_{turn}")
+        status = right.selectbox("Status of the marks", (AS_SAID, *STATUSES), key=f"import_status_{turn}")
+        tiers = left.text_input(
+            "Only these tiers of emotions", placeholder="all, or names with commas between", key=f"import_tiers_{turn}"
+        )
+        as_notes = right.checkbox("Take no text for an emotion", key=f"import_notes_{turn}")
+    options = ImportOptions(offset_s, tolerance_s, None if encoding == FOUND else encoding)
+    names = tuple(name.strip() for name in tiers.split(",") if name.strip())
+    return given, options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
+
+
+def show_import(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
+    """Show what the chosen files would do, and import them on a button."""
+    if given:
+        with st.container(border=True):
+            _preview(project, given, options, rules)
+    _result(project)
+
+
+def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
+    job = _job(project, given, options, rules)
+    done = waiting.results({"look": job})
+    if "look" not in done:
+        return
+    base: Preview = done["look"]
+    st.markdown("**What these files bring**")
+    _files(base.files)
+    edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
+    if edits:
+        job = _job(project, given, options, replace(rules, emotions=edits))
+        done = waiting.results({"look": job})
+        if "look" not in done:
+            return
+    preview: Preview = done["look"]
+    for sentence in unknown_labels(preview.labels):
+        st.caption(in_markdown(sentence))
+    mode = _differences(preview.imported)
+    if st.button("Import", type="primary", icon=":material/input:"):
+        turn = session.choice("import_turn")
+        session.forget_uploads(file.file_id for file in given)
+        st.session_state[f"importing {project.id}"] = cached.jobs().submit(
+            session.owner(),
+            ("import", project.id, turn),
+            "Import",
+            lambda work: _imported(project, preview, mode, work),
+        )
+        session.choose("import_turn", turn + 1)
+        st.rerun()
+
+
+def _job(project: OpenProject, given: Sequence[UploadedFile], options: ImportOptions, rules: LabelRules) -> Job:
+    """Return the job that reads the files and compares them with the project."""
+    chosen = (rules.tiers, tuple(sorted(rules.emotions.items(), key=repr)), rules.status, rules.as_notes)
+    ids = tuple(file.file_id for file in given)
+    key = ("look", project.id, project.annotator, session.choice("import_turn"), ids, options, chosen)
+    found = cached.jobs().find(session.owner(), key)
+    if found is not None:
+        return found
+    files = [(printable(file.name), file.getvalue()) for file in given]
+    return cached.jobs().submit(
+        session.owner(), key, "Reading files", lambda work: _looked(project, files, options, rules, work)
+    )
+
+
+def _looked(
+    project: OpenProject, files: list[tuple[str, bytes]], options: ImportOptions, rules: LabelRules, work: Work
+) -> Preview:
+    read, labels = mapped(read_files(files, options), rules)
+    known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    read = as_of_recordings(read, known, tolerance_s=options.tolerance_s)
+    documents = [document for file in read for document in file.documents]
+    imported = project.store.import_recordings(project.id, documents, project.annotator, work, mode="show")
+    return Preview(read, labels, imported)
+
+
+def _files(files: Sequence[ImportedFile]) -> None:
+    st.dataframe(
+        [
+            {
+                "File": printable(file.name),
+                "Format": file.format_name,
+                "Tiers": printable(tiers_in_words(file)),
+                "Marks": marks_of(file),
+                "Left out": printable("; ".join(file.dropped)),
+                "Read otherwise": printable("; ".join(file.changed)),
+            }
+            for file in files[:MOST_ROWS]
+        ],
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
+    """Let a person change what labels become, and return the changes as rules."""
+    if not labels:
+        return {}
+    rows = [
+        {"Label": printable(use.label), "Tier": printable(use.tier), "Marks": use.count, "Becomes": _becomes(use)}
+        for use in labels[:MOST_ROWS]
+    ]
+    others = sorted({row["Becomes"] for row in rows} - {*COLOURS, NOTE, LEFT_OUT})
+    with st.expander(f"{counted(len(labels), 'label')}, and what they become", icon=":material/label:"):
+        edited = st.data_editor(
+            rows,
+            hide_index=True,
+            width="stretch",
+            key=key,
+            disabled=["Label", "Tier", "Marks"],
+            column_config={
+                "Becomes": st.column_config.SelectboxColumn(
+                    options=[*COLOURS, *others, NOTE, LEFT_OUT], required=True, help="Choose an emotion or a note."
+                )
+            },
+        )
+    rules = {NOTE: None, LEFT_OUT: ""}
+    return {
+        use.label.strip().casefold(): rules.get(after["Becomes"], after["Becomes"])
+        for use, before, after in zip(labels, rows, edited, strict=False)
+        if after["Becomes"] != before["Becomes"]
+    }
+
+
+def _becomes(use: LabelUse) -> str:
+    return LEFT_OUT if use.kind == "left out" else NOTE if use.emotion is None else printable(use.emotion)
+
+
+def _differences(imported: Imported) -> str:
+    """Show what differs, and return the mode that is chosen."""
+    counts = Counter(each.difference.kind for each in imported.differences)
+    words = [f"{counts[kind]} {kind}" for kind in ("new", "changed", "moved", "deleted") if counts[kind]]
+    words += [counted(counts["conflict"], "conflict")] if counts["conflict"] else []
+    words += [f"{imported.known} already here"] if imported.known else []
+    st.markdown(f"Marks: {', '.join(words) or 'none'}.")
+    if not imported.differences:
+        return "add"
+    rows = difference_rows(imported.differences)
+    others = len(imported.differences) - counts["new"]
+    with st.expander("Each of them", icon=":material/difference:", expanded=bool(others)):
+        st.dataframe(
+            [{name: printable(value) for name, value in row.items()} for row in rows[:MOST_ROWS]],
+            hide_index=True,
+            width="stretch",
+        )
+        if len(rows) > MOST_ROWS:
+            st.caption(f"And {len(rows) - MOST_ROWS} more.")
+    if counts["conflict"]:
+        st.caption("Conflicts are marks that were changed both here and in the files. They stay as they are here.")
+    if others == counts["conflict"]:
+        return "add"
+    return st.radio(
+        "Marks that differ",
+        ["add", "replace"],
+        format_func={"add": "Leave them as they are here", "replace": "Replace them by those of the files"}.get,
+        horizontal=True,
+        key=f"import_mode_{session.choice('import_turn')}",
+        help="Replacing is one step in each recording, which you can undo.",
+    )
+
+
+def _imported(project: OpenProject, preview: Preview, mode: str, work: Work) -> tuple[Imported, list[ImportedFile]]:
+    documents = [document for file in preview.files for document in file.documents]
+    store, shown = project.store, preview.imported
+    return store.import_recordings(project.id, documents, project.annotator, work, mode, shown), preview.files
+
+
+def _result(project: OpenProject) -> None:
+    job = st.session_state.get(f"importing {project.id}")
+    done = waiting.results({"import": job}) if job else {}
+    if "import" not in done:
+        return
+    imported, read = done["import"]
+    more = [f"{getattr(imported, kind)} {kind}" for kind in ("changed", "moved", "deleted") if getattr(imported, kind)]
+    st.success(
+        f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
+        f"{', '.join([*more, f'{imported.known} already in the project'])}, {imported.left_out} left out.",
+        icon=":material/check:",
+    )
+    if imported.left_out:
+        st.caption("Left out: marks that differ from those here.")
+    said = [f"Not imported from {file.name}: {words}" for file in read for words in file.dropped]
+    said += [f"Read otherwise in {file.name}: {words}" for file in read for words in file.changed]
+    for words in said[:MOST_LINES]:
+        st.caption(f"{in_markdown(words)}.")
