@@ -1,9 +1,13 @@
 """Import from files of other tools: to which recording marks belong, and what becomes of those that do not fit it."""
 
+import io
+import zipfile
+
 import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange import importing
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped, rules_of_pairs, unknown_labels
@@ -174,3 +178,32 @@ def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(k
         (None, "so [x=1]", None),
         ("sad", "", None),
     ]
+
+
+# --- a ZIP, as it was exported ---
+
+
+def packed(**files: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"folder/{name}", content)
+    return made.getvalue()
+
+
+def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_no_marks():
+    mark = Annotation(Region(0, 1), emotion="sad")
+    tasks = exported([AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORTED["label_studio"]).files
+    files = read_files([("all.zip", packed(**tasks))], ImportOptions())
+    assert [(file.name, len(file.documents)) for file in files] == [("annotations.json", 1), ("config.xml", 0)]
+    assert files[0].documents[0].annotations == (mark,)
+
+
+def test_a_broken_or_a_huge_zip_is_refused(monkeypatch):
+    good = packed(a=b"0\t1\tsad\n")
+    for content in (good[:40], good[:60] + bytes(20), b"PK\x03\x04" + bytes(99)):
+        with pytest.raises(AnnotationsRefused, match=r"all.zip: the ZIP cannot be read"):
+            read_files([("all.zip", content)], ImportOptions())
+    monkeypatch.setattr(importing, "MOST_PACKED_BYTES", 5)
+    with pytest.raises(AnnotationsRefused, match="at most"):
+        read_files([("all.zip", good)], ImportOptions())

@@ -2,11 +2,13 @@
 
 import json
 from datetime import UTC, datetime
+from xml.etree import ElementTree
 
 import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.exporting import exported
 from ser_core.annotations.formats import FORMATS, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import as_json, example
@@ -113,6 +115,43 @@ def test_of_several_choices_those_of_emotions_are_labels_and_the_others_keep_the
     assert {(mark.tier, mark.emotion) for mark in recording.annotations} == {("sex", "female"), ("recording", "Happy")}
 
 
+def test_a_rating_of_something_else_is_no_intensity_and_another_channel_is_said():
+    found = read(
+        task(
+            region("a", "labels", "emotion", labels=["Sad"], channel=1),
+            region("a", "rating", "valence", rating=9),
+            region("a", "rating", "Intensity", rating=2),
+        )
+    )
+    assert [(mark.emotion, mark.intensity) for mark in found.recordings[0].annotations] == [("Sad", 2)]
+    assert found.dropped == (
+        "1 channel of a mark, which is that of all channels here",
+        "1 rating of the control 'valence'",
+    )
+
+
+def test_predictions_are_suggestions_where_nobody_annotated():
+    predicted = {"model_version": "m1", "result": [region("a", "labels", "emotion", labels=["sad"])]}
+    found = read(task() | {"annotations": [], "predictions": [predicted]})
+    assert [(mark.emotion, mark.annotator, mark.status) for mark in found.recordings[0].annotations] == [
+        ("sad", "m1", "open")
+    ]
+    assert found.dropped == ()
+
+
+def test_the_configuration_of_the_project_is_written_beside_the_tasks():
+    recording = AnnotatedRecording(
+        "a b.wav", None, 2.0, None, (Annotation(Region(0, 1), emotion="bored", tier="mood"),)
+    )
+    files = exported([recording], STUDIO, {"url_prefix": "https://x.org/s/"}).files
+    view = ElementTree.fromstring(files["config.xml"])
+    assert {(each.tag, each.get("name")) for each in view} >= {("Labels", "mood"), ("Rating", "intensity")}
+    assert "bored" in [label.get("value") for label in view.iter("Label")]
+    content = files["annotations.json"]
+    assert json.loads(content)[0]["data"]["audio"] == "https://x.org/s/a%20b.wav"
+    assert STUDIO.read(content, "here").recordings == (recording,)
+
+
 def test_what_is_no_mark_is_counted_in_words():
     found = read(
         task(
@@ -132,7 +171,6 @@ def test_what_is_no_mark_is_counted_in_words():
         "2 results of the kind 'taxonomy'",
         "1 mark of a point in time",
         "1 cancelled annotation",
-        "1 length of a recording, which no result says",
     )
     assert [len(recording.annotations) for recording in found.recordings] == [0, 0]
 
@@ -142,10 +180,10 @@ def test_the_information_that_label_studio_keeps_with_a_region_is_its_note():
     assert recording.annotations[0].note == "unsure"
 
 
-def test_labels_of_all_need_no_length_and_it_is_said_that_none_is_known():
+def test_labels_of_all_need_no_length_whatever_it_is():
     found = read(task(of_all("a", "choices", "emotion", choices=["sad"])))
     assert found.recordings[0].annotations[0].region == Region(0, 1)
-    assert found.dropped == ("1 length of a recording, which no result says",)
+    assert found.dropped == ()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +257,7 @@ def test_an_export_as_json_min_is_read():
     (recording,) = found.recordings
     assert recording.name == "Anna 1.wav"
     assert {(mark.annotator, mark.changed_at) for mark in recording.annotations} == {("3", AT)}
-    assert found.dropped == ("1 length of a recording, which no result says",)
+    assert found.dropped == ()
 
 
 def test_in_json_min_a_known_emotion_is_a_choice_and_other_text_a_note_of_the_whole():
@@ -331,8 +369,8 @@ def test_our_tasks_are_made_as_label_studio_makes_them():
         ([task(region("a", "labels", "e", labels=[1]))], "result 1: The label 1 is not a text"),
         ([task(region("a", "labels", 5, labels=["x"]))], "result 1: The name of the control 5 is not a text"),
         ([task(region("a", "labels", "e", labels=[], start="x"))], "result 1: The start 'x' is not a number"),
-        ([task(region("a", "rating", "e", rating=None))], "result 1: The rating None is not a number"),
-        ([task(region("a", "rating", "e", rating=9))], "annotation 1: An intensity of 9"),
+        ([task(region("a", "rating", "strength", rating=None))], "result 1: The rating None is not a number"),
+        ([task(region("a", "rating", "strength", rating=9))], "annotation 1: An intensity of 9"),
         ([task(region("a", "textarea", "e", text=None))], "result 1: It has no text"),
         ([task(region("a", "labels", "e", labels=[], start=2, end=1))], "annotation 1: A region from 2 to 1"),
         ([task(region("a", "labels", "e", labels=[], end=5))], "annotation 1: The mark ends at 5 s, after its"),

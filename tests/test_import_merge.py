@@ -31,7 +31,7 @@ def marked(store, project):
 def out(store, project, key, **choices) -> bytes:
     """Return the file of the first recording."""
     (document,) = (document for document in store.export(project) if document.sha256 == sha(0))
-    (content,) = exported([document], EXPORTED[key], choices).files.values()
+    content, *_ = exported([document], EXPORTED[key], choices).files.values()
     return content
 
 

@@ -149,14 +149,22 @@ def _files(files: Sequence[ImportedFile]) -> None:
                 "Format": file.format_name,
                 "Tiers": printable(tiers_in_words(file)),
                 "Marks": marks_of(file),
-                "Left out": printable("; ".join(file.dropped)),
-                "Read otherwise": printable("; ".join(file.changed)),
             }
             for file in files[:MOST_ROWS]
         ],
         hide_index=True,
         width="stretch",
     )
+    _losses(files)
+
+
+def _losses(files: Sequence[ImportedFile]) -> None:
+    said = [f"Not imported from {file.name}: {words}" for file in files for words in file.dropped]
+    said += [f"Read otherwise in {file.name}: {words}" for file in files for words in file.changed]
+    for words in said[:MOST_LINES]:
+        st.caption(f"{in_markdown(words)}.")
+    if len(said) > MOST_LINES:
+        st.caption(f"And {len(said) - MOST_LINES} more of that kind.")
 
 
 def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
@@ -209,6 +217,8 @@ def _differences(imported: Imported) -> str:
             [{name: printable(value) for name, value in row.items()} for row in rows[:MOST_ROWS]],
             hide_index=True,
             width="stretch",
+            column_config=dict.fromkeys(("Here", "In the files"), st.column_config.TextColumn(width="large"))
+            | {"Change": st.column_config.TextColumn(width="small")},
         )
         if len(rows) > MOST_ROWS:
             st.caption(f"And {len(rows) - MOST_ROWS} more.")
@@ -246,7 +256,4 @@ def _result(project: OpenProject) -> None:
     )
     if imported.left_out:
         st.caption("Left out: marks that differ from those here.")
-    said = [f"Not imported from {file.name}: {words}" for file in read for words in file.dropped]
-    said += [f"Read otherwise in {file.name}: {words}" for file in read for words in file.changed]
-    for words in said[:MOST_LINES]:
-        st.caption(f"{in_markdown(words)}.")
+    _losses(read)

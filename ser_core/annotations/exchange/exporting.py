@@ -53,10 +53,14 @@ def exported(
         Those of the format's `write`.
     """
     unfit: list[str] = []
-    written = _written([_valid(recording, unfit) for recording in recordings], file_format, choices or {})
+    valid = [_valid(recording, unfit) for recording in recordings]
+    written = _written(valid, file_format, choices or {})
     # A file without labels could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
-    return Exported(files, tuple(summed(each for _, each in written)), len(written) - len(files), tuple(unfit))
+    without = len(written) - len(files)
+    if file_format.beside is not None:
+        files |= file_format.beside(valid)
+    return Exported(files, tuple(summed(each for _, each in written)), without, tuple(unfit))
 
 
 def choices_of(file_format: Format) -> set[str]:

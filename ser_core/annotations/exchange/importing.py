@@ -1,5 +1,9 @@
 """Import of marks from files of other tools: how they are read, and to which recordings they belong."""
 
+import io
+import posixpath
+import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +14,14 @@ from ser_core.annotations.formats import FORMATS, ReadOptions, belonging_to, rea
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.format import FileTier, counted
 from ser_core.annotations.formats.gate import at, shown
+from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
+
+BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
+#: Of a ZIP that is given in place of its files.
+MOST_PACKED, MOST_PACKED_BYTES = 10_000, 200 * 2**20
 
 LONGEST_OFFSET_S, LONGEST_TOLERANCE_S = 86_400.0, 60.0
 
@@ -83,7 +92,10 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
     """
     found = []
     how = ReadOptions(options.offset_s, options.encoding)
-    for name, content in files:
+    for name, content in unpacked(files):
+        if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
+            found.append(ImportedFile(name, "Label Studio configuration", ()))
+            continue
         read = read_annotations(content, name, how)
         key = recognised(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
@@ -91,6 +103,42 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
             ImportedFile(name, FORMATS[key].name, read.recordings, read.dropped, read.changed, tiers, read.start_s)
         )
     return found
+
+
+def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
+    """Yield files, and in place of a ZIP the files in it.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a ZIP is damaged, locked or too large.
+    """
+    for name, content in files:
+        if not content.startswith(b"PK\x03\x04"):
+            yield name, content
+            continue
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+                size = sum(member.file_size for member in members)
+                if len(members) > MOST_PACKED or size > MOST_PACKED_BYTES:
+                    raise AnnotationsRefused(
+                        f"{name}: the ZIP has {len(members)} files of {size / 2**20:.0f} MiB in all; at most "
+                        f"{MOST_PACKED} of {MOST_PACKED_BYTES // 2**20} MiB are read. Give its files."
+                    )
+                for member in members:
+                    with archive.open(member) as file:
+                        yield posixpath.basename(member.filename), file.read(member.file_size)
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            RuntimeError,
+            EOFError,
+            OSError,
+            ValueError,
+            zlib.error,
+        ) as error:
+            raise AnnotationsRefused(f"{name}: the ZIP cannot be read ({error}). Give its files.") from None
 
 
 def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:

@@ -103,6 +103,8 @@ class Format:
         name it, and the options may be left out.
     recognises : callable
         `recognises(head) -> bool` tells by the beginning of the text whether a file has this format.
+    beside : callable, optional
+        `beside(recordings)` returns other files, by name, that go with an export.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Format:
     write: Callable[..., Written]
     read: Callable[..., ReadIn]
     recognises: Callable[[str], bool]
+    beside: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None
 
 
 def only_one(recordings: Sequence[AnnotatedRecording], format_name: str) -> AnnotatedRecording:

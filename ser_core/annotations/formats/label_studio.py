@@ -1,6 +1,6 @@
 """Marks as Label Studio tasks: what it imports, and what it exports as JSON and as JSON-MIN.
 
-A project accepts our tasks with this configuration, with the emotions as its labels and choices:
+A project accepts our tasks with the configuration that `beside` writes, with the emotions as its labels and choices:
 
     <View>
       <Audio name="audio" value="$audio"/>
@@ -23,9 +23,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import (
+    MOST_INTENSITY,
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Annotation,
+)
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
@@ -43,9 +50,11 @@ from ser_core.annotations.formats.gate import (
 )
 from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
 from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in
+from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"
+CONFIGURATION = "config.xml"
 SOUND_NAME = re.compile(r".*\.(wav|mp3|m4a|flac|ogg|oga|opus|aac|webm|wma|aiff?)", re.IGNORECASE | re.DOTALL)
 #: What Label Studio prepends to the name of an uploaded file.
 UPLOADED = re.compile("[0-9a-f]{8}-")
@@ -56,26 +65,32 @@ UNKNOWN_LENGTH_S = 1.0
 IN_META = ("low_hz", "high_hz", "annotator", "confidence", "status", "changed_at")
 
 
-def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+def write(recordings: Sequence[AnnotatedRecording], url_prefix: str = "") -> Written:
     """Write a task for each recording, with an annotation for each annotator; nothing is lost.
+
+    Parameters
+    ----------
+    url_prefix : str
+        What to put before the name of a recording, so that Label Studio finds its sound.
 
     Raises
     ------
     AnnotationsRefused
         If a mark cannot be written, or the provenance holds what JSON cannot.
     """
-    tasks = [_task(writable(recording), count) for count, recording in enumerate(recordings, start=1)]
+    tasks = [_task(writable(recording), count, url_prefix) for count, recording in enumerate(recordings, start=1)]
     return Written(json_bytes(tasks))
 
 
-def _task(recording: AnnotatedRecording, count: int) -> dict[str, Any]:
+def _task(recording: AnnotatedRecording, count: int, url_prefix: str) -> dict[str, Any]:
     by_annotator: dict[str, list[dict[str, Any]]] = {}
     for place, mark in enumerate(recording.annotations, start=1):
         by_annotator.setdefault(mark.annotator, []).extend(_results(mark, f"mark{place}", recording.duration_s))
+    address = f"{url_prefix}{quote(recording.name)}" if url_prefix else recording.name
     ours = recording_fields(recording) | ({"keys": keys_of(recording)} if keys_of(recording) else {})
     return {
         "id": count,
-        "data": {SOUND: recording.name, OURS: ours},
+        "data": {SOUND: address, OURS: ours},
         "annotations": [{"result": results} for results in by_annotator.values()],
     }
 
@@ -146,10 +161,24 @@ def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
     annotations = task.get("annotations", task.get("completions", []))
     if not isinstance(annotations, list) or not all(_has_results(annotation) for annotation in annotations):
         raise AnnotationsRefused(f"{place}: its 'annotations' are not a list of objects, each with a list 'result'.")
-    for what in ("prediction", "draft"):
-        if isinstance(others := task.get(f"{what}s"), list) and others:
-            lost[what, ""] += len(others)
+    predictions = task.get("predictions")
+    if isinstance(predictions, list) and predictions:
+        if any(annotation["result"] for annotation in annotations) or not all(map(_has_results, predictions)):
+            lost["prediction", ""] += len(predictions)
+        else:
+            annotations = [*annotations, *map(_suggestion, predictions)]
+    if isinstance(drafts := task.get("drafts"), list) and drafts:
+        lost["draft", ""] += len(drafts)
     return task | {"annotations": annotations}
+
+
+def _suggestion(prediction: dict[str, Any]) -> dict[str, Any]:
+    """Return a prediction of a task that nobody annotated as the annotation of its model."""
+    return {
+        "result": prediction["result"],
+        "completed_by": {"email": str(prediction.get("model_version") or "prediction")},
+        "created_at": prediction.get("created_at"),
+    }
 
 
 def _has_results(annotation: object) -> bool:
@@ -224,7 +253,6 @@ def _with_marks(
             found.add(mark, place)
     if duration_s is None:
         duration_s = max((mark.region.end_s for mark in found.annotations), default=UNKNOWN_LENGTH_S)
-        lost["length", " of a recording, which no result says"] += 1
     whole = {"start_s": 0.0, "end_s": duration_s}
     for place, mark in marks:
         if "start_s" not in mark:
@@ -235,6 +263,28 @@ def _with_marks(
     return replace(recording, exported_keys=known_keys(fields.get("keys"))), found
 
 
+def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
+    """Return, by its name, the labelling configuration for the project that takes our tasks."""
+    marks = [mark for recording in recordings for mark in recording.annotations]
+    emotions = list(dict.fromkeys([*COLOURS, *(mark.emotion for mark in marks if mark.emotion)]))
+    tiers = list(dict.fromkeys([REGION_TIER, *(mark.tier for mark in marks if mark.tier != RECORDING_TIER)]))
+    view = Element("View")
+    SubElement(view, "Audio", {"name": SOUND, "value": f"${SOUND}"})
+    for tier in tiers:
+        labels = SubElement(view, "Labels", {"name": tier, "toName": SOUND})
+        for emotion in emotions:
+            colour = {"background": COLOURS[emotion]} if emotion in COLOURS else {}
+            SubElement(labels, "Label", {"value": emotion} | colour)
+    of_region = {"toName": SOUND, "perRegion": "true"}
+    SubElement(view, "Rating", {"name": "intensity", "maxRating": str(MOST_INTENSITY)} | of_region)
+    SubElement(view, "TextArea", {"name": "note"} | of_region)
+    choices = SubElement(view, "Choices", {"name": RECORDING_TIER, "toName": SOUND})
+    for emotion in emotions:
+        SubElement(choices, "Choice", {"value": emotion})
+    indent(view)
+    return {CONFIGURATION: tostring(view, encoding="utf-8") + b"\n"}
+
+
 FORMAT = Format(
     name="Label Studio JSON",
     endings=(".json",),
@@ -243,4 +293,5 @@ FORMAT = Format(
     write=write,
     read=read,
     recognises=lambda head: head.lstrip()[:1] in ("[", "{"),
+    beside=beside,
 )

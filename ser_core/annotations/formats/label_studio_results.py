@@ -19,6 +19,9 @@ OURS = "hear_why"
 
 Lost = Counter[tuple[str, str]]
 
+#: Parts of the names of controls whose ratings are the intensity of an emotion; others rate something else.
+INTENSITY = ("intens", "strength", "stärke", "강도")
+
 NAMING, RATING, TEXT = ("labels", "choices"), "rating", "textarea"
 
 
@@ -59,6 +62,12 @@ def marks_in(results: Iterable[object], place: str, lost: Lost) -> list[dict[str
             if kind not in (*NAMING, RATING, TEXT):
                 lost["result", f" of the kind {shown(kind)}"] += 1
                 continue
+            control = str(result.get("from_name", ""))
+            if kind == RATING and not any(part in control.casefold() for part in INTENSITY):
+                lost["rating", f" of the control {shown(control)}"] += 1
+                continue
+            if value.get("channel") not in (None, 0):
+                lost["channel", " of a mark, which is that of all channels here"] += 1
             own = result.get("id")
             _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
     return _marks(list(groups.values()), lost)

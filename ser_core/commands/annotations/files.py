@@ -49,8 +49,11 @@ def add(commands: Commands) -> None:
         metavar="HZ",
         help=f"of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
     )
+    export.add_argument(
+        "--url-prefix", default="", metavar="URL", help="where Label Studio finds the recordings: their names follow it"
+    )
     import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
-    import_.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    import_.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR", help="also a ZIP")
     import_.add_argument(
         "--annotator", metavar="NAME", help="annotator of marks without a name; default: your login name"
     )
@@ -99,9 +102,12 @@ def _export(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
     file_format = EXPORTED[args.format]
-    choices = {choice: True for choice in ("short", "plain") if getattr(args, choice)}
+    wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
+    choices = {choice: value for choice, value in wanted.items() if value}
     if unknown := choices.keys() - choices_of(file_format):
-        raise AnnotationsRefused(f"Files of {file_format.name} have no choice of --{min(unknown)}; leave it out.")
+        raise AnnotationsRefused(
+            f"Files of {file_format.name} have no choice of --{min(unknown).replace('_', '-')}; leave it out."
+        )
     written = exported(recordings, file_format, choices)
     with atomic_new_folder(args.out) as folder:
         for name, content in written.files.items():
@@ -151,7 +157,8 @@ def _import(args: argparse.Namespace) -> int:
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
     mode = "show" if args.dry_run else "replace" if args.replace else "add"
     rules = LabelRules(tuple(args.tier), rules_of_pairs(args.map), args.status, args.as_notes)
-    files = read_files(((printable(file.name), file_bytes(file)) for file in args.files), options)
+    paths = [path for given in args.files for path in (_files_in(given) if given.is_dir() else [given])]
+    files = read_files(((printable(path.name), file_bytes(path)) for path in paths), options)
     files, labels = mapped(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
@@ -177,6 +184,14 @@ def _import(args: argparse.Namespace) -> int:
         for words in file.changed:
             print(printable(f"Read otherwise in {file.name}: {words}."))
     return 0
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder, or refuse an empty one."""
+    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise AnnotationsRefused(f"There are no files in {folder}; give files of marks.")
+    return found
 
 
 def _print_counts(imported: Imported, mode: str) -> None:
