@@ -94,7 +94,7 @@ def found_in(recording: Recording, classifier: Classifier) -> dict[str, float]:
     """Return the figures of one recording: 1 and 0 for yes and no, NaN where there is nothing to measure."""
     analysis = classify_recording(recording, classifier, AnalysisSettings())
     began = time.process_time()
-    found = find_voice_counterfactuals(analysis, classifier)
+    found = find_voice_counterfactuals(analysis, classifier, unnatural=False)
     seconds = time.process_time() - began
     verdict, smallest = int(found.original.argmax()), found.smallest
     figures = {
@@ -116,8 +116,7 @@ def found_in(recording: Recording, classifier: Classifier) -> dict[str, float]:
             f"unchanged_{one.field}": float(unchanged.argmax() == verdict),
             f"there_and_back_{one.field}": float(curve.control.argmax() == verdict),
         }
-        natural = (curve.amounts >= curve.natural[0]) & (curve.amounts <= curve.natural[1])
-        more, less = (curve.scores[natural & side] for side in (curve.amounts > 0, curve.amounts < 0))
+        more, less = (curve.scores[side] for side in (curve.amounts > 0, curve.amounts < 0))
         for emotion in EXPECTED:
             index = analysis.emotions.index(emotion)
             if len(more) and len(less):

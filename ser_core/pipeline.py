@@ -294,10 +294,17 @@ def find_voice_counterfactuals(
     classifier: Classifier,
     regions: Sequence[Region] = (),
     work: Work = UNWATCHED,
+    *,
+    unnatural: bool = True,
 ) -> VoiceCounterfactuals:
     """Change the voice in the analysed stretch, in some regions of it or everywhere, and score each changed sound.
 
     Unlike perturbations of the spectrogram, a changed sound is segmented and selected from like a new recording.
+
+    Parameters
+    ----------
+    unnatural : bool
+        Whether to try unnatural changes too, for curves that go on beyond the natural limits.
 
     Raises
     ------
@@ -306,9 +313,11 @@ def find_voice_counterfactuals(
     recording, inside = _stretch_alone(analysis, regions)
     work.report(0.0, "Finding the periods of the voice")
     marks = pitch_marks(recording, prosody_of(recording))
-    return voice_counterfactuals(
-        recording, marks, inside, lambda sounds, part: score_sounds(recording, sounds, classifier, part), work
-    )
+
+    def score_changed(sounds: Sequence[np.ndarray], part: Work) -> np.ndarray:
+        return score_sounds(recording, sounds, classifier, part)
+
+    return voice_counterfactuals(recording, marks, inside, score_changed, work, unnatural=unnatural)
 
 
 def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:

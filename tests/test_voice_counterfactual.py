@@ -72,6 +72,10 @@ def test_a_flip_beyond_the_natural_limit_is_on_the_curve_but_no_flip():
     assert curve.natural == (-6, 6)
     assert curve.scores[curve.amounts > 7.0].argmax(axis=1).tolist() == [0, 0]
     assert not curve.flips
+    natural = voice_counterfactuals(
+        VOICE, MARKS, [], judge(louder_than(7.0)), UNWATCHED, LEVEL, unnatural=False
+    ).curves[0]
+    assert (natural.amounts[0], natural.amounts[-1]) == curve.natural
     assert found.smallest is None
     assert "sad" in counterfactuals_in_words(found, EMOTIONS)
 

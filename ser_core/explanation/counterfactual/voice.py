@@ -171,6 +171,8 @@ def voice_counterfactuals(
     score: ScoreSounds,
     work: Work,
     properties: Sequence[VoiceProperty] = PROPERTIES,
+    *,
+    unnatural: bool = True,
 ) -> VoiceCounterfactuals:
     """Change each property of a voice by natural and some unnatural amounts, and find where the verdict flips.
 
@@ -182,6 +184,8 @@ def voice_counterfactuals(
         Where alone the voice is changed, in order of time and apart; empty: everywhere.
     score : callable
         The only access to the model.
+    unnatural : bool
+        Whether amounts beyond the natural limits are tried too; they count as no flips.
 
     Raises
     ------
@@ -207,6 +211,8 @@ def voice_counterfactuals(
         work.report(done / parts, one.name)
         natural = _natural(one, marks)
         amounts = np.unique([*(GRID * one.limit), *natural])
+        if not unnatural:
+            amounts = amounts[(amounts >= natural[0]) & (amounts <= natural[1])]
         changed = scores_of([(one, amount) for amount in amounts if amount], work.part(done, parts, one.name))
         scores = np.insert(changed, int(np.flatnonzero(amounts == 0)[0]), synthesised, axis=0)
         back = there_and_back(recording, one.change(CONTROL_SHARE * one.limit), marks, regions)
