@@ -91,12 +91,89 @@ def test_what_elan_writes_is_read_with_the_times_of_the_annotation_that_a_detail
     marks = (
         Annotation(Region(0, 1.1), tier="utterance", annotator="AB", note="so what?"),
         Annotation(Region(0, 1.1), tier="emotion", annotator="AB", emotion="angry"),
+        Annotation(Region(0, 0.55), tier="words", note="so"),
+        Annotation(Region(0.55, 1.1), tier="words", note="what"),
         Annotation(Region(1.1, 2.5), tier="utterance", annotator="AB"),
     )
-    assert found.recordings == (AnnotatedRecording("an interview.wav", None, 2.5, None, marks),)
+    (recording,) = found.recordings
+    assert (recording.name, recording.duration_s) == ("an interview.wav", 2.5)
+    assert sorted(recording.annotations, key=str) == sorted(marks, key=str)
     # Two words share their utterance, and one annotation has no time of its own.
-    assert found.dropped == ("3 annotations without times",)
+    assert found.changed == ("2 annotations without times, as equal parts of what they belong to",)
+    assert found.dropped == (
+        "1 annotation without times",
+        "the parent of 2 tiers",
+        "the participant of 1 tier",
+        "1 controlled vocabulary",
+    )
+    tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
+    assert tiers == [("utterance", 1, 1), ("emotion", 1, 0), ("words", 2, 0), ("free", 1, 0)]
     assert recognised(BY_ELAN.encode()) == "elan"
+
+
+def divided(slots: str, annotations: str, tier: str = "") -> bytes:
+    """Return an EAF with one tier, of which some annotations have no times of their own."""
+    return (
+        '<ANNOTATION_DOCUMENT VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        'xsi:noNamespaceSchemaLocation="x"><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="a.wav" TIME_ORIGIN="500"/></HEADER>'
+        f'<TIME_ORDER>{slots}</TIME_ORDER><TIER TIER_ID="words" LINGUISTIC_TYPE_REF="x" PARTICIPANT="A">{annotations}'
+        f"</TIER>{tier}</ANNOTATION_DOCUMENT>"
+    ).encode()
+
+
+def aligned(own: str, start: str, end: str) -> str:
+    return (
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{own}" TIME_SLOT_REF1="{start}" TIME_SLOT_REF2="{end}">'
+        f"<ANNOTATION_VALUE>{own}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+    )
+
+
+def referring(own: str, parent: str, previous: str = "") -> str:
+    before = f' PREVIOUS_ANNOTATION="{previous}"' if previous else ""
+    return (
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{own}" ANNOTATION_REF="{parent}"{before}>'
+        f"<ANNOTATION_VALUE>{own}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+    )
+
+
+def test_annotations_without_times_divide_what_they_belong_to_as_in_elan():
+    """By hand: three parts of a second, of which the second is divided by four, told out of order; half a second on."""
+    times = {"ts1": 'TIME_VALUE="1000"', "ts2": "", "ts3": "", "ts4": 'TIME_VALUE="1900"'}
+    slots = "".join(f'<TIME_SLOT TIME_SLOT_ID="{own}" {value}/>' for own, value in times.items())
+    words = aligned("a1", "ts1", "ts2") + aligned("a2", "ts2", "ts3") + aligned("a3", "ts3", "ts4")
+    parts = [("a7", "a6"), ("a4", ""), ("a6", "a5"), ("a5", "a4")]
+    tier = '<TIER TIER_ID="parts" LINGUISTIC_TYPE_REF="y" PARENT_REF="words">'
+    tier += "".join(referring(own, "a2", previous) for own, previous in parts) + "</TIER>"
+    found = ELAN.read(divided(slots, words, tier), "here")
+    edges = {
+        mark.note: (round(mark.region.start_s, 6), round(mark.region.end_s, 6))
+        for mark in found.recordings[0].annotations
+    }
+    assert edges == {
+        "a1": (1.5, 1.8),
+        "a2": (1.8, 2.1),
+        "a3": (2.1, 2.4),
+        "a4": (1.8, 1.875),
+        "a5": (1.875, 1.95),
+        "a6": (1.95, 2.025),
+        "a7": (2.025, 2.1),
+    }
+    assert found.changed == (
+        "its times, to which the TIME_ORIGIN of 0.5 s is added",
+        "7 annotations without times, as equal parts of what they belong to",
+    )
+    assert found.dropped == ("the parent of 1 tier", "the participant of 1 tier")
+
+
+def test_ids_without_numbers_are_read():
+    one, two = "b8f0e1c2-aaaa-4bbb-8ccc-dddddddddddd", "x"
+    slots = f'<TIME_SLOT TIME_SLOT_ID="{one}" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="{two}" TIME_VALUE="900"/>'
+    tier = f'<TIER TIER_ID="emotion" LINGUISTIC_TYPE_REF="y">{referring("zwei", "eins")}</TIER>'
+    found = ELAN.read(divided(slots, aligned("eins", one, two), tier), "here")
+    assert [(mark.note, mark.region.end_s) for mark in found.recordings[0].annotations] == [
+        ("eins", 1.4),
+        ("zwei", 1.4),
+    ]
 
 
 def test_what_pympi_writes_is_read(tmp_path):
@@ -194,11 +271,6 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;"
         (damaged("xsi:noNamespaceSchemaLocation", "xsi:x"), "line 2: ANNOTATION_DOCUMENT has no noNamespaceSchema"),
         (damaged('TIME_SLOT_ID="ts2"', ""), "line 14: TIME_SLOT has no TIME_SLOT_ID"),
         (damaged('TIME_SLOT_ID="ts2"', 'TIME_SLOT_ID="ts1"'), "line 14: there are two of the TIME_SLOT_ID 'ts1'"),
-        (
-            damaged('TIME_SLOT_ID="ts2"', 'TIME_SLOT_ID="second"'),
-            "line 14: the TIME_SLOT_ID 'second' is not one with a",
-        ),
-        (damaged('TIME_SLOT_ID="ts2"', 'TIME_SLOT_ID="ts²"'), "line 14: the TIME_SLOT_ID 'ts²' is not one with a"),
         (damaged('"1100"', '"1100.5"'), "line 14: the TIME_VALUE '1100.5' is not a whole number of milliseconds"),
         (damaged('"1100"', '"-1"'), "line 14: the TIME_VALUE '-1' is not"),
         (damaged('"1100"', f'"{"9" * 5_000}"'), "line 14: the TIME_VALUE '9+… is not"),
@@ -242,18 +314,18 @@ def test_entities_are_refused_in_every_encoding():
 
 def test_a_file_that_names_no_such_thing_as_a_bomb_may_speak_of_one():
     content = damaged("so what?", "&lt;!DOCTYPE a&gt; &amp;c;")
-    assert ELAN.read(content, "here").recordings[0].annotations[0].note == "<!DOCTYPE a> &c;"
+    assert "<!DOCTYPE a> &c;" in [mark.note for mark in ELAN.read(content, "here").recordings[0].annotations]
 
 
 def test_annotations_that_refer_to_each_other_have_no_times():
     content = damaged('ANNOTATION_ID="a3" ANNOTATION_REF="a1"', 'ANNOTATION_ID="a3" ANNOTATION_REF="a3"')
-    assert ELAN.read(content, "here").dropped == ("4 annotations without times",)
+    assert ELAN.read(content, "here").dropped[0] == "2 annotations without times"
 
 
 def test_utf_16_is_read():
     content = BY_ELAN.replace("UTF-8", "UTF-16").encode("utf-16")
     assert recognised(content) == "elan"
-    assert len(ELAN.read(content, "here").recordings[0].annotations) == 3
+    assert len(ELAN.read(content, "here").recordings[0].annotations) == 5
 
 
 def test_the_medium_of_a_file_is_named_by_the_end_of_its_address():

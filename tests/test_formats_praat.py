@@ -261,13 +261,16 @@ def test_what_praat_opens_is_read_and_what_becomes_of_it_is_said(old, new, regio
     assert word in " ".join(read.dropped + read.changed)
 
 
-def test_tiers_of_the_same_name_and_layers_of_one_are_one_and_a_name_that_only_looks_like_a_layer_is_kept():
+def test_equal_names_are_kept_apart_layers_of_a_tier_are_one_and_a_name_that_only_looks_like_a_layer_is_kept():
     tier = '"IntervalTier" "{}" 0 2 1 0 2 "{}" '
     names = ["emotion", "emotion", "emotion (2)", "tone (2)", "", "/", "bob/"]
     source = '"ooTextFile" "TextGrid" 0 2 <exists> 7 ' + "".join(tier.format(name, name or "x") for name in names)
-    (recording,) = TEXTGRID.read(source.encode(), "a").recordings
-    assert {mark.note: (mark.annotator, mark.tier) for mark in recording.annotations} == {
-        "emotion": ("", "emotion"),
+    read = TEXTGRID.read(source.encode(), "a")
+    (recording,) = read.recordings
+    assert "1 tier of a name that is there already" in read.changed[0]
+    of_emotion = [(mark.annotator, mark.tier) for mark in recording.annotations if mark.note == "emotion"]
+    assert of_emotion == [("", "emotion"), ("", "emotion #2")]
+    assert {mark.note: (mark.annotator, mark.tier) for mark in recording.annotations if mark.note != "emotion"} == {
         "emotion (2)": ("", "emotion"),
         "tone (2)": ("", "tone (2)"),
         "x": ("", "tier 5"),

@@ -138,7 +138,8 @@ def _mapped(
         mark = replace(mark, tier=REGION_TIER)
     if rules.status is not None:
         mark = replace(mark, status=rules.status)
-    expected = bool(rules.tiers) or mark.tier.casefold() in EMOTION_TIERS
+    # Tiers of an equal name have a number behind it.
+    expected = bool(rules.tiers) or mark.tier.casefold().partition(" #")[0] in EMOTION_TIERS
     label = mark.note if mark.emotion is None else mark.emotion
     is_mapped = label.strip().casefold() in rules.emotions
     wanted = rules.emotions.get(label.strip().casefold())

@@ -2,8 +2,7 @@
 
 import mimetypes
 import posixpath
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import floor
@@ -19,9 +18,10 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
-from ser_core.annotations.formats.elan_check import checked_lines
+from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
 from ser_core.annotations.formats.format import (
     AS_IT_IS,
+    FileTier,
     Format,
     ReadIn,
     ReadOptions,
@@ -121,7 +121,7 @@ def _empty(recording: AnnotatedRecording) -> Eaf:
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the annotations that have times, their own or those of the annotation they refer to.
+    """Read the annotations that have times, their own or parts of those of the annotation they belong to.
 
     Raises
     ------
@@ -129,13 +129,14 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         If the file is not an EAF, is damaged, or an annotation is not a valid mark, with the line.
     """
     text_of(content, name, "<", 4 * MOST_PARTS)
-    lines = checked_lines(content, name)
+    content, lines = checked_lines(content, name)
     eaf = _parsed(content)
-    recording = _recording(eaf, name)
-    times, lost = _times(eaf)
+    recording, origin_s = _recording(eaf, name)
+    times, changed, lost = _times(eaf)
     keys = _keys(eaf, name)
     with at(name):
-        marks = Collected(options, known_duration_s(recording))
+        moved = replace(options, offset_s=options.offset_s + origin_s)
+        marks = Collected(moved, known_duration_s(recording))
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = _owner(tier_id, attributes.get("ANNOTATOR"), eaf, place)
         labels = {key: found[2] for key, found in aligned.items()} | {key: found[1] for key, found in referring.items()}
@@ -149,7 +150,10 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         found = recording_of(recording, marks.annotations)
     if keys:
         found = replace(found, exported_keys=known_keys(dict(keys.values())))
-    return ReadIn((found,), (*lost, *in_words(marks.left_out)), in_words(marks.altered))
+    dropped = (*lost, *_not_kept(eaf), *in_words(marks.left_out))
+    if origin_s:
+        changed = (f"its times, to which the TIME_ORIGIN of {origin_s:g} s is added", *changed)
+    return ReadIn((found,), dropped, changed + in_words(marks.altered), _tiers(eaf))
 
 
 def _parsed(content: bytes) -> Eaf:
@@ -160,8 +164,11 @@ def _parsed(content: bytes) -> Eaf:
         return Eaf(path, suppress_version_warning=True)
 
 
-def _recording(eaf: Eaf, name: str) -> dict[str, Any]:
-    """Return what the file says about its recording: our property, or else the address of its medium."""
+def _recording(eaf: Eaf, name: str) -> tuple[dict[str, Any], float]:
+    """Return what the file says about its recording, and where its times begin in it, in seconds.
+
+    Our property says it or, in files of others, the address of the medium.
+    """
     for key, value in eaf.properties:
         if key == PROPERTY:
             found = json_of((value or "").encode(), f"{name}, property {PROPERTY}")
@@ -169,11 +176,37 @@ def _recording(eaf: Eaf, name: str) -> dict[str, Any]:
                 raise AnnotationsRefused(f"{name}: the property {PROPERTY} is not an object.")
             with at(f"{name}, property {PROPERTY}"):
                 recording_of(found, ())
-            return found
+            return found, _origin_s(eaf.media_descriptors)
     for medium in eaf.media_descriptors:
         if file_name := posixpath.basename(_path(medium["MEDIA_URL"])):
-            return {"name": file_name}
-    return {"name": name}
+            return {"name": file_name}, _origin_s([medium])
+    return {"name": name}, 0.0
+
+
+def _origin_s(media: Sequence[Mapping[str, str]]) -> float:
+    origin = next((medium.get("TIME_ORIGIN", "") for medium in media), "")
+    return int(origin) / 1000 if origin.isascii() and origin.isdigit() and len(origin) <= MOST_DIGITS else 0.0
+
+
+def _tiers(eaf: Eaf) -> tuple[FileTier, ...]:
+    found = []
+    for tier_id, (aligned, referring, _, _) in eaf.tiers.items():
+        labels = [value[2] for value in aligned.values()] + [value[1] for value in referring.values()]
+        said = sum(bool(label.strip()) for label in labels)
+        found.append(FileTier(tier_id, said, len(labels) - said))
+    return tuple(found)
+
+
+def _not_kept(eaf: Eaf) -> tuple[str, ...]:
+    """Return, in words, what of the tiers there is no place for."""
+    attributes = [tier[2] for tier in eaf.tiers.values()]
+    counts = {
+        "the parent of {}": (sum("PARENT_REF" in each for each in attributes), "tier"),
+        "the participant of {}": (sum(bool(each.get("PARTICIPANT")) for each in attributes), "tier"),
+        "{}": (len(eaf.controlled_vocabularies), "controlled vocabulary", "controlled vocabularies"),
+        "{} without annotations": (sum(not tier[0] and not tier[1] for tier in eaf.tiers.values()), "tier"),
+    }
+    return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
 
 
 def _keys(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
@@ -194,31 +227,66 @@ def _path(address: str) -> str:
         return ""
 
 
-def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """Return the times of annotations by id, and in words how many have none.
+def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...], tuple[str, ...]]:
+    """Return the times of annotations by id, and in words how many got theirs by division and how many have none.
 
-    An annotation that refers to another has the same times, unless several in its tier refer to that one.
+    As in ELAN, annotations without times of their own share those of the annotation they belong to, in equal parts.
     """
-    times = {}
-    parents = {}
-    shared = Counter()
-    for tier_id, (aligned, referring, _, _) in eaf.tiers.items():
-        for key, (start, end, _, _) in aligned.items():
-            edges = eaf.timeslots[start], eaf.timeslots[end]
-            if None not in edges:
-                times[key] = {"start_s": edges[0] / 1000, "end_s": edges[1] / 1000}
-        shared.update((tier_id, parent) for parent, *_ in referring.values())
-        parents |= {key: (tier_id, parent) for key, (parent, *_) in referring.items()}
-    passed = set()
-    for key in parents:
-        way = [key]
-        while way[-1] in parents and way[-1] not in passed and shared[parents[way[-1]]] == 1:
-            passed.add(way[-1])
-            way.append(parents[way[-1]][1])
-        if way[-1] in times:
-            times |= dict.fromkeys(way, times[way[-1]])
-    lost = len(eaf.annotations) - len(times)
-    return times, (f"{counted(lost, 'annotation')} without times",) if lost else ()
+    edges: dict[str, tuple[float, float]] = {}
+    divided = 0
+    for aligned, *_ in eaf.tiers.values():
+        for chain in _chains(aligned, eaf.timeslots):
+            first, last = eaf.timeslots[aligned[chain[0]][0]], eaf.timeslots[aligned[chain[-1]][1]]
+            if None not in (first, last) and first < last:
+                edges |= _parts(chain, first / 1000, last / 1000)
+                divided += len(chain) if len(chain) > 1 else 0
+    children: dict[str, dict[str, list[str]]] = {}
+    for tier_id, (_, referring, _, _) in eaf.tiers.items():
+        for key in _in_order(referring):
+            children.setdefault(referring[key][0], {}).setdefault(tier_id, []).append(key)
+    waiting = list(edges)
+    while waiting:
+        parent = waiting.pop()
+        for of_tier in children.pop(parent, {}).values():
+            edges |= _parts(of_tier, *edges[parent])
+            divided += len(of_tier) if len(of_tier) > 1 else 0
+            waiting += of_tier
+    lost = len(eaf.annotations) - len(edges)
+    times = {key: {"start_s": start_s, "end_s": end_s} for key, (start_s, end_s) in edges.items()}
+    changed = (
+        (f"{counted(divided, 'annotation')} without times, as equal parts of what they belong to",) if divided else ()
+    )
+    return times, changed, (f"{counted(lost, 'annotation')} without times",) if lost else ()
+
+
+def _chains(aligned: Mapping[str, Sequence[Any]], slots: Mapping[str, int | None]) -> list[list[str]]:
+    """Return the annotations of a tier in runs that begin and end with a time, or with the end of the tier."""
+    chains: list[list[str]] = []
+    for key, (start, *_) in aligned.items():
+        is_continued = chains and slots[aligned[chains[-1][-1]][1]] is None
+        if slots[start] is None and is_continued:
+            chains[-1].append(key)
+        else:
+            chains.append([key])
+    return chains
+
+
+def _parts(keys: Sequence[str], start_s: float, end_s: float) -> dict[str, tuple[float, float]]:
+    """Return equal parts of a stretch; the first begins and the last ends exactly where it does."""
+    count = len(keys)
+    bounds = [start_s + (end_s - start_s) * place / count for place in range(count)] + [end_s]
+    return {key: (bounds[place], bounds[place + 1]) for place, key in enumerate(keys)}
+
+
+def _in_order(referring: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the annotations of a tier so that each follows the one before it, which it may name."""
+    following = {previous: key for key, (_, _, previous, _) in referring.items() if previous in referring}
+    ordered: dict[str, None] = {}
+    for key in [*(key for key, (_, _, previous, _) in referring.items() if previous not in referring), *referring]:
+        while key is not None and key not in ordered:
+            ordered[key] = None
+            key = following.get(key)
+    return list(ordered)
 
 
 def _owner(tier_id: str, annotator: str | None, eaf: Eaf, place: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import NoReturn
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 from ser_core.annotations.formats.gate import shown
@@ -36,13 +37,24 @@ ELEMENTS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
 #: Attributes that identify their element, and must be unique.
 NAMES = ("TIME_SLOT_ID", "TIER_ID", "ANNOTATION_ID")
 NUMBERED = ("TIME_SLOT_ID", "ANNOTATION_ID")
+#: Attributes that hold an id of those, or refer to one.
+REFERRING = {
+    "TIME_SLOT_ID",
+    "TIME_SLOT_REF1",
+    "TIME_SLOT_REF2",
+    "ANNOTATION_ID",
+    "ANNOTATION_REF",
+    "PREVIOUS_ANNOTATION",
+}
 ANNOTATIONS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
 MOST_LEVELS = 20
 MOST_DIGITS = 12
 
 
-def checked_lines(content: bytes, name: str) -> dict[str, int]:
-    """Return the line of each annotation by id, for a file that pympi can read.
+def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
+    """Return a file that pympi can read, and the line of each annotation by its id there.
+
+    Ids such as UUIDs, which pympi cannot read, become numbers.
 
     Raises
     ------
@@ -59,12 +71,29 @@ def checked_lines(content: bytes, name: str) -> dict[str, int]:
     ) as error:  # the last two: an encoding unknown to Python
         check.refuse(f"this is not XML ({error})")
     check.finish()
-    return check.lines
+    if not check.other_ids:
+        return content, check.lines
+    return _renumbered(content, check.lines)
+
+
+def _renumbered(content: bytes, lines: Mapping[str, int]) -> tuple[bytes, dict[str, int]]:
+    slots: dict[str, str] = {}
+    annotations = {own: f"a{number}" for number, own in enumerate(lines, start=1)}
+    root = ElementTree.fromstring(content)
+    for element in root.iter():
+        for attribute in REFERRING & element.attrib.keys():
+            own = element.attrib[attribute]
+            if attribute.startswith("TIME_SLOT"):
+                element.set(attribute, slots.setdefault(own, f"ts{len(slots) + 1}"))
+            else:
+                element.set(attribute, annotations.get(own, own))
+    return ElementTree.tostring(root), {annotations[own]: line for own, line in lines.items()}
 
 
 class _Check:
     def __init__(self, name: str) -> None:
         self.lines: dict[str, int] = {}
+        self.other_ids = False
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
@@ -118,8 +147,7 @@ class _Check:
                     self.refuse(f"there are two of the {attribute} {shown(own)}")
                 self._taken.add((attribute, own))
                 digits = [sign for sign in own if sign.isdigit()]
-                if attribute in NUMBERED and not (own.isascii() and 0 < len(digits) <= MOST_DIGITS):
-                    self.refuse(f"the {attribute} {shown(own)} is not one with a number, as ts1 or a1")
+                self.other_ids |= attribute in NUMBERED and not (own.isascii() and 0 < len(digits) <= MOST_DIGITS)
 
     def _content(self, element: str, attributes: dict[str, str]) -> None:
         line = self.parser.CurrentLineNumber

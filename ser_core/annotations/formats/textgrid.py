@@ -1,5 +1,6 @@
 """Marks as a Praat TextGrid: a tier for each annotator and tier, with emotions as the text of intervals."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -115,21 +116,29 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     grid, changed = grid_of(content, name, options.encoding)
     names = {tier.name for tier in grid.tiers.values()}
     marks = Collected(options)
+    seen: Counter[str] = Counter()
     for place, tier in grid.tiers.items():
         annotator, tier_name = owner_of(tier.name, names, place)
+        count = seen[tier.name] = seen[tier.name] + 1
+        if count > 1:
+            tier_name = f"{tier_name} #{count}"
         owner = {"annotator": annotator, "tier": tier_name}
         for count, (start_s, end_s, label) in enumerate(tier.intervals, start=1):
             if label.strip():
                 times = {"start_s": start_s, "end_s": end_s}
                 where = f"{name}, tier {place} ({shown(tier.name)}), interval {count}"
                 marks.add(times | mark_fields(label) | owner, where)
+    if equal := sum(count - 1 for count in seen.values()):
+        changed += (f"{counted(equal, 'tier')} of a name that is there already, with a number behind it",)
     ends_s = [end_s for tier in grid.tiers.values() for _, end_s, label in tier.intervals if label.strip()]
     if late := sum(end_s > grid.end_s for end_s in ends_s):
         changed += (f"{counted(late, 'mark')} beyond the end of the grid, which is {grid.end_s:g} s",)
     last_s = max([grid.last_s + options.offset_s, 0.0, *(mark.region.end_s for mark in marks.annotations)])
     with at(name):
         recording = recording_of({"name": name, "duration_s": last_s}, marks.annotations)
-    dropped = (*_points(grid), *in_words(marks.left_out))
+    empty = sum(not any(label.strip() for *_, label in tier.intervals) for tier in grid.tiers.values())
+    without = (f"{counted(empty, 'tier')} without labels",) if empty else ()
+    dropped = (*_points(grid), *without, *in_words(marks.left_out))
     return ReadIn((recording,), dropped, changed + in_words(marks.altered), _tiers(grid), grid.start_s)
 
 
