@@ -61,7 +61,8 @@ if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
         st.info(in_words, icon=":material/info:")
     focus_section.downloads(analysis, rows)
-words_section.show(analysis, spoken, explanation)
 if explanation and final:
     focus_audio_section.show(analysis, audio)
+words_section.show(analysis, spoken, explanation)
+if explanation and final:
     voice_changes_section.show(analysis, chosen.classifier)

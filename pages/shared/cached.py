@@ -373,7 +373,13 @@ def word_model_folder() -> Path | None:
 def word_model_job() -> Job:
     """Return the job that fetches the model that transcribes; it is the same for all visits."""
     folder = data_folder() / WORD_MODEL
-    return jobs().submit("", ("word model",), "Word model", lambda work: download_word_model(folder, work))
+    return _downloads().submit("", ("word model",), "Word model", lambda work: download_word_model(folder, work))
+
+
+@st.cache_resource
+def _downloads() -> Jobs:
+    """Return a queue of its own: what waits for the network holds up no computing."""
+    return Jobs()
 
 
 # Loaded once, by a job: it takes seconds, and 150 MB.

@@ -19,8 +19,10 @@ from ser_core.work.progress import UNWATCHED, Work
 
 #: What replaces a word: silence, and the recording's mean in each band. What both agree on is not due to the fill.
 FILLS = ("noise_floor", "band_mean")
-#: Sets of words that are tried with each fill, besides all and none: all there are for up to five words.
-SETS = 48
+#: Sets of words that are tried with each fill, besides all and none: all there are for up to six words.
+SETS = 64
+#: How often a set is drawn again that was there before.
+DRAWS = 8
 #: More words are explained in groups of neighbours of at most this many.
 WORDS_TOGETHER = 10
 #: The focus is the fewest words with this share of all evidence for the emotion.
@@ -207,11 +209,12 @@ def evidence_of_words(
     values, errors = np.zeros((len(games), count)), np.zeros((len(games), count))
     exact = len(groups) < 2
     for done, group in enumerate(groups):
-        sets, weights, drawn = word_sets(len(group), rng)
-        exact = exact and not drawn
-        rows = np.ones((len(sets), count), bool)
-        rows[:, group] = sets
         for turn, game in enumerate(games):
+            # Each fill has sets of its own, so that their errors are averaged too.
+            sets, weights, drawn = word_sets(len(group), rng)
+            exact = exact and not drawn
+            rows = np.ones((len(sets), count), bool)
+            rows[:, group] = sets
             part = work.part(len(games) * done + turn, len(games) * len(groups))
             evidences = target.evidence(game.probabilities(rows, part))
             values[turn, group], errors[turn, group] = shapley_values(sets, evidences, weights, drawn)
@@ -293,10 +296,16 @@ def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple
         return np.concatenate([ends, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
     single = np.eye(count, dtype=bool)
     drawn = max(1, (budget - 2 * count) // 2)
-    share = mass[1:-1] / mass[1:-1].sum()
-    pairs = []
-    for size in rng.choice(sizes[1:-1], size=drawn, p=share):
-        chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
+    # Sizes come in their shares, not by chance, and no set twice while there are others: both make the error smaller.
+    steps = (np.arange(drawn) + rng.random()) / drawn
+    ranks = np.searchsorted(np.cumsum(mass[1:-1]) / mass[1:-1].sum(), steps)
+    of_pair = sizes[1:-1][np.minimum(ranks, count - 4)]
+    pairs: list[np.ndarray] = []
+    for size in of_pair:
+        for _ in range(DRAWS):
+            chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
+            if not any(np.array_equal(chosen, known) for known in pairs):
+                break
         pairs += [chosen, ~chosen]
     weights = [0, 0, *np.repeat(mass[0] / count, 2 * count), *np.repeat(mass[1:-1].sum() / (2 * drawn), 2 * drawn)]
     return np.concatenate([ends, single, ~single, pairs]), np.array(weights), drawn

@@ -23,7 +23,7 @@ from ser_core.work.jobs import Job
 HELP = """
 Each word is replaced by silence, and by each band's mean, in many combinations, and the model is run again. Its
 **evidence** is the Shapley value in log-odds: how much the word raises the evidence for the emotion, on average over
-the other words that are there or not. The range covers both ways of replacing and, with more than five words, the
+the other words that are there or not. The range covers both ways of replacing and, with more than six words, the
 sampling. The focus is the fewest words that hold half of all evidence for the emotion.
 
 Words are transcribed on this machine by Whisper, or given by you, which always wins.
@@ -116,7 +116,7 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Draw the section below the player, which shows the words themselves."""
-    st.markdown("**Words**", help=HELP)
+    st.subheader("Words: which of them decide", divider="gray", help=HELP)
     _ask(analysis.recording, spoken)
     waiting.results(spoken.jobs)
     if spoken.transcript is not None:
@@ -174,14 +174,17 @@ def _offer_model() -> None:
         "to a folder in the format of faster-whisper, or give the words with their times from a file.",
         icon=":material/segment:",
     )
-    asked = st.session_state.get("word_model_asked", False)
-    if not asked:
+    if not st.session_state.get("word_model_asked", False):
         if st.button(f"Fetch Whisper base ({DOWNLOAD_MB} MB)", key="fetch_word_model", icon=":material/download:"):
             st.session_state["word_model_asked"] = True
             st.rerun()
         st.caption("From Hugging Face. Your audio stays here.")
         return
-    if "word model" in waiting.results({"word model": cached.word_model_job()}):
+    job = cached.word_model_job()
+    if "word model" in waiting.results({"word model": job}):
+        st.rerun()
+    if job.state == "failed" and st.button("Try again", key="fetch_again", icon=":material/refresh:"):
+        job.queue.drop(job)
         st.rerun()
 
 
