@@ -119,7 +119,7 @@ class Session:
     async def open_page(self, link: str, title: str = "") -> float:
         """Click a page's link, wait for its heading and for content or a position in the queue; return when clicked."""
         began = time.monotonic()
-        await self.page.get_by_test_id("stSidebarNavLink").filter(has_text=link).first.click()
+        await self.page.locator(".st-key-pages a").filter(has_text=link).first.click()
         await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
         await self.page.locator(CONTENT).first.wait_for()
         self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)

@@ -31,7 +31,7 @@ def photograph(page: Page, name: str) -> None:
 
 def annotate(page: Page) -> None:
     """Add the sample to a project, mark a stretch of it and label it as a whole."""
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+    page.locator(".st-key-pages a").filter(has_text="Annotate").click()
     page.get_by_role("textbox", name="New project name").fill("Sense and Sensibility")
     page.get_by_role("button", name="Create project").click()
     page.get_by_text("No project yet").wait_for(state="detached")
@@ -75,7 +75,7 @@ def main() -> None:
                 photograph(page, f"{name.lower()}.png")
             annotate(page)
             photograph(page, "annotate.png")
-            page.get_by_test_id("stSidebarNavLink").filter(has_text="Train").click()
+            page.locator(".st-key-pages a").filter(has_text="Train").click()
             page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
             photograph(page, "train.png")
             browser.close()

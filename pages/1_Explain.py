@@ -10,7 +10,7 @@ from pages.shared.player import player
 from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.focus import missing_evidence_in_words
+from ser_core.explanation.focus import map_in_words, missing_evidence_in_words
 from ser_core.explanation.grad_cam import without_maps
 
 HOW_TO_READ = """
@@ -64,8 +64,12 @@ chart = maps_chart(
     dark=st.context.theme.type == "dark",
 )
 computed = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+in_words = [
+    f"{METHOD_NAMES[method]}: {map_in_words(explanation, analysis.spectrogram.settings)}."
+    for method, explanation in shown.items()
+]
 with above:
-    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False})
+    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(in_words))
     player(
         chosen.recording,
         key="explain",
@@ -85,6 +89,7 @@ if complete and not drafts:
     if test:
         faithfulness_section.show(test, analysis, shown, chosen.settings)
     agreement_section.show(maps)
+    st.expander("The maps in words", icon=":material/notes:").markdown("\n".join(f"- {words}" for words in in_words))
     downloads.show(chosen, classification)
 if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())

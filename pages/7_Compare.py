@@ -7,6 +7,7 @@ from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
 from pages.shared.recording import saving
+from ser_core.explanation.focus import map_in_words
 from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
 
 HOW_TO_READ = """
@@ -29,7 +30,7 @@ if not names:
     st.stop()
 classifiers, refused = compared_models.load(names, chosen)
 
-st.subheader("Verdicts", divider="gray")
+st.header("Verdicts", divider="gray")
 jobs = cached.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
 waiting.watch(jobs, titles={name: f"Classifying, {in_markdown(name)}" for name in jobs})
 analyses, missing = compared_models.so_far(jobs)
@@ -44,16 +45,20 @@ if not analyses or compared_models.PENDING in missing.values():
     st.stop()
 
 emotion = chosen.settings.emotion or shared_emotion(analyses)
-st.subheader(f"Evidence for {emotion}", divider="gray", help=HOW_TO_READ)
+st.header(f"Evidence for {emotion}", divider="gray", help=HOW_TO_READ)
 explained, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
 first = next(iter((on_one_grid(explained) or analyses).values()))
 dark = st.context.theme.type == "dark"
+in_words = " ".join(
+    f"{name}: {map_in_words(one.explanations[method], one.spectrogram.settings)}." for name, one in explained.items()
+)
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
-st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False})
+st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=in_words)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.caption(compared_models.how_scaled(first, chosen.settings), width="content")
     saving.offer_for_all(chosen, list((analyses | explained).values()))
 if explained and complete:
+    st.caption(in_markdown(in_words))
     shared_evidence_section.show(explained, method, shared, chosen.settings)

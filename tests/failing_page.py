@@ -17,6 +17,7 @@ def part() -> None:
 
 
 def page() -> None:
+    frame.PAGES.clear()  # of the app, which this is not
     frame.begin("Failing", "👂", "For tests.")
     part()
     if st.button("Fail"):

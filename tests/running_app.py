@@ -127,7 +127,7 @@ def choose_model(page: Page, name: str) -> None:
 
 def turn_to(page: Page, name: str) -> None:
     """Turn to a page by its link in the sidebar and wait until its work is done."""
-    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+    page.locator(".st-key-pages a").filter(has_text=name).click()
     page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
     page.locator(".js-plotly-plot, .player .lanes").first.wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")

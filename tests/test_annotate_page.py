@@ -62,7 +62,7 @@ def as_annotator(browser, address, sounds):
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(error))
         visit(page, address)
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
         annotator = page.get_by_role("textbox", name="Annotator", exact=True)
         annotator.wait_for()
         at_rest(page)
@@ -158,7 +158,7 @@ def test_marks_are_drawn_labelled_and_turned_from_by_keys_and_stand_in_the_datab
     page.keyboard.press("PageUp")
     expect(page.get_by_role("heading", name="a one.wav")).to_be_visible()
     expect(page.locator(".region")).to_have_text(["sad"])
-    expect(page.locator(".st-key-annotation_undo button").first).to_be_enabled()
+    expect(page.locator(".st-key-icon_undo button").first).to_be_enabled()
     assert marks_in(data)["a one.wav"] == [("ann", "angry", "whole", "done"), ("ann", "sad", 0.5, 1.5)]
     assert [mark[:2] for mark in marks_in(data)["b <i>two.wav"]] == [("ann", None)]
 
@@ -174,12 +174,12 @@ def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has
     try:
         draw(page, 0.08, 0.2)
         draw(page, 0.32, 0.4)
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Evaluate").click()
+        page.locator(".st-key-pages a").filter(has_text="Evaluate").click()
     finally:
         os.kill(app, signal.SIGCONT)
     page.get_by_role("heading", name="Evaluate", exact=True, level=1).wait_for()
     at_rest(page)
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+    page.locator(".st-key-pages a").filter(has_text="Annotate").click()
     expect(page.locator(".region")).to_have_count(2)
     expect(page.locator(".saved")).to_have_text("All saved")
     own = [mark[2:] for marks in marks_in(data).values() for mark in marks if mark[0] == "flo"]
@@ -297,9 +297,9 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
     for method in ("Grad-CAM", "Occlusion", "LIME"):
         if page.locator(".region.suggested").count():
             break
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Listen").click()
+        page.locator(".st-key-pages a").filter(has_text="Listen").click()
         page.get_by_role("radio", name=method).click()
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
         expect(page.get_by_text("Whole recording", exact=True)).to_be_visible()
         expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=LONGEST_WAIT_MS)
         at_rest(page)
@@ -321,7 +321,7 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser,
         page = context.new_page()
         page.set_default_timeout(LONGEST_WAIT_MS)
         visit(page, address)
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Annotate").click()
+        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
         page.get_by_role("textbox", name="New project name").fill("P")
         page.get_by_role("button", name="Create project").click()
         page.get_by_text("No project yet").wait_for(state="detached")

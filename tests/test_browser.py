@@ -239,3 +239,34 @@ def test_a_box_in_the_timeline_of_a_long_recording_and_the_keyboard_choose_what_
     page.keyboard.press("ArrowRight")
     minutes, seconds = map(int, end.split(":"))
     page.get_by_role("button", name=f"Open {start} to {minutes}:{seconds + 1:02d} in the player").wait_for()
+
+
+#: Streamlit's own: the field for files says both that it is none and what it is named.
+NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
+
+
+def without_barriers(page, axe, where: str) -> None:
+    """Let axe look at the page as it stands, in the light and in the dark theme."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme == scheme", arg=scheme
+        )
+        page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
+        found = axe.run(page, {"exclude": NOT_OURS}).response["violations"]
+        assert not [(where, scheme, rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
+
+
+def test_axe_finds_no_barrier_on_any_page(page, speech_files):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    upload(page, speech_files / "voice.flac")
+    choose_model(page, SMALL)
+    page.locator(".js-plotly-plot").first.wait_for()
+    without_barriers(page, axe, "Recording")
+    seen = {"Explain": ".js-plotly-plot", "Listen": ".player .lanes", "Compare": ".compared", "Annotate": "input"}
+    seen |= {"Select": "[data-testid=stSlider]", "Train": "[role=tab]", "Evaluate": "[data-testid=stDataFrame]"}
+    for name, there in seen.items():
+        page.locator(".st-key-pages").get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+        page.locator(there).first.wait_for()
+        without_barriers(page, axe, name)

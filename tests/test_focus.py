@@ -1,6 +1,7 @@
 """Profile, focus regions and their audio: worked by hand, against a slow twin, exact to the sample."""
 
 import io
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.analysis import Recording, Region
+from ser_core.analysis import Explanation, Recording, Region
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.focus import (
@@ -17,9 +18,11 @@ from ser_core.explanation.focus import (
     focus_in_words,
     focus_level,
     focus_regions,
+    map_in_words,
     relevance_profile,
     usable_frames,
 )
+from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import target_of_log_mel
@@ -347,6 +350,32 @@ def test_what_was_not_heard_does_not_count_in_words():
     profile, covered = runs((30, 1.0), (20, 0.0)), runs((30, True), (20, False))
     assert "more speaks for" in focus_in_words(profile, covered, "sad")
     assert "nowhere above zero" in focus_in_words(0 * profile, np.zeros(50, bool), "sad")
+
+
+def test_a_map_in_words_has_the_bounds_of_its_strongest_evidence_in_seconds_and_hz():
+    relevance = np.zeros((200, 64), np.float32)
+    relevance[100:140, 10:20] = 1.0  # from 1.0075 to 1.4075 s
+    relevance[20:60, 50:60] = -0.3
+    relevance[160:190, 30:40] = 0.4  # less than half
+    whole = Region(0.0, 2.0)
+    said = map_in_words(
+        Explanation("lime", "angry", None, relevance, np.ones(200, bool), whole, None, {}, 0, 0.0), FRAMES
+    )
+    centres = band_centres_hz(FRAMES)
+    for_it, against = said.split(";")
+    assert "for angry" in for_it
+    assert "1.0 to 1.4 s" in for_it
+    low, high = map(int, re.search(r"(\d+) to (\d+) Hz", for_it).groups())
+    assert centres[9] - 6 < low < centres[10] + 5
+    assert centres[19] - 5 < high < centres[20] + 6
+    assert "against" in against
+    assert "0.2 to 0.6 s" in against
+
+
+def test_a_map_of_nothing_is_said_to_be_one():
+    nothing = np.zeros((5, 64), np.float32)
+    said = map_in_words(Explanation("lime", "sad", None, nothing, nothing[:, 0] == 0, None, None, {}, 0, 0.0), FRAMES)
+    assert "no evidence" in said
 
 
 def test_change_of_sign_needs_no_words():

@@ -552,8 +552,8 @@ def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeyp
     next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
     other = finished(other)
     assert not other.exception
-    assert in_markdown("voice.wav") in [header.value for header in other.subheader]
-    next(button for button in other.button if (button.key or "").startswith("delete_")).click().run()
+    assert in_markdown("voice.wav") in [header.value for header in other.header]
+    next(button for button in other.button if (button.key or "").startswith("icon_delete_")).click().run()
     assert list((tmp_path / "analyses").iterdir()) == []
 
 
@@ -601,15 +601,15 @@ def test_every_one_of_60_saved_analyses_is_reached_by_pages_and_by_search_and_ca
     saved_analyses(tmp_path, 60)
     app = opened("app.py")
     seen = saved_shown(app)
-    assert app.button(key="saved_Newer").disabled
+    assert app.button(key="icon_saved_Newer").disabled
     for _ in range(5):
-        app.button(key="saved_Older").click().run()
+        app.button(key="icon_saved_Older").click().run()
         seen += saved_shown(app)
-    assert app.button(key="saved_Older").disabled
+    assert app.button(key="icon_saved_Older").disabled
     assert seen == [f"Take {number}" for number in reversed(range(60))]
     app.text_input(key="widget_saved_text").set_value("SAD take").run()
     assert saved_shown(app) == [f"Take {number}" for number in (50, 40, 30, 20, 10, 0)]
-    app.button(key=f"delete_{0:016x}-{'b' * 8}").click().run()
+    app.button(key=f"icon_delete_{0:016x}-{'b' * 8}").click().run()
     assert saved_shown(app) == [f"Take {number}" for number in (50, 40, 30, 20, 10)]
     app.text_input(key="widget_saved_text").set_value("nothing like it").run()
     assert saved_shown(app) == []
@@ -1523,7 +1523,7 @@ def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_
     app = finished(app)
     app.button(key=f"sample_{available_samples()[1].number}").click().run()
     app = finished(app)
-    assert [header.value for header in app.subheader] == [in_markdown("Austen 2.wav")]
+    assert [header.value for header in app.header] == [in_markdown("Austen 2.wav")]
     assert len(app.session_state["held"]) == 2
 
 

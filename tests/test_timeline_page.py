@@ -104,8 +104,8 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
     assert sum(job.key[0] == "timeline" for job in all_jobs(app)) == 1 <= jobs
     button(app, "Close").click().run()
     assert not app.exception
-    assert in_markdown("interview 0:02–0:04.wav") in [header.value for header in app.subheader]
-    assert len(app.subheader) == 1
+    assert in_markdown("interview 0:02–0:04.wav") in [header.value for header in app.header]
+    assert len(app.header) == 1
     assert "Timeline" not in str([link.proto.label for link in app.get("page_link")])
 
 

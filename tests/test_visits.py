@@ -149,7 +149,7 @@ def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
             if title == "Explain":
                 page.locator("strong", has_text=f"secret of {name}").wait_for()
             assert f"secret of {other}" not in page.content()
-        page.get_by_test_id("stSidebarNavLink").filter(has_text="Select").click()
+        page.locator(".st-key-pages a").filter(has_text="Select").click()
         page.get_by_text("at least 3 are needed to compare them").wait_for()
         assert f"secret of {other}" not in page.content()
         media = {url for url in fetched if url.startswith(f"{address}/media/")}

@@ -143,7 +143,7 @@ def _saved() -> None:
             ):
                 turn = {"on_click": session.choose, "args": ("saved_page", (text, to)), "help": words}
                 column.button(
-                    "", key=f"saved_{words}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
+                    words, key=f"icon_saved_{words}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
                 )
 
 
@@ -154,7 +154,13 @@ def _saved_row(saved: SavedAnalysis) -> None:
         label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {in_markdown(saved.model_name)}"
     ):
         _reopen(saved)
-    if remove.button("", key=f"delete_{saved.folder.name}", icon=":material/delete:", type="tertiary", help="Delete"):
+    if remove.button(
+        f"Delete {label}",
+        key=f"icon_delete_{saved.folder.name}",
+        icon=":material/delete:",
+        type="tertiary",
+        help="Delete",
+    ):
         _delete(saved)
 
 

@@ -22,11 +22,34 @@ was trained on *acted* speech by about a hundred people in a few languages, and 
   or add it to a project on the page Annotate.
 """
 
+#: Streamlit's own list of pages would call the first one "app", and has no groups.
+PAGES = {
+    "Explore": {
+        "Recording": "app.py",
+        "Explain": "pages/1_Explain.py",
+        "Listen": "pages/2_Listen.py",
+        "Compare": "pages/7_Compare.py",
+    },
+    "Annotate": {"Annotate": "pages/3_Annotate.py"},
+    "Models": {"Select": "pages/4_Select.py", "Train": "pages/5_Train.py", "Evaluate": "pages/6_Evaluate.py"},
+}
+
 STYLE = """
 <style>
   .block-container { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 76rem; }
-  [data-testid="stSidebarNavItems"] li:first-child p { font-size: 0; }
-  [data-testid="stSidebarNavItems"] li:first-child p::after { content: "Recording"; font-size: 0.875rem; }
+  .st-key-pages { gap: 0.5rem; }
+  .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
+  .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
+  /* White on the dark theme's light blue could not be read. */
+  [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
+    { color: light-dark(#fff, #0e1117); }
+  /* A button that shows only its icon has its name for those who do not see it. */
+  [class*="st-key-icon_"] button [data-testid="stMarkdownContainer"]
+    { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+  @media (prefers-reduced-motion: reduce) {
+    *, ::before, ::after { animation-duration: 0.01ms !important; animation-iteration-count: 1 !important;
+      transition-duration: 0.01ms !important; scroll-behavior: auto !important; }
+  }
   h1 { font-weight: 650; letter-spacing: -0.02em; padding-bottom: 0.2rem; }
   .verdict { display: flex; align-items: baseline; gap: 0.8rem; flex-wrap: wrap; margin: 0.1rem 0 0.4rem; }
   .verdict .word { font-size: 2.3rem; font-weight: 700; line-height: 1.1; border-bottom: 0.28rem solid; }
@@ -75,9 +98,20 @@ def begin(title: str, icon: str, lead: str) -> None:
     visits.mark_active()
     st.title(title)
     st.caption(lead)
+    pages = st.sidebar.container(key="pages", gap=None)
     login.require()
+    with pages:
+        _links()
     if not st.session_state.get("notice_read"):
         _notice()
+
+
+def _links() -> None:
+    """Link to all pages, by what one wants to do."""
+    for group, links in PAGES.items():
+        st.caption(group)
+        for label, file in links.items():
+            st.page_link(file, label=label)
 
 
 def _notice() -> None:

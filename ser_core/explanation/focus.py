@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
-from ser_core.analysis import FocusRegion, Region, frame_edge_s
+from ser_core.analysis import Explanation, FocusRegion, Region, frame_edge_s
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed
+from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from ser_core.work.progress import Work
 
@@ -182,6 +184,46 @@ def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> st
             "A contrast with one other emotion, or another explainer, tells stretches apart."
         )
     return None
+
+
+def strongest_part(relevance: np.ndarray, settings: SpectrogramSettings) -> Region | None:
+    """Return the part of a map around its highest point, in time and frequency, or None if nothing is above zero.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (frames, bands)
+
+    Returns
+    -------
+    Region or None
+        The bounds of what is connected with the highest point and at least half as high, after a mean over 0.09 s and
+        three bands.
+    """
+    smooth = ndimage.uniform_filter(np.maximum(relevance, 0), (9, 3), mode="nearest", output=np.float64)
+    if not smooth.max() > 0:
+        return None
+    parts, _ = ndimage.label(smooth >= smooth.max() / 2)
+    frames, bands = ndimage.find_objects(parts)[parts.flat[smooth.argmax()] - 1]
+    edges = band_edges_hz(settings)
+    # A band's filter reaches into its neighbours; half way to their centres is its own.
+    low, high = edges[bands.start : bands.start + 2].mean(), edges[bands.stop : bands.stop + 2].mean()
+    start, end = (float(frame_edge_s(frame, settings)) for frame in (frames.start, frames.stop))
+    return Region(start, end, float(low), float(high))
+
+
+def map_in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
+    """Say where a map's evidence for the emotion, and against it, is strongest."""
+    said = []
+    for sign, words in ((1, f"for {explanation.emotion}"), (-1, "against it")):
+        part = strongest_part(sign * explanation.relevance, settings)
+        if part is not None:
+            said.append(f"{words} is strongest from {part.start_s:.1f} to {part.end_s:.1f} s, {_band_in_words(part)}")
+    return f"evidence {'; evidence '.join(said)}" if said else "no evidence was found"
+
+
+def _band_in_words(part: Region) -> str:
+    low, high = (round(hz, -1 if hz < 1_000 else -2) for hz in (part.low_hz, part.high_hz))
+    return f"{low:.0f} to {high:.0f} Hz"
 
 
 def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> list[tuple[int, int]]:

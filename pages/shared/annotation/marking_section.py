@@ -134,7 +134,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
         ("next", opened.next, "Next recording (Page down)"),
     )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader(in_markdown(queued.file.name), width="content")
+        st.header(in_markdown(queued.file.name), width="content")
         with st.container(horizontal=True, width="content"):
             for name, can, words, action in actions:
                 arguments = (action, project.id, queued.file.sha256, project.annotator)
@@ -177,7 +177,7 @@ def _explainer(column: DeltaGenerator, chosen: Chosen | None) -> None:
 
 
 def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., None], arguments: tuple) -> None:
-    st.button("", key=f"annotation_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
+    st.button(words, key=f"icon_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
 
 
 def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | None, bool]:

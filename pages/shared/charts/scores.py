@@ -37,7 +37,9 @@ def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarra
         rows.append(f"<span>{html.escape(emotion)}</span>{_bar_html(emotion, score)}")
         if beside is not None:
             rows.append(f"<span></span>{_bar_html(emotion, beside[index], 'beside')}")
-    return f'<div class="scores" role="img" aria-label="Scores of the emotions">{"".join(rows)}</div>'
+    said = ", ".join(f"{emotion} {score:.2f}" for emotion, score in zip(emotions, scores, strict=True))
+    label = html.escape(f"Scores of the emotions: {said}")
+    return f'<div class="scores" role="img" aria-label="{label}">{"".join(rows)}</div>'
 
 
 def _bar_html(emotion: str, score: float, kind: str = "") -> str:

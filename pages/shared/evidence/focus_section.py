@@ -16,7 +16,7 @@ from ser_core.pipeline import usable_of
 from ser_core.work.atomic_folder import folder_name
 
 COLUMNS = (
-    ("", "The region's number in the player"),
+    ("No.", "The region's number in the player"),
     ("Start (s)", "Where it begins"),
     ("End (s)", "Where it ends"),
     ("Share", "Share of all evidence for the emotion that is inside"),

@@ -24,12 +24,12 @@ LEAST_SHARE_OF_PEAK = 0.5
 
 def show(explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings) -> None:
     """Compare the finished maps, and offer their consensus in the player."""
-    st.subheader("Do they use the same evidence?", divider="gray", help=HELP)
+    st.header("Do they use the same evidence?", divider="gray", help=HELP)
     if len(explained) < 2:
         st.markdown("A comparison needs at least two maps.")
     else:
         _matrix(explained, method)
-    st.subheader("Listen", divider="gray")
+    st.header("Listen", divider="gray")
     _player(explained, method, shared, settings)
 
 

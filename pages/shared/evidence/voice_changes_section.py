@@ -41,7 +41,7 @@ MEASURES = (
 
 def show(analysis: Analysis, classifier: Classifier) -> None:
     """Show how the voice differs in the focus, and offer to change it and classify it again."""
-    st.subheader("How: what in the voice decides", divider="gray", help=HELP)
+    st.header("How: what in the voice decides", divider="gray", help=HELP)
     if analysis.verdict == NO_SPEECH:
         st.markdown("Hardly any speech was detected, so there is no voice to measure or change.")
         return

@@ -38,7 +38,7 @@ def show(models: Sequence[str]) -> None:
 
 def show_selection() -> None:
     """Show the effect of data selection on training time and UAR, for one network and for all."""
-    st.subheader("Data selection: training time and UAR", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
+    st.header("Data selection: training time and UAR", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
     names = {network: f"selection-{network}" for network in charts.NETWORKS}
     found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
     missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
@@ -112,7 +112,7 @@ def _difference(found: dict[str, Any]) -> str:
 
 def show_bands() -> None:
     """Show which frequencies speak for which emotion."""
-    st.subheader("Frequencies by emotion", help="Fig. 24 of the paper.")
+    st.header("Frequencies by emotion", help="Fig. 24 of the paper.")
     result = read_result_drawn("bands", _bands)
     if result is None:
         show_missing({"bands": command("experiment bands")}, 1)
@@ -136,7 +136,7 @@ def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
 
 def show_branches() -> None:
     """Show the maps of both branches for one segment, and how similar they are in all recordings."""
-    st.subheader("VGGish and YAMNet on the same segment", help="Fig. 7 of the paper.")
+    st.header("VGGish and YAMNet on the same segment", help="Fig. 7 of the paper.")
     result = read_result_drawn("branches", _branches)
     if result is None:
         show_missing({"branches": command("experiment branches")}, 1)
@@ -177,7 +177,7 @@ def _signed(value: float) -> str:
 
 def show_robustness(models: Sequence[str]) -> None:
     """Show the robustness of the models to degraded audio."""
-    st.subheader("Robustness", help="To simulated noise, gain, phone band and reverberation.")
+    st.header("Robustness", help="To simulated noise, gain, phone band and reverberation.")
     names = {model: f"robustness-{model}" for model in models}
     found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _robustness))}
     missing = {

@@ -32,7 +32,7 @@ HELP = (
 
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
     """Show a model's tests side by side, and the command that makes a missing test on new corpora."""
-    st.subheader("New people and new corpora", help=HELP)
+    st.header("New people and new corpora", help=HELP)
     tables, found = {}, {}
     for way, file in tables_of(folder).items():
         tables[way], figures = tested(file)

@@ -58,7 +58,7 @@ def show_table(figures: dict[str, Any]) -> None:
     st.dataframe(
         [
             {
-                "": name,
+                "tested on": name,
                 "UAR": 100 * f["uar"],
                 "from": 100 * f["interval"][0],
                 "to": 100 * f["interval"][1],
@@ -70,7 +70,7 @@ def show_table(figures: dict[str, Any]) -> None:
             for name, f in rows.items()
         ],
         hide_index=True,
-        column_config={"": st.column_config.TextColumn("", width="medium")}
+        column_config={"tested on": st.column_config.TextColumn(width="medium")}
         | {
             name: st.column_config.NumberColumn(label, format="%.1f %%", help=words)
             for name, label, words in (

@@ -16,7 +16,7 @@ TIME_HELP = "Scores and verdict of a recording, without decoding; median over se
 
 def show() -> None:
     """Draw the UAR of every model, and list its cost."""
-    st.subheader("Comparison with peers", help="Peers: small versions of the systems in the paper's Table 1.")
+    st.header("Comparison with peers", help="Peers: small versions of the systems in the paper's Table 1.")
     result = read_result_drawn(COMPARISON, _drawn)
     if result is None:
         show_missing({COMPARISON: command("compare --models all --split speaker")}, 1)

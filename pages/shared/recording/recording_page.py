@@ -105,7 +105,12 @@ def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysi
         )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
-    st.plotly_chart(recording_chart(analysis), width="stretch", config={"displaylogo": False})
+    st.plotly_chart(
+        recording_chart(analysis),
+        width="stretch",
+        config={"displaylogo": False},
+        alt="Waveform, log-mel spectrogram and the scores of the emotions over time",
+    )
     explain, listen = st.columns(2)
     explain.page_link(
         "pages/1_Explain.py", label="Why? See the evidence", icon=":material/visibility:", width="stretch"
@@ -123,7 +128,7 @@ def show() -> None:
     if (long := session.held_long()) is not None:
         timeline_section.show(long)
     if chosen is not None:
-        st.subheader(in_markdown(chosen.recording.name), divider="gray")
+        st.header(in_markdown(chosen.recording.name), divider="gray")
         show_sound(chosen.recording)
         jobs = {"classify": cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:

@@ -25,7 +25,7 @@ FIRST_STRETCH_S = 30
 def show(long: session.HeldLong) -> None:
     """Show the emotions over time as soon as they are computed, and let the visitor open a part."""
     title, close = st.columns([5, 1], vertical_alignment="bottom")
-    title.subheader(in_markdown(long.name))
+    title.header(in_markdown(long.name))
     close.button(
         "Close",
         on_click=session.close_long,

@@ -34,7 +34,6 @@ export class Bar {
       button.innerHTML = icon(name);
       button.addEventListener("click", action);
     }
-    this.find(".play").setAttribute("aria-label", "Play (Space)");
     const speed = this.find(".speed select");
     speed.append(...SPEEDS.map((rate) => new Option(`${rate}×`, rate, rate === 1, rate === 1)));
     speed.addEventListener("change", () => player.sound.setRate(Number(speed.value)));
@@ -191,7 +190,7 @@ export class RegionTable {
     this.rows = this.element.hidden ? [] : table.rows.map((row, index) => this.row(row, index));
     if (this.element.hidden) return this.element.replaceChildren();
     const head = document.createElement("tr");
-    head.append(cell("th", ""), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), cell("th", ""));
+    head.append(unseenHead("Play"), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), unseenHead("Download"));
     const body = document.createElement("tbody");
     body.append(...this.rows);
     const whole = document.createElement("table");
@@ -226,6 +225,13 @@ export class RegionTable {
       row.classList.toggle("playing", time !== null && time >= start && time < end);
     });
   }
+}
+
+// The heading of a column that needs none for the eye.
+function unseenHead(words) {
+  const head = Object.assign(document.createElement("th"), { scope: "col" });
+  head.append(Object.assign(cell("span", words), { className: "unseen" }));
+  return head;
 }
 
 const cell = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
