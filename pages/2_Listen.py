@@ -56,6 +56,7 @@ player(
     words=spoken.words,
     word_evidence=spoken.evidence,
     other_sounds=scores and cached.focus_sounds(audio.key, scores, analysis.recording),
+    measure=cached.measures_job,
 )
 if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):

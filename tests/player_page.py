@@ -12,11 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import Analysis, Explanation, FocusRegion, Recording, Region, Scores, Segments, Spectrogram
+from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
 from ser_core.explanation.focus import relevance_profile
 from ser_core.settings import SpectrogramSettings
 from ser_core.words.evidence import WordEvidence
+from ser_core.work.jobs import Job, Jobs
 from tests.conftest import voice_like
 
 SETTINGS = SpectrogramSettings()
@@ -70,6 +72,16 @@ def analysis(seconds: float, seed: int) -> Analysis:
     )  # fmt: skip
 
 
+@st.cache_resource
+def jobs() -> Jobs:
+    return Jobs()
+
+
+def measure(heard: Recording, ceiling_hz: float) -> Job:
+    key = ("measures", heard.sha256, ceiling_hz)
+    return jobs().submit("tests", key, "Measuring", lambda work: tracks_of(heard, ceiling_hz=ceiling_hz, work=work))
+
+
 def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> None:
     """A player with every lane."""
     heard = analysis(seconds, seed)
@@ -83,6 +95,7 @@ def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> None:
         analysis=heard,
         regions=[focus.region for focus in heard.focus],
         regions_title="Focus regions",
+        measure=measure,
     )
 
 
@@ -118,6 +131,7 @@ def show_editable() -> None:
         recording(4.0, 16_000, 1),
         key="edit",
         spectrogram=spectrogram(4.0),
+        measure=measure,
         editing=Editing(
             kept[-1],
             {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},

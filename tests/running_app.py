@@ -96,7 +96,7 @@ def launch(playwright: Playwright, *more: str):
 def serve_modules(page: Page) -> None:
     """Let a page import the player's modules as they are written, from /modules/."""
     modules = ROOT / "pages/shared/player/js"
-    page.route("**/modules/*.js", lambda route: route.fulfill(path=modules / Path(route.request.url).name))
+    page.route("**/modules/**", lambda route: route.fulfill(path=modules / route.request.url.split("/modules/")[1]))
 
 
 def visit(page: Page, address: str) -> None:

@@ -12,13 +12,14 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from pages.shared.player import editing
+from pages.shared.player import editing, measuring
 from pages.shared.player.tiles import (
     MAP_STEPS,
     profile_levels,
     relevance_levels,
     sample_levels,
     spectrogram_levels,
+    track_levels,
 )
 from ser_core.analysis import Region
 from ser_core.audio.cutting import region_samples, wav_bytes
@@ -106,6 +107,65 @@ def test_a_profile_is_there_as_it_is_and_by_its_extremes():
     np.testing.assert_array_equal(values_of(finest)[:, 0], profile.astype(np.float32))
     assert values_of(coarser)[1].tolist() == pytest.approx([profile[16:32].min(), profile[16:32].max()])
     assert values_of(coarsest).tolist() == [pytest.approx([profile.min(), profile.max()])]
+
+
+def test_measures_are_there_as_they_are_and_by_the_extremes_of_the_frames_that_have_them():
+    values = np.random.default_rng(3).normal(size=(600, 3))
+    values[rng_holes(600)] = np.nan
+    values[16:32, 1] = np.nan
+    finest, coarser, coarsest = track_levels(values)
+    np.testing.assert_array_equal(values_of(finest), values.astype(np.float32))
+    for level in (coarser, coarsest):
+        assert level.rows == 6
+        for column, start in enumerate(range(0, 600, level.step)):
+            block = values[start : start + level.step].astype(np.float32)
+            slow = [
+                [f(line[~np.isnan(line)]) if (~np.isnan(line)).any() else np.nan for line in block.T]
+                for f in (min, max)
+            ]
+            np.testing.assert_array_equal(values_of(level)[column], np.concatenate(slow))
+
+
+def rng_holes(count):
+    """Where a measure is missing: a third of all."""
+    return np.random.default_rng(4).random((count, 3)) < 1 / 3
+
+
+# --- measures ---
+
+
+class EndedJob:
+    """A job in some state; one that is running never ends."""
+
+    def __init__(self, state):
+        self.state, self.refusal, self.queue, self.ended = state, "This failed.", self, threading.Event()
+        if state != "running":
+            self.ended.set()
+
+    def drop(self, job):
+        self.state = "failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "ceiling_hz"),
+    [({"ceiling": 5_000}, 5_000), ({"ceiling": 1e9}, 5_500), ({"ceiling": "x"}, 5_500), ({"ceiling": [1]}, 5_500)],
+)
+def test_measures_are_asked_for_at_one_of_the_ceilings_only(monkeypatch, said, ceiling_hz):
+    monkeypatch.setattr(measuring, "PATIENCE_S", 0)
+    monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": said}})
+    asked = []
+    found = measuring.of_measures(lambda _, hz: asked.append(hz) or EndedJob("running"), None, "p")
+    assert (found["state"], found["ceiling"], asked) == ("running", ceiling_hz, [ceiling_hz])
+
+
+def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_begins_again(monkeypatch):
+    monkeypatch.setattr(measuring.st, "session_state", {})
+    assert measuring.of_measures(None, None, "p") is None
+    assert measuring.of_measures(pytest.fail, None, "p")["state"] == "idle"
+    monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
+    jobs = iter([EndedJob("cancelled"), EndedJob("failed")])
+    found = measuring.of_measures(lambda *_: next(jobs), None, "p")
+    assert (found["state"], found["refusal"]) == ("failed", "This failed.")
 
 
 # --- edits ---
@@ -1010,3 +1070,35 @@ def test_the_transcript_shows_the_evidence_and_plays_a_word_and_with_shift_a_phr
         spoken.nth(index).click(modifiers=modifiers)
         page.wait_for_function("(count) => sounds.length === count && sounds.at(-1).ended", arg=index + 1)
         assert page.evaluate("sounds.at(-1).length") == pytest.approx(lasting, abs=1e-6)
+
+
+NOTE_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied = text; };"
+
+
+@pytest.mark.browser
+def test_lanes_are_chosen_by_key_for_the_visit_and_the_measures_of_a_selection_are_copied(opened):
+    page = opened("whole&seconds=3", before=lambda page: page.add_init_script(NOTE_COPIES))
+    shorter = page.locator(".stage").bounding_box()["height"]
+    page.locator(".timeline").focus()
+    page.keyboard.press("v")
+    for name in ("Formants", "F0", "Log-mel spectrogram"):
+        page.get_by_role("button", name=name, exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Spectrogram", exact=True)).to_have_attribute("aria-pressed", "true")
+    assert page.locator(".stage").bounding_box()["height"] > shorter
+    drag(page, page.locator(".timeline"), 0.25, 0.5, y=40)
+    expect(page.locator(".selection")).to_be_visible()
+    page.locator(".timeline").press("c")
+    page.wait_for_function("window.copied")
+    heading, row = (line.split("\t") for line in page.evaluate("copied").strip().split("\n"))
+    copied = dict(zip(heading, row, strict=True))
+    assert float(copied["duration_s"]) == pytest.approx(0.75, abs=0.02)
+    shown = page.locator(".measures .words")
+    expect(shown).to_contain_text(f"{float(copied['intensity_db']):.1f} dB")
+    page.locator(".timeline").hover(position={"x": 300, "y": 200})
+    expect(page.locator(".readout")).to_contain_text(re.compile(r"Hz · .*dB/Hz"))
+    expect(page.locator(".cross")).to_be_visible()
+    page.reload()
+    page.locator(".timeline[aria-valuenow]").wait_for()
+    page.get_by_role("button", name="Lanes (V)").click()
+    for name, shown in (("F0", "true"), ("Log-mel spectrogram", "false"), ("Intensity", "false")):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", shown)

@@ -2,13 +2,19 @@
 
 import re
 import struct
+from dataclasses import asdict
 from graphlib import CycleError
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
 from pages.shared.player.modules import script_of
+from ser_core.analysis import Region
+from ser_core.annotations.exchange.measuring import MEASURES
+from ser_core.audio.measures import measures_of
 from tests.running_app import launch, needs_browser, serve_modules
+from tests.test_measures import tracks
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +303,159 @@ def test_an_outline_has_the_extremes_of_each_pixel_or_each_column_at_its_middle(
     assert (coarse["low"][:2], coarse["high"][:2]) == ([0, 4], [3, 7])
 
 
+# --- the spectrogram of the sound ---
+
+REFERENCE = 2e-5
+
+
+def density(frame, size, rate):
+    """Power density in 1/Hz re 20 micropascal of a frame of 16-bit samples, as Praat defines it."""
+    at = (np.arange(len(frame)) + 0.5) / len(frame) - 0.5
+    window = (np.exp(-48 * at**2) - np.exp(-12)) / (1 - np.exp(-12))
+    spectrum = np.fft.rfft(np.asarray(frame) / 32_768 * window, size)
+    return 2 * np.abs(spectrum) ** 2 / (rate * (window**2).sum() * REFERENCE**2)
+
+
+@pytest.mark.browser
+def test_two_frames_have_the_power_densities_that_numpy_finds(page):
+    samples = np.random.default_rng(0).integers(-8_000, 8_000, 600).tolist()
+    length, size, found = page.evaluate(
+        """async (samples) => {
+          const { Spectra } = await import("/modules/lanes/acoustics.js");
+          const spectra = new Spectra(8000, 0.005);
+          const powers = [new Float64Array(spectra.bins), new Float64Array(spectra.bins)];
+          spectra.add(samples, [0, 333], powers);
+          return [spectra.length, spectra.size, powers.map((power) => [...power])];
+        }""",
+        samples,
+    )
+    assert (length, size) == (80, 256)
+    for start, power in zip((0, 333), found, strict=True):
+        # The bins at 0 Hz and at half of the rate have no mirrored twin; here they are shown as if they had.
+        np.testing.assert_allclose(power, density(samples[start : start + 80], 256, 8_000), rtol=1e-6)
+
+
+@pytest.mark.browser
+def test_a_sine_of_full_scale_has_its_power_spread_over_the_band_of_the_window(page):
+    sine = (32_767 * np.sin(2 * np.pi * 1_000 * np.arange(600) / 8_000)).round().tolist()
+    power = page.evaluate(
+        """async (samples) => {
+          const { Spectra } = await import("/modules/lanes/acoustics.js");
+          const spectra = new Spectra(8000, 0.03);
+          const powers = [new Float64Array(spectra.bins), new Float64Array(spectra.bins)];
+          spectra.add(samples, [0, 100], powers);
+          return powers[0].reduce((sum, value) => sum + value, 0) * (8000 / spectra.size);
+        }""",
+        sine,
+    )
+    # The mean square of a sine of amplitude 1 Pa is a half: 91 dB re 20 micropascal.
+    assert 10 * np.log10(power) == pytest.approx(10 * np.log10(0.5 / REFERENCE**2), abs=0.05)
+
+
+@pytest.mark.browser
+def test_a_tile_has_the_levels_that_numpy_finds_and_waits_for_its_samples(page):
+    rng = np.random.default_rng(1)
+    time = np.arange(8_000) / 8_000
+    samples = (8_000 * np.sin(2 * np.pi * 700 * time) + rng.normal(0, 300, 8_000)).round().astype("<i2")
+    FILES["sound"] = samples.tobytes()
+    columns, levels, level, beside = page.evaluate(
+        """async () => {
+          const { Values } = await import("/modules/tiles.js");
+          const { FrequencyAxis, Spectrogram } = await import("/modules/lanes/acoustics.js");
+          const finest = { url: "/files/sound", type: "i2", step: 1, columns: 8000, rows: 1, tile: 3000 };
+          const levels = [{ ...finest, offset: () => 0 }];
+          let arrived = () => {};
+          const values = new Values({ start: 0, column: 1 / 8000, levels }, () => arrived());
+          const spectrogram = new Spectrogram(values, 8000, () => arrived());
+          spectrogram.set({ window: "wide", axis: new FrequencyAxis("linear", 4000), rows: 16 });
+          const seen = () => spectrogram.between(0.5, 1, 1 / 256);
+          while (seen().length < 1) await new Promise((done) => (arrived = done));
+          const [tile] = seen();
+          const under = [spectrogram.valueAt(0.75, 0.1875 + 1e-6), spectrogram.valueAt(0.2, 0.5)];
+          return [tile.columns, [...tile.levels], ...under];
+        }"""
+    )
+    # 128 columns of 1/256 s from second 0.5 on; a row of 250 Hz holds eight bins of 31.25 Hz.
+    found = np.array(levels).reshape(columns, 16)
+    padded = np.concatenate([samples, np.zeros(80)])
+    for column in (0, 31, 64, 127):
+        start = int(np.floor((0.5 + (column + 0.5) / 256) * 8_000 - 40 + 0.5))
+        bins = density(padded[start : start + 80], 256, 8_000)[:128]
+        np.testing.assert_allclose(found[column], 10 * np.log10(bins.reshape(16, 8).mean(axis=1)), atol=1e-3)
+    # 700 Hz is in the third row, and the fourth begins at 750 Hz.
+    assert found[64].argmax() == 2
+    assert level == pytest.approx(found[64][3])
+    assert beside is None
+
+
+@pytest.mark.browser
+def test_heights_of_frequencies_by_hand_on_every_axis(page):
+    shares, back, ticks = page.evaluate(
+        """async () => {
+          const { FrequencyAxis } = await import("/modules/lanes/acoustics.js");
+          const axes = ["linear", "mel", "bark"].map((scale) => new FrequencyAxis(scale, 8000));
+          return [
+            axes.map((axis) => [0, 1000, 8000].map((hz) => axis.share(hz))),
+            axes.map((axis) => axis.hz(axis.share(440))),
+            axes.map((axis) => axis.ticks(200)),
+          ];
+        }"""
+    )
+    mel = [2595 * np.log10(1 + hz / 700) for hz in (1_000, 8_000)]
+    bark = [26.81 * hz / (1_960 + hz) for hz in (1_000, 8_000)]
+    assert shares == [[0, 0.125, 1], pytest.approx([0, mel[0] / mel[1], 1]), pytest.approx([0, bark[0] / bark[1], 1])]
+    assert back == pytest.approx([440] * 3)
+    assert ticks[0] == [1_000 * number for number in range(9)]
+    for axis, scale in zip(ticks[1:], (lambda hz: np.log10(1 + hz / 700), lambda hz: hz / (1_960 + hz)), strict=True):
+        heights = [200 * scale(hz) / scale(8_000) for hz in axis]
+        assert np.diff(heights).min() >= 22
+        assert len(axis) >= 5
+
+
+# --- the measures of a selection ---
+
+MEASURED = """async ([rows, stretches]) => {
+  const { asTable, inWords, measuresOf } = await import("/modules/lanes/acoustics.js");
+  const data = Float32Array.from(rows.flat(), (value) => (value === null ? NaN : value));
+  return stretches.map(([start, end]) => {
+    const measures = measuresOf({ data, first: 0, hop: 0.1 }, { start, end });
+    return [measures, inWords(measures), asTable(measures, { start, end })];
+  });
+}"""
+
+
+@pytest.mark.browser
+def test_measures_of_a_selection_are_those_of_the_library(page):
+    made = tracks()
+    lines = (made.f0_hz, made.intensity_db, made.hnr_db, made.tilt_db_per_octave)
+    rows = np.column_stack([*lines, made.formants_hz])
+    rows = [[None if np.isnan(value) else float(value) for value in row] for row in rows]
+    stretches = [[0.1, 0.5], [0.6, 0.9], [0.2, 0.4], [0.97, 1.0], [0.23, 0.61]]
+    found = page.evaluate(MEASURED, [rows, stretches])
+    for (start, end), (measures, _, table) in zip(stretches, found, strict=True):
+        expected = asdict(measures_of(made, Region(start, end)))
+        assert measures == {
+            name: value if value is None else pytest.approx(value, rel=1e-5) for name, value in expected.items()
+        }
+        heading, row = (line.split("\t") for line in table.rstrip("\n").split("\n"))
+        assert heading == ["start_s", "end_s", *MEASURES]
+        assert [float(row[0]), row[heading.index("f4_hz")]] == [start, ""]
+    voiced, silent = found[0][1], found[1][1]
+    for words in (
+        "0.400 s",
+        "294 Hz",
+        "200–400 Hz",
+        "12.0 st",
+        "+60.0 st/s",
+        "57.2 dB",
+        "525, 1525, 2525, –",
+        "−6.0 dB",
+    ):
+        assert words in voiced
+    assert "no voice" in silent
+    assert "HNR" not in silent
+
+
 # --- modules as one script ---
 
 
@@ -305,6 +464,24 @@ def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path):
     (tmp_path / "other.js").write_text('import one from "./one.js";\nexport const other = one;\n')
     with pytest.raises(CycleError):
         script_of(tmp_path, "one.js")
+
+
+@pytest.mark.browser
+def test_modules_in_folders_import_each_other_by_relative_paths(page, tmp_path):
+    (tmp_path / "below" / "deep").mkdir(parents=True)
+    (tmp_path / "main.js").write_text('import { two } from "./below/two.js";\nexport default () => two;\n')
+    (tmp_path / "below" / "two.js").write_text(
+        'import { one } from "../one.js";\nimport { zero } from "./deep/zero.js";\nexport const two = 2 * one + zero;\n'
+    )
+    (tmp_path / "below" / "deep" / "zero.js").write_text(
+        'import { one } from "../../one.js";\nexport const zero = one - 1;\n'
+    )
+    (tmp_path / "one.js").write_text("export const one = 1;\n")
+    run = """async (script) => {
+      const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+      return (await import(url)).default();
+    }"""
+    assert page.evaluate(run, script_of(tmp_path, "main.js")) == 2
 
 
 @pytest.mark.browser

@@ -24,6 +24,7 @@ from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustic_correlates import Correlates
+from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
@@ -72,7 +73,7 @@ log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
 RECORDING_JOBS = (
-    *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice"),
+    *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "measures"),
     *("transcribe", "words"),
 )
 #: Those that *Save* keeps.
@@ -465,6 +466,17 @@ def focus_correlates(
 def spectrogram(sha256: str, settings: SpectrogramSettings, _recording: Recording) -> Spectrogram:
     """Return a recording's spectrogram, which takes no model; keyed by its SHA-256 and the settings."""
     return spectrogram_of(_recording, settings)
+
+
+def measures_job(recording: Recording, ceiling_hz: float) -> Job:
+    """Return the job that measures a recording over time, for the lanes of the player."""
+    return jobs().submit(
+        session.owner(),
+        ("measures", recording.sha256, ceiling_hz),
+        "Measuring the voice",
+        lambda work: tracks_of(recording, ceiling_hz=ceiling_hz, work=work),
+        quick=True,
+    )
 
 
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)

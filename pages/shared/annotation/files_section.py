@@ -9,6 +9,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.annotation import import_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
+from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
 from ser_core.annotations.formats.format import counted
@@ -18,8 +19,6 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
-
-CEILINGS = {5_500.0: "5500 Hz, most women", 5_000.0: "5000 Hz, most men", 8_000.0: "8000 Hz, small children"}
 
 
 def show(project: OpenProject) -> None:
@@ -114,7 +113,7 @@ def _measure(project: OpenProject) -> None:
     ceiling_hz = st.selectbox(
         "Formant ceiling",
         list(CEILINGS),
-        format_func=CEILINGS.get,
+        format_func=lambda hz: f"{hz:.0f} Hz, {CEILINGS[hz]}",
         help="Five formants are looked for up to this frequency. A short vocal tract needs a high one.",
     )
     key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))

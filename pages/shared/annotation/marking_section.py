@@ -237,6 +237,7 @@ def _player(
             snaps=_snaps(recording, analysis, shown) if session.choice("snap") else (),
             others=others,
         ),
+        measure=cached.measures_job,
         **evidence,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from pages.shared import cached
 from pages.shared.charts.compared import CONSENSUS, matrix_chart
 from pages.shared.names import in_markdown
 from pages.shared.player import player
@@ -68,4 +69,5 @@ def _player(
         regions=regions,
         regions_title="Consensus above half of its peak",
         charts="maps",
+        measure=cached.measures_job,
     )

@@ -17,6 +17,7 @@ import streamlit as st
 
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
+from pages.shared.player.measuring import Measure, of_measures
 from pages.shared.player.modules import script_of
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.words.evidence import WordEvidence
@@ -69,6 +70,7 @@ def player(
     other_sounds: Mapping[str, bytes] | None = None,
     editing: Editing | None = None,
     charts: str | None = None,
+    measure: Measure | None = None,
 ) -> None:
     """Show a recording as stacked lanes on one time axis.
 
@@ -102,6 +104,8 @@ def player(
     charts : str, optional
         Key of a container whose Plotly charts over time belong to the player: a click on one plays the region at that
         time, else from a little before it to a little after.
+    measure : callable, optional
+        Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -114,10 +118,16 @@ def player(
         "regionsTitle": regions_title,
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
+        "measures": of_measures(measure, recording, key),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
         "charts": charts,
         **contents.SCALES,
     }
-    _mount(key=key, data=data, on_editing_change=partial(hand_over, key, editing.made) if editing else lambda: None)
+    _mount(
+        key=key,
+        data=data,
+        on_editing_change=partial(hand_over, key, editing.made) if editing else lambda: None,
+        on_lanes_change=lambda: None,
+    )

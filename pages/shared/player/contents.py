@@ -18,8 +18,10 @@ from pages.shared.player.tiles import (
     relevance_levels,
     sample_levels,
     spectrogram_levels,
+    track_levels,
 )
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
+from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
 from ser_core.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
@@ -47,6 +49,7 @@ def of_recording(recording: Recording, key: str) -> dict[str, Any]:
             "name": printable(recording.name),
             "url": url,
             "duration": recording.duration_s,
+            "rate": rate,
         },
         "waveform": {"start": 0.0, "column": 1 / rate, "levels": [samples, *coarser], "peak": peak},
     }
@@ -131,6 +134,28 @@ def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
     }
 
 
+def of_tracks(recording: Recording, ceiling_hz: float, tracks: Tracks, key: str) -> dict[str, Any]:
+    """Return the measures over time: a row each for F0, intensity, HNR, tilt and the formants; and their ranges."""
+    levels = _tracks(recording.sha256, ceiling_hz, tracks)
+    ranges = {name: _range(line) for name, line in _lines(tracks).items()}
+    return {"start": 0.0, "column": tracks.hop_s, "levels": _levels(levels, f"{key} tracks"), "ranges": ranges}
+
+
+def _lines(tracks: Tracks) -> dict[str, np.ndarray]:
+    return {
+        "f0": tracks.f0_hz,
+        "intensity": tracks.intensity_db,
+        "hnr": tracks.hnr_db,
+        "tilt": tracks.tilt_db_per_octave,
+    }
+
+
+def _range(line: np.ndarray) -> list[float] | None:
+    """Return the lowest and the highest value of a line, None if it has none; digital silence does not count."""
+    known = line[np.isfinite(line) & (line > SILENCE_DB)]
+    return [float(known.min()), float(known.max())] if len(known) else None
+
+
 def of_region(region: Region) -> dict[str, Any]:
     return {
         "start": region.start_s,
@@ -198,8 +223,8 @@ def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any
 
 def forget_all() -> None:
     """Forget the sounds and pictures that this visit has made; they are quickly made again."""
-    _sound.clear()
-    _spectrogram.clear()
+    for cache in (_sound, _spectrogram, _tracks):
+        cache.clear()
 
 
 def colour_of(emotion: str | None) -> str | None:
@@ -241,3 +266,8 @@ def _spectrogram(
     sha256: str, settings: SpectrogramSettings, _spectrogram: Spectrogram
 ) -> tuple[list[Level], float, float]:
     return spectrogram_levels(_spectrogram.log_mel)
+
+
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
+def _tracks(sha256: str, ceiling_hz: float, _tracks: Tracks) -> list[Level]:
+    return track_levels(np.column_stack([*_lines(_tracks).values(), _tracks.formants_hz]))

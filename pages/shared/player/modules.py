@@ -9,14 +9,15 @@ import json
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
-IMPORTED = re.compile(r'^import .* from "\./(\w+\.js)";$', re.MULTILINE)
+IMPORTED = re.compile(r'^(import .* from )"(\.{1,2}/[\w/.]+\.js)";$', re.MULTILINE)
 
 #: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
 #: traces and in the browser's debugger.
 SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
-  const imports = /^(import .* from )"\.\/(\w+\.js)";$/gm;
+  const imports = /^(import .* from )"\.\/([\w/]+\.js)";$/gm;
   const placed = text.replace(imports, (_, line, other) => `${line}"${addresses[other]}";`);
   const named = `${placed}\n//# sourceURL=%s/${name}`;
   addresses[name] = URL.createObjectURL(new Blob([named], { type: "text/javascript" }));
@@ -31,16 +32,23 @@ def script_of(folder: Path, main: str) -> str:
     Parameters
     ----------
     folder : Path
-        All its modules are included.
+        All its modules are included, with those in folders below it.
     main : str
-        File name of the main module.
+        Path of the main module in the folder.
 
     Raises
     ------
     graphlib.CycleError
         Modules import each other in a circle.
     """
-    texts = {path.name: path.read_text("utf-8") for path in folder.glob("*.js")}
-    order = TopologicalSorter({name: IMPORTED.findall(text) for name, text in sorted(texts.items())}).static_order()
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.js")}
+    # Imports by their path from the folder, from wherever a module is.
+    texts, imported = {}, {}
+    for name, path in sorted(paths.items()):
+        text = path.read_text("utf-8")
+        imported[name] = [normpath(join(dirname(name), other)) for _, other in IMPORTED.findall(text)]
+        others = iter(imported[name])
+        texts[name] = IMPORTED.sub(lambda found, others=others: f'{found[1]}"./{next(others)}";', text)
+    order = TopologicalSorter(imported).static_order()
     modules = json.dumps([[name, texts[name]] for name in order], ensure_ascii=False)
     return SCRIPT % (modules, folder.parent.name, main)

@@ -11,10 +11,13 @@ import numpy as np
 MAP_STEPS = (1, 8, 64)
 SAMPLE_STEPS = (256, 16_384)
 PROFILE_STEPS = (1, 16, 256)
+TRACK_STEPS = (1, 16, 256)
 
 #: Columns fetched at once: 30 s of a spectrogram at its finest level.
 MAP_TILE = 3_000
 LINE_TILE = 16_384
+#: 20 s of all measures at their finest level.
+TRACK_TILE = 2_048
 
 #: Percentiles of a spectrogram that get the darkest and brightest colour; values beyond are clipped.
 DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE = 2.0, 99.8
@@ -74,6 +77,16 @@ def profile_levels(profile: np.ndarray) -> list[Level]:
     return [finest, *(_level(_blocks(profile, step, _extremes), "f4", step, LINE_TILE) for step in PROFILE_STEPS[1:])]
 
 
+def track_levels(values: np.ndarray) -> list[Level]:
+    """Return the levels of measures (frames, measures) in 32 bits: their values, then minima and maxima of blocks.
+
+    A column of a coarser level has the minima of all measures, then their maxima, without the frames where a measure
+    is NaN; NaN where it always is.
+    """
+    finest = _level(values, "f4", 1, TRACK_TILE)
+    return [finest, *(_level(_blocks(values, step, _ranges), "f4", step, TRACK_TILE) for step in TRACK_STEPS[1:])]
+
+
 def sample_levels(samples: np.ndarray) -> list[Level]:
     """Return minimum and maximum of longer and longer blocks of samples (n,) in [-1, 1], in 16 bits."""
     finest = _blocks(samples, SAMPLE_STEPS[0], _extremes)
@@ -103,3 +116,8 @@ def _extremes(blocks: np.ndarray) -> np.ndarray:
     """Return minimum and maximum of each block of values or of such pairs, shape (blocks, 2)."""
     within = tuple(range(1, blocks.ndim))
     return np.stack([blocks.min(axis=within), blocks.max(axis=within)], axis=1)
+
+
+def _ranges(blocks: np.ndarray) -> np.ndarray:
+    """Return minima and maxima of each block (blocks, frames, measures), shape (blocks, 2 x measures)."""
+    return np.concatenate([np.fmin.reduce(blocks, axis=1), np.fmax.reduce(blocks, axis=1)], axis=1)

@@ -146,6 +146,8 @@ const KEYS = [
   ["+ −", ["+", "=", "-", "_"], "zoom in or out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
   ["0", ["0"], "show the whole recording", (player) => player.showAll()],
   ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
+  ["V", ["v", "V"], "choose what is shown: spectrogram, F0, formants and others", (player) => player.menu.toggle()],
+  ["C", ["c", "C"], "measure the selection, and copy its measures", (player) => player.menu.copy()],
   ["?", ["?"], "show or hide this list", (player) => player.bar.help()],
 ];
 const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp"];
@@ -179,7 +181,7 @@ export function keysOf(player) {
 export function pressKey(player, event) {
   if (event.ctrlKey || event.metaKey) return undoOrRedo(player, event);
   if (event.altKey) return;
-  const inControl = event.target.closest("select, input, .bar button, .sounds button, .table :is(button, a)");
+  const inControl = event.target.closest("select, input, .bar button, .menu button, .measures button, .sounds button, .table :is(button, a)");
   if (inControl && !["Escape", "?"].includes(event.key)) return;
   // The character of Shift + digit depends on the keyboard layout.
   const key = /^(Digit|Numpad)[1-8]$/.test(event.code) ? event.code.at(-1) : event.key;

@@ -1,16 +1,19 @@
 // Convert Python's data into what the lanes draw, with the theme's colours and colour tables of 256 steps for spectrogram
 // and relevance.
 
+import { FrequencyAxis, TRACKS } from "./lanes/acoustics.js";
 import { clamp, clock } from "./axes.js";
 import { fetchBytes } from "./wav.js";
 
 export const WAVE = "#7f8fa6";
+// Visible on grey and on magma, in either theme.
+export const FORMANT = "#00b4d8";
 const MAP_STEPS = 256;
 const NEPER_IN_DB = 20 * Math.LOG10E;
 const SHORT = 32767;
 
 // `valuesOf` reuses the tiles of unchanged data; `scores` are the fetched segment scores.
-export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf }) {
+export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, spectrogram, menu }) {
   const chosen = data.overlays.find(({ name }) => name === overlay);
   const hatched = chosen ?? data.overlays[0];
   return {
@@ -32,6 +35,15 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
       table: overlayTable(data.scale),
       shade: (value) => Math.round(127.5 * (1 + clamp((value / SHORT) * (chosen.most / chosen.full), -1, 1))),
     },
+    spectrum: {
+      spectrogram,
+      table: colours,
+      window: menu.settings.window,
+      frequencies: new FrequencyAxis(menu.settings.scale, menu.top),
+      decibels: menu.settings.decibels,
+      formants: menu.isShown("formants"),
+    },
+    tracks: tracksOf(data.measures, valuesOf, menu),
     opacity,
     uncovered: hatched?.uncovered ?? [],
     profile: data.profile && { ...data.profile, values: valuesOf(data.profile), colour: data.accent ?? WAVE },
@@ -40,8 +52,15 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
     regions,
     colourOf,
     others: data.others,
-    titles: titlesOf(data, chosen),
+    titles: titlesOf(data, chosen, menu),
   };
+}
+
+// The measures over time, or a message why they are not there.
+function tracksOf(measures, valuesOf, menu) {
+  const names = TRACKS.filter((name) => menu.isShown(name));
+  if (measures?.state === "done" && measures.ceiling === menu.ceiling) return { names, values: valuesOf(measures), ranges: measures.ranges };
+  return { names, message: measures?.state === "failed" ? (measures.refusal ?? "Measuring was stopped") : "Measuring …" };
 }
 
 const tables = new Map();
@@ -51,7 +70,7 @@ function overlayTable(stops) {
   return tables.get(key);
 }
 
-function titlesOf(data, chosen) {
+function titlesOf(data, chosen, menu) {
   const strong = (text) => ({ text, strong: true });
   const against = chosen?.against ? ` versus ${chosen.against}` : "";
   return {
@@ -61,6 +80,14 @@ function titlesOf(data, chosen) {
       unit: "Hz",
       scale: chosen && data.scale,
     },
+    spectrum: {
+      words: [strong("Spectrogram"), { text: menu.windowInWords }, ...(menu.isShown("formants") ? [{ text: "formants", colour: FORMANT }] : [])],
+      unit: "Hz",
+    },
+    f0: { words: [strong("F0")], unit: "Hz" },
+    intensity: { words: [strong("Intensity")], unit: "dB" },
+    hnr: { words: [strong("Harmonics-to-noise ratio")], unit: "dB" },
+    tilt: { words: [strong("Spectral tilt")], unit: "dB/oct" },
     profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [] },
     scores: { words: [strong("Segment scores"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
     words: { words: [strong("Words"), { text: "click to play" }] },
@@ -91,6 +118,8 @@ export function readoutAt(picture, lanes, axis, { x, y }) {
     if (value !== null) words.push(`mean relevance ${digits(value)}`);
   }
   if (lane === "scores") words.push(...scoresAt(picture.scores, time));
+  if (lane === "spectrum") words.push(...spectrumAt(picture.spectrum, lanes.lanes.spectrum, time, y));
+  words.push(...tracksAt(picture.tracks, time));
   return words.join(" · ");
 }
 
@@ -111,6 +140,24 @@ function errorAt({ values, most }, time, row) {
   for (const { tile } of values.between(time, time + values.column, 0)) if (!tile) return "";
   const error = values.valueAt(time, row);
   return error === null ? "" : ` ± ${signed(Number(((error / SHORT) * most).toPrecision(1)).toString())}`;
+}
+
+function spectrumAt({ spectrogram, frequencies }, lane, time, y) {
+  const share = clamp((lane.bottom - y) / lane.height, 0, 1);
+  const level = spectrogram.valueAt(time, share);
+  return [`${Math.round(frequencies.hz(share))} Hz`, ...(level === null ? [] : [`${signed(level.toFixed(0))} dB/Hz`])];
+}
+
+const TRACK_WORDS = {
+  f0: (value) => `F0 ${value.toFixed(0)} Hz`,
+  intensity: (value) => `intensity ${signed(value.toFixed(1))} dB`,
+  hnr: (value) => `HNR ${signed(value.toFixed(1))} dB`,
+  tilt: (value) => `tilt ${signed(value.toFixed(1))} dB/octave`,
+};
+
+function tracksAt({ names, values }, time) {
+  const at = (name) => values?.valueAt(time, TRACKS.indexOf(name)) ?? NaN;
+  return names.filter((name) => !Number.isNaN(at(name))).map((name) => TRACK_WORDS[name](at(name)));
 }
 
 function scoresAt({ segments, emotions }, time) {

@@ -4,6 +4,7 @@ import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
 import { Charts } from "./charts.js";
 import { Bar, RegionTable, Transcript } from "./controls.js";
 import { TimelineGestures, attachMinimap, pressKey } from "./gestures.js";
+import { LanesMenu } from "./lanes/menu.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
 import { Regions, nothingYet } from "./regions.js";
@@ -46,6 +47,7 @@ class Player {
     this.table = new RegionTable(this.find(".table"), (index, loop) => this.playRegion(index, loop));
     this.transcript = new Transcript(this.find(".transcript"), (stretch) => this.playStretch(stretch));
     this.bar = new Bar(this);
+    this.menu = new LanesMenu(this);
     this.view = new View(this);
     this.charts = new Charts(this);
   }
@@ -62,6 +64,7 @@ class Player {
     if (another || turned || !waiting) this.regions.set(data.regions, data);
     this.messages.showSaved();
     if (turned && waiting) this.messages.tellEditing();
+    this.menu.offer(setStateValue);
     this.view.loadScores(data.scores);
     this.bar.offerOverlays();
     this.bar.offerVersions();
@@ -169,6 +172,7 @@ class Player {
   setSelection(selection, done = false) {
     this.selection = selection;
     this.view.placeSelection();
+    this.menu.measure();
     if (!done) return;
     if (!selection) return this.say("Selection cleared");
     this.sound.prepare(selection);
@@ -277,16 +281,19 @@ class Player {
     if (!this.regions.merge()) this.say("Select a region that has another one after it");
   }
 
-  // Regions of time and frequency are drawn on the spectrogram.
+  // Regions of time and frequency are drawn on the spectrograms.
   canBox({ y }) {
-    return this.regions.editable && this.view.lanes.laneAt(y) === "spectrogram";
+    return this.regions.editable && ["spectrogram", "spectrum"].includes(this.view.lanes.laneAt(y));
   }
 
   previewBox(before, from, to) {
-    const { bottom, height } = this.view.lanes.lanes.spectrogram;
-    const { hz, rows } = this.view.picture.spectrogram;
+    const name = this.view.lanes.laneAt(from.y);
+    const { bottom, height } = this.view.lanes.lanes[name];
+    const { spectrogram, spectrum } = this.view.picture;
+    const share = (y) => clamp((bottom - y) / height, 0, 1);
+    const hzOf = name === "spectrum" ? (y) => Math.round(spectrum.frequencies.hz(share(y))) : (y) => hzAt(spectrogram.rows * share(y), spectrogram.hz);
     const [start, end] = [from.x, to.x].sort((one, other) => one - other).map((x) => this.axis.time(x));
-    const [low, high] = [from.y, to.y].sort((one, other) => other - one).map((y) => hzAt((rows * (bottom - y)) / height, hz));
+    const [low, high] = [from.y, to.y].sort((one, other) => other - one).map(hzOf);
     const box = { ...nothingYet(), start, end, low, high };
     this.regions.preview(before, box);
     return box;
@@ -324,8 +331,11 @@ class Player {
   point(at) {
     const pointer = this.find(".pointer");
     const inside = at && at.x >= 0 && at.x <= this.axis.width && this.view.picture;
+    const cross = this.find(".cross");
     pointer.hidden = !inside;
+    cross.hidden = !inside || !["spectrogram", "spectrum"].includes(this.view.lanes.laneAt(at.y));
     if (!inside) return;
+    cross.style.transform = `translateY(${at.y}px)`;
     pointer.style.transform = `translateX(${at.x}px)`;
     if (!this.gestures.drag?.moved) this.read(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
     else if (this.selection) {

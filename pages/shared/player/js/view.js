@@ -1,8 +1,9 @@
 // The view: the picture for the lanes, their layout, and drawing at most once per frame.
 
+import { Spectrogram } from "./lanes/acoustics.js";
 import { TimeAxis, clamp, clock } from "./axes.js";
-import { drawSamples } from "./lane_canvas.js";
-import { Lanes } from "./lanes.js";
+import { drawSamples } from "./lanes/lane_canvas.js";
+import { Lanes } from "./lanes/lanes.js";
 import { colourTable, fetchScores, greyTable, pictureOf, themeOf } from "./pictures.js";
 import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";
@@ -64,6 +65,7 @@ export class View {
       this.colours = magma ? colourTable(data.magma) : greyTable(theme.dark);
     }
     this.used = new Set();
+    const { menu } = this.player;
     this.picture = pictureOf(data, {
       valuesOf: (spec) => this.valuesOf(spec),
       colours: this.colours,
@@ -73,19 +75,30 @@ export class View {
       scores: this.scores.segments,
       regions: regions.list,
       colourOf: (region) => regions.colourOf(region),
+      spectrogram: this.spectrogramOf(data),
+      menu,
     });
     for (const { levels } of data.overlays) this.used.add(keyOf(levels));
     for (const key of this.values.keys()) if (!this.used.has(key)) this.values.delete(key);
     this.redraw(true);
   }
 
+  // Of the recording that is shown.
+  spectrogramOf({ waveform, recording }) {
+    const values = this.valuesOf(waveform);
+    if (this.spectrogram?.values !== values) this.spectrogram = new Spectrogram(values, recording.rate, () => this.redraw());
+    return this.spectrogram;
+  }
+
   layOut() {
-    const { data, root, regions } = this.player;
+    const { data, root, regions, menu } = this.player;
     if (!data || !root.isConnected) return;
     const stage = this.find(".stage");
     const gutter = stage.clientWidth < 480 ? 46 : 58;
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
     const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, others: data.others.length };
+    for (const name of menu.hidden()) shown[name] = false;
+    for (const name of menu.added()) shown[name] = true;
     stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
     this.find(".timeline").style.left = `${gutter}px`;
     this.axis.width = Math.max(1, stage.clientWidth - gutter);
@@ -114,9 +127,13 @@ export class View {
     if (!data || !root.isConnected) return;
     const position = scrubbed ?? sound.position;
     if (sound.run && !gestures.drag && this.axis.follow(position)) this.stale = true;
-    if (this.stale) this.drawView();
-    if (this.staleMap) this.drawMinimap();
-    this.stale = this.staleMap = false;
+    const { stale, staleMap } = this;
+    this.stale = this.staleMap = false; // before drawing, which may ask for another frame
+    if (stale) this.drawView();
+    if (staleMap) {
+      this.drawMinimap();
+      this.player.menu.measure(); // whose frames may have arrived
+    }
     this.placePlayhead(position);
     if (sound.run) this.wake();
   }

@@ -1,8 +1,7 @@
 // The canvas of the lanes, and what lanes share: bounds, titles, axis labels, lines, areas, regions and hatching where
 // there is no evidence.
 
-import { rowOf } from "./axes.js";
-import { WAVE } from "./pictures.js";
+import { WAVE } from "../pictures.js";
 
 const SCALE_WIDTH = 90;
 
@@ -152,18 +151,18 @@ export class LaneCanvas {
     pen.restore();
   }
 
-  boxes(lane) {
+  // `share` is the height of a frequency, 0 to 1.
+  boxes(lane, share) {
     const { pen, axis } = this;
-    const { regions, spectrogram, accent, colourOf } = this.picture;
+    const { regions, accent, colourOf } = this.picture;
     pen.save();
     pen.lineWidth = 2;
     for (const region of regions) {
       const { start, end, low, high } = region;
       if (low === null && high === null) continue;
       pen.strokeStyle = colourOf(region) ?? accent;
-      const { hz, rows } = spectrogram;
-      const top = lane.bottom - ((high === null ? rows : rowOf(high, hz)) / rows) * lane.height;
-      const bottom = lane.bottom - ((low === null ? 0 : rowOf(low, hz)) / rows) * lane.height;
+      const top = lane.bottom - (high === null ? 1 : share(high)) * lane.height;
+      const bottom = lane.bottom - (low === null ? 0 : share(low)) * lane.height;
       pen.strokeRect(axis.x(start), top, axis.x(end) - axis.x(start), bottom - top);
     }
     pen.restore();

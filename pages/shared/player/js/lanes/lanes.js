@@ -1,14 +1,32 @@
 // The lanes, one below the other; redrawn when the view, the data or the theme changes, but not during playback.
 
-import { clamp } from "./axes.js";
+import { FORMANTS, ROWS as TRACK_ROWS, TRACKS, trackPoints } from "./acoustics.js";
+import { clamp, rowOf } from "../axes.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
-import { WAVE, paintTile, shadeOf, signed } from "./pictures.js";
-import { FULL_SCALE } from "./wav.js";
+import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
+import { FULL_SCALE } from "../wav.js";
 
 const TITLE = 24;
-const HEIGHTS = { waveform: 64, spectrogram: 192, profile: 76, scores: 84, words: 24, regions: 34, others: 0, ruler: 24 };
+const HEIGHTS = {
+  waveform: 64,
+  spectrogram: 192,
+  spectrum: 208,
+  f0: 76,
+  intensity: 60,
+  hnr: 60,
+  tilt: 60,
+  profile: 76,
+  scores: 84,
+  words: 24,
+  regions: 34,
+  others: 0,
+  ruler: 24,
+};
 const ROWS = { regions: 24, others: 18 };
 const AGAINST = "#8a9bb0";
+// Praat draws no formants this far below the loudest frame either.
+const FORMANTS_WITHIN_DB = 30;
+const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 // One method per lane, named as in HEIGHTS.
 export class Lanes extends LaneCanvas {
@@ -74,7 +92,7 @@ export class Lanes extends LaneCanvas {
       this.pen.globalAlpha = 1;
     }
     this.hatch(lane);
-    this.boxes(lane);
+    this.boxes(lane, (hz) => rowOf(hz, spectrogram.hz) / spectrogram.rows);
     const { ticks, rows } = spectrogram;
     for (const { row, label } of ticks) {
       const y = lane.bottom - ((row + 0.5) / rows) * lane.height;
@@ -104,6 +122,120 @@ export class Lanes extends LaneCanvas {
         this.pen.drawImage(tile.canvas, left, 0, width, rows, x, lane.top, this.axis.x(end) - x, lane.height);
       } else if (level + 1 < values.levels.length) this.mapLevel(map, lane, level + 1, start, end, false);
     }
+  }
+
+  // The spectrogram of the sound itself, with the formants over it.
+  spectrum(lane) {
+    const { pen, axis, theme, picture } = this;
+    const { spectrogram, frequencies, decibels, table, formants } = picture.spectrum;
+    if (axis.span > spectrogram.longestView) {
+      this.note(lane, `Zoom in to ${Math.floor(spectrogram.longestView)} s or less`);
+    } else {
+      const ratio = window.devicePixelRatio || 1;
+      spectrogram.set({ window: picture.spectrum.window, axis: frequencies, rows: Math.round(lane.height * ratio) });
+      const sharp = (x) => Math.round(x * ratio) / ratio; // no seams between tiles
+      pen.imageSmoothingEnabled = false;
+      for (const tile of spectrogram.between(axis.start, axis.end, axis.span / (axis.width * ratio))) {
+        const [left, right] = [sharp(axis.x(tile.start)), sharp(axis.x(tile.end))];
+        pen.drawImage(spectrumCanvas(tile, spectrogram, table, decibels), left, lane.top, right - left, lane.height);
+      }
+      if (formants) this.formants(lane);
+    }
+    this.boxes(lane, (hz) => frequencies.share(hz));
+    for (const hz of frequencies.ticks(lane.height)) {
+      const y = lane.bottom - frequencies.share(hz) * lane.height;
+      this.mark(String(hz), y);
+      pen.fillStyle = theme.text;
+      pen.fillRect(0, y, 4, 1);
+    }
+  }
+
+  formants(lane) {
+    const { pen, axis, picture } = this;
+    const { values, ranges, message } = picture.tracks;
+    if (message) return this.note(lane, message);
+    const { frequencies } = picture.spectrum;
+    const least = (ranges.intensity?.[1] ?? 0) - FORMANTS_WITHIN_DB;
+    const size = axis.span / axis.width > 0.005 ? 1 : 2; // where frames are less than two pixels apart
+    for (const { tile } of values.between(axis.start, axis.end, 0)) {
+      for (let column = 0; column < (tile?.columns ?? 0); column++) {
+        const at = column * TRACK_ROWS;
+        const x = axis.x(values.timeAt(tile.first + column + 0.5, 0));
+        if (x < -size || x > axis.width + size || !(tile.data[at + 1] >= least)) continue;
+        for (const row of FORMANTS) {
+          const y = lane.bottom - frequencies.share(tile.data[at + row]) * lane.height;
+          if (!(y >= lane.top)) continue; // nor is there a formant that is not a number
+          pen.fillStyle = "rgba(0, 0, 0, 0.7)";
+          pen.fillRect(x - size - 0.5, y - size - 0.5, 2 * size + 1, 2 * size + 1);
+          pen.fillStyle = FORMANT;
+          pen.fillRect(x - size + 0.5, y - size + 0.5, 2 * size - 1, 2 * size - 1);
+        }
+      }
+    }
+  }
+
+  // Words in the middle of a lane that cannot be shown yet.
+  note({ top, height }, words) {
+    const { pen, axis, theme } = this;
+    pen.font = `12px ${theme.font}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    const width = pen.measureText(words).width + 16;
+    pen.globalAlpha = 0.85;
+    pen.fillStyle = theme.ground;
+    pen.fillRect((axis.width - width) / 2, top + height / 2 - 12, width, 24);
+    pen.globalAlpha = 1;
+    pen.fillStyle = theme.text;
+    pen.fillText(words, axis.width / 2, top + height / 2);
+  }
+
+  f0(lane) {
+    this.track("f0", lane);
+  }
+
+  intensity(lane) {
+    this.track("intensity", lane);
+  }
+
+  hnr(lane) {
+    this.track("hnr", lane);
+  }
+
+  tilt(lane) {
+    this.track("tilt", lane);
+  }
+
+  // A measure over time: a line with gaps, or bars from lowest to highest where a pixel holds several frames.
+  track(name, lane) {
+    const { pen, axis, picture } = this;
+    const { values, ranges, message } = picture.tracks;
+    this.shadeRegions(lane);
+    if (message || !ranges[name]) return this.note(lane, message || "No voice in this recording");
+    const [low, high] = roomFor(ranges[name]);
+    const y = (value) => lane.bottom - ((value - low) / (high - low)) * lane.height;
+    const step = TRACK_STEPS.find((candidate) => (candidate / (high - low)) * lane.height >= 14) ?? high - low;
+    for (let value = Math.ceil(low / step) * step; value <= high; value += step) {
+      this.rule(y(value), { alpha: 0.15 });
+      this.mark(signed(String(value)), y(value));
+    }
+    const { points, fine } = trackPoints(values, TRACKS.indexOf(name), axis);
+    pen.strokeStyle = pen.fillStyle = picture.accent;
+    pen.lineWidth = 2;
+    pen.lineJoin = "round";
+    pen.beginPath();
+    let drawing = false;
+    for (const { x, low: least, high: most } of points) {
+      if (Number.isNaN(least)) drawing = false;
+      else if (!fine) pen.rect(x - 0.5, y(most) - 0.75, 1, y(least) - y(most) + 1.5);
+      else {
+        if (drawing) pen.lineTo(x, y(least));
+        else pen.moveTo(x - 1, y(least)); // one frame alone is a dot
+        pen.lineTo(x, y(least));
+        drawing = true;
+      }
+    }
+    if (fine) pen.stroke();
+    else pen.fill();
   }
 
   profile(lane) {
@@ -224,4 +356,20 @@ export class Lanes extends LaneCanvas {
     }
     this.mark(axis.end < 60 ? "s" : "min:s", lane.top + 13);
   }
+}
+
+// A tile of the spectrogram in colours, painted again when the loudest level or the colours change.
+function spectrumCanvas(tile, { peak, rows }, table, decibels) {
+  if (tile.peak !== peak || tile.table !== table || tile.decibels !== decibels) {
+    const shade = (level) => clamp(Math.round((255 * (level - peak + decibels)) / decibels), 0, 255);
+    const canvas = paintTile({ data: tile.levels, columns: tile.columns }, rows, table, shade);
+    Object.assign(tile, { peak, table, decibels, canvas });
+  }
+  return tile.canvas;
+}
+
+// The range of an axis: a little more than that of its values.
+function roomFor([low, high]) {
+  const room = Math.max(0.08 * (high - low), 0.5);
+  return [low - room, high + room];
 }

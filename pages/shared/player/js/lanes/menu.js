@@ -1,0 +1,231 @@
+// The menu of lanes, and the line of measures below them.
+
+import { icon } from "../controls.js";
+import { asTable, framesOf, inWords, measuresOf } from "./acoustics.js";
+
+// What each lane is called, in the order of the lanes. Those that need measures are measured once one of them is shown.
+const CHOICES = [
+  { name: "spectrogram", words: "Log-mel spectrogram", own: true },
+  { name: "spectrum", words: "Spectrogram" },
+  { name: "formants", words: "Formants", measured: true },
+  { name: "f0", words: "F0", measured: true },
+  { name: "intensity", words: "Intensity", measured: true },
+  { name: "hnr", words: "Harmonics-to-noise ratio", measured: true },
+  { name: "tilt", words: "Spectral tilt", measured: true },
+  { name: "measures", words: "Measures of the selection", measured: true },
+  { name: "profile", words: "Evidence over time", own: true },
+  { name: "scores", words: "Segment scores", own: true },
+];
+const SETTINGS = {
+  window: { words: "Window", of: () => [["wide", "Wide band, 5 ms"], ["narrow", "Narrow band, 30 ms"]] },
+  top: { words: "Up to", of: (rate) => [...[3000, 4000, 5500, 8000, 12000, 16000].filter((hz) => hz < rate / 2).map((hz) => [hz, `${hz} Hz`]), [0, `${Math.round(rate / 2)} Hz, all`]] },
+  decibels: { words: "Dynamic range", of: () => [30, 40, 50, 60, 70, 80, 100].map((decibels) => [decibels, `${decibels} dB`]) },
+  scale: { words: "Frequency axis", of: () => [["linear", "Linear"], ["mel", "Mel"], ["bark", "Bark"]] },
+};
+const USUAL = { window: "wide", top: 8000, decibels: 70, scale: "linear", ceiling: 5500 };
+// For the visit: of all players in this tab of the browser.
+const STORED = "hear-why-lanes";
+// Between two questions whether the measures are there.
+const [SOONEST_MS, LATEST_MS] = [500, 3000];
+
+function stored() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED)) ?? {};
+  } catch {
+    return {}; // refused by the browser
+  }
+}
+
+// Which lanes are shown and how; and the line of measures below them.
+export class LanesMenu {
+  constructor(player) {
+    const { shown = {}, settings = {} } = stored();
+    Object.assign(this, { player, find: player.find, patience: SOONEST_MS, shown, settings: { ...USUAL, ...settings } });
+    this.find(".measures .copy").innerHTML = icon("copy");
+    this.find(".measures .copy").addEventListener("click", () => this.copy());
+  }
+
+  // The highest frequency that is shown.
+  get top() {
+    const nyquist = this.player.data.recording.rate / 2;
+    return this.settings.top ? Math.min(this.settings.top, nyquist) : nyquist;
+  }
+
+  get ceiling() {
+    return Number(this.settings.ceiling);
+  }
+
+  get windowInWords() {
+    return SETTINGS.window.of().find(([value]) => value === this.settings.window)[1].toLowerCase();
+  }
+
+  offered() {
+    const { data } = this.player;
+    return CHOICES.filter(({ name, own, measured }) => (own ? data[name] : !measured || data.measures));
+  }
+
+  isShown(name) {
+    const choice = this.offered().find((one) => one.name === name);
+    return Boolean(choice && (this.shown[name] ?? choice.own ?? false));
+  }
+
+  hidden() {
+    return this.offered().filter(({ name, own }) => own && !this.isShown(name)).map(({ name }) => name);
+  }
+
+  added() {
+    return this.offered().filter(({ name, own }) => !own && this.isShown(name) && !["formants", "measures"].includes(name)).map(({ name }) => name);
+  }
+
+  // Follow the data from Python; `send` tells it which measures are needed.
+  offer(send) {
+    this.send = send;
+    const { data } = this.player;
+    const wish = JSON.stringify([this.offered().map(({ name }) => name), data.recording.rate]);
+    if (wish !== this.wish) this.build();
+    this.wish = wish;
+    this.ask();
+  }
+
+  ask() {
+    const { measures } = this.player.data;
+    const needed = this.offered().some(({ name, measured }) => measured && this.isShown(name));
+    clearTimeout(this.timer);
+    if (!needed || !measures || (measures.ceiling === this.ceiling && measures.state !== "running")) return;
+    if (this.asked !== this.ceiling) this.tell();
+    this.timer = setTimeout(() => {
+      if (!this.player.root.isConnected) return;
+      this.tell();
+      this.ask();
+    }, this.patience);
+    this.patience = Math.min(1.5 * this.patience, LATEST_MS);
+  }
+
+  // A busy Python receives only the last of several messages, so this may be said again.
+  tell() {
+    if (this.asked !== this.ceiling) this.patience = SOONEST_MS;
+    this.asked = this.ceiling;
+    this.send("lanes", { ceiling: this.ceiling, at: Date.now() });
+  }
+
+  build() {
+    const { data } = this.player;
+    const lanes = this.offered().map(({ name, words }) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+      button.dataset.lane = name;
+      button.addEventListener("click", () => this.choose(name));
+      return button;
+    });
+    this.find(".menu .choices").replaceChildren(...lanes);
+    const fields = Object.entries(SETTINGS).map(([name, { words, of }]) => this.field(name, words, of(data.recording.rate)));
+    if (data.measures) fields.push(this.field("ceiling", "Formant ceiling", data.measures.ceilings.map(([hz, whose]) => [hz, `${hz} Hz, ${whose}`])));
+    this.find(".menu .settings").replaceChildren(...fields);
+    this.mark();
+  }
+
+  field(name, words, options) {
+    const label = document.createElement("label");
+    const select = document.createElement("select");
+    select.append(...options.map(([value, text]) => new Option(text, value)));
+    select.value = options.some(([value]) => value === this.settings[name]) ? this.settings[name] : options.at(-1)[0];
+    select.addEventListener("input", () => {
+      const value = options[select.selectedIndex][0];
+      this.change({ [name]: value }, {});
+      this.player.say(`${words}: ${options[select.selectedIndex][1]}`);
+    });
+    label.append(Object.assign(document.createElement("span"), { textContent: words }), select);
+    return label;
+  }
+
+  toggle() {
+    const menu = this.find(".menu");
+    menu.hidden = !menu.hidden;
+    this.find(".bar .choose").setAttribute("aria-expanded", !menu.hidden);
+    if (!menu.hidden) this.find(".menu button").focus();
+    else this.find(".bar .choose").focus();
+  }
+
+  // Formants are drawn over the spectrogram.
+  choose(name) {
+    const on = !this.isShown(name);
+    const also = { formants: on && { spectrum: true }, spectrum: !on && { formants: false } }[name] || {};
+    this.change({}, { [name]: on, ...also });
+    this.player.say(`${CHOICES.find((one) => one.name === name).words} ${on ? "shown" : "hidden"}`);
+  }
+
+  change(settings, shown) {
+    Object.assign(this.settings, settings);
+    Object.assign(this.shown, shown);
+    try {
+      sessionStorage.setItem(STORED, JSON.stringify({ shown: this.shown, settings: this.settings }));
+    } catch {
+      // Refused by the browser: then they are forgotten with the page.
+    }
+    this.mark();
+    this.ask();
+    this.player.view.layOut();
+  }
+
+  mark() {
+    for (const button of this.find(".menu .choices").children) button.setAttribute("aria-pressed", this.isShown(button.dataset.lane));
+    this.find(".menu .settings").hidden = !this.isShown("spectrum");
+    this.measure();
+  }
+
+  // --- the measures of the selection ---
+
+  // The measures, or null while they are not there.
+  measured() {
+    const { selection, view } = this.player;
+    const { values } = view?.picture?.tracks ?? {};
+    if (!selection || !values) return null;
+    const frames = framesOf(values, selection);
+    return frames && measuresOf(frames, selection);
+  }
+
+  measure() {
+    if (!this.player.data) return;
+    const line = this.find(".measures");
+    line.hidden = !this.isShown("measures");
+    if (line.hidden) return;
+    const { selection, view } = this.player;
+    const measures = this.measured();
+    const message = selection ? (view?.picture?.tracks.message ?? "Measuring …") : "Select a stretch to measure it";
+    const words = measures ? inWords(measures) : message;
+    const shown = this.find(".measures .words");
+    if (shown.textContent !== words) shown.textContent = words;
+    this.find(".measures .copy").disabled = !measures;
+    if (measures && this.copying) this.copy();
+  }
+
+  // With the key the line is shown too; if its measures are still on their way, they are copied when they arrive.
+  async copy() {
+    const { player } = this;
+    if (!player.selection) return player.say("Select a stretch first");
+    if (!player.data.measures) return;
+    if (!this.isShown("measures")) this.change({}, { measures: true });
+    const measures = this.measured();
+    this.copying = !measures;
+    if (!measures) return;
+    const copied = await toClipboard(asTable(measures, player.selection), this.find(".player"));
+    player.say(copied ? "Measures copied" : "The browser does not allow copying");
+    player.read(copied ? "Measures copied, with a heading for each column" : "The browser does not allow copying");
+  }
+}
+
+// Browsers offer the clipboard only on https or localhost; elsewhere an old command does it.
+async function toClipboard(text, parent) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = Object.assign(document.createElement("textarea"), { value: text, className: "unseen" });
+    const { activeElement } = parent.getRootNode();
+    parent.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    activeElement?.focus({ preventScroll: true });
+    return copied;
+  }
+}

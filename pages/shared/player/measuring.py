@@ -1,0 +1,51 @@
+"""Measures over time for the player's lanes: computed by a job once a lane needs them, and again for each recording."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.player import contents
+from ser_core.analysis import Recording
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
+from ser_core.work.jobs import Job
+
+#: Ceilings of formants to choose from, in Hz, and for whom.
+CEILINGS = {5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small children"}
+
+#: Takes a recording and the ceiling of formants in Hz, and returns the job of `tracks_of`.
+Measure = Callable[[Recording, float], Job]
+
+#: Most recordings are measured in less, and then their lanes come with the page.
+PATIENCE_S = 0.3
+
+
+def of_measures(measure: Measure | None, recording: Recording, key: str) -> dict[str, Any] | None:
+    """Return the player's data of measures, as far as they are there; None if this player has none.
+
+    The player says in its state which ceiling its lanes need, and nothing while they need no measures. While the job is
+    running it asks again, which runs the page: a fragment that watched the job would move what is below it.
+    """
+    if measure is None:
+        return None
+    offered = {"ceilings": [[hz, words] for hz, words in CEILINGS.items()]}
+    wanted = _wanted(st.session_state.get(key) or {})
+    if wanted is None:
+        return {"state": "idle", **offered}
+    job = measure(recording, wanted)
+    if job.state == "cancelled":  # withdrawn while another recording was shown
+        job.queue.drop(job)
+        job = measure(recording, wanted)
+    if not job.ended.wait(PATIENCE_S):
+        return {"state": "running", "ceiling": wanted, **offered}
+    if job.state != "done":
+        return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal}
+    return {"state": "done", "ceiling": wanted, **offered, **contents.of_tracks(recording, wanted, job.result, key)}
+
+
+def _wanted(state: Mapping[str, Any]) -> float | None:
+    """Return the ceiling in Hz that the player asked for; a browser can send anything."""
+    ceiling_hz = (state.get("lanes") or {}).get("ceiling")
+    if ceiling_hz is None:
+        return None
+    return next((hz for hz in CEILINGS if hz == ceiling_hz), DEFAULT_CEILING_HZ)
