@@ -6,7 +6,7 @@ from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
 from pages.shared.names import in_markdown
-from pages.shared.recording import saving
+from pages.shared.recording import samples_section, saving
 from ser_core.explanation.focus import map_in_words
 from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
 
@@ -22,6 +22,7 @@ to hear that moment, drag over it to zoom into all maps, and double-click to zoo
 frame.begin("Compare", "👂", "Do other models predict the same emotion, and for the same reasons?")
 chosen = controls.sidebar()
 if chosen is None:
+    samples_section.instead_of_recording()
     st.stop()
 names = compared_models.choose(chosen)
 method = compared_models.choose_method()

@@ -151,6 +151,9 @@ def test_every_page_opened_first_says_how_to_begin(page):
     app = opened(page)
     assert not app.exception
     assert "No recording yet" in words(app)
+    needs_one = page.partition("_")[2] in ("Explain.py", "Listen.py", "Select.py", "Compare.py")
+    if needs_one and available_samples():
+        assert [button.key for button in app.main.button] == [f"sample_{one.number}" for one in available_samples()]
 
 
 @pytest.mark.parametrize("page", PAGES)

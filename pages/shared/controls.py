@@ -82,7 +82,7 @@ def _recordings() -> None:
         st.info("Open part of the timeline to see and hear its evidence.", icon=":material/hearing:")
         return
     if not held:
-        st.info("No recording yet. Record, upload or pick a sample on the first page.", icon=":material/mic:")
+        st.caption("No recording yet.")
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
     current = session.current()

@@ -10,16 +10,10 @@ from pages.shared.server import login, uncaught, visits
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
 
 NOTICE = """
-**Before you begin.** This app is an emotion recognition system: a model listens to a voice and guesses an emotion. It
-was trained on *acted* speech by about a hundred people in a few languages, and it cannot know what anybody feels.
-
-- **What it is for:** research on speech, phonetics, annotation, teaching, art. Expect it to be wrong often; the page
-  Evaluate says how often.
-- **What it must not be used for:** judging people. In the European Union, inferring the emotions of people at work or
-  in education is prohibited (AI Act, Article 5(1)(f)), and people who are exposed to such a system must be told
-  (Article 50(3)): tell anyone you record.
-- **Where your audio goes:** it is processed only on the machine that runs the app, and stored only if you press *Save*
-  or add it to a project on the page Annotate.
+**Before you begin.** A model listens to a voice and guesses an emotion. It learnt from acted speech, is often wrong,
+and cannot know what anybody feels. Use it for research, teaching and art, never to judge people: inferring emotions at
+work or in education is prohibited in the European Union (AI Act, Article 5(1)(f)). Tell anyone you record. Audio stays
+on the machine that runs this app, and is stored only if you save it or add it to a project.
 """
 
 #: Streamlit's own list of pages would call the first one "app", and has no groups.

@@ -169,6 +169,11 @@ def forget_uploads(file_ids: Iterable[str]) -> None:
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
+def recordings_made() -> int:
+    """Return how many recordings were made with the microphone in this visit."""
+    return st.session_state.get("made", 0)
+
+
 def upload_turn() -> int:
     """Return how often the upload widgets were reset; part of their keys."""
     return st.session_state.get("upload_turn", 0)

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import cached, controls
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
+from pages.shared.recording import samples_section
 from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
@@ -46,6 +47,7 @@ def classified_recording() -> tuple[Chosen, Job]:
     """Draw the sidebar, and return its choices and the finished classification; else stop the page."""
     chosen = controls.sidebar()
     if chosen is None:
+        samples_section.instead_of_recording()
         st.stop()
     return chosen, classify(chosen)
 

@@ -116,7 +116,7 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Draw the section below the player, which shows the words themselves."""
-    st.subheader("Words: which of them decide", divider="gray", help=HELP)
+    st.header("Words: which of them decide", divider="gray", help=HELP)
     _ask(analysis.recording, spoken)
     waiting.results(spoken.jobs)
     if spoken.transcript is not None:

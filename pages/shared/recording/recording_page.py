@@ -7,11 +7,10 @@ from pages.shared import cached, controls, frame, session, waiting
 from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html
 from pages.shared.names import in_markdown
-from pages.shared.recording import saving, timeline_section
+from pages.shared.recording import samples_section, saving, timeline_section
 from ser_core.analysis import Analysis, Recording
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
-from ser_core.corpora.samples import available_samples
 from ser_core.errors import RecordingTooLong, SerError
 from ser_core.work.jobs import Job
 
@@ -28,7 +27,7 @@ def choose_recording() -> None:
             key=f"record_{session.upload_turn()}",
         )
         if spoken is not None:
-            take_once(spoken.getvalue(), f"Recording {len(session.held()) + 1}.wav", f"record-{spoken.file_id}")
+            take_once(spoken.getvalue(), f"Recording {session.recordings_made() + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
             "A recording of speech, at most two hours",
@@ -39,19 +38,7 @@ def choose_recording() -> None:
         if given is not None:
             take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
     with sample:
-        choose_sample()
-
-
-def choose_sample() -> None:
-    """Offer the downloaded samples, each by its text."""
-    samples = available_samples()
-    if not samples:
-        st.info("The samples are not downloaded. `make samples` downloads them; everything else works without them.")
-        return
-    st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
-    for number, one in enumerate(samples, start=1):
-        if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
-            take(one.path.read_bytes(), f"Austen {number}.wav")
+        samples_section.show()
 
 
 def take_once(source: bytes, name: str, token: str) -> None:
@@ -59,6 +46,8 @@ def take_once(source: bytes, name: str, token: str) -> None:
     taken = st.session_state.setdefault("taken", {})
     if token not in taken:
         taken[token] = take(source, name)
+        if token.startswith("record-") and taken[token] is None:
+            st.session_state["made"] = session.recordings_made() + 1
     elif taken[token]:
         st.error(in_markdown(taken[token]), icon=":material/block:")
 

@@ -1,0 +1,37 @@
+"""The samples, to be pressed: on the first page, and in the middle of any page that has no recording yet."""
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.names import in_markdown
+from ser_core.corpora.samples import available_samples
+from ser_core.errors import SerError
+
+
+def show() -> bool:
+    """Offer the downloaded samples, each by its text; return whether one was pressed and is now the recording."""
+    samples = available_samples()
+    if not samples:
+        st.info("The samples are not downloaded. `make samples` downloads them; everything else works without them.")
+        return False
+    pressed = False
+    for number, one in enumerate(samples, start=1):
+        if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
+            try:
+                session.hold(one.path.read_bytes(), f"Austen {number}.wav")
+                pressed = True
+            except SerError as refusal:
+                st.error(in_markdown(str(refusal)), icon=":material/block:")
+    st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
+    return pressed
+
+
+def instead_of_recording() -> None:
+    """On a page that needs a recording and has none, say so and offer the samples."""
+    if session.current() is not None or session.held_long() is not None:
+        return  # the sidebar says what is missing
+    with st.container(border=True):
+        st.markdown("**No recording yet.** Press a sample to see this page at work:")
+        if show():
+            st.rerun()
+        st.page_link("app.py", label="Record or upload your own", icon=":material/mic:")
