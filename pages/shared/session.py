@@ -206,12 +206,14 @@ def choose(name: str, value: Any) -> None:
 def begin_run() -> None:
     """Start a run: set the owner of its decoding, and note which widgets the last run drew.
 
-    After a page change, free the uploads of the other page, which Streamlit would hold until the visit ends.
+    After a page change, free the uploads of the other page, which Streamlit would hold until the visit ends, and count
+    no widget as drawn: the browser may have left the other page before it had drawn them.
     """
     context = get_script_run_ctx()
     if st.session_state.get("page") != context.page_script_hash:
         st.session_state["page"] = context.page_script_hash
         context.uploaded_file_mgr.remove_session_files(context.session_id)
+        st.session_state["drawn"] = set()
     work_owner.set(owner())
     st.session_state["drawn_before"] = st.session_state.get("drawn", set())
     st.session_state["drawn"] = set()
