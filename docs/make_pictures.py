@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -50,7 +50,7 @@ def annotate(page: Page) -> None:
     page.mouse.up()
     page.keyboard.press("2")
     page.keyboard.press("Shift+Digit3")
-    page.wait_for_timeout(2_000)
+    expect(page.locator(".region.suggested").first).to_be_visible(timeout=180_000)
 
 
 def main() -> None:
