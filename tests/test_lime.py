@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from lime.lime_base import LimeBase
 from lime.lime_image import LimeImageExplainer
 from scipy.special import expit
 from scipy.stats import spearmanr
@@ -51,7 +52,21 @@ def test_surrogate_equals_a_weighted_ridge_regression_in_closed_form(kernel_widt
     np.testing.assert_allclose(surrogate(present, evidences, kernel_width), expected, atol=1e-8)
 
 
-def test_surrogate_equals_the_fit_of_limes_own_image_explainer_on_the_same_masks(monkeypatch):
+@pytest.mark.parametrize("masks", [2, 31, 90])
+def test_surrogate_equals_the_fit_of_limes_own_regression(masks):
+    rng = np.random.default_rng(masks)
+    present = np.vstack([np.ones(20), rng.random((masks, 20)) < rng.random((masks, 1))]).astype(float)
+    evidences = 5 + present @ rng.normal(size=20) + rng.normal(size=masks + 1)
+    distances = 1 - present.sum(axis=1) / np.sqrt(np.maximum(present.sum(axis=1), 1e-12) * 20)
+    theirs = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / 0.25**2))).explain_instance_with_data(
+        present, evidences[:, None], distances, 0, num_features=20, feature_selection="none"
+    )
+    expected = np.array([weight for _, weight in sorted(theirs[1])])
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(surrogate(present, evidences, 0.25), expected, atol=1e-9)
+
+
+def test_surrogate_equals_the_fit_of_limes_own_image_image_explainer_on_the_same_masks(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     classifier, log_mel = classifier_of(fresh(TinyNetwork), temperature=0.2), random_log_mel().astype(np.float64)
     cells = (np.arange(96)[:, None] // 24) * 4 + np.arange(64) // 16

@@ -14,6 +14,8 @@ from ser_core.work.progress import Work
 
 #: After so many masks of each window LIME looks whether its map is stable.
 MASKS_OF_A_ROUND = 32
+#: How much the regression shrinks the weights, as in the package `lime`.
+RIDGE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,18 +184,13 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     -------
     ndarray of shape (cells,)
     """
-    from lime.lime_base import LimeBase  # it imports scikit-learn, which takes a second
-
     left_in = present.mean(axis=1)
     distances = 1 - np.sqrt(left_in)  # cosine distance between a mask and the row of ones
-    explainer = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)))
-    _, weights, *_ = explainer.explain_instance_with_data(
-        present, evidences[:, None], distances, 0, num_features=present.shape[1], feature_selection="none"
-    )
-    cells, values = zip(*weights, strict=True)
-    ordered = np.empty(present.shape[1])
-    ordered[list(cells)] = values
-    return ordered
+    trust = np.sqrt(np.exp(-(distances**2) / kernel_width**2))
+    cells = present - np.average(present, axis=0, weights=trust)
+    weighted = cells * trust[:, None]
+    gained = weighted.T @ (evidences - np.average(evidences, weights=trust))
+    return np.linalg.solve(weighted.T @ cells + RIDGE * np.eye(present.shape[1]), gained)
 
 
 def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tuple[slice, np.ndarray]]:
