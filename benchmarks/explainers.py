@@ -1,15 +1,22 @@
 """Our explainers compared with captum's and lime's: same model, recording and number of perturbations, in one run.
 
     python benchmarks/explainers.py [--quick] [--model NAME] [--seconds 3] [--json FILE]
+    python benchmarks/explainers.py --before CHECKOUT [--quick] [--model NAME] [--seconds 3] [--recording FILE]
+
+`--before` compares with another version of this project, in one run and by turns, each with its own defaults. Make its
+folder by `git worktree add FOLDER COMMIT`. `--recording` explains speech instead of bursts of noise.
 
 Theirs are used in two ways: as documented, and with 64 perturbations per call. They treat the recording as one picture,
 so that each perturbation costs all of its segments, and run the network as trained, in float32. `reach` is an
 explainer's rate of forward passes relative to that of the network alone in our format.
 """
 
+import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from operator import itemgetter
@@ -25,8 +32,10 @@ from lime.lime_image import LimeImageExplainer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from ser_core.analysis import Analysis, Recording
+from benchmarks._explainer_times import Counting, syllables
+from ser_core.analysis import Analysis
 from ser_core.explanation import run_explainer
+from ser_core.explanation.agreement import rank_correlation
 from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.model.classifier import BATCH, NetworkClassifier
@@ -34,31 +43,6 @@ from ser_core.model.scores import evidence, pool, softmax
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.work.progress import UNWATCHED
-
-RATE = 16_000
-
-
-def syllables(seconds: float) -> Recording:
-    """Return bursts of noise, three per second: timing does not depend on the content."""
-    times = np.arange(round(seconds * RATE)) / RATE
-    samples = np.random.default_rng(0).normal(size=len(times)) * 0.1 * (0.2 + np.sin(3 * np.pi * times) ** 2)
-    samples = np.clip(samples, -0.9, 0.9).astype(np.float32)
-    samples.setflags(write=False)
-    return Recording("bursts.wav", "0" * 64, samples, RATE)
-
-
-class Counting:
-    """A classifier that counts the segments it scores."""
-
-    def __init__(self, classifier: NetworkClassifier) -> None:
-        self.classifier, self.passes = classifier, 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.classifier, name)
-
-    def score(self, segments: np.ndarray) -> np.ndarray:
-        self.passes += len(segments)
-        return self.classifier.score(segments)
 
 
 def evidence_of_pictures(
@@ -153,11 +137,45 @@ def filled(target: ExplanationTarget) -> torch.Tensor:
     return torch.tensor(np.ascontiguousarray(fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))))
 
 
+def two_versions(before: Path, model: str, recording: str, turns: int) -> dict[str, object]:
+    """Return what each explainer costs in both versions, the least of `turns`, and how alike their maps are."""
+    here, script = Path(__file__).parent.parent, Path(__file__).with_name("_explainer_times.py")
+    costs: dict[str, list[dict]] = {"before": [], "now": []}
+    maps = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(turns):
+            for version, root in (("before", before), ("now", here)):
+                out = Path(folder) / f"{version}.json"
+                environment = os.environ | {"PYTHONPATH": str(root.absolute())}
+                subprocess.run([sys.executable, script, model, recording, out], env=environment, cwd=root, check=True)
+                costs[version].append(json.loads(out.read_text()))
+                with np.load(out.with_suffix(".npz")) as saved:
+                    maps[version] = dict(saved)
+    result = {}
+    for method in costs["now"][0]:
+        least = {
+            version: min((one[method] for one in costs[version]), key=itemgetter("cpu_seconds")) for version in costs
+        }
+        result[method] = least | {
+            "ratio_of_passes": round(least["before"]["passes"] / max(least["now"]["passes"], 1), 2),
+            "ratio_of_cpu_seconds": round(least["before"]["cpu_seconds"] / max(least["now"]["cpu_seconds"], 0.01), 2),
+            "rank_correlation_of_maps": round(rank_correlation(*(maps[v][method].ravel() for v in costs)), 3),
+        }
+    total = {version: sum(result[method][version]["cpu_seconds"] for method in costs["now"][0]) for version in costs}
+    return result | {"all": total | {"ratio_of_cpu_seconds": round(total["before"] / total["now"], 2)}}
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__, "fewer perturbations")
     parser.add_argument("--model", default="fusion")
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="compare with the version in this folder")
+    parser.add_argument("--recording", type=Path, metavar="FILE", help="with --before: explain this recording")
     args = parser.parse_args()
+    if args.before:
+        recording = str(args.recording.absolute() if args.recording else args.seconds)
+        report(two_versions(args.before, args.model, recording, 1 if args.quick else 3), args.json)
+        return
     network, card, _ = load_network(find_model(args.model))
     network.eval()
     classifier = load_model(args.model)
