@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
 with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safetensors"]):
-    from ser_core.annotations.formats import FORMATS, read_annotations
+    from ser_core.annotations.formats import READERS, read_annotations
     from ser_core.annotations.words import read_words
     from ser_core.audio import reading as audio
     from ser_core.audio.decoding import decode
@@ -38,11 +38,27 @@ def annotations(data: bytes) -> None:
 
 
 def textgrid(data: bytes) -> None:
-    FORMATS["textgrid"].read(data, "marks")
+    READERS["textgrid"].read(data, "marks")
 
 
 def elan(data: bytes) -> None:
-    FORMATS["elan"].read(data, "marks")
+    READERS["elan"].read(data, "marks")
+
+
+def emu(data: bytes) -> None:
+    READERS["emu"].read(data, "marks")
+
+
+def subtitles(data: bytes) -> None:
+    READERS["subtitles"].read(data, "marks")
+
+
+def rttm(data: bytes) -> None:
+    READERS["rttm"].read(data, "marks")
+
+
+def raven(data: bytes) -> None:
+    READERS["raven"].read(data, "marks")
 
 
 def words(data: bytes) -> None:
@@ -79,7 +95,8 @@ def sound(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (annotations, textgrid, elan, words, tables, model, estimator, sound)
+    one.__name__: one
+    for one in (annotations, textgrid, elan, emu, subtitles, rttm, raven, words, tables, model, estimator, sound)
 }
 
 

@@ -1,6 +1,7 @@
 """Files made to hurt: every format that is read, broken in ways that a seed chooses, and the classics by name."""
 
 import io
+import json
 import re
 import struct
 import zlib
@@ -45,6 +46,61 @@ NUMBER = re.compile(rb"-?\d+(\.\d+)?")
 HEADER_BYTES = 64
 
 
+SRT = """1
+00:00:00,500 --> 00:00:01,250
+<i>so</i>
+what?
+
+2
+00:01:00,000 --> 00:01:02,000 X1:0
+sad
+"""
+VTT = """WEBVTT - a title
+
+NOTE not a cue
+00:00.000 --> 00:09.000
+
+intro
+00:00.500 --> 00:01.250 align:start
+<v Anna>so &amp; what?
+
+01:00:00.000 --> 01:00:02.5
+<b></b>
+"""
+RTTM = """;; made by hand
+SPKR-INFO take_1 1 <NA> <NA> <NA> unknown anna <NA>
+SPEAKER take_1 1 0.50 0.75 <NA> <NA> anna <NA> <NA>
+SPEAKER take_2 1 1.00 0.00 <NA> <NA> ben <NA> <NA>
+SPEAKER take_2 1 2.00 1.00 <NA> <NA> <NA> <NA>
+"""
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\tDelta\n"
+    "1\tWaveform 1\t1\t0.5\t1.25\t300.0\t3000.5\tangry\t1\n"
+    "1\tSpectrogram 1\t1\t0.5\t1.25\t300.0\t3000.5\tangry\t1\n"
+    "2\tSpectrogram 1\t1\t2.0\t3.0\t0\t0\tdoor slams\t1\n"
+)
+EMU = {
+    "name": "take",
+    "annotates": "take.wav",
+    "sampleRate": 20000,
+    "levels": [
+        {"name": "Word", "type": "ITEM", "items": [{"id": 1, "labels": [{"name": "Word", "value": "so"}]}]},
+        {
+            "name": "Phonetic",
+            "type": "SEGMENT",
+            "items": [
+                {"id": 2, "sampleStart": 3749, "sampleDur": 1389, "labels": [{"name": "Phonetic", "value": "V"}]},
+                {"id": 3, "sampleStart": 5139, "sampleDur": 1664, "labels": [{"name": "Phonetic", "value": "m"}]},
+            ],
+        },
+        {"name": "Tone", "type": "EVENT", "items": [{"id": 4, "samplePoint": 4000, "labels": [{"value": "H*"}]}]},
+        {"name": "Utterance", "type": "ITEM", "items": [{"id": 5, "labels": [{"value": ""}, {"value": "x"}]}]},
+        {"name": "Lost", "type": "ITEM", "items": [{"id": 6, "labels": [{"value": "y"}]}]},
+    ],
+    "links": [{"fromID": 5, "toID": 1}, {"fromID": 1, "toID": 2}, {"fromID": 1, "toID": 3}],
+}
+
+
 @cache
 def audio_files() -> dict[str, bytes]:
     """Return one intact file of each kind of audio that is read, a second long."""
@@ -72,12 +128,28 @@ def annotation_files() -> dict[str, bytes]:
     recording = AnnotatedRecording("voice.wav", "ab" * 32, 2.5, 16_000, marks, {"model": "fusion"})
     files = {key: file_format.write([recording]).content for key, file_format in FORMATS.items()}
     textgrid = FORMATS["textgrid"]
-    return files | {
-        "short textgrid": textgrid.write([recording], short=True).content,
-        "wide textgrid": textgrid.write([recording], encoding="utf-16").content,
-        "chronological textgrid": b'"Praat chronological TextGrid text file" 0 2.5 1 "IntervalTier" "a" 0 2.5\n'
-        b'1 0 1 "angry" 1 1 2.5 ""',
-        "binary textgrid": binary_textgrid(),
+    return (
+        files
+        | {
+            "short textgrid": textgrid.write([recording], short=True).content,
+            "wide textgrid": textgrid.write([recording], encoding="utf-16").content,
+            "chronological textgrid": b'"Praat chronological TextGrid text file" 0 2.5 1 "IntervalTier" "a" 0 2.5\n'
+            b'1 0 1 "angry" 1 1 2.5 ""',
+            "binary textgrid": binary_textgrid(),
+            "foreign table": b"file;begin;duration;label\na.wav;0,5;0,25;sad\n",
+        }
+        | read_only_files()
+    )
+
+
+def read_only_files() -> dict[str, bytes]:
+    """Return one intact file of each format of marks that is only read."""
+    return {
+        "subtitles": SRT.encode(),
+        "web subtitles": VTT.encode(),
+        "rttm": RTTM.encode(),
+        "raven": RAVEN.encode(),
+        "emu": json.dumps(EMU).encode(),
     }
 
 

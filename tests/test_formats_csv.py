@@ -112,7 +112,8 @@ TIMES = "start_s,end_s"
     ("content", "why"),
     [
         ("", "line 1: the column start_s is missing"),
-        ("start_s;end_s\n1;2\n", "line 1: the column start_s is missing.*with commas"),
+        ("start_s end_s\n1 2\n", "line 1: the column start_s is missing.*with commas"),
+        ("start_s;end_s\n1.000,5;2\n", "line 2: The start '1.000,5' is not a number"),
         ("start_s,emotion\n1,sad\n", "line 1: the column end_s is missing"),
         ("start_s,end_s,note,note\n1,2,a,b\n", "line 1: the column note is there 2 times"),
         (f"{TIMES}\n1,2\n1,2,3\n", "line 3: there are 3 cells for 2 columns"),

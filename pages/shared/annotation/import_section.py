@@ -11,10 +11,10 @@ from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.exchange.exporting import EXPORTED
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
 from ser_core.annotations.exchange.report import difference_rows, marks_of, tiers_in_words
+from ser_core.annotations.formats import READERS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
@@ -47,7 +47,7 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
         "Annotation files",
         accept_multiple_files=True,
         key=f"import_{turn}",
-        help=f"{', '.join(each.name for each in EXPORTED.values())}; recognised by content. A file that does not name "
+        help=f"{', '.join(each.name for each in READERS.values())}; recognised by content. A file that does not name "
         "its recording by SHA-256 belongs to the recording of the same name in this project.",
     )
     usual = ImportOptions()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import file_stems
-from ser_core.annotations.formats import FORMATS, ReadOptions, belonging_to, read_annotations, recognised
+from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.format import FileTier, counted
 from ser_core.annotations.formats.gate import at, shown
@@ -100,7 +100,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         key = recognised(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
         found.append(
-            ImportedFile(name, FORMATS[key].name, read.recordings, read.dropped, read.changed, tiers, read.start_s)
+            ImportedFile(name, READERS[key].name, read.recordings, read.dropped, read.changed, tiers, read.start_s)
         )
     return found
 

@@ -4,13 +4,23 @@
 'audacity'
 """
 
-from ser_core.annotations.formats import audacity, elan, label_studio, own, table, textgrid
+from ser_core.annotations.formats import audacity, elan, emu, label_studio, own, raven, rttm, subtitles, table, textgrid
 from ser_core.annotations.formats.content import encoding_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
 from ser_core.annotations.formats.gate import belonging_to
 from ser_core.errors import AnnotationsRefused
 
-__all__ = ["FORMATS", "Format", "ReadIn", "ReadOptions", "Written", "belonging_to", "read_annotations", "recognised"]
+__all__ = [
+    "FORMATS",
+    "READERS",
+    "Format",
+    "ReadIn",
+    "ReadOptions",
+    "Written",
+    "belonging_to",
+    "read_annotations",
+    "recognised",
+]
 
 #: If two recognise a file, the first is taken.
 FORMATS: dict[str, Format] = {
@@ -22,14 +32,23 @@ FORMATS: dict[str, Format] = {
     "label_studio": label_studio.FORMAT,
 }
 
+#: Those that are read and not written. They are tried first.
+READ_ONLY: dict[str, Format] = {
+    "emu": emu.FORMAT,
+    "raven": raven.FORMAT,
+    "rttm": rttm.FORMAT,
+    "subtitles": subtitles.FORMAT,
+}
+READERS = READ_ONLY | FORMATS
+
 #: How much of a file is read to recognise its format.
 HEAD_BYTES = 2**16
 
 
 def recognised(content: bytes, encoding: str | None = None) -> str | None:
-    """Return the key in `FORMATS` of a file's format, or None; only reading shows whether the file is intact."""
+    """Return the key in `READERS` of a file's format, or None; only reading shows whether the file is intact."""
     head = content[:HEAD_BYTES].decode(encoding or encoding_of(content[:HEAD_BYTES]), errors="replace")
-    return next((key for key, file_format in FORMATS.items() if file_format.recognises(head)), None)
+    return next((key for key, file_format in READERS.items() if file_format.recognises(head)), None)
 
 
 def read_annotations(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -48,6 +67,6 @@ def read_annotations(content: bytes, name: str, options: ReadOptions = AS_IT_IS)
     key = recognised(content, options.encoding)
     if key is None:
         found = "is empty" if not content.strip() else "has no known format of marks"
-        names = ", ".join(file_format.name for file_format in FORMATS.values())
+        names = ", ".join(file_format.name for file_format in (FORMATS | READ_ONLY).values())
         raise AnnotationsRefused(f"{name} {found}. Give one of these: {names}.")
-    return FORMATS[key].read(content, name, options)
+    return READERS[key].read(content, name, options)

@@ -96,8 +96,8 @@ class Format:
         Suffixes of its files, the usual one first. Files are recognised by content, never by name.
     holds_many : bool
         Whether a file holds several recordings; if not, `write` refuses any number but one.
-    write : callable
-        `write(recordings, **choices) -> Written`; the format's own module documents the choices.
+    write : callable or None
+        `write(recordings, **choices) -> Written`; the format's own module documents the choices. None: only read.
     read : callable
         `read(content, name, options) -> ReadIn`; the name is for refusals, and for the recording if the file does not
         name it, and the options may be left out.
@@ -111,7 +111,7 @@ class Format:
     endings: tuple[str, ...]
     media_type: str
     holds_many: bool
-    write: Callable[..., Written]
+    write: Callable[..., Written] | None
     read: Callable[..., ReadIn]
     recognises: Callable[[str], bool]
     beside: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None

@@ -15,10 +15,12 @@ from ser_core.annotations.formats.gate import (
     at,
     fields_of,
     known_duration_s,
+    number,
     recording_of,
     shown,
     writable,
 )
+from ser_core.annotations.formats.notation import mark_fields
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -42,7 +44,26 @@ OF_MARK = (
     "changed_at",
 )
 COLUMNS = ("recording_name", "recording_sha256", *OF_MARK, "recording_duration_s", "recording_sample_rate_hz")
+#: Columns of other tools that become several of ours, or one or the other.
+DURATION, LABEL, WORD = "duration of the mark", "label", "word"
+BESIDE = (DURATION, LABEL, WORD)
+WORDS_TIER = "words"
 NEEDED = ("start_s", "end_s")
+
+#: What other tools call our columns, in any case. Of several for the same only the first in the table is read.
+NAMED_ELSEWHERE = {
+    "start_s": "start begin onset tmin xmin start_time begin_time starttime start_sec from",
+    "end_s": "end stop offset tmax xmax end_time endtime end_sec to",
+    DURATION: "duration dur length duration_sec",
+    LABEL: "label text annotation transcription transcript value",
+    WORD: "word words",
+    "recording_name": "recording file filename file_name audio path sound wav",
+    "annotator": "rater coder annotator_name",
+}
+OURS_ELSEWHERE = {name: column for column, names in NAMED_ELSEWHERE.items() for name in names.split()}
+DELIMITERS = (",", ";", "\t")
+DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]*,[0-9]+\s*")
+NUMBERS = ("start_s", "end_s", "low_hz", "high_hz", "confidence", DURATION)
 TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note")
 
 #: A spreadsheet takes text that begins like this for a formula, unless an apostrophe precedes it.
@@ -83,7 +104,10 @@ def row_of(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read a CSV with at least the columns start_s and end_s, in any order; empty cells count as missing.
+    """Read a table with at least a start and an end or a length, in any order; empty cells count as missing.
+
+    Cells have commas, semicolons or tabs between them; with the latter two a number may have a decimal comma. Columns
+    may be called as `NAMED_ELSEWHERE` lists it.
 
     Rows with the same recording_name and recording_sha256 are one recording; without these columns all rows are.
 
@@ -105,7 +129,10 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             duration_s = known_duration_s(found)
         key = found["name"], found["sha256"]
         marks.setdefault(key, Collected(options, duration_s)).add(cells, f"{name}, line {line}")
-    unknown = [column for column in columns if column not in COLUMNS]
+    unknown = [column for column in columns if column not in (*COLUMNS, *BESIDE)]
+    if "note" in columns:  # then a word, and a label beside an emotion, have no place
+        beside = (WORD, LABEL) if "emotion" in columns else (WORD,)
+        unknown += [column for column in beside if column in columns]
     recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
     left_out = sum((each.left_out for each in marks.values()), Counter())
     altered = sum((each.altered for each in marks.values()), Counter())
@@ -123,18 +150,55 @@ def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def _rows(source: str, name: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    rows = csv.reader(io.StringIO(source, newline=""), strict=True)
-    columns = [column.strip() for column in next(_numbered(rows, name), (1, []))[1]]
+    delimiter = _delimiter(source)
+    rows = csv.reader(io.StringIO(source, newline=""), strict=True, delimiter=delimiter)
+    columns = _ours([column.strip() for column in next(_numbered(rows, name), (1, []))[1]])
     for column in NEEDED:
-        if column not in columns:
+        if column not in columns and not (column == "end_s" and DURATION in columns):
             raise AnnotationsRefused(
                 f"{name}, line 1: the column {column} is missing. A CSV needs the columns {' and '.join(NEEDED)}, "
-                "with commas between them."
+                "with commas, semicolons or tabs between them."
             )
     for column, count in Counter(columns).items():
         if count > 1 and column in COLUMNS:
             raise AnnotationsRefused(f"{name}, line 1: the column {column} is there {count} times. Leave one.")
-    return columns, _named(_numbered(rows, name), columns, name)
+    named = _named(_numbered(rows, name), columns, name)
+    return columns, ((line, _as_ours(cells, delimiter, f"{name}, line {line}")) for line, cells in named)
+
+
+def _delimiter(source: str) -> str:
+    """Return what stands between the cells of the first line: the one of `DELIMITERS` that is there most often."""
+    first = source.lstrip("\r\n").partition("\n")[0]
+    return max(DELIMITERS, key=first.count)
+
+
+def _ours(columns: list[str]) -> list[str]:
+    """Return columns by our names, as far as other tools' names for them are known."""
+    found: list[str] = []
+    for column in columns:
+        ours = OURS_ELSEWHERE.get(column.casefold().replace(" ", "_"), column)
+        ours = column.casefold() if column.casefold() in COLUMNS else ours
+        found.append(column if ours in found or (ours != column and ours in columns) else ours)
+    return found
+
+
+def _as_ours(cells: dict[str, str], delimiter: str, place: str) -> dict[str, str]:
+    """Return a row with our columns only: a length becomes an end, a label an emotion or a note, a word a note."""
+    if delimiter != ",":
+        cells = {
+            column: cell.replace(",", ".") if column in NUMBERS and DECIMAL_COMMA.fullmatch(cell) else cell
+            for column, cell in cells.items()
+        }
+    if DURATION in cells and "end_s" not in cells and "start_s" in cells:
+        with at(place):
+            end_s = number(cells["start_s"], "start") + number(cells[DURATION], "length of the mark")
+        cells |= {"end_s": repr(end_s)}
+    if LABEL in cells:
+        said = mark_fields(cells[LABEL]) if "emotion" not in cells else {"note": cells[LABEL]}
+        cells = said | cells
+    if WORD in cells and "note" not in cells:
+        cells = ({} if "emotion" in cells else {"tier": WORDS_TIER}) | {"note": cells[WORD]} | cells
+    return {column: cell for column, cell in cells.items() if column in COLUMNS}
 
 
 def _numbered(rows: Any, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -159,8 +223,8 @@ def _named(
                 "Put texts with commas in quotes."
             )
         if any(cell.strip() for cell in cells):
-            named = zip(columns, cells, strict=False)
-            yield line, {column: _cell(column, cell) for column, cell in named if cell and column in COLUMNS}
+            named = {column: cell for column, cell in zip(columns, cells, strict=False) if cell}
+            yield line, {column: _cell(column, named[column]) for column in (*COLUMNS, *BESIDE) if column in named}
 
 
 def _cell(column: str, cell: str) -> str:
@@ -169,10 +233,11 @@ def _cell(column: str, cell: str) -> str:
 
 def _recognises(head: str) -> bool:
     try:
-        columns = next(csv.reader([head.lstrip("\r\n").partition("\n")[0]]), [])
+        columns = next(csv.reader([head.lstrip("\r\n").partition("\n")[0]], delimiter=_delimiter(head)), [])
     except csv.Error:
         return False
-    return set(NEEDED) <= {column.strip() for column in columns}
+    columns = _ours([column.strip() for column in columns])
+    return "start_s" in columns and ("end_s" in columns or DURATION in columns)
 
 
 FORMAT = Format(

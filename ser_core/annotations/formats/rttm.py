@@ -1,0 +1,72 @@
+"""Who speaks when, as RTTM: a row for each turn, for any number of recordings.
+
+References
+----------
+NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan", appendix A.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, counted
+from ser_core.annotations.formats.gate import at, number, recording_of, shown
+from ser_core.errors import AnnotationsRefused
+
+TIER = "speakers"
+TURN = "SPEAKER"
+#: Kinds of rows; the others hold words, noises and what is known about speakers.
+KINDS = (TURN, "SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU")
+KINDS += ("CB", "A/P", "SPKR-INFO")
+NOTHING = "<NA>"
+ROW = re.compile(rf"\s*(?:;.*\s+)*(?:{'|'.join(map(re.escape, KINDS))})[ \t]+\S+[ \t]+\S+[ \t]+\S+")
+
+
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+    """Read the turns of speakers, with the speaker's name as a note.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a row is not one of RTTM, or a turn is not a valid mark, with the line.
+    """
+    recordings: dict[str, Collected] = {}
+    lost: Counter[str] = Counter()
+    for line, cells in _rows(text_of(content, name, encoding=options.encoding)):
+        with at(f"{name}, line {line}"):
+            if cells[0] not in KINDS or len(cells) < 8:
+                raise AnnotationsRefused(f"{shown(' '.join(cells))} is not a row of RTTM, which has 9 or 10 columns.")
+            if cells[0] != TURN:
+                lost[cells[0]] += 1
+                continue
+            start_s, duration_s = number(cells[3], "start"), number(cells[4], "duration")
+            if duration_s < 0:
+                raise AnnotationsRefused(f"The turn lasts {duration_s:g} s. It must be at least 0.")
+        fields = {"start_s": start_s, "end_s": start_s + duration_s, "tier": TIER}
+        fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
+        recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")
+    with at(name):
+        found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
+    dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
+    left_out = sum((marks.left_out for marks in recordings.values()), Counter())
+    altered = sum((marks.altered for marks in recordings.values()), Counter())
+    return ReadIn(found, dropped + in_words(left_out), in_words(altered))
+
+
+def _rows(source: str) -> Iterator[tuple[int, list[str]]]:
+    for line, words in enumerate(source.splitlines(), start=1):
+        if words.strip() and not words.lstrip().startswith(";"):
+            yield line, words.split()
+
+
+FORMAT = Format(
+    name="RTTM",
+    endings=(".rttm",),
+    media_type="text/plain",
+    holds_many=True,
+    write=None,
+    read=read,
+    recognises=lambda head: bool(ROW.match(head)),
+)

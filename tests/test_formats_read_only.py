@@ -1,0 +1,121 @@
+"""Formats that are only read: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
+
+import pytest
+
+from ser_core.analysis import Region
+from ser_core.annotations.formats import READERS, ReadOptions, read_annotations, recognised
+from ser_core.errors import AnnotationsRefused
+from tests.hostile_files import read_only_files
+
+CONTENT = read_only_files()
+SRT, RTTM, RAVEN = (CONTENT[key].decode() for key in ("subtitles", "rttm", "raven"))
+VTT = CONTENT["web subtitles"].decode()
+
+
+def found(content: str | bytes, options=None):
+    read = read_annotations(content.encode() if isinstance(content, str) else content, "here", options or ReadOptions())
+    return read, [
+        (recording.name, mark.tier, mark.region.start_s, mark.region.end_s, mark.emotion or mark.note)
+        for recording in read.recordings
+        for mark in recording.annotations
+    ]
+
+
+@pytest.mark.parametrize("key", CONTENT)
+def test_each_is_recognised_by_its_content_and_moved_by_an_offset(key):
+    assert recognised(CONTENT[key]) == key.removeprefix("web ")
+    _, marks = found(CONTENT[key])
+    _, moved = found(CONTENT[key], ReadOptions(offset_s=1.0))
+    assert [start + 1 for _, _, start, _, _ in marks] == pytest.approx([start for _, _, start, _, _ in moved])
+
+
+def test_subtitles_are_notes_in_a_tier_of_their_own():
+    read, marks = found(SRT)
+    assert marks == [("here", "subtitles", 0.5, 1.25, "so\nwhat?"), ("here", "subtitles", 60.0, 62.0, "sad")]
+    assert read.dropped == ()
+    assert found(SRT.replace("\n", "\r\n"))[1] == marks
+
+
+def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
+    read, marks = found(VTT)
+    assert marks == [("here", "subtitles", 0.5, 1.25, "so & what?")]
+    assert read.dropped == ("the speakers of 1 cue", "1 cue without a text")
+
+
+def test_turns_of_several_recordings_are_read_with_their_speakers():
+    read, marks = found(RTTM)
+    assert marks == [("take_1", "speakers", 0.5, 1.25, "anna"), ("take_2", "speakers", 2.0, 3.0, "")]
+    assert read.dropped == ("1 row of the kind SPKR-INFO", "1 mark of a point in time")
+
+
+def test_selections_are_read_once_with_their_frequencies():
+    read, marks = found(RAVEN)
+    assert marks == [("here", "emotion", 0.5, 1.25, "angry"), ("here", "emotion", 2.0, 3.0, "door slams")]
+    assert [mark.region for mark in read.recordings[0].annotations] == [Region(0.5, 1.25, 300.0, 3000.5), Region(2, 3)]
+    assert read.dropped == ("1 row of further views", "the frequencies of 1 row, which are no band", "1 other column")
+
+
+def test_selections_in_several_sounds_lie_where_they_lie_in_each():
+    table = (
+        "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\n"
+        "1\t0.5\t1\ta.wav\t0.5\n2\t10.5\t11\tb.wav\t0.25\n"
+    )
+    places = [(name, start, end) for name, _, start, end, _ in found(table)[1]]
+    assert places == [("a.wav", 0.5, 1), ("b.wav", 0.25, 0.75)]
+
+
+def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_segments():
+    """The times in ms of /V/ are those of the EMU-SDMS manual: 187.425 to 256.925."""
+    read, marks = found(CONTENT["emu"])
+    times = {label: (round(start * 1000, 3), round(end * 1000, 3)) for _, _, start, end, label in marks}
+    assert times == {"V": (187.425, 256.925), "m": (256.925, 340.175), "so": (187.425, 340.175), "": (187.425, 340.175)}
+    assert {mark[:2] for mark in marks} == {("take.wav", tier) for tier in ("Word", "Phonetic", "Utterance")}
+    assert read.dropped == (
+        "1 label beside the first of an item",
+        "1 event of a point in time",
+        "1 item without segments",
+    )
+    assert [(tier.name, tier.labels, tier.points) for tier in read.tiers][2] == ("Tone", 1, True)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("start,end,word\n0.5,1,so\n", ("words", 0.5, 1.0, "so")),
+        ("Start;End;Emotion\n0,5;1,25;sad\n", ("emotion", 0.5, 1.25, "sad")),
+        ("onset\toffset\tlabel\n0.5\t1\thmm\n", ("emotion", 0.5, 1.0, "hmm")),
+        ("tmin,text,tier,tmax\n0.5,Angry,mood,1\n", ("mood", 0.5, 1.0, "angry")),
+        ("file,begin,duration,label\na.wav,0.5,0.25,sad\n", ("emotion", 0.5, 0.75, "sad")),
+        ("start;dur;word;emotion\n0,5;1;so;sad\n", ("emotion", 0.5, 1.5, "sad")),
+    ],
+)
+def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, expected):
+    assert recognised(table.encode()) == "csv"
+    read, ((name, *mark),) = found(table)
+    assert tuple(mark) == expected
+    assert name == ("a.wav" if "a.wav" in table else "here")
+    assert read.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new", "why"),
+    [
+        ("subtitles", "00:01:00,000 -->", "00:01:00 -->", "line 6: '2' is not a cue"),
+        ("subtitles", "00:01:02,000 X", "00:00:02,000 X", "line 6: A region from 60 to 2 s"),
+        ("rttm", "0.75 <NA>", "x <NA>", "line 3: The duration 'x' is not a number"),
+        ("rttm", "0.75 <NA>", "-1 <NA>", "line 3: The turn lasts -1 s"),
+        ("rttm", "SPKR-INFO take_1 1", "SPKR-INFO", "line 2: .* is not a row of RTTM"),
+        ("raven", "\t2.0\t", "\t4.0\t", "line 4: A region from 4 to 3 s"),
+        ("raven", "\t0.5\t", "\tx\t", "line 2: The start 'x' is not a number"),
+        ("emu", "20000", "0", "A sample rate of 0 Hz"),
+        ("emu", '"sampleDur": 1389', '"sampleDur": -1390', "item 2: A region from"),
+        ("emu", '"sampleStart": 3749', '"sampleStart": null', "item 2: The first sample None"),
+        ("emu", '"items"', '"item"', "there is no list 'items'"),
+        ("emu", '"labels": [{"name": "Word"', '"label": [{"name": "Word"', "It has no list of labels"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_place(key, old, new, why):
+    content = CONTENT[key].decode()
+    assert old in content
+    with pytest.raises(AnnotationsRefused, match=f"(?s)^here.*{why}"):
+        READERS[key].read(content.replace(old, new, 1).encode(), "here")
