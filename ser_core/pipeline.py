@@ -308,9 +308,13 @@ def find_voice_counterfactuals(
 
     Raises
     ------
+    SettingsRefused
+        If there are regions, and none of them lies in the stretch.
     Cancelled
     """
     recording, inside = _stretch_alone(analysis, regions)
+    if regions and not inside:
+        raise SettingsRefused("None of the regions lies in the analysed stretch. Choose regions inside it.")
     work.report(0.0, "Finding the periods of the voice")
     marks = pitch_marks(recording, prosody_of(recording))
 

@@ -8,7 +8,7 @@ import pytest
 from ser_core.analysis import Region
 from ser_core.audio.prosody import prosody_of
 from ser_core.audio.voice_change import change_voice, pitch_marks
-from ser_core.errors import Cancelled
+from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation.counterfactual.voice import (
     GRID,
     HALVINGS,
@@ -172,3 +172,5 @@ def test_only_the_analysed_stretch_is_changed():
     np.testing.assert_allclose(found.original, own.scores.recording, atol=1e-6)
     louder = change_voice(found.recording, PROPERTIES[3].change(3.0), found.marks, found.regions)
     assert len(louder) == 16_000
+    with pytest.raises(SettingsRefused):
+        find_voice_counterfactuals(analysis, classifier, [Region(1.6, 1.9)])
