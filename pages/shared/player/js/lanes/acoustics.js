@@ -340,7 +340,8 @@ function formantsAt(data, count, position) {
 
 // Measures in a line for people; what is missing is left out.
 export function inWords(measures) {
-  const digits = (value, decimals = 0) => value.toFixed(decimals).replace("-", "−");
+  // No minus before a zero.
+  const digits = (value, decimals = 0) => (Number(value.toFixed(decimals)) || 0).toFixed(decimals).replace("-", "−");
   const words = [`${digits(measures.duration_s, 3)} s`];
   const { f0_mean_hz: f0, f0_slope_st_per_s: rising } = measures;
   if (f0 !== null) {
