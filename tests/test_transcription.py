@@ -14,7 +14,7 @@ from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled, WordModelRefused
 from ser_core.words import transcription
-from ser_core.words.bounds import snap_words
+from ser_core.words.bounds import level_of, snap_words
 from ser_core.words.transcription import (
     Transcript,
     download_word_model,
@@ -103,6 +103,14 @@ def test_a_pause_beyond_a_loud_word_is_never_taken():
     assert edges == sorted(edges)
     assert all(word.duration_s > 0 for word in snapped)
     assert snap_words([], bursts((0.5, 1.0))) == ()
+
+
+def test_the_level_in_blocks_is_that_of_twenty_milliseconds_around_each_frame():
+    samples = np.random.default_rng(0).normal(size=8_000 * 31).astype(np.float32) * 0.1
+    level_db = level_of(Recording("noise.wav", "0" * 64, samples, 8_000))
+    for frame in (2, 3_000, 5_998, 5_999, 6_000, 6_001, 6_190):  # blocks are 6000 frames long
+        around = samples[40 * frame - 80 : 40 * frame + 80].astype(np.float64)
+        assert level_db[frame] == pytest.approx(10 * np.log10(np.mean(around**2)), abs=1e-6)
 
 
 # --- blocks ---

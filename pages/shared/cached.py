@@ -404,9 +404,10 @@ def word_evidence_job(
 ) -> Job:
     """Return the job that measures how much each word speaks for the emotion."""
     key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
+    times_s = tuple((word.start_s, word.end_s) for word in words)  # a word that is only spelt otherwise changes nothing
     return jobs().submit(
         session.owner(),
-        ("words", *key, words, settings.seed),
+        ("words", *key, times_s, settings.seed),
         "Evidence per word",
         lambda work: explain_words(analysis, words, classifier, settings, work=work),
     )

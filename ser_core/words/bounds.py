@@ -13,6 +13,7 @@ from scipy.ndimage import maximum_filter1d
 from ser_core.analysis import Recording, Region
 
 HOP_S, WINDOW_S = 0.005, 0.020
+HOPS_AT_ONCE = 6_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def snap_words(
         starts.append(start)
     snapped = []
     for word, start, stop in zip(words, starts[:-1], stops[1:], strict=True):
-        start_s, end_s = start * HOP_S, min(max(stop, start + 1) * HOP_S, recording.duration_s)
+        start_s, end_s = round(start * HOP_S, 3), min(round(max(stop, start + 1) * HOP_S, 3), recording.duration_s)
         snapped.append(replace(word, start_s=start_s, end_s=max(end_s, start_s + 1e-3)))
     return tuple(snapped)
 
@@ -85,11 +86,15 @@ def snap_words(
 def level_of(recording: Recording) -> np.ndarray:
     """Return the level in dB re full scale of 20 ms around every 5 ms, shape (frames,); frame i is at 5 i ms."""
     rate, samples = recording.sample_rate_hz, recording.samples
-    power = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    middles = np.arange(int(len(samples) / rate / HOP_S) + 1) * HOP_S * rate
-    first = np.clip(np.round(middles - WINDOW_S / 2 * rate).astype(int), 0, len(samples) - 1)
-    last = np.clip(np.round(middles + WINDOW_S / 2 * rate).astype(int), first + 1, len(samples))
-    return 10 * np.log10((power[last] - power[first]) / (last - first) + 1e-10)
+    edges = np.round(np.arange(0, len(samples) / rate + HOP_S, HOP_S) * rate).astype(int)
+    edges = np.append(edges[edges < len(samples)], len(samples))
+    power = np.empty(len(edges) - 1)
+    for first in range(0, len(power), HOPS_AT_ONCE):  # squares of ten minutes at once would take half a gigabyte
+        part = edges[first : first + HOPS_AT_ONCE + 1]
+        squares = np.square(samples[part[0] : part[-1]], dtype=np.float64)
+        power[first : first + HOPS_AT_ONCE] = np.add.reduceat(squares, part[:-1] - part[0])
+    around = np.ones(round(WINDOW_S / HOP_S))
+    return 10 * np.log10(np.convolve(power, around) / np.convolve(np.diff(edges), around) + 1e-10)[1 : len(power) + 2]
 
 
 def _silent(level_db: np.ndarray, settings: BoundSettings) -> np.ndarray:

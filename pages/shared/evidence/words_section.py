@@ -1,7 +1,7 @@
 """The words of a recording on the page Listen: how much each speaks for the emotion, their language, and editing."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +110,8 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     evidence = None
     if words:
         jobs["words"] = cached.word_evidence_job(analysis, words, chosen.classifier, settings)
-        evidence = jobs["words"].result
+        found = jobs["words"].result
+        evidence = found and replace(found, words=words)
     return Spoken(words, given, transcript, evidence, jobs)
 
 
