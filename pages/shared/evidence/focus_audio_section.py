@@ -32,7 +32,7 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
 
 def show(analysis: Analysis, job: Job | None) -> None:
     """Show the model's scores for the three sounds, side by side."""
-    st.markdown("**Scores with and without the focus**", help=HELP)
+    st.header("Scores with and without the focus", divider="gray", help=HELP)
     by_points = session.choice("audible") == session.POINTS
     source, *share = st.columns([3, 2] if by_points else 1, gap="large", vertical_alignment="bottom")
     source.segmented_control(
