@@ -3,6 +3,7 @@
 make pictures
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -54,6 +55,7 @@ def annotate(page: Page) -> None:
 
 
 def main() -> None:
+    os.environ.pop("SER_CORPORA", None)  # the page Train would show this machine's folders
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = Path(temporary)
         with running_app(folder / "data", folder / "app.log") as address:
@@ -72,7 +74,7 @@ def main() -> None:
             page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
             photograph(page, "train.png")
             # A shorter sample, of which the maps take half as long.
-            page.get_by_test_id("stSidebarNavLink").first.click()
+            page.locator(".st-key-pages a").first.click()
             upload(page, SAMPLES[4].path)
             page.get_by_role("heading", name=SAMPLES[4].path.name).wait_for()
             turn_to(page, "Explain")
