@@ -3,11 +3,13 @@
 make pictures
 """
 
+import io
 import os
 import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -20,14 +22,15 @@ WIDTH = 1280
 
 
 def photograph(page: Page, name: str) -> None:
-    """Save the whole page, as tall as it is, with nothing under the pointer."""
+    """Save the whole page, as tall as it is, with nothing under the pointer; 256 colours take half the bytes."""
     page.mouse.move(0, 0)
     page.set_viewport_size({"width": WIDTH, "height": 800})
     page.wait_for_timeout(2_000)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.wait_for_timeout(1_500)
-    page.screenshot(path=DOCS / name)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
 
 
 def annotate(page: Page) -> None:
