@@ -30,7 +30,7 @@ def photograph(page: Page, name: str) -> None:
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.wait_for_timeout(1_500)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
 
 
 def annotate(page: Page) -> None:
