@@ -78,6 +78,7 @@ with above:
         ],
         regions_title="Focus regions",
         charts="maps",
+        measure=cached.measures_job,
     )
 if not chosen.classifier.layers:
     st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")

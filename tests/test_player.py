@@ -162,6 +162,8 @@ def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_
     monkeypatch.setattr(measuring.st, "session_state", {})
     assert measuring.of_measures(None, None, "p") is None
     assert measuring.of_measures(pytest.fail, None, "p")["state"] == "idle"
+    monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": "nonsense"}})
+    assert measuring.of_measures(pytest.fail, None, "p")["state"] == "idle"
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
     jobs = iter([EndedJob("cancelled"), EndedJob("failed")])
     found = measuring.of_measures(lambda *_: next(jobs), None, "p")

@@ -132,6 +132,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, key: object) -> Non
         regions=[*found.regions],
         regions_title="Changed regions",
         other_sounds=voices.sounds,
+        measure=cached.measures_job,
     )
 
 

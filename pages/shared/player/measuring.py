@@ -45,7 +45,8 @@ def of_measures(measure: Measure | None, recording: Recording, key: str) -> dict
 
 def _wanted(state: Mapping[str, Any]) -> float | None:
     """Return the ceiling in Hz that the player asked for; a browser can send anything."""
-    ceiling_hz = (state.get("lanes") or {}).get("ceiling")
+    lanes = state.get("lanes")
+    ceiling_hz = lanes.get("ceiling") if isinstance(lanes, Mapping) else None
     if ceiling_hz is None:
         return None
     return next((hz for hz in CEILINGS if hz == ceiling_hz), DEFAULT_CEILING_HZ)
