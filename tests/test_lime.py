@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
 from ser_core.explanation.lime import LimeResult, Window, _balanced_masks, lime, surrogate
+from ser_core.explanation.relevance import fill_values
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
 from ser_core.work.progress import UNWATCHED
@@ -137,6 +138,22 @@ def test_each_version_is_followed_by_its_complement():
     assert (asked[:, 0] != asked[:, 1]).all()
     assert (asked.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
     assert len(np.unique(asked[:, 0], axis=0)) > 45
+
+
+def test_a_mask_that_comes_again_is_not_predicted_again():
+    log_mel = random_log_mel()
+    classifier = LinearClassifier(np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003, emotions=("angry", "sad"))
+    settings = LimeSettings(24, 64, 96, masks=96, stable_at=1.1)  # 4 cells, so 16 different masks
+    (window,) = lime(classifier, target_of_log_mel(log_mel), settings, 0, UNWATCHED).windows
+    different = np.unique(window.present, axis=0)
+    assert len(window.present) == 96
+    assert len(different) <= 16
+    heard = np.concatenate(classifier.calls[1:])
+    assert len(heard) == len(different) - different.all(axis=1).sum()  # the one that removes nothing is the recording
+    floor = fill_values(log_mel, "noise_floor", np.random.default_rng(0))
+    for row, remaining in zip(window.present, window.remaining, strict=True):
+        version = np.where(np.repeat(row, 24)[:, None], log_mel, floor)
+        np.testing.assert_allclose(remaining, softmax(classifier.score(version[None])[0]), atol=1e-6)
 
 
 def test_an_odd_number_of_masks_is_one_less():

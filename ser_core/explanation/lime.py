@@ -1,7 +1,7 @@
 """LIME: a linear model of the evidence from which cells of the spectrogram are present."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import hadamard
@@ -132,11 +132,10 @@ def lime(
     windows: list[Window] = []
     for done, masks in enumerate(rounds):
         of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}, ")
-        more = [
-            _window(*grid, int(masks), perturbed, target, rng, of_round.part(number, len(grids)))
-            for number, grid in enumerate(grids)
+        windows = [
+            _window(*grid, int(masks), before, perturbed, target, rng, of_round.part(number, len(grids)))
+            for number, (grid, before) in enumerate(zip(grids, windows or [None] * len(grids), strict=True))
         ]
-        windows = [_joined(*pair) for pair in zip(windows, more, strict=True)] if windows else more
         result = LimeResult(windows, perturbed.original, settings.kernel_width)
         if (result.stability(target) or 0.0) >= settings.stable_at:
             break
@@ -147,28 +146,36 @@ def _window(
     frames: slice,
     cell_of: np.ndarray,
     masks: int,
+    before: Window | None,
     perturbed: Perturbed,
     target: ExplanationTarget,
     rng: np.random.Generator,
     work: Work,
 ) -> Window:
+    """Return a window with more masks than before; what a mask leaves is predicted only where it is not known yet.
+
+    A window of eight cells has only 256 different masks, and a draft's window of four only 16.
+    """
     present = _balanced_masks(int(cell_of.max()) + 1, masks, rng)
+    earlier = 0 if before is None else len(before.present)
+    if before is not None:
+        present = np.concatenate([before.present, present])
+    indices: dict[bytes, int] = {}
+    of_mask = np.array([indices.setdefault(row.tobytes(), len(indices)) for row in present])
+    different = np.array([np.frombuffer(row, bool) for row in indices])
+    known = of_mask[:earlier].max(initial=-1) + 1
 
     def filled() -> Iterator[np.ndarray]:
-        for row in present:
+        for row in different[known:]:
             mask = np.zeros(target.log_mel.shape, bool)  # everything outside the window stays
             mask[frames] = ~row[cell_of]
             yield mask
 
-    return Window(frames, cell_of, present, perturbed.without(filled(), len(present), work))
-
-
-def _joined(one: Window, more: Window) -> Window:
-    return replace(
-        one,
-        present=np.concatenate([one.present, more.present]),
-        remaining=np.concatenate([one.remaining, more.remaining]),
-    )
+    remaining = np.empty((len(different), len(perturbed.original)))
+    if before is not None:
+        remaining[of_mask[:earlier]] = before.remaining
+    remaining[known:] = perturbed.without(filled(), len(different) - known, work)
+    return Window(frames, cell_of, present, remaining[of_mask])
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
