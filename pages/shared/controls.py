@@ -258,6 +258,8 @@ def _target(recording: Recording, classifier: Classifier) -> None:
     )
     if recording.duration_s > 1:
         whole = (0.0, round(recording.duration_s, 2))
+        if session.choice("stretch") and session.choice("stretch")[1] > whole[1]:
+            session.choose("stretch", None)
         st.slider(
             "Time range (s)",
             0.0,

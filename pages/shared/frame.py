@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import session
+from pages.shared import links, session
 from pages.shared.server import login, uncaught, visits
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
@@ -96,15 +96,17 @@ def begin(title: str, icon: str, lead: str) -> None:
     login.require()
     with pages:
         _links()
+    links.begin_visit()
+    links.write()
     if not st.session_state.get("notice_read"):
         _notice()
 
 
 def _links() -> None:
     """Link to all pages, by what one wants to do."""
-    for group, links in PAGES.items():
+    for group, files in PAGES.items():
         st.caption(group)
-        for label, file in links.items():
+        for label, file in files.items():
             st.page_link(file, label=label)
 
 

@@ -186,10 +186,12 @@ def current() -> Recording | None:
 
 
 def make_current(sha256: str | None) -> None:
-    """Switch to another recording, and reset emotion, contrast and time range."""
-    if st.session_state.get("current") != sha256:
+    """Switch to another recording, and reset emotion, contrast and time range; a first one takes those of a link."""
+    before = st.session_state.get("current")
+    if before != sha256:
         st.session_state["current"] = sha256
-        reset(TARGET)()
+        if before is not None:
+            reset(TARGET)()
 
 
 def choice(name: str) -> Any:

@@ -108,6 +108,11 @@ def list_saved_analyses(data: Path) -> list[SavedAnalysis]:
     return [saved for _, saved in sorted(found, key=lambda dated: dated[0], reverse=True)]
 
 
+def is_saved(sha256: str, data: Path) -> bool:
+    """Return whether an analysis of the recording with this hash is saved."""
+    return any(folder.name.startswith(sha256[:16]) for folder in _folders(data))
+
+
 def delete(saved: SavedAnalysis, data: Path) -> None:
     """Delete a saved analysis with its recording.
 

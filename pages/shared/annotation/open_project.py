@@ -8,10 +8,11 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
+from pages.shared.recording import deletion
 from pages.shared.server import login
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.recordings import Queue, QueuedRecording
+from ser_core.annotations.store.store import Project, Store
 from ser_core.annotations.store.tables import valid_name
 from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
@@ -39,6 +40,27 @@ class OpenProject:
     id: int
     name: str
     annotator: str
+
+
+def projects() -> dict[str, Project]:
+    """Return the projects that a visitor may open, by name; no database is made in order to look."""
+    if not deletion.annotations_exist():
+        return {}
+    return {one.name: one for one in cached.annotations(default_url(data_folder())).projects(size=1_000).items}
+
+
+def queued(name: str, sha256: str) -> QueuedRecording:
+    """Return a recording of a project.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is no such project, or no such recording in it.
+    """
+    if name not in projects():
+        raise AnnotationsRefused(f"There is no project {name}. Choose another one.")
+    store = cached.annotations(default_url(data_folder()))
+    return store.open_recording(projects()[name].id, sha256, login.person() or "anybody").recording
 
 
 def choose() -> OpenProject:

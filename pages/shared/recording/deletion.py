@@ -93,12 +93,13 @@ def _person() -> str:
     return login.person() or session.choice("annotator").strip()
 
 
-def _annotations_exist() -> bool:
+def annotations_exist() -> bool:
+    """Return whether there is a database of annotations, without making one."""
     return bool(os.environ.get("SER_DATABASE_URL")) or (data_folder() / FILE_NAME).is_file()
 
 
 def _holdings(sha256: str) -> list[Holding]:
-    if not _annotations_exist():
+    if not annotations_exist():
         return []
     with closing(open_store(default_url(data_folder()))) as store:
         return store.holdings_of(sha256)
@@ -108,7 +109,7 @@ def _delete(sha256: str, fate: str) -> bool:
     """Delete a recording and return True, or show why not all of it could be deleted."""
     try:
         delete_recording(sha256, data_folder())
-        if _annotations_exist():
+        if annotations_exist():
             _delete_in_projects(sha256, fate)
         else:
             delete_sound(sha256, data_folder())

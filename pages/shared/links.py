@@ -1,0 +1,153 @@
+"""A link for every view: what differs from the defaults is in the address, and a visit that begins with it opens it."""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.annotation import open_project, queue_section
+from ser_core.emotions import COLOURS
+from ser_core.errors import SerError
+from ser_core.explanation import METHOD_NAMES
+from ser_core.model.checkpoint import find_model, model_names, read_card
+from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
+
+#: Choices by their names in the address.
+NAMES = {
+    "model": "model",
+    "emotion": "emotion",
+    "contrast": "against",
+    "stretch": "stretch",
+    "explainer": "focus_by",
+    "project": "project",
+}
+RECORDING = "recording"
+#: Of a stretch, until the recording is known; the sidebar drops what is outside it.
+LONGEST_S = 600
+SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def begin_visit() -> None:
+    """Open what the address of a visit's first page names, as far as this visitor may see it; say what was ignored."""
+    if not st.session_state.get("link_read"):
+        st.session_state["link_read"] = True
+        ignored = _open()
+        if ignored:
+            st.session_state["link_ignored"] = st.session_state["page"], ignored
+    page, ignored = st.session_state.get("link_ignored", (None, []))
+    if page == st.session_state["page"]:
+        st.info(
+            f"The link names what cannot be opened here and was ignored: {', '.join(ignored)}.",
+            icon=":material/link_off:",
+        )
+
+
+def _open() -> list[str]:
+    """Choose what the address names; return the names of what is unknown or not this visitor's to see."""
+    given = st.query_params.to_dict()
+    ignored = []
+    # In this order: emotions belong to a model, a recording to a project.
+    for name in ("model", "project", "explainer", RECORDING, "emotion", "contrast", "stretch"):
+        if name in given:
+            try:
+                OPENERS[name](given[name])
+            except (SerError, ValueError):
+                ignored.append(name)
+    return ignored
+
+
+def _open_model(value: str) -> None:
+    session.choose("model", _one_of(model_names(), value))
+
+
+def _open_project(value: str) -> None:
+    session.choose("project", _one_of(open_project.projects(), value))
+
+
+def _open_explainer(value: str) -> None:
+    session.choose("focus_by", _one_of(METHOD_NAMES, value))
+
+
+def _open_emotion(value: str) -> None:
+    session.choose("emotion", _one_of(_emotions(), value))
+
+
+def _open_contrast(value: str) -> None:
+    if value == session.choice("emotion"):
+        raise ValueError
+    session.choose("against", _one_of(_emotions(), value))
+
+
+def _open_stretch(value: str) -> None:
+    start_s, end_s = (float(part) for part in value.split(":"))
+    recording = session.current()
+    longest_s = round(recording.duration_s, 2) if recording else LONGEST_S
+    if not 0 <= start_s < end_s <= longest_s:
+        raise ValueError
+    session.choose("stretch", (start_s, end_s))
+
+
+def _open_recording(sha256: str) -> None:
+    """Open a recording that is saved here, or that the project of the link has."""
+    if not SHA256.fullmatch(sha256):
+        raise ValueError
+    for saved in list_saved_analyses(data_folder()):
+        if saved.folder.name.startswith(sha256[:16]):
+            source = saved.source()
+            if hashlib.sha256(source).hexdigest() == sha256:
+                session.hold(source, saved.recording_name)
+                return
+    project = session.choice("project")
+    if project is None or not queue_section.open_queued(open_project.queued(project, sha256)):
+        raise ValueError
+
+
+OPENERS: dict[str, Callable[[str], None]] = {
+    "model": _open_model,
+    "project": _open_project,
+    "explainer": _open_explainer,
+    RECORDING: _open_recording,
+    "emotion": _open_emotion,
+    "contrast": _open_contrast,
+    "stretch": _open_stretch,
+}
+
+
+def _one_of(known: object, value: str) -> str:
+    if value not in known:
+        raise ValueError
+    return value
+
+
+def _emotions() -> list[str]:
+    """Return the emotions of the chosen model that the app knows."""
+    names = model_names()
+    name = session.choice("model") if session.choice("model") in names else next(iter(names), "")
+    return [emotion for emotion in read_card(find_model(name))["emotions"] if emotion in COLOURS]
+
+
+def write() -> None:
+    """Put what differs from the defaults into the address."""
+    wished = {}
+    for name, choice in NAMES.items():
+        value = session.choice(choice)
+        if value != session.CHOICES[choice]:
+            wished[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
+    if (sha256 := _shared_recording()) is not None:
+        wished[RECORDING] = sha256
+    for name in (*NAMES, RECORDING):
+        if name in wished and st.query_params.get(name) != wished[name]:
+            st.query_params[name] = wished[name]
+        elif name not in wished and name in st.query_params:
+            del st.query_params[name]
+
+
+def _shared_recording() -> str | None:
+    """Return the SHA-256 of the current recording where a link to it opens: saved, or opened from a project."""
+    recording = session.current()
+    if recording is None:
+        return None
+    of_project = session.choice("project") is not None and st.session_state.get("of_queue") == recording.sha256
+    return recording.sha256 if of_project or is_saved(recording.sha256, data_folder()) else None

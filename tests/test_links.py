@@ -1,0 +1,110 @@
+"""A view's address: what it says, what it opens in another visit, and what it does not open."""
+
+import hashlib
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared.session import CHOICES
+from ser_core.annotations.saved_sounds import save_sound
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import open_store
+from tests.test_pages import SMALL, at, hold, wav
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+#: It draws the sidebar, and computes nothing.
+PAGE = "pages/3_Annotate.py"
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    monkeypatch.delenv("SER_DATABASE_URL", raising=False)
+    return tmp_path
+
+
+def opened_by(**parameters: str) -> AppTest:
+    app = at(PAGE)
+    app.session_state["notice_read"] = True
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def choices(app: AppTest) -> dict:
+    return {name: value for name, value in app.session_state["choices"].items() if value != CHOICES[name]}
+
+
+def address(app: AppTest) -> dict:
+    return {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+
+
+def ignored(app: AppTest) -> str:
+    return " ".join(one.value for one in app.info if "link" in one.value)
+
+
+def test_a_link_opens_the_view_it_was_taken_from(data, make_voice):
+    app = at(PAGE)
+    hold(app, make_voice(2.0, 16_000))
+    app.session_state["choices"] = CHOICES | {"model": SMALL, "emotion": "sad", "stretch": (0.2, 0.8)}
+    app.run()
+    app.selectbox(key="widget_against").select("angry").run()
+    link = address(app)
+    # The recording is only in this visit: no link can open it.
+    assert link == {"model": SMALL, "emotion": "sad", "contrast": "angry", "stretch": "0.20:0.80"}
+    other = opened_by(**link)
+    assert choices(other) == {"model": SMALL, "emotion": "sad", "against": "angry", "stretch": (0.2, 0.8)}
+    assert not ignored(other)
+    assert address(other) == link
+
+
+def test_what_a_link_names_wrongly_is_ignored_and_named_in_one_sentence(data):
+    wrong = {"model": "../secret", "emotion": "joy", "contrast": "1", "stretch": "nan:2", "explainer": "me"}
+    wrong |= {"project": "Other people's", "recording": "../../etc/passwd"}
+    app = opened_by(**wrong, unknown="1")
+    assert choices(app) == {}
+    assert all(name in ignored(app) for name in wrong)
+    assert not any(value in ignored(app) for value in wrong.values() if len(value) > 2)
+    assert address(app) == {"unknown": "1"}
+
+
+def test_a_saved_recording_is_opened_by_its_hash_and_only_if_it_is_that_recording(data, make_voice):
+    source = wav(make_voice(2.0, 16_000))
+    sha256 = hashlib.sha256(source).hexdigest()
+    about = {"recording_name": "Take.wav", "model_name": SMALL, "verdict": "sad", "settings": {}}
+    folder = data / "analyses" / f"{sha256[:16]}-{'b' * 8}"
+    folder.mkdir(parents=True)
+    (folder / "question.json").write_text(json.dumps(about))
+    (folder / "recording.original").write_bytes(source)
+    app = opened_by(recording=sha256, emotion="happy", stretch="0.50:1.50")
+    assert app.session_state["current"] == sha256
+    assert choices(app) == {"emotion": "happy", "stretch": (0.5, 1.5)}
+    assert address(app) == {"recording": sha256, "emotion": "happy", "stretch": "0.50:1.50"}
+    too_long = opened_by(recording=sha256, stretch="0.50:9.00")
+    assert choices(too_long) == {}
+    assert "stretch" in ignored(too_long)
+    like_it = opened_by(recording=sha256[:16] + "0" * 48)
+    assert "recording" in ignored(like_it)
+    assert "current" not in like_it.session_state
+
+
+def test_a_recording_of_a_project_is_opened_with_its_project_alone(data, make_voice):
+    source = wav(make_voice(2.0, 16_000))
+    sha256 = hashlib.sha256(source).hexdigest()
+    save_sound(source, data)
+    store = open_store(f"sqlite:///{data / 'annotations.sqlite'}")
+    project = store.create_project("Voices")
+    store.create_project("Another")
+    store.add_recordings(project, [RecordingFile(sha256, "Take.wav", 2.0, 16_000)])
+    store.close()
+    app = opened_by(project="Voices", recording=sha256)
+    assert app.session_state["current"] == sha256
+    assert address(app) == {"project": "Voices", "recording": sha256}
+    for wrong in ({}, {"project": "Another"}):
+        app = opened_by(**wrong, recording=sha256)
+        assert "recording" in ignored(app)
+        assert "current" not in app.session_state
