@@ -198,6 +198,12 @@ def test_a_broken_manifest_is_read_or_refused(seed, tmp_path):
     assert corpus is None or {item.path.name for item in corpus.recordings} <= {"a.wav", "b.wav"}
 
 
+#: A binary TextGrid that promises eight million intervals.
+BINARY_HEAD = (
+    b"ooBinaryFile\x08TextGrid" + bytes(16) + b"\1\0\0\0\1\x0cIntervalTier\0\0" + bytes(16) + b"\0\x7f\xff\xff"
+)
+
+
 @pytest.mark.parametrize("size", [3_000_000, pytest.param(49_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("head", "piece"),
@@ -209,6 +215,11 @@ def test_a_broken_manifest_is_read_or_refused(seed, tmp_path):
         (b"start_s,end_s\n", b"0,1\n"),
         (b"", b"0\t1\t\n"),
         (b'"ooTextFile" "TextGrid" 0 9 <exists> 1 "IntervalTier" "a" 0 9 99999999 ', b'0 1 "" '),
+        (b'"Praat chronological TextGrid text file" 0 9 1 "IntervalTier" "a" 0 9 ', b'1 0 9 "" '),
+        (BINARY_HEAD, bytes(18)),
+        (b"WEBVTT\n\n", b"00:00.000 --> 00:01.000\na\n\n"),
+        (b"Selection\tBegin Time (s)\tEnd Time (s)\n", b"\t0\t1\n"),
+        (b'{"annotates": "a", "sampleRate": 1, "links": [], "levels": [{"name": "a", "items": [', b"{},"),
         (b'<?xml version="1.0"?><ANNOTATION_DOCUMENT>', b"<TIER>"),
         (b'<?xml version="1.0"?><ANNOTATION_DOCUMENT>', b"<A/>"),
     ],
@@ -224,6 +235,9 @@ def test_a_large_file_of_nothing_but_parts_takes_little_memory(head, piece, size
     [
         ("elan", b"<TIME_SLOT TIME", b"<TIME_SLO TTIME"),  # pympi: KeyError
         ("csv", b",16000\r", b",16000\x1d\r"),  # stripped by str.strip, not by float
+        ("emu", b'"id": 1,', b'"id": [1],'),  # no key of a dict
+        ("emu", b'"sampleStart": 3749', b'"sampleStart": 1' + b"0" * 400),  # larger than any float
+        ("binary textgrid", b"\xff\xff\0\2", b"\xff\xff\xff\xff"),  # promises 65535 characters
         ("textgrid", b'"IntervalTier"', b'"Interval\nTier"'),  # quoted as it stood, over two lines
     ],
 )

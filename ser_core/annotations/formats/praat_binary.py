@@ -7,6 +7,7 @@ and the characters have two bytes each.
 import struct
 from typing import NoReturn
 
+from ser_core.annotations.formats.content import MOST_PARTS
 from ser_core.annotations.formats.praat_grid import MARK, Grid, PointTier, Tier, checked_interval, required_class
 from ser_core.errors import AnnotationsRefused
 
@@ -63,6 +64,7 @@ class _Bytes:
         self._content = content
         self._name = name
         self._place = len(HEAD)
+        self._parts = 0
 
     def refuse(self, reason: str) -> NoReturn:
         raise AnnotationsRefused(
@@ -89,6 +91,11 @@ class _Bytes:
         count = int(self._value("i" if size == 4 else "b", what))
         if count < 0:
             self.refuse(f"{what} is {count}")
+        self._parts += count
+        if self._parts > MOST_PARTS:
+            raise AnnotationsRefused(
+                f"{self._name} has {self._parts} tiers and intervals or more; at most {MOST_PARTS} are read. Split it."
+            )
         return count
 
     def class_name(self, what: str) -> str:

@@ -206,13 +206,14 @@ def _pairs(
 ) -> Iterable[tuple[tuple[float, float], int, str]]:
     """Yield how close which mark of the file is to which one here, the closest with the least value."""
     standing = sorted(standing, key=lambda mark: mark.region.start_s)
-    by_content = {(mark.region.start_s, mark.region.end_s, mark.emotion, mark.note): mark for mark in standing}
+    by_content = {tuple(content_of(mark).values()): mark for mark in standing}
     place = 0
     for index in sorted(indices, key=lambda index: unique[index].region.start_s):
         mark = unique[index]
-        same = by_content.get((mark.region.start_s, mark.region.end_s, mark.emotion, mark.note))
+        same = by_content.get(tuple(content_of(mark).values()))
         if same is not None:
             yield (IDENTICAL, 0.0), index, same.key
+            continue
         while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
             place += 1
         for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
