@@ -29,6 +29,15 @@ def unseen(model: str) -> list[LabelledRecording]:
 
 def validating(model: str) -> list[LabelledRecording]:
     """Return the recordings of the people who validated a model that was trained on a fold of speakers."""
+    return _of_side(model, "validation")
+
+
+def trained_on(model: str) -> list[LabelledRecording]:
+    """Return the recordings of the people on whom a model was trained, without those who validated it."""
+    return _of_side(model, "train")
+
+
+def _of_side(model: str, side: str) -> list[LabelledRecording]:
     folder, card = os.environ.get("SER_CORPORA"), read_card(find_model(model))
     if not folder:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
@@ -36,7 +45,7 @@ def validating(model: str) -> list[LabelledRecording]:
     fold, folds = (int(number) for number in re.search(r"fold (\d+) of (\d+)", card["split"]).groups())
     items = [item for name in card["corpora"] for item in read_corpus(name, Path(folder) / name).recordings]
     items = [item for item in items if item.emotion in card["emotions"]]
-    return [items[place] for place in speaker_splits(items, folds, card["seed"])[fold - 1].validation]
+    return [items[place] for place in getattr(speaker_splits(items, folds, card["seed"])[fold - 1], side)]
 
 
 def draw_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:

@@ -234,6 +234,11 @@ class LimeSettings:
 
 
 @dataclass(frozen=True)
+class OnePassSettings:
+    """A single pass has none."""
+
+
+@dataclass(frozen=True)
 class FocusSettings:
     """How a map becomes a profile over time, and the profile focus regions.
 
@@ -304,7 +309,7 @@ class AnalysisSettings:
     explain : tuple of str
         Methods that draw maps, of grad_cam, lime, occlusion.
     focus_by : str or None
-        The method that gives the profile and the focus: lime_time, or one that draws maps. None: no focus.
+        The method that gives the profile and the focus: lime_time, one_pass, or one that draws maps. None: no focus.
     lime_time : LimeSettings
         Of LIME over time, whose cells hold all bands.
     """
@@ -321,6 +326,7 @@ class AnalysisSettings:
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     lime: LimeSettings = field(default_factory=LimeSettings)
     lime_time: LimeSettings = field(default_factory=lambda: LimeSettings(16, MAX_BANDS, 320, masks=64, stable_at=1.0))
+    one_pass: OnePassSettings = field(default_factory=OnePassSettings)
     focus: FocusSettings = field(default_factory=FocusSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 

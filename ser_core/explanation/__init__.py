@@ -10,6 +10,7 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
+from ser_core.explanation.one_pass import has_decoder, one_pass
 from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget
 from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
@@ -18,10 +19,14 @@ from ser_core.work.progress import Work
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
 #: LIME with cells that hold all bands: it says when, and not at which frequency, and is no map.
 OVER_TIME = "lime_time"
+#: A fitted decoder of the network's tokens: when, and not at which frequency.
+ONE_PASS = "one_pass"
 #: What can give the focus, the default first.
-FOCUS_METHODS = (OVER_TIME, *EXPLAINERS)
+FOCUS_METHODS = (OVER_TIME, ONE_PASS, *EXPLAINERS)
+_EXPLAINERS = {OVER_TIME: lime, ONE_PASS: one_pass} | EXPLAINERS
 METHOD_NAMES = {
     OVER_TIME: "LIME over time",
+    ONE_PASS: "One pass",
     "grad_cam": "Grad-CAM",
     "lime": "LIME",
     "occlusion": "Occlusion",
@@ -36,7 +41,8 @@ def explainers_of(classifier: Classifier) -> tuple[str, ...]:
 
 def focus_methods_of(classifier: Classifier) -> tuple[str, ...]:
     """Return the methods that can give a classifier's focus, the one that measured best first."""
-    return tuple(method for method in FOCUS_METHODS if method not in EXPLAINERS or method in explainers_of(classifier))
+    possible = (OVER_TIME, *((ONE_PASS,) if has_decoder(classifier) else ()), *explainers_of(classifier))
+    return tuple(method for method in FOCUS_METHODS if method in possible)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +102,6 @@ def run_explainer(
         raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(FOCUS_METHODS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
-    result = EXPLAINERS.get(method, lime)(classifier, target, own, settings.seed, work)
+    result = _EXPLAINERS[method](classifier, target, own, settings.seed, work)
     layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
     return ExplainerRun(method, result, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)

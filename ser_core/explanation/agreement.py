@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ser_core.analysis import Explanation
-from ser_core.explanation import OVER_TIME
+from ser_core.explanation import ONE_PASS, OVER_TIME
 
 TOP_SHARE = 0.1
 
@@ -52,7 +52,8 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
     """Return explanations of one target and, if several are maps, their consensus last."""
-    maps = {method: explanation for method, explanation in explanations.items() if explanation.method != OVER_TIME}
+    only_when = (OVER_TIME, ONE_PASS)
+    maps = {name: explanation for name, explanation in explanations.items() if explanation.method not in only_when}
     if len(maps) < 2:
         return dict(explanations)
     first = next(iter(maps.values()))

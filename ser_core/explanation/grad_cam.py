@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
-from ser_core.explanation.relevance import ExplanationTarget, stitch
+from ser_core.explanation.relevance import ExplanationTarget, contrasted, stitch
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
 from ser_core.settings import GradCamSettings
@@ -34,16 +34,9 @@ class GradCamResult:
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), signed, in logits per cell of the layer's map.
 
-        It maps the same evidence as LIME and occlusion: the difference of two logits, or a logit minus the mean of all
-        others weighted by their probabilities, which is how log-odds change with the logits. What raises all logits
-        alike is evidence for none.
+        It maps the same evidence as LIME and occlusion (see `contrasted`).
         """
-        if target.against is not None:
-            return self.maps[target.emotion] - self.maps[target.against]
-        others = self.original.copy()
-        others[target.emotion] = 0
-        others /= max(others.sum(), 1e-12)
-        return (self.maps[target.emotion] - np.tensordot(others, self.maps, 1)).astype(np.float32)
+        return contrasted(self.maps, self.original, target)
 
     def stability(self, target: ExplanationTarget) -> None:
         """Return None: Grad-CAM is deterministic."""

@@ -84,6 +84,26 @@ class ExplainerResult(Protocol):
         """Return how far each point (frames, bands), float32, differs with another seed; None if it is not known."""
 
 
+def contrasted(of_logits: np.ndarray, original: np.ndarray, target: ExplanationTarget) -> np.ndarray:
+    """Return a map of a target's evidence from maps of all logits.
+
+    It is the difference of two logits, or a logit minus the mean of all others weighted by their probabilities, which
+    is how log-odds change with the logits. What raises all logits alike is evidence for none.
+
+    Parameters
+    ----------
+    of_logits : ndarray of shape (classes, ...)
+    original : ndarray of shape (classes,)
+        The recording's probabilities.
+    """
+    if target.against is not None:
+        return of_logits[target.emotion] - of_logits[target.against]
+    others = original.copy()
+    others[target.emotion] = 0
+    others /= max(others.sum(), 1e-12)
+    return (of_logits[target.emotion] - np.tensordot(others, of_logits, 1)).astype(np.float32)
+
+
 def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     """Join maps of the members into one of the recording: the mean, per frame, over the members that cover it.
 

@@ -22,6 +22,7 @@ from ser_core.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
+from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
@@ -32,6 +33,8 @@ MODELS = Path(__file__).parents[2] / "models"
 #: The model of analyses, commands and benchmarks unless another is named.
 DEFAULT_MODEL = "whisper"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
+#: The explainer that was fitted to a network, where its card names one.
+DECODER = "decoder.safetensors"
 #: Predictions of the model for its test, of each fold's model for its test, and for every recording of each corpus of a
 #: model trained without that corpus. Each also with every voice judged by its own normal.
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
@@ -120,7 +123,26 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
         return _load_onnx(folder)
     network, card, sha256 = load_network(folder)
     about = _described(card, folder)
-    return NetworkClassifier(network, name=folder.name, sha256=sha256, precision=fastest_precision(), **about)
+    return NetworkClassifier(
+        network,
+        name=folder.name,
+        sha256=sha256,
+        precision=fastest_precision(),
+        decoder=_decoder(folder, card),
+        **about,
+    )
+
+
+def _decoder(folder: Path, card: dict[str, Any]) -> Decoder | None:
+    """Return the decoder that a card names; older cards name none."""
+    architecture = ARCHITECTURES[card["architecture"]]
+    if "decoder" not in card or not hasattr(architecture, "token_channels"):
+        return None
+    data = _bytes_of(folder / DECODER)
+    try:
+        return decoder_of(data, len(card["emotions"]), architecture.token_channels)
+    except ValueError as reason:
+        raise ModelRefused(f"{folder.name}: its {DECODER} is damaged ({_short(reason)}). Fetch it again.") from None
 
 
 def _load_onnx(folder: Path) -> OnnxClassifier:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ser_core.analysis import VoiceShare
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.front_end.segments import MIN_WHOLE_FRAMES
+from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
 from ser_core.settings import FrontEnd, VoiceSettings
@@ -80,6 +81,8 @@ class NetworkClassifier:
     precision : torch.dtype
         Precision of `score`. bfloat16 is three times as fast on processors that support it, and changes logits by about
         0.01; `benchmarks/precision.py` measures the effect on maps. Grad-CAM is always computed in float32.
+    decoder : Decoder or None
+        Of the network's tokens, which are the first channels of its only map.
     """
 
     def __init__(
@@ -94,11 +97,12 @@ class NetworkClassifier:
         pooling: str = "probabilities",
         precision: torch.dtype = torch.float32,
         voice: VoiceSettings | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         self.name, self.sha256, self.emotions = name, sha256, emotions
         self.front_end, self.temperature, self.pooling = front_end, temperature, pooling
         self.network = folded(network).to(memory_format=torch.channels_last)
-        self.voice, self.voice_share = voice, None
+        self.voice, self.voice_share, self.decoder = voice, None, decoder
         self.shift = np.zeros(len(emotions), np.float32)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
@@ -128,6 +132,32 @@ class NetworkClassifier:
         # The last layers stay in float32: their outputs are near 1, where bfloat16 has steps of 0.008.
         maps = self._scoring.maps(batch.to(self._precision))
         return self.network.classify({name: map_.float() for name, map_ in maps.items()})
+
+    def tokens(self, segments: np.ndarray) -> Tensor:
+        """Return the tokens (n, channels, tokens), float32, that a decoder reads, of segments (n, frames, bands)."""
+        with torch.inference_mode():
+            maps = [self._scoring.maps(batch.to(self._precision))[self._maps[0]] for batch in _batches(segments)]
+        return torch.cat(maps)[:, : self.network.token_channels, :, 0].float()
+
+    def decoded(self, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of segments, and what the decoder says of each frame.
+
+        Returns
+        -------
+        logits : ndarray of shape (n, classes), float32
+        evidence : ndarray of shape (n, classes, frames), float32
+            In logits for a frame.
+        """
+        logits, evidence = [], []
+        with torch.inference_mode():
+            for batch in _batches(segments):
+                maps = {name: map_.float() for name, map_ in self._scoring.maps(batch.to(self._precision)).items()}
+                logits.append(self.network.classify(maps))
+                tokens = maps[self._maps[0]][:, : self.decoder.weight.shape[1], :, 0]
+                # A token stands for several frames, and its evidence is divided among them.
+                frames = batch.shape[2] // tokens.shape[2]
+                evidence.append(self.decoder.evidence(tokens).repeat_interleave(frames, dim=2) / frames)
+        return torch.cat(logits).numpy() - self.shift, torch.cat(evidence).numpy()
 
     def with_voice(self, normal: VoiceNormal) -> "NetworkClassifier":
         """Return this classifier adapted to a voice's own normal, or itself if nothing is known of the voice.

@@ -55,6 +55,8 @@ class Whisper(nn.Module):
     features_count = 2 * WIDTH
     #: The last features, which are deviations over time.
     deviations_count = WIDTH
+    #: The first channels of its map are tokens, which a decoder can read.
+    token_channels = WIDTH
     #: Longer segments than other networks': it was trained on whole sentences, and half a word tells it little.
     front_end = FrontEnd(segments=SegmentSettings(240, 120))
 

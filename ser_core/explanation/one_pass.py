@@ -1,0 +1,81 @@
+"""One pass: the evidence over time of every emotion, from the tokens of a single pass, by a fitted decoder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ser_core.errors import SettingsRefused
+from ser_core.explanation.relevance import ExplanationTarget, contrasted
+from ser_core.model.classifier import Classifier
+from ser_core.model.scores import recording_probabilities
+from ser_core.settings import OnePassSettings
+from ser_core.work.progress import Work
+
+SEGMENTS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class OnePassResult:
+    """The evidence of each frame.
+
+    Attributes
+    ----------
+    evidence : ndarray of shape (classes, frames), float32
+        In logits of the recording for a frame, against average speech; it adds up to 0 over classes.
+    original : ndarray of shape (classes,)
+        The recording's probabilities.
+    """
+
+    evidence: np.ndarray
+    original: np.ndarray
+
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
+        """Return the relevance (frames, bands), in log-odds for a frame: the same in all bands."""
+        profile = contrasted(self.evidence, self.original, target)
+        return np.repeat(profile[:, None], target.log_mel.shape[1], axis=1).astype(np.float32)
+
+    def stability(self, target: ExplanationTarget) -> None:
+        """Return None: nothing is random."""
+
+    def standard_error(self, target: ExplanationTarget) -> None:
+        """Return None: nothing is random."""
+
+
+def has_decoder(classifier: Classifier) -> bool:
+    """Return whether a decoder was fitted for a classifier."""
+    return getattr(classifier, "decoder", None) is not None
+
+
+def one_pass(
+    classifier: Classifier,
+    target: ExplanationTarget,
+    settings: OnePassSettings,
+    seed: int,
+    work: Work,
+) -> OnePassResult:
+    """Run the network once and decode its tokens; `settings` and `seed` are unused.
+
+    LIME and occlusion compare speech with silence, the decoder with other speech of the same person. A frame counts
+    with every member that covers it, as it does in the recording's mean logits.
+
+    References
+    ----------
+    Jethani et al. 2022, arXiv:2107.07436 (FastSHAP), for fitting an explainer to changes of predictions.
+    """
+    if not has_decoder(classifier):
+        raise SettingsRefused(f"No decoder was fitted for {classifier.name}. Choose another explainer.")
+    members, length = target.members, target.segments.segment_frames
+    values, starts = target.segments.values[members], target.segments.start_frames[members]
+    total, logits = np.zeros((len(classifier.emotions), max(len(target.log_mel), length))), []
+    for first in range(0, len(values), SEGMENTS_AT_ONCE):
+        work.check()
+        part = slice(first, first + SEGMENTS_AT_ONCE)
+        of_part, evidence = classifier.decoded(values[part])
+        for start, of_segment in zip(starts[part], evidence, strict=True):
+            total[:, start : start + length] += of_segment
+        logits.append(of_part)
+        work.report(min(1.0, (first + SEGMENTS_AT_ONCE) / len(values)), "One pass")
+    evidence = total[:, : len(target.log_mel)] / (len(members) * classifier.temperature)
+    evidence[:, ~target.covered] = 0
+    original = recording_probabilities(np.concatenate(logits), classifier.temperature, classifier.pooling)
+    return OnePassResult(evidence.astype(np.float32), original)

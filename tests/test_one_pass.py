@@ -1,0 +1,185 @@
+"""One pass: its decoder by hand, its place in a recording, its file, and how it is fitted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import decoder as fitting
+from benchmarks.decoder import Pair, replaced
+from ser_core.analysis import Region
+from ser_core.errors import ModelRefused, SettingsRefused
+from ser_core.explanation import explainers_of, focus_methods_of, run_explainer
+from ser_core.explanation.one_pass import one_pass
+from ser_core.model.checkpoint import CARD, DECODER, MODELS, _decoder, load_model, read_card
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.networks.decoder import Decoder, decoder_of
+from ser_core.model.networks.whisper import WIDTH
+from ser_core.settings import AnalysisSettings, FrontEnd, OnePassSettings, SpectrogramSettings
+from ser_core.work.progress import UNWATCHED
+from tests.tiny_networks import EMOTIONS, LinearClassifier, random_log_mel, target_of_log_mel
+
+CHANNELS = 6
+
+
+class TokenNetwork(nn.Module):
+    """Tokens of two frames each, whose means are classified; a second half of the channels is not tokens."""
+
+    token_channels = CHANNELS
+
+    def __init__(self, classes=4):
+        super().__init__()
+        torch.manual_seed(0)
+        self.bands = nn.Linear(128, CHANNELS)
+        self.head = nn.Linear(CHANNELS, classes)
+
+    def maps(self, segments):
+        tokens = self.bands(segments[:, 0].unflatten(1, (-1, 2)).flatten(2)).transpose(1, 2)
+        return {"tokens": torch.cat([tokens, tokens.square()], dim=1).unsqueeze(3)}
+
+    def classify(self, maps):
+        return self.head(maps["tokens"][:, :CHANNELS].mean(dim=(2, 3)))
+
+
+def random_decoder(channels=CHANNELS, seed=0):
+    weight = np.random.default_rng(seed).normal(size=(4, channels))
+    bias = np.random.default_rng(seed + 1).normal(size=4)
+    centred = (torch.tensor(values - values.mean(axis=0), dtype=torch.float32) for values in (weight, bias))
+    return Decoder(*centred)
+
+
+def classifier_with(decoder, temperature=1.0):
+    return NetworkClassifier(
+        TokenNetwork(),
+        name="tokens",
+        sha256="1" * 64,
+        emotions=EMOTIONS,
+        front_end=FrontEnd(),
+        temperature=temperature,
+        pooling="logits",
+        decoder=decoder,
+    )
+
+
+def test_evidence_is_a_linear_map_of_tokens_scaled_over_their_channels():
+    decoder, tokens = random_decoder(), np.random.default_rng(2).normal(3, 2, size=(2, CHANNELS, 5)).astype(np.float32)
+    expected = np.empty((2, 4, 5))
+    for segment in range(2):
+        for position in range(5):
+            token = tokens[segment, :, position]
+            scaled = (token - token.mean()) / np.sqrt(token.var() + 1e-5)
+            expected[segment, :, position] = decoder.weight.numpy() @ scaled + decoder.bias.numpy()
+    np.testing.assert_allclose(decoder.evidence(torch.tensor(tokens)).numpy(), expected, atol=1e-5)
+
+
+def test_a_frame_has_the_evidence_of_every_segment_that_covers_it():
+    log_mel, decoder = random_log_mel(170), random_decoder()
+    classifier = classifier_with(decoder, temperature=2.0)
+    target = target_of_log_mel(log_mel, first=10, end=160)
+    found = one_pass(classifier, target, OnePassSettings(), 0, UNWATCHED)
+    expected = np.zeros((4, 170))
+    members = target.members
+    for member in members:
+        with torch.no_grad():
+            tokens = TokenNetwork().maps(torch.tensor(target.segments.values[member])[None, None])["tokens"]
+        start = target.segments.start_frames[member]
+        of_tokens = decoder.evidence(tokens[:, :CHANNELS, :, 0])[0].numpy()
+        expected[:, start : start + 96] += np.repeat(of_tokens / 2, 2, axis=1) / (2.0 * len(members))
+    expected[:, :10] = expected[:, 160:] = 0
+    assert len(members) > 1
+    np.testing.assert_allclose(found.evidence, expected, atol=1e-5)
+    np.testing.assert_allclose(found.evidence.sum(axis=0), 0, atol=1e-5)
+
+
+def test_relevance_is_the_same_in_all_bands_and_a_contrast_turned_round_changes_its_sign():
+    log_mel = random_log_mel(150)
+    found = one_pass(classifier_with(random_decoder()), target_of_log_mel(log_mel), OnePassSettings(), 0, UNWATCHED)
+    one = found.relevance(target_of_log_mel(log_mel, 0, 2))
+    np.testing.assert_array_equal(one, -found.relevance(target_of_log_mel(log_mel, 2, 0)))
+    assert (np.ptp(one, axis=1) == 0).all()
+    assert np.ptp(one) > 0
+    rest = found.original / (1 - found.original[1])
+    by_hand = found.evidence[1] - sum(rest[c] * found.evidence[c] for c in (0, 2, 3))
+    np.testing.assert_allclose(found.relevance(target_of_log_mel(log_mel, 1))[:, 0], by_hand, atol=1e-5)
+
+
+def test_only_a_model_with_a_decoder_offers_one_pass():
+    target = target_of_log_mel(random_log_mel())
+    for classifier in (classifier_with(None), LinearClassifier(np.zeros((4, 96, 64)))):
+        assert "one_pass" not in focus_methods_of(classifier)
+        with pytest.raises(SettingsRefused, match=classifier.name):
+            run_explainer("one_pass", classifier, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
+    able = classifier_with(random_decoder())
+    assert focus_methods_of(able) == ("lime_time", "one_pass", *explainers_of(able))
+    explained = run_explainer("one_pass", able, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
+    assert explained.explain(target, EMOTIONS).stability is None
+
+
+def test_a_file_holds_a_decoder_in_half_precision():
+    decoder = random_decoder()
+    again = decoder_of(decoder.to_bytes(), 4, CHANNELS)
+    assert torch.equal(again.weight, decoder.weight.half().float())
+    assert torch.equal(again.bias, decoder.bias.half().float())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no tensors",
+        random_decoder(CHANNELS + 1).to_bytes(),
+        Decoder(torch.zeros(3, CHANNELS), torch.zeros(3)).to_bytes(),
+        Decoder(torch.zeros(4, CHANNELS), torch.zeros(3)).to_bytes(),
+        Decoder(torch.full((4, CHANNELS), torch.nan), torch.zeros(4)).to_bytes(),
+    ],
+)
+def test_a_file_without_a_decoder_for_these_emotions_and_channels_is_refused(data):
+    with pytest.raises(ValueError, match=r"."):
+        decoder_of(data, 4, CHANNELS)
+
+
+def test_a_model_whose_card_names_a_decoder_is_refused_without_it_and_others_need_none(tmp_path):
+    card = {"architecture": "whisper", "emotions": list(EMOTIONS), "decoder": {}}
+    with pytest.raises(ModelRefused, match="cannot be read"):
+        _decoder(tmp_path, card)
+    (tmp_path / DECODER).write_bytes(b"damaged")
+    with pytest.raises(ModelRefused, match="damaged"):
+        _decoder(tmp_path, card)
+    (tmp_path / DECODER).write_bytes(random_decoder(WIDTH).to_bytes())
+    assert _decoder(tmp_path, card).weight.shape == (4, WIDTH)
+    assert _decoder(tmp_path, {key: value for key, value in card.items() if key != "decoder"}) is None
+
+
+def test_the_shipped_default_has_a_decoder_whose_emotions_add_up_to_nothing():
+    decoder = load_model("whisper").decoder
+    np.testing.assert_allclose(decoder.weight.sum(dim=0), 0, atol=1e-3)
+    assert json.loads((MODELS / "whisper" / CARD).read_text())["decoder"]["explained_variance"] > 0.5
+    assert "decoder" not in read_card(MODELS / "yamnet")
+
+
+def test_a_linear_rule_of_the_tokens_is_found_again_from_pairs(monkeypatch):
+    monkeypatch.setattr(fitting, "RIDGE", 1e-6)
+    rng, rule = np.random.default_rng(0), random_decoder().weight.numpy()
+    inside, pairs = np.array([0, 0.5, 1, 1, 0]), []
+    for number in range(60):
+        before, after = rng.normal(size=(2, 5, CHANNELS)) @ rng.normal(size=(CHANNELS, CHANNELS)) + 1
+        # Each position stands for four tokens, of which the stretch covers none, half or all.
+        change = rule @ (4 * inside @ (after - before))
+        pairs.append(Pair(before, after, inside, change, f"speaker {number % 10}", number % 2 == 0, number % 4))
+    found = fitting.fit(pairs)
+    np.testing.assert_allclose(found.weight.numpy(), rule, atol=1e-4)
+    tokens = np.concatenate([tokens for pair in pairs for tokens in (pair.before, pair.after)])
+    np.testing.assert_allclose((tokens @ rule.T).mean(axis=0) + found.bias.numpy(), 0, atol=1e-4)
+    assert fitting.measure(pairs, 0)["explained_variance"] > 0.999
+
+
+def test_a_replaced_stretch_has_the_level_of_what_was_there_and_the_rest_stays():
+    frames = SpectrogramSettings()
+    segment, stretch = random_log_mel(96), random_log_mel(20, seed=1) + 3
+    found = replaced(segment, stretch, 30, frames)
+    np.testing.assert_array_equal(np.delete(found, np.s_[30:50], axis=0), np.delete(segment, np.s_[30:50], axis=0))
+    old, new = (np.exp(2 * values[30:50].astype(float)).sum() for values in (segment, found))
+    assert new == pytest.approx(old, rel=0.05)
+    assert np.corrcoef(found[30:50].ravel(), stretch.ravel())[0, 1] > 0.99
