@@ -187,7 +187,8 @@ def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
             said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MOST_SHOWN])
             more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
             are = "is not a known emotion" if total == 1 else "are not known emotions"
-            sentences.append(f"{counted(total, 'label')} of the tier {shown(tier)} {are}; {becomes}: {said}{more}.")
+            kept = becomes.replace("notes", "a note").replace("they are", "it is") if total == 1 else becomes
+            sentences.append(f"{counted(total, 'label')} of the tier {shown(tier)} {are}; {kept}: {said}{more}.")
     return sentences
 
 

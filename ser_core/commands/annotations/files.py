@@ -195,14 +195,16 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _print_counts(imported: Imported, mode: str) -> None:
-    print(
-        f"{'Nothing was imported. ' if mode == 'show' else ''}{counted(imported.recordings, 'recording')}: "
-        f"{counted(imported.added, 'mark')} added, {imported.known} already known, {imported.left_out} left out."
-    )
-    if mode != "add":
-        would = "With --replace also: " if mode == "show" else "Also: "
-        print(f"{would}{imported.changed} changed, {imported.moved} moved, {imported.deleted} deleted.")
-    elif imported.left_out:
+    recordings, marks = counted(imported.recordings, "recording"), counted(imported.added, "mark")
+    others = f"{imported.changed} changed, {imported.moved} moved, {imported.deleted} deleted"
+    if mode == "show":
+        print(f"Nothing was imported. In {recordings}, {marks} would be added; {imported.known} already known.")
+        print(f"With --replace also: {others}, {counted(imported.left_out, 'conflict')} left out.")
+    else:
+        print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
+    if mode == "replace":
+        print(f"Also: {others}.")
+    elif mode == "add" and imported.left_out:
         print("Left out are marks that differ from those here; --dry-run shows them, and --replace takes them over.")
     if mode == "show":
         lines = difference_lines(imported.differences)

@@ -1,0 +1,115 @@
+"""How near do drawn sets of words come to exact Shapley values, and how long does a sentence take?
+
+    python benchmarks/word_evidence.py [--quick] [--model NAME] [--sentences N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA and SER_WORD_MODEL. For random sentences of CREMA-D that were transcribed as eight words, values from
+all 256 sets of words are compared with those from drawn sets, by rank correlation and mean absolute difference in
+log-odds. `within_interval` is the share of exact values that lie within 1.96 estimated errors of the drawn ones.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._command_line import benchmark_parser, report
+from ser_core.analysis import Region
+from ser_core.audio.reading import read_recording
+from ser_core.corpora import read_corpus
+from ser_core.explanation.relevance import ExplanationTarget, fill_values
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.pipeline import classify_recording, target_of
+from ser_core.settings import AnalysisSettings
+from ser_core.words.evidence import (
+    FILLS,
+    SETS,
+    WordGame,
+    evidence_of_words,
+    frames_of_words,
+    shapley_values,
+    word_sets,
+)
+from ser_core.words.transcription import load_word_model, transcribe
+
+WORDS, BUDGETS, SEEDS = 8, (32, 48, SETS, 96), 4
+#: Sentences of CREMA-D with about as many words.
+SENTENCES = ("IWL", "ITH", "IWW", "MTI", "WSI", "IOM")
+
+
+def compared(
+    words: tuple[Region, ...], classifier: Classifier, target: ExplanationTarget, times_s: np.ndarray
+) -> dict[int, list[list[float]]]:
+    """Return for each budget, and each seed, rank correlation, mean difference, and share within the interval."""
+    exact, games = [], []
+    for name in FILLS:
+        fill = fill_values(target.log_mel, name, np.random.default_rng(0))
+        games.append(WordGame(classifier, target, frames_of_words(words, times_s), len(words), fill))
+        sets, weights, _ = word_sets(len(words), np.random.default_rng(0), 2 ** len(words))
+        exact.append(shapley_values(sets, target.evidence(games[-1].probabilities(sets)), weights)[0])
+    result: dict[int, list[list[float]]] = {budget: [] for budget in BUDGETS}
+    for budget in BUDGETS:
+        for seed in range(SEEDS):
+            rng, drawn, inside = np.random.default_rng(seed), [], []
+            for game, values in zip(games, exact, strict=True):
+                sets, weights, pairs = word_sets(len(words), rng, budget)
+                found, error = shapley_values(sets, target.evidence(game.probabilities(sets)), weights, pairs)
+                drawn.append(found)
+                inside.append(np.abs(found - values) <= 1.96 * error)
+            mean, true = np.mean(drawn, axis=0), np.mean(exact, axis=0)
+            rank = float(spearmanr(mean, true).statistic)
+            result[budget].append([rank, float(np.abs(mean - true).mean()), float(np.mean(inside))])
+    return result
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__, "one sentence")
+    parser.add_argument("--model", default="whisper")
+    parser.add_argument("--sentences", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    corpora, word_model = os.environ.get("SER_CORPORA"), os.environ.get("SER_WORD_MODEL")
+    if not (corpora and word_model):
+        print("SER_CORPORA and SER_WORD_MODEL are not both set; this benchmark needs corpora and a word model.")
+        return
+    classifier, whisper, settings = load_model(args.model), load_word_model(Path(word_model)), AnalysisSettings()
+    items = [i for i in read_corpus("crema_d", Path(corpora) / "crema_d").recordings if i.text in SENTENCES]
+    found, seconds, processor_seconds = [], [], []
+    for index in np.random.default_rng(args.seed).permutation(len(items)):
+        recording = read_recording(items[index].path)
+        words = transcribe(recording, whisper, "en").words
+        if len(words) != WORDS:
+            continue
+        analysis = classify_recording(recording, classifier, settings)
+        target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
+        started, used = time.perf_counter(), time.process_time()
+        evidence_of_words(words, classifier, target, times_s)
+        seconds.append(time.perf_counter() - started)
+        processor_seconds.append(time.process_time() - used)
+        found.append(compared(words, classifier, target, times_s))
+        if len(found) == (1 if args.quick else args.sentences):
+            break
+    result = {
+        "model": classifier.name,
+        "sentences": len(found),
+        "words": WORDS,
+        "seconds": round(float(np.median(seconds)), 2),
+        "processor_seconds": round(float(np.median(processor_seconds)), 2),
+    }
+    for budget in BUDGETS:
+        rank, difference, inside = np.mean([row for one in found for row in one[budget]], axis=0)
+        result[f"{budget} sets"] = {
+            "rank_correlation": round(float(rank), 3),
+            "mean_difference": round(float(difference), 3),
+            "within_interval": round(float(inside), 3),
+        }
+    report(result, args.json)
+
+
+if __name__ == "__main__":
+    main()
