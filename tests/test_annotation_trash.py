@@ -459,6 +459,7 @@ def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_
     read = [
         recording
         for name, content in written.files.items()
+        if name != "config.xml"
         for recording in EXPORTED[kind].read(content, name).recordings
         if recording.annotations
     ]
