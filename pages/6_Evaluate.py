@@ -63,7 +63,7 @@ def show_figures(name: str) -> None:
     model_figures.show_table(figures)
     generalisation_section.show(name, folder, card, tested_now)
     comparison_section.show(name, predictions.emotions)
-    model_figures.show_emotions(predictions, figures)
+    model_figures.show_emotions(predictions, figures, by_others=table.name != TEST_TABLE)
     model_figures.show_trust(figures, card.get("history", {}))
 
 

@@ -723,6 +723,7 @@ def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
     app.selectbox(key="evaluate_corpus").select("nemo").run()
     assert f"**{count} recordings**" in words(app)
     assert all("· nemo ·" in m.value for m in app.markdown if "· speaker" in m.value)
+    assert any("Why?" in one.value and "sidebar" in one.value for one in app.caption)  # another fold's model
     app.selectbox(key="widget_predicted").select("happy").run()
     found = [m.value for m in app.markdown if "· speaker" in m.value]
     assert found

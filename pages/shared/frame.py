@@ -24,7 +24,7 @@ PAGES = {
         "Listen": "pages/2_Listen.py",
         "Compare": "pages/7_Compare.py",
     },
-    "Annotate": {"Annotate": "pages/3_Annotate.py"},
+    "Annotation": {"Annotate": "pages/3_Annotate.py"},
     "Models": {"Select": "pages/4_Select.py", "Train": "pages/5_Train.py", "Evaluate": "pages/6_Evaluate.py"},
 }
 

@@ -40,8 +40,11 @@ def _take_click() -> None:
         session.choose("predicted", points[0]["x"])
 
 
-def show_recordings(predictions: Predictions) -> None:
-    """Offer two lists to select a cell, as a click does, and list its recordings."""
+def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
+    """Offer two lists to select a cell, as a click does, and list its recordings.
+
+    `by_others`: other models predicted them than the one that *Why?* explains.
+    """
     with st.container(border=True):
         acted, predicted = (
             column.selectbox(
@@ -62,6 +65,11 @@ def show_recordings(predictions: Predictions) -> None:
             return
         shown = _page_of(cell)
         _show_missing_corpora(cell)
+        if by_others:
+            st.caption(
+                "Each was predicted by a model from whose training its speaker or corpus was held out. *Why?* explains "
+                "the model in the sidebar, whose verdict may be another."
+            )
         for index in shown:
             _show_recording(cell, index)
 

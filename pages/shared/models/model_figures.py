@@ -84,8 +84,11 @@ def show_table(figures: dict[str, Any]) -> None:
     )
 
 
-def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
-    """Draw recalls and the confusion matrix, and list the recordings of a cell."""
+def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_others: bool) -> None:
+    """Draw recalls and the confusion matrix, and list the recordings of a cell.
+
+    `by_others`: the predictions are those of models of other folds or corpora than the one that the app explains.
+    """
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Recall by emotion** (dashed line: chance)")
@@ -102,7 +105,7 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any]) -> None:
         shown = figures["pooled"] if corpus == ALL else figures["corpora"][corpus]
         confusion_cell.show_matrix(shown["confusion"], predictions.emotions)
     here = np.array([corpus in (ALL, its) for its in predictions.corpora])
-    confusion_cell.show_recordings(predictions.of(here))
+    confusion_cell.show_recordings(predictions.of(here), by_others=by_others)
 
 
 def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
