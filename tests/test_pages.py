@@ -392,10 +392,11 @@ def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monk
         return submit(jobs, owner, key, title, work, quick=quick)
 
     monkeypatch.setattr(Jobs, "submit", noting)
-    with_recording("pages/1_Explain.py", voice[:24_000], stretch=QUICK["stretch"])
+    for page in ("pages/1_Explain.py", "pages/2_Listen.py"):
+        with_recording(page, voice[:24_000], stretch=QUICK["stretch"])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
     quick = {name for (name, _), quick in lanes.items() if quick}
-    assert quick == {"classify", "grad_cam", "lime", "occlusion", "lime_time", "focus"}
+    assert quick == {"classify", "grad_cam", "lime", "occlusion", "lime_time", "focus", "focus audio"}
     for method in ("lime", "occlusion", "lime_time"):
         assert lanes[method, (getattr(draft, method),)]
         assert not lanes[method, (getattr(fine, method),)]
@@ -422,7 +423,7 @@ def test_listen_lists_what_is_known_of_every_focus_region_with_its_sound(voice):
     titles = [column["title"] for column in shown["regionTable"]["columns"]]
     for number, (region, row) in enumerate(zip(shown["regions"], shown["regionTable"]["rows"], strict=True), start=1):
         cells = dict(zip(titles, row["cells"], strict=True))
-        assert cells[""] == str(number)
+        assert cells["No."] == str(number)
         assert float(cells["Start (s)"]) == pytest.approx(region["start"], abs=0.005)
         assert row["url"].endswith(".wav")
     assert [button.label for button in app.get("download_button")] == [
