@@ -51,6 +51,8 @@ def page_actions(store, project):
     yield "progress of all", lambda: store.count_by_status(project)
     yield "history", lambda: store.history(project, sha(0))
     yield "projects", lambda: store.projects()
+    yield "speakers", lambda: store.speakers()
+    yield "recordings of a speaker", lambda: store.recordings_of_speaker(project, "Ann")
     yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
     yield "new project", lambda: store.create_project("Others")
     yield "more recordings", lambda: store.add_recordings(project, [file(number) for number in range(9)])

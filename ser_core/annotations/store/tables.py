@@ -169,6 +169,7 @@ recordings = Table(
     Index("recordings_by_uncertainty", "project_id", "uncertainty", "id"),
     Index("recordings_by_explainers_disagreement", "project_id", "explainers_disagreement", "id"),
     Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
+    Index("recordings_by_speaker", "project_id", "speaker"),
 )
 
 # A deleted mark stays as a row for 30 days, so that a late change to it can be answered with who deleted it, and when.
