@@ -497,6 +497,11 @@ def test_results_of_every_kind_come_back_as_they_were_and_each_array_is_stored_o
     np.testing.assert_array_equal(analysis_again.segments.values, analysis.segments.values)
 
 
+def test_settings_of_every_explainer_are_stored_and_read_again(analysis):
+    key = ("classify", AnalysisSettings())
+    assert read_results(results_bytes([(key, "", None)]), analysis.recording) == [(key, "", None)]
+
+
 @pytest.mark.parametrize("spoilt", ["cut", "class", "array", "empty"])
 def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, spoilt):
     data = results_bytes([("key", "", analysis.scores)])

@@ -39,7 +39,7 @@ def begin_visit() -> None:
     page, ignored = st.session_state.get("link_ignored", (None, []))
     if page == st.session_state["page"]:
         st.info(
-            f"The link names what cannot be opened here and was ignored: {', '.join(ignored)}.",
+            f"Parts of the link cannot be opened here and were ignored: {', '.join(ignored)}.",
             icon=":material/link_off:",
         )
 

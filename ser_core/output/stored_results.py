@@ -33,12 +33,14 @@ from ser_core.explanation.grad_cam import GradCamResult
 from ser_core.explanation.judgement import Judgement
 from ser_core.explanation.lime import LimeResult, Window
 from ser_core.explanation.occlusion import OcclusionResult
+from ser_core.explanation.one_pass import OnePassResult
 from ser_core.settings import (
     AnalysisSettings,
     FocusSettings,
     GradCamSettings,
     LimeSettings,
     OcclusionSettings,
+    OnePassSettings,
     SpectrogramSettings,
     VerdictSettings,
 )
@@ -47,9 +49,9 @@ STORED = {
     stored.__name__: stored
     for stored in (
         *(Analysis, Explanation, FocusRegion, Region, Scores, Segments, Spectrogram, VoiceShare),
-        *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult),
+        *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult, OnePassResult),
         *(Judgement, Curves, MaskMetrics, Counterfactual, FocusScores, ChangedSound),
-        *(AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings),
+        *(AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings, OnePassSettings),
         *(SpectrogramSettings, VerdictSettings),
     )
 }
