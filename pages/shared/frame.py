@@ -94,20 +94,21 @@ def begin(title: str, icon: str, lead: str) -> None:
     st.caption(lead)
     pages = st.sidebar.container(key="pages", gap=None)
     login.require()
-    with pages:
-        _links()
     links.begin_visit()
     links.write()
+    with pages:
+        _links()
     if not st.session_state.get("notice_read"):
         _notice()
 
 
 def _links() -> None:
     """Link to all pages, by what one wants to do."""
+    view = links.view()
     for group, files in PAGES.items():
         st.caption(group)
         for label, file in files.items():
-            st.page_link(file, label=label)
+            st.page_link(file, label=label, query_params=view)
 
 
 def _notice() -> None:

@@ -128,8 +128,8 @@ def _emotions() -> list[str]:
     return [emotion for emotion in read_card(find_model(name))["emotions"] if emotion in COLOURS]
 
 
-def write() -> None:
-    """Put what differs from the defaults into the address."""
+def view() -> dict[str, str]:
+    """Return what differs from the defaults, as the address has it."""
     wished = {}
     for name, choice in NAMES.items():
         value = session.choice(choice)
@@ -137,6 +137,12 @@ def write() -> None:
             wished[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
     if (sha256 := _shared_recording()) is not None:
         wished[RECORDING] = sha256
+    return wished
+
+
+def write() -> None:
+    """Put what differs from the defaults into the address."""
+    wished = view()
     for name in (*NAMES, RECORDING):
         if name in wished and st.query_params.get(name) != wished[name]:
             st.query_params[name] = wished[name]
