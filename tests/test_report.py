@@ -437,7 +437,7 @@ def test_the_command_writes_the_report_beside_the_other_files_where_it_is_asked_
 
 
 def test_a_report_that_cannot_be_made_leaves_nothing_half_written(command, monkeypatch, tmp_path):
-    def impossible(analysis):
+    def impossible(*_):
         raise OSError("no room")
 
     monkeypatch.setattr(analyse, "report_html", impossible)
