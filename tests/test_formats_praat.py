@@ -359,6 +359,7 @@ def damaged(old: str, new: str) -> bytes:
         (damaged("xmax = 1.5", "xmax = -1.5"), r"line 17: the interval 1 of tier 1 runs backwards, from 0 to -1.5 s"),
         (damaged("happy", "happy [intensity=7]"), r"interval 1: An intensity of 7 is not possible"),
         (damaged("happy", "happy [status=begun]"), r"interval 1: The status 'begun' is not known"),
+        (damaged("xmax = 1.5", "xmax = 0x1p9999"), r"line 17: The end .* '0x1p9999' is not a number"),
         (CHRONOLOGICAL.replace("\n2 1\n", "\n3 1\n").encode(), "line 9: there is no tier 3"),
         (CHRONOLOGICAL.partition("1 1.5 2")[0].encode(), "ends at 1.5 s of tier 1, which lasts until 2 s"),
         (CHRONOLOGICAL[:-1].encode(), "a text begins where the text of interval 2 in tier 1"),

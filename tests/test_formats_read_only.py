@@ -21,6 +21,16 @@ def found(content: str | bytes, options=None):
     ]
 
 
+@pytest.mark.parametrize("content", ["; " * 60, "x" + " " * 60_000, " " * 60_000, "\n;" * 30_000])
+def test_what_resembles_the_beginning_of_a_format_is_soon_known_not_to_be_it(content):
+    assert recognised(content.encode()) is None  # an expression that tries all ways to divide it would not end
+
+
+def test_a_voice_without_an_end_is_soon_known_not_to_be_one():
+    cue = "00:00.000 --> 00:01.000\n<v" + " " * 90_000 + "so"
+    assert len(found(f"WEBVTT\n\n{cue}")[1]) == 1
+
+
 @pytest.mark.parametrize("key", CONTENT)
 def test_each_is_recognised_by_its_content_and_moved_by_an_offset(key):
     assert recognised(CONTENT[key]) == key.removeprefix("web ")

@@ -184,6 +184,13 @@ def _chronological(tokens: "_Tokens") -> Grid:
     return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
 
 
+def _from_hex(digits: str, what: str) -> float:
+    try:
+        return float.fromhex(digits)
+    except OverflowError:
+        return number(digits, what)  # which refuses it
+
+
 class _Tokens:
     """The tokens that Praat takes from a text file, in order, each checked for its kind."""
 
@@ -235,7 +242,7 @@ class _Tokens:
             if found is None or DECIMAL_COMMA.match(part, found.end()):
                 return number(word, what)  # which refuses it
             if found["hex"]:
-                parts.append(float.fromhex(found["hex"]))
+                parts.append(_from_hex(found["hex"], what))
             else:
                 parts.append(number(found["plain"], what) * (0.01 if found["percent"] else 1))
         self.odd_numbers += found[0] != word or not found["plain"] or bool(found["percent"])

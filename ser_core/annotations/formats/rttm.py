@@ -21,7 +21,7 @@ TURN = "SPEAKER"
 KINDS = (TURN, "SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU")
 KINDS += ("CB", "A/P", "SPKR-INFO")
 NOTHING = "<NA>"
-ROW = re.compile(rf"\s*(?:;.*\s+)*(?:{'|'.join(map(re.escape, KINDS))})[ \t]+\S+[ \t]+\S+[ \t]+\S+")
+ROW = re.compile(rf"\s*(?:;[^\r\n]*[\r\n]\s*)*(?:{'|'.join(map(re.escape, KINDS))})[ \t]+\S+[ \t]+\S+[ \t]+\S+")
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:

@@ -20,11 +20,11 @@ TIER = "subtitles"
 LINE_END = re.compile("\r\n|\r|\n")
 TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 TIMING = re.compile(rf"\s*{TIME}[ \t]*-->[ \t]*{TIME}(?:[ \t].*)?", re.ASCII)
-BEGINNING = re.compile(rf"\s*(?:\d+[ \t]*(?:\r\n|\r|\n))?[ \t]*{TIME}[ \t]*-->", re.ASCII)
+BEGINNING = re.compile(rf"\s*(?:\d+[ \t]*(?:\r\n|\r|\n)[ \t]*)?{TIME}[ \t]*-->", re.ASCII)
 VTT = "WEBVTT"
 NOT_CUES = ("NOTE", "STYLE", "REGION")
 TAG = re.compile(r"<[^<>]{0,200}>|\{\\[^{}]{0,200}\}")
-VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+[^<>]+>")
+VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t][^<>]+>")
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:

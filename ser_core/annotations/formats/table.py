@@ -175,10 +175,12 @@ def _delimiter(source: str) -> str:
 def _ours(columns: list[str]) -> list[str]:
     """Return columns by our names, as far as other tools' names for them are known."""
     found: list[str] = []
+    there, taken = set(columns), set()
     for column in columns:
         ours = OURS_ELSEWHERE.get(column.casefold().replace(" ", "_"), column)
         ours = column.casefold() if column.casefold() in COLUMNS else ours
-        found.append(column if ours in found or (ours != column and ours in columns) else ours)
+        found.append(column if ours in taken or (ours != column and ours in there) else ours)
+        taken.add(found[-1])
     return found
 
 

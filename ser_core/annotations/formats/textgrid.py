@@ -62,7 +62,7 @@ def write(
         raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
     marks = [_as_printed(mark) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
-    empty = [mark for mark in long_enough if plain and not mark_text(mark, plain=True)]
+    said = [mark for mark in long_enough if not plain or mark_text(mark, plain=True)]
     tiers = [
         {
             "class": "IntervalTier",
@@ -71,7 +71,7 @@ def write(
             "xmax": recording.duration_s,
             "entries": [_interval(mark, plain) for mark in layer],
         }
-        for name, layer in laid_out(mark for mark in long_enough if mark not in empty).items()
+        for name, layer in laid_out(said).items()
     ]
     grid = textgrid_io.getTextgridAsStr(
         {"xmin": 0, "xmax": recording.duration_s, "tiers": tiers},
@@ -83,8 +83,8 @@ def write(
         *of_the_recording(recording, "name", "sha256", "sample_rate_hz", "provenance"),
         *marks_with((mark for mark in long_enough if mark.changed_at), "the time of change of {}"),
         *marks_with((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
-        *marks_with(empty, "{} without a label"),
-        *marks_with_more_than_a_label((mark for mark in long_enough if mark not in empty), BESIDE, plain),
+        *marks_with(range(len(long_enough) - len(said)), "{} without a label"),
+        *marks_with_more_than_a_label(said, BESIDE, plain),
     )
     return Written(grid.encode(encoding), dropped)
 
