@@ -61,11 +61,21 @@ def test_times_of_a_part_of_another_recording_are_moved_and_the_refusal_says_by_
 
 @pytest.mark.parametrize(
     "options",
-    [{"offset_s": float("nan")}, {"offset_s": 1e9}, {"tolerance_s": -1}, {"encoding": "klingon"}, {"encoding": "hex"}],
+    [
+        {"offset_s": float("nan")},
+        {"offset_s": 1e9},
+        {"tolerance_s": -1},
+        *({"encoding": name} for name in ("klingon", "hex", "idna", "punycode")),
+    ],
 )
 def test_options_that_cannot_be_are_refused(options):
     with pytest.raises(AnnotationsRefused):
         ImportOptions(**options)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text_that_is_said_to_be_in_utf_8():
+    (file,) = read_files([("a", b"\xef\xbb\xbfstart_s,end_s\n0,1\n")], ImportOptions(encoding="UTF8"))
+    assert len(file.documents[0].annotations) == 1
 
 
 # --- whose marks they are ---
@@ -197,6 +207,19 @@ def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_
     files = read_files([("all.zip", packed(**tasks))], ImportOptions())
     assert [(file.name, len(file.documents)) for file in files] == [("annotations.json", 1), ("config.xml", 0)]
     assert files[0].documents[0].annotations == (mark,)
+
+
+def test_the_files_that_macos_adds_to_a_zip_are_passed_over():
+    content = packed(**{"a.txt": b"0\t1\tsad\n", "._a.txt": bytes(99)})
+    assert [file.name for file in read_files([("all.zip", content)], ImportOptions())] == ["a.txt"]
+
+
+def test_a_zip_whose_unpacking_may_take_any_memory_is_refused():
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.txt", b"0\t1\tsad\n")
+    with pytest.raises(AnnotationsRefused, match="only the usual compression"):
+        read_files([("all.zip", made.getvalue())], ImportOptions())
 
 
 def test_a_broken_or_a_huge_zip_is_refused(monkeypatch):

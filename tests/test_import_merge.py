@@ -1,5 +1,6 @@
 """Marks that were exported, corrected in another tool and brought back: what differs is known, nothing stands twice."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, mapped
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
@@ -123,6 +125,13 @@ def test_what_was_changed_here_since_the_export_is_never_overwritten(store, mark
     assert (2, 3, "fear", None) in here(store, marked)
 
 
+@pytest.mark.parametrize("key", ["json", "label_studio"])
+def test_what_is_new_here_is_not_taken_for_deleted_by_the_other_files_that_know_their_marks(store, marked, key):
+    content = out(store, marked, key)
+    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    assert kinds(back(store, marked, content, "show")) == []
+
+
 def test_what_is_new_here_since_the_export_is_not_taken_for_deleted_where_the_file_knows_its_marks(store, marked):
     content = out(store, marked, "elan")
     store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
@@ -132,6 +141,40 @@ def test_what_is_new_here_since_the_export_is_not_taken_for_deleted_where_the_fi
     imported = back(store, marked, without, "replace")
     assert kinds(imported) == ["deleted"]
     assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+
+
+def test_tiers_and_labels_that_are_left_out_of_an_import_are_not_deleted(store, marked):
+    store.edit(marked, sha(0), ANN, add=[mark(4, 5, note="so", annotator=ANN, tier="words")])
+    known = [queued.file for queued in store.recordings(marked).items]
+    for key in ("elan", "label_studio", "json"):
+        files = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
+        files, _ = mapped(files, LabelRules(tiers=("emotion",), emotions={"angry": ""}))
+        documents = [document for file in as_of_recordings(files, known) for document in file.documents]
+        assert kinds(store.import_recordings(marked, documents, ANN, mode="show")) == []
+
+
+@pytest.mark.parametrize("key", ["elan", "json", "csv"])
+def test_equal_marks_that_are_here_twice_both_stay(store, marked, key):
+    store.edit(marked, sha(0), ANN, add=[MARKS[1]])
+    imported = back(store, marked, out(store, marked, key), "show")
+    assert (imported.known, kinds(imported)) == (len(MARKS) + 1, [])
+
+
+def test_a_second_label_of_the_whole_recording_is_a_conflict(store, marked):
+    (document,) = (each for each in store.export(marked) if each.sha256 == sha(0))
+    second = replace(document, annotations=(*document.annotations, replace(MARKS[4], emotion="fear")))
+    becomes_one = [replace(each, tier=RECORDING_TIER) if each.note else each for each in document.annotations]
+    for wanted in (second, replace(document, annotations=tuple(becomes_one))):
+        for mode in ("add", "replace"):
+            assert "conflict" in kinds(store.import_recordings(marked, [wanted], ANN, mode=mode))
+
+
+def test_an_annotation_of_another_tool_does_not_take_the_key_of_a_mark(store, marked):
+    content = out(store, marked, "elan").decode()
+    angry = next(one for one in re.findall("<ANNOTATION>.*?</ANNOTATION>", content, re.DOTALL) if ">angry" in one)
+    added = re.sub('ANNOTATION_ID=".*?"', 'ANNOTATION_ID="new-one"', angry).replace(">angry", ">calm")
+    imported = back(store, marked, content.replace(angry, added + angry, 1).encode(), "show")
+    assert (imported.known, kinds(imported)) == (len(MARKS), ["new"])
 
 
 def test_marks_of_others_are_not_deleted_by_a_stranger(store, marked):

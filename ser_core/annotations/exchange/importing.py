@@ -22,6 +22,7 @@ from ser_core.work.atomic_folder import folder_name
 BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
 #: Of a ZIP that is given in place of its files.
 MOST_PACKED, MOST_PACKED_BYTES = 10_000, 200 * 2**20
+PACKED_HOW = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 LONGEST_OFFSET_S, LONGEST_TOLERANCE_S = 86_400.0, 60.0
 
@@ -119,26 +120,25 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
             continue
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [member for member in archive.infolist() if not member.is_dir()]
+                members = [member for member in archive.infolist() if not member.is_dir() and not _is_hidden(member)]
                 size = sum(member.file_size for member in members)
                 if len(members) > MOST_PACKED or size > MOST_PACKED_BYTES:
                     raise AnnotationsRefused(
                         f"{name}: the ZIP has {len(members)} files of {size / 2**20:.0f} MiB in all; at most "
                         f"{MOST_PACKED} of {MOST_PACKED_BYTES // 2**20} MiB are read. Give its files."
                     )
+                if any(member.compress_type not in PACKED_HOW for member in members):
+                    raise NotImplementedError("only the usual compression is read")  # others may take any memory
                 for member in members:
                     with archive.open(member) as file:
                         yield posixpath.basename(member.filename), file.read(member.file_size)
-        except (
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-            EOFError,
-            OSError,
-            ValueError,
-            zlib.error,
-        ) as error:
+        except BROKEN_ZIP as error:
             raise AnnotationsRefused(f"{name}: the ZIP cannot be read ({error}). Give its files.") from None
+
+
+def _is_hidden(member: zipfile.ZipInfo) -> bool:
+    """Whether a file is one as macOS adds them beside each packed file."""
+    return posixpath.basename(member.filename).startswith(".")
 
 
 def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:
@@ -243,7 +243,16 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
         elif mark.region.start_s < duration_s:
             late += 1
             marks.append(_ending_at(mark, duration_s))
-    return replace(document, annotations=tuple(marks)), late, len(document.annotations) - len(marks)
+    return with_marks(document, marks), late, len(document.annotations) - len(marks)
+
+
+def with_marks(document: AnnotatedRecording, marks: Sequence[Annotation]) -> AnnotatedRecording:
+    """Return a document with some of its marks; the others are left out of the import, and not deleted in the file."""
+    keys = document.exported_keys
+    if keys is not None:
+        left_out = {mark.key for mark in document.annotations} - {mark.key for mark in marks}
+        keys = {key: revision for key, revision in keys.items() if key not in left_out}
+    return replace(document, annotations=tuple(marks), exported_keys=keys)
 
 
 def _ending_at(mark: Annotation, end_s: float) -> Annotation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, STATUSES, Annotation
-from ser_core.annotations.exchange.importing import ImportedFile
+from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
@@ -110,7 +110,7 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
             for mark in document.annotations:
                 kept = _mapped(mark, rules, file.format_name == OURS, uses, left_out)
                 marks += [] if kept is None else [kept]
-            documents.append(replace(document, annotations=tuple(marks)))
+            documents.append(with_marks(document, marks))
         dropped = file.dropped + tuple(f"{counted(count, 'mark')} {why}" for why, count in left_out.items())
         found.append(replace(file, documents=tuple(documents), dropped=dropped))
     return found, tuple(

@@ -12,6 +12,10 @@ MOST_BYTES = 48 * 2**20
 MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
 
+#: What Python also calls encodings: of names in the internet, and of Python's own source.
+NOT_OF_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+
+
 def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS, encoding: str | None = None) -> str:
     """Return the text of a file.
 
@@ -62,11 +66,13 @@ def known_encoding(encoding: str) -> str:
     try:
         found = codecs.lookup(encoding)
         "a".encode(found.name).decode(found.name)
+        if found.name in NOT_OF_FILES:
+            raise LookupError
     except (LookupError, UnicodeError, TypeError, ValueError):
         raise AnnotationsRefused(
             f"The encoding {encoding[:40]!r} is not known; name one such as utf-8, latin-1, cp1252 or mac_roman."
         ) from None
-    return found.name
+    return "utf-8-sig" if found.name == "utf-8" else found.name  # else a byte order mark would stay
 
 
 def old_encoding_of(content: bytes) -> str:

@@ -149,7 +149,10 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     with at(name):
         found = recording_of(recording, marks.annotations)
     if keys:
-        found = replace(found, exported_keys=known_keys(dict(keys.values())))
+        # An annotation that cannot become a mark is left out, and not deleted.
+        read = {mark.key for mark in marks.annotations}
+        known = (pair for own, pair in keys.items() if pair[0] in read or own not in eaf.annotations)
+        found = replace(found, exported_keys=known_keys(dict(known)))
     dropped = (*lost, *_not_kept(eaf), *in_words(marks.left_out))
     if origin_s:
         changed = (f"its times, to which the TIME_ORIGIN of {origin_s:g} s is added", *changed)
@@ -216,7 +219,11 @@ def _keys(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
             found = json_of((value or "").encode(), f"{name}, property {KEYS}")
             if isinstance(found, dict):
                 pairs = {own: tuple(pair) for own, pair in found.items() if isinstance(pair, list) and len(pair) == 2}
-                return {own: pair for own, pair in pairs.items() if known_keys({str(pair[0]): pair[1]})}
+                return {
+                    own: pair
+                    for own, pair in pairs.items()
+                    if isinstance(pair[0], str) and known_keys({pair[0]: pair[1]})
+                }
     return {}
 
 

@@ -1,6 +1,7 @@
 """A check of an EAF before pympi reads it: pympi names no line, overwrites duplicates and resolves entities."""
 
 from collections.abc import Mapping
+from itertools import count
 from typing import NoReturn
 from xml.etree import ElementTree
 from xml.parsers import expat
@@ -54,7 +55,7 @@ MOST_DIGITS = 12
 def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
     """Return a file that pympi can read, and the line of each annotation by its id there.
 
-    Ids such as UUIDs, which pympi cannot read, become numbers.
+    Ids such as UUIDs, which pympi cannot read, get numbers.
 
     Raises
     ------
@@ -78,7 +79,9 @@ def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
 
 def _renumbered(content: bytes, lines: Mapping[str, int]) -> tuple[bytes, dict[str, int]]:
     slots: dict[str, str] = {}
-    annotations = {own: f"a{number}" for number, own in enumerate(lines, start=1)}
+    # Our keys of marks go by the ids of annotations: those that pympi reads stay, and others become like none of ours.
+    free = (name for number in count(1) if (name := f"other{number}") not in lines)
+    annotations = {own: own if _has_number(own) else next(free) for own in lines}
     root = ElementTree.fromstring(content)
     for element in root.iter():
         for attribute in REFERRING & element.attrib.keys():
@@ -88,6 +91,10 @@ def _renumbered(content: bytes, lines: Mapping[str, int]) -> tuple[bytes, dict[s
             else:
                 element.set(attribute, annotations.get(own, own))
     return ElementTree.tostring(root), {annotations[own]: line for own, line in lines.items()}
+
+
+def _has_number(own: str) -> bool:
+    return own.isascii() and 0 < sum(map(str.isdigit, own)) <= MOST_DIGITS
 
 
 class _Check:
@@ -146,8 +153,7 @@ class _Check:
                 if (attribute, own) in self._taken:
                     self.refuse(f"there are two of the {attribute} {shown(own)}")
                 self._taken.add((attribute, own))
-                digits = [sign for sign in own if sign.isdigit()]
-                self.other_ids |= attribute in NUMBERED and not (own.isascii() and 0 < len(digits) <= MOST_DIGITS)
+                self.other_ids |= attribute in NUMBERED and not _has_number(own)
 
     def _content(self, element: str, attributes: dict[str, str]) -> None:
         line = self.parser.CurrentLineNumber

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
@@ -11,7 +12,9 @@ from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOp
 from ser_core.annotations.formats.gate import (
     at,
     fields_of,
+    keys_of,
     known_duration_s,
+    known_keys,
     recording_fields,
     recording_of,
     shown,
@@ -32,7 +35,9 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
         If a mark cannot be written, or the provenance holds what JSON cannot.
     """
     documents = [
-        recording_fields(recording) | {"annotations": [_fields(mark) for mark in recording.annotations]}
+        recording_fields(recording)
+        | ({"keys": keys_of(recording)} if keys_of(recording) else {})
+        | {"annotations": [_fields(mark) for mark in recording.annotations]}
         for recording in map(writable, recordings)
     ]
     return Written(json_bytes({"format": OURS, "version": VERSION, "recordings": documents}))
@@ -76,7 +81,8 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
     for count, mark in objects_in(fields, "annotations", place):
         marks.add(mark, f"{place}, mark {count}")
     with at(place):
-        return recording_of(fields, marks.annotations), marks
+        found = recording_of(fields, marks.annotations)
+    return replace(found, exported_keys=known_keys(fields.get("keys"))), marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:

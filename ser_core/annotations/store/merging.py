@@ -5,8 +5,8 @@ annotator and tier: first what is the same, then what is at the same place, then
 overlaps by half.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ser_core.analysis import Region
@@ -69,7 +69,8 @@ def compared(
         `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
     """
     here = {mark.key: mark for mark in standing}
-    unique, again = _unique(found)
+    labels = {mark.annotator: mark for mark in standing if mark.tier == RECORDING_TIER}
+    unique, again = _unique(found, here)
     result = Comparison([], known=0)
     kinds: dict[int, str] = {}
     keyed = [index for index, mark in enumerate(unique) if mark.key in here]
@@ -81,9 +82,12 @@ def compared(
         before = here.pop(mark.key, None)
         if before is None:  # the file has the key twice
             continue
-        kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
+        if mark.tier == RECORDING_TIER and labels.setdefault(before.annotator, before) is not before:
+            kinds[index] = _add_second_label(result, before, mark)
+        else:
+            kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
     rest = [index for index in range(len(unique)) if index not in kinds]
-    _match_labels(result, rest, unique, here, kinds)
+    _match_labels(result, rest, unique, here, kinds, labels)
     _match_tiers(result, rest, unique, here, kinds)
     for index in rest:
         if index not in kinds:
@@ -94,23 +98,34 @@ def compared(
             result.known += count
         else:
             result.differences += [Difference("conflict", None, unique[index])] * count
+    _pass_over_twins(here, {index: count for index, count in again.items() if kinds[index] == "known"}, unique)
     _add_deleted(result, here, unique, exported, bases)
     return result
 
 
-def _unique(found: Sequence[Annotation]) -> tuple[list[Annotation], dict[int, int]]:
-    """Return marks without repetitions, and how often which is repeated."""
+def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
+    """Return marks without repetitions, and how often which is repeated; two that are here are not one."""
     first: dict[tuple[object, ...], int] = {}
     unique: list[Annotation] = []
     again: dict[int, int] = defaultdict(int)
     for mark in found:
-        content = tuple(content_of(mark).values())
+        content = (mark.key if mark.key in here else None, *content_of(mark).values())
         if content in first:
             again[first[content]] += 1
         else:
             first[content] = len(unique)
             unique.append(mark)
     return unique, again
+
+
+def _pass_over_twins(here: dict[str, Annotation], again: Mapping[int, int], unique: Sequence[Annotation]) -> None:
+    """Take away marks here that are equal to one that a file repeats: it has them too, and they are not deleted."""
+    left = Counter({tuple(content_of(unique[index]).values()): count for index, count in again.items()})
+    for key, mark in list(here.items()) if left else ():
+        content = tuple(content_of(mark).values())
+        if left[content] > 0:
+            left[content] -= 1
+            del here[key]
 
 
 def _add(
@@ -161,11 +176,20 @@ def _is_rounded(exact: Region, other: Region) -> bool:
     return all(one == two or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges)
 
 
+def _add_second_label(result: Comparison, before: Annotation, mark: Annotation) -> str:
+    result.differences.append(Difference("conflict", before, mark))
+    return "conflict"
+
+
 def _match_labels(
-    result: Comparison, rest: Iterable[int], unique: Sequence[Annotation], here: dict, kinds: dict[int, str]
+    result: Comparison,
+    rest: Iterable[int],
+    unique: Sequence[Annotation],
+    here: dict,
+    kinds: dict[int, str],
+    labels: dict[str, Annotation],
 ) -> None:
-    """Match labels of the whole recording, of which an annotator has one."""
-    labels = {mark.annotator: mark for mark in here.values() if mark.tier == RECORDING_TIER}
+    """Match labels of the whole recording, of which an annotator has one: those in `labels`, to which new ones come."""
     for index in rest:
         mark = unique[index]
         if mark.tier != RECORDING_TIER:
@@ -177,9 +201,8 @@ def _match_labels(
             labels[mark.annotator] = mark
         elif before.key in here:
             kinds[index] = _add(result, here.pop(before.key), mark)
-        else:  # a second label
-            kinds[index] = "conflict"
-            result.differences.append(Difference("conflict", before, mark))
+        else:
+            kinds[index] = _add_second_label(result, before, mark)
 
 
 def _match_tiers(

@@ -140,12 +140,13 @@ def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedReco
 def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
     if len(documents) == 1:
         return documents[0]
-    keys = [document.exported_keys for document in documents]
+    # Beside a file that knows its marks, one that does not deletes nothing: what it lacks may be new here.
+    keys = [document.exported_keys for document in documents if document.exported_keys is not None]
     return replace(
         documents[0],
         annotations=tuple(mark for document in documents for mark in document.annotations),
         provenance=next((d.provenance for d in reversed(documents) if d.provenance), documents[0].provenance),
-        exported_keys=None if None in keys else {key: revision for each in keys for key, revision in each.items()},
+        exported_keys={key: revision for each in keys for key, revision in each.items()} if keys else None,
     )
 
 
