@@ -502,16 +502,23 @@ def test_settings_of_every_explainer_are_stored_and_read_again(analysis):
     assert read_results(results_bytes([(key, "", None)]), analysis.recording) == [(key, "", None)]
 
 
-@pytest.mark.parametrize("spoilt", ["cut", "class", "array", "empty"])
+@pytest.mark.parametrize("spoilt", ["cut", "class", "array", "fields", "empty", "flipped"])
 def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, spoilt):
     data = results_bytes([("key", "", analysis.scores)])
-    if spoilt != "cut":
-        tree = {"class": "system", "fields": {}} if spoilt == "class" else {"array": 7}
+    trees = {
+        "class": {"class": "system", "fields": {}},
+        "array": {"array": 7},
+        "fields": {"class": "Region", "fields": []},
+    }
+    if tree := trees.get(spoilt):
         file = io.BytesIO()
         np.savez(file, tree=np.frombuffer(json.dumps([["key", "", tree]]).encode(), np.uint8))
         data = file.getvalue()
+    first = 30 + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")  # after the ZIP's header
+    flipped = data[:first] + b"\xff" + data[first + 1 :]
+    spoilt_data = {"cut": data[: len(data) // 2], "empty": b"", "flipped": flipped}.get(spoilt, data)
     with pytest.raises(SettingsRefused, match="cannot be read"):
-        read_results({"cut": data[: len(data) // 2], "empty": b""}.get(spoilt, data), analysis.recording)
+        read_results(spoilt_data, analysis.recording)
 
 
 def test_saving_again_replaces_what_was_there(analysis, tmp_path):

@@ -5,14 +5,16 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
+import faster_whisper
 import huggingface_hub
 import numpy as np
 import pytest
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import read_recording
-from ser_core.errors import Cancelled, WordModelRefused
+from ser_core.errors import Cancelled, SettingsRefused, WordModelRefused
 from ser_core.words import transcription
 from ser_core.words.bounds import level_of, snap_words
 from ser_core.words.transcription import (
@@ -105,6 +107,13 @@ def test_a_pause_beyond_a_loud_word_is_never_taken():
     assert snap_words([], bursts((0.5, 1.0))) == ()
 
 
+def test_a_first_or_last_word_in_silence_does_not_move_past_its_neighbour():
+    words = [Region(0.0, 0.1), Region(0.1, 1.0), Region(1.0, 1.9), Region(1.9, 2.0)]
+    snapped = snap_words(words, bursts((0.35, 1.65), seconds=2.0))
+    edges = [edge for word in snapped for edge in (word.start_s, word.end_s)]
+    assert edges == sorted(edges)
+
+
 def test_the_level_in_blocks_is_that_of_twenty_milliseconds_around_each_frame():
     samples = np.random.default_rng(0).normal(size=8_000 * 31).astype(np.float32) * 0.1
     level_db = level_of(Recording("noise.wav", "0" * 64, samples, 8_000))
@@ -128,6 +137,17 @@ def test_blocks_cover_all_speech_and_are_short_enough_for_whisper(speech):
         inside[round(start / 0.032) : round(end / 0.032)] = True
     assert inside[pieces].all()
     assert len(blocks) == 5
+
+
+def test_speech_without_a_pause_is_cut_at_its_quietest_moment_late_in_a_long_recording_too():
+    rate = 11_025  # a piece of 32 ms is no whole number of samples
+    samples = np.random.default_rng(0).normal(size=600 * rate).astype(np.float32) * 0.1
+    quiet = slice(round(580.0 * rate), round(580.1 * rate))
+    samples[quiet] = 0
+    pieces = np.zeros(600 * 1000 // 32, bool)
+    pieces[round(555 / 0.032) :] = True
+    (_, cut_s), *_ = speech_blocks(pieces, Recording("noise.wav", "0" * 64, samples, rate))
+    assert 579.9 < cut_s < 580.2
 
 
 def test_words_of_a_later_block_have_the_time_of_the_recording(speech):
@@ -173,6 +193,13 @@ def test_a_sentence_that_is_really_repeated_is_kept(speech):
     assert len(transcribe(bursts(*((i / 2, i / 2 + 0.4) for i in range(6))), model).words) == 6
 
 
+def test_a_language_that_the_model_does_not_know_is_refused(speech):
+    speech((0.5, 2.0))
+    unable = SimpleNamespace(transcribe=Mock(side_effect=ValueError("'xx' is not a valid language code")))
+    with pytest.raises(SettingsRefused, match="xx"):
+        transcribe(bursts((0.5, 2.0)), unable, "xx")
+
+
 def test_transcription_stops_when_asked(speech):
     speech((0.5, 1.0))
     with pytest.raises(Cancelled):
@@ -191,12 +218,18 @@ def test_the_model_is_the_folder_that_is_named_else_the_downloaded_one(monkeypat
     with pytest.raises(WordModelRefused, match=r"config\.json"):
         find_word_model(Path("elsewhere"))
     (tmp_path / "config.json").touch()
+    with pytest.raises(WordModelRefused, match=r"tokenizer\.json"):
+        find_word_model(Path("elsewhere"))
+    (tmp_path / "tokenizer.json").touch()
     assert find_word_model(Path("elsewhere")) == tmp_path
 
 
 def test_a_damaged_model_and_a_missing_package_are_refused_in_a_sentence(monkeypatch, tmp_path):
     (tmp_path / "model.bin").write_bytes(b"no model")
     (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(WordModelRefused, match="cannot be loaded"):
+        load_word_model(tmp_path)
+    monkeypatch.setattr(faster_whisper, "WhisperModel", Mock(side_effect=Exception()))  # as of a damaged tokenizer
     with pytest.raises(WordModelRefused, match="cannot be loaded"):
         load_word_model(tmp_path)
     monkeypatch.setitem(sys.modules, "faster_whisper", None)

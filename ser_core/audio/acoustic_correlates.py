@@ -44,7 +44,8 @@ class Correlates:
     rate_hz : float or None
         Syllables in a second of speech.
     tilt_db : float or None
-        Slope of the voiced frames' mean levels in octave bands around 400 to 3200 Hz, in dB per octave.
+        Slope of the levels of the voiced frames together in octave bands around 400 to 3200 Hz, in dB per octave.
+        `acoustics.spectral_tilt` is another measure, see docs/measures.md.
     """
 
     pitch_hz: float | None

@@ -76,9 +76,11 @@ def snap_words(
         stop, start = _bound(before, after, edges[index], edges[index + 1], pauses, level_db, settings, inner=inner)
         stops.append(stop)
         starts.append(start)
-    snapped = []
+    snapped, done = [], 0
     for word, start, stop in zip(words, starts[:-1], stops[1:], strict=True):
-        start_s, end_s = round(start * HOP_S, 3), min(round(max(stop, start + 1) * HOP_S, 3), recording.duration_s)
+        start = max(start, done)  # words shorter than a frame may have the same one
+        done = max(stop, start + 1)
+        start_s, end_s = round(start * HOP_S, 3), min(round(done * HOP_S, 3), recording.duration_s)
         snapped.append(replace(word, start_s=start_s, end_s=max(end_s, start_s + 1e-3)))
     return tuple(snapped)
 
@@ -132,8 +134,7 @@ def _bound(
     """Return where one word ends and the next starts, between the peaks `left` and `right`."""
     reach, tail = round(settings.reach_s / HOP_S), round(settings.tail_s / HOP_S)
     near = pauses[(pauses[:, 1] > max(before - reach, left)) & (pauses[:, 0] < min(after + reach, right))]
-    if inner:
-        near = near[(near[:, 0] > left) & (near[:, 1] <= right)]
+    near = near[(near[:, 0] > left) & (near[:, 1] <= right)]
     if len(near):
         _, start = _nearest(near, after)
         stop = near[near[:, 1] == start][0, 0]

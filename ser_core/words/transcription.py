@@ -15,7 +15,7 @@ import numpy as np
 from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import resample
 from ser_core.audio.voice_activity import FRAME_SAMPLES, RATE_HZ, detect_speech, speech_frames, speech_seconds
-from ser_core.errors import Cancelled, WordModelRefused
+from ser_core.errors import Cancelled, SettingsRefused, WordModelRefused
 from ser_core.words.bounds import BoundSettings, snap_words
 from ser_core.work.atomic_folder import atomic_folder
 from ser_core.work.progress import UNWATCHED, Work
@@ -34,8 +34,11 @@ MOST_REPETITION, MOST_WORDS_PER_S = 2.4, 7.0
 LEAST_SPEECH_S = 0.1
 
 FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
+#: Without a tokenizer of its own, faster-whisper would look for one on the network.
+NEEDED = ("config.json", "tokenizer.json", "model.bin")
 REPOSITORY = "Systran/faster-whisper-base"
 DOWNLOAD_MB, LARGE_BYTES = 145, 10_000_000
+LONGEST_REASON = 200
 #: Name of the folder of the downloaded model.
 WORD_MODEL = "word-model"
 
@@ -85,7 +88,7 @@ def find_word_model(downloaded: Path) -> Path | None:
     """
     named = os.environ.get("SER_WORD_MODEL")
     if named:
-        missing = [file for file in ("config.json", "model.bin") if not (Path(named) / file).is_file()]
+        missing = [file for file in NEEDED if not (Path(named) / file).is_file()]
         if missing:
             raise WordModelRefused(
                 f"SER_WORD_MODEL names {named}, which has no {' and no '.join(missing)}. "
@@ -114,9 +117,10 @@ def load_word_model(folder: Path) -> WordModel:
         return WhisperModel(
             str(folder.resolve()), device="cpu", compute_type="int8", cpu_threads=2, local_files_only=True
         )
-    except (RuntimeError, ValueError, OSError) as reason:
+    except Exception as reason:  # a damaged tokenizer raises a bare Exception
         raise WordModelRefused(
-            f"The word model in {folder} cannot be loaded ({str(reason).splitlines()[0]}). Fetch it again."
+            f"The word model in {folder} cannot be loaded ({' '.join(str(reason).split())[:LONGEST_REASON]}). "
+            "Fetch it again."
         ) from None
 
 
@@ -183,6 +187,8 @@ def transcribe(
 
     Raises
     ------
+    SettingsRefused
+        If the model does not know the language.
     Cancelled
     """
     speech = detect_speech(recording)
@@ -199,14 +205,21 @@ def transcribe(
         work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
         rate = recording.sample_rate_hz
         samples = resample(recording.samples[round(start_s * rate) : round(end_s * rate)], rate, RATE_HZ)
-        segments, about = model.transcribe(
-            samples,
-            language=language,
-            beam_size=1,
-            temperature=0.0,
-            word_timestamps=True,
-            condition_on_previous_text=False,
-        )
+        try:
+            segments, about = model.transcribe(
+                samples,
+                language=language,
+                beam_size=1,
+                temperature=0.0,
+                word_timestamps=True,
+                condition_on_previous_text=False,
+            )
+        except ValueError:
+            if given is None:
+                raise
+            raise SettingsRefused(
+                f"Whisper knows no language '{given}'. Give a code such as en or de, or let it find the language."
+            ) from None
         if language is None:
             language, confidence_of_language = about.language, float(about.language_probability)
         for segment in segments:
@@ -281,8 +294,9 @@ def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float,
 
 def _quietest(first: int, end: int, recording: Recording) -> int:
     """Return the piece of 32 ms, from `first` to `end`, with the least energy."""
-    length = round(FRAME_SAMPLES / RATE_HZ * recording.sample_rate_hz)
-    samples = recording.samples[first * length : end * length]
+    per_piece = FRAME_SAMPLES / RATE_HZ * recording.sample_rate_hz
+    length = round(per_piece)  # of a piece only: rounded, it would be off by a third of a second after ten minutes
+    samples = recording.samples[round(first * per_piece) : round(end * per_piece)]
     pieces = samples[: len(samples) // length * length].reshape(-1, length)
     return first + int(np.argmin(np.square(pieces, dtype=np.float64).sum(axis=1)))
 
