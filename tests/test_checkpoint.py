@@ -492,6 +492,8 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     if "leave_one_corpus_out" in card:
         files.add("corpora.csv")
         assert f"{100 * card['leave_one_corpus_out']['mean_over_corpora_uar']:.1f} %" in readme
+    if "decoder" in card:
+        files.add("decoder.safetensors")
     if classifier.voice is not None:
         files |= {"folds_voice.csv", "corpora_voice.csv"} & {f"{file[:-4]}_voice.csv" for file in files}
     assert {path.name for path in folder.iterdir()} == files

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pages.shared import frame
 from tests.running_app import ROOT, free_port, wait_until_healthy
 from tests.test_dependencies import pins
+from tests.test_pages import PAGES, opened
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -54,10 +56,20 @@ def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not(
     assert sent.index(".streamlit/secrets.toml") > sent.index("!.streamlit")
 
 
-def test_training_is_not_on_a_server_and_no_other_page_leads_to_it():
+def test_training_is_not_on_a_server_and_no_page_leads_to_it(tmp_path, monkeypatch):
     assert "rm pages/5_Train.py" in instructions("RUN")
     pages = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
-    assert not [page.name for page in pages if "pages/5_Train" in page.read_text(encoding="utf-8")]
+    naming = [page.name for page in pages if "pages/5_Train" in page.read_text(encoding="utf-8")]
+    assert naming == ["frame.py"]
+    (tmp_path / "pages").mkdir()
+    for page in (page for page in PAGES if page != "pages/5_Train.py"):
+        (tmp_path / page).touch()
+    monkeypatch.setattr(frame, "ROOT", tmp_path)
+    app = opened("app.py")
+    assert not app.exception
+    links = [link.proto.label for link in app.sidebar.get("page_link")]
+    assert "Select" in links
+    assert "Train" not in links
 
 
 def test_the_app_is_reached_through_a_proxy_only_and_may_write_nothing_but_its_data():

@@ -382,6 +382,7 @@ def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_pat
         upload(page, tmp_path / "speech.wav")
         choose_model(page, "yamnet")
         turn_to(page, "Explain")
+        page.get_by_role("button", name="Prepare maps, picture and report").click()
         with page.expect_download() as given:
             page.get_by_role("button", name="Maps (npz)").click()
         with np.load(given.value.path()) as maps:

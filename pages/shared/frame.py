@@ -7,7 +7,8 @@ import streamlit as st
 from pages.shared import links, session
 from pages.shared.server import login, uncaught, visits
 
-LAW = Path(__file__).parents[2] / "docs" / "law.md"
+ROOT = Path(__file__).parents[2]
+LAW = ROOT / "docs" / "law.md"
 
 NOTICE = """
 **Before you begin.** A model listens to a voice and guesses an emotion. It learnt from acted speech, is often wrong,
@@ -103,12 +104,13 @@ def begin(title: str, icon: str, lead: str) -> None:
 
 
 def _links() -> None:
-    """Link to all pages, by what one wants to do."""
+    """Link to all pages, by what one wants to do; a server may leave some out, as the Dockerfile does."""
     view = links.view()
     for group, files in PAGES.items():
         st.caption(group)
         for label, file in files.items():
-            st.page_link(file, label=label, query_params=view)
+            if (ROOT / file).is_file():
+                st.page_link(file, label=label, query_params=view)
 
 
 def _notice() -> None:
