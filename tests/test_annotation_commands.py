@@ -407,6 +407,27 @@ def test_a_corrected_file_is_shown_first_and_then_replaces_what_stood(store, pro
     assert said(store, project) != before
 
 
+def test_a_mark_changed_here_and_deleted_in_the_file_is_counted_as_a_conflict(store, project, tmp_path, capsys):
+    assert run("export", "--format", "json", "--out", tmp_path / "out") == 0
+    exported = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    (found,) = (one for one in exported["recordings"] if one["name"] == "take 1.wav")
+    (there,) = (one for one in store.recordings(project).items if one.file.name == "take 1.wav")
+    first = store.annotations_of(project, there.file.sha256)[0]
+    store.edit(project, there.file.sha256, first.annotator, change=[replace(first, note="later")])
+    found["annotations"] = [mark for mark in found["annotations"] if mark["key"] != first.key]
+    (tmp_path / "edited.json").write_text(json.dumps(exported))
+    capsys.readouterr()
+    assert run("import", "--annotator", "Ann", "--dry-run", tmp_path / "edited.json") == 0
+    assert "1 conflict left out" in capsys.readouterr().out
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_what_was_imported(store, project, tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(CSV)
+    capsys.readouterr()
+    assert run("import", "--annotator", "Ann", "--json", tmp_path / "a.csv" / "a.json", tmp_path / "a.csv") != 0
+    assert "added" in capsys.readouterr().out
+
+
 def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(store, sounds, tmp_path):
     (tmp_path / "labels of Tuesday.txt").write_text("0.25\t0.75\tangry\n")
     assert (

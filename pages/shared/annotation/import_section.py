@@ -87,19 +87,17 @@ def show_import(project: OpenProject, given: list[UploadedFile], options: Import
 
 def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
     job = _job(project, given, options, rules)
-    done = waiting.results({"look": job})
-    if "look" not in done:
+    base = _looked_at(job)
+    if base is None:
         return
-    base: Preview = done["look"]
     st.markdown("**What these files bring**")
     _files(base.files)
+    preview = base
     edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
     if edits:
-        job = _job(project, given, options, replace(rules, emotions=edits))
-        done = waiting.results({"look": job})
-        if "look" not in done:
+        preview = _looked_at(_job(project, given, options, replace(rules, emotions=edits)))
+        if preview is None:
             return
-    preview: Preview = done["look"]
     for sentence in unknown_labels(preview.labels):
         st.caption(in_markdown(sentence))
     mode = _differences(preview.imported)
@@ -114,6 +112,14 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
         )
         session.choose("import_turn", turn + 1)
         st.rerun()
+
+
+def _looked_at(job: Job) -> Preview | None:
+    """Return what a job found, or show why there is nothing yet."""
+    done = waiting.results({"look": job})
+    if job.state == "failed":
+        job.queue.drop(job)  # the recording that was missing may be added, and the files are read again
+    return done.get("look")
 
 
 def _job(project: OpenProject, given: Sequence[UploadedFile], options: ImportOptions, rules: LabelRules) -> Job:

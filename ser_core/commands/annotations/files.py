@@ -169,9 +169,9 @@ def _import(args: argparse.Namespace) -> int:
         imported = store.import_recordings(project, documents, annotator, printed_progress(), mode)
         if mode != "show":
             store.add_recordings(project, audio, annotator)
-    if args.json is not None:
-        write_json(import_report(files, labels, imported, mode), args.json)
     _print_counts(imported, mode)
+    if args.json is not None:  # only now: if it cannot be written, what was done is said
+        write_json(import_report(files, labels, imported, mode), args.json)
     for words in renamed_labels(labels):
         print(f"Labels that became {printable(words)}.")
     for sentence in unknown_labels(labels):
@@ -199,7 +199,8 @@ def _print_counts(imported: Imported, mode: str) -> None:
     others = f"{imported.changed} changed, {imported.moved} moved, {imported.deleted} deleted"
     if mode == "show":
         print(f"Nothing was imported. In {recordings}, {marks} would be added; {imported.known} already known.")
-        print(f"With --replace also: {others}, {counted(imported.left_out, 'conflict')} left out.")
+        conflicts = sum(each.difference.kind == "conflict" for each in imported.differences)
+        print(f"With --replace also: {others}, {counted(conflicts, 'conflict')} left out.")
     else:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
     if mode == "replace":
