@@ -73,9 +73,7 @@ with above:
     player(
         chosen.recording,
         key="explain",
-        regions=[
-            focus.region for focus in cached.computed_so_far(classification, chosen.classifier, chosen.settings).focus
-        ],
+        regions=[focus.region for focus in computed.focus],
         regions_title="Focus regions",
         charts="maps",
         measure=cached.measures_job,

@@ -440,6 +440,7 @@ def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
     [
         ("Asia/Seoul", "2026-01-02 05:00:00 KST"),
         ("../etc/passwd", "2026-01-01 20:00:00 UTC"),
+        ("America", "2026-01-01 20:00:00 UTC"),  # a folder of zones
         (None, "2026-01-01 20:00:00 UTC"),
     ],
 )

@@ -62,6 +62,14 @@ def test_a_link_opens_the_view_it_was_taken_from(data, make_voice):
     assert address(other) == link
 
 
+def test_a_time_range_of_a_link_is_dropped_by_a_recording_too_short_to_choose_one(data, make_voice):
+    app = at(PAGE)
+    hold(app, make_voice(0.9, 16_000))
+    app.session_state["choices"] = CHOICES | {"model": SMALL, "stretch": (2.0, 5.0)}
+    app.run()
+    assert choices(app) == {"model": SMALL}
+
+
 def test_what_a_link_names_wrongly_is_ignored_and_named_in_one_sentence(data):
     wrong = {"model": "../secret", "emotion": "joy", "contrast": "1", "stretch": "nan:2", "explainer": "me"}
     wrong |= {"project": "Other people's", "recording": "../../etc/passwd"}

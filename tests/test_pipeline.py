@@ -502,17 +502,19 @@ def test_settings_of_every_explainer_are_stored_and_read_again(analysis):
     assert read_results(results_bytes([(key, "", None)]), analysis.recording) == [(key, "", None)]
 
 
-@pytest.mark.parametrize("spoilt", ["cut", "class", "array", "fields", "empty", "flipped"])
+@pytest.mark.parametrize("spoilt", ["cut", "class", "array", "fields", "key", "empty", "flipped"])
 def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, spoilt):
     data = results_bytes([("key", "", analysis.scores)])
     trees = {
         "class": {"class": "system", "fields": {}},
         "array": {"array": 7},
         "fields": {"class": "Region", "fields": []},
+        "key": 1,
     }
     if tree := trees.get(spoilt):
         file = io.BytesIO()
-        np.savez(file, tree=np.frombuffer(json.dumps([["key", "", tree]]).encode(), np.uint8))
+        key = ["key"] if spoilt == "key" else "key"
+        np.savez(file, tree=np.frombuffer(json.dumps([[key, "", tree]]).encode(), np.uint8))
         data = file.getvalue()
     first = 30 + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")  # after the ZIP's header
     flipped = data[:first] + b"\xff" + data[first + 1 :]

@@ -1072,6 +1072,9 @@ def test_the_transcript_shows_the_evidence_and_plays_a_word_and_with_shift_a_phr
         spoken.nth(index).click(modifiers=modifiers)
         page.wait_for_function("(count) => sounds.length === count && sounds.at(-1).ended", arg=index + 1)
         assert page.evaluate("sounds.at(-1).length") == pytest.approx(lasting, abs=1e-6)
+    spoken.nth(0).press("Space")
+    page.wait_for_function("sounds.length === 3 && sounds.at(-1).ended")
+    assert page.evaluate("sounds.at(-1).length") == pytest.approx(0.5, abs=1e-6)
 
 
 NOTE_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied = text; };"

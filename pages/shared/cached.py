@@ -333,10 +333,11 @@ def results_of(analysis: Analysis) -> list[Result]:
     return [(job.key, job.title, job.result) for job in finished if job.kind in SAVED_JOBS]
 
 
-def restore_results(results: list[Result]) -> None:
-    """Let this visit have results that were saved, so that they are not computed again."""
+def restore_results(results: list[Result], sha256: str) -> None:
+    """Let this visit have results of a recording that were saved, so that they are not computed again."""
     for key, title, result in results:
-        jobs().add_finished(session.owner(), key, title, result)
+        if isinstance(key, tuple) and sha256 in key and key[0] in SAVED_JOBS:
+            jobs().add_finished(session.owner(), key, title, result)
 
 
 def faithfulness_job(
@@ -396,18 +397,24 @@ def transcription_job(recording: Recording, folder: Path, language: str | None) 
         work.report(0.0, "Loading the word model")
         return transcribe(recording, _word_model(folder), language, work)
 
-    return jobs().submit(session.owner(), ("transcribe", recording.sha256, language), "Transcription", run)
+    key = ("transcribe", recording.sha256, language)
+    if jobs().find(session.owner(), key) is None:
+        jobs().withdraw(session.owner(), ("transcribe", "words"))
+    return jobs().submit(session.owner(), key, "Transcription", run)
 
 
 def word_evidence_job(
     analysis: Analysis, words: tuple[Region, ...], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
     """Return the job that measures how much each word speaks for the emotion."""
-    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
+    about = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
     times_s = tuple((word.start_s, word.end_s) for word in words)  # a word that is only spelt otherwise changes nothing
+    key = ("words", *about, times_s, settings.seed)
+    if jobs().find(session.owner(), key) is None:
+        jobs().withdraw(session.owner(), ("words",))
     return jobs().submit(
         session.owner(),
-        ("words", *key, times_s, settings.seed),
+        key,
         "Evidence per word",
         lambda work: explain_words(analysis, words, classifier, settings, work=work),
     )
@@ -469,11 +476,14 @@ def spectrogram(sha256: str, settings: SpectrogramSettings, _recording: Recordin
     return spectrogram_of(_recording, settings)
 
 
-def measures_job(recording: Recording, ceiling_hz: float) -> Job:
-    """Return the job that measures a recording over time, for the lanes of the player."""
+def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None = None) -> Job:
+    """Return the job that measures a recording over time, for the lanes of the player.
+
+    `made_from` is the SHA-256 of the recording with which the measures are forgotten, if this is another version of it.
+    """
     return jobs().submit(
         session.owner(),
-        ("measures", recording.sha256, ceiling_hz),
+        ("measures", recording.sha256, made_from, ceiling_hz),
         "Measuring the voice",
         lambda work: tracks_of(recording, ceiling_hz=ceiling_hz, work=work),
         quick=True,

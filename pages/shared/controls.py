@@ -184,7 +184,7 @@ def _reopen(saved: SavedAnalysis) -> None:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
     session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
-    cached.restore_results(saved.results(recording))
+    cached.restore_results(saved.results(recording), recording.sha256)
     st.session_state["reopened"] = recording.sha256, _changed_since(saved)
     st.rerun()
 
@@ -256,10 +256,10 @@ def _target(recording: Recording, classifier: Classifier) -> None:
         help="The emotion to compare with: evidence for one emotion against this one, instead of all others.",
         **session.widget("against", session.choice("against")),
     )
+    whole = (0.0, round(recording.duration_s, 2))
+    if session.choice("stretch") and session.choice("stretch")[1] > whole[1]:
+        session.choose("stretch", None)
     if recording.duration_s > 1:
-        whole = (0.0, round(recording.duration_s, 2))
-        if session.choice("stretch") and session.choice("stretch")[1] > whole[1]:
-            session.choose("stretch", None)
         st.slider(
             "Time range (s)",
             0.0,

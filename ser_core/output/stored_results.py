@@ -86,6 +86,7 @@ def read_results(data: bytes, recording: Recording) -> list[Result]:
                 raise ValueError("too large")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             decoded = _decoded(json.loads(arrays[TREE].tobytes()), arrays, {}, recording)
+            hash(tuple(key for key, _, _ in decoded))  # a list or an array is no key
             return [(key, title, result) for key, title, result in decoded]
     except Exception as reason:  # a damaged archive fails in many ways, each with a class of its own
         raise SettingsRefused(f"The saved results cannot be read ({type(reason).__name__}).") from None

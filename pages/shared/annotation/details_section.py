@@ -182,7 +182,7 @@ def _local(at: datetime) -> str:
     """Format a time as the visitor's clock shows it, with its zone."""
     try:
         zone = ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):  # the browser may say anything
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the browser may say anything
         zone = UTC
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 

@@ -110,6 +110,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
             "Import",
             lambda work: _imported(project, preview, mode, work),
         )
+        _forget_previews()
         session.choose("import_turn", turn + 1)
         st.rerun()
 
@@ -130,10 +131,23 @@ def _job(project: OpenProject, given: Sequence[UploadedFile], options: ImportOpt
     found = cached.jobs().find(session.owner(), key)
     if found is not None:
         return found
+    if rules.emotions:
+        cached.jobs().withdraw(session.owner(), ("look",), running=True)
+    else:  # other files or options: what was read before is not shown again
+        _forget_previews()
     files = [(printable(file.name), file.getvalue()) for file in given]
     return cached.jobs().submit(
         session.owner(), key, "Reading files", lambda work: _looked(project, files, options, rules, work)
     )
+
+
+def _forget_previews() -> None:
+    """Stop reading files, and forget those that were read, which can be large."""
+    jobs = cached.jobs()
+    jobs.withdraw(session.owner(), ("look",), running=True)
+    for job in jobs.finished(session.owner(), ("look",)):
+        if job.kind == "look":
+            jobs.drop(job)
 
 
 def _looked(

@@ -8,7 +8,6 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
-from pages.shared.recording import deletion
 from pages.shared.server import login
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
@@ -44,7 +43,7 @@ class OpenProject:
 
 def projects() -> dict[str, Project]:
     """Return the projects that a visitor may open, by name; no database is made in order to look."""
-    if not deletion.annotations_exist():
+    if not cached.has_annotations():
         return {}
     return {one.name: one for one in cached.annotations(default_url(data_folder())).projects(size=1_000).items}
 

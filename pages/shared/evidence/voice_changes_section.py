@@ -1,5 +1,7 @@
 """How the voice decides: its correlates in the focus, the scores over changes of it, and what flips the verdict."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -132,7 +134,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, key: object) -> Non
         regions=[*found.regions],
         regions_title="Changed regions",
         other_sounds=voices.sounds,
-        measure=cached.measures_job,
+        measure=partial(cached.measures_job, made_from=analysis.recording.sha256),
     )
 
 

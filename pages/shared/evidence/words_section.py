@@ -183,6 +183,9 @@ def _offer_model() -> None:
         return
     job = cached.word_model_job()
     if "word model" in waiting.results({"word model": job}):
+        # The model is there now; should it ever be deleted, it is offered again.
+        job.queue.drop(job)
+        st.session_state["word_model_asked"] = False
         st.rerun()
     if job.state == "failed" and st.button("Try again", key="fetch_again", icon=":material/refresh:"):
         job.queue.drop(job)
@@ -332,7 +335,7 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
 
 
 def words_of_table(table: pd.DataFrame) -> tuple[Region, ...] | None:
-    """Return the words of an edited table in order of time, or None while a row is not complete.
+    """Return the words of an edited table in order of time; None without rows, or while one is not complete.
 
     Raises
     ------
@@ -340,7 +343,7 @@ def words_of_table(table: pd.DataFrame) -> tuple[Region, ...] | None:
         If a word ends before it starts.
     """
     rows = table[[WORD, START, END]]
-    if rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
+    if rows.empty or rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
         return None
     words = [Region(start, end, label=" ".join(word.split())) for word, start, end in rows.itertuples(index=False)]
     return tuple(sorted(words, key=lambda word: word.start_s))

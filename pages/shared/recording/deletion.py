@@ -1,6 +1,5 @@
 """Delete a recording with everything made from it: in this visit, saved, and in the visitor's own projects."""
 
-import os
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -11,7 +10,7 @@ from pages.shared.names import in_markdown
 from pages.shared.server import login
 from ser_core.analysis import Recording
 from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
-from ser_core.annotations.store.database import FILE_NAME, default_url
+from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import Holding
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
@@ -93,13 +92,8 @@ def _person() -> str:
     return login.person() or session.choice("annotator").strip()
 
 
-def annotations_exist() -> bool:
-    """Return whether there is a database of annotations, without making one."""
-    return bool(os.environ.get("SER_DATABASE_URL")) or (data_folder() / FILE_NAME).is_file()
-
-
 def _holdings(sha256: str) -> list[Holding]:
-    if not annotations_exist():
+    if not cached.has_annotations():
         return []
     with closing(open_store(default_url(data_folder()))) as store:
         return store.holdings_of(sha256)
@@ -109,7 +103,7 @@ def _delete(sha256: str, fate: str) -> bool:
     """Delete a recording and return True, or show why not all of it could be deleted."""
     try:
         delete_recording(sha256, data_folder())
-        if annotations_exist():
+        if cached.has_annotations():
             _delete_in_projects(sha256, fate)
         else:
             delete_sound(sha256, data_folder())

@@ -53,7 +53,7 @@ function addLayer(chart) {
     part.style.cssText = `position: absolute; top: 0; bottom: 0; ${look}`;
     layer.append(part);
   }
-  chart.querySelector(".svg-container").append(layer);
+  chart.querySelector(".svg-container")?.append(layer); // there is none while Plotly draws the chart
   return layer;
 }
 

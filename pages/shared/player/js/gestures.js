@@ -162,7 +162,10 @@ const EDITING_KEYS = [
   ["F2, Delete", [], "rename or delete the focused region"],
   ["Page up, down", ["PageUp", "PageDown"], "previous or next recording", (player, way) => player.command(way < 0 ? "previous" : "next", null, "Opening another recording")],
 ];
-const SOUND_KEYS = [["1 2 3", ["1", "2", "3"], "play the recording, the focus alone or everything else", (player, _, key) => player.bar.playVersion(Number(key) - 1)]];
+const soundKeys = ({ length }) => {
+  const digits = DIGITS.slice(0, length);
+  return length ? [[digits.join(" "), digits, "play one of the versions", (player, _, key) => player.bar.playVersion(Number(key) - 1)]] : [];
+};
 export const POINTER = [
   ["Click, drag", [], "go to a time, select a range; click a word or another person's mark to play it"],
   ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
@@ -175,13 +178,13 @@ export const EDITING_POINTER = [
 
 export function keysOf(player) {
   const { data, regions } = player;
-  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...(data.sounds.length ? SOUND_KEYS : [])];
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...soundKeys(data.sounds)];
 }
 
 export function pressKey(player, event) {
   if (event.ctrlKey || event.metaKey) return undoOrRedo(player, event);
   if (event.altKey) return;
-  const inControl = event.target.closest("select, input, .bar button, .menu button, .measures button, .sounds button, .table :is(button, a)");
+  const inControl = event.target.closest("select, input, .bar button, .menu button, .measures button, .sounds button, .transcript button, .table :is(button, a)");
   if (inControl && !["Escape", "?"].includes(event.key)) return;
   // The character of Shift + digit depends on the keyboard layout.
   const key = /^(Digit|Numpad)[1-8]$/.test(event.code) ? event.code.at(-1) : event.key;

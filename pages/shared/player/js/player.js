@@ -209,6 +209,7 @@ class Player {
 
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
+    if (this.find(".menu").matches(":focus-within")) return this.menu.toggle();
     this.setSelection(null, true);
     this.regions.chooseNone();
     this.read("");

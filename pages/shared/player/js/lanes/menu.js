@@ -187,8 +187,9 @@ export class LanesMenu {
     if (!this.player.data) return;
     const line = this.find(".measures");
     line.hidden = !this.isShown("measures");
-    if (line.hidden) return;
     const { selection, view } = this.player;
+    if (line.hidden || !selection) this.copying = false;
+    if (line.hidden) return;
     const measures = this.measured();
     const message = selection ? (view?.picture?.tracks.message ?? "Measuring …") : "Select a stretch to measure it";
     const words = measures ? inWords(measures) : message;
