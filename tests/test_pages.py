@@ -1626,7 +1626,7 @@ def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, m
     app = with_recording("pages/2_Listen.py", voice[:16_000])
     assert any("SER_WORD_MODEL" in info.value for info in app.info)
     assert [button.label for button in app.button if "145 MB" in button.label]
-    for name in ("config.json", "model.bin"):
+    for name in ("config.json", "tokenizer.json", "model.bin"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))
     app = finished(app.run())
