@@ -15,7 +15,7 @@ from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.store import open_store
 from tests.running_app import choose_model, launch, needs_browser, running_app, visit
 
-LONGEST_WAIT_MS = 90_000
+LONGEST_WAIT_MS = 60_000
 PROJECT = "Voices <b>&"
 
 pytestmark = pytest.mark.browser

@@ -368,7 +368,7 @@ def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier
 
 
 def word_model_folder() -> Path | None:
-    """Return the folder of the model that transcribes, or None if there is none."""
+    """Return the folder of the model that transcribes, or None if it is missing."""
     return find_word_model(data_folder() / WORD_MODEL)
 
 

@@ -205,7 +205,7 @@ def _changed_since(saved: SavedAnalysis) -> str | None:
 
 
 def model_name() -> str | None:
-    """Return the chosen model, else the first, or None if there is none."""
+    """Return the chosen model, else the first; None if no model can be loaded."""
     names = model_names()
     return session.choice("model") if session.choice("model") in names else next(iter(names), None)
 

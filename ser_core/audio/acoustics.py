@@ -1,7 +1,7 @@
 """Fundamental frequency, intensity, formants, harmonics-to-noise ratio and spectral tilt over time.
 
 Definitions and settings are Praat's. Every function takes the times at which to measure, and returns NaN where the
-measure does not exist: where its window reaches out of the recording, and where it needs a voice and there is none. The
+measure does not exist: where its window reaches out of the recording, and in unvoiced frames if it needs a voice. The
 frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples; in between,
 `work` may be stopped.
 """

@@ -275,7 +275,7 @@ def _next_mp3(file: BinaryIO, position: int) -> int | None:
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
-    """Return the length of an MPEG layer III frame by its header, or 0 if it is none."""
+    """Return the length of an MPEG layer III frame by its header, or 0 if it is not one."""
     if len(head) < 4 or not re.match(CONTAINERS["mp3"], head):
         return 0
     version, rate_index, bitrate_index = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4

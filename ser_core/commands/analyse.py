@@ -108,7 +108,7 @@ def add(commands: Commands) -> None:
     analyse.add_argument(
         "--download-word-model",
         action="store_true",
-        help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) if there is none yet",
+        help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) unless it is there already",
     )
     analyse.add_argument(
         "--how",

@@ -60,7 +60,7 @@ def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[s
 
 
 def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray | None:
-    """Return each band's share (bands,) of a recording's relevance, or None if there is none."""
+    """Return each band's share (bands,) of a recording's relevance, or None without any relevance."""
     try:
         recording = read_recording(item.path)
     except AudioRefused:

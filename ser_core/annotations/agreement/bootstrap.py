@@ -1,4 +1,4 @@
-"""A figure over recordings with an interval that resamples them, or the reason why there is none."""
+"""A figure over recordings with an interval that resamples them, or the reason why it cannot be computed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -227,7 +227,7 @@ def _median(regions: Sequence[Region]) -> Region:
 
 
 def _elected(region: Region | None, marks: Sequence[Annotation]) -> TaughtPiece | str:
-    """Return a piece with the emotion that has the most votes, or the reason why there is none."""
+    """Return a piece with the emotion that has the most votes, or the reason why it has no emotion."""
     words = {mark.annotator: mark.emotion.strip().lower() for mark in marks}
     votes = Counter(SYNONYMS.get(word, word) for word in words.values()).most_common(2)
     if len(votes) > 1 and votes[0][1] == votes[1][1]:
@@ -322,7 +322,7 @@ def _write_sounds(
 
 
 def _sound(sha256: str, sound_of: SoundOf) -> Recording | str:
-    """Return a recording's sound, or why there is none."""
+    """Return a recording's sound, or why it is missing."""
     # A SHA-256 may come from anybody's file, and here it becomes part of a file name.
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         return "its SHA-256 is not known, by which its sound is found"
