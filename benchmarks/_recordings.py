@@ -17,6 +17,15 @@ from ser_core.model.checkpoint import find_model, read_card
 RESAMPLES = 2_000
 
 
+def corpora_and_word_model() -> tuple[Path, Path] | None:
+    """Return the folders SER_CORPORA and SER_WORD_MODEL; None, and say so, if they are not both set."""
+    corpora, word_model = os.environ.get("SER_CORPORA"), os.environ.get("SER_WORD_MODEL")
+    if corpora and word_model:
+        return Path(corpora), Path(word_model)
+    print("SER_CORPORA and SER_WORD_MODEL are not both set; this benchmark needs corpora and a word model.")
+    return None
+
+
 def unseen(model: str) -> list[LabelledRecording]:
     """Return the recordings under SER_CORPORA that a model was not trained on; none if it is not set."""
     folder = os.environ.get("SER_CORPORA")

@@ -27,6 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
+from benchmarks._recordings import corpora_and_word_model
 from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import read_recording, resample
 from ser_core.corpora import read_corpus
@@ -159,13 +160,11 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    corpora, model_folder = os.environ.get("SER_CORPORA"), os.environ.get("SER_WORD_MODEL")
-    if not (corpora and model_folder):
-        print("SER_CORPORA and SER_WORD_MODEL are not both set; this benchmark needs corpora and a word model.")
+    if not (folders := corpora_and_word_model()):
         return
-    model = load_word_model(Path(model_folder))
+    corpora, model = folders[0], load_word_model(folders[1])
     own, moved, computed_s, processor_s, sound_s = [], [], 0.0, 0.0, 0.0
-    for clip in clips(Path(corpora), QUICK_CLIPS if args.quick else args.clips, args.seed):
+    for clip in clips(corpora, QUICK_CLIPS if args.quick else args.clips, args.seed):
         started, used = time.perf_counter(), time.process_time()
         words = transcribe(clip.recording, model, bounds=None).words
         snapped = snap_words(words, clip.recording)

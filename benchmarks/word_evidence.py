@@ -7,7 +7,6 @@ all 256 sets of words are compared with those from drawn sets, by rank correlati
 log-odds. `within_interval` is the share of exact values that lie within 1.96 estimated errors of the drawn ones.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy.stats import spearmanr
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
+from benchmarks._recordings import corpora_and_word_model
 from ser_core.analysis import Region
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
@@ -73,12 +73,10 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    corpora, word_model = os.environ.get("SER_CORPORA"), os.environ.get("SER_WORD_MODEL")
-    if not (corpora and word_model):
-        print("SER_CORPORA and SER_WORD_MODEL are not both set; this benchmark needs corpora and a word model.")
+    if not (folders := corpora_and_word_model()):
         return
-    classifier, whisper, settings = load_model(args.model), load_word_model(Path(word_model)), AnalysisSettings()
-    items = [i for i in read_corpus("crema_d", Path(corpora) / "crema_d").recordings if i.text in SENTENCES]
+    classifier, whisper, settings = load_model(args.model), load_word_model(folders[1]), AnalysisSettings()
+    items = [i for i in read_corpus("crema_d", folders[0] / "crema_d").recordings if i.text in SENTENCES]
     found, seconds, processor_seconds = [], [], []
     for index in np.random.default_rng(args.seed).permutation(len(items)):
         recording = read_recording(items[index].path)

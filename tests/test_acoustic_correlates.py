@@ -85,6 +85,10 @@ def test_differences_by_hand_and_unknown_ones():
     assert found.pitch_st == pytest.approx(12)
     assert (found.pitch_range_st, found.level_db, found.tilt_db) == (-1, 6, None)
     assert found.rate_percent == pytest.approx(50)
+    flat = Correlates(pitch_hz=200, pitch_range_st=0.0, level_dbfs=0.0, rate_hz=0.0, tilt_db=0.0)
+    found = differences(flat, other)
+    assert (found.pitch_range_st, found.level_db, found.rate_percent, found.tilt_db) == (-6, 26, -100, 5)
+    assert differences(other, flat).rate_percent is None
 
 
 def test_the_sentence_names_what_is_unusual_and_that_first_which_is_most():

@@ -35,6 +35,7 @@ from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.saved_analyses import clear_unfinished, delete, list_saved_analyses, save_with_source
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
+from ser_core.words.transcription import WORD_MODEL
 from ser_core.work.atomic_folder import (
     atomic_file,
     atomic_folder,
@@ -234,6 +235,16 @@ def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
         assert all(one.result().is_dir() for one in saving)
     (saved,) = list_saved_analyses(tmp_path)
     assert saved.source() == f"{saved.settings.seed}".encode()
+
+
+def test_a_download_that_was_killed_is_cleared_and_nothing_else_in_the_data_folder(tmp_path):
+    ours, anothers = tmp_path / f".{WORD_MODEL}.part", tmp_path / ".film.part"
+    for folder in (ours, anothers):
+        folder.mkdir()
+        (folder / "model.bin").write_bytes(b"half")
+    assert clear_unfinished(tmp_path) is None
+    assert not ours.exists()
+    assert anothers.exists()
 
 
 def test_file_whose_replacement_was_killed_before_any_step_is_the_older_or_the_newer_one_whole(tmp_path):

@@ -1644,10 +1644,31 @@ def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, m
     app = finished(language.set_value("de").run())
     assert [job.key[2] for job in all_jobs(app) if job.key[0] == "transcribe"] == [None, "de"]
 
+    again = saved_and_reopened(app, monkeypatch)
+    assert shown_by_player(again)["words"] == shown_by_player(app)["words"]
+    assert [box.value for box in again.selectbox if box.label == "Language"] == ["de"]
+
     app.file_uploader[0].set_value(("words.csv", b"start_s,end_s,word\n0.2,0.9,mine\n", "text/csv"))
     app = finished(app.run())
-    assert [one["label"] for one in shown_by_player(app)["words"]] == ["mine"]
+    (mine,) = shown_by_player(app)["words"]
+    assert (mine["label"], abs(mine["share"])) == ("mine", pytest.approx(1))
     assert not [box for box in app.selectbox if box.label == "Language"]
+    assert shown_by_player(saved_and_reopened(app, monkeypatch))["words"] == [mine]
+
+
+def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:
+    """Save, and return the page of another visit that opens it without a word model and without computing words."""
+    next(button for button in app.button if button.label == "Save").click().run()
+    with monkeypatch.context() as nothing_computes:
+        nothing_computes.delenv("SER_WORD_MODEL")
+        nothing_computes.delattr(cached, "explain_words")
+        nothing_computes.delattr(cached, "transcribe")
+        other = opened("pages/2_Listen.py")
+        next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
+        other = finished(other)
+    assert not other.exception
+    assert not other.error
+    return other
 
 
 def test_an_edited_table_gives_words_in_order_once_every_row_is_complete():

@@ -253,6 +253,12 @@ def test_a_download_that_fails_or_is_stopped_leaves_nothing(monkeypatch, tmp_pat
     assert not (tmp_path / "word-model").exists()
 
 
+def test_a_model_that_another_visit_has_fetched_meanwhile_is_not_fetched_again(monkeypatch, tmp_path):
+    (tmp_path / "model.bin").touch()
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", Mock(side_effect=AssertionError))
+    assert download_word_model(tmp_path) == tmp_path
+
+
 @pytest.mark.skipif(not os.environ.get("SER_WORD_MODEL"), reason="SER_WORD_MODEL is not set")
 @pytest.mark.skipif(not os.environ.get("SER_CORPORA"), reason="SER_CORPORA is not set")
 def test_a_real_model_gives_the_words_of_ravdess_their_times():

@@ -77,7 +77,9 @@ RECORDING_JOBS = (
     *("transcribe", "words"),
 )
 #: Those that *Save* keeps.
-SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio")
+SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "words")
+#: What a visitor gave or asked for about the words of a recording, as *Save* keeps it.
+ABOUT_WORDS = "about words"
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,17 +328,38 @@ def computed_so_far(classification: Job, classifier: Classifier, settings: Analy
 
 
 def results_of(analysis: Analysis) -> list[Result]:
-    """Return everything that this visit has computed of a recording with a model, to be saved; of a voice nothing."""
-    if analysis.voice is not None:
-        return []
-    finished = jobs().finished(session.owner(), (analysis.recording.sha256, analysis.model_sha256))
-    return [(job.key, job.title, job.result) for job in finished if job.kind in SAVED_JOBS]
+    """Return everything that this visit has computed of a recording with a model, to be saved.
+
+    Of what was judged by a voice's own normal, only the words.
+    """
+    sha256 = analysis.recording.sha256
+    finished = jobs().finished(session.owner(), (sha256, analysis.model_sha256)) if analysis.voice is None else []
+    of_words = _results_of_words(sha256)
+    return [(job.key, job.title, job.result) for job in finished if job.kind in SAVED_JOBS] + of_words
+
+
+def _results_of_words(sha256: str) -> list[Result]:
+    """Return the words that were given, else transcribed, and in which language they were asked for."""
+    given, language = session.given_words().get(sha256), session.words_asked().get(sha256)
+    found: list[Result] = []
+    if given or language is not None:
+        found.append(((ABOUT_WORDS, sha256), "Words", {"given": given, "language": language}))
+    if language is not None and (job := finished_transcription(sha256, language or None)):
+        found.append((job.key, job.title, job.result))
+    return found
 
 
 def restore_results(results: list[Result], sha256: str) -> None:
     """Let this visit have results of a recording that were saved, so that they are not computed again."""
     for key, title, result in results:
-        if isinstance(key, tuple) and sha256 in key and key[0] in SAVED_JOBS:
+        if not isinstance(key, tuple) or sha256 not in key:
+            continue
+        if key[0] == ABOUT_WORDS:
+            for of_words, saved in ((session.given_words(), "given"), (session.words_asked(), "language")):
+                of_words.pop(sha256, None)
+                if result[saved] is not None:
+                    of_words[sha256] = result[saved]
+        elif key[0] in (*SAVED_JOBS, "transcribe"):
             jobs().add_finished(session.owner(), key, title, result)
 
 
@@ -373,9 +396,14 @@ def word_model_folder() -> Path | None:
 
 
 def word_model_job() -> Job:
-    """Return the job that fetches the model that transcribes; it is the same for all visits."""
+    """Return this visit's job that fetches the model that transcribes, unless another visit's has when it begins.
+
+    So who stops it stops it for nobody else.
+    """
     folder = data_folder() / WORD_MODEL
-    return _downloads().submit("", ("word model",), "Word model", lambda work: download_word_model(folder, work))
+    return _downloads().submit(
+        session.owner(), ("word model",), "Word model", lambda work: download_word_model(folder, work)
+    )
 
 
 @st.cache_resource
@@ -390,6 +418,11 @@ def _word_model(folder: Path) -> WordModel:
     return load_word_model(folder)
 
 
+def finished_transcription(sha256: str, language: str | None) -> Job | None:
+    """Return the finished job that transcribed a recording in a language, or None; submit nothing."""
+    return _finished(_transcription_key(sha256, language))
+
+
 def transcription_job(recording: Recording, folder: Path, language: str | None) -> Job:
     """Return the job that transcribes a recording in a language, or in the one that the model finds."""
 
@@ -397,10 +430,14 @@ def transcription_job(recording: Recording, folder: Path, language: str | None) 
         work.report(0.0, "Loading the word model")
         return transcribe(recording, _word_model(folder), language, work)
 
-    key = ("transcribe", recording.sha256, language)
+    key = _transcription_key(recording.sha256, language)
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("transcribe", "words"))
     return jobs().submit(session.owner(), key, "Transcription", run)
+
+
+def _transcription_key(sha256: str, language: str | None) -> tuple[Hashable, ...]:
+    return "transcribe", sha256, language
 
 
 def word_evidence_job(

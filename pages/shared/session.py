@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ser_core.analysis import Recording, display_name
+from ser_core.analysis import Recording, Region, display_name
 from ser_core.audio.reading import read_recording
 from ser_core.explanation.focus import USUAL_SHARE
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
@@ -150,11 +150,21 @@ def close_long() -> None:
     reset(TIMELINE)()
 
 
+def given_words() -> dict[str, tuple[Region, ...]]:
+    """Return the words that were uploaded or edited in this visit, by recording."""
+    return st.session_state.setdefault("words", {})
+
+
+def words_asked() -> dict[str, str]:
+    """Return the recordings whose words were asked for, with the language to transcribe them in; empty: any."""
+    return st.session_state.setdefault("words_asked", {})
+
+
 def forget_recording(sha256: str) -> None:
     """Forget a recording and all uploaded files, and reset the widgets that took them."""
     held().pop(sha256, None)
-    for of_words in ("words", "words_asked"):
-        st.session_state.get(of_words, {}).pop(sha256, None)
+    for of_words in (given_words(), words_asked()):
+        of_words.pop(sha256, None)
     if choice("voice"):
         choose("voice", [other for other in choice("voice") if other != sha256])
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))

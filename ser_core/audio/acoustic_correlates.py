@@ -149,15 +149,16 @@ def _correlates(tracks: AcousticTracks, chosen: Callable[[np.ndarray], np.ndarra
 def differences(one: Correlates, other: Correlates) -> Differences:
     """Return how one part differs from another."""
 
-    def known(name: str, difference: Callable[[float, float], float]) -> float | None:
+    def known(name: str, difference: Callable[[float, float], float | None]) -> float | None:
         mine, theirs = getattr(one, name), getattr(other, name)
-        return None if not mine or not theirs else difference(mine, theirs)
+        return None if mine is None or theirs is None else difference(mine, theirs)
 
     return Differences(
         pitch_st=known("pitch_hz", semitones),
         pitch_range_st=known("pitch_range_st", lambda mine, theirs: mine - theirs),
         level_db=known("level_dbfs", lambda mine, theirs: mine - theirs),
-        rate_percent=known("rate_hz", lambda mine, theirs: 100 * (mine / theirs - 1)),
+        # Speech without a syllable has a rate of 0, of which nothing is a percentage.
+        rate_percent=known("rate_hz", lambda mine, theirs: 100 * (mine / theirs - 1) if theirs else None),
         tilt_db=known("tilt_db", lambda mine, theirs: mine - theirs),
     )
 

@@ -15,6 +15,7 @@ from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.stored_results import MAX_RESULTS_BYTES, Result, read_results, results_bytes
 from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict
+from ser_core.words.transcription import WORD_MODEL
 from ser_core.work.atomic_folder import clear_half_written, read_regular, recover_all
 from ser_core.work.atomic_folder import delete as delete_folder
 
@@ -136,6 +137,7 @@ def clear_unfinished(data: Path) -> str | None:
     What another app is writing at the moment stays.
     """
     cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
+    clear_half_written(data, WORD_MODEL)  # a download that was broken off is nothing to tell anybody about
     if not cleared:
         return None
     return (

@@ -44,6 +44,8 @@ from ser_core.settings import (
     SpectrogramSettings,
     VerdictSettings,
 )
+from ser_core.words.evidence import MapOnWords, WordEvidence
+from ser_core.words.transcription import Transcript
 
 STORED = {
     stored.__name__: stored
@@ -51,6 +53,7 @@ STORED = {
         *(Analysis, Explanation, FocusRegion, Region, Scores, Segments, Spectrogram, VoiceShare),
         *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult, OnePassResult),
         *(Judgement, Curves, MaskMetrics, Counterfactual, FocusScores, ChangedSound),
+        *(Transcript, WordEvidence, MapOnWords),
         *(AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings, OnePassSettings),
         *(SpectrogramSettings, VerdictSettings),
     )

@@ -5,7 +5,7 @@ any set of its words is then a sum over segments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -205,6 +205,43 @@ def evidence_of_words(
     number[measured] = np.arange(count)
     fills = [fill_values(target.log_mel, name, rng) for name in FILLS]
     games = [WordGame(classifier, target, number[of_frame], count, fill) for fill in fills]
+    values, errors, exact = _values_in_groups(games, count, target, rng, work)
+    value, silently = values.mean(axis=0), work.silently()
+
+    def aopc(worth: np.ndarray) -> float:
+        order = np.argsort(-worth, kind="stable")
+        removed = np.argsort(order) < np.arange(1, count + 1)[:, None]
+        return float(_lost(removed, games[:1], target, silently).mean()) if count else 0.0
+
+    def of_all(of_measured: np.ndarray) -> np.ndarray:
+        spread = np.full(len(words), np.nan)
+        spread[measured] = of_measured
+        return spread
+
+    sums = {each.method: sums_over_words(each.relevance, words, frame_times_s) for each in maps}
+    return WordEvidence(
+        words,
+        classifier.emotions[target.emotion],
+        None if target.against is None else classifier.emotions[target.against],
+        value=of_all(value),
+        low=of_all((values - 1.96 * errors).min(axis=0, initial=np.inf)),
+        high=of_all((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
+        alone=of_all(_lost(np.eye(count, dtype=bool), games, target, silently)),
+        with_next=of_all(_lost_with_next(measured, games[:1], target, silently))[:-1],
+        aopc=aopc(value),
+        lowest_first_aopc=aopc(-value),
+        exact=exact,
+        maps={
+            name: MapOnWords(of_map, aopc(of_map[measured]), rank_agreement(value, of_map[measured]))
+            for name, of_map in sums.items()
+        },
+    )
+
+
+def _values_in_groups(
+    games: Sequence[WordGame], count: int, target: ExplanationTarget, rng: np.random.Generator, work: Work
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return values and standard errors (games, count) of words in groups of neighbours, and whether they are exact."""
     groups = np.array_split(np.arange(count), -(-count // WORDS_TOGETHER)) if count else []
     values, errors = np.zeros((len(games), count)), np.zeros((len(games), count))
     exact = len(groups) < 2
@@ -218,47 +255,25 @@ def evidence_of_words(
             part = work.part(len(games) * done + turn, len(games) * len(groups))
             evidences = target.evidence(game.probabilities(rows, part))
             values[turn, group], errors[turn, group] = shapley_values(sets, evidences, weights, drawn)
+    return values, errors, exact
 
-    def lost(removed: np.ndarray, used: Sequence[WordGame]) -> np.ndarray:
-        """Return the mean loss without some words (sets, words), bool, over games."""
-        sets = np.concatenate([np.ones((1, count), bool), ~removed])
-        each = [target.evidence(game.probabilities(sets, work.silently())) for game in used]
-        return np.mean([whole[0] - whole[1:] for whole in each], axis=0)
 
-    def aopc(worth: np.ndarray) -> float:
-        order = np.argsort(-worth, kind="stable")
-        removed = np.argsort(order) < np.arange(1, count + 1)[:, None]
-        return float(lost(removed, games[:1]).mean()) if count else 0.0
+def _lost(removed: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work) -> np.ndarray:
+    """Return the evidence lost without some words (sets, words), bool, the mean over games, shape (sets,)."""
+    sets = np.concatenate([np.ones((1, removed.shape[1]), bool), ~removed])
+    each = [target.evidence(game.probabilities(sets, work)) for game in games]
+    return np.mean([whole[0] - whole[1:] for whole in each], axis=0)
 
-    def of_all(of_measured: np.ndarray) -> np.ndarray:
-        spread = np.full(len(words), np.nan)
-        spread[measured] = of_measured
-        return spread
 
-    value = values.mean(axis=0)
+def _lost_with_next(
+    measured: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work
+) -> np.ndarray:
+    """Return the evidence lost without each measured word and the next one; NaN where that is not measured too."""
+    count = len(measured)
     pairs = np.eye(count, dtype=bool) | np.eye(count, k=1, dtype=bool)
-    # A measured word counts with its next one only if that is measured too.
-    with_next = np.append(lost(pairs[:-1], games[:1]), np.nan) if count else np.empty(0)
-    with_next[:-1][np.diff(measured) > 1] = np.nan
-    evidence = WordEvidence(
-        words,
-        classifier.emotions[target.emotion],
-        None if target.against is None else classifier.emotions[target.against],
-        value=of_all(value),
-        low=of_all((values - 1.96 * errors).min(axis=0, initial=np.inf)),
-        high=of_all((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
-        alone=of_all(lost(np.eye(count, dtype=bool), games)),
-        with_next=of_all(with_next)[:-1],
-        aopc=aopc(value),
-        lowest_first_aopc=aopc(-value),
-        exact=exact,
-    )
-    sums = {each.method: sums_over_words(each.relevance, words, frame_times_s) for each in maps}
-    read = {
-        name: MapOnWords(of_map, aopc(of_map[measured]), rank_agreement(value, of_map[measured]))
-        for name, of_map in sums.items()
-    }
-    return replace(evidence, maps=read)
+    lost = np.append(_lost(pairs[:-1], games, target, work), np.nan) if count else np.empty(0)
+    lost[:-1][np.diff(measured) > 1] = np.nan
+    return lost
 
 
 def frames_of_words(words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ def load_word_model(folder: Path) -> WordModel:
 
 
 def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
-    """Fetch Whisper base (145 MB) from Hugging Face into a folder, once; return the folder.
+    """Fetch Whisper base (145 MB) from Hugging Face into a folder, unless it is there; return the folder.
 
     Raises
     ------
@@ -134,6 +134,8 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
     Cancelled
         Between two pieces of a file; nothing is left then.
     """
+    if (folder / "model.bin").is_file():
+        return folder
     try:
         from huggingface_hub import hf_hub_download
         from tqdm import tqdm
@@ -195,51 +197,56 @@ def transcribe(
     speech_s = speech_seconds(recording, speech)
     if speech_s < LEAST_SPEECH_S:
         return Transcript(speech_s=speech_s)
-    given, confidence_of_language = language, None
-    words: list[Region] = []
-    confidence: list[float] = []
+    given, found_language = language, None
+    found: list[tuple[Region, float]] = []
     unclear_s = 0.0
     blocks = speech_blocks(speech, recording)
     for done, (start_s, end_s) in enumerate(blocks):
         work.check()
         work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
-        rate = recording.sample_rate_hz
-        samples = resample(recording.samples[round(start_s * rate) : round(end_s * rate)], rate, RATE_HZ)
-        try:
-            segments, about = model.transcribe(
-                samples,
-                language=language,
-                beam_size=1,
-                temperature=0.0,
-                word_timestamps=True,
-                condition_on_previous_text=False,
-            )
-        except ValueError:
-            if given is None:
-                raise
-            raise SettingsRefused(
-                f"Whisper knows no language '{given}'. Give a code such as en or de, or let it find the language."
-            ) from None
+        segments, about = _ask(model, recording, start_s, end_s, language)
         if language is None:
-            language, confidence_of_language = about.language, float(about.language_probability)
+            language, found_language = about.language, float(about.language_probability)
         for segment in segments:
             work.check()
             if _is_unclear(segment):
                 unclear_s += max(0.0, min(segment.end, end_s - start_s) - segment.start)
-                continue
-            for region, probability in _words(segment.words or (), start_s, end_s, words):
-                words.append(region)
-                confidence.append(probability)
+            else:
+                found += _words(segment.words or (), start_s, end_s, earliest_s=found[-1][0].end_s if found else 0.0)
+    words = [word for word, _ in found]
     snapped = words if bounds is None else snap_words(words, recording, bounds)
-    heard = [_overlaps_speech(word, speech) for word in snapped]
+    spoken = [(word, sure) for word, (_, sure) in zip(snapped, found, strict=True) if _overlaps_speech(word, speech)]
     return Transcript(
-        tuple(word for word, one in zip(snapped, heard, strict=True) if one),
-        tuple(value for value, one in zip(confidence, heard, strict=True) if one),
+        tuple(word for word, _ in spoken),
+        tuple(sure for _, sure in spoken),
         language,
-        None if given else confidence_of_language,
+        None if given else found_language,
         speech_s,
         unclear_s,
     )
+
+
+def _ask(
+    model: WordModel, recording: Recording, start_s: float, end_s: float, language: str | None
+) -> tuple[Iterable[Any], Any]:
+    """Return the segments of a block, computed as they are taken, and what the model says about its language."""
+    rate = recording.sample_rate_hz
+    samples = resample(recording.samples[round(start_s * rate) : round(end_s * rate)], rate, RATE_HZ)
+    try:
+        return model.transcribe(
+            samples,
+            language=language,
+            beam_size=1,
+            temperature=0.0,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+        )
+    except ValueError:
+        if language is None:
+            raise
+        raise SettingsRefused(
+            f"Whisper knows no language '{language}'. Give a code such as en or de, or let it find the language."
+        ) from None
 
 
 def _is_unclear(segment: Any) -> bool:
@@ -249,18 +256,16 @@ def _is_unclear(segment: Any) -> bool:
     return segment.avg_logprob < LEAST_LOG_PROBABILITY or (repeats and too_fast)
 
 
-def _words(
-    spoken: Sequence[Any], start_s: float, end_s: float, before: Sequence[Region]
-) -> Iterator[tuple[Region, float]]:
-    """Yield the words of a segment of a block, in the recording's time, after the end of those before."""
-    earliest = max(start_s, before[-1].end_s if before else 0.0)
+def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:
+    """Yield the words of a segment of a block, in the recording's time, none before `earliest_s`."""
+    earliest_s = max(start_s, earliest_s)
     for word in spoken:
         text = " ".join(word.word.split())
-        first = min(max(start_s + float(word.start), earliest), end_s)
+        first = min(max(start_s + float(word.start), earliest_s), end_s)
         last = min(start_s + float(word.end), end_s)
         if text and last > first:
             yield Region(first, last, label=text), float(word.probability)
-            earliest = last
+            earliest_s = last
 
 
 def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float, float]]:

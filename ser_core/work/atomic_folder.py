@@ -177,10 +177,16 @@ def delete(folder: Path) -> None:
         _hide(folder, folder)
 
 
-def clear_half_written(parent: Path) -> int:
-    """Delete what ended processes left half written or half deleted in a folder; return how many items."""
+def clear_half_written(parent: Path, name: str = "*") -> int:
+    """Delete what ended processes left half written or half deleted in a folder; return how many items.
+
+    Parameters
+    ----------
+    name : str
+        The only file or folder to look for, in a folder that holds other things too.
+    """
     cleared = 0
-    for left in (*parent.glob(".*.part"), *parent.glob(".*.gone")):
+    for left in (*parent.glob(f".{name}.part"), *parent.glob(f".{name}.gone")):
         with suppress(OSError), ExitStack() as held:
             with _locked(parent):
                 # A living process locks what it writes or deletes. Without file locks, everything counts as locked.

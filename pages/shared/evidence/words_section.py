@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import cached, waiting
+from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player.contents import signed
@@ -94,18 +94,20 @@ class Spoken:
 
 
 def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
-    """Return what is known of the words; nothing is computed before somebody has asked for it."""
+    """Return what is known of the words; nothing is computed until the visitor asks for it."""
     recording, settings = analysis.recording, chosen.settings
-    words, transcript, jobs = _given().get(recording.sha256, ()), None, {}
+    words, transcript, jobs = session.given_words().get(recording.sha256, ()), None, {}
     given = bool(words)
-    if recording.sha256 not in _asked() or settings.against == analysis.emotion:
+    if recording.sha256 not in session.words_asked() or settings.against == analysis.emotion:
         return Spoken(words, given)
     if not given:
-        folder = _word_model_folder()
-        if folder is None:
+        language = session.words_asked()[recording.sha256] or None
+        job = cached.finished_transcription(recording.sha256, language)
+        if job is None and (folder := _word_model_folder()) is not None:
+            job = cached.transcription_job(recording, folder, language)
+        if job is None:
             return Spoken()
-        jobs["transcribe"] = cached.transcription_job(recording, folder, _asked()[recording.sha256] or None)
-        transcript = jobs["transcribe"].result
+        jobs["transcribe"], transcript = job, job.result
         words = transcript.words if transcript else ()
     evidence = None
     if words:
@@ -130,18 +132,8 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
         _table(analysis, spoken, explanation)
 
 
-def _given() -> dict[str, tuple[Region, ...]]:
-    """Return the words that were uploaded or edited in this visit, by recording."""
-    return st.session_state.setdefault("words", {})
-
-
-def _asked() -> dict[str, str]:
-    """Return the recordings whose words somebody asked for, with the language to transcribe them in; empty: any."""
-    return st.session_state.setdefault("words_asked", {})
-
-
 def _word_model_folder() -> Path | None:
-    """Return the folder of the model that transcribes; None if there is none, or none that can be used."""
+    """Return the folder of the model that transcribes; None if it is missing or unusable."""
     with suppress(WordModelRefused):
         return cached.word_model_folder()
     return None
@@ -151,11 +143,11 @@ def _word_model_folder() -> Path | None:
 
 
 def _ask(recording: Recording, spoken: Spoken) -> None:
-    can_find = spoken.given or _word_model_folder() is not None
+    can_find = bool(spoken.words) or _word_model_folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        offered = can_find and recording.sha256 not in _asked()
+        offered = can_find and recording.sha256 not in session.words_asked()
         if offered and st.button("Find the words that decide", key="find_words", icon=":material/manage_search:"):
-            _asked()[recording.sha256] = ""
+            session.words_asked()[recording.sha256] = ""
             st.rerun()
         with st.popover("Words from a file", icon=":material/upload_file:", width="content"):
             _ask_for_file(recording)
@@ -164,7 +156,7 @@ def _ask(recording: Recording, spoken: Spoken) -> None:
 
 
 def _offer_model() -> None:
-    """Say that there is no model to transcribe with, and offer to fetch it."""
+    """Say that the model that transcribes is missing, and offer to fetch it."""
     try:
         cached.word_model_folder()
     except WordModelRefused as refusal:
@@ -203,14 +195,15 @@ def _ask_for_file(recording: Recording) -> None:
     )
     if file is not None and st.session_state.get("words_file") != file.file_id:
         try:
-            _given()[recording.sha256] = read_words(file.getvalue(), file.name)
+            session.given_words()[recording.sha256] = read_words(file.getvalue(), file.name)
         except WordsRefused as refusal:
             st.error(in_markdown(str(refusal)), icon=":material/block:")
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
-    if recording.sha256 in _given() and st.button("Forget the words", key="forget_words", icon=":material/delete:"):
-        del _given()[recording.sha256]
+    given = session.given_words()
+    if recording.sha256 in given and st.button("Forget the words", key="forget_words", icon=":material/delete:"):
+        del given[recording.sha256]
         st.rerun()
 
 
@@ -223,7 +216,7 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         st.info("No speech was found in this recording, so there are no words.", icon=":material/voice_over_off:")
         return
     sha256, found = recording.sha256, transcript.language
-    chosen = _asked()[sha256]
+    chosen = session.words_asked()[sha256]
     known = LANGUAGES | ({found: LANGUAGES.get(found, found)} if found else {})
     by_itself = "Found by the model"
     if transcript.language_confidence is not None:
@@ -239,7 +232,7 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         help="If the model found the wrong one, choose another; the words are then transcribed again.",
     )
     if picked != chosen:
-        _asked()[sha256] = picked
+        session.words_asked()[sha256] = picked
         st.rerun()
     if not transcript.words:
         st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
@@ -298,7 +291,7 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
     if words is not None and words != spoken.words:
-        _given()[analysis.recording.sha256] = words
+        session.given_words()[analysis.recording.sha256] = words
         st.rerun()
 
 

@@ -11,7 +11,7 @@ from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder, save_with_source
 from ser_core.work.jobs import Job
 
-HELP = "Save the recording, and the maps, focus and scores that are computed by now, on this machine."
+HELP = "Save the recording, and the maps, focus, scores and words that are there by now, on this machine."
 
 
 def verdict(chosen: Chosen, classification: Job) -> None:
