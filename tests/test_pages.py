@@ -72,6 +72,7 @@ PAGES = (
     "pages/5_Train.py",
     "pages/6_Evaluate.py",
     "pages/7_Compare.py",
+    "pages/8_Glossary.py",
 )
 LONGEST_WAIT_S = 600
 
@@ -165,6 +166,27 @@ def test_the_first_visit_says_what_the_app_is_not_for_until_it_is_understood(pag
     assert "at work and in education" in words(app)
     app.button(key="notice_button").click().run()
     assert "Article 5(1)(f)" not in words(app)
+
+
+def test_the_tour_leads_from_no_recording_to_the_focus_and_ends_when_told(voice):
+    app = at("app.py").run()
+    app.button(key="notice_tour").click().run()
+    assert "Article 5(1)(f)" not in words(app)
+    assert "Step 1 of 3" in words(app)
+    if available_samples():
+        app.button(key="tour_sample").click().run()
+        assert next(iter(app.session_state["held"].values())).recording.name == "Austen 1.wav"
+    else:
+        hold(app, voice)
+        app.run()
+    assert "Step 2 of 3" in words(app)
+    app.switch_page("pages/2_Listen.py").run()
+    assert "Step 3 of 3" in words(app)
+    app.button(key="tour_end").click().run()
+    assert not app.exception
+    assert "of 3" not in words(app)
+    app.button(key="tour_begin").click().run()
+    assert "Step 3 of 3" in words(app)
 
 
 def test_an_upload_leads_to_scores_of_every_emotion(voice):

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import links, session
+from pages.shared.recording import tour
 from pages.shared.server import login, uncaught, visits
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ PAGES = {
     },
     "Annotation": {"Annotate": "pages/3_Annotate.py"},
     "Models": {"Select": "pages/4_Select.py", "Train": "pages/5_Train.py", "Evaluate": "pages/6_Evaluate.py"},
+    "Help": {"Glossary": "pages/8_Glossary.py"},
 }
 
 STYLE = """
@@ -35,6 +37,7 @@ STYLE = """
   .st-key-pages { gap: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
+  .st-key-tour_begin button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* White on the dark theme's light blue could not be read. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
     { color: light-dark(#fff, #0e1117); }
@@ -101,6 +104,8 @@ def begin(title: str, icon: str, lead: str) -> None:
         _links()
     if not st.session_state.get("notice_read"):
         _notice()
+    else:
+        tour.show(title)
 
 
 def _links() -> None:
@@ -111,17 +116,22 @@ def _links() -> None:
         for label, file in files.items():
             if (ROOT / file).is_file():
                 st.page_link(file, label=label, query_params=view)
+    st.button("Guided first minute", key="tour_begin", type="tertiary", on_click=tour.begin)
 
 
 def _notice() -> None:
     with st.container(border=True):
         st.markdown(NOTICE)
-        understand, more = st.columns([1, 5], vertical_alignment="center")
-        if understand.button("I understand", type="primary", key="notice_button"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            understood = st.button("I understand", type="primary", key="notice_button")
+            shown_around = st.button("Understood, show me around", key="notice_tour", icon=":material/explore:")
+            if st.button("What the law says", type="tertiary", key="notice_law", icon=":material/gavel:"):
+                _law()
+        if understood or shown_around:
             st.session_state["notice_read"] = True
+            if shown_around:
+                tour.begin()
             st.rerun()
-        if more.button("What the law says", type="tertiary", key="notice_law", icon=":material/gavel:"):
-            _law()
 
 
 @st.dialog("What this is, and what is banned", width="large")

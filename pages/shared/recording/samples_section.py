@@ -4,26 +4,42 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.names import in_markdown
-from ser_core.corpora.samples import available_samples
+from ser_core.corpora.samples import Sample, available_samples
 from ser_core.errors import SerError
+
+MISSING = "The samples are not downloaded. `make samples` downloads them; everything else works without them."
 
 
 def show() -> bool:
     """Offer the downloaded samples, each by its text; return whether one was pressed and is now the recording."""
     samples = available_samples()
     if not samples:
-        st.info("The samples are not downloaded. `make samples` downloads them; everything else works without them.")
+        st.info(MISSING)
         return False
     pressed = False
     for number, one in enumerate(samples, start=1):
         if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
-            try:
-                session.hold(one.path.read_bytes(), f"Austen {number}.wav")
-                pressed = True
-            except SerError as refusal:
-                st.error(in_markdown(str(refusal)), icon=":material/block:")
+            pressed = _take(one, number)
     st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
     return pressed
+
+
+def take_first() -> bool:
+    """Take the first sample as the recording; return whether there is one that can be read."""
+    samples = available_samples()
+    if not samples:
+        st.info(MISSING)
+        return False
+    return _take(samples[0], 1)
+
+
+def _take(sample: Sample, number: int) -> bool:
+    try:
+        session.hold(sample.path.read_bytes(), f"Austen {number}.wav")
+    except SerError as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return False
+    return True
 
 
 def instead_of_recording() -> None:
