@@ -199,6 +199,20 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
     assert app.get("plotly_chart")
 
 
+def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_again(voice):
+    app = with_recording("app.py", voice)
+    before = all_jobs(app)
+    sha256 = app.session_state["current"]
+    app.text_input(key=f"name_{sha256}").set_value("Grandma: hello").run()
+    assert not app.exception
+    assert app.header[0].value == in_markdown("Grandma: hello")
+    assert app.session_state["held"][sha256].recording.name == "Grandma: hello"
+    assert all_jobs(app) == before
+    assert before[0].result.recording.name == "Grandma: hello"
+    app.text_input(key=f"name_{sha256}").set_value("  ").run()
+    assert app.session_state["held"][sha256].recording.name == "Grandma: hello"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -545,6 +545,13 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
     return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)
 
 
+def rename(recording: Recording) -> None:
+    """Let this visit's results for a recording that was renamed have its new name."""
+    for job in jobs().finished(session.owner(), (recording.sha256,)):
+        if isinstance(job.result, Analysis):
+            job.result = replace(job.result, recording=recording)
+
+
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     jobs().forget(session.owner(), about=sha256)

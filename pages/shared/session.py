@@ -122,6 +122,13 @@ def hold(source: bytes, name: str) -> Recording:
     return recording
 
 
+def rename(sha256: str, name: str) -> Recording:
+    """Give a recording of this visit another name, and return it."""
+    found = held()[sha256]
+    held()[sha256] = replace(found, recording=replace(found.recording, name=display_name(name)))
+    return held()[sha256].recording
+
+
 def hold_of_queue(source: bytes, name: str) -> Recording:
     """Hold a recording from a queue, instead of the one opened before: queues are long."""
     before = st.session_state.get("of_queue")

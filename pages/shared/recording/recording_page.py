@@ -8,7 +8,7 @@ from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html
 from pages.shared.names import in_markdown
 from pages.shared.recording import samples_section, saving, timeline_section
-from ser_core.analysis import Analysis, Recording
+from ser_core.analysis import LONGEST_NAME, Analysis, Recording
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
 from ser_core.errors import RecordingTooLong, SerError
@@ -64,6 +64,23 @@ def take(source: bytes, name: str) -> str | None:
     return None
 
 
+def show_name(recording: Recording) -> None:
+    """Show the name as a header, and offer to change it."""
+    key = f"name_{recording.sha256}"
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.header(in_markdown(recording.name), width="content")
+        # A new key closes the popover once the name has changed.
+        with st.popover("Rename", icon=":material/edit:", width="content", key=f"rename_{recording.name}"):
+            st.text_input(
+                "Name", recording.name, max_chars=LONGEST_NAME, key=key, on_change=_rename, args=(recording, key)
+            )
+
+
+def _rename(recording: Recording, key: str) -> None:
+    if name := st.session_state[key].strip():
+        cached.rename(session.rename(recording.sha256, name))
+
+
 def show_sound(recording: Recording) -> None:
     """Show a player and the level, before any analysis."""
     st.audio(cached.sound(recording.sha256, recording))
@@ -117,7 +134,7 @@ def show() -> None:
     if (long := session.held_long()) is not None:
         timeline_section.show(long)
     if chosen is not None:
-        st.header(in_markdown(chosen.recording.name), divider="gray")
+        show_name(chosen.recording)
         show_sound(chosen.recording)
         jobs = {"classify": cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:

@@ -55,8 +55,8 @@ def _read_verdict() -> None:
 def _hear_evidence() -> None:
     st.markdown(
         "**Step 3 of 3: hear what decided.** The shaded stretches are the focus: from them alone the model says the "
-        "same, without them something else. Play one from the list below the player. Then choose *the focus alone* above "
-        "the player, and compare. *Words*, further down, tells which words they are."
+        "same, without them something else. Play one from the list below the player. Then choose *the focus alone* "
+        "above the player, and compare. *Words*, further down, tells which words they are."
     )
     _end("End the tour")
 
