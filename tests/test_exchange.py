@@ -156,6 +156,18 @@ def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
     assert file.dropped == ("1 mark of the tier 'words', which was not chosen",)
 
 
+def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
+    note = Annotation(Region(0, 1), note="ang", annotator="Ann")
+    for key in ("textgrid", "elan", "audacity", "csv", "label_studio", "json"):
+        written = EXPORTED[key].write([AnnotatedRecording("a.wav", None, 2.0, None, (note,))]).content
+        (file,), uses = mapped(read_files([("a", written)], ImportOptions()), LabelRules())
+        (read,) = file.documents[0].annotations
+        assert (read.emotion, read.note) == (None, "ang"), key
+        assert unknown_labels(uses) == []
+    (file,), _ = mapped(read_files([("a", written)], ImportOptions()), LabelRules(emotions={"ang": "angry"}))
+    assert file.documents[0].annotations[0].emotion == "angry"  # a person's rule decides about notes, too
+
+
 def test_our_own_files_are_taken_as_they_are():
     mark = Annotation(Region(0, 1), emotion="anger", tier="Emotion")
     own = EXPORTED["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
@@ -205,13 +217,28 @@ def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_
     mark = Annotation(Region(0, 1), emotion="sad")
     tasks = exported([AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORTED["label_studio"]).files
     files = read_files([("all.zip", packed(**tasks))], ImportOptions())
-    assert [(file.name, len(file.documents)) for file in files] == [("annotations.json", 1), ("config.xml", 0)]
+    assert [(file.name, len(file.documents)) for file in files] == [
+        ("folder/annotations.json", 1),
+        ("folder/config.xml", 0),
+    ]
     assert files[0].documents[0].annotations == (mark,)
 
 
 def test_the_files_that_macos_adds_to_a_zip_are_passed_over():
     content = packed(**{"a.txt": b"0\t1\tsad\n", "._a.txt": bytes(99)})
-    assert [file.name for file in read_files([("all.zip", content)], ImportOptions())] == ["a.txt"]
+    assert [file.name for file in read_files([("all.zip", content)], ImportOptions())] == ["folder/a.txt"]
+
+
+def test_equal_names_in_folders_of_a_zip_are_not_taken_for_one_recording():
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for folder in ("ann", "ben"):
+            archive.writestr(f"{folder}/voice.txt", b"0\t1\tsad\n")
+    files = read_files([("all.zip", made.getvalue())], ImportOptions())
+    with pytest.raises(AnnotationsRefused, match=r"ann/voice\.txt and ben/voice\.txt have the same name"):
+        as_of_recordings(files, [VOICE])
+    (first,) = as_of_recordings(files[:1], [VOICE])
+    assert first.documents[0].sha256 == VOICE.sha256
 
 
 def test_a_zip_whose_unpacking_may_take_any_memory_is_refused():

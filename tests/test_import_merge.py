@@ -10,6 +10,7 @@ from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.store import merging
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
@@ -37,10 +38,11 @@ def out(store, project, key, **choices) -> bytes:
     return content
 
 
-def back(store, project, content: bytes, mode: str, who: str = ANN):
+def back(store, project, content: bytes, mode: str, who: str = ANN, restore: bool = False):
     known = [queued.file for queued in store.recordings(project).items]
     files = as_of_recordings(read_files([("take 0.TextGrid", content)], ImportOptions()), known)
-    return store.import_recordings(project, [d for file in files for d in file.documents], who, mode=mode)
+    documents = [document for file in files for document in file.documents]
+    return store.import_recordings(project, documents, who, mode=mode, restore=restore)
 
 
 def here(store, project):
@@ -151,6 +153,61 @@ def test_tiers_and_labels_that_are_left_out_of_an_import_are_not_deleted(store, 
         files, _ = mapped(files, LabelRules(tiers=("emotion",), emotions={"angry": ""}))
         documents = [document for file in as_of_recordings(files, known) for document in file.documents]
         assert kinds(store.import_recordings(marked, documents, ANN, mode="show")) == []
+
+
+@pytest.mark.parametrize("key", ["textgrid", "audacity", "csv"])
+def test_a_label_that_is_mapped_to_nothing_deletes_no_marks(store, marked, key):
+    known = [queued.file for queued in store.recordings(marked).items]
+    read = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
+    files, _ = mapped(as_of_recordings(read, known), LabelRules(emotions={"angry": "", "laughs": ""}))
+    imported = store.import_recordings(marked, [d for f in files for d in f.documents], ANN, mode="replace")
+    assert (imported.known, kinds(imported)) == (len(MARKS) - 2, [])
+
+
+@pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
+def test_a_mark_that_was_deleted_here_comes_back_only_if_a_person_wants_it(store, marked, key):
+    content = out(store, marked, key)
+    gone = [m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
+    store.edit(marked, sha(0), ANN, delete=gone)
+    for mode in ("show", "add", "replace"):
+        imported = back(store, marked, content, mode)
+        assert (kinds(imported), imported.added, imported.left_out) == (["deleted here"] * 2, 0, 2)
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) - 2
+    imported = back(store, marked, content, "add", restore=True)
+    assert (imported.restored, imported.added, imported.left_out) == (2, 0, 0)
+    back_again = {m.key: m.revision for m in store.annotations_of(marked, sha(0))}
+    assert len(back_again) == len(MARKS)
+    assert all(back_again[m.key] > m.revision for m in gone)
+    store.undo(marked, sha(0), ANN)
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) - 2
+
+
+def test_a_label_of_the_whole_that_was_deleted_here_does_not_come_back_beside_a_new_one(store, marked):
+    content = out(store, marked, "json")
+    (label,) = (m for m in store.annotations_of(marked, sha(0)) if m.tier == RECORDING_TIER)
+    store.edit(marked, sha(0), ANN, delete=[label])
+    store.edit(marked, sha(0), ANN, add=[replace(MARKS[4], emotion="fear")])
+    assert kinds(back(store, marked, content, "add", restore=True)) in (["changed"], ["conflict"])
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+
+
+def test_deleted_marks_of_others_are_not_restored_by_a_stranger(store, marked):
+    content = out(store, marked, "json")
+    store.edit(marked, sha(0), ANN, delete=[store.annotations_of(marked, sha(0))[2]])
+    with pytest.raises(AnnotationsRefused, match="can be restored by them"):
+        back(store, marked, content, "add", who="Cid", restore=True)
+
+
+def test_shifted_marks_are_compared_with_few_others(monkeypatch):
+    pairs, closeness = [], merging._closeness
+    monkeypatch.setattr(merging, "_closeness", lambda *pair: pairs.append(pair) or closeness(*pair))
+    here = [mark(i, i + 0.8, annotator=ANN, emotion="sad", key=f"k{i}") for i in range(3_000)]
+    moved = [mark(i + 0.1, i + 0.9, annotator=ANN, emotion="sad") for i in range(3_000)]
+    found = merging.compared(here, moved, None, lambda _: {}).differences
+    assert {(each.before.key, each.after.region.start_s - 0.1) for each in found} == {
+        (f"k{i}", i + 0.1 - 0.1) for i in range(3_000)
+    }
+    assert len(pairs) < 12 * len(here)
 
 
 @pytest.mark.parametrize("key", ["elan", "json", "csv"])

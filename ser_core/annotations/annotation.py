@@ -93,6 +93,8 @@ class AnnotatedRecording:
     exported_keys : mapping of str to int, optional
         Keys and revisions of all marks that were written to the file that it was read from, by which those that were
         deleted there are known.
+    left_out : tuple of Annotation
+        Further marks of that file, which are not imported: they do not count as deleted there.
     """
 
     name: str
@@ -102,6 +104,7 @@ class AnnotatedRecording:
     annotations: tuple[Annotation, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     exported_keys: Mapping[str, int] | None = field(default=None, compare=False)
+    left_out: tuple[Annotation, ...] = field(default=(), compare=False)
 
 
 def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:

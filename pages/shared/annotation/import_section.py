@@ -100,7 +100,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
             return
     for sentence in unknown_labels(preview.labels):
         st.caption(in_markdown(sentence))
-    mode = _differences(preview.imported)
+    mode, restore = _differences(preview.imported)
     if st.button("Import", type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
         session.forget_uploads(file.file_id for file in given)
@@ -108,7 +108,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
             session.owner(),
             ("import", project.id, turn),
             "Import",
-            lambda work: _imported(project, preview, mode, work),
+            lambda work: _imported(project, preview, mode, restore, work),
         )
         _forget_previews()
         session.choose("import_turn", turn + 1)
@@ -221,15 +221,16 @@ def _becomes(use: LabelUse) -> str:
     return LEFT_OUT if use.kind == "left out" else NOTE if use.emotion is None else printable(use.emotion)
 
 
-def _differences(imported: Imported) -> str:
-    """Show what differs, and return the mode that is chosen."""
+def _differences(imported: Imported) -> tuple[str, bool]:
+    """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
     counts = Counter(each.difference.kind for each in imported.differences)
-    words = [f"{counts[kind]} {kind}" for kind in ("new", "changed", "moved", "deleted") if counts[kind]]
+    kinds = ("new", "changed", "moved", "deleted", "deleted here")
+    words = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
     words += [counted(counts["conflict"], "conflict")] if counts["conflict"] else []
     words += [f"{imported.known} already here"] if imported.known else []
     st.markdown(f"Marks: {', '.join(words) or 'none'}.")
     if not imported.differences:
-        return "add"
+        return "add", False
     rows = difference_rows(imported.differences)
     others = len(imported.differences) - counts["new"]
     with st.expander("Each of them", icon=":material/difference:", expanded=bool(others)):
@@ -244,9 +245,13 @@ def _differences(imported: Imported) -> str:
             st.caption(f"And {len(rows) - MOST_ROWS} more.")
     if counts["conflict"]:
         st.caption("Conflicts are marks that were changed both here and in the files. They stay as they are here.")
-    if others == counts["conflict"]:
-        return "add"
-    return st.radio(
+    restore = counts["deleted here"] > 0 and st.checkbox(
+        f"Take back {counted(counts['deleted here'], 'mark')} deleted here since the export",
+        key=f"import_restore_{session.choice('import_turn')}",
+    )
+    if others == counts["conflict"] + counts["deleted here"]:
+        return "add", restore
+    mode = st.radio(
         "Marks that differ",
         ["add", "replace"],
         format_func={"add": "Leave them as they are here", "replace": "Replace them by those of the files"}.get,
@@ -254,12 +259,16 @@ def _differences(imported: Imported) -> str:
         key=f"import_mode_{session.choice('import_turn')}",
         help="Replacing is one step in each recording, which you can undo.",
     )
+    return mode, restore
 
 
-def _imported(project: OpenProject, preview: Preview, mode: str, work: Work) -> tuple[Imported, list[ImportedFile]]:
+def _imported(
+    project: OpenProject, preview: Preview, mode: str, restore: bool, work: Work
+) -> tuple[Imported, list[ImportedFile]]:
     documents = [document for file in preview.files for document in file.documents]
     store, shown = project.store, preview.imported
-    return store.import_recordings(project.id, documents, project.annotator, work, mode, shown), preview.files
+    imported = store.import_recordings(project.id, documents, project.annotator, work, mode, shown, restore)
+    return imported, preview.files
 
 
 def _result(project: OpenProject) -> None:
@@ -268,12 +277,13 @@ def _result(project: OpenProject) -> None:
     if "import" not in done:
         return
     imported, read = done["import"]
-    more = [f"{getattr(imported, kind)} {kind}" for kind in ("changed", "moved", "deleted") if getattr(imported, kind)]
+    kinds = ("changed", "moved", "deleted", "restored")
+    more = [f"{getattr(imported, kind)} {kind}" for kind in kinds if getattr(imported, kind)]
     st.success(
         f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
         f"{', '.join([*more, f'{imported.known} already in the project'])}, {imported.left_out} left out.",
         icon=":material/check:",
     )
     if imported.left_out:
-        st.caption("Left out: marks that differ from those here.")
+        st.caption("Left out: marks that differ from those here, or were deleted here.")
     _losses(read)

@@ -97,7 +97,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
             continue
-        read = read_annotations(content, name, how)
+        read = read_annotations(content, posixpath.basename(name) or name, how)
         key = recognised(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
         found.append(
@@ -131,7 +131,7 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
                     raise NotImplementedError("only the usual compression is read")  # others may take any memory
                 for member in members:
                     with archive.open(member) as file:
-                        yield posixpath.basename(member.filename), file.read(member.file_size)
+                        yield member.filename.lstrip("/"), file.read(member.file_size)
         except BROKEN_ZIP as error:
             raise AnnotationsRefused(f"{name}: the ZIP cannot be read ({error}). Give its files.") from None
 
@@ -179,12 +179,19 @@ def as_of_recordings(
         for stem in file_stems(file.name, file.sha256):
             by_stem[stem][file.sha256] = file
     found = []
+    found_by_name: dict[tuple[str, str], str] = {}
     for read in files:
         documents, changed, dropped = [], list(read.changed), list(read.dropped)
         for document in read.documents:
             file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
             if file is None and document.sha256 is None:
                 file = _named(document, list(by_stem[folder_name(document.name)].values()), read.name)
+                first = found_by_name.setdefault((file.sha256, posixpath.basename(read.name)), read.name)
+                if first != read.name:
+                    raise AnnotationsRefused(
+                        f"{first} and {read.name} have the same name, and neither says by SHA-256 which recording it "
+                        "belongs to. Import one folder at a time, or name the files for their recordings."
+                    )
             if file is not None:
                 document, late, lost = cut_to(document, file.duration_s, tolerance_s)
                 with at(read.name):
@@ -235,7 +242,7 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
     late, lost : int
         Number of marks that were cut by more than `END_SLACK_S`, and of those of which nothing is left.
     """
-    late, marks = 0, []
+    late, marks, lost = 0, [], []
     for mark in document.annotations:
         over_s = mark.region.end_s - duration_s
         if mark.tier == RECORDING_TIER or not END_SLACK_S < over_s <= tolerance_s:
@@ -243,16 +250,21 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
         elif mark.region.start_s < duration_s:
             late += 1
             marks.append(_ending_at(mark, duration_s))
-    return with_marks(document, marks), late, len(document.annotations) - len(marks)
+        else:
+            lost.append(mark)
+    return with_marks(document, marks, lost), late, len(lost)
 
 
-def with_marks(document: AnnotatedRecording, marks: Sequence[Annotation]) -> AnnotatedRecording:
+def with_marks(
+    document: AnnotatedRecording, marks: Iterable[Annotation], left_out: Iterable[Annotation]
+) -> AnnotatedRecording:
     """Return a document with some of its marks; the others are left out of the import, and not deleted in the file."""
+    left_out = tuple(left_out)
     keys = document.exported_keys
     if keys is not None:
-        left_out = {mark.key for mark in document.annotations} - {mark.key for mark in marks}
-        keys = {key: revision for key, revision in keys.items() if key not in left_out}
-    return replace(document, annotations=tuple(marks), exported_keys=keys)
+        gone = {mark.key for mark in left_out}
+        keys = {key: revision for key, revision in keys.items() if key not in gone}
+    return replace(document, annotations=tuple(marks), exported_keys=keys, left_out=(*document.left_out, *left_out))
 
 
 def _ending_at(mark: Annotation, end_s: float) -> Annotation:

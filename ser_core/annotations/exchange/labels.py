@@ -1,23 +1,23 @@
 """One mapping of labels for all formats: which emotion the text of a label names, in which tiers, and what is a note.
 
 The text of a label is the emotion of a mark or, if it has none, its note. In tiers of emotions a text that names an
-emotion in another case, another language or by a common code becomes that emotion; elsewhere it stays a note.
+emotion in another case, another language or by a common code becomes that emotion; elsewhere, and where the file itself
+says that it is a note, it stays one.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, STATUSES, Annotation
+from ser_core.annotations.annotation import REGION_TIER, STATUSES, Annotation
 from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.notation import Note, holds_emotions
 from ser_core.emotions import COLOURS, known_emotion
 from ser_core.errors import AnnotationsRefused
 
-#: Tiers of these names hold emotions, in any case.
-EMOTION_TIERS = {REGION_TIER, RECORDING_TIER, "emotions", "emo", "affect", "emotionen", "감정", "émotion", "emoción"}
 #: Our own files say by themselves what is an emotion.
 OURS = FORMATS["own"].name
 
@@ -103,15 +103,15 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
     uses: Counter[tuple[str, str, str | None, str, bool]] = Counter()
     found = []
     for file in files:
-        left_out: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
         documents = []
         for document in file.documents:
-            marks = []
-            for mark in document.annotations:
-                kept = _mapped(mark, rules, file.format_name == OURS, uses, left_out)
-                marks += [] if kept is None else [kept]
-            documents.append(with_marks(document, marks))
-        dropped = file.dropped + tuple(f"{counted(count, 'mark')} {why}" for why, count in left_out.items())
+            read = [_mapped(mark, rules, file.format_name == OURS, uses) for mark in document.annotations]
+            reasons.update(why for _, why in read if why)
+            documents.append(
+                with_marks(document, (mark for mark, why in read if not why), (mark for mark, why in read if why))
+            )
+        dropped = file.dropped + tuple(f"{counted(count, 'mark')} {why}" for why, count in reasons.items())
         found.append(replace(file, documents=tuple(documents), dropped=dropped))
     return found, tuple(
         LabelUse(tier, label, count, emotion, kind, expected)
@@ -127,36 +127,33 @@ def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
             raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
 
 
-def _mapped(
-    mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter, left_out: Counter[str]
-) -> Annotation | None:
-    """Return a mark as the rules want it, or None, and count what became of its label."""
-    if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
-        left_out[f"of the tier {shown(mark.tier)}, which was not chosen"] += 1
-        return None
+def _mapped(mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter) -> tuple[Annotation, str]:
+    """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label."""
     if not is_ours and mark.tier.casefold() == REGION_TIER:
         mark = replace(mark, tier=REGION_TIER)
+    if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
+        return mark, f"of the tier {shown(mark.tier)}, which was not chosen"
     if rules.status is not None:
         mark = replace(mark, status=rules.status)
-    # Tiers of an equal name have a number behind it.
-    expected = bool(rules.tiers) or mark.tier.casefold().partition(" #")[0] in EMOTION_TIERS
+    expected = bool(rules.tiers) or holds_emotions(mark.tier)
     label = mark.note if mark.emotion is None else mark.emotion
     is_mapped = label.strip().casefold() in rules.emotions
     wanted = rules.emotions.get(label.strip().casefold())
     if label and wanted == "":
-        left_out[f"with the label {shown(label)}, as it was mapped"] += 1
         uses[mark.tier, label, None, "left out", expected] += 1
-        return None
+        return mark, f"with the label {shown(label)}, as it was mapped"
     if wanted is not None:
         mark = _as(mark, wanted)
     elif rules.as_notes or is_mapped:
         mark = _as_note(mark)
-    elif not is_ours and (expected or mark.emotion is not None) and (known := known_emotion(label)):
-        mark = _as(mark, known)
+    elif not is_ours and not isinstance(label, Note) and (expected or mark.emotion is not None):
+        known = known_emotion(label)
+        mark = mark if known is None else _as(mark, known)
     if label:
         kind = "note" if mark.emotion is None else "emotion" if mark.emotion in COLOURS else "other emotion"
-        uses[mark.tier, label, mark.emotion, kind, expected and not rules.as_notes] += 1
-    return mark
+        is_wanted = rules.as_notes or (kind == "note" and (is_ours or isinstance(label, Note)))
+        uses[mark.tier, label, mark.emotion, kind, expected and not is_wanted] += 1
+    return mark, ""
 
 
 def _as(mark: Annotation, emotion: str) -> Annotation:

@@ -24,7 +24,7 @@ def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imp
         ],
         "counts": {
             name: getattr(imported, name)
-            for name in ("recordings", "added", "known", "left_out", "changed", "moved", "deleted")
+            for name in ("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored")
         },
         "differences": [
             {

@@ -263,5 +263,7 @@ def belonging_to(
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}
     return replace(
-        recording_of(audio | {"provenance": recording.provenance}, marks), exported_keys=recording.exported_keys
+        recording_of(audio | {"provenance": recording.provenance}, marks),
+        exported_keys=recording.exported_keys,
+        left_out=recording.left_out,
     )

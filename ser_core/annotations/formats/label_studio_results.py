@@ -11,7 +11,7 @@ from typing import Any
 
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER
 from ser_core.annotations.formats.gate import at, number, shown, text, whole_number
-from ser_core.annotations.formats.notation import KNOWN
+from ser_core.annotations.formats.notation import KNOWN, Note
 from ser_core.errors import AnnotationsRefused
 
 #: The key under `meta` of a result, where Label Studio preserves unknown data, for fields of a mark.
@@ -92,12 +92,12 @@ def _add(group: _Group, result: Mapping[str, Any], kind: str, value: Mapping[str
     elif kind == RATING:
         group.said["intensity"] = whole_number(value.get(RATING), "rating")
     else:
-        group.said["note"] = _lines(value.get("text"))
+        group.said["note"] = Note(_lines(value.get("text")))
     if "start" in value and "end" in value:
         group.stretch = {"start_s": number(value["start"], "start"), "end_s": number(value["end"], "end")}
     meta = result.get("meta")
     if isinstance(meta, dict):
-        information = {"note": _lines(meta["text"])} if "text" in meta else {}
+        information = {"note": Note(_lines(meta["text"]))} if "text" in meta else {}
         ours = meta.get(OURS)
         group.said = information | (ours if isinstance(ours, dict) else {}) | group.said
 

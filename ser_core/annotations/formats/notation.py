@@ -11,12 +11,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
 from ser_core.annotations.formats.format import marks_with
 from ser_core.annotations.formats.gate import fields_of
-from ser_core.emotions import COLOURS
+from ser_core.emotions import COLOURS, known_emotion
 
 KNOWN = frozenset(COLOURS)
+#: Tiers of these names hold emotions, in any case.
+EMOTION_TIERS = {REGION_TIER, RECORDING_TIER, "emotions", "emo", "affect", "emotionen", "감정", "émotion", "emoción"}
 
 #: Field of a mark: its value if the label does not give it.
 DEFAULTS: Mapping[str, Any] = {
@@ -34,6 +36,15 @@ DEFAULTS: Mapping[str, Any] = {
 #: Characters that XML, lines of text or their readers cannot hold, or change.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 PAIR = re.compile(r'\s*(\w+)\s*=(\s*"(?:[^"\\]|\\.)*"\s*|[^";\[\]]*)(?:;|\Z)')
+
+
+def holds_emotions(tier: str) -> bool:
+    """Whether the labels of a tier name emotions, by its name; tiers of an equal name have a number behind it."""
+    return tier.casefold().partition(" #")[0] in EMOTION_TIERS
+
+
+class Note(str):
+    """A text of which the file says that it is a note, so that nobody takes it for the name of an emotion."""
 
 
 def mark_text(annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False) -> str:
@@ -55,7 +66,9 @@ def mark_text(annotation: Annotation, leave_out: Collection[str] = (), plain: bo
         if field not in leave_out and fields[field] != default
     }
     plain = said.get("emotion", said.get("note", ""))
-    if not UNSAFE.search(plain) and mark_fields(plain) == said:
+    # A note that names an emotion would be taken for it.
+    is_name = "emotion" not in said and known_emotion(plain) is not None and holds_emotions(annotation.tier)
+    if not UNSAFE.search(plain) and mark_fields(plain) == said and not is_name:
         return plain
     head = said.get("emotion", "")
     if UNSAFE.search(head) or "[" in head or _emotion(head) != head:
@@ -108,7 +121,8 @@ def _pairs(rest: str) -> dict[str, str] | None:
             return None
         value = pair[2].strip()
         try:
-            pairs[pair[1]] = json.loads(value) if value.startswith('"') else value
+            text = json.loads(value) if value.startswith('"') else value
+            pairs[pair[1]] = Note(text) if pair[1] == "note" else text
         except json.JSONDecodeError:
             return None
         start = pair.end()

@@ -8,7 +8,7 @@ import struct
 from typing import NoReturn
 
 from ser_core.annotations.formats.content import MOST_PARTS
-from ser_core.annotations.formats.praat_grid import MARK, Grid, PointTier, Tier, checked_interval, required_class
+from ser_core.annotations.formats.praat_grid import Grid, PointTier, Tier, interval_of, point_of, required_class
 from ser_core.errors import AnnotationsRefused
 
 HEAD = b"ooBinaryFile"
@@ -25,36 +25,24 @@ def read_binary_grid(content: bytes, name: str) -> Grid:
     """
     data = _Bytes(content, name)
     required_class(data.class_name("the class"), data.refuse)
-    start_s, end_s = data.real("the start"), data.real("the end")
+    start_s, end_s = data.number("the start"), data.number("the end")
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}
     if data.count("whether there are tiers", 1):
         for place in range(1, data.count("the number of tiers") + 1):
             kind = data.class_name(f"the class of tier {place}")
             tier_name = data.text(f"the name of tier {place}")
-            data.real(f"the start of tier {place}")
-            tier_end_s = data.real(f"the end of tier {place}")
+            data.number(f"the start of tier {place}")
+            tier_end_s = data.number(f"the end of tier {place}")
             count = data.count(f"the number of intervals in tier {place}")
             if kind == "TextTier":
-                points[place] = PointTier(tier_name, tuple(_point(data, place, one) for one in range(1, count + 1)))
+                points[place] = PointTier(tier_name, tuple(point_of(data, place, one) for one in range(1, count + 1)))
             elif kind == "IntervalTier":
-                intervals = tuple(_interval(data, place, one) for one in range(1, count + 1))
+                intervals = tuple(interval_of(data, place, one) for one in range(1, count + 1))
                 tiers[place] = Tier(tier_name, intervals, tier_end_s)
             else:
                 data.refuse(f"{kind!r} is not a class of tier")
     return Grid(start_s, end_s, tiers, points)
-
-
-def _interval(data: "_Bytes", tier: int, interval: int) -> tuple[float, float, str]:
-    where = f"of interval {interval} in tier {tier}"
-    start_s, end_s = data.real(f"the start {where}"), data.real(f"the end {where}")
-    checked_interval(start_s, end_s, tier, interval, data.refuse)
-    return start_s, end_s, data.text(f"the text {where}")
-
-
-def _point(data: "_Bytes", tier: int, point: int) -> tuple[float, str]:
-    where = f"of point {point} in tier {tier}"
-    return data.real(f"the time {where}"), data.text(MARK.format(where))
 
 
 class _Bytes:
@@ -81,7 +69,7 @@ class _Bytes:
     def _value(self, code: str, what: str) -> float:
         return struct.unpack(f">{code}", self._next(struct.calcsize(code), what))[0]
 
-    def real(self, what: str) -> float:
+    def number(self, what: str) -> float:
         value = self._value("d", what)
         if not abs(value) < float("inf"):
             self.refuse(f"{what} is {value}")

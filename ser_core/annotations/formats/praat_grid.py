@@ -12,7 +12,7 @@ Praat manual, "TextGrid file formats".
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from ser_core.annotations.formats.gate import number, shown
 from ser_core.errors import AnnotationsRefused
@@ -40,13 +40,23 @@ NUMBER = re.compile(
 DECIMAL_COMMA = re.compile(r",[0-9]")
 
 CHRONOLOGICAL = "Praat chronological TextGrid text file"
-CLASS, MARK = "TextGrid", "the mark {}"
+CLASS = "TextGrid"
 
 #: Intervals of a tier follow each other; of a chronological file, which does not say how many there are, the last has
 #: to reach the end of its tier, up to this.
 ROUNDING_S = 1e-4
 
 Refuse = Callable[[str], NoReturn]
+
+
+class Values(Protocol):
+    """The values of a TextGrid in order, whether it is of text or binary; each call says what is expected there."""
+
+    refuse: Refuse
+
+    def number(self, what: str) -> float: ...
+
+    def text(self, what: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -120,9 +130,9 @@ def read_grid(source: str, name: str) -> Grid:
             kind, tier_name, tier_end_s = _head(tokens, place)
             count = tokens.count(f"the number of intervals in tier {place}")
             if kind == "TextTier":
-                points[place] = PointTier(tier_name, tuple(_point(tokens, place, one) for one in range(1, count + 1)))
+                points[place] = PointTier(tier_name, tuple(point_of(tokens, place, one) for one in range(1, count + 1)))
             else:
-                intervals = tuple(_interval(tokens, place, one) for one in range(1, count + 1))
+                intervals = tuple(interval_of(tokens, place, one) for one in range(1, count + 1))
                 tiers[place] = Tier(tier_name, intervals, tier_end_s)
     return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
 
@@ -133,10 +143,19 @@ def required_class(found: str, refuse: Refuse) -> None:
         refuse(f"this is not a TextGrid but, to Praat, {shown(found)}")
 
 
-def checked_interval(start_s: float, end_s: float, tier: int, interval: int, refuse: Refuse) -> None:
-    """Refuse an interval that Praat refuses."""
+def interval_of(values: Values, tier: int, interval: int) -> tuple[float, float, str]:
+    """Return start, end and text of an interval; one that runs backwards is refused, as in Praat."""
+    where = f"of interval {interval} in tier {tier}"
+    start_s, end_s = values.number(f"the start {where}"), values.number(f"the end {where}")
     if end_s < start_s:
-        refuse(f"the interval {interval} of tier {tier} runs backwards, from {start_s:g} to {end_s:g} s")
+        values.refuse(f"the interval {interval} of tier {tier} runs backwards, from {start_s:g} to {end_s:g} s")
+    return start_s, end_s, values.text(f"the text {where}")
+
+
+def point_of(values: Values, tier: int, point: int) -> tuple[float, str]:
+    """Return time and text of a point."""
+    where = f"of point {point} in tier {tier}"
+    return values.number(f"the time {where}"), values.text(f"the mark {where}")
 
 
 def _head(tokens: "_Tokens", place: int) -> tuple[str, str, float]:
@@ -148,18 +167,6 @@ def _head(tokens: "_Tokens", place: int) -> tuple[str, str, float]:
     return kind, name, tokens.number(f"the end of tier {place}")
 
 
-def _interval(tokens: "_Tokens", tier: int, interval: int) -> tuple[float, float, str]:
-    where = f"of interval {interval} in tier {tier}"
-    start_s, end_s = tokens.number(f"the start {where}"), tokens.number(f"the end {where}")
-    checked_interval(start_s, end_s, tier, interval, tokens.refuse)
-    return start_s, end_s, tokens.text(f"the text {where}")
-
-
-def _point(tokens: "_Tokens", tier: int, point: int) -> tuple[float, str]:
-    where = f"of point {point} in tier {tier}"
-    return tokens.number(f"the time {where}"), tokens.text(MARK.format(where))
-
-
 def _chronological(tokens: "_Tokens") -> Grid:
     """Read intervals and points in order of time, each after the number of its tier, until the file ends."""
     start_s, end_s = tokens.number("the start"), tokens.number("the end")
@@ -169,7 +176,7 @@ def _chronological(tokens: "_Tokens") -> Grid:
         place = tokens.count("the number of a tier")
         if place not in heads:
             tokens.refuse(f"there is no tier {place}")
-        read = _point if heads[place][0] == "TextTier" else _interval
+        read = point_of if heads[place][0] == "TextTier" else interval_of
         found[place].append(read(tokens, place, len(found[place]) + 1))
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}

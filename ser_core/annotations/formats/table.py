@@ -20,7 +20,7 @@ from ser_core.annotations.formats.gate import (
     shown,
     writable,
 )
-from ser_core.annotations.formats.notation import mark_fields
+from ser_core.annotations.formats.notation import Note, mark_fields
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -195,6 +195,8 @@ def _as_ours(cells: dict[str, str], delimiter: str, place: str) -> dict[str, str
         with at(place):
             end_s = number(cells["start_s"], "start") + number(cells[DURATION], "length of the mark")
         cells |= {"end_s": repr(end_s)}
+    if "note" in cells:
+        cells |= {"note": Note(cells["note"])}
     if LABEL in cells:
         said = mark_fields(cells[LABEL]) if "emotion" not in cells else {"note": cells[LABEL]}
         cells = said | cells

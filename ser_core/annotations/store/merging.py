@@ -14,7 +14,8 @@ from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.store.marks import content_of
 
 #: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
-KINDS = ("new", "changed", "moved", "deleted", "conflict")
+#: "deleted here": the file knows it by its key, and it was deleted here since the export.
+KINDS = ("new", "changed", "moved", "deleted", "deleted here", "conflict")
 
 #: ELAN and others keep whole milliseconds.
 ROUNDING_S = 0.001 + 1e-9
@@ -32,7 +33,7 @@ class Difference:
 
     Attributes
     ----------
-    kind : {"new", "changed", "moved", "deleted", "conflict"}
+    kind : one of KINDS
     before, after : Annotation or None
         Here, and after the import. The latter has key and revision of the former.
     """
@@ -55,6 +56,8 @@ def compared(
     found: Sequence[Annotation],
     exported: Mapping[str, int] | None,
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
+    deleted: Mapping[str, Annotation] | None = None,
+    left_out: Sequence[Annotation] = (),
 ) -> Comparison:
     """Compare the marks of a recording with those of a file.
 
@@ -67,25 +70,19 @@ def compared(
         these are the marks that are missing in a tier of which the file has others.
     contents_at : callable
         `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
+    deleted : mapping of str to Annotation, optional
+        The marks that were deleted here, by their keys.
+    left_out : sequence of Annotation
+        Other marks of the file, which are not imported. They are in the file, so what they match is not deleted in it.
     """
     here = {mark.key: mark for mark in standing}
     labels = {mark.annotator: mark for mark in standing if mark.tier == RECORDING_TIER}
-    unique, again = _unique(found, here)
+    gone = dict(deleted or {})
+    unique, again = _unique(found, here.keys() | gone.keys())
     result = Comparison([], known=0)
-    kinds: dict[int, str] = {}
-    keyed = [index for index, mark in enumerate(unique) if mark.key in here]
-    older = {unique[i].key: unique[i].revision for i in keyed if unique[i].revision != here[unique[i].key].revision}
-    older |= {key: revision for key, revision in (exported or {}).items() if key in here and key not in older}
-    bases = contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
-    for index in keyed:
-        mark = unique[index]
-        before = here.pop(mark.key, None)
-        if before is None:  # the file has the key twice
-            continue
-        if mark.tier == RECORDING_TIER and labels.setdefault(before.annotator, before) is not before:
-            kinds[index] = _add_second_label(result, before, mark)
-        else:
-            kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
+    bases = _bases(unique, here, exported, contents_at)
+    kinds = _match_keys(result, unique, here, bases, labels)
+    _find_deleted_here(result, unique, gone, kinds, labels)
     rest = [index for index in range(len(unique)) if index not in kinds]
     _match_labels(result, rest, unique, here, kinds, labels)
     _match_tiers(result, rest, unique, here, kinds)
@@ -96,11 +93,63 @@ def compared(
     for index, count in again.items():
         if kinds[index] in ("new", "known"):
             result.known += count
-        else:
+        elif kinds[index] != "deleted here":
             result.differences += [Difference("conflict", None, unique[index])] * count
+    _match_tiers(Comparison([]), range(len(left_out)), left_out, here, {})
     _pass_over_twins(here, {index: count for index, count in again.items() if kinds[index] == "known"}, unique)
     _add_deleted(result, here, unique, exported, bases)
     return result
+
+
+def _bases(
+    unique: Sequence[Annotation],
+    here: Mapping[str, Annotation],
+    exported: Mapping[str, int] | None,
+    contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
+) -> Mapping[str, Annotation]:
+    """Return, by their keys, what marks that were changed here since the export were when they were exported."""
+    older = {mark.key: mark.revision for mark in unique if mark.key in here}
+    older = {key: revision for key, revision in (exported or {}).items() if key in here} | older
+    return contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
+
+
+def _match_keys(
+    result: Comparison,
+    unique: Sequence[Annotation],
+    here: dict[str, Annotation],
+    bases: Mapping[str, Annotation],
+    labels: dict[str, Annotation],
+) -> dict[int, str]:
+    """Match marks that kept their keys, and return what became of them by their index."""
+    kinds: dict[int, str] = {}
+    for index, mark in enumerate(unique):
+        before = here.pop(mark.key, None)
+        if before is None:  # a key that is not here, or that the file has twice
+            continue
+        if mark.tier == RECORDING_TIER and labels.setdefault(before.annotator, before) is not before:
+            kinds[index] = _add_second_label(result, before, mark)
+        else:
+            kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
+    return kinds
+
+
+def _find_deleted_here(
+    result: Comparison,
+    unique: Sequence[Annotation],
+    gone: dict[str, Annotation],
+    kinds: dict[int, str],
+    labels: dict[str, Annotation],
+) -> None:
+    """Find marks of the file that were deleted here; a label of the whole recording only where there is no other."""
+    for index, mark in enumerate(unique):
+        is_second = mark.tier == RECORDING_TIER and mark.annotator in labels
+        if index in kinds or mark.key not in gone or is_second:
+            continue
+        kinds[index] = "deleted here"
+        after = replace(mark, revision=gone.pop(mark.key).revision)
+        result.differences.append(Difference("deleted here", None, after))
+        if mark.tier == RECORDING_TIER:
+            labels[mark.annotator] = mark
 
 
 def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
@@ -152,20 +201,18 @@ def _merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
 
     A mark that kept its key says all that it has to say; another one may be a plain label.
     """
-    after = replace(mark, key=before.key, revision=before.revision, changed_at=before.changed_at)
-    if _is_rounded(before.region, mark.region):
-        after = replace(after, region=before.region)
+    region = before.region if _is_rounded(before.region, mark.region) else mark.region
+    said = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}
     has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
     if not has_more and not is_exact:
-        after = replace(after, status=before.status)
+        said["status"] = before.status
         if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
-            after = replace(after, intensity=before.intensity, confidence=before.confidence, note=before.note)
+            said |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
         elif mark.emotion is not None and before.emotion is not None:
-            after = replace(after, note=before.note)
-        if (after.region.low_hz, after.region.high_hz) == (None, None):
-            limits = {"low_hz": before.region.low_hz, "high_hz": before.region.high_hz}
-            after = replace(after, region=replace(after.region, **limits))
-    return after
+            said["note"] = before.note
+        if (region.low_hz, region.high_hz) == (None, None):
+            region = Region(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
+    return replace(mark, region=region, **said)
 
 
 def _is_rounded(exact: Region, other: Region) -> bool:
@@ -230,6 +277,7 @@ def _pairs(
     """Yield how close which mark of the file is to which one here, the closest with the least value."""
     standing = sorted(standing, key=lambda mark: mark.region.start_s)
     by_content = {tuple(content_of(mark).values()): mark for mark in standing}
+    longest_s = max((mark.region.duration_s for mark in standing), default=0.0)
     place = 0
     for index in sorted(indices, key=lambda index: unique[index].region.start_s):
         mark = unique[index]
@@ -239,18 +287,24 @@ def _pairs(
             continue
         while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
             place += 1
+        last_s = mark.region.end_s + longest_s + ROUNDING_S
         for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
+            if other.region.start_s > last_s:  # like all that follow, as they begin later
+                break
             if (closeness := _closeness(mark, other)) is not None:
                 yield closeness, index, other.key
 
 
 def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | None:
-    away_s = abs(mark.region.start_s - other.region.start_s) + abs(mark.region.end_s - other.region.end_s)
+    (start_s, end_s), (from_s, to_s) = ((each.region.start_s, each.region.end_s) for each in (mark, other))
+    overlap_s = min(end_s, to_s) - max(start_s, from_s)
+    if -overlap_s > to_s - from_s + ROUNDING_S:  # most neighbours are this far away
+        return None
+    whole_s = max(end_s, to_s) - min(start_s, from_s)
+    away_s = abs(start_s - from_s) + abs(end_s - to_s)
     same_label = (mark.emotion, mark.note) == (other.emotion, other.note) or (
         mark.emotion is not None and mark.emotion == other.emotion
     )
-    overlap_s = min(mark.region.end_s, other.region.end_s) - max(mark.region.start_s, other.region.start_s)
-    whole_s = max(mark.region.end_s, other.region.end_s) - min(mark.region.start_s, other.region.start_s)
     if _is_rounded(other.region, mark.region):
         return (SAME_LABEL if same_label else SAME_PLACE), away_s
     if same_label and overlap_s > 0:
@@ -258,7 +312,7 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
     if overlap_s >= LEAST_OVERLAP * whole_s:
         return OVERLAPS, away_s
     # Not farther away than it is long; only where other marks show that the file has those of this tier.
-    if same_label and -overlap_s <= other.region.duration_s:
+    if same_label and -overlap_s <= to_s - from_s:
         return NEARBY, away_s
     return None
 

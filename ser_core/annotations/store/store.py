@@ -473,6 +473,7 @@ class Store:
         work: Work = UNWATCHED,
         mode: str = "add",
         shown: Imported | None = None,
+        restore: bool = False,
     ) -> Imported:
         """Add annotated recordings to a project, all or nothing; marks that are there already are not added again.
 
@@ -488,19 +489,26 @@ class Store:
             here since the export; "show" does nothing, and counts what "replace" would do.
         shown : Imported, optional
             What a person has seen of it, as "show" returned it.
+        restore : bool
+            Take back marks that were deleted here since they were written to a file that knows them by their keys;
+            otherwise these are left out.
 
         Raises
         ------
         AnnotationsRefused
-            If a mark is not valid, it is not clear to which recording it belongs, or a mark to delete is somebody
-            else's and so is the project.
+            If a mark is not valid, it is not clear to which recording it belongs, or a mark to delete or restore is
+            somebody else's and so is the project.
         AnnotationsOutdated
             If marks were changed here, so that the import would do something else than was shown.
         Cancelled
         """
         annotator = _name(annotator)
         documents = [
-            replace(document, annotations=tuple(storable(mark, annotator) for mark in document.annotations))
+            replace(
+                document,
+                annotations=tuple(storable(mark, annotator) for mark in document.annotations),
+                left_out=tuple(storable(mark, annotator) for mark in document.left_out),
+            )
             for document in documents
         ]
         if mode != "show":
@@ -510,7 +518,9 @@ class Store:
         try:
             with self._database.writing() as connection:
                 _require_project(connection, project)
-                return transfer.import_documents(connection, project, documents, annotator, at, work, mode, shown)
+                return transfer.import_documents(
+                    connection, project, documents, annotator, at, work, mode, shown, restore
+                )
         except transfer.OnlyShown as shown:
             return shown.imported
 

@@ -62,6 +62,8 @@ class Imported:
         Marks of the files that differ from those here, which stay.
     changed, moved, deleted : int
         Marks here that became as they are in the files.
+    restored : int
+        Marks that were deleted here since they were written to the files, and are taken back.
     differences : tuple of FoundDifference
         All that the files have otherwise than it is here.
     """
@@ -73,6 +75,7 @@ class Imported:
     changed: int = 0
     moved: int = 0
     deleted: int = 0
+    restored: int = 0
     differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
 
 
@@ -92,6 +95,7 @@ def import_documents(
     work: Work,
     mode: str,
     shown: Imported | None = None,
+    restore: bool = False,
 ) -> Imported:
     """Merge the marks of documents into their recordings; see `Store.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
@@ -107,7 +111,7 @@ def import_documents(
             wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
         found = _compared(connection, wanted, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
-        changes = _changes(connection, project, found, annotator, at, mode, counts)
+        changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
         rows = [mark_row(of, change, annotator, at) for of, some in changes.items() for change in some]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
             work.check("The import was stopped; nothing was imported.")
@@ -147,6 +151,7 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
         annotations=tuple(mark for document in documents for mark in document.annotations),
         provenance=next((d.provenance for d in reversed(documents) if d.provenance), documents[0].provenance),
         exported_keys={key: revision for each in keys for key, revision in each.items()} if keys else None,
+        left_out=tuple(mark for document in documents for mark in document.left_out),
     )
 
 
@@ -154,14 +159,19 @@ def _compared(
     connection: Connection, wanted: Mapping[int, AnnotatedRecording], counts: Counter[str]
 ) -> dict[int, list[Difference]]:
     """Return what differs in which recording, and count what is there already."""
-    rows = connection.execute(select(marks).where(marks.c.recording_id.in_(wanted), ~marks.c.deleted))
     standing: dict[int, list[Annotation]] = {of: [] for of in wanted}
-    for row in rows:
-        standing[row.recording_id].append(annotation_of(row._mapping))
+    gone: dict[int, dict[str, Annotation]] = {of: {} for of in wanted}
+    for row in connection.execute(select(marks).where(marks.c.recording_id.in_(wanted))):
+        mark = annotation_of(row._mapping)
+        if row.deleted:
+            gone[row.recording_id][mark.key] = mark
+        else:
+            standing[row.recording_id].append(mark)
     found = {}
     for of, document in wanted.items():
         contents_at = partial(history.contents_at, connection, of)
-        comparison = compared(standing[of], document.annotations, document.exported_keys, contents_at)
+        known = document.exported_keys
+        comparison = compared(standing[of], document.annotations, known, contents_at, gone[of], document.left_out)
         counts["known"] += comparison.known
         found[of] = comparison.differences
     return found
@@ -174,17 +184,23 @@ def _changes(
     annotator: str,
     at: datetime,
     mode: str,
+    restore: bool,
     counts: Counter[str],
 ) -> dict[int, list[Change]]:
     """Return the changes that a mode makes of differences, and count them."""
     changes: dict[int, list[Change]] = {}
     gone: list[Standing] = []
+    restored: list[Standing] = []
     for of, differences in found.items():
         for each in differences:
             if each.kind == "new":
                 counts["added"] += 1
                 change = change_to(None, each.after, each.after.changed_at or at)
-            elif mode == "add" or each.kind == "conflict":
+            elif each.kind == "deleted here" and restore:
+                counts["restored"] += 1
+                restored.append(Standing(each.after, True, annotator))
+                change = change_to(restored[-1], each.after, at)
+            elif mode == "add" or each.kind in ("conflict", "deleted here"):
                 counts["left_out"] += each.after is not None
                 continue
             else:
@@ -195,6 +211,8 @@ def _changes(
             changes.setdefault(of, []).append(change)
     if mode == "replace":
         trash.require_own_marks(connection, project, annotator, gone)
+    if mode != "show":
+        trash.require_own_marks(connection, project, annotator, restored, "restored")
     return changes
 
 

@@ -1,6 +1,7 @@
 """`annotations export`, `measure` and `import`: marks as files of other tools, and with measures of the voice."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,6 +92,9 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="change, move and delete marks here as the files have them, except what was changed here since the export",
     )
+    import_.add_argument(
+        "--restore", action="store_true", help="take back marks that were deleted here since they were exported"
+    )
     import_.add_argument("--dry-run", action="store_true", help="import nothing, but say what would be done")
     import_.add_argument("--json", type=Path, metavar="FILE", help="write what was found and done")
 
@@ -166,7 +170,8 @@ def _import(args: argparse.Namespace) -> int:
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         files = as_of_recordings(files, known, audio, only, options.tolerance_s)
         documents = [document for file in files for document in file.documents]
-        imported = store.import_recordings(project, documents, annotator, printed_progress(), mode)
+        work = printed_progress()
+        imported = store.import_recordings(project, documents, annotator, work, mode, restore=args.restore)
         if mode != "show":
             store.add_recordings(project, audio, annotator)
     _print_counts(imported, mode)
@@ -197,16 +202,21 @@ def _files_in(folder: Path) -> list[Path]:
 def _print_counts(imported: Imported, mode: str) -> None:
     recordings, marks = counted(imported.recordings, "recording"), counted(imported.added, "mark")
     others = f"{imported.changed} changed, {imported.moved} moved, {imported.deleted} deleted"
+    kinds = Counter(each.difference.kind for each in imported.differences)
     if mode == "show":
         print(f"Nothing was imported. In {recordings}, {marks} would be added; {imported.known} already known.")
-        conflicts = sum(each.difference.kind == "conflict" for each in imported.differences)
-        print(f"With --replace also: {others}, {counted(conflicts, 'conflict')} left out.")
+        print(f"With --replace also: {others}, {counted(kinds['conflict'], 'conflict')} left out.")
     else:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
     if mode == "replace":
         print(f"Also: {others}.")
-    elif mode == "add" and imported.left_out:
+    elif mode == "add" and imported.left_out > kinds["deleted here"] * (not imported.restored):
         print("Left out are marks that differ from those here; --dry-run shows them, and --replace takes them over.")
+    if imported.restored:
+        print(f"Restored: {counted(imported.restored, 'mark')} that had been deleted here.")
+    elif kinds["deleted here"]:
+        deleted = counted(kinds["deleted here"], "mark")
+        print(f"Not taken back: {deleted} deleted here since the export; --restore takes them back.")
     if mode == "show":
         lines = difference_lines(imported.differences)
         for line in lines[:MOST_LINES]:
