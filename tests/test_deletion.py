@@ -67,7 +67,7 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
     app = as_person(opened("app.py"), "ann")
     app.file_uploader[0].upload(NAME, wav(voice), "audio/wav").run()
     app = finished(app)
-    source = app.file_uploader[0].value.getvalue()
+    source = app.file_uploader[0].value[0].getvalue()
     recording = read_recording(source, NAME)
     button_of(app, "Save").click().run()
     marked(default_url(tmp_path), (recording.sha256, NAME, NOTE), ("b" * 64, "Another.wav", "stays"))
@@ -106,7 +106,7 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
         assert connection.execute("SELECT count(*) FROM steps").fetchone() == (2,)
 
     assert recording.sha256 not in app.session_state["held"]
-    assert app.file_uploader[0].value is None
+    assert app.file_uploader[0].value == []
     assert not [job for job in all_jobs(app) if recording.sha256 in job.key]
 
 

@@ -199,6 +199,15 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
     assert app.get("plotly_chart")
 
 
+def test_several_files_are_taken_at_once_and_a_bad_one_among_them_is_refused(voice):
+    app = opened("app.py")
+    sounds = [("one.wav", wav(voice), "audio/wav"), ("two.wav", b"only words", "audio/wav")]
+    app.file_uploader[0].set_value([*sounds, ("three.wav", wav(voice[:20_000]), "audio/wav")]).run()
+    assert not app.exception
+    assert [one.recording.name for one in app.session_state["held"].values()] == ["one.wav", "three.wav"]
+    assert [in_markdown("two.wav") in error.value for error in app.error] == [True]
+
+
 def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_again(voice):
     app = with_recording("app.py", voice)
     before = all_jobs(app)

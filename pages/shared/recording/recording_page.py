@@ -30,13 +30,15 @@ def choose_recording() -> None:
             take_once(spoken.getvalue(), f"Recording {session.recordings_made() + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
-            "A recording of speech, at most two hours",
+            "Recordings of speech, at most two hours each",
+            accept_multiple_files=True,
             help="Recordings over ten minutes are shown as a timeline; you can open any part of it. "
+            "Several of one person can be judged by their *Voice*, in the sidebar. "
             f"Formats: {READABLE}, recognised by content, not by name.",
             key=f"upload_{session.upload_turn()}",
         )
-        if given is not None:
-            take_once(given.getvalue(), given.name, f"upload-{given.file_id}")
+        for file in given:
+            take_once(file.getvalue(), file.name, f"upload-{file.file_id}")
     with sample:
         samples_section.show()
 
