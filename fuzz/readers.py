@@ -61,6 +61,14 @@ def raven(data: bytes) -> None:
     READERS["raven"].read(data, "marks")
 
 
+def transcriber(data: bytes) -> None:
+    READERS["transcriber"].read(data, "marks")
+
+
+def chat(data: bytes) -> None:
+    READERS["chat"].read(data, "marks")
+
+
 def words(data: bytes) -> None:
     read_words(data, "words")
 
@@ -96,7 +104,10 @@ def sound(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
-    for one in (annotations, textgrid, elan, emu, subtitles, rttm, raven, words, tables, model, estimator, sound)
+    for one in (
+        *(annotations, textgrid, elan, emu, subtitles, rttm, raven, transcriber, chat),
+        *(words, tables, model, estimator, sound),
+    )
 }
 
 

@@ -79,6 +79,59 @@ RAVEN = (
     "1\tSpectrogram 1\t1\t0.5\t1.25\t300.0\t3000.5\tangry\t1\n"
     "2\tSpectrogram 1\t1\t2.0\t3.0\t0\t0\tdoor slams\t1\n"
 )
+TRANSCRIBER = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<!DOCTYPE Trans SYSTEM "trans-14.dtd">
+<Trans scribe="by hand" audio_filename="take" version="1" version_date="240101">
+<Topics>
+<Topic id="to1" desc="le caf\xe9"/>
+</Topics>
+<Speakers>
+<Speaker id="spk1" name="Anna" check="no" type="female" dialect="native" accent="" scope="local"/>
+<Speaker id="spk2" name="Ben" check="no" type="male" dialect="native" accent="" scope="local"/>
+</Speakers>
+<Episode program="" air_date="">
+<Section type="report" topic="to1" startTime="0" endTime="6.5">
+<Turn speaker="spk1" startTime="0" endTime="3.25" mode="spontaneous" fidelity="high" channel="studio">
+<Sync time="0"/>
+so what
+<Event desc="rire" type="noise" extent="instantaneous"/>
+?
+<Sync time="1.5"/>
+
+<Background time="1.6" type="music" level="high"/>
+<Sync time="2.5"/>
+and &amp; then
+</Turn>
+<Turn speaker="spk1 spk2" startTime="3.25" endTime="5">
+<Sync time="3.25"/>
+<Who nb="1"/>
+yes
+<Who nb="2"/>
+no
+</Turn>
+<Turn startTime="5" endTime="6.5">
+<Sync time="5"/>
+
+</Turn>
+</Section>
+</Episode>
+</Trans>
+"""
+CHAT = """@UTF8
+@Begin
+@Languages:\teng
+@Participants:\tCHI Anna Target_Child, MOT Mary Mother
+@ID:\teng|made|CHI|2;00.||||Target_Child|||
+@Media:\ttake, audio
+*CHI:\tmore cookie . \x15500_1250\x15
+%mor:\tqn|more n|cookie .
+%wor:\tmore \x15500_800\x15 cookie \x15800_1250\x15 .
+*MOT:\tyou had
+\tone already . \x151300_2500\x15
+*MOT:\tno times here .
+*CHI:\twhy ? \x15%snd:"take"_2600_2900\x15
+@End
+"""
 EMU = {
     "name": "take",
     "annotates": "take.wav",
@@ -150,6 +203,8 @@ def read_only_files() -> dict[str, bytes]:
         "rttm": RTTM.encode(),
         "raven": RAVEN.encode(),
         "emu": json.dumps(EMU).encode(),
+        "transcriber": TRANSCRIBER.encode("latin-1"),
+        "chat": CHAT.encode(),
     }
 
 

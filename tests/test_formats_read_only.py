@@ -88,6 +88,50 @@ def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_
     assert [(tier.name, tier.labels, tier.points) for tier in read.tiers][2] == ("Tone", 1, True)
 
 
+def test_transcriptions_have_texts_turns_and_topics_and_speakers_at_once_are_named():
+    read, marks = found(CONTENT["transcriber"])
+    assert {mark[0] for mark in marks} == {"take"}
+    assert sorted(mark[1:] for mark in marks) == [
+        ("speakers", 0, 3.25, "Anna"),
+        ("speakers", 3.25, 5, "Anna"),
+        ("speakers", 3.25, 5, "Ben"),
+        ("topics", 0, 6.5, "le café"),
+        ("transcript", 0, 1.5, "so what [rire] ?"),
+        ("transcript", 2.5, 3.25, "and & then"),
+        ("transcript", 3.25, 5, "Anna: yes"),
+        ("transcript", 3.25, 5, "Ben: no"),
+    ]
+    assert read.dropped == ("1 background",)
+    assert [(tier.name, tier.labels, tier.empty) for tier in read.tiers] == [
+        ("transcript", 4, 2),
+        ("speakers", 3, 0),
+        ("topics", 1, 0),
+    ]
+
+
+def test_a_transcription_is_read_in_the_encoding_that_it_or_a_person_names():
+    older = CONTENT["transcriber"].replace(b"ISO-8859-1", b"UTF-8")
+    with pytest.raises(AnnotationsRefused, match="line 5: this is not XML"):
+        found(older)
+    assert found(older, ReadOptions(encoding="latin-1"))[1] == found(CONTENT["transcriber"])[1]
+
+
+def test_transcripts_in_chat_are_read_as_far_as_they_have_times():
+    read, marks = found(CONTENT["chat"])
+    assert {mark[0] for mark in marks} == {"take"}
+    assert sorted(mark[1:] for mark in marks) == [
+        ("speakers", 0.5, 1.25, "CHI"),
+        ("speakers", 1.3, 2.5, "MOT"),
+        ("speakers", 2.6, 2.9, "CHI"),
+        ("transcript", 0.5, 1.25, "more cookie ."),
+        ("transcript", 1.3, 2.5, "you had one already ."),
+        ("transcript", 2.6, 2.9, "why ?"),
+        ("words", 0.5, 0.8, "more"),
+        ("words", 0.8, 1.25, "cookie"),
+    ]
+    assert read.dropped == ("1 line %mor", "1 utterance without times")
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
@@ -117,6 +161,18 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
         ("rttm", "SPKR-INFO take_1 1", "SPKR-INFO", "line 2: .* is not a row of RTTM"),
         ("raven", "\t2.0\t", "\t4.0\t", "line 4: A region from 4 to 3 s"),
         ("raven", "\t0.5\t", "\tx\t", "line 2: The start 'x' is not a number"),
+        ("transcriber", "</Turn>", "", "line 24: Turn stands in Turn"),
+        ("transcriber", 'time="2.5"', 'time="x"', "line 21: The time 'x' is not a number"),
+        ("transcriber", '"3.25" mode', '"1" mode', "line 23: A region from 2.5 to 1 s"),
+        ("transcriber", "</Trans>", "", "line 38: this is not XML"),
+        ("transcriber", '<Section type="report"', "<Part", "line 13: Turn stands in Part"),
+        ("transcriber", "<Sync", '<Turn startTime="0" endTime="1"/><Sync', "line 14: Turn stands in Turn"),
+        ("transcriber", '"trans-14.dtd"', '"a" [<!ENTITY b "c">]', "line 2: the file defines entities"),
+        ("chat", "@End", "@Comment:\tcut off", "ends without @End"),
+        ("chat", "500_1250\x15\n%mor", "500_x\x15\n%mor", "line 7: a time is not two numbers"),
+        ("chat", "1250\x15\n%mor", "1250\n%mor", "line 7: a time is not two numbers"),
+        ("chat", "1300_2500", "2500_1300", "line 10: A region from 2.5 to 1.3 s"),
+        ("chat", "*MOT:\tno", "MOT:\tno", "line 12: .* is not a line of CHAT"),
         ("emu", "20000", "0", "A sample rate of 0 Hz"),
         ("emu", '"sampleDur": 1389', '"sampleDur": -1390', "item 2: A region from"),
         ("emu", '"sampleStart": 3749', '"sampleStart": null', "item 2: The first sample None"),
@@ -125,7 +181,7 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
     ],
 )
 def test_a_damaged_file_is_refused_with_its_place(key, old, new, why):
-    content = CONTENT[key].decode()
+    content = CONTENT[key].decode("latin-1")
     assert old in content
     with pytest.raises(AnnotationsRefused, match=f"(?s)^here.*{why}"):
-        READERS[key].read(content.replace(old, new, 1).encode(), "here")
+        READERS[key].read(content.replace(old, new, 1).encode("latin-1"), "here")

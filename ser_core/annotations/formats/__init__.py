@@ -4,7 +4,20 @@
 'audacity'
 """
 
-from ser_core.annotations.formats import audacity, elan, emu, label_studio, own, raven, rttm, subtitles, table, textgrid
+from ser_core.annotations.formats import (
+    audacity,
+    chat,
+    elan,
+    emu,
+    label_studio,
+    own,
+    raven,
+    rttm,
+    subtitles,
+    table,
+    textgrid,
+    transcriber,
+)
 from ser_core.annotations.formats.content import encoding_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
 from ser_core.annotations.formats.gate import belonging_to
@@ -38,6 +51,8 @@ READ_ONLY: dict[str, Format] = {
     "raven": raven.FORMAT,
     "rttm": rttm.FORMAT,
     "subtitles": subtitles.FORMAT,
+    "transcriber": transcriber.FORMAT,
+    "chat": chat.FORMAT,
 }
 READERS = READ_ONLY | FORMATS
 

@@ -1,0 +1,176 @@
+"""Transcriptions of Transcriber (`.trs`): what is said between two moments, who speaks, and about what.
+
+References
+----------
+Barras et al. 2001, "Transcriber: development and use of a tool for assisting speech corpora production", Speech
+Communication 33, and Transcriber's document type `trans-14.dtd`.
+"""
+
+import re
+from collections import Counter
+from typing import NoReturn
+from xml.parsers import expat
+
+from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.content import MOST_PARTS, text_of
+from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, ReadIn, ReadOptions, counted
+from ser_core.annotations.formats.gate import at, number, recording_of, shown
+from ser_core.annotations.formats.notation import Note
+from ser_core.annotations.formats.rttm import TIER as SPEAKERS
+from ser_core.errors import AnnotationsRefused
+
+TRANSCRIPT, TOPICS = "transcript", "topics"
+#: Element: the one that it stands in. Others are passed over.
+INSIDE = {
+    "Trans": None,
+    "Topic": "Topics",
+    "Speaker": "Speakers",
+    "Episode": "Trans",
+    "Section": "Episode",
+    "Turn": "Section",
+}
+#: What stands in the text of a turn, and how Transcriber shows it there.
+NOISES = {"Event": "[{}]", "Comment": "{{{}}}", "Vocal": "[{}]"}
+ROOT = re.compile(r"<(?:!DOCTYPE\s+)?Trans[\s>]")
+
+
+def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+    """Read the text between two moments, the turns of speakers, and the sections that have a topic.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file is not of Transcriber, is damaged, or a time is impossible, with the line.
+    """
+    text = text_of(content, name, "<", 4 * MOST_PARTS, options.encoding or "latin-1")  # XML says its own encoding
+    parser = _Transcription(name, options)
+    parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
+    with at(name):
+        recording = recording_of({"name": parser.recording or name}, parser.marks.annotations)
+    dropped = tuple(counted(count, noun) for noun, count in parser.lost.items())
+    tiers = tuple(
+        FileTier(tier, parser.labels[tier], parser.empty[tier])
+        for tier in (TRANSCRIPT, SPEAKERS, TOPICS)
+        if parser.labels[tier] or parser.empty[tier]
+    )
+    return ReadIn((recording,), dropped + in_words(parser.marks.left_out), in_words(parser.marks.altered), tiers)
+
+
+class _Transcription:
+    """The marks of a transcription, gathered while its XML is read."""
+
+    def __init__(self, name: str, options: ReadOptions) -> None:
+        self.recording = ""
+        self.marks = Collected(options)
+        self.labels: Counter[str] = Counter()
+        self.empty: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self._name = name
+        self._open: list[str] = []
+        self._names: dict[str, str] = {}
+        self._topics: dict[str, str] = {}
+        self._turn: dict[str, str] = {}
+        self._since = ""
+        self._said: dict[int, str] = {}
+        self._who = 0
+
+    def parse(self, content: bytes, encoding: str | None) -> None:
+        self._parser = expat.ParserCreate(encoding)
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        self._parser.EntityDeclHandler = self._entity
+        try:
+            self._parser.Parse(content, True)
+        except (expat.ExpatError, ValueError, LookupError) as error:  # the latter two: an unknown encoding
+            self._refuse(f"this is not XML ({error})")
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise AnnotationsRefused(f"{self._place}: {reason}. Open the file in Transcriber and save it again.")
+
+    @property
+    def _place(self) -> str:
+        return f"{self._name}, line {self._parser.CurrentLineNumber}"
+
+    def _entity(self, *_: object) -> None:
+        self._refuse("the file defines entities, which a transcription does not")
+
+    def _start(self, element: str, attributes: dict[str, str]) -> None:
+        parent = self._open[-1] if self._open else None
+        self._open.append(element)
+        if element in INSIDE and INSIDE[element] != parent:
+            self._refuse(f"{element} stands in {parent or 'nothing'}")
+        if parent is None and element != "Trans":
+            self._refuse(f"{shown(element)} is not the beginning of a transcription, which is Trans")
+        if element == "Trans":
+            self.recording = attributes.get("audio_filename", "").replace("\\", "/").rpartition("/")[2]
+        elif element in ("Speaker", "Topic"):
+            names, said = (self._names, "name") if element == "Speaker" else (self._topics, "desc")
+            names[attributes.get("id", "")] = attributes.get(said, "").strip()
+        elif element == "Section":
+            topic = attributes.get("topic", "")
+            if self._topics.get(topic, topic):
+                self._add(
+                    TOPICS, attributes.get("startTime"), attributes.get("endTime"), self._topics.get(topic, topic)
+                )
+        elif element == "Turn":
+            self._turn, self._since = attributes, attributes.get("startTime", "")
+        elif parent == "Turn":
+            self._inside_a_turn(element, attributes)
+
+    def _inside_a_turn(self, element: str, attributes: dict[str, str]) -> None:
+        if element == "Sync":
+            with at(self._place):
+                number(attributes.get("time"), "time")
+            self._finish(attributes["time"])
+        elif element == "Who":
+            with at(self._place):
+                self._who = int(number(attributes.get("nb"), "number of a speaker"))
+        elif element in NOISES:
+            self._text(f" {NOISES[element].format(attributes.get('desc', ''))} ")
+        else:
+            self.lost["background" if element == "Background" else f"element {shown(element)} of a turn"] += 1
+
+    def _text(self, text: str) -> None:
+        if self._open[-1] == "Turn" or (len(self._open) > 1 and self._open[-2] == "Turn"):
+            self._said[self._who] = self._said.get(self._who, "") + text
+
+    def _end(self, element: str) -> None:
+        self._open.pop()
+        if element == "Turn":
+            self._finish(self._turn.get("endTime", ""))
+            for speaker in self._speakers():
+                self._add(SPEAKERS, self._turn.get("startTime"), self._turn.get("endTime"), speaker)
+
+    def _speakers(self) -> list[str]:
+        return [self._names.get(one) or one for one in self._turn.get("speaker", "").split()]
+
+    def _finish(self, until: str) -> None:
+        """Add what was said since the last moment; where several speak at once, each with a name before it."""
+        speakers = self._speakers()
+        texts = {who: " ".join(text.split()) for who, text in self._said.items()}
+        texts = {who: text for who, text in texts.items() if text}
+        for who, text in texts.items():
+            if len(speakers) > 1 and 0 < who <= len(speakers):
+                text = f"{speakers[who - 1]}: {text}"
+            self._add(TRANSCRIPT, self._since, until, text)
+        if not texts and self._since != until:
+            self.empty[TRANSCRIPT] += 1
+        self._said, self._who, self._since = {}, 0, until
+
+    def _add(self, tier: str, start: str | None, end: str | None, text: str) -> None:
+        self.labels[tier] += 1
+        with at(self._place):
+            times = {"start_s": number(start, "start"), "end_s": number(end, "end")}
+        self.marks.add(times | {"tier": tier, "note": Note(text)}, self._place)
+
+
+FORMAT = Format(
+    name="Transcriber",
+    endings=(".trs",),
+    media_type="application/xml",
+    holds_many=False,
+    write=None,
+    read=read,
+    recognises=lambda head: bool(ROOT.search(head)),
+)
