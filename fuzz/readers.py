@@ -50,7 +50,7 @@ def emu(data: bytes) -> None:
 
 
 def subtitles(data: bytes) -> None:
-    READERS["subtitles"].read(data, "marks")
+    READERS["srt"].read(data, "marks")
 
 
 def rttm(data: bytes) -> None:

@@ -191,15 +191,15 @@ def annotation_files() -> dict[str, bytes]:
             "binary textgrid": binary_textgrid(),
             "foreign table": b"file;begin;duration;label\na.wav;0,5;0,25;sad\n",
         }
-        | read_only_files()
+        | other_files()
     )
 
 
-def read_only_files() -> dict[str, bytes]:
-    """Return one intact file of each format of marks that is only read."""
+def other_files() -> dict[str, bytes]:
+    """Return one intact file of each format of marks that has less room for marks, as others write it."""
     return {
-        "subtitles": SRT.encode(),
-        "web subtitles": VTT.encode(),
+        "srt": SRT.encode(),
+        "vtt": VTT.encode(),
         "rttm": RTTM.encode(),
         "raven": RAVEN.encode(),
         "emu": json.dumps(EMU).encode(),

@@ -7,14 +7,16 @@ from inspect import signature
 from typing import Any
 
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
-from ser_core.annotations.formats import FORMATS
+from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.format import Format, Written, summed
 from ser_core.annotations.formats.gate import shown
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
 #: The formats by the names that commands and pages use.
-EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()}
+EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()} | {
+    key: file_format for key, file_format in OTHERS.items() if file_format.write is not None
+}
 STEM_OF_MANY = "annotations"
 
 

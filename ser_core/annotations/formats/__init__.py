@@ -35,7 +35,7 @@ __all__ = [
     "recognised",
 ]
 
-#: If two recognise a file, the first is taken.
+#: Those that hold whole marks. If two recognise a file, the first is taken.
 FORMATS: dict[str, Format] = {
     "own": own.FORMAT,
     "textgrid": textgrid.FORMAT,
@@ -45,16 +45,17 @@ FORMATS: dict[str, Format] = {
     "label_studio": label_studio.FORMAT,
 }
 
-#: Those that are read and not written. They are tried first.
-READ_ONLY: dict[str, Format] = {
+#: Those with less room for marks than these, some of which are only read. They are tried first.
+OTHERS: dict[str, Format] = {
     "emu": emu.FORMAT,
     "raven": raven.FORMAT,
     "rttm": rttm.FORMAT,
-    "subtitles": subtitles.FORMAT,
+    "srt": subtitles.SRT,
+    "vtt": subtitles.VTT,
     "transcriber": transcriber.FORMAT,
     "chat": chat.FORMAT,
 }
-READERS = READ_ONLY | FORMATS
+READERS = OTHERS | FORMATS
 
 #: How much of a file is read to recognise its format.
 HEAD_BYTES = 2**16
@@ -82,6 +83,6 @@ def read_annotations(content: bytes, name: str, options: ReadOptions = AS_IT_IS)
     key = recognised(content, options.encoding)
     if key is None:
         found = "is empty" if not content.strip() else "has no known format of marks"
-        names = ", ".join(file_format.name for file_format in (FORMATS | READ_ONLY).values())
+        names = ", ".join(file_format.name for file_format in (FORMATS | OTHERS).values())
         raise AnnotationsRefused(f"{name} {found}. Give one of these: {names}.")
     return READERS[key].read(content, name, options)

@@ -8,7 +8,7 @@ door slams                                  text without this notation is a note
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
@@ -21,7 +21,7 @@ KNOWN = frozenset(COLOURS)
 EMOTION_TIERS = {REGION_TIER, RECORDING_TIER, "emotions", "emo", "affect", "emotionen", "감정", "émotion", "emoción"}
 
 #: Field of a mark: its value if the label does not give it.
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "emotion": None,
     "intensity": None,
     "confidence": None,
@@ -47,7 +47,9 @@ class Note(str):
     """A text of which the file says that it is a note, so that nobody takes it for the name of an emotion."""
 
 
-def mark_text(annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False) -> str:
+def mark_text(
+    annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False, usual_tier: str = REGION_TIER
+) -> str:
     """Return the label of a mark, without characters that a line of text cannot hold.
 
     Parameters
@@ -56,13 +58,15 @@ def mark_text(annotation: Annotation, leave_out: Collection[str] = (), plain: bo
         Fields that are stored elsewhere. Times and the time of change are never in the text.
     plain : bool
         Only the emotion or, without one, the note, as other tools want it.
+    usual_tier : str
+        The tier that a reader takes where the text names none.
     """
     if plain:
         return UNSAFE.sub(" ", annotation.emotion or annotation.note).strip()
     fields = fields_of(annotation)
     said = {
         field: fields[field]
-        for field, default in DEFAULTS.items()
+        for field, default in (DEFAULTS | {"tier": usual_tier}).items()
         if field not in leave_out and fields[field] != default
     }
     plain = said.get("emotion", said.get("note", ""))

@@ -8,18 +8,79 @@ Cornell Lab of Ornithology, "Raven Pro User's Manual", selection tables.
 import csv
 import io
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, counted
-from ser_core.annotations.formats.gate import at, number, recording_of
-from ser_core.annotations.formats.notation import mark_fields
+from ser_core.annotations.formats.format import (
+    AS_IT_IS,
+    Format,
+    ReadIn,
+    ReadOptions,
+    Written,
+    counted,
+    marks_with,
+    of_the_recording,
+    only_one,
+)
+from ser_core.annotations.formats.gate import at, number, recording_of, writable
+from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
-START, END, LOW, HIGH = "begin time (s)", "end time (s)", "low freq (hz)", "high freq (hz)"
-SELECTION, VIEW, FILE, FILE_OFFSET = "selection", "view", "begin file", "file offset (s)"
+COLUMNS = (
+    "Selection",
+    "View",
+    "Channel",
+    "Begin Time (s)",
+    "End Time (s)",
+    "Low Freq (Hz)",
+    "High Freq (Hz)",
+    "Annotation",
+)
+SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, _ = map(str.casefold, COLUMNS)
+FILE, FILE_OFFSET = "begin file", "file offset (s)"
 #: Columns that people add for labels; the first that a table has is read.
 LABELS = ("emotion", "annotation", "label", "species", "type", "notes", "comments")
+#: A selection that only a waveform shows has all frequencies.
+WAVEFORM, SPECTROGRAM = "Waveform 1", "Spectrogram 1"
+USUAL_RATE_HZ = 48_000
+
+
+def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
+    """Write the marks of one recording; those without frequencies as selections of the waveform. Times are exact.
+
+    Parameters
+    ----------
+    plain : bool
+        Write of each mark only its emotion or, without one, its note.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is not exactly one recording, or one of its marks cannot be written.
+    """
+    recording = writable(only_one(recordings, "Raven"))
+    highest_hz = (recording.sample_rate_hz or USUAL_RATE_HZ) / 2
+    written = io.StringIO(newline="")
+    rows = csv.writer(written, "excel-tab", lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for place, mark in enumerate(recording.annotations, start=1):
+        region = mark.region
+        limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
+        # Raven knows bands only: of one with a single limit, the text says so.
+        text = mark_text(mark, ("low_hz", "high_hz") if len(limits) == 2 else (), plain)
+        low_hz = region.low_hz or 0.0
+        high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
+        view = SPECTROGRAM if limits else WAVEFORM
+        rows.writerow([place, view, 1, repr(region.start_s), repr(region.end_s), repr(low_hz), repr(high_hz), text])
+    dropped = (
+        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
+        *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
+        *marks_with_more_than_a_label(recording.annotations, ("low_hz", "high_hz"), plain),
+    )
+    return Written(written.getvalue().encode(), dropped)
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -30,51 +91,75 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     AnnotationsRefused
         If a column is missing, or a row is not a valid mark, with the line.
     """
-    rows = csv.reader(io.StringIO(text_of(content, name, encoding=options.encoding)), "excel-tab")
-    try:
-        columns, *table = [(rows.line_num, cells) for cells in rows if any(cell.strip() for cell in cells)] or [(1, [])]
-    except csv.Error as error:
-        raise AnnotationsRefused(f"{name}, line {rows.line_num}: this is not a row of a table ({error}).") from None
-    names = [column.strip().casefold() for column in columns[1]]
-    for needed in (START, END):
-        if needed not in names:
-            raise AnnotationsRefused(f"{name}: the column {needed!r} is missing, which a selection table has.")
-    label = next((column for column in LABELS if column in names), None)
+    columns, rows = _table(text_of(content, name, encoding=options.encoding), name)
+    label = next((column for column in LABELS if column in columns), None)
+    in_bands = {_selection(row, line) for line, row in rows if not row.get(VIEW, "").casefold().startswith("waveform")}
     recordings: dict[str, Collected] = {}
     seen: set[tuple[str, str]] = set()
     lost: Counter[str] = Counter()
-    for line, cells in table:
-        row = {column: cell.strip() for column, cell in zip(names, cells, strict=False)}
-        of = row.get(FILE) or name
-        if (of, row.get(SELECTION, str(line))) in seen:
+    for line, row in rows:
+        selection = _selection(row, line)
+        if selection in seen:
             lost["{} of further views"] += 1
             continue
-        seen.add((of, row.get(SELECTION, str(line))))
-        with at(f"{name}, line {line}"):
-            start_s, end_s = number(row.get(START), "start"), number(row.get(END), "end")
-            if row.get(FILE) and row.get(FILE_OFFSET):
-                offset_s = number(row[FILE_OFFSET], "offset in the file")
-                start_s, end_s = offset_s, offset_s + end_s - start_s
+        seen.add(selection)
+        place = f"{name}, line {line}"
+        with at(place):
             fields = mark_fields(row.get(label, "")) if label else {}
-            low_hz, high_hz = (number(row[edge], "frequency") if row.get(edge) else None for edge in (LOW, HIGH))
-            if None in (low_hz, high_hz) or 0 <= low_hz < high_hz:
-                fields |= {"low_hz": low_hz, "high_hz": high_hz}
-            else:
-                lost["the frequencies of {}, which are no band"] += 1
-        recordings.setdefault(of, Collected(options)).add(
-            fields | {"start_s": start_s, "end_s": end_s}, f"{name}, line {line}"
-        )
+            if not {"low_hz", "high_hz"} & fields.keys():
+                fields |= _band(row, selection in in_bands, lost)
+            fields |= _times(row)
+        recordings.setdefault(row.get(FILE) or name, Collected(options)).add(fields, place)
     with at(name):
         found = tuple(
             recording_of({"name": of}, marks.annotations)
             for of, marks in (recordings or {name: Collected(options)}).items()
         )
-    known = {START, END, LOW, HIGH, SELECTION, VIEW, "channel", FILE, FILE_OFFSET, label}
-    others = sum(column not in known for column in names)
+    known = {SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, FILE, FILE_OFFSET, label}
+    others = sum(column not in known for column in columns)
     dropped = in_words(lost, "row") + ((counted(others, "other column"),) if others else ())
     left_out = sum((marks.left_out for marks in recordings.values()), Counter())
     altered = sum((marks.altered for marks in recordings.values()), Counter())
     return ReadIn(found, dropped + in_words(left_out), in_words(altered))
+
+
+def _table(source: str, name: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the columns in lower case, and the rows with their lines."""
+    rows = csv.reader(io.StringIO(source), "excel-tab")
+    try:
+        found = [(rows.line_num, cells) for cells in rows if any(cell.strip() for cell in cells)] or [(1, [])]
+    except csv.Error as error:
+        raise AnnotationsRefused(f"{name}, line {rows.line_num}: this is not a row of a table ({error}).") from None
+    columns = [column.strip().casefold() for column in found[0][1]]
+    for needed in (START, END):
+        if needed not in columns:
+            raise AnnotationsRefused(f"{name}: the column {needed!r} is missing, which a selection table has.")
+    return columns, [
+        (line, {column: cell.strip() for column, cell in zip(columns, cells, strict=False)})
+        for line, cells in found[1:]
+    ]
+
+
+def _selection(row: Mapping[str, str], line: int) -> tuple[str, str]:
+    return row.get(FILE, ""), row.get(SELECTION, str(line))
+
+
+def _times(row: Mapping[str, str]) -> dict[str, Any]:
+    start_s, end_s = number(row.get(START), "start"), number(row.get(END), "end")
+    if row.get(FILE) and row.get(FILE_OFFSET):
+        offset_s = number(row[FILE_OFFSET], "offset in the file")
+        start_s, end_s = offset_s, offset_s + end_s - start_s
+    return {"start_s": start_s, "end_s": end_s}
+
+
+def _band(row: Mapping[str, str], is_in_a_band: bool, lost: Counter[str]) -> dict[str, Any]:
+    low_hz, high_hz = (number(row[edge], "frequency") if row.get(edge) else None for edge in (LOW, HIGH))
+    if not is_in_a_band and low_hz == 0:
+        return {}
+    if None in (low_hz, high_hz) or 0 <= low_hz < high_hz:
+        return {"low_hz": low_hz, "high_hz": high_hz}
+    lost["the frequencies of {}, which are no band"] += 1
+    return {}
 
 
 def _recognises(head: str) -> bool:
@@ -86,8 +171,8 @@ FORMAT = Format(
     name="Raven selection table",
     endings=(".selections.txt",),
     media_type="text/plain",
-    holds_many=True,
-    write=None,
+    holds_many=False,
+    write=write,
     read=read,
     recognises=_recognises,
 )

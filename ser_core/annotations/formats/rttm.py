@@ -7,13 +7,16 @@ NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan",
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
+from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, counted
-from ser_core.annotations.formats.gate import at, number, recording_of, shown
+from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
+from ser_core.annotations.formats.gate import at, number, recording_of, shown, writable
 from ser_core.errors import AnnotationsRefused
+from ser_core.work.atomic_folder import folder_name
 
 TIER = "speakers"
 TURN = "SPEAKER"
@@ -22,6 +25,38 @@ KINDS = (TURN, "SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON
 KINDS += ("CB", "A/P", "SPKR-INFO")
 NOTHING = "<NA>"
 ROW = re.compile(rf"\s*(?:;[^\r\n]*[\r\n]\s*)*(?:{'|'.join(map(re.escape, KINDS))})[ \t]+\S+[ \t]+\S+[ \t]+\S+")
+
+
+def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+    """Write the turns of any number of recordings: the marks of the tier `speakers`; times are exact.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a mark cannot be written, or none is a turn.
+    """
+    rows, others, spaced = [], 0, 0
+    for recording in map(writable, recordings):
+        name = "_".join(folder_name(recording.name).split())
+        for mark in recording.annotations:
+            if mark.tier != TIER:
+                others += 1
+                continue
+            speaker = "_".join((mark.note or mark.emotion or "").split())
+            spaced += speaker != (mark.note or mark.emotion or "")
+            start, end = (Decimal(repr(float(edge))) for edge in (mark.region.start_s, mark.region.end_s))
+            cells = (TURN, name, "1", f"{start:f}", f"{end - start:f}", NOTHING, NOTHING, speaker or NOTHING)
+            rows.append(" ".join((*cells, NOTHING, NOTHING)))
+    if others and not rows:
+        raise AnnotationsRefused(
+            f"RTTM holds who speaks when: marks of a tier '{TIER}', and there are none. Choose another format."
+        )
+    dropped = (
+        *((f"{counted(others, 'mark')} of other tiers than '{TIER}'",) if others else ()),
+        *((f"the spaces in the name of {counted(spaced, 'speaker')}",) if spaced else ()),
+        f"all but the speakers of {counted(len(rows), 'turn')}",
+    )
+    return Written("".join(f"{row}\n" for row in rows).encode(), dropped if rows else ())
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -44,7 +79,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             start_s, duration_s = number(cells[3], "start"), number(cells[4], "duration")
             if duration_s < 0:
                 raise AnnotationsRefused(f"The turn lasts {duration_s:g} s. It must be at least 0.")
-        fields = {"start_s": start_s, "end_s": start_s + duration_s, "tier": TIER}
+        # Decimal numbers have an exact sum.
+        end_s = float(Decimal(cells[3]) + Decimal(cells[4]))
+        fields = {"start_s": start_s, "end_s": end_s, "tier": TIER}
         fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
         recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")
     with at(name):
@@ -66,7 +103,7 @@ FORMAT = Format(
     endings=(".rttm",),
     media_type="text/plain",
     holds_many=True,
-    write=None,
+    write=write,
     read=read,
     recognises=lambda head: bool(ROW.match(head)),
 )

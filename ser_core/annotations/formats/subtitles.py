@@ -1,4 +1,4 @@
-"""Subtitles as SubRip (SRT) or WebVTT: cues with their text as notes in a tier of their own.
+"""Subtitles as SubRip (SRT) or WebVTT: a cue for each mark; a plain text is a note in a tier of its own.
 
 References
 ----------
@@ -6,14 +6,27 @@ W3C, "WebVTT: The Web Video Text Tracks Format". SubRip has no specification; it
 """
 
 import html
+import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions
-from ser_core.annotations.formats.gate import at, recording_of, shown
-from ser_core.annotations.formats.notation import mark_fields
+from ser_core.annotations.formats.format import (
+    AS_IT_IS,
+    Format,
+    ReadIn,
+    ReadOptions,
+    Written,
+    marks_with,
+    of_the_recording,
+    only_one,
+)
+from ser_core.annotations.formats.gate import at, recording_of, shown, writable
+from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
 TIER = "subtitles"
@@ -21,10 +34,78 @@ LINE_END = re.compile("\r\n|\r|\n")
 TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 TIMING = re.compile(rf"\s*{TIME}[ \t]*-->[ \t]*{TIME}(?:[ \t].*)?", re.ASCII)
 BEGINNING = re.compile(rf"\s*(?:\d+[ \t]*(?:\r\n|\r|\n)[ \t]*)?{TIME}[ \t]*-->", re.ASCII)
-VTT = "WEBVTT"
+WEB = "WEBVTT"
 NOT_CUES = ("NOTE", "STYLE", "REGION")
 TAG = re.compile(r"<[^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t][^<>]+>")
+
+
+def write_srt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
+    """Write the marks of one recording as SubRip; times are rounded to whole milliseconds.
+
+    Parameters
+    ----------
+    plain : bool
+        Write of each mark only its emotion or, without one, its note.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is not exactly one recording, or one of its marks cannot be written.
+    """
+    return _written(recordings, plain, is_vtt=False)
+
+
+def write_vtt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
+    """Write the marks of one recording as WebVTT, as `write_srt` does."""
+    return _written(recordings, plain, is_vtt=True)
+
+
+def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool) -> Written:
+    recording = writable(only_one(recordings, "subtitles"))
+    texts = [mark_text(mark, plain=plain, usual_tier=TIER) for mark in recording.annotations]
+    if is_vtt:
+        texts = [html.escape(text, quote=False) for text in texts]
+    elif not plain:
+        texts = [_without_tags(text) for text in texts]
+    said = [(mark, text) for mark, text in zip(recording.annotations, texts, strict=True) if text]
+    cues = [f"{WEB}\n"] if is_vtt else []
+    for number, (mark, text) in enumerate(said, start=1):
+        start, end = (_stamp(edge, "." if is_vtt else ",") for edge in _whole_ms(mark.region))
+        cues.append(f"{number}\n{start} --> {end}\n{text}\n")
+    exact = [mark for mark, _ in said if [edge / 1000 for edge in _whole_ms(mark.region)] == _edges(mark.region)]
+    dropped = (
+        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
+        *marks_with(range(len(said) - len(exact)), "the microseconds of {}"),
+        *marks_with((mark for mark, _ in said if mark.changed_at), "the time of change of {}"),
+        *marks_with(range(len(texts) - len(said)), "{} without a label"),
+        *marks_with_more_than_a_label(recording.annotations, (), plain),
+        *marks_with((text for text in texts if not is_vtt and TAG.search(text)), "what looks like a tag in {}"),
+    )
+    return Written("\n".join(cues).encode(), dropped)
+
+
+def _without_tags(text: str) -> str:
+    """Return the text of a mark with escapes in place of what looks like a tag; SubRip has none of its own."""
+    if not TAG.search(text):
+        return text
+    pairs = "; ".join(f"{field}={json.dumps(value)}" for field, value in mark_fields(text).items())
+    return f"[{pairs}]".replace("<", "\\u003c").replace("{", "\\u007b")
+
+
+def _edges(region: Region) -> list[float]:
+    return [region.start_s, region.end_s]
+
+
+def _whole_ms(region: Region) -> tuple[int, int]:
+    """Return a stretch in milliseconds; what has a length keeps one."""
+    start, end = (round(edge * 1000) for edge in _edges(region))
+    return start, max(end, start + 1) if region.end_s > region.start_s else start
+
+
+def _stamp(ms: int, point: str) -> str:
+    seconds, ms = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -36,7 +117,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         If a block has no times, or a cue is not a valid mark, with the line.
     """
     source = text_of(content, name, "\r\n", encoding=options.encoding)
-    is_vtt = source.startswith(VTT)
+    is_vtt = source.startswith(WEB)
     marks = Collected(options)
     lost: Counter[str] = Counter()
     for line, block in _blocks(source):
@@ -86,12 +167,21 @@ def _seconds(hours: str | None, minutes: str, seconds: str, decimals: str) -> fl
     return (whole * 1000 + int(decimals.ljust(3, "0"))) / 1000
 
 
-FORMAT = Format(
-    name="subtitles (SRT or WebVTT)",
-    endings=(".srt", ".vtt"),
+SRT = Format(
+    name="SubRip (SRT)",
+    endings=(".srt",),
     media_type="text/plain",
     holds_many=False,
-    write=None,
+    write=write_srt,
     read=read,
-    recognises=lambda head: head.startswith(VTT) or bool(BEGINNING.match(head)),
+    recognises=lambda head: bool(BEGINNING.match(head)),
+)
+VTT = Format(
+    name="WebVTT",
+    endings=(".vtt",),
+    media_type="text/vtt",
+    holds_many=False,
+    write=write_vtt,
+    read=read,
+    recognises=lambda head: head.startswith(WEB),
 )

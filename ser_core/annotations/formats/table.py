@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
@@ -20,7 +21,7 @@ from ser_core.annotations.formats.gate import (
     shown,
     writable,
 )
-from ser_core.annotations.formats.notation import Note, mark_fields
+from ser_core.annotations.formats.notation import Note, mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -44,6 +45,8 @@ OF_MARK = (
     "changed_at",
 )
 COLUMNS = ("recording_name", "recording_sha256", *OF_MARK, "recording_duration_s", "recording_sample_rate_hz")
+#: The columns that other tools understand.
+PLAIN = ("recording", "start", "end", "tier", "annotator", "label")
 #: Columns of other tools that become several of ours, or one or the other.
 DURATION, LABEL, WORD = "duration of the mark", "label", "word"
 BESIDE = (DURATION, LABEL, WORD)
@@ -64,14 +67,19 @@ OURS_ELSEWHERE = {name: column for column, names in NAMED_ELSEWHERE.items() for 
 DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]*,[0-9]+\s*")
 NUMBERS = ("start_s", "end_s", "low_hz", "high_hz", "confidence", DURATION)
-TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note")
+TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note", LABEL)
 
 #: A spreadsheet takes text that begins like this for a formula, unless an apostrophe precedes it.
 FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
-def write(recordings: Sequence[AnnotatedRecording]) -> Written:
+def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write any number of recordings, in UTF-8 with the byte order mark that spreadsheets need.
+
+    Parameters
+    ----------
+    plain : bool
+        Write the columns of `PLAIN` only, for other people's tools; the label is the emotion or, without one, the note.
 
     Raises
     ------
@@ -80,17 +88,24 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     """
     table = io.StringIO(newline="")
     rows = csv.writer(table)
-    rows.writerow(COLUMNS)
+    rows.writerow(PLAIN if plain else COLUMNS)
     for recording in map(writable, recordings):
-        rows.writerows(row_of(recording, mark) for mark in recording.annotations)
+        rows.writerows((_plain_row if plain else row_of)(recording, mark) for mark in recording.annotations)
     empty = sum(not recording.annotations for recording in recordings)
     suggested = sum(bool(recording.provenance) for recording in recordings)
-    dropped = []
+    marks = [replace(mark, changed_at=None) for recording in recordings for mark in recording.annotations]
+    dropped = list(marks_with_more_than_a_label(marks, ("tier", "annotator"), plain))
     if empty:
         dropped.append(f"{counted(empty, 'recording')} without marks")
     if suggested:
         dropped.append(f"what the suggestions in {counted(suggested, 'recording')} came from (model and settings)")
     return Written(table.getvalue().encode("utf-8-sig"), tuple(dropped))
+
+
+def _plain_row(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
+    texts = (recording.name, mark.tier, mark.annotator, mark_text(mark, plain=True))
+    name, *others = (f"'{text}" if FORMULA.match(text) else text for text in texts)
+    return [name, mark.region.start_s, mark.region.end_s, *others]
 
 
 def row_of(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:

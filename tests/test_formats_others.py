@@ -1,15 +1,19 @@
-"""Formats that are only read: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
+"""Formats with less room: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
+
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
 
 from ser_core.analysis import Region
-from ser_core.annotations.formats import READERS, ReadOptions, read_annotations, recognised
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
-from tests.hostile_files import read_only_files
+from tests.annotated_recordings import recordings, same, without
+from tests.hostile_files import other_files
 
-CONTENT = read_only_files()
-SRT, RTTM, RAVEN = (CONTENT[key].decode() for key in ("subtitles", "rttm", "raven"))
-VTT = CONTENT["web subtitles"].decode()
+CONTENT = other_files()
+SRT, VTT, RTTM, RAVEN = (CONTENT[key].decode() for key in ("srt", "vtt", "rttm", "raven"))
 
 
 def found(content: str | bytes, options=None):
@@ -33,7 +37,7 @@ def test_a_voice_without_an_end_is_soon_known_not_to_be_one():
 
 @pytest.mark.parametrize("key", CONTENT)
 def test_each_is_recognised_by_its_content_and_moved_by_an_offset(key):
-    assert recognised(CONTENT[key]) == key.removeprefix("web ")
+    assert recognised(CONTENT[key]) == key
     _, marks = found(CONTENT[key])
     _, moved = found(CONTENT[key], ReadOptions(offset_s=1.0))
     assert [start + 1 for _, _, start, _, _ in marks] == pytest.approx([start for _, _, start, _, _ in moved])
@@ -132,6 +136,65 @@ def test_transcripts_in_chat_are_read_as_far_as_they_have_times():
     assert read.dropped == ("1 line %mor", "1 utterance without times")
 
 
+# --- written, and read again ---
+
+
+@given(recordings())
+def test_a_selection_table_keeps_every_mark_but_its_time_of_change(recording):
+    (read,) = READERS["raven"].read(READERS["raven"].write([recording]).content, recording.name).recordings
+    assert same(read.annotations) == same(without(recording, "changed_at").annotations)
+
+
+@pytest.mark.parametrize("key", ["srt", "vtt"])
+@given(recording=recordings())
+def test_subtitles_keep_every_mark_but_its_time_of_change_within_a_millisecond(key, recording):
+    written = READERS[key].write([recording])
+    if recording.annotations:
+        assert recognised(written.content) == key
+    (read,) = READERS[key].read(written.content, recording.name).recordings
+    edges, exact = (
+        sorted(edge for mark in each.annotations for edge in (mark.region.start_s, mark.region.end_s))
+        for each in (read, recording)
+    )
+    assert edges == pytest.approx(exact, rel=0, abs=0.001 + 1e-9)
+    untimed = [
+        same(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
+        for marks in (read.annotations, without(recording, "changed_at").annotations)
+    ]
+    assert untimed[0] == untimed[1]
+
+
+def test_turns_of_speakers_are_written_exactly_and_other_marks_are_said_to_be_missing():
+    turns = (Annotation(Region(0.1, 0.3), "speakers", note="Anna B"), Annotation(Region(0.3, 1.05), "speakers"))
+    marks = (*turns, Annotation(Region(0, 1), emotion="sad"))
+    written = READERS["rttm"].write([AnnotatedRecording("take 1.wav", None, 2.0, None, marks)])
+    assert written.content.decode().splitlines() == [
+        "SPEAKER take_1 1 0.1 0.2 <NA> <NA> Anna_B <NA> <NA>",
+        "SPEAKER take_1 1 0.3 0.75 <NA> <NA> <NA> <NA> <NA>",
+    ]
+    assert written.dropped[:2] == ("1 mark of other tiers than 'speakers'", "the spaces in the name of 1 speaker")
+    (read,) = READERS["rttm"].read(written.content, "here").recordings
+    assert [mark.region for mark in read.annotations] == [turn.region for turn in turns]
+    with pytest.raises(AnnotationsRefused, match="who speaks when"):
+        READERS["rttm"].write([AnnotatedRecording("a", None, 2.0, None, marks[2:])])
+
+
+def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again():
+    marks = (
+        Annotation(Region(0.25, 1.0), annotator="anna", emotion="sad", intensity=3),
+        Annotation(Region(1.0, 2.0), "words", note="=so"),
+    )
+    written = FORMATS["csv"].write([AnnotatedRecording("a.wav", None, 2.0, None, marks)], plain=True)
+    assert written.content.decode("utf-8-sig").splitlines() == [
+        "recording,start,end,tier,annotator,label",
+        "a.wav,0.25,1.0,emotion,anna,sad",
+        "a.wav,1.0,2.0,words,,'=so",
+    ]
+    assert written.dropped == ("all but the label of 1 mark",)
+    (read,) = FORMATS["csv"].read(written.content, "here").recordings
+    assert read.annotations == (replace(marks[0], intensity=None), marks[1])
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
@@ -154,8 +217,8 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
 @pytest.mark.parametrize(
     ("key", "old", "new", "why"),
     [
-        ("subtitles", "00:01:00,000 -->", "00:01:00 -->", "line 6: '2' is not a cue"),
-        ("subtitles", "00:01:02,000 X", "00:00:02,000 X", "line 6: A region from 60 to 2 s"),
+        ("srt", "00:01:00,000 -->", "00:01:00 -->", "line 6: '2' is not a cue"),
+        ("srt", "00:01:02,000 X", "00:00:02,000 X", "line 6: A region from 60 to 2 s"),
         ("rttm", "0.75 <NA>", "x <NA>", "line 3: The duration 'x' is not a number"),
         ("rttm", "0.75 <NA>", "-1 <NA>", "line 3: The turn lasts -1 s"),
         ("rttm", "SPKR-INFO take_1 1", "SPKR-INFO", "line 2: .* is not a row of RTTM"),
