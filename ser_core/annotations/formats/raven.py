@@ -7,6 +7,7 @@ Cornell Lab of Ornithology, "Raven Pro User's Manual", selection tables.
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,17 +30,10 @@ from ser_core.annotations.formats.gate import at, number, recording_of, writable
 from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
-COLUMNS = (
-    "Selection",
-    "View",
-    "Channel",
-    "Begin Time (s)",
-    "End Time (s)",
-    "Low Freq (Hz)",
-    "High Freq (Hz)",
-    "Annotation",
-)
-SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, _ = map(str.casefold, COLUMNS)
+COLUMNS = ("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)")
+SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH = map(str.casefold, COLUMNS)
+#: How Raven names the table of a sound.
+TABLE_NAME = re.compile(r"(?:\.Table\.[0-9]+)?\.selections(?:\.txt)?", re.IGNORECASE)
 FILE, FILE_OFFSET = "begin file", "file offset (s)"
 #: Columns that people add for labels; the first that a table has is read.
 LABELS = ("emotion", "annotation", "label", "species", "type", "notes", "comments")
@@ -65,7 +59,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     highest_hz = (recording.sample_rate_hz or USUAL_RATE_HZ) / 2
     written = io.StringIO(newline="")
     rows = csv.writer(written, "excel-tab", lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow((*COLUMNS, "Begin File", "Annotation"))
     for place, mark in enumerate(recording.annotations, start=1):
         region = mark.region
         limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
@@ -74,9 +68,21 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         low_hz = region.low_hz or 0.0
         high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
         view = SPECTROGRAM if limits else WAVEFORM
-        rows.writerow([place, view, 1, repr(region.start_s), repr(region.end_s), repr(low_hz), repr(high_hz), text])
+        rows.writerow(
+            [
+                place,
+                view,
+                1,
+                repr(region.start_s),
+                repr(region.end_s),
+                repr(low_hz),
+                repr(high_hz),
+                recording.name,
+                text,
+            ]
+        )
     dropped = (
-        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
+        *of_the_recording(recording, "sha256", "duration_s", "sample_rate_hz", "provenance"),
         *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
         *marks_with_more_than_a_label(recording.annotations, ("low_hz", "high_hz"), plain),
     )
@@ -91,6 +97,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     AnnotationsRefused
         If a column is missing, or a row is not a valid mark, with the line.
     """
+    sound = TABLE_NAME.sub("", name) or name
     columns, rows = _table(text_of(content, name, encoding=options.encoding), name)
     label = next((column for column in LABELS if column in columns), None)
     in_bands = {_selection(row, line) for line, row in rows if not row.get(VIEW, "").casefold().startswith("waveform")}
@@ -109,11 +116,11 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             if not {"low_hz", "high_hz"} & fields.keys():
                 fields |= _band(row, selection in in_bands, lost)
             fields |= _times(row)
-        recordings.setdefault(row.get(FILE) or name, Collected(options)).add(fields, place)
+        recordings.setdefault(row.get(FILE) or sound, Collected(options)).add(fields, place)
     with at(name):
         found = tuple(
             recording_of({"name": of}, marks.annotations)
-            for of, marks in (recordings or {name: Collected(options)}).items()
+            for of, marks in (recordings or {sound: Collected(options)}).items()
         )
     known = {SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, FILE, FILE_OFFSET, label}
     others = sum(column not in known for column in columns)
