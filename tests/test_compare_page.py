@@ -26,7 +26,7 @@ from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, fresh
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Streamlit's own test runner
 
-BROKEN = "broken: its weights cannot be read (Is a directory). Check them."
+BROKEN = "broken: its model.safetensors cannot be read (Is a directory). Check it."
 
 
 class Failing(NetworkClassifier):

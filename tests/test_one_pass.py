@@ -1,6 +1,7 @@
 """One pass: its decoder by hand, its place in a recording, its file, and how it is fitted."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from ser_core.analysis import Region
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of, focus_methods_of, run_explainer
 from ser_core.explanation.one_pass import one_pass
-from ser_core.model.checkpoint import CARD, DECODER, MODELS, _decoder, load_model, read_card
+from ser_core.model.checkpoint import (
+    CARD,
+    DECODER,
+    MODELS,
+    _decoder,
+    load_model,
+    model_names,
+    models_left_out,
+    read_card,
+)
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.networks.whisper import WIDTH
@@ -138,6 +148,15 @@ def test_a_file_holds_a_decoder_in_half_precision():
 def test_a_file_without_a_decoder_for_these_emotions_and_channels_is_refused(data):
     with pytest.raises(ValueError, match=r"."):
         decoder_of(data, 4, CHANNELS)
+
+
+def test_a_model_without_its_decoder_is_left_out_and_comes_back_with_it(tmp_path):
+    folder = tmp_path / "whisper"
+    shutil.copytree(MODELS / "whisper", folder)
+    decoder = (folder / DECODER).rename(tmp_path / "elsewhere")
+    assert "decoder.safetensors cannot be read" in models_left_out(tmp_path)["whisper"]
+    decoder.rename(folder / DECODER)
+    assert model_names(tmp_path) == ["whisper"]
 
 
 def test_a_model_whose_card_names_a_decoder_is_refused_without_it_and_others_need_none(tmp_path):

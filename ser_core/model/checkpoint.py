@@ -225,14 +225,14 @@ def _shapes(architecture: str, classes: int) -> dict[str, tuple[int, ...]]:
 
 
 def _bytes_of(file: Path) -> bytes:
-    """Return the content of a model's weights or ONNX file."""
+    """Return the content of a model's weights, decoder or ONNX file."""
     folder = file.parent.name
     try:
         data = contents_of(file, LARGEST_BYTES)
     except ValueError as reason:
-        raise ModelRefused(f"{folder}: its weights have {reason} are read.") from None
+        raise ModelRefused(f"{folder}: its {file.name} has {reason} are read.") from None
     except OSError as reason:
-        raise ModelRefused(f"{folder}: its weights cannot be read ({reason.strerror}). Check them.") from None
+        raise ModelRefused(f"{folder}: its {file.name} cannot be read ({reason.strerror}). Check it.") from None
     _check_shipped(file, data)
     return data
 
@@ -349,7 +349,7 @@ def _found(models: Path) -> dict[str, str | None]:
 
 
 def _parts(folder: Path) -> tuple[Path, ...]:
-    return folder / CARD, folder / WEIGHTS, folder / ONNX, folder.parent / HASHES
+    return folder / CARD, folder / WEIGHTS, folder / DECODER, folder / ONNX, folder.parent / HASHES
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
@@ -377,6 +377,7 @@ def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
         if file == weights:
             with weights.open("rb") as opened:
                 _check_header(folder, card, opened.read(8 + LARGEST_HEADER_BYTES), size)
+            _decoder(folder, card)
     except ModelRefused as reason:
         return str(reason)
     except OSError as reason:
