@@ -16,9 +16,13 @@ from hypothesis import settings
 from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
+
+
+#: About how long a test takes that bears a mark, in seconds of a processor.
+SECONDS = {"browser": 4.0, "page": 1.5, "process": 1.0, "database": 0.2}
 
 
 def seeds(count: int, *, long: int) -> list:
@@ -38,9 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if runs_pages(getattr(item, "module", None)):
             item.add_marker("page")
     if hasattr(config, "workerinput"):
-        slow = {item.path for item in items if {"browser", "process"} & {mark.name for mark in item.iter_markers()}}
-        count = Counter(item.path for item in items)
-        items.sort(key=lambda item: (item.path not in slow, -count[item.path], item.path))
+        cost = Counter()
+        for item in items:
+            cost[item.path] += max((SECONDS.get(mark.name, 0) for mark in item.iter_markers()), default=0) or 0.05
+        items.sort(key=lambda item: (-cost[item.path], item.path))
 
 
 @cache
@@ -102,6 +107,12 @@ def _no_work_left_behind(request) -> Iterator[None]:
         jobs = sys.modules["pages.shared.cached"].jobs()
         for job in [job for job in jobs._jobs.values() if not job.ended.is_set()]:
             jobs.cancel(job)
+
+
+@pytest.fixture(params=[6, pytest.param(12, marks=pytest.mark.long)])
+def kills(request) -> int:
+    """How often a process is killed at a moment by chance."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

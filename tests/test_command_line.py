@@ -21,6 +21,12 @@ from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """Draw no overviews, each of which takes a second; commands that run as processes of their own draw theirs."""
+    monkeypatch.setattr("ser_core.output.analysis_folder.save_overview", lambda analysis, path: path.touch())
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A small model's folder, with random weights."""
@@ -38,7 +44,8 @@ def write(path, seconds=1.2, seed=0):
 
 def analyse(model, out, *arguments):
     """Analyse with Grad-CAM, which takes no time."""
-    return main(["analyse", "--model", str(model), "--explain", "grad_cam", "--out", str(out), *map(str, arguments)])
+    quickly = ["--explain", "grad_cam", "--focus-by", "grad_cam"]
+    return main(["analyse", "--model", str(model), *quickly, "--out", str(out), *map(str, arguments)])
 
 
 def test_recordings_that_are_refused_cost_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
@@ -501,7 +508,7 @@ def test_words_of_a_person_are_written_with_their_evidence_and_can_be_read_again
     table = tmp_path / "said.csv"
     table.write_text("start_s,end_s,word\n0.1,0.5,for\n0.5,1.1,sure\n")
     file = write(tmp_path / "a.wav")
-    assert analyse(model, tmp_path / "out", file, "--words-from", table, "--report") == 0
+    assert analyse(model, tmp_path / "out", file, "--words-from", table, "--report", "--focus-by", "lime_time") == 0
     words = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())["words"]
     assert (words["source"], words["language"], words["exact"]) == ("given", None, True)
     assert [(one["start_s"], one["end_s"], one["word"]) for one in words["words"]] == [
