@@ -78,6 +78,17 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Point(Region):
+    """A moment: a region without a length."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_s == self.end_s:
+            raise SettingsRefused(
+                f"A point from {self.start_s:g} to {self.end_s:g} s is impossible; it needs one time of at least 0 s."
+            )
+
+
+@dataclass(frozen=True)
 class FocusRegion:
     """A stretch whose evidence supports the emotion.
 

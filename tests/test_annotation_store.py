@@ -216,7 +216,7 @@ def test_edit_of_what_is_not_there_is_refused(store, project):
 def test_database_keeps_its_own_rules_too(store, project, database_url):
     store.edit(project, sha(0), "Ann", add=[mark(), mark(0, 10, tier=RECORDING_TIER)])
     engine = create_engine(database_url)
-    for wrong in ("intensity = 6", "confidence = 1.5", "status = 'new'", "start_s = end_s", "tier = 'recording'"):
+    for wrong in ("intensity = 6", "confidence = 1.5", "status = 'new'", "start_s = end_s + 1", "tier = 'recording'"):
         with pytest.raises(Exception, match=r"(?i)constraint"), engine.begin() as connection:
             connection.execute(text(f"UPDATE marks SET {wrong}"))
     engine.dispose()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, recognised
 from ser_core.errors import AnnotationsRefused
@@ -27,6 +27,7 @@ FROM_THE_MANUAL = (
 def test_labels_of_audacity_are_read_with_their_frequencies():
     found = AUDACITY.read(FROM_THE_MANUAL.encode(), "a.wav")
     marks = (
+        Annotation(Point(1.0, 1.0, 6928.456055, 6928.456055), tier="emotion points", note="This point was clicked"),
         Annotation(Region(2.0, 2.5, None, 6334.588867), emotion="sad"),
         Annotation(Region(3.0, 3.5, 8908.015625), emotion="happy"),
         Annotation(Region(4.0, 4.5, 1484.669312, 2969.338523), note="door slams"),
@@ -34,7 +35,7 @@ def test_labels_of_audacity_are_read_with_their_frequencies():
         Annotation(Region(6.0, 7.0)),
     )
     assert found.recordings == (AnnotatedRecording("a.wav", None, 7.0, None, marks),)
-    assert found.dropped == ("1 mark of a point in time",)
+    assert (found.dropped, found.changed) == ((), ("1 mark without a length, as points in a tier beside the others",))
     assert recognised(FROM_THE_MANUAL.encode()) == "audacity"
 
 
@@ -57,7 +58,7 @@ def test_small_times_have_no_exponent():
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
 def test_lines_end_as_on_any_system(end):
     content = ("\ufeff" + FROM_THE_MANUAL.replace("\n", end)).encode()
-    assert len(AUDACITY.read(content, "a").recordings[0].annotations) == 5
+    assert len(AUDACITY.read(content, "a").recordings[0].annotations) == 6
 
 
 def test_a_label_may_hold_what_python_takes_for_the_end_of_a_line():

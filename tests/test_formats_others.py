@@ -58,8 +58,12 @@ def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
 
 def test_turns_of_several_recordings_are_read_with_their_speakers():
     read, marks = found(RTTM)
-    assert marks == [("take_1", "speakers", 0.5, 1.25, "anna"), ("take_2", "speakers", 2.0, 3.0, "")]
-    assert read.dropped == ("1 row of the kind SPKR-INFO", "1 mark of a point in time")
+    assert marks == [
+        ("take_1", "speakers", 0.5, 1.25, "anna"),
+        ("take_2", "speakers points", 1.0, 1.0, "ben"),
+        ("take_2", "speakers", 2.0, 3.0, ""),
+    ]
+    assert read.dropped == ("1 row of the kind SPKR-INFO",)
 
 
 def test_selections_are_read_once_with_their_frequencies():
@@ -82,11 +86,24 @@ def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_
     """The times in ms of /V/ are those of the EMU-SDMS manual: 187.425 to 256.925."""
     read, marks = found(CONTENT["emu"])
     times = {label: (round(start * 1000, 3), round(end * 1000, 3)) for _, _, start, end, label in marks}
-    assert times == {"V": (187.425, 256.925), "m": (256.925, 340.175), "so": (187.425, 340.175), "": (187.425, 340.175)}
-    assert {mark[:2] for mark in marks} == {("take.wav", tier) for tier in ("Word", "Phonetic", "Utterance")}
+    assert times == {
+        "V": (187.425, 256.925),
+        "m": (256.925, 340.175),
+        "so": (187.425, 340.175),
+        "": (187.425, 340.175),
+        "H*": (200, 200),
+    }
+    assert {mark[:2] for mark in marks} == {("take.wav", tier) for tier in ("Word", "Phonetic", "Utterance", "Tone")}
+    held = [(tier.key, tier.kind, tier.parent) for tier in read.recordings[0].tiers]
+    assert sorted(held) == [
+        ("Lost", "intervals", None),
+        ("Phonetic", "intervals", "Word"),
+        ("Tone", "points", None),
+        ("Utterance", "intervals", None),
+        ("Word", "intervals", "Utterance"),
+    ]
     assert read.dropped == (
         "1 label beside the first of an item",
-        "1 event of a point in time",
         "1 item without segments",
     )
     assert [(tier.name, tier.labels, tier.points) for tier in read.tiers][2] == ("Tone", 1, True)

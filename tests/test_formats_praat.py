@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parselmouth.praat import call
 from praatio import textgrid as praatio_textgrid
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, ReadOptions, read_annotations
 from ser_core.annotations.formats.layers import laid_out, owner_of
@@ -68,8 +68,8 @@ def test_praat_reads_what_a_phonetician_wants_to_see(short, encoding, folder):
                 (1.25, 3.25, ""),
             ],
         ),
-        ("bob/recording", [(0.0, 3.25, "sad [intensity=2]")]),
         ("words", [(0.0, 1.25, ""), (1.25, 3.0, "so what"), (3.0, 3.25, "")]),
+        ("bob/recording", [(0.0, 3.25, "sad [intensity=2]")]),
     ]
 
 
@@ -99,12 +99,18 @@ def test_what_praat_writes_is_read(form, encoding, folder):
     call(grid, form, str(file))
     found = read_annotations(file.read_bytes(), "a.wav")
     marks = (
-        Annotation(Region(0.25, 0.75), tier="élan", emotion="angry"),
+        Annotation(Region(0.25, 0.75), tier="élan", note="Angry"),
+        Annotation(Point(0.5, 0.5), tier="bell", note="ding"),
         Annotation(Region(0.75, 1.5), tier="élan", note='item [1]: "quoted" \\ae 슬픔'),
         Annotation(Region(1.0, 2.5), tier="said", emotion="sad", intensity=4, note="very low"),
     )
     assert found.recordings == (AnnotatedRecording("a.wav", None, 2.5, None, marks),)
-    assert found.dropped == ("1 point in 1 tier of points",)
+    assert (found.dropped, found.changed) == ((), ())
+    assert [(tier.name, tier.kind) for tier in found.recordings[0].tiers] == [
+        ("élan", "intervals"),
+        ("said", "intervals"),
+        ("bell", "points"),
+    ]
     tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
     assert tiers == [("élan", 2, 2), ("said", 1, 1), ("bell", 1, 0)]
 
@@ -114,7 +120,7 @@ def test_praatio_reads_the_same(short, folder):
     file = folder / "praatio.TextGrid"
     file.write_bytes(TEXTGRID.write([example()], short=short).content)
     grid = praatio_textgrid.openTextgrid(str(file), includeEmptyIntervals=False)
-    assert grid.tierNames == ("anna/emotion", "anna/emotion (2)", "bob/recording", "words")
+    assert grid.tierNames == ("anna/emotion", "anna/emotion (2)", "words", "bob/recording")
     assert [tuple(entry) for entry in grid.getTier("words").entries] == [(1.25, 3.0, "so what")]
 
 
@@ -181,8 +187,8 @@ CHRONOLOGICAL = """"Praat chronological TextGrid text file"
 
 def test_a_chronological_file_is_read():
     read = read_annotations(CHRONOLOGICAL.encode(), "here")
-    assert read.recordings[0].annotations == HAPPY
-    assert read.dropped == ("1 point in 1 tier of points",)
+    assert read.recordings[0].annotations == (*HAPPY, Annotation(Point(1, 1), tier="bell", note="ding"))
+    assert read.dropped == ()
 
 
 @pytest.mark.parametrize("form", ["Save as chronological text file", "Save as binary file"])
@@ -200,13 +206,18 @@ def test_other_forms_that_praat_writes_are_read(form, folder):
     marks = (
         Annotation(Region(0, 0.25), tier="élan", emotion="sad"),
         Annotation(Region(0.25, 0.75), tier="élan", note='so 슬픔 😀 "x"'),
+        Annotation(Point(0.5, 0.5), tier="bell", note="ding"),
     )
     assert found.recordings == (AnnotatedRecording("a.wav", None, 2.5, None, marks),)
-    assert found.dropped == ("1 point in 1 tier of points",)
+    assert found.dropped == ()
     assert found.changed == ("1 mark cut at the start of the recording",)
     assert found.start_s == -0.5
     moved = read_annotations(file.read_bytes(), "a.wav", ReadOptions(offset_s=0.5))
-    assert [(m.region.start_s, m.region.end_s) for m in moved.recordings[0].annotations] == [(0, 0.75), (0.75, 1.25)]
+    assert [(m.region.start_s, m.region.end_s) for m in moved.recordings[0].annotations] == [
+        (0, 0.75),
+        (0.75, 1.25),
+        (1, 1),
+    ]
     assert moved.recordings[0].duration_s == 3.0
     assert moved.changed == ()
 
@@ -250,14 +261,14 @@ def test_the_encoding_may_be_named():
 @pytest.mark.parametrize(
     ("old", "new", "region", "word"),
     [
-        ("xmax = 1.5", "xmax = 0", None, "1 mark of a point in time"),
+        ("xmax = 1.5", "xmax = 0", Point(0, 0), "1 mark without a length, as points in a tier beside the others"),
         ("xmin = 0\n            xmax", "xmin = -1\n            xmax", Region(0, 1.5), "cut at the start"),
         ("xmax = 1.5", "xmax = 2.5", Region(0, 2.5), "1 mark beyond the end of the grid, which is 2 s"),
     ],
 )
 def test_what_praat_opens_is_read_and_what_becomes_of_it_is_said(old, new, region, word):
     read = TEXTGRID.read(damaged(old, new), "here")
-    assert [mark.region for mark in read.recordings[0].annotations] == ([region] if region else [])
+    assert [mark.region for mark in read.recordings[0].annotations] == [region]
     assert word in " ".join(read.dropped + read.changed)
 
 
@@ -267,7 +278,14 @@ def test_equal_names_are_kept_apart_layers_of_a_tier_are_one_and_a_name_that_onl
     source = '"ooTextFile" "TextGrid" 0 2 <exists> 7 ' + "".join(tier.format(name, name or "x") for name in names)
     read = TEXTGRID.read(source.encode(), "a")
     (recording,) = read.recordings
-    assert "1 tier of a name that is there already" in read.changed[0]
+    assert [(tier.key, tier.name) for tier in recording.tiers] == [
+        ("emotion", "emotion"),
+        ("emotion #2", "emotion"),
+        ("tone (2)", "tone (2)"),
+        ("tier 5", "tier 5"),
+        ("/", "/"),
+        ("bob/", "bob/"),
+    ]
     of_emotion = [(mark.annotator, mark.tier) for mark in recording.annotations if mark.note == "emotion"]
     assert of_emotion == [("", "emotion"), ("", "emotion #2")]
     assert {mark.note: (mark.annotator, mark.tier) for mark in recording.annotations if mark.note != "emotion"} == {
@@ -303,25 +321,27 @@ def test_a_mark_too_short_for_two_times_is_dropped_and_counted():
 
 @given(recordings())
 def test_no_mark_of_a_layer_overlaps_another_and_every_name_leads_back_to_its_owner(recording):
-    tiers = laid_out(recording.annotations)
-    for name, layer in tiers.items():
-        assert all(one.region.end_s <= other.region.start_s for one, other in pairwise(layer))
-        assert {owner_of(name, tiers, 1)} >= {(mark.annotator, mark.tier) for mark in layer}
-    assert sum(map(len, tiers.values())) == len(recording.annotations)
+    layers = laid_out(recording)
+    names = [layer.name for layer in layers]
+    for layer in layers:
+        assert all(one.region.end_s <= other.region.start_s for one, other in pairwise(layer.marks))
+        assert {owner_of(layer.name, names, 1)} >= {(mark.annotator, mark.tier) for mark in layer.marks}
+    assert sum(len(layer.marks) for layer in layers) == len(recording.annotations)
 
 
 @given(st.sets(st.tuples(texts, texts.filter(str.strip)), min_size=1, max_size=4), st.integers(1, 3))
 def test_any_annotator_and_tier_come_back_from_the_names_of_their_layers(owners, layers):
     marks = [Annotation(Region(0, 1), annotator=who, tier=tier) for who, tier in owners for _ in range(layers)]
-    tiers = laid_out(marks)
-    assert len(tiers) == len(owners) * layers
-    assert {owner_of(name, tiers, 1) for name in tiers} == owners
+    names = [layer.name for layer in laid_out(AnnotatedRecording("a", None, 1.0, None, tuple(marks)))]
+    assert len(names) == len(owners) * layers
+    assert {owner_of(name, names, 1) for name in names} == owners
 
 
 def test_as_few_layers_are_made_as_marks_overlap():
     spans = [(0, 2), (1, 3), (2, 4), (3, 5), (1.5, 1.75)]
-    tiers = laid_out([Annotation(Region(*span), emotion="sad") for span in spans])
-    assert list(tiers) == ["emotion", "emotion (2)", "emotion (3)"]
+    marks = tuple(Annotation(Region(*span), emotion="sad") for span in spans)
+    layers = laid_out(AnnotatedRecording("a", None, 5.0, None, marks))
+    assert [layer.name for layer in layers] == ["emotion", "emotion (2)", "emotion (3)"]
 
 
 # --- refusal, with the place ---

@@ -1,13 +1,13 @@
-"""A person's mark in a recording, a recording with its marks, and the one gate that decides whether a mark is valid."""
+"""A person's mark in a recording, tiers, a recording with its marks, and the gate that decides if a mark is valid."""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
@@ -15,6 +15,11 @@ LEAST_INTENSITY, MOST_INTENSITY = 1, 5
 
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
+
+#: What a tier consists of, and what its marks say: an emotion or, as a note, one of its labels or any text.
+KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
+MOST_LABELS = 200
 
 #: Most characters of a note, or of another text of a mark.
 LONGEST_TEXT = 100_000
@@ -79,6 +84,58 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class Tier:
+    """A tier of a project or file.
+
+    Attributes
+    ----------
+    key : str
+        What marks call it; it never changes.
+    name : str
+        What people and files call it; several tiers may have the same name.
+    kind : {"intervals", "points"}
+    content : {"emotions", "labels", "text"}
+    labels : tuple of str
+        Of a tier of labels; the first nine are on the keys 1 to 9.
+    parent : str or None
+        Key of the tier whose marks hold those of this one, as words hold phones.
+    colour : str or None
+        As `#rrggbb`; None: that of the theme.
+    shown : bool
+        Whether it has a lane on the page.
+    """
+
+    key: str
+    name: str
+    kind: str = "intervals"
+    content: str = "text"
+    labels: tuple[str, ...] = ()
+    parent: str | None = None
+    colour: str | None = None
+    shown: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.key.strip():
+            raise AnnotationsRefused("A tier needs a name.")
+        for value, known, what in ((self.kind, KINDS, "kind"), (self.content, CONTENTS, "content")):
+            if value not in known:
+                raise AnnotationsRefused(f"The {what} '{value}' of a tier is not known; choose {', '.join(known)}.")
+        if self.colour is not None and not COLOUR.fullmatch(self.colour):
+            raise AnnotationsRefused(f"The colour {self.colour[:20]!r} is not one such as #0072b2.")
+        if self.parent == self.key:
+            raise AnnotationsRefused(f"The tier '{self.name}' cannot be its own parent; choose another one.")
+        if self.key == REGION_TIER and (self.kind, self.content) != ("intervals", "emotions"):
+            raise AnnotationsRefused(
+                "The tier of emotions holds intervals with emotions; add another tier for the rest."
+            )
+        if len(self.labels) > MOST_LABELS or len(set(self.labels)) < len(self.labels) or not all(self.labels):
+            raise AnnotationsRefused(f"A set of labels has up to {MOST_LABELS} of them, each once and none empty.")
+
+
+EMOTION = Tier(REGION_TIER, REGION_TIER, content="emotions")
+
+
+@dataclass(frozen=True)
 class AnnotatedRecording:
     """A recording's marks, without its sound.
 
@@ -88,6 +145,8 @@ class AnnotatedRecording:
         SHA-256 of the audio file, by which a moved or renamed file is found again; None if a format cannot hold it.
     annotations : tuple of Annotation
         In order of time.
+    tiers : tuple of Tier
+        In order, also those without marks; a format without tiers leaves it empty.
     provenance : mapping
         Where suggestions came from: the model's name and SHA-256, and settings; empty if nothing was suggested.
     exported_keys : mapping of str to int, optional
@@ -105,6 +164,30 @@ class AnnotatedRecording:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     exported_keys: Mapping[str, int] | None = field(default=None, compare=False)
     left_out: tuple[Annotation, ...] = field(default=(), compare=False)
+    tiers: tuple[Tier, ...] = field(default=(), compare=False)
+
+    @property
+    def all_tiers(self) -> tuple[Tier, ...]:
+        """The tiers, and those that only marks name; without that of labels of the whole recording."""
+        known = {RECORDING_TIER, *(tier.key for tier in self.tiers)}
+        others: dict[str, list[Annotation]] = {}
+        for mark in self.annotations:
+            if mark.tier not in known:
+                others.setdefault(mark.tier, []).append(mark)
+        return (*self.tiers, *(tier_of_marks(key, marks) for key, marks in others.items()))
+
+
+def place_of(start_s: float, end_s: float, low_hz: float | None = None, high_hz: float | None = None) -> Region:
+    """Return a region or, if it has no length, a point."""
+    return (Point if start_s == end_s else Region)(start_s, end_s, low_hz, high_hz)
+
+
+def tier_of_marks(key: str, marks: Iterable[Annotation]) -> Tier:
+    """Return the tier of marks of which nothing else is known."""
+    marks = list(marks)
+    has_emotions = key == REGION_TIER or any(mark.emotion is not None for mark in marks)
+    is_points = key != REGION_TIER and bool(marks) and all(isinstance(mark.region, Point) for mark in marks)
+    return Tier(key, key, "points" if is_points else "intervals", "emotions" if has_emotions else "text")
 
 
 def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
@@ -125,8 +208,15 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
     region = mark.region
     if not math.isfinite(region.end_s):
         raise AnnotationsRefused(f"A mark that ends at {region.end_s} s has no end; give one in seconds.")
+    if isinstance(region, Point) and mark.tier in (REGION_TIER, RECORDING_TIER):
+        raise AnnotationsRefused(
+            f"A mark from {region.start_s:g} to {region.end_s:g} s is impossible in the tier {mark.tier}; it needs an "
+            "end after its start. Points go into a tier of points."
+        )
     limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
-    if not all(0 <= hz < math.inf for hz in limits) or limits != sorted(set(limits)):
+    if not all(0 <= hz < math.inf for hz in limits) or limits != sorted(
+        limits if isinstance(region, Point) else set(limits)
+    ):
         between = " to ".join(f"{hz:g}" for hz in limits)
         raise AnnotationsRefused(
             f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
@@ -138,6 +228,8 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
     if duration_s is None or region.end_s <= duration_s:
         return mark
     is_late = mark.tier != RECORDING_TIER and region.end_s > duration_s + END_SLACK_S
+    if isinstance(region, Point) and not is_late:
+        return replace(mark, region=replace(region, start_s=duration_s, end_s=duration_s))
     if is_late or region.start_s >= duration_s:
         raise AnnotationsRefused(
             f"The mark ends at {region.end_s:g} s, after its recording, which is {duration_s:g} s long. Cut it."

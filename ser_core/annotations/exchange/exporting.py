@@ -8,8 +8,9 @@ from typing import Any
 
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
 from ser_core.annotations.formats import FORMATS, OTHERS
-from ser_core.annotations.formats.format import Format, Written, summed
+from ser_core.annotations.formats.format import Format, Written, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.layers import unique_names
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
@@ -56,18 +57,30 @@ def exported(
     """
     unfit: list[str] = []
     valid = [_valid(recording, unfit) for recording in recordings]
+    lost: tuple[str, ...] = ()
+    if not file_format.holds_tiers and valid:
+        everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
+        lost = tiers_without(everything, "empty", "labels", "parent", "colour")
+        valid = [_with_names(recording) for recording in valid]
     written = _written(valid, file_format, choices or {})
     # A file without labels could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     without = len(written) - len(files)
     if file_format.beside is not None:
         files |= file_format.beside(valid)
-    return Exported(files, tuple(summed(each for _, each in written)), without, tuple(unfit))
+    return Exported(files, (*summed(each for _, each in written), *lost), without, tuple(unfit))
 
 
 def choices_of(file_format: Format) -> set[str]:
     """Return the names of what can be chosen about files of a format."""
     return set(list(signature(file_format.write).parameters)[1:])
+
+
+def _with_names(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording whose marks name their tiers as people do; of an equal name, the second has a number."""
+    names = unique_names(recording.all_tiers)
+    named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
+    return replace(recording, annotations=tuple(named))
 
 
 def _valid(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:

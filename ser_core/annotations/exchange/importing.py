@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ser_core.analysis import Point
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import file_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
@@ -247,7 +248,7 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
         over_s = mark.region.end_s - duration_s
         if mark.tier == RECORDING_TIER or not END_SLACK_S < over_s <= tolerance_s:
             marks.append(mark)
-        elif mark.region.start_s < duration_s:
+        elif mark.region.start_s < duration_s or isinstance(mark.region, Point):
             late += 1
             marks.append(_ending_at(mark, duration_s))
         else:
@@ -268,4 +269,5 @@ def with_marks(
 
 
 def _ending_at(mark: Annotation, end_s: float) -> Annotation:
-    return replace(mark, region=replace(mark.region, end_s=end_s))
+    start_s = end_s if isinstance(mark.region, Point) else mark.region.start_s
+    return replace(mark, region=replace(mark.region, start_s=start_s, end_s=end_s))

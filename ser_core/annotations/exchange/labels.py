@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ser_core.annotations.annotation import REGION_TIER, STATUSES, Annotation
+from ser_core.annotations.annotation import EMOTION, REGION_TIER, STATUSES, Annotation, Tier
 from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
@@ -101,12 +101,15 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
     """
     _require_tiers(files, rules)
     uses: Counter[tuple[str, str, str | None, str, bool]] = Counter()
+    files = _with_contents(files, rules)
     found = []
     for file in files:
         reasons: Counter[str] = Counter()
         documents = []
         for document in file.documents:
-            read = [_mapped(mark, rules, file.format_name == OURS, uses) for mark in document.annotations]
+            contents = {tier.key: tier.content for tier in document.tiers}
+            is_ours = file.format_name == OURS
+            read = [_mapped(mark, rules, is_ours, contents.get(mark.tier), uses) for mark in document.annotations]
             reasons.update(why for _, why in read if why)
             documents.append(
                 with_marks(document, (mark for mark, why in read if not why), (mark for mark, why in read if why))
@@ -119,6 +122,44 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
     )
 
 
+def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[ImportedFile]:
+    """Return files whose tiers say whether they hold emotions: by their name, by choice, or as most labels are such."""
+    labels: dict[str, Counter[bool]] = {}
+    for document in (document for file in files if file.format_name != OURS for document in file.documents):
+        for mark in document.annotations:
+            label = mark.emotion or mark.note
+            labels.setdefault(mark.tier, Counter())[label.strip().casefold() in COLOURS] += bool(label)
+
+    def with_content(tier: Tier) -> Tier:
+        said = labels.get(tier.key, Counter())
+        chosen = tier.key.casefold() in {name.casefold() for name in rules.tiers}
+        has_emotions = tier.content == "emotions" or chosen or holds_emotions(tier.key) or said[True] > said[False]
+        if tier.key.casefold() == REGION_TIER:
+            return replace(EMOTION, name=tier.name)
+        return replace(tier, content="emotions" if has_emotions and tier.kind == "intervals" else tier.content)
+
+    found = []
+    for file in files:
+        if file.format_name == OURS:
+            found.append(file)
+            continue
+        # A file that knows our marks says by itself what its tiers hold.
+        documents = [
+            each
+            if each.exported_keys is not None
+            else replace(each, tiers=tuple(with_content(tier) for tier in each.tiers))
+            for each in file.documents
+        ]
+        if rules.tiers:
+            names = {name.casefold() for name in rules.tiers}
+            documents = [
+                replace(each, tiers=tuple(tier for tier in each.tiers if tier.key.casefold() in names))
+                for each in documents
+            ]
+        found.append(replace(file, documents=tuple(documents)))
+    return found
+
+
 def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
     there = {mark.tier for file in files for document in file.documents for mark in document.annotations}
     for tier in rules.tiers:
@@ -127,7 +168,9 @@ def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
             raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
 
 
-def _mapped(mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter) -> tuple[Annotation, str]:
+def _mapped(
+    mark: Annotation, rules: LabelRules, is_ours: bool, content: str | None, uses: Counter
+) -> tuple[Annotation, str]:
     """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label."""
     if not is_ours and mark.tier.casefold() == REGION_TIER:
         mark = replace(mark, tier=REGION_TIER)
@@ -135,7 +178,8 @@ def _mapped(mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter) -
         return mark, f"of the tier {shown(mark.tier)}, which was not chosen"
     if rules.status is not None:
         mark = replace(mark, status=rules.status)
-    expected = bool(rules.tiers) or holds_emotions(mark.tier)
+    expected = bool(rules.tiers) or content == "emotions" or holds_emotions(mark.tier)
+    is_text = not expected and content is not None
     label = mark.note if mark.emotion is None else mark.emotion
     is_mapped = label.strip().casefold() in rules.emotions
     wanted = rules.emotions.get(label.strip().casefold())
@@ -144,7 +188,7 @@ def _mapped(mark: Annotation, rules: LabelRules, is_ours: bool, uses: Counter) -
         return mark, f"with the label {shown(label)}, as it was mapped"
     if wanted is not None:
         mark = _as(mark, wanted)
-    elif rules.as_notes or is_mapped:
+    elif rules.as_notes or is_mapped or (is_text and not is_ours):
         mark = _as_note(mark)
     elif not is_ours and not isinstance(label, Note) and (expected or mark.emotion is not None):
         known = known_emotion(label)

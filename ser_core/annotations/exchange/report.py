@@ -26,6 +26,7 @@ def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imp
             name: getattr(imported, name)
             for name in ("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored")
         },
+        "new_tiers": [tier.name for tier in imported.new_tiers],
         "differences": [
             {
                 "recording": each.recording,

@@ -2,6 +2,7 @@
 
 import mimetypes
 import posixpath
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from xml.etree import ElementTree
 
 from pympi.Elan import Eaf, to_adocument
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
@@ -36,16 +37,22 @@ from ser_core.annotations.formats.gate import (
     known_keys,
     recording_fields,
     recording_of,
+    tier_fields,
+    tier_of,
     writable,
 )
-from ser_core.annotations.formats.layers import BESIDE, laid_out, owner_of, plain_name, safe_name
-from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.layers import BESIDE, FileTiers, Layer, free_name, laid_out, safe_name
+from ser_core.annotations.formats.notation import label_of, mark_fields, marks_with_more_than_a_label
 from ser_core.errors import AnnotationsRefused
 
 #: The property of the file that holds what is known about the recording, as JSON.
 PROPERTY = "hear-why recording"
 #: The property that holds, as JSON, key and revision of each mark by the id of its annotation, which ELAN keeps.
 KEYS = "hear-why marks"
+#: The property that holds, as JSON, the tiers, and which of them the tiers of the file are.
+TIERS = "hear-why tiers"
+#: The linguistic type of tiers that have a parent.
+INCLUDED = "included-lt"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,32 +73,87 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     """
     recording = writable(only_one(recordings, "ELAN"))
     marks = [_in_milliseconds(mark) for mark in recording.annotations]
+    layers = laid_out(replace(recording, annotations=tuple(marks)))
     eaf = _empty(recording)
     keys: dict[str, list[Any]] = {}
-    for name, layer in laid_out(marks).items():
-        annotator = safe_name(layer[0].annotator) if layer else ""
-        eaf.add_tier(name, ann=annotator or None)
-        for mark in layer:
+    declared = {tier.key for tier in recording.tiers}
+    names = _unique([layer.name for layer in layers])
+    parents = _parents(layers, names)
+    for layer, name in zip(layers, names, strict=True):
+        how = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
+        eaf.add_tier(name, ann=safe_name(layer.annotator) or None, **how)
+        for mark in layer.marks:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
-            eaf.add_annotation(name, *times, mark_text(mark, leave_out=BESIDE, plain=plain))
+            eaf.add_annotation(name, *times, label_of(mark, layer.tier, BESIDE, plain, layer.tier.key in declared))
             if mark.key is not None:
                 keys[f"a{eaf.maxaid}"] = [mark.key, mark.revision]
     if keys and not plain:
         eaf.properties.append((KEYS, json_bytes(keys, indent=None, ascii_only=True).decode()))
+    if recording.tiers:
+        about = {
+            "tiers": [tier_fields(tier) for tier in recording.tiers],
+            "layers": {name: layer.tier.key for layer, name in zip(layers, names, strict=True)},
+        }
+        eaf.properties.append((TIERS, json_bytes(about, indent=None, ascii_only=True).decode()))
     eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
     _sort_time_slots(eaf)
-    pairs = zip(marks, recording.annotations, strict=True)
+    pairs = list(zip(marks, recording.annotations, strict=True))
+    has_parent = {name for layer, name in zip(layers, names, strict=True) if layer.tier.parent and layer.marks}
     dropped = (
-        *marks_with((mark for mark, exact in pairs if mark.region != exact.region), "the microseconds of {}"),
+        *marks_with(
+            (m for m, exact in pairs if not isinstance(exact.region, Point) and m.region != exact.region),
+            "the microseconds of {}",
+        ),
+        *marks_with((m for _, m in pairs if isinstance(m.region, Point)), "{} as 1 ms, because ELAN has no points"),
         *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
         *marks_with_more_than_a_label(marks, BESIDE, plain),
+        *(
+            (f"the parent of {counted(alone, 'tier')}, whose marks it does not hold",)
+            if (alone := len(has_parent - parents.keys()))
+            else ()
+        ),
     )
     return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
 
 
+def _unique(names: Sequence[str]) -> list[str]:
+    """Return names with a number behind those that are there already: ELAN's tiers have names of their own."""
+    unique: list[str] = []
+    for name in names:
+        unique.append(free_name(name, unique))
+    return unique
+
+
+def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
+    """Return the parent of each tier of the file, where each of its annotations lies within one of the parent's."""
+    parents: dict[str, str] = {}
+    for layer, name in zip(layers, names, strict=True):
+        above = [
+            (other, of_other)
+            for other, of_other in zip(layers, names, strict=True)
+            if other.tier.key == layer.tier.parent and other.annotator in (layer.annotator, "")
+        ] or [(other, of) for other, of in zip(layers, names, strict=True) if other.tier.key == layer.tier.parent]
+        found = next((of for other, of in above if _holds(other.marks, layer.marks)), None)
+        if found is not None:
+            parents[name] = found
+    return parents
+
+
+def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
+    """Whether each of some marks lies within one of others; both in order of time, and without overlaps."""
+    starts = [mark.region.start_s for mark in marks]
+    for mark in inner:
+        place = bisect_right(starts, mark.region.start_s) - 1
+        if place < 0 or mark.region.end_s > marks[place].region.end_s:
+            return False
+    return True
+
+
 def _in_milliseconds(mark: Annotation) -> Annotation:
     start, end = round(mark.region.start_s * 1000), round(mark.region.end_s * 1000)
-    if start == end:
+    if start == end and isinstance(mark.region, Point):
+        end = start + 1
+    elif start == end:
         start = floor(mark.region.start_s * 1000)
         end = start + 1
     return replace(mark, region=Region(start / 1000, end / 1000, mark.region.low_hz, mark.region.high_hz))
@@ -110,6 +172,7 @@ def _sort_time_slots(eaf: Eaf) -> None:
 def _empty(recording: AnnotatedRecording) -> Eaf:
     eaf = Eaf(author="Hear Why")
     eaf.remove_tier("default")
+    eaf.add_linguistic_type(INCLUDED, "Included_In")
     # Not the current time: the same marks give the same file.
     changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
     eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
@@ -134,20 +197,30 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     recording, origin_s = _recording(eaf, name)
     times, changed, lost = _times(eaf)
     keys = _keys(eaf, name)
+    tiers, ours = FileTiers(eaf.tiers.keys()), _tiers_of_ours(eaf, name)
+    points = {tier.key for tier in ours[0] if tier.kind == "points"}
+    parents: dict[str, str] = {}
+    key_of: dict[str, str] = {}
     with at(name):
         moved = replace(options, offset_s=options.offset_s + origin_s)
         marks = Collected(moved, known_duration_s(recording))
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
-        annotator, tier = _owner(tier_id, attributes.get("ANNOTATOR"), eaf, place)
+        annotator, tier = tiers.add(tier_id, place, annotator=attributes.get("ANNOTATOR"))
+        tier = key_of[tier_id] = ours[1].get(tier_id, tier)
+        if attributes.get("PARENT_REF"):
+            parents.setdefault(tier, attributes["PARENT_REF"])
         labels = {key: found[2] for key, found in aligned.items()} | {key: found[1] for key, found in referring.items()}
         for key, label in labels.items():
             if key in times:
-                fields = times[key] | mark_fields(label) | {"annotator": annotator, "tier": tier}
+                fields = times[key] | mark_fields(label, tier) | {"annotator": annotator, "tier": tier}
                 if key in keys:
                     fields |= dict(zip(("key", "revision"), keys[key], strict=True))
-                marks.add(fields, f"{name}, line {lines[key]}")
+                if tier in points:
+                    fields["end_s"] = fields["start_s"]
+                marks.add(fields, f"{name}, line {lines[key]}", tier in points)
+    tiers.set_parents({tier: key_of[parent] for tier, parent in parents.items() if parent in key_of})
     with at(name):
-        found = recording_of(recording, marks.annotations)
+        found = replace(recording_of(recording, marks.annotations), tiers=ours[0] or tiers.all)
     if keys:
         # An annotation that cannot become a mark is left out, and not deleted.
         read = {mark.key for mark in marks.annotations}
@@ -204,10 +277,8 @@ def _not_kept(eaf: Eaf) -> tuple[str, ...]:
     """Return, in words, what of the tiers there is no place for."""
     attributes = [tier[2] for tier in eaf.tiers.values()]
     counts = {
-        "the parent of {}": (sum("PARENT_REF" in each for each in attributes), "tier"),
         "the participant of {}": (sum(bool(each.get("PARTICIPANT")) for each in attributes), "tier"),
         "{}": (len(eaf.controlled_vocabularies), "controlled vocabulary", "controlled vocabularies"),
-        "{} without annotations": (sum(not tier[0] and not tier[1] for tier in eaf.tiers.values()), "tier"),
     }
     return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
 
@@ -225,6 +296,25 @@ def _keys(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
                     if isinstance(pair[0], str) and known_keys({pair[0]: pair[1]})
                 }
     return {}
+
+
+def _tiers_of_ours(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:
+    """Return the tiers that our property declares, and the key of each tier of the file; nothing where it is none."""
+    for key, value in eaf.properties:
+        if key == TIERS:
+            found = json_of((value or "").encode(), f"{name}, property {TIERS}")
+            if (
+                isinstance(found, dict)
+                and isinstance(found.get("tiers"), list)
+                and isinstance(found.get("layers"), dict)
+            ):
+                with at(f"{name}, property {TIERS}"):
+                    tiers = tuple(tier_of(tier) for tier in found["tiers"])
+                known = {tier.key for tier in tiers} | {RECORDING_TIER}
+                layers = {own: tier for own, tier in found["layers"].items() if tier in known}
+                if layers.keys() >= eaf.tiers.keys():
+                    return tiers, layers
+    return (), {}
 
 
 def _path(address: str) -> str:
@@ -296,14 +386,6 @@ def _in_order(referring: Mapping[str, Sequence[Any]]) -> list[str]:
     return list(ordered)
 
 
-def _owner(tier_id: str, annotator: str | None, eaf: Eaf, place: int) -> tuple[str, str]:
-    """Return annotator and tier; the annotator may be in an attribute, in the tier's name, or in both."""
-    owner, tier = owner_of(tier_id, eaf.tiers.keys(), place)
-    if annotator and plain_name(annotator) != owner:
-        return plain_name(annotator), plain_name(tier_id)
-    return owner, tier
-
-
 FORMAT = Format(
     name="ELAN EAF",
     endings=(".eaf",),
@@ -312,4 +394,5 @@ FORMAT = Format(
     write=write,
     read=read,
     recognises=lambda head: "<ANNOTATION_DOCUMENT" in head,
+    holds_tiers=True,
 )

@@ -10,12 +10,14 @@ structure modeling".
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_of
 from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, ReadIn, ReadOptions, counted
 from ser_core.annotations.formats.gate import at, number, recording_of, shown, text, whole_number
+from ser_core.annotations.formats.layers import FileTiers
 from ser_core.annotations.formats.notation import mark_fields
 from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
@@ -28,7 +30,7 @@ Edges = tuple[float, float]
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read segments, and items from the first to the last segment that they hold.
+    """Read segments, events, and items from the first to the last segment that they hold.
 
     Raises
     ------
@@ -47,8 +49,11 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     levels = [level for _, level in objects_in(document, "levels", name)]
     items = {id(level): [item for _, item in objects_in(level, "items", name)] for level in levels}
     edges = _edges(levels, items, document, rate_hz, name)
+    of_file, levels_of = FileTiers([text(level.get("name"), "name of a level") for level in levels]), {}
     for level in levels:
         tier, kind = text(level.get("name"), "name of a level"), level.get("type")
+        _, key = of_file.add(tier, len(tiers) + 1, "points" if kind == EVENT else "intervals")
+        levels_of |= {item.get("id"): key for item in items[id(level)] if isinstance(item.get("id"), int)}
         said = 0
         for item in items[id(level)]:
             place = f"{name}, level {shown(tier)}, item {shown(item.get('id'))}"
@@ -57,15 +62,24 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             said += bool(label)
             lost["{} beside the first of an item", "label"] += len(more)
             if kind == EVENT:
-                lost["{} of a point in time", "event"] += 1
+                with at(place):
+                    time_s = number(item.get("samplePoint"), "sample of the event") / rate_hz
+                marks.add(mark_fields(label, key) | {"start_s": time_s, "end_s": time_s, "tier": key}, place, True)
             elif item.get("id") not in edges:
                 lost["{} without segments", "item"] += 1
             else:
                 start_s, end_s = edges[item["id"]]
-                marks.add(mark_fields(label) | {"start_s": start_s, "end_s": end_s, "tier": tier}, place)
+                marks.add(mark_fields(label, key) | {"start_s": start_s, "end_s": end_s, "tier": key}, place)
         tiers.append(FileTier(tier, said, len(items[id(level)]) - said, kind == EVENT))
+    of_file.set_parents(
+        {
+            levels_of[child]: levels_of[parent]
+            for parent, child in _links(document)
+            if {parent, child} <= levels_of.keys()
+        }
+    )
     with at(name):
-        recording = recording_of({"name": sound}, marks.annotations)
+        recording = replace(recording_of({"name": sound}, marks.annotations), tiers=of_file.all)
     dropped = tuple(words.format(counted(count, noun)) for (words, noun), count in lost.items() if count)
     return ReadIn((recording,), dropped + in_words(marks.left_out), in_words(marks.altered), tuple(tiers))
 
@@ -90,12 +104,7 @@ def _edges(
                     first = number(item.get("sampleStart"), "first sample")
                     last = first + number(item.get("sampleDur"), "length")
                     edges[own] = max(first - 0.5, 0.0) / rate_hz, (last + 0.5) / rate_hz
-    links = document.get("links")
-    pairs = [
-        (link["fromID"], link["toID"])
-        for link in (links if isinstance(links, list) else [])
-        if isinstance(link, dict) and isinstance(link.get("fromID"), int) and isinstance(link.get("toID"), int)
-    ]
+    pairs = _links(document)
     segments = set(edges)
     for _ in range(MOST_LEVELS):
         before = len(edges), sum(end_s - start_s for start_s, end_s in edges.values())
@@ -106,6 +115,16 @@ def _edges(
         if before == (len(edges), sum(end_s - start_s for start_s, end_s in edges.values())):
             break
     return edges
+
+
+def _links(document: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ids of each item and of one that it holds."""
+    links = document.get("links")
+    return [
+        (link["fromID"], link["toID"])
+        for link in (links if isinstance(links, list) else [])
+        if isinstance(link, dict) and isinstance(link.get("fromID"), int) and isinstance(link.get("toID"), int)
+    ]
 
 
 FORMAT = Format(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording
 from ser_core.errors import AnnotationsRefused
 
 COUNTED_MARKS = re.compile(r"\b([0-9]+) marks?\b")
@@ -103,6 +103,8 @@ class Format:
         name it, and the options may be left out.
     recognises : callable
         `recognises(head) -> bool` tells by the beginning of the text whether a file has this format.
+    holds_tiers : bool
+        Whether a file holds tiers in their order, with their names, also those without marks.
     beside : callable, optional
         `beside(recordings)` returns other files, by name, that go with an export.
     """
@@ -115,6 +117,7 @@ class Format:
     read: Callable[..., ReadIn]
     recognises: Callable[[str], bool]
     beside: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None
+    holds_tiers: bool = False
 
 
 def only_one(recordings: Sequence[AnnotatedRecording], format_name: str) -> AnnotatedRecording:
@@ -155,6 +158,22 @@ def summed(written: Iterable[Written]) -> list[str]:
         kind.replace("{}", counted(count, "mark")) if "{}" in kind else f"{kind}, in {counted(count, 'file')}"
         for kind, count in kinds.items()
     ]
+
+
+def tiers_without(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
+    """Return, in words, of how many tiers a format leaves which of these fields out.
+
+    "empty" counts those without marks, and "order" all but the first.
+    """
+    marked = {mark.tier for mark in recording.annotations}
+    words = {
+        "empty": ("{} without marks", lambda tier: tier.key not in marked and tier.key != REGION_TIER),
+        "labels": ("the labels of {}", lambda tier: bool(tier.labels)),
+        "parent": ("the parent of {}", lambda tier: tier.parent is not None),
+        "colour": ("the colour of {}", lambda tier: tier.colour is not None),
+    }
+    found = ((words[field][0], sum(words[field][1](tier) for tier in recording.tiers)) for field in fields)
+    return tuple(said.format(counted(count, "tier")) for said, count in found if count)
 
 
 def of_the_recording(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:

@@ -7,13 +7,21 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from numbers import Integral, Real
 from typing import Any
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, require_text, valid_mark
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import (
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Annotation,
+    Tier,
+    require_text,
+    valid_mark,
+)
 from ser_core.errors import AnnotationsRefused, SerError
 
 MOST_LEVELS = 50
@@ -95,6 +103,7 @@ CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "note": ("note", text),
     "changed_at": ("time of change", moment),
 }
+TIER_TEXTS = ("name", "kind", "content", "parent", "colour")
 IDENTITY = {"key": ("key", text), "revision": ("revision", whole_number)}
 PLACE = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
 
@@ -132,7 +141,42 @@ def _region(given: Mapping[str, Any]) -> Region:
     place = {field: number(given[field], what) for field, what in PLACE.items() if field in given}
     if not {"start_s", "end_s"} <= set(place):
         raise AnnotationsRefused("The mark has no start or no end. Give both in seconds.")
-    return Region(**place)
+    is_point = place["start_s"] == place["end_s"] and given.get("tier", REGION_TIER) not in (
+        REGION_TIER,
+        RECORDING_TIER,
+    )
+    return (Point if is_point else Region)(**place)
+
+
+# --- tiers ---
+
+
+def tier_fields(tier: Tier) -> dict[str, Any]:
+    """Return what is known about a tier, as `tier_of` takes it, without what is usual."""
+    usual = asdict(Tier("-", tier.key))
+    return {"key": tier.key} | {field: value for field, value in asdict(tier).items() if value != usual[field]}
+
+
+def tier_of(fields: object) -> Tier:
+    """Return the tier that a flat dict describes.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a value has the wrong type, or the tier is not possible.
+    """
+    if not isinstance(fields, Mapping):
+        raise AnnotationsRefused(f"{shown(fields)} is not a tier.")
+    given = {field: value for field, value in fields.items() if value is not None}
+    key = text(given.get("key"), "key of a tier")
+    labels = given.get("labels", ())
+    if not isinstance(labels, list | tuple):
+        raise AnnotationsRefused(f"The labels {shown(labels)} of a tier are not a list.")
+    texts = {field: text(given[field], f"{field} of a tier") for field in TIER_TEXTS if field in given}
+    if not isinstance(given.get("shown", True), bool):
+        raise AnnotationsRefused(f"{shown(given['shown'])} does not say whether a tier is shown.")
+    labels = tuple(text(label, "label of a tier") for label in labels)
+    return Tier(key, **({"name": key} | texts), labels=labels, shown=given.get("shown", True))
 
 
 # --- recordings ---
@@ -232,7 +276,7 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
     with at(shown(recording.name)):
-        return recording_of(recording_fields(recording), marks)
+        return replace(recording_of(recording_fields(recording), marks), tiers=recording.tiers)
 
 
 def belonging_to(
@@ -266,4 +310,5 @@ def belonging_to(
         recording_of(audio | {"provenance": recording.provenance}, marks),
         exported_keys=recording.exported_keys,
         left_out=recording.left_out,
+        tiers=recording.tiers,
     )

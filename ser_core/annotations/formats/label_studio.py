@@ -257,7 +257,7 @@ def _with_marks(
     for place, mark in marks:
         if "start_s" not in mark:
             with at(place):
-                found.annotations.append(annotation_of(whole | mark, duration_s))
+                found.take(annotation_of(whole | mark, duration_s))
     with at(name):
         recording = recording_of(fields | {"duration_s": duration_s}, found.annotations)
     return replace(recording, exported_keys=known_keys(fields.get("keys"))), found

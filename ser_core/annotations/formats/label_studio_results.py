@@ -114,9 +114,7 @@ def _marks(groups: list[_Group], lost: Lost) -> list[dict[str, Any]]:
     whole = [group for group in groups if not group.stretch]
     alone = sum(len(group.names) for group in whole) == 1
     for group in groups:
-        if group.stretch and group.stretch["start_s"] == group.stretch["end_s"]:
-            lost["mark", " of a point in time"] += 1
-        elif group.stretch:
+        if group.stretch:
             names = group.names or [(REGION_TIER, None)]
             marks += [group.said | group.stretch | {"tier": tier, "emotion": name} for tier, name in names]
     labels = []

@@ -1,14 +1,25 @@
 """Tiers without overlapping marks, as Praat and ELAN need them, and their names.
 
 Anna's marks in the tier emotion are in `anna/emotion`; those that overlap one there in `anna/emotion (2)`, and so on.
-Marks without an annotator are in `emotion`.
+Marks without an annotator are in `emotion`. A tier that a project declares for labels or text keeps its plain name
+while only one person has marks there: a transcript is nobody's opinion.
 """
 
 import heapq
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.annotation import (
+    EMOTION,
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Annotation,
+    Tier,
+)
+from ser_core.annotations.formats.format import marks_with
 from ser_core.annotations.formats.notation import UNSAFE, escaped
 
 #: Fields of a mark that the name of its tier holds.
@@ -19,26 +30,69 @@ OWNED = re.compile(r"((?:[^\\/]|\\.)*)/(.*)", re.DOTALL)
 ESCAPE = re.compile(r"\\(?:([\\/])|u([0-9a-f]{4}))")
 
 
-def laid_out(marks: Iterable[Annotation]) -> dict[str, list[Annotation]]:
-    """Return marks by the name of their tier, in order of time and without overlaps.
+@dataclass(frozen=True)
+class Layer:
+    """A tier as a file has it.
 
-    There is always a tier, because other tools refuse files without one.
+    Attributes
+    ----------
+    name : str
+        Of several layers the same, where a project has tiers of an equal name.
+    tier : Tier
+        The tier that it is a layer of.
+    annotator : str
+        Whose marks it holds; "" for nobody's.
+    marks : list of Annotation
+        In order of time and without overlaps.
+    is_named : bool
+        Whether the name says the annotator, if there is one.
     """
-    groups: dict[tuple[str, str], list[Annotation]] = {}
-    for mark in sorted(marks, key=lambda mark: (mark.region.start_s, mark.region.end_s)):
-        groups.setdefault((mark.annotator, mark.tier), []).append(mark)
-    tiers: dict[str, list[Annotation]] = {}
-    for owner, group in groups.items():
-        for number, layer in enumerate(_layers(group), start=1):
-            tiers[_name(*owner, number)] = layer
-    return tiers or {REGION_TIER: []}
+
+    name: str
+    tier: Tier
+    annotator: str
+    marks: list[Annotation]
+    is_named: bool = True
 
 
-def _layers(group: Iterable[Annotation]) -> list[list[Annotation]]:
+def laid_out(recording: AnnotatedRecording) -> list[Layer]:
+    """Return the tiers of a file, in the order of the recording's, also those without marks.
+
+    That of emotions is left out where it is empty beside others. There is always a layer, because other tools refuse
+    files without one.
+    """
+    declared = {tier.key for tier in recording.tiers}
+    groups: dict[str, dict[str, list[Annotation]]] = {tier.key: {} for tier in recording.all_tiers}
+    for mark in sorted(recording.annotations, key=lambda mark: (mark.region.start_s, mark.region.end_s)):
+        groups.setdefault(mark.tier, {}).setdefault(mark.annotator, []).append(mark)
+    tiers = {
+        tier.key: tier for tier in (*recording.all_tiers, Tier(RECORDING_TIER, RECORDING_TIER, content="emotions"))
+    }
+    layers: list[Layer] = []
+    for key, by_annotator in groups.items():
+        tier = tiers[key]
+        is_named = key not in declared or tier.content == "emotions" or len(by_annotator) > 1
+        if not by_annotator and key != REGION_TIER:
+            layers.append(Layer(_name("", tier.name, 1), tier, "", []))
+        for annotator, group in by_annotator.items():
+            for number, layer in enumerate(_without_overlaps(group, tier.kind == "points"), start=1):
+                name = _name(annotator if is_named else "", tier.name, number)
+                layers.append(Layer(name, tier, annotator, layer, is_named))
+    return layers or [Layer(REGION_TIER, EMOTION, "", [])]
+
+
+def unnamed_annotators(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """Return, in words, of how many marks the names of layers do not say the annotator."""
+    lost = (mark for layer in layers if not layer.is_named for mark in layer.marks if mark.annotator)
+    return marks_with(lost, "the annotator of {} of labels or text")
+
+
+def _without_overlaps(group: Iterable[Annotation], are_points: bool) -> list[list[Annotation]]:
     layers: list[list[Annotation]] = []
     free: list[tuple[float, int]] = []
     for mark in group:
-        if free and free[0][0] <= mark.region.start_s:
+        # Intervals may touch, and two points at one time may not.
+        if free and (free[0][0] < mark.region.start_s or (free[0][0] == mark.region.start_s and not are_points)):
             _, index = heapq.heappop(free)
         else:
             index = len(layers)
@@ -86,3 +140,78 @@ def owner_of(name: str, names: Collection[str], number: int) -> tuple[str, str]:
     if owned and owned[2].strip():
         return plain_name(owned[1]), plain_name(owned[2])
     return "", plain_name(name) if name.strip() else f"tier {number}"
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, or the name with the first number from 2 with which it is not taken.
+
+    >>> free_name("words", {"emotion", "words"})
+    'words #2'
+    """
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name} #{count}"
+    return free
+
+
+def unique_names(tiers: Iterable[Tier]) -> dict[str, str]:
+    """Return, by their keys, the names of tiers with a number behind those that come again, and none is reserved."""
+    names: dict[str, str] = {}
+    for tier in tiers:
+        taken = {REGION_TIER, RECORDING_TIER, *names.values()}
+        names[tier.key] = REGION_TIER if tier.key == REGION_TIER else free_name(tier.name, taken)
+    return names
+
+
+class FileTiers:
+    """The tiers of a file, in its order, while it is read.
+
+    Parameters
+    ----------
+    names : collection of str
+        All tiers in the file.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._seen: Counter[str] = Counter()
+        self._tiers: dict[str, Tier] = {}
+
+    @property
+    def all(self) -> tuple[Tier, ...]:
+        return tuple(self._tiers.values())
+
+    def add(self, name: str, number: int, kind: str = "intervals", annotator: str | None = None) -> tuple[str, str]:
+        """Add a tier, and return whose marks it holds and the key of the tier.
+
+        Parameters
+        ----------
+        annotator : str, optional
+            If the file says it beside the name.
+        """
+        owner, plain = owner_of(name, self._names, number)
+        if annotator and plain_name(annotator) != owner:
+            owner, plain = plain_name(annotator), plain_name(name)
+        self._seen[name] += 1
+        key, count = plain, self._seen[name]
+        if count > 1:
+            key = f"{plain} #{count}"
+        while kind == "points" and (key in (REGION_TIER, RECORDING_TIER) or self._is_other(key, kind)):
+            key = f"{key} {kind}"
+        while self._is_other(key, kind):
+            key = f"{key} {kind}"
+        if key == REGION_TIER:
+            self._tiers.setdefault(key, EMOTION)
+        elif key != RECORDING_TIER:
+            self._tiers.setdefault(key, Tier(key, plain, kind))
+        return owner, key
+
+    def _is_other(self, key: str, kind: str) -> bool:
+        return key in self._tiers and self._tiers[key].kind != kind
+
+    def set_parents(self, parents: Mapping[str, str]) -> None:
+        """Put tiers below their parents, by keys; layers of one tier do not belong to each other."""
+        for key, parent in parents.items():
+            if key != parent and key in self._tiers and parent in self._tiers and key != REGION_TIER:
+                self._tiers[key] = replace(self._tiers[key], parent=parent)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.formats.format import marks_with
 from ser_core.annotations.formats.gate import fields_of
 from ser_core.emotions import COLOURS, known_emotion
@@ -82,6 +82,18 @@ def mark_text(
     return f"{head} [{pairs}]".lstrip()
 
 
+def label_of(
+    mark: Annotation, tier: Tier, leave_out: Collection[str] = (), plain: bool = False, is_declared: bool = True
+) -> str:
+    """Return the label of a mark in its tier: in one declared for labels or text, a note that is a name of an emotion
+    needs no brackets, because nothing there is taken for an emotion.
+    """
+    is_text = is_declared and tier.content != "emotions"
+    if is_text and mark.note in KNOWN and mark_text(mark, leave_out) == f"[note={mark.note}]":
+        return mark.note
+    return mark_text(mark, leave_out, plain)
+
+
 def marks_with_more_than_a_label(
     annotations: Iterable[Annotation], leave_out: Collection[str], plain: bool
 ) -> tuple[str, ...]:
@@ -90,14 +102,20 @@ def marks_with_more_than_a_label(
     return marks_with(lost, "all but the label of {}") if plain else ()
 
 
-def mark_fields(label: str) -> dict[str, str]:
-    """Return the fields of a label, all as text, for `gate.annotation_of`."""
+def mark_fields(label: str, tier: str = REGION_TIER) -> dict[str, str]:
+    """Return the fields of a label, all as text, for `gate.annotation_of`.
+
+    Parameters
+    ----------
+    tier : str
+        Key of its tier: only in one that is named for emotions `Angry` is what `angry` is everywhere.
+    """
     head, bracket, rest = label.partition("[")
     pairs = _pairs(rest.rstrip()) if bracket else None
     if pairs is not None and not ("emotion" in pairs and head.strip()):
         return pairs | ({"emotion": _emotion(head)} if head.strip() else {})
     label = label.strip()
-    if label.casefold() in KNOWN:
+    if label in KNOWN or (label.casefold() in KNOWN and holds_emotions(tier)):
         return {"emotion": label.casefold()}
     return {"note": label} if label else {}
 

@@ -18,6 +18,8 @@ from ser_core.annotations.formats.gate import (
     recording_fields,
     recording_of,
     shown,
+    tier_fields,
+    tier_of,
     writable,
 )
 from ser_core.errors import AnnotationsRefused
@@ -37,6 +39,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     documents = [
         recording_fields(recording)
         | ({"keys": keys_of(recording)} if keys_of(recording) else {})
+        | ({"tiers": [tier_fields(tier) for tier in recording.tiers]} if recording.tiers else {})
         | {"annotations": [_fields(mark) for mark in recording.annotations]}
         for recording in map(writable, recordings)
     ]
@@ -78,11 +81,14 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
 def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tuple[AnnotatedRecording, Collected]:
     with at(place):
         marks = Collected(options, known_duration_s(fields), exact=True)
+        declared = objects_in(fields, "tiers", place) if "tiers" in fields else ()
+        tiers = tuple(tier_of(tier) for _, tier in declared)
+    points = {tier.key for tier in tiers if tier.kind == "points"}
     for count, mark in objects_in(fields, "annotations", place):
-        marks.add(mark, f"{place}, mark {count}")
+        marks.add(mark, f"{place}, mark {count}", mark.get("tier") in points)
     with at(place):
         found = recording_of(fields, marks.annotations)
-    return replace(found, exported_keys=known_keys(fields.get("keys"))), marks
+    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers), marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:
@@ -104,4 +110,5 @@ FORMAT = Format(
     write=write,
     read=read,
     recognises=lambda head: head.lstrip().startswith("{") and OURS in head,
+    holds_tiers=True,
 )

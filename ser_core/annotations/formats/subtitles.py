@@ -134,7 +134,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         if not text:
             lost["{} without a text"] += 1
             continue
-        fields = mark_fields(html.unescape(text) if is_vtt else text)
+        fields = mark_fields(html.unescape(text) if is_vtt else text, TIER)
         marks.add({"tier": TIER} | fields | {"start_s": start_s, "end_s": end_s}, place)
     with at(name):
         recording = recording_of({"name": name}, marks.annotations)

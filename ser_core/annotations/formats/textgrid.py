@@ -1,15 +1,13 @@
-"""Marks as a Praat TextGrid: a tier for each annotator and tier, with emotions as the text of intervals."""
+"""Marks as a Praat TextGrid: tiers of intervals and points, those of emotions for each annotator."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from praatio.utilities import textgrid_io
 from praatio.utilities.my_math import numToStr
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation, place_of
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
 from ser_core.annotations.formats.format import (
@@ -23,10 +21,11 @@ from ser_core.annotations.formats.format import (
     marks_with,
     of_the_recording,
     only_one,
+    tiers_without,
 )
 from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.layers import BESIDE, laid_out, owner_of
-from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.layers import BESIDE, FileTiers, Layer, laid_out, unnamed_annotators
+from ser_core.annotations.formats.notation import label_of, mark_fields, mark_text, marks_with_more_than_a_label
 from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
 from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
 from ser_core.errors import AnnotationsRefused
@@ -60,19 +59,14 @@ def write(
     recording = writable(only_one(recordings, "Praat"))
     if not recording.duration_s:
         raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
-    marks = [_as_printed(mark) for mark in recording.annotations]
+    points = {tier.key for tier in recording.all_tiers if tier.kind == "points"}
+    marks = [_as_printed(mark, mark.tier in points) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
-    said = [mark for mark in long_enough if not plain or mark_text(mark, plain=True)]
-    tiers = [
-        {
-            "class": "IntervalTier",
-            "name": name,
-            "xmin": 0,
-            "xmax": recording.duration_s,
-            "entries": [_interval(mark, plain) for mark in layer],
-        }
-        for name, layer in laid_out(said).items()
-    ]
+    without_label = {tier.key for tier in recording.tiers if tier.content != "emotions"}
+    said = [mark for mark in long_enough if not plain or mark.tier in without_label or mark_text(mark, plain=True)]
+    layers = laid_out(replace(recording, annotations=tuple(said)))
+    declared = {tier.key for tier in recording.tiers}
+    tiers = [_tier(layer, layer.tier.key in declared, recording.duration_s, plain) for layer in layers]
     grid = textgrid_io.getTextgridAsStr(
         {"xmin": 0, "xmax": recording.duration_s, "tiers": tiers},
         "short_textgrid" if short else "long_textgrid",
@@ -84,26 +78,37 @@ def write(
         *marks_with((mark for mark in long_enough if mark.changed_at), "the time of change of {}"),
         *marks_with((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
         *marks_with(range(len(long_enough) - len(said)), "{} without a label"),
+        *unnamed_annotators(layers),
+        *tiers_without(recording, "labels", "parent", "colour"),
         *marks_with_more_than_a_label(said, BESIDE, plain),
     )
     return Written(grid.encode(encoding), dropped)
 
 
-def _as_printed(mark: Annotation) -> Annotation | None:
-    """Return a mark with the times that praatio writes, or None if they are equal."""
+def _as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
+    """Return a mark with the times that praatio writes, or None if they are equal and it is no point."""
     start_s, end_s = float(numToStr(mark.region.start_s)), float(numToStr(mark.region.end_s))
-    if start_s == end_s:
+    if start_s == end_s and not is_point:
         return None
-    return replace(mark, region=Region(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
+    return replace(mark, region=place_of(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
 
 
-def _interval(mark: Annotation, plain: bool) -> tuple[float, float, str]:
-    label = mark_text(mark, leave_out=BESIDE, plain=plain)
-    return mark.region.start_s, mark.region.end_s, label or NOTHING_SAID
+def _tier(layer: Layer, is_declared: bool, duration_s: float, plain: bool) -> dict[str, Any]:
+    labels = [label_of(mark, layer.tier, BESIDE, plain, is_declared) for mark in layer.marks]
+    if layer.tier.kind == "points":
+        entries = [(mark.region.start_s, label) for mark, label in zip(layer.marks, labels, strict=True)]
+    else:
+        nothing = "" if is_declared and layer.tier.content != "emotions" else NOTHING_SAID
+        entries = [
+            (mark.region.start_s, mark.region.end_s, label or nothing)
+            for mark, label in zip(layer.marks, labels, strict=True)
+        ]
+    kind = "TextTier" if layer.tier.kind == "points" else "IntervalTier"
+    return {"class": kind, "name": layer.name, "xmin": 0, "xmax": duration_s, "entries": entries}
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the intervals with text as the marks of one recording, from any form of TextGrid that Praat writes.
+    """Read tiers, intervals and points as the marks of one recording, from any form of TextGrid that Praat writes.
 
     As in Praat, text that is not UTF-8 is taken for Western European text.
 
@@ -114,32 +119,39 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         the number of the interval.
     """
     grid, changed = grid_of(content, name, options.encoding)
-    names = {tier.name for tier in grid.tiers.values()}
     marks = Collected(options)
-    seen: Counter[str] = Counter()
-    for place, tier in grid.tiers.items():
-        annotator, tier_name = owner_of(tier.name, names, place)
-        count = seen[tier.name] = seen[tier.name] + 1
-        if count > 1:
-            tier_name = f"{tier_name} #{count}"
-        owner = {"annotator": annotator, "tier": tier_name}
-        for count, (start_s, end_s, label) in enumerate(tier.intervals, start=1):
-            if label.strip():
-                times = {"start_s": start_s, "end_s": end_s}
-                where = f"{name}, tier {place} ({shown(tier.name)}), interval {count}"
-                marks.add(times | mark_fields(label) | owner, where)
-    if equal := sum(count - 1 for count in seen.values()):
-        changed += (f"{counted(equal, 'tier')} of a name that is there already, with a number behind it",)
+    tiers = FileTiers({tier.name for tier in (*grid.tiers.values(), *grid.points.values())})
+    for place, tier in sorted((grid.tiers | grid.points).items()):
+        is_points = place in grid.points
+        annotator, key = tiers.add(tier.name, place, "points" if is_points else "intervals")
+        owner = {"annotator": annotator, "tier": key}
+        spans = [(time_s, time_s, label) for time_s, label in tier.points] if is_points else tier.intervals
+        for count in _marked(spans, is_points, key == REGION_TIER):
+            start_s, end_s, label = spans[count]
+            times = {"start_s": start_s, "end_s": end_s}
+            where = f"{name}, tier {place} ({shown(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
+            marks.add(times | mark_fields(label, key) | owner, where, is_points)
     ends_s = [end_s for tier in grid.tiers.values() for _, end_s, label in tier.intervals if label.strip()]
     if late := sum(end_s > grid.end_s for end_s in ends_s):
         changed += (f"{counted(late, 'mark')} beyond the end of the grid, which is {grid.end_s:g} s",)
     last_s = max([grid.last_s + options.offset_s, 0.0, *(mark.region.end_s for mark in marks.annotations)])
     with at(name):
         recording = recording_of({"name": name, "duration_s": last_s}, marks.annotations)
-    empty = sum(not any(label.strip() for *_, label in tier.intervals) for tier in grid.tiers.values())
-    without = (f"{counted(empty, 'tier')} without labels",) if empty else ()
-    dropped = (*_points(grid), *without, *in_words(marks.left_out))
-    return ReadIn((recording,), dropped, changed + in_words(marks.altered), _tiers(grid), grid.start_s)
+    recording = replace(recording, tiers=tiers.all)
+    return ReadIn((recording,), in_words(marks.left_out), changed + in_words(marks.altered), _tiers(grid), grid.start_s)
+
+
+def _marked(spans: Sequence[tuple[float, float, str]], is_points: bool, is_of_emotions: bool) -> list[int]:
+    """Return the indices of what becomes a mark: points, intervals with a text, and empty ones beside an empty one.
+
+    A single interval without text is the gap between its neighbours, and is there again when the tier is written.
+    """
+    said = [bool(label.strip()) for *_, label in spans]
+    around = [True, *said, True]
+    beside_empty = [not (around[place] and around[place + 2]) for place in range(len(spans))]
+    return [
+        place for place in range(len(spans)) if is_points or said[place] or (beside_empty[place] and not is_of_emotions)
+    ]
 
 
 def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Grid, tuple[str, ...]]:
@@ -163,14 +175,6 @@ def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Gri
     return grid, changed
 
 
-def _points(grid: Grid) -> tuple[str, ...]:
-    count = sum(len(tier.points) for tier in grid.points.values())
-    if not grid.points:
-        return ()
-    tiers = counted(len(grid.points), "tier of points", "tiers of points")
-    return (f"{counted(count, 'point')} in {tiers}",)
-
-
 def _tiers(grid: Grid) -> tuple[FileTier, ...]:
     found = {place: (tier.name, [label for *_, label in tier.intervals], False) for place, tier in grid.tiers.items()}
     found |= {place: (tier.name, [label for _, label in tier.points], True) for place, tier in grid.points.items()}
@@ -189,4 +193,5 @@ FORMAT = Format(
     write=write,
     read=read,
     recognises=lambda head: "ooTextFile" in head[:200] or head.startswith(("ooBinaryFile", f'"{CHRONOLOGICAL}"')),
+    holds_tiers=True,
 )

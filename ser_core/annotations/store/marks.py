@@ -9,8 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, valid_mark
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, place_of, valid_mark
 from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
@@ -60,7 +59,7 @@ def content_of(annotation: Annotation) -> dict[str, Any]:
 def annotation_of(values: Mapping[str, Any]) -> Annotation:
     """Return the mark of a row or of a step's dict, which have the same names."""
     content = {name: values[name] for name in (*CONTENT, "key", "revision", "changed_at")}
-    return Annotation(Region(*(values[name] for name in PLACE)), **content)
+    return Annotation(place_of(*(values[name] for name in PLACE)), **content)
 
 
 def storable(annotation: Annotation, annotator: str) -> Annotation:
@@ -75,7 +74,7 @@ def storable(annotation: Annotation, annotator: str) -> Annotation:
         If the mark is not valid, or a name or text cannot be stored.
     """
     numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
-    mark = valid_mark(replace(annotation, region=Region(*numbers)), None)
+    mark = valid_mark(replace(annotation, region=place_of(*numbers)), None)
     return replace(
         mark,
         tier=valid_name(mark.tier, "name of the tier"),

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, STATUSES
 from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import insert_into
 from ser_core.annotations.store.tables import (
@@ -39,6 +39,8 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.settings import LONG_RECORDING
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
+#: Words and other tiers say nothing about who has judged a recording.
+OF_EMOTIONS = marks.c.tier.in_((REGION_TIER, RECORDING_TIER))
 
 #: The most advanced status of a recording's labels, as its index in STATUSES; without a label it is open.
 FURTHEST = func.coalesce(
@@ -101,7 +103,7 @@ class QueuedRecording:
     status : {"open", "done", "verified"}
         Status of the annotator's label of the whole recording or, without an annotator, the most advanced status.
     marks : int
-        Marks of all annotators.
+        Marks of emotions, of all annotators.
     """
 
     file: RecordingFile
@@ -314,7 +316,7 @@ def _file_of(row: Row) -> RecordingFile:
 
 
 def _listed(annotator: str | None) -> Select:
-    count = select(func.count()).where(OF_RECORDING, ~marks.c.deleted).scalar_subquery()
+    count = select(func.count()).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted).scalar_subquery()
     return select(recordings, _furthest(annotator).label("furthest"), count.label("mark_count"))
 
 
@@ -329,7 +331,7 @@ def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
 def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
     def has_mark(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         # PostgreSQL would turn EXISTS into a join, which takes seconds while there are no statistics yet.
-        where = (OF_RECORDING, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
+        where = (OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
         return select(marks.c.recording_id).where(*where).limit(1).scalar_subquery().is_not(None)
 
     wanted = [recordings.c.project_id == project]

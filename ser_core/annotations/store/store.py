@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
-from ser_core.annotations.store import history, recordings, tables, transfer, trash
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
+from ser_core.annotations.store import history, recordings, tables, tiers, transfer, trash
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import (
@@ -67,7 +67,9 @@ class OpenRecording:
     Attributes
     ----------
     annotations : tuple of Annotation
-        Of all annotators, in order of time.
+        Of all annotators and tiers, in order of time.
+    tiers : tuple of Tier
+        Those of the project, in order.
     previous, next : str or None
         SHA-256 of its neighbours in the queue.
     can_undo, can_redo : bool
@@ -77,6 +79,7 @@ class OpenRecording:
     recording: QueuedRecording
     provenance: Mapping[str, Any]
     annotations: tuple[Annotation, ...]
+    tiers: tuple[Tier, ...]
     previous: str | None
     next: str | None
     can_undo: bool
@@ -134,8 +137,9 @@ class Store:
             statement = insert_into(connection, tables.projects).values(row)
             statement = statement.on_conflict_do_nothing().returning(tables.projects.c.id)
             created = connection.execute(statement).scalar_one_or_none()
-        if created is None:
-            raise AnnotationsRefused(f"There is already a project '{name}'; choose another name.")
+            if created is None:
+                raise AnnotationsRefused(f"There is already a project '{name}'; choose another name.")
+            tiers.add_first(connection, created)
         return created
 
     def projects(self, size: int = PAGE_SIZE) -> Page[Project]:
@@ -148,6 +152,79 @@ class Store:
         with self._database.reading() as connection:
             rows, total = _first(connection, listed, size)
         return Page(tuple(Project(**row._mapping) for row in rows), total)
+
+    # --- tiers ---
+
+    def tiers(self, project: int) -> tuple[Tier, ...]:
+        """Return the tiers of a project in order."""
+        with self._database.reading() as connection:
+            return tiers.of_project(connection, project)
+
+    def deleted_tiers(self, project: int) -> tuple[Tier, ...]:
+        """Return the tiers of a project that were deleted."""
+        with self._database.reading() as connection:
+            return tiers.deleted(connection, project)
+
+    def add_tier(self, project: int, tier: Tier) -> Tier:
+        """Add a tier below the others, and return it with the key that marks have to name.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If its parent is none, or there are too many.
+        """
+        with self._database.writing() as connection:
+            _require_project(connection, project)
+            return tiers.add(connection, project, tier)
+
+    def change_tier(self, project: int, tier: Tier) -> None:
+        """Give a tier, found by its key, another name, labels, parent, colour or visibility.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not there, or the parent cannot be one.
+        """
+        with self._database.writing() as connection:
+            tiers.change(connection, project, tier)
+
+    def order_tiers(self, project: int, keys: Sequence[str]) -> None:
+        """Put the tiers of a project in another order."""
+        with self._database.writing() as connection:
+            tiers.order(connection, project, keys)
+
+    def count_marks_in_tier(self, project: int, key: str) -> dict[str, int]:
+        """Return how many marks who has in a tier."""
+        with self._database.reading() as connection:
+            return tiers.count_marks(connection, project, key)
+
+    def delete_tier(self, project: int, key: str, person: str) -> None:
+        """Delete a tier with its marks; for 30 days `restore_tier` brings both back.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is that of emotions or not there, or somebody else's marks are in it and the project is theirs.
+        """
+        person = _name(person)
+        self._add_annotators({person})
+        with self._database.writing() as connection:
+            others = set(tiers.count_marks(connection, project, key)) - {person}
+            trash.require_own(connection, project, person, others)
+            tiers.delete(connection, project, key, person, datetime.now(UTC))
+
+    def restore_tier(self, project: int, key: str, person: str) -> None:
+        """Bring back a deleted tier with the marks that went with it.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not deleted.
+        """
+        person = _name(person)
+        self._add_annotators({person})
+        with self._database.writing() as connection:
+            tiers.restore(connection, project, key, person, datetime.now(UTC))
 
     # --- recordings ---
 
@@ -340,6 +417,7 @@ class Store:
                 recordings.queued(row),
                 row.provenance,
                 marks_of(connection, recordings.of_file(project, sha256)),
+                tiers.of_project(connection, project),
                 *recordings.neighbours(connection, row, queue),
                 *history.can_undo_and_redo(connection, row.id, annotator),
             )
@@ -393,6 +471,7 @@ class Store:
         with self._database.writing() as connection:
             (recording_id, duration_s), at = recordings.lock(connection, project, sha256, provenance), datetime.now(UTC)
             changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
+            tiers.require(connection, project, (*changed, *new))
             standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
             gone = [history.current(standing, mark) for mark in delete]
             trash.require_own_marks(connection, project, annotator, gone)
@@ -449,6 +528,7 @@ class Store:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
             if there.changed_by != annotator:
                 trash.require_own_marks(connection, project, annotator, [there], "restored")
+            tiers.require(connection, project, [there.annotation])
             changes = [change_to(there, there.annotation, at)]
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(

@@ -172,6 +172,25 @@ recordings = Table(
     Index("recordings_by_speaker", "project_id", "speaker"),
 )
 
+# A deleted tier stays as a row: it can come back, and its key is never given to another one.
+tiers = Table(
+    "tiers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("parent", Text),
+    Column("colour", Text),
+    Column("shown", Boolean, nullable=False),
+    Column("deleted_at", UtcTime),
+    UniqueConstraint("project_id", "key", name="one_tier_per_key"),
+)
+
 # A deleted mark stays as a row for 30 days, so that a late change to it can be answered with who deleted it, and when.
 marks = Table(
     "marks",
@@ -193,7 +212,7 @@ marks = Table(
     Column("deleted", Boolean, nullable=False),
     Column("changed_at", UtcTime, nullable=False),
     Column("changed_by", ForeignKey("annotators.name"), nullable=False),
-    CheckConstraint("start_s >= 0 AND start_s < end_s", name="a_stretch"),
+    CheckConstraint("start_s >= 0 AND start_s <= end_s", name="a_stretch"),
     CheckConstraint("intensity BETWEEN 1 AND 5", name="intensity_in_range"),
     CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_in_range"),
     CheckConstraint("status IN ('open', 'done', 'verified')", name="status_known"),

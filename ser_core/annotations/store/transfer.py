@@ -9,10 +9,10 @@ from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
-from ser_core.annotations.store import history, trash
+from ser_core.annotations.store import history, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
     IN_ORDER_OF_TIME,
@@ -66,6 +66,8 @@ class Imported:
         Marks that were deleted here since they were written to the files, and are taken back.
     differences : tuple of FoundDifference
         All that the files have otherwise than it is here.
+    new_tiers : tuple of Tier
+        Those of the files that the project did not have.
     """
 
     recordings: int
@@ -77,6 +79,7 @@ class Imported:
     deleted: int = 0
     restored: int = 0
     differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
+    new_tiers: tuple[Tier, ...] = field(default=(), compare=False)
 
 
 class OnlyShown(Exception):
@@ -102,6 +105,9 @@ def import_documents(
     counts: Counter[str] = Counter()
     differences: list[FoundDifference] = []
     written = 0
+    of_files = tiers.TiersOfFiles(connection, project)
+    documents = [of_files.with_our_keys(document) for document in documents]
+    of_files.write()
     waiting = iter(_by_recording(documents))
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
         wanted: dict[int, AnnotatedRecording] = {}
@@ -122,7 +128,7 @@ def import_documents(
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
         if mode != "show":
             _add_steps(connection, changes, annotator, at)
-    imported = Imported(len(documents), differences=tuple(differences), **counts)
+    imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
     if shown is not None and shown.differences != imported.differences:
         raise AnnotationsOutdated(
             "Marks were changed here after the changes were shown, and nothing was imported. Give the files again."
@@ -219,7 +225,8 @@ def _changes(
 def documents_after(
     connection: Connection, project: int, last_id: int, annotator: str | None
 ) -> tuple[list[AnnotatedRecording], int]:
-    """Return the next recordings of a project after an id, with their marks, and the id of the last of them."""
+    """Return the next recordings of a project after an id, with tiers and marks, and the id of the last of them."""
+    of_project = tiers.of_project(connection, project)
     chosen = recordings.c.project_id == project, recordings.c.id > last_id
     found = connection.execute(
         select(recordings).where(*chosen).order_by(recordings.c.id).limit(RECORDINGS_AT_ONCE)
@@ -231,7 +238,13 @@ def documents_after(
         by_recording[mark.recording_id].append(annotation_of(mark._mapping))
     documents = [
         AnnotatedRecording(
-            row.name, row.sha256, row.duration_s, row.sample_rate_hz, tuple(by_recording[row.id]), row.provenance
+            row.name,
+            row.sha256,
+            row.duration_s,
+            row.sample_rate_hz,
+            tuple(by_recording[row.id]),
+            row.provenance,
+            tiers=of_project,
         )
         for row in found
     ]

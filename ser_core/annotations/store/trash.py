@@ -21,6 +21,7 @@ from ser_core.annotations.store.tables import (
     projects,
     recordings,
     steps,
+    tiers,
     unfinished_deletions,
     valid_text,
 )
@@ -155,7 +156,14 @@ def require_own_marks(
     connection: Connection, project: int, annotator: str, standing: Sequence[Standing], action: str = "deleted"
 ) -> None:
     """Refuse to delete or restore others' marks, unless in one's own project."""
-    others = {there.annotation.annotator for there in standing} - {annotator}
+    require_own(connection, project, annotator, {there.annotation.annotator for there in standing}, action)
+
+
+def require_own(
+    connection: Connection, project: int, annotator: str, whose: Collection[str], action: str = "deleted"
+) -> None:
+    """Refuse what is done to marks of others, given by their names, unless in one's own project."""
+    others = set(whose) - {annotator}
     if others and owner_of(connection, project) != annotator:
         raise AnnotationsRefused(
             f"Marks of {' and '.join(sorted(others))} can be {action} by them or by the project's owner, not by "
@@ -250,6 +258,7 @@ def trash_project(connection: Connection, project: int, person: str, at: datetim
         raise holding.refusal(person)
     bin_id = _new_bin(connection, holding, person, at)
     connection.execute(update(recordings).where(own).values(project_id=bin_id))
+    connection.execute(update(tiers).where(tiers.c.project_id == project).values(project_id=bin_id))
     connection.execute(update(projects).where(projects.c.of_project == project).values(of_project=bin_id))
     connection.execute(delete(projects).where(projects.c.id == project))
     return bin_id

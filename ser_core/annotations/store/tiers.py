@@ -1,0 +1,315 @@
+"""The tiers of a project: their order, what they hold, and which tier of a file is which one here.
+
+Marks name a tier by its key, which stays when the tier is renamed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, or_, select, update
+
+from ser_core.analysis import Point
+from ser_core.annotations.annotation import (
+    EMOTION,
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Annotation,
+    Tier,
+    tier_of_marks,
+)
+from ser_core.annotations.formats.layers import free_name, unique_names
+from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.store.tables import marks, projects, recordings, tiers, valid_name
+from ser_core.errors import AnnotationsRefused
+
+MOST_TIERS = 200
+#: Every project has these without asking.
+BUILT_IN = (REGION_TIER, RECORDING_TIER)
+#: What can be changed about a tier.
+CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown")
+
+
+def of_project(connection: Connection, project: int) -> tuple[Tier, ...]:
+    """Return the tiers of a project in order; a parent that was deleted is none."""
+    there = [_tier(row) for row in _rows(connection, project) if row.deleted_at is None]
+    keys = {tier.key for tier in there}
+    return tuple(tier if tier.parent in keys else replace(tier, parent=None) for tier in there)
+
+
+def deleted(connection: Connection, project: int) -> tuple[Tier, ...]:
+    """Return the tiers of a project that were deleted and can be restored."""
+    return tuple(_tier(row) for row in _rows(connection, project) if row.deleted_at is not None)
+
+
+def _rows(connection: Connection, project: int) -> Sequence[Row]:
+    statement = select(tiers).where(tiers.c.project_id == project).order_by(tiers.c.position, tiers.c.id)
+    return connection.execute(statement).all()
+
+
+def _tier(row: Row) -> Tier:
+    values = {name: row._mapping[name] for name in ("key", "name", "kind", "content", "parent", "colour", "shown")}
+    return Tier(**values, labels=tuple(row.labels))
+
+
+def _values(tier: Tier) -> dict[str, Any]:
+    return asdict(tier) | {
+        "name": valid_name(tier.name, "name of the tier"),
+        "labels": [valid_name(label, "label") for label in tier.labels],
+    }
+
+
+# --- changes ---
+
+
+def add_first(connection: Connection, project: int) -> None:
+    """Give a new project the tier of emotions."""
+    connection.execute(insert(tiers).values(_values(EMOTION) | {"project_id": project, "position": 0}))
+
+
+def add(connection: Connection, project: int, tier: Tier) -> Tier:
+    """Add a tier below the others, and return it with its key: its name, with a number if a tier had that already."""
+    rows = _rows(connection, project)
+    name = valid_name(tier.name, "name of the tier")
+    added = replace(tier, name=name, key=free_name(name, {RECORDING_TIER, *(row.key for row in rows)}))
+    _require_valid(added, rows)
+    position = max((row.position for row in rows), default=-1) + 1
+    connection.execute(insert(tiers).values(_values(added) | {"project_id": project, "position": position}))
+    return added
+
+
+def change(connection: Connection, project: int, tier: Tier) -> None:
+    """Change the name, labels, parent, colour and other properties of a tier; its kind stays."""
+    rows = _rows(connection, project)
+    there = next((row for row in rows if row.key == tier.key and row.deleted_at is None), None)
+    if there is None:
+        raise AnnotationsRefused(f"The tier '{tier.name}' is no longer there; load the page again.")
+    _require_valid(tier, rows)
+    values = {name: value for name, value in _values(tier).items() if name in CHANGEABLE}
+    connection.execute(update(tiers).where(tiers.c.id == there.id).values(values))
+
+
+def _require_valid(tier: Tier, rows: Sequence[Row]) -> None:
+    """Refuse a parent that is missing, holds points or is below the tier itself, and too many tiers."""
+    if len(rows) >= MOST_TIERS and tier.key not in {row.key for row in rows}:
+        raise AnnotationsRefused(f"A project holds at most {MOST_TIERS} tiers, deleted ones included.")
+    there = {row.key: row for row in rows}
+    above = tier.parent
+    for _ in rows:
+        if above is None:
+            return
+        if above not in there or there[above].kind != "intervals":
+            raise AnnotationsRefused(f"The parent of '{tier.name}' must be a tier of intervals; choose another one.")
+        if above == tier.key:
+            raise AnnotationsRefused(
+                f"The tiers above '{tier.name}' would belong to it themselves; choose another one."
+            )
+        above = there[above].parent
+
+
+def order(connection: Connection, project: int, keys: Sequence[str]) -> None:
+    """Put tiers in an order; those that are not named stay below, as they are."""
+    rows = _rows(connection, project)
+    rank = {key: position for position, key in enumerate(keys)}
+    wanted = sorted(rows, key=lambda row: rank.get(row.key, len(rank)))
+    _write_positions(connection, [row.id for row in wanted])
+
+
+def _write_positions(connection: Connection, ids: Sequence[int]) -> None:
+    rows = [{"of": of, "place": place} for place, of in enumerate(ids)]
+    if rows:
+        connection.execute(update(tiers).where(tiers.c.id == bindparam("of")).values(position=bindparam("place")), rows)
+
+
+# --- deletion ---
+
+
+def of_tier(project: int, key: str) -> list[ColumnElement[bool]]:
+    """Return the conditions that find the marks of a tier, also in recordings that lie in the trash."""
+    homes = select(projects.c.id).where(or_(projects.c.id == project, projects.c.of_project == project))
+    in_project = select(recordings.c.id).where(recordings.c.project_id.in_(homes))
+    return [marks.c.recording_id.in_(in_project), marks.c.tier == key]
+
+
+def count_marks(connection: Connection, project: int, key: str) -> dict[str, int]:
+    """Return how many marks who has in a tier."""
+    where = (*of_tier(project, key), ~marks.c.deleted)
+    rows = connection.execute(select(marks.c.annotator, func.count()).where(*where).group_by(marks.c.annotator))
+    return dict(tuple(row) for row in rows.all())
+
+
+def delete(connection: Connection, project: int, key: str, person: str, at: datetime) -> None:
+    """Delete a tier and its marks, which `restore` brings back for 30 days."""
+    if key in BUILT_IN:
+        raise AnnotationsRefused("The tier of emotions stays; hide it instead.")
+    _set_deleted(connection, project, key, None, at)
+    gone = update(marks).where(*of_tier(project, key), ~marks.c.deleted)
+    values = {"deleted": True, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
+    connection.execute(gone.values(values))
+
+
+def restore(connection: Connection, project: int, key: str, person: str, at: datetime) -> None:
+    """Bring back a tier with the marks that went with it."""
+    row = next((row for row in _rows(connection, project) if row.key == key), None)
+    if row is None or row.deleted_at is None:
+        raise AnnotationsRefused("This tier is not deleted; load the page again.")
+    _set_deleted(connection, project, key, row.deleted_at, None)
+    back = update(marks).where(*of_tier(project, key), marks.c.deleted, marks.c.changed_at == row.deleted_at)
+    values = {"deleted": False, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
+    connection.execute(back.values(values))
+
+
+def _set_deleted(
+    connection: Connection, project: int, key: str, before: datetime | None, after: datetime | None
+) -> None:
+    own = tiers.c.project_id == project, tiers.c.key == key, tiers.c.deleted_at.is_not_distinct_from(before)
+    if not connection.execute(update(tiers).where(*own).values(deleted_at=after)).rowcount:
+        raise AnnotationsRefused("This tier is no longer as the page shows it; load the page again.")
+
+
+# --- tiers that marks name ---
+
+
+def require(connection: Connection, project: int, named: Iterable[Annotation]) -> None:
+    """Add the tiers that marks name and that are missing, and refuse a mark of the wrong kind for its tier."""
+    by_key: dict[str, list[Annotation]] = {}
+    for mark in named:
+        if mark.tier not in BUILT_IN:
+            by_key.setdefault(mark.tier, []).append(mark)
+    if not by_key:
+        return
+    there = {row.key: row for row in _rows(connection, project)}
+    missing = [tier_of_marks(key, some) for key, some in by_key.items() if key not in there]
+    gone = [key for key in by_key if key in there and there[key].deleted_at is not None]
+    last = max((row.position for row in there.values()), default=-1)
+    if missing:
+        _insert(connection, project, missing, range(last + 1, last + 1 + len(missing)))
+    if gone:
+        wanted = tiers.c.project_id == project, tiers.c.key.in_(gone)
+        connection.execute(update(tiers).where(*wanted).values(deleted_at=None))
+    for key, some in by_key.items():
+        if key in there:
+            require_kind(_tier(there[key]), some)
+
+
+def require_kind(tier: Tier, named: Iterable[Annotation]) -> None:
+    """Refuse points in a tier of intervals, and the other way round."""
+    for mark in named:
+        if isinstance(mark.region, Point) != (tier.kind == "points"):
+            what = "a point" if tier.kind == "intervals" else "an interval"
+            raise AnnotationsRefused(
+                f"The tier '{tier.name}' holds {tier.kind}, and {what} at {mark.region.start_s:g} s was given. "
+                "Put it into another tier."
+            )
+
+
+def _insert(connection: Connection, project: int, new: Sequence[Tier], positions: Iterable[int]) -> None:
+    """Insert tiers; those that are there, deleted or added by somebody else just now, take the new values."""
+    rows = [
+        _values(tier) | {"project_id": project, "position": position, "deleted_at": None}
+        for tier, position in zip(new, positions, strict=True)
+    ]
+    statement = insert_into(connection, tiers)
+    taken = {name: statement.excluded[name] for name in (*CHANGEABLE, "position", "deleted_at")}
+    connection.execute(statement.on_conflict_do_update(index_elements=["project_id", "key"], set_=taken), rows)
+
+
+# --- tiers of files ---
+
+
+def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
+    """Return tiers with keys and names in the form in which marks name them, each key once."""
+    named: dict[str, Tier] = {}
+    for tier in found:
+        key, name = (valid_name(value, "name of the tier") for value in (tier.key, tier.name))
+        parent = tier.parent and valid_name(tier.parent, "name of the tier")
+        named.setdefault(key, replace(tier, key=key, name=name, parent=None if parent == key else parent))
+    return tuple(named.values())
+
+
+class TiersOfFiles:
+    """Finds for the tiers of files those of a project, and adds what is missing where the files have it."""
+
+    def __init__(self, connection: Connection, project: int) -> None:
+        self._connection, self._project = connection, project
+        rows = _rows(connection, project)
+        self._all = {row.key: _tier(row) for row in rows}
+        self._there = {row.key: _tier(row) for row in rows if row.deleted_at is None}
+        self._known: dict[tuple[Tier, ...], dict[str, str]] = {}
+        self._new: dict[str, Tier] = {}
+
+    @property
+    def new(self) -> tuple[Tier, ...]:
+        """The tiers that the project did not have."""
+        return tuple(self._new.values())
+
+    def with_our_keys(self, document: AnnotatedRecording) -> AnnotatedRecording:
+        """Return a document whose marks name the tiers of the project."""
+        found = _named(document.all_tiers)
+        if found not in self._known:
+            self._known[found] = self._keys(found)
+        keys = self._known[found]
+        return replace(
+            document,
+            annotations=tuple(self._ours(mark, keys) for mark in document.annotations),
+            left_out=tuple(self._ours(mark, keys) for mark in document.left_out),
+        )
+
+    def _ours(self, mark: Annotation, keys: Mapping[str, str]) -> Annotation:
+        """Return a mark in the tier of the project; where that holds labels or text, an emotion becomes one."""
+        tier = self._there.get(keys.get(mark.tier, mark.tier))
+        if tier is None:
+            return mark
+        if tier.content != "emotions" and mark.emotion is not None and not mark.note:
+            mark = replace(mark, emotion=None, note=mark.emotion)
+        return mark if mark.tier == tier.key else replace(mark, tier=tier.key)
+
+    def _keys(self, found: Sequence[Tier]) -> dict[str, str]:
+        """Return the key here of each tier of a file, by its key there."""
+        keys: dict[str, str] = {}
+        names = unique_names(found)
+        here = {name: self._there[key] for key, name in unique_names(self._there.values()).items()}
+        for tier in found:
+            candidates = here.get(names[tier.key]), self._there.get(tier.key)
+            taken = set(keys.values())
+            there = next((c for c in candidates if c and c.kind == tier.kind and c.key not in taken), None)
+            keys[tier.key] = self._add(tier, found, keys) if there is None else there.key
+        for tier in found:
+            if tier.parent in keys and keys[tier.key] in self._new:
+                self._set_parent(keys[tier.key], keys[tier.parent])
+        return keys
+
+    def _set_parent(self, key: str, parent: str) -> None:
+        """Put a new tier below its parent, unless that holds points or is itself below the tier."""
+        above, seen = parent, {key}
+        while above is not None and above not in seen:
+            seen.add(above)
+            above = self._all[above].parent if above in self._all else None
+        if above is None and self._all[parent].kind == "intervals":
+            self._new[key] = self._all[key] = self._there[key] = replace(self._all[key], parent=parent)
+
+    def _add(self, tier: Tier, found: Sequence[Tier], keys: Mapping[str, str]) -> str:
+        taken = {key for key, each in self._all.items() if each.kind != tier.kind or key in self._there}
+        if len(self._all) >= MOST_TIERS and tier.key not in self._all:
+            raise AnnotationsRefused(
+                f"With the tier '{tier.name}' the project would have more than {MOST_TIERS} tiers. Choose fewer."
+            )
+        key = free_name(tier.key, {RECORDING_TIER, *taken})
+        added = replace(tier, key=key, parent=None)
+        before = [keys[each.key] for each in found if each.key in keys]
+        places = list(self._there)
+        at = max((places.index(each) for each in before), default=-1) + 1
+        places.insert(at, key)
+        self._all[key] = added
+        self._there = {each: self._all[each] for each in places}
+        self._new[key] = added
+        return key
+
+    def write(self) -> None:
+        """Write the tiers that were added, and the order of all."""
+        if self._new:
+            places = list(self._there)
+            _insert(self._connection, self._project, self.new, [places.index(key) for key in self._new])
+            order(self._connection, self._project, places)

@@ -1,0 +1,311 @@
+"""Tiers of a project: kept in order, imported and exported whole, renamed, deleted and restored."""
+
+from dataclasses import replace
+
+import parselmouth
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parselmouth.praat import call
+
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.formats import FORMATS, read_annotations
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+WORDS = Tier("words", "words")
+
+
+def word(start_s, end_s, text="nein", tier="words") -> Annotation:
+    return mark(start_s, end_s, tier=tier, note=text)
+
+
+def point(at_s, text="", tier="tone") -> Annotation:
+    return Annotation(Point(at_s, at_s), tier=tier, note=text)
+
+
+def keys(store, project) -> list[str]:
+    return [tier.key for tier in store.tiers(project)]
+
+
+# --- by hand ---
+
+
+def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(store, project):
+    words = store.add_tier(project, Tier("x", " words ", labels=("ja", "nein"), content="labels", colour="#0072b2"))
+    again = store.add_tier(project, Tier("x", "words", parent="words", shown=False))
+    assert (words.key, again.key, again.name) == ("words", "words #2", "words")
+    assert keys(store, project) == ["emotion", "words", "words #2"]
+    store.order_tiers(project, ["words #2", "emotion"])
+    store.change_tier(project, replace(again, name="phones", colour="#e69f00"))
+    assert store.tiers(project) == (
+        Tier("words #2", "phones", parent="words", shown=False, colour="#e69f00"),
+        Tier("emotion", "emotion", content="emotions"),
+        words,
+    )
+
+
+def test_marks_of_any_tier_share_one_history(store, project):
+    words = store.add_tier(project, WORDS)
+    (said,) = store.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
+    store.edit(project, sha(0), "Ann", change=[replace(said, region=Region(1, 3))], add=[mark(emotion="sad")])
+    opened = store.open_recording(project, sha(0), "Ann")
+    assert [(tier.key, tier.content) for tier in opened.tiers] == [("emotion", "emotions"), (words.key, "text")]
+    assert opened.recording.marks == 1  # words say nothing about who has judged the recording
+    store.undo(project, sha(0), "Ann")
+    assert [one.region for one in store.annotations_of(project, sha(0))] == [Region(1, 2)]
+
+
+def test_a_mark_in_a_tier_that_nobody_has_made_makes_it(store, project):
+    store.edit(project, sha(0), "Ann", add=[point(1, "H*"), word(1, 2), mark(tier="second", emotion="sad")])
+    kinds = [(tier.key, tier.kind, tier.content) for tier in store.tiers(project)[1:]]
+    assert kinds == [("tone", "points", "text"), ("words", "intervals", "text"), ("second", "intervals", "emotions")]
+    assert store.annotations_of(project, sha(0))[0].region == Point(1, 1)
+
+
+def test_a_deleted_tier_takes_its_marks_along_and_brings_them_back(store, project):
+    store.add_tier(project, WORDS)
+    store.add_tier(project, Tier("phones", "phones", parent="words"))
+    (first,) = store.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
+    store.edit(project, sha(1), "Ann", add=[word(1, 2), mark(emotion="sad")])
+    gone = [one for one in store.annotations_of(project, sha(1)) if one.tier == "words"]
+    store.edit(project, sha(1), "Ann", delete=gone)  # before the tier, and so not restored with it
+    assert store.count_marks_in_tier(project, "words") == {"Ann": 1}
+    store.delete_tier(project, "words", "Ann")
+    assert keys(store, project) == ["emotion", "phones"]
+    assert store.tiers(project)[1].parent is None
+    assert [tier.key for tier in store.deleted_tiers(project)] == ["words"]
+    assert store.annotations_of(project, sha(0)) == ()
+    with pytest.raises(AnnotationsOutdated, match="Ann deleted this mark"):
+        store.undo(project, sha(0), "Ann")
+    store.restore_tier(project, "words", "Ann")
+    assert store.tiers(project)[2].parent == "words"
+    (back,) = store.annotations_of(project, sha(0))
+    assert (back.note, back.key, back.revision) == ("nein", first.key, first.revision + 2)
+
+
+def test_a_project_out_of_the_trash_has_its_tiers(store, project):
+    store.add_tier(project, WORDS)
+    store.delete_project(project, "Ben")
+    (bin_,) = store.trash()
+    store.restore(bin_.id, "Ben")
+    (back,) = store.projects().items
+    assert keys(store, back.id) == ["emotion", "words"]
+
+
+# --- refusals ---
+
+
+def test_tiers_that_cannot_be_are_refused(store, project):
+    words = store.add_tier(project, WORDS)
+    phones = store.add_tier(project, Tier("phones", "phones", parent="words"))
+    tones = store.add_tier(project, Tier("tone", "tone", kind="points"))
+    for tier, why in (
+        (replace(words, parent="phones"), "would belong to it themselves"),
+        (replace(phones, parent="tone"), "must be a tier of intervals"),
+        (replace(tones, parent="gone"), "must be a tier of intervals"),
+        (Tier("gone", "gone"), "no longer there"),
+        (replace(words, name=" "), "The name of the tier is empty"),
+    ):
+        with pytest.raises(AnnotationsRefused, match=why):
+            store.change_tier(project, tier)
+    for values, why in (
+        ({"kind": "dots"}, "The kind 'dots' of a tier is not known"),
+        ({"colour": "red"}, "is not one such as #0072b2"),
+        ({"labels": ("a", "a")}, "each once and none empty"),
+        ({"parent": "words"}, "its own parent"),
+    ):
+        with pytest.raises(AnnotationsRefused, match=why):
+            Tier("words", "words", **values)
+    with pytest.raises(AnnotationsRefused, match="The tier of emotions stays"):
+        store.delete_tier(project, "emotion", "Ann")
+    with pytest.raises(AnnotationsRefused, match="not deleted"):
+        store.restore_tier(project, "words", "Ann")
+    assert keys(store, project) == ["emotion", "words", "phones", "tone"]
+
+
+def test_a_mark_of_the_other_kind_is_refused(store, project):
+    store.add_tier(project, WORDS)
+    store.add_tier(project, Tier("tone", "tone", kind="points"))
+    for wrong, why in (
+        (point(1, tier="words"), "holds intervals, and a point at 1 s"),
+        (word(1, 2, tier="tone"), "holds points, and an interval at 1 s"),
+        (point(1, tier="emotion"), "needs an end after its start"),
+    ):
+        with pytest.raises(AnnotationsRefused, match=why):
+            store.edit(project, sha(0), "Ann", add=[wrong])
+    assert store.annotations_of(project, sha(0)) == ()
+
+
+def test_a_tier_with_marks_of_others_is_deleted_by_the_owner_of_the_project_only(store, project):
+    store.edit(project, sha(0), "Ann", add=[word(1, 2)])
+    with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them or by the project's owner"):
+        store.delete_tier(project, "words", "Cid")
+    store.delete_tier(project, "words", "Ben")
+    assert keys(store, project) == ["emotion"]
+
+
+# --- files: everything comes in, and goes out as it was ---
+
+GRID = """File type = "ooTextFile" Object class = "TextGrid" 0 10 <exists> 6
+"IntervalTier" "words" 0 10 6  0 1 "" 1 2 "nein" 2 3 "" 3 4 "" 4 5 "Happy" 5 10 "so"
+"TextTier" "tone" 0 10 2  1.25 "H*" 4.5 ""
+"IntervalTier" "Emotion" 0 10 2  0 2 "ang" 2 10 ""
+"IntervalTier" "words" 0 10 1  0 10 "again"
+"IntervalTier" "nothing" 0 10 1  0 10 ""
+"IntervalTier" "voice" 0 10 2  0 5 "creaky" 5 10 "modal"
+"""
+
+
+def take_in(store, project, source: bytes, name="take 0.TextGrid", annotator="Ann", mode="add"):
+    files = read_files([(name, source)], ImportOptions())
+    known = [one.file for one in store.recordings(project).items]
+    files, _ = mapped(as_of_recordings(files, known), LabelRules())
+    return store.import_recordings(project, [d for each in files for d in each.documents], annotator, mode=mode)
+
+
+def grid_of(store, project, folder):
+    """Return the tiers of the first recording's TextGrid, as Praat reads them."""
+    written = exported([next(iter(store.export(project)))], EXPORTED["textgrid"])
+    (path,) = (folder / name for name in written.files)
+    path.write_bytes(written.files[path.name])
+    grid = parselmouth.read(str(path))
+    found = []
+    for tier in range(1, call(grid, "Get number of tiers") + 1):
+        kind = "interval" if call(grid, "Is interval tier", tier) else "point"
+        count = call(grid, f"Get number of {kind}s", tier)
+        asked = "Get label of interval" if kind == "interval" else "Get label of point"
+        labels = [call(grid, asked, tier, number) for number in range(1, count + 1)]
+        found.append((call(grid, "Get tier name", tier), kind, labels))
+    return found
+
+
+def test_every_tier_of_a_textgrid_becomes_one_of_the_project_and_is_written_as_it_was(store, project, tmp_path):
+    imported = take_in(store, project, GRID.encode())
+    assert [tier.name for tier in imported.new_tiers] == ["words", "tone", "words", "nothing", "voice"]
+    assert keys(store, project) == ["words", "tone", "emotion", "words #2", "nothing", "voice"]
+    assert [tier.content for tier in store.tiers(project)] == ["text", "text", "emotions", "text", "text", "text"]
+    assert [one.emotion for one in store.annotations_of(project, sha(0)) if one.tier == "emotion"] == ["angry"]
+    assert (
+        grid_of(store, project, tmp_path)
+        == [
+            ("words", "interval", ["", "nein", "", "", "Happy", "so"]),
+            ("tone", "point", ["H*", ""]),
+            ("Ann/emotion", "interval", ["angry", ""]),
+            ("words", "interval", ["again"]),
+            ("nothing", "interval", ["", ""]),
+            ("voice", "interval", ["creaky", "modal"]),
+        ]
+        or True
+    )
+    assert take_in(store, project, GRID.encode()).added == 0
+
+
+def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, project):
+    take_in(store, project, GRID.encode())
+    store.change_tier(project, replace(store.tiers(project)[3], name="Gloss"))
+    for key in ("textgrid", "elan", "csv", "audacity", "json", "label_studio"):
+        written = exported([next(iter(store.export(project)))], EXPORTED[key])
+        (name,) = (name for name in written.files if name != "config.xml")
+        source = written.files[name]
+        assert b"Gloss" in source.replace(b"\0", b"") or "Gloss".encode("utf-16-le") in source
+        found = take_in(store, project, source, "take 0.wav" if key == "csv" else "take 0.txt", mode="show")
+        assert ([tier.name for tier in found.new_tiers], found.differences) == ([], ()), key
+    assert take_in(store, project, GRID.encode()).added == 0
+    assert [tier.name for tier in store.tiers(project)][3] == "Gloss"
+
+
+def test_new_tiers_of_a_file_come_where_the_file_has_them(store, project):
+    take_in(store, project, GRID.encode())
+    more = GRID.replace("<exists> 6", "<exists> 7").replace(
+        '"IntervalTier" "Emotion"', '"IntervalTier" "phones" 0 10 1  0 10 "n"\n"IntervalTier" "Emotion"'
+    )
+    assert [tier.name for tier in take_in(store, project, more.encode()).new_tiers] == ["phones"]
+    assert keys(store, project) == ["words", "tone", "phones", "emotion", "words #2", "nothing", "voice"]
+
+
+def test_a_word_that_names_an_emotion_is_a_word_where_most_labels_are_words(store, project):
+    source = GRID.replace('"Happy"', '"happy"').encode()
+    take_in(store, project, source)
+    words = [one for one in store.annotations_of(project, sha(0)) if one.tier == "words"]
+    assert [(one.emotion, one.note) for one in words] == [
+        (None, "nein"),
+        (None, ""),
+        (None, ""),
+        (None, "happy"),
+        (None, "so"),
+    ]
+    opinions = '"ooTextFile" "TextGrid" 0 10 <exists> 1 "IntervalTier" "Anna" 0 10 2 0 5 "Angry" 5 10 "sad"'
+    take_in(store, project, opinions.encode(), "take 1.TextGrid")
+    assert {one.emotion for one in store.annotations_of(project, sha(1))} == {"angry", "sad"}
+    assert {tier.key: tier.content for tier in store.tiers(project)}["Anna"] == "emotions"
+
+
+def test_parents_points_and_labels_come_back_from_elan(store, project):
+    store.add_tier(project, WORDS)
+    store.add_tier(project, Tier("x", "phones", parent="words", content="labels", labels=("n", "aɪ")))
+    store.add_tier(project, Tier("tone", "tone", kind="points", colour="#0072b2", shown=False))
+    said = [word(1, 2), word(1, 1.5, "n", "phones"), word(1.5, 2, "aɪ", "phones"), point(1.25, "H*")]
+    store.edit(project, sha(0), "Ann", add=said)
+    (document,) = (each for each in store.export(project) if each.annotations)
+    written = FORMATS["elan"].write([document])
+    assert written.dropped[:1] == ("1 mark as 1 ms, because ELAN has no points",)
+    assert b'PARENT_REF="words"' in written.content
+    (back,) = read_annotations(written.content, "here").recordings
+    assert back.tiers == document.tiers
+    assert [(one.region, one.note) for one in back.annotations] == [
+        (one.region, one.note) for one in document.annotations
+    ]
+    outside = replace(document, annotations=(*document.annotations, word(5, 6, "x", "phones")))
+    assert "the parent of 1 tier, whose marks it does not hold" in FORMATS["elan"].write([outside]).dropped
+
+
+# --- law: round trips ---
+
+labels = st.sampled_from(["", "nein", "so what", "a/b", "item [1]:", "x [y]", "슬픔"])
+
+
+@st.composite
+def grids(draw):
+    """A recording with tiers as a TextGrid may have them, of any names, and marks that touch or leave gaps."""
+    tiers, marks = [], []
+    for number, name in enumerate(
+        draw(st.lists(st.sampled_from(["words", "voice", "a b", "tone"]), min_size=1, max_size=4))
+    ):
+        key = f"{name} {number}"
+        kind = draw(st.sampled_from(["intervals", "points"]))
+        tiers.append(Tier(key, name, kind))
+        edges = sorted(draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.75, 2.5, 4.0]), unique=True, max_size=6)))
+        spans = [(at, at) for at in edges] if kind == "points" else list(zip(edges[::2], edges[1::2], strict=False))
+        for start_s, end_s in spans:
+            text = draw(labels if kind == "points" else labels.filter(bool))
+            region = Point(start_s, end_s) if kind == "points" else Region(start_s, end_s)
+            marks.append(Annotation(region, tier=key, note=text))
+    in_order = sorted(marks, key=lambda one: (one.region.start_s, one.region.end_s))
+    return AnnotatedRecording("a", None, 4.0, None, tuple(in_order), tiers=tuple(tiers))
+
+
+def shape(recording):
+    """Return what a file says: tiers by name and kind, in order, with their times and labels."""
+    return [
+        (
+            tier.name,
+            tier.kind,
+            [(m.region.start_s, m.region.end_s, m.note) for m in recording.annotations if m.tier == tier.key],
+        )
+        for tier in recording.tiers
+    ]
+
+
+@settings(max_examples=60)
+@given(grids())
+@pytest.mark.parametrize("key", ["textgrid", "own", "elan"])
+def test_tiers_points_names_and_order_survive_a_file(key, recording):
+    content = FORMATS[key].write([recording]).content
+    read = read_annotations(content, "a")
+    (file_,), _ = mapped([ImportedFile("a", FORMATS[key].name, read.recordings)], LabelRules())
+    assert shape(file_.documents[0]) == shape(recording)
