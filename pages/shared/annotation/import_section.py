@@ -229,6 +229,9 @@ def _differences(imported: Imported) -> tuple[str, bool]:
     words += [counted(counts["conflict"], "conflict")] if counts["conflict"] else []
     words += [f"{imported.known} already here"] if imported.known else []
     st.markdown(f"Marks: {', '.join(words) or 'none'}.")
+    if imported.new_tiers:
+        names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
+        st.markdown(f"New {'tier' if len(imported.new_tiers) == 1 else 'tiers'} of the project: {names}.")
     if not imported.differences:
         return "add", False
     rows = difference_rows(imported.differences)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, place_of
 from ser_core.annotations.store.marks import content_of
 
 #: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
@@ -211,7 +211,7 @@ def _merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
         elif mark.emotion is not None and before.emotion is not None:
             said["note"] = before.note
         if (region.low_hz, region.high_hz) == (None, None):
-            region = Region(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
+            region = place_of(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
     return replace(mark, region=region, **said)
 
 

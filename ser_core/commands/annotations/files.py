@@ -12,6 +12,7 @@ from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_lab
 from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store
@@ -208,6 +209,8 @@ def _print_counts(imported: Imported, mode: str) -> None:
         print(f"With --replace also: {others}, {counted(kinds['conflict'], 'conflict')} left out.")
     else:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
+    if imported.new_tiers:
+        print(printable(f"New tiers: {', '.join(shown(tier.name) for tier in imported.new_tiers)}."))
     if mode == "replace":
         print(f"Also: {others}.")
     elif mode == "add" and imported.left_out > kinds["deleted here"] * (not imported.restored):
