@@ -9,10 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -116,6 +114,40 @@ class Once:
             assert fraction < 0.5
             self.action()
         self.fractions.append(fraction)
+
+
+class InThisProcess:
+    """An engine that remembers what was analysed; a chunk with one of `deadly` kills its worker."""
+
+    def __init__(self, deadly=()):
+        self.analysed, self.deadly, self.deaths = Counter(), set(deadly), 0
+
+    def __call__(self, *args):
+        return self
+
+    def __enter__(self):
+        return self.run_chunks
+
+    def __exit__(self, *error):
+        return None
+
+    def run_chunks(self, waiting, worker):
+        while waiting:
+            chunk = waiting.popleft()
+            names = [Path(path).name for _, path in chunk.recordings]
+            if self.deadly & set(names):
+                self.deaths += 1
+                yield chunk, None
+                continue
+            self.analysed.update(names)
+            yield chunk, analyse_chunk(chunk, worker)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    one = InThisProcess()
+    monkeypatch.setattr(run, "_start_engine", one)
+    return one
 
 
 # --- what comes out ---
@@ -222,16 +254,25 @@ def cluster(folder, workers):
         log.close()
 
 
-def test_a_cluster_that_loses_a_worker_mid_run_loses_no_recording_and_does_none_twice(
-    place, model, undisturbed, tmp_path
+def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all_is_a_refusal(
+    place, model, undisturbed, tmp_path, monkeypatch
 ):
+    out, other, third = (tmp_path / name for name in ("out", "other", "third"))
     with cluster(tmp_path, workers=2) as (address, _, workers):
-        kill = Once(workers[0].kill)
-        counts = batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(kill))
+        on_cluster = {"engine": "dask", "scheduler": address}
+        counts = batch(place, model, out, **on_cluster, work=Work(Once(workers[0].kill)))
         assert workers[0].wait(PATIENCE_S) == -signal.SIGKILL
         assert workers[1].poll() is None
+        for patience in ("NO_WORKERS_TIMEOUT_S", "POLL_S", "FIRST_WORKER_TIMEOUT_S"):
+            monkeypatch.setattr(dask_engine, patience, 0.5)
+        with pytest.raises(BatchRefused, match="lost all its workers"):
+            batch(place, model, other, **on_cluster, work=Work(Once(workers[1].kill)))
+        with pytest.raises(BatchRefused, match="has no workers"):
+            batch(place, model, third, **on_cluster)
     assert counts.new == RECORDINGS
-    assert_as_undisturbed(tmp_path / "out", undisturbed)
+    assert_as_undisturbed(out, undisturbed)
+    assert 0 < len(table(other)) < RECORDINGS
+    assert not third.exists()
 
 
 def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(place, model, undisturbed, tmp_path):
@@ -242,15 +283,6 @@ def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(
     assert 0 < before < RECORDINGS
     assert batch(place, model, tmp_path / "out", workers=1, chunk_size=5).new == RECORDINGS - before
     assert_as_undisturbed(tmp_path / "out", undisturbed)
-
-
-def test_a_cluster_that_has_lost_all_its_workers_is_a_refusal(place, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(dask_engine, "NO_WORKERS_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(dask_engine, "POLL_S", 0.5)
-    lost = pytest.raises(BatchRefused, match="lost all its workers")
-    with cluster(tmp_path, workers=1) as (address, _, (worker,)), lost:
-        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(worker.kill)))
-    assert 0 < len(table(tmp_path / "out")) < RECORDINGS
 
 
 def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
@@ -326,7 +358,7 @@ def longer(place, tmp_path_factory):
     return folder
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path):
+def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path, engine):
     out, whole = tmp_path / "out", tmp_path / "whole"
     explained = ("--explain", "grad_cam")
     with command(longer, model, out, *explained, "--workers", "2") as process:
@@ -335,7 +367,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path)
     kept = {part: part.read_bytes() for part in (out / "results").glob("*.parquet")}
     done = sum(len(pq.read_table(part)) for part in kept)
     assert 0 < done < RECORDINGS + MORE
-    arguments = ["batch", str(longer), "--model", str(model), *explained, "--workers", "1"]
+    arguments = ["batch", str(longer), "--model", str(model), *explained]
     assert main([*arguments, "--out", str(out)]) == 2
     assert {part: part.read_bytes() for part in kept} == kept
     assert json.loads((out / "batch.json").read_text())["counts"]["new"] == RECORDINGS + MORE - done
@@ -356,53 +388,15 @@ def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model,
     assert 0 < len(table(out)) < RECORDINGS + MORE
 
 
-def threads_before_and_after(folder):
-    torch.set_num_threads(3)
-    before = torch.get_num_threads()
-    chunks._model(folder)
-    return before, torch.get_num_threads()
-
-
 def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(model):
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        assert process.submit(threads_before_and_after, str(model)).result() == (3, 1)
+    chunks._model.cache_clear()
+    torch.set_num_threads(3)
+    assert torch.get_num_threads() == 3
+    chunks._model(str(model))
+    assert torch.get_num_threads() == 1
 
 
 # --- a whole run, with an engine in this process ---
-
-
-class InThisProcess:
-    """An engine that remembers what was analysed; a chunk with one of `deadly` kills its worker."""
-
-    def __init__(self, deadly=()):
-        self.analysed, self.deadly, self.deaths = Counter(), set(deadly), 0
-
-    def __call__(self, *args):
-        return self
-
-    def __enter__(self):
-        return self.run_chunks
-
-    def __exit__(self, *error):
-        return None
-
-    def run_chunks(self, waiting, worker):
-        while waiting:
-            chunk = waiting.popleft()
-            names = [Path(path).name for _, path in chunk.recordings]
-            if self.deadly & set(names):
-                self.deaths += 1
-                yield chunk, None
-                continue
-            self.analysed.update(names)
-            yield chunk, analyse_chunk(chunk, worker)
-
-
-@pytest.fixture
-def engine(monkeypatch):
-    one = InThisProcess()
-    monkeypatch.setattr(run, "_start_engine", one)
-    return one
 
 
 def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_not(place, model, tmp_path, engine):
@@ -614,12 +608,6 @@ def test_an_unknown_scheduler_is_one_sentence(place, model, tmp_path, capfd, add
     assert not (tmp_path / "out").exists()
 
 
-def test_a_scheduler_without_workers_is_one_sentence(place, model, tmp_path):
-    with cluster(tmp_path, workers=0) as (address, _, _), pytest.raises(BatchRefused, match="has no workers"):
-        batch(place, model, tmp_path / "out", engine="dask", scheduler=address)
-    assert not (tmp_path / "out").exists()
-
-
 def test_the_folder_is_free_again_when_it_was_refused(tmp_path):
     about = {"place": "a", "model": {}, "settings": {}}
     schema = run.columns(EMOTIONS, ())
@@ -673,7 +661,7 @@ def manifest(tmp_path_factory):
 
 
 def by_speaker(manifest, model, out, **more):
-    return run_batch(manifest, str(model), AnalysisSettings(explain=()), out, by_speaker=True, workers=2, **more)
+    return run_batch(manifest, str(model), AnalysisSettings(explain=()), out, by_speaker=True, workers=1, **more)
 
 
 def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(manifest, voiced, tmp_path):
@@ -691,7 +679,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
             assert rows[path]["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
 
 
-def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path):
+def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path, engine):
     assert by_speaker(manifest, voiced, tmp_path / "whole").done == 5
     with pytest.raises(Cancelled):
         by_speaker(manifest, voiced, tmp_path / "out", work=Work(stop=lambda: True))
@@ -700,14 +688,14 @@ def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_
     pd.testing.assert_frame_equal(table(tmp_path / "out"), table(tmp_path / "whole"), check_exact=True)
 
 
-def test_batch_by_speaker_is_another_one_than_that_of_any_voice(manifest, voiced, tmp_path):
+def test_batch_by_speaker_is_another_one_than_that_of_any_voice(manifest, voiced, tmp_path, engine):
     by_speaker(manifest, voiced, tmp_path / "out")
     with pytest.raises(BatchRefused, match="another setting of --voice"):
         run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
 
 
 def test_folder_does_not_say_who_speaks_and_other_models_judge_all_voices_alike(
-    place, manifest, model, voiced, tmp_path
+    place, manifest, model, voiced, tmp_path, engine
 ):
     with pytest.raises(SettingsRefused, match="column speaker"):
         by_speaker(place, voiced, tmp_path / "out")
