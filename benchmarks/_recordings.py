@@ -2,8 +2,6 @@
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,21 +53,6 @@ def _of_side(model: str, side: str) -> list[LabelledRecording]:
     items = [item for name in card["corpora"] for item in read_corpus(name, Path(folder) / name).recordings]
     items = [item for item in items if item.emotion in card["emotions"]]
     return [items[place] for place in getattr(speaker_splits(items, folds, card["seed"])[fold - 1], side)]
-
-
-def draw_evenly(items: list[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
-    """Return `count` random recordings, taken in turn from the corpora, and within each in turn from its speakers."""
-    order = np.random.default_rng(seed).permutation(len(items))
-    by_speaker = _in_turn([items[index] for index in order], "speaker_id")
-    return _in_turn(by_speaker, "corpus")[:count]
-
-
-def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
-    seen, turns = Counter(), []
-    for item in items:
-        turns.append((seen[getattr(item, attribute)], item))
-        seen[getattr(item, attribute)] += 1
-    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
 
 
 def mean_with_interval(values: np.ndarray, speakers: list[str], seed: int) -> list[float]:

@@ -18,10 +18,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
+from benchmarks._recordings import mean_with_interval, unseen
 from benchmarks.faithfulness import maps_of
 from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.focus_audio import focus_mask
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier

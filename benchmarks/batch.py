@@ -22,8 +22,9 @@ from joblib import cpu_count
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, unseen
+from benchmarks._recordings import unseen
 from ser_core.batch.run import run_batch
+from ser_core.corpora.splits import draw_evenly
 from ser_core.model.checkpoint import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work

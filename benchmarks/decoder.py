@@ -23,9 +23,10 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, trained_on
+from benchmarks._recordings import trained_on
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import NetworkClassifier

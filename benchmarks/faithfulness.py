@@ -26,9 +26,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser
-from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
+from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps

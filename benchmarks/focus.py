@@ -23,9 +23,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, mean_with_interval, unseen, validating
+from benchmarks._recordings import mean_with_interval, unseen, validating
 from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation import FOCUS_METHODS
 from ser_core.explanation.focus import focus_frames
 from ser_core.explanation.focus_audio import sound_without

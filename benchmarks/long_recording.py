@@ -27,8 +27,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, unseen
+from benchmarks._recordings import unseen
 from ser_core.audio.reading import read_recording, resample
+from ser_core.corpora.splits import draw_evenly
 from ser_core.model.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
 from ser_core.timeline import timeline
 from ser_core.work.progress import Work

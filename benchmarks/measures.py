@@ -21,12 +21,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly
 from ser_core.analysis import Recording
 from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.prosody import prosody_of
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import READERS, read_corpus
+from ser_core.corpora.splits import draw_evenly
 
 SEED = 0
 HOP_S = 0.01

@@ -23,13 +23,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._recordings import draw_evenly, mean_with_interval, unseen
+from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Recording
 from ser_core.audio.acoustic_correlates import acoustic_tracks, correlates_outside, differences
 from ser_core.audio.reading import read_recording
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import READERS, read_corpus
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.counterfactual.voice import PROPERTIES
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier

@@ -190,7 +190,7 @@ def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: flo
     highest = min(HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE * rate / 2)
     taps = firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
     low = oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
-    return _as_strong(samples + low, samples)
+    return as_strong(samples + low, samples)
 
 
 def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
@@ -204,7 +204,7 @@ def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s:
         # A block is extended on both sides, so that its frames equal those of the whole.
         from_, end = max(0, start - reach), min(start + length, len(samples))
         spectrum = stft.stft(np.pad(samples[from_ : end + reach], (0, stft.m_num)).astype(np.float64))
-        envelope = _log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
+        envelope = log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
         there = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
         lower = np.minimum(there.astype(int), len(envelope) - 2)
         part = (there - lower)[:, None]
@@ -215,7 +215,7 @@ def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s:
     return moved
 
 
-def _log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
+def log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
     """Return log magnitudes (frequencies, frames) smoothed by the beginning of their cepstrum."""
     cepstrum = np.fft.irfft(log_magnitude, axis=0)
     lifter = np.zeros(len(cepstrum))
@@ -256,7 +256,7 @@ def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, insi
         out[reach + at - left : reach + at + right] += (
             padded[reach + before : reach + after] * _window(left, right) * gain
         )
-    return _as_strong(out[reach:-reach], samples)
+    return as_strong(out[reach:-reach], samples)
 
 
 def with_tempo(samples: np.ndarray, rate: int, tempo: float) -> np.ndarray:
@@ -285,10 +285,10 @@ def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
     hz = np.clip(np.fft.rfftfreq(len(padded), 1 / rate), TILT_LOW_HZ, TILT_HIGH_HZ)
     octaves = np.log2(hz / np.sqrt(TILT_LOW_HZ * TILT_HIGH_HZ))
     tilted = np.fft.irfft(np.fft.rfft(padded) * 10 ** (tilt_db * octaves / 20), len(padded))[padding:-padding]
-    return _as_strong(tilted, samples)
+    return as_strong(tilted, samples)
 
 
-def _as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """Return a changed sound with the power that it had before, float32."""
     power, before = np.mean(changed**2), np.mean(np.square(samples, dtype=np.float64))
     return (changed * np.sqrt(before / power) if power > 0 else changed).astype(np.float32)

@@ -10,15 +10,17 @@ from ser_core.annotations.words import read_words
 from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.commands.arguments import (
     Commands,
+    add_word_model,
     model_or_default,
     printed_progress,
     process_each,
     say,
     some_of,
     whole_number,
+    word_model,
 )
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
-from ser_core.errors import SerError, SettingsRefused, WordModelRefused
+from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, counterfactuals_in_words
 from ser_core.explanation.relevance import FILLS
@@ -27,19 +29,10 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.report import report_html
-from ser_core.output.saved_analyses import data_folder
 from ser_core.output.word_table import SpokenWords
 from ser_core.pipeline import analyse_recording, explain_words, find_voice_counterfactuals, know_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
-from ser_core.words.transcription import (
-    DOWNLOAD_MB,
-    WORD_MODEL,
-    Transcript,
-    download_word_model,
-    find_word_model,
-    load_word_model,
-    transcribe,
-)
+from ser_core.words.transcription import Transcript, transcribe
 
 #: An analysis with the words and the changes of the voice that were asked for.
 Made = tuple[Analysis, SpokenWords | None, VoiceCounterfactuals | None]
@@ -105,11 +98,7 @@ def add(commands: Commands) -> None:
         help="take the words of the one recording from a TextGrid or a CSV instead of transcribing them",
     )
     analyse.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
-    analyse.add_argument(
-        "--download-word-model",
-        action="store_true",
-        help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) unless it is there already",
-    )
+    add_word_model(analyse)
     analyse.add_argument(
         "--how",
         action="store_true",
@@ -176,16 +165,7 @@ def _words_of(args: argparse.Namespace) -> Callable[[Recording], Transcript | No
         return lambda recording: given
     if not args.words:
         return lambda recording: None
-    folder = find_word_model(data_folder() / WORD_MODEL)
-    if folder is None and args.download_word_model:
-        folder = download_word_model(data_folder() / WORD_MODEL, printed_progress())
-    if folder is None:
-        raise WordModelRefused(
-            "There is no model to transcribe words. Add --download-word-model to fetch Whisper base from Hugging Face "
-            f"({DOWNLOAD_MB} MB; no audio leaves this machine), set SER_WORD_MODEL to a folder in the format of "
-            "faster-whisper, or give the words with --words-from."
-        )
-    model = load_word_model(folder)
+    model = word_model(download=args.download_word_model)
     return lambda recording: transcribe(recording, model, args.language, printed_progress())
 
 

@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ser_core.analysis import display_name
-from ser_core.errors import SerError, SettingsRefused
+from ser_core.errors import SerError, SettingsRefused, WordModelRefused
 from ser_core.model.checkpoint import model_names, models_left_out
+from ser_core.output.saved_analyses import data_folder
+from ser_core.words.transcription import (
+    DOWNLOAD_MB,
+    WORD_MODEL,
+    WordModel,
+    download_word_model,
+    find_word_model,
+    load_word_model,
+)
 from ser_core.work.atomic_folder import atomic_write, folder_name
 from ser_core.work.progress import Pace, Work
 
@@ -27,6 +36,35 @@ def model_or_default(name: str | None) -> str:
         reasons = "".join(f" {reason}" for reason in models_left_out().values())
         raise SettingsRefused(f"There is no model. Train one, or give the folder of one with --model.{reasons}")
     return model_names()[0]
+
+
+def add_word_model(command: argparse.ArgumentParser) -> None:
+    """Add the option that fetches the model that transcribes."""
+    command.add_argument(
+        "--download-word-model",
+        action="store_true",
+        help=f"fetch the model that transcribes from Hugging Face ({DOWNLOAD_MB} MB) unless it is there already",
+    )
+
+
+def word_model(*, download: bool) -> WordModel:
+    """Load the model that transcribes, fetched before if `download`.
+
+    Raises
+    ------
+    WordModelRefused
+        If there is none.
+    """
+    folder = find_word_model(data_folder() / WORD_MODEL)
+    if folder is None and download:
+        folder = download_word_model(data_folder() / WORD_MODEL, printed_progress())
+    if folder is None:
+        raise WordModelRefused(
+            "There is no model to transcribe words. Add --download-word-model to fetch Whisper base from Hugging Face "
+            f"({DOWNLOAD_MB} MB; no audio leaves this machine), or set SER_WORD_MODEL to a folder in the format of "
+            "faster-whisper. The command analyse also takes the words with --words-from."
+        )
+    return load_word_model(folder)
 
 
 def whole_number(text: str) -> int:

@@ -2,9 +2,19 @@
 
 import argparse
 
-from ser_core.commands.arguments import Commands, corpus_at, fold_numbers, folders_of, printed_progress, say
+from ser_core.commands.arguments import (
+    Commands,
+    add_word_model,
+    corpus_at,
+    fold_numbers,
+    folders_of,
+    printed_progress,
+    say,
+    word_model,
+)
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
+from ser_core.experiments.content_or_voice import content_or_voice
 from ser_core.experiments.listeners import listeners
 from ser_core.experiments.relevance_by_band import relevance_by_band
 from ser_core.experiments.results_page import write_results_page
@@ -25,10 +35,13 @@ def add(commands: Commands) -> None:
         "name", choices=tuple(EXPERIMENTS), help="; ".join(f"{n}: {w}" for n, w in EXPERIMENTS.items())
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
-    experiment.add_argument("--model", default="fusion", metavar="NAME|PATH", help="for bands, branches and robustness")
+    experiment.add_argument(
+        "--model", default="fusion", metavar="NAME|PATH", help="for bands, branches, content and robustness"
+    )
     in_epochs = [network for network in NETWORKS if network not in FROZEN]
     experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="for selection")
     experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five, for selection")
+    add_word_model(experiment)
     experiment.set_defaults(run=_experiment)
 
 
@@ -39,6 +52,11 @@ def _experiment(args: argparse.Namespace) -> int:
         result = selection_cost(corpora, args.network, fold_numbers(args.fold, 5), runs_folder(), printed_progress())
     elif name == "bands":
         result = relevance_by_band(args.model, corpora, printed_progress())
+    elif name == "content":
+        name = f"content-{find_model(args.model).name}"
+        result = content_or_voice(
+            args.model, corpora, word_model(download=args.download_word_model), printed_progress()
+        )
     elif name == "listeners":
         result = listeners(corpora)
     elif name == "robustness":

@@ -1,7 +1,7 @@
 """Split recordings into training, validation and test sets."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -270,3 +270,18 @@ def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[
     words = f"{known} of {len(tested)} test sentences are also spoken in training"
     unknown = sum(not recordings[index].text for index in sides["test"])
     return f"{words}; the sentences of {unknown} test recordings are unknown" if unknown else words
+
+
+def draw_evenly(items: Sequence[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
+    """Return `count` random recordings, taken in turn from the corpora, and within each in turn from its speakers."""
+    order = np.random.default_rng(seed).permutation(len(items))
+    by_speaker = _in_turn([items[index] for index in order], "speaker_id")
+    return _in_turn(by_speaker, "corpus")[:count]
+
+
+def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
+    seen, turns = Counter(), []
+    for item in items:
+        turns.append((seen[getattr(item, attribute)], item))
+        seen[getattr(item, attribute)] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]

@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "bands": "which frequencies support which emotion (Fig. 24)",
     "robustness": "robustness to noise, gain, phone band and reverberation",
     "branches": "where VGGish and YAMNet look in the same segment (Fig. 7)",
+    "content": "what is left of the verdict when no word is understood, or the pitch is gone",
     "listeners": "how often listeners recognise the emotion from the voice alone (CREMA-D only)",
 }
 FOLDER = "experiments"

@@ -22,6 +22,8 @@ RULE_DESCRIPTIONS = {
     "random": "as many dropped at random",
     "quietest": "as many dropped, the quietest first",
 }
+#: Figures of the experiment on content and voice, and their headings.
+CONTENT_FIGURES = {"word_error_rate": "word error rate", "uar": "UAR", "same_verdict": "verdict as recorded"}
 ANSWERED_SHARES = (1.0, 0.8, 0.6, 0.4)
 
 
@@ -39,6 +41,9 @@ def write_results_page(models: Path = MODELS) -> Path:
     results = [result for name in model_names(models) if (result := read_result(f"robustness-{name}", models))]
     if results:
         parts.append(_robustness(results))
+    results = [result for name in model_names(models) if (result := read_result(f"content-{name}", models))]
+    if results:
+        parts.append(_content(results))
     for network in ("yamnet", "vggish", "fusion"):
         if result := read_result(f"selection-{network}", models):
             parts.append(_selection(result))
@@ -284,6 +289,35 @@ UAR, mean over corpora, on recordings outside the training data.
 {splits}
 
 {_table(["condition", *(r["model"] for r in results)], rows)}"""
+
+
+def _content(results: list[dict[str, Any]]) -> str:
+    rows = [
+        [result["model"], condition, *(_share_with_interval(c[name]) for name in CONTENT_FIGURES)]
+        for result in results
+        for condition, c in result["conditions"].items()
+    ]
+    tested = "\n".join(
+        f"- {r['model']}: {r['recordings']} recordings of {r['speakers']} unseen speakers, {r['transcribed']} of them "
+        f"transcribed; means over {', '.join(r['corpora'])}."
+        for r in results
+    )
+    return f"""## Does content or voice decide?
+
+The same recordings as they are; *low-pass*, below 400 Hz: pitch, loudness and rhythm; *hum*: pitch and loudness over
+time with one spectrum throughout; *backwards*: every sound and pitch, the melody mirrored; *whisper*: the words without
+a pitch. The word error rate says whether Whisper base still understands the words that it understood as recorded.
+Wherever sentences are the same in all emotions, as here, words cannot tell emotions apart: what is lost without them is
+the sound of speech that the model knows, not its meaning.
+
+{tested}
+
+{_table(["model", "condition", *CONTENT_FIGURES.values()], rows)}"""
+
+
+def _share_with_interval(figures: Sequence[float]) -> str:
+    mean, low, high = figures
+    return f"{100 * mean:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def _selection(result: dict[str, Any]) -> str:

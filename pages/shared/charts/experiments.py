@@ -1,4 +1,4 @@
-"""Charts of the paper's experiments: data selection, frequency bands, branches, and robustness."""
+"""Charts of the experiments: data selection, frequency bands, branches, robustness, and content against voice."""
 
 from itertools import cycle
 from typing import Any
@@ -295,3 +295,39 @@ def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
 
 def _corpora_in_words(uars: dict[str, float]) -> str:
     return "<br>".join(f"{in_chart(corpus)} {100 * uar:.1f} %" for corpus, uar in uars.items())
+
+
+def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
+    """Draw the word error rate and the UAR of each model under each condition, with their intervals."""
+    conditions = list(dict.fromkeys(name for result in results.values() for name in result["conditions"]))
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
+    for (model, result), (colour, symbol) in zip(results.items(), cycle(MODELS), strict=False):
+        shift = (list(results).index(model) - (len(results) - 1) / 2) * 0.22
+        for column, name in enumerate(("word_error_rate", "uar"), start=1):
+            mean, low, high = 100 * np.array([of[name] for of in result["conditions"].values()], float).T
+            figure.add_trace(
+                go.Scatter(
+                    y=[conditions.index(condition) + shift for condition in result["conditions"]],
+                    x=mean,
+                    name=in_chart(model),
+                    mode="markers",
+                    marker={"size": 11, "color": colour, "symbol": symbol},
+                    error_x={"array": high - mean, "arrayminus": mean - low, "thickness": 2},
+                    customdata=np.column_stack([low, high]),
+                    hovertemplate="%{x:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f})",
+                    cliponaxis=False,
+                    showlegend=column == 2 and len(results) > 1,
+                ),
+                1,
+                column,
+            )
+    chance = 100 / len(next(iter(results.values()))["emotions"])
+    figure.add_vline(chance, line_color="#7f7f7f", line_width=1.5, line_dash="dot", row=1, col=2)
+    figure.update_xaxes(GRID | {"range": [0, 108], "tickvals": [0, 25, 50, 75, 100]})
+    figure.update_xaxes(title="Word error rate (%)", row=1, col=1)
+    figure.update_xaxes(title="UAR (%); dotted: chance", row=1, col=2)
+    labels = [in_chart(condition) for condition in conditions]
+    figure.update_yaxes(
+        range=[len(labels) - 0.5, -0.5], tickvals=list(range(len(labels))), ticktext=labels, gridcolor=axes.GREY
+    )
+    return _with_legend(axes.sized(figure, 90 + 44 * len(conditions)))

@@ -18,6 +18,8 @@ from ser_core.model.checkpoint import find_model, read_card
 from ser_core.model.networks import NETWORKS
 
 CONFIG = {"displayModeBar": False}
+#: From this word error rate on, no word counts as understood.
+UNINTELLIGIBLE = 0.9
 #: What a rank correlation of two maps means, by its lowest value.
 SIMILARITY = {
     0.5: "the branches use much the same parts",
@@ -34,6 +36,7 @@ def show(models: Sequence[str]) -> None:
     show_bands()
     show_branches()
     show_robustness(models)
+    show_content(models)
 
 
 def show_selection() -> None:
@@ -190,6 +193,46 @@ def show_robustness(models: Sequence[str]) -> None:
         splits = [f"{in_markdown(model)}: {in_markdown(result['split'])}" for model, result in found.items()]
         st.caption("  \n".join(splits))
     show_missing(missing, len(names))
+
+
+def show_content(models: Sequence[str]) -> None:
+    """Show what is left of the verdict where no word is understood, or the pitch is gone."""
+    st.header(
+        "Content or voice",
+        help="*Low-pass*: below 400 Hz. *Hum*: pitch and loudness over time, with one spectrum throughout. "
+        "*Backwards*: every sound, reversed in time. *Whisper*: the words without a pitch.",
+    )
+    names = {model: f"content-{model}" for model in models}
+    found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _content))}
+    if found:
+        words = [_content(result)[0] for result in found.values()]
+        st.markdown("  \n".join(words))
+        st.plotly_chart(charts.content_chart(found), config=CONFIG)
+        st.caption(
+            "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those that "
+            "Whisper base understands as recorded. In these corpora each sentence is said in every emotion, so no word "
+            "can tell emotions apart: what is lost without them is the sound of speech, not its meaning. Whisper's "
+            "features know words, so a model made from them needs that sound most."
+        )
+    first = next(iter(models), None)
+    missing = {first: command("experiment content", f"--model {shlex.quote(first)}")} if first and not found else {}
+    show_missing(missing, 1)
+
+
+def _content(result: dict[str, Any]) -> tuple[str, go.Figure]:
+    whole, *others = result["conditions"].values()
+    unintelligible = [c for c in others if c["word_error_rate"][0] > UNINTELLIGIBLE]
+    best = max((c["uar"] for c in unintelligible), default=None)
+    tested = f"{result['recordings']} recordings of {result['speakers']} unseen speakers"
+    words = f"{in_markdown(result['model'])}, {tested}: UAR {_with_interval(whole['uar'])} as recorded"
+    if best is not None:
+        words += f", at most {_with_interval(best)} where no word is understood"
+    return f"{words}.", charts.content_chart({"": result})
+
+
+def _with_interval(figures: Sequence[float]) -> str:
+    mean, low, high = (100 * figure for figure in figures)
+    return f"{mean:.0f} % ({low:.0f} to {high:.0f})"
 
 
 def _is_ours(model: str) -> bool:

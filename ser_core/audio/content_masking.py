@@ -1,0 +1,98 @@
+"""Speech without its words, with its prosody or its timbre as it was; and the reverse, words without a pitch.
+
+References
+----------
+Scherer 1971, Journal of Experimental Research in Personality 5: filtered and cut speech, to hear the voice alone.
+van Bezooijen and Boves 1986, Journal of Psycholinguistic Research 15: what low-pass filtering leaves of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy.signal import ShortTimeFFT, butter, sosfiltfilt
+from scipy.signal.windows import hann
+
+from ser_core.analysis import Recording
+from ser_core.audio.prosody import RATE_HZ, prosody_of
+from ser_core.audio.reading import resample
+from ser_core.audio.voice_change import as_strong, log_envelope
+
+#: The fundamental and few harmonics pass, no second formant.
+LOW_PASS_HZ, LOW_PASS_ORDER = 400.0, 8
+WINDOW_S, HOP_S = 0.032, 0.008
+#: Cepstrum below this is the envelope; the period of a voice of 400 Hz is longer.
+ENVELOPE_S = 0.002
+#: Times without a voiced frame this near are unvoiced.
+VOICED_REACH_S = 0.016
+#: Seldom is a frame this far below the loudest heard.
+FLOOR_DB = 60.0
+
+
+def low_passed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return speech below 400 Hz: pitch, loudness and rhythm."""
+    return sosfiltfilt(butter(LOW_PASS_ORDER, LOW_PASS_HZ, fs=RATE_HZ, output="sos"), samples)
+
+
+def hummed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a hum with the pitch and the level of speech over time, and its mean spectrum throughout."""
+    stft = _stft()
+    spectrum = np.abs(stft.stft(samples))
+    levels = np.sqrt(np.mean(spectrum**2, axis=0))
+    loud = levels > levels.max() * 10 ** (-FLOOR_DB / 20)
+    mean = np.sqrt(np.mean((spectrum[:, loud] / levels[loud]) ** 2, axis=1))
+    source = np.abs(made := stft.stft(_source(samples, rng)))
+    made = made / np.maximum(np.sqrt(np.mean(source**2, axis=0)), 1e-9)  # each frame of the source is equally strong
+    return stft.istft(made * mean[:, None] * levels, k1=len(samples))
+
+
+def reversed_in_time(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return speech backwards: the same spectra and pitches, the melody mirrored."""
+    return samples[::-1]
+
+
+def whispered(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return noise with the envelope of every spectrum of speech: the words and their rhythm without a pitch."""
+    stft = _stft()
+    spectrum, noise = stft.stft(samples), stft.stft(rng.normal(size=len(samples)))
+    floor = np.abs(spectrum).max() * 10 ** (-FLOOR_DB / 20) + 1e-12
+    envelope = log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_S * RATE_HZ))
+    return stft.istft(noise * np.exp(envelope), k1=len(samples))
+
+
+#: Ways to mask a part of speech, by name: of samples at 16 kHz.
+MASKINGS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "low-pass, 400 Hz": low_passed,
+    "hum": hummed,
+    "backwards": reversed_in_time,
+    "whisper": whispered,
+}
+
+
+def masked(recording: Recording, masking: str, seed: int) -> Recording:
+    """Return a recording under one of `MASKINGS`, at 16 kHz, as long and as strong as before."""
+    samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
+    changed = MASKINGS[masking](samples.astype(np.float64), np.random.default_rng(seed))
+    changed = np.ascontiguousarray(as_strong(changed, samples))
+    changed.setflags(write=False)
+    return replace(recording, samples=changed, sample_rate_hz=RATE_HZ)
+
+
+def _stft() -> ShortTimeFFT:
+    return ShortTimeFFT(hann(round(WINDOW_S * RATE_HZ), sym=False), round(HOP_S * RATE_HZ), RATE_HZ)
+
+
+def _source(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return pulses at the pitch of samples where they are voiced, and noise elsewhere."""
+    prosody = prosody_of(Recording("", "", samples.astype(np.float32), RATE_HZ))
+    noise = rng.normal(size=len(samples))
+    if not len(prosody.times_s):
+        return noise
+    times_s = np.arange(len(samples)) / RATE_HZ
+    cycles = np.floor(np.cumsum(np.interp(times_s, prosody.times_s, prosody.pitch_hz)) / RATE_HZ)
+    pulses = np.diff(cycles, prepend=0.0)
+    after = np.minimum(np.searchsorted(prosody.times_s, times_s), len(prosody.times_s) - 1)
+    away = np.minimum(
+        np.abs(prosody.times_s[after] - times_s), np.abs(prosody.times_s[np.maximum(after - 1, 0)] - times_s)
+    )
+    return np.where(away <= VOICED_REACH_S, pulses, noise)
