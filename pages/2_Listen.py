@@ -66,4 +66,4 @@ if explanation and final:
     focus_audio_section.show(analysis, audio)
 words_section.show(analysis, spoken, explanation)
 if explanation and final:
-    voice_changes_section.show(analysis, chosen.classifier)
+    voice_changes_section.show(analysis, chosen.classifier, spoken)

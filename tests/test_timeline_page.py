@@ -10,15 +10,16 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import cached, session
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
-from pages.shared.recording import timeline_section
+from pages.shared.recording import timeline_section, timeline_words_section
 from pages.shared.session import CHOICES
 from ser_core.audio.reading import read_recording
 from ser_core.model.checkpoint import model_names
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.settings import AudioLimits
 from ser_core.timeline.curves import smoothed, strongest_stretches
+from ser_core.words import transcription
 from tests.test_audio import encoded
-from tests.test_pages import all_jobs, finished, opened, wav, words
+from tests.test_pages import Whisper, all_jobs, finished, opened, pressed, shown_by_player, wav, words
 from tests.test_timeline import timeline_of
 from tests.test_voice_page import models  # noqa: F401 (fixture)
 
@@ -233,3 +234,28 @@ def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
 
 def test_model_that_judges_every_voice_alike_offers_no_voice_over_time(long_voice):
     assert "One speaker" not in [one.label for one in given(long_voice, model="yamnet").toggle]
+
+
+def test_a_word_is_searched_marked_in_the_chart_and_opened_in_the_player_with_its_words(
+    long_voice, monkeypatch, tmp_path
+):
+    for name in ("config.json", "tokenizer.json", "model.bin"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))
+    monkeypatch.setattr(cached, "_word_model", lambda folder: Whisper(3.0))
+    monkeypatch.setattr(transcription, "detect_speech", lambda piece: np.ones(-(-len(piece.samples) // 512), bool))
+    monkeypatch.setattr(timeline_words_section, "BEFORE_S", 1.0)
+    monkeypatch.setattr(timeline_words_section, "AFTER_S", 1.9)
+    app = given(long_voice)
+    key = "timeline words", app.session_state["long"].key, ""
+    assert cached.transcriptions().find(app.session_state["owner"], key) is None
+    app = pressed(app, "Transcribe to search words")
+    job = cached.transcriptions().find(app.session_state["owner"], key)
+    assert job.ended.wait(60)
+    app.text_input(key="widget_timeline_search").set_value("PEWNO").run()
+    assert "Said once." in words(app)
+    assert "found words" in chart(app)
+    app.button(key="found_0").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Listen"
+    assert [word["label"] for word in shown_by_player(finished(app))["words"]][-1] == "pewno."

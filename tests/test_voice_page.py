@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pages.shared.session import CHOICES, Held
+from ser_core import pipeline
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile
@@ -240,3 +241,17 @@ def test_who_says_that_the_recordings_differ_has_the_normal_count_fully(models, 
     assert not app.exception
     assert "with caution" not in words(app)
     assert adapted(models, recordings, mixed=True).sha256 in judged_by(app)
+
+
+def test_how_compares_the_focus_with_the_other_recordings_of_the_voice(models, recordings, monkeypatch):
+    monkeypatch.setattr(pipeline, "detect_speech", lambda recording: np.ones(len(recording.samples) // 512 + 1, bool))
+    app = opened_with("pages/2_Listen.py", recordings, voice_on=True)
+    assert not app.exception
+    (job,) = [job for job in all_jobs(app) if job.kind == "usual voice"]
+    assert set(job.key[1:]) == {one.recording.sha256 for one in recordings[:2]}
+    (table,) = [frame.value for frame in app.dataframe if "In the focus" in frame.value]
+    assert {"In the rest", "In other recordings"} < set(table)
+    assert table["In other recordings"].iloc[0] == f"{job.result.pitch_hz:.0f} Hz"
+    chosen(app).set_value([recordings[2].recording.sha256]).run()
+    tables = [frame.value for frame in finished(app).dataframe if "In the focus" in frame.value]
+    assert not any("In other recordings" in table for table in tables)

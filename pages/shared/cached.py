@@ -23,7 +23,7 @@ from ser_core.annotations.saved_sounds import finish_deletions, sounds_of
 from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store, open_store
-from ser_core.audio.acoustic_correlates import Correlates
+from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, usual_correlates
 from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
@@ -56,7 +56,8 @@ from ser_core.pipeline import (
     with_target,
 )
 from ser_core.settings import AnalysisSettings, FocusSettings, SpectrogramSettings
-from ser_core.timeline.timeline import emotion_timeline
+from ser_core.timeline.timeline import Timeline, emotion_timeline
+from ser_core.timeline.words import words_over_time
 from ser_core.words.transcription import (
     WORD_MODEL,
     Transcript,
@@ -73,8 +74,8 @@ log = logging.getLogger(__name__)
 
 #: Kinds of jobs about one recording.
 RECORDING_JOBS = (
-    *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "measures"),
-    *("transcribe", "words"),
+    *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "usual voice", "measures"),
+    *("transcribe", "words", "timeline words"),
 )
 #: Those that *Save* keeps.
 SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "words")
@@ -440,6 +441,35 @@ def _transcription_key(sha256: str, language: str | None) -> tuple[Hashable, ...
     return "transcribe", sha256, language
 
 
+@st.cache_resource
+def transcriptions() -> Jobs:
+    """Return a queue of its own for long recordings: nobody else's work waits until two hours are transcribed."""
+    queue = Jobs()
+    atexit.register(queue.close)
+    return queue
+
+
+def timeline_words_job(long: session.HeldLong, timeline: Timeline, folder: Path, language: str) -> Job:
+    """Return the job that transcribes a long recording, from where an earlier one stopped, until it is closed."""
+
+    def run(work: Work) -> None:
+        work.report(0.0, "Loading the word model")
+        model, so_far = _word_model(folder), long.words.get(language)
+        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
+        for found in words_over_time(long.file(), timeline, model, language or None, stopping, so_far):
+            long.words[language] = found
+
+    key = ("timeline words", long.key, language)
+    if transcriptions().find(session.owner(), key) is None:
+        transcriptions().withdraw(session.owner(), ("timeline words",), running=True)
+    return transcriptions().submit(session.owner(), key, "Words over time", run)
+
+
+def add_transcription(sha256: str, transcript: Transcript) -> None:
+    """Let this visit have the words of a recording that was cut out of a transcribed one."""
+    jobs().add_finished(session.owner(), _transcription_key(sha256, None), "Transcription", transcript)
+
+
 def word_evidence_job(
     analysis: Analysis, words: tuple[Region, ...], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
@@ -505,6 +535,21 @@ def focus_correlates(
 ) -> tuple[Correlates, Correlates]:
     """Return the acoustic correlates of the focus and of the rest of the stretch."""
     return correlates_of_focus(_analysis)
+
+
+def usual_correlates_job(recordings: list[Recording]) -> Job:
+    """Return the job that measures what is usual of a voice, from recordings of it."""
+
+    def measure(work: Work) -> Correlates:
+        found = []
+        for done, recording in enumerate(recordings):
+            work.check()
+            work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
+            found.append(correlates_outside(acoustic_tracks(recording), []))
+        return usual_correlates(found)
+
+    key = ("usual voice", *(recording.sha256 for recording in recordings))
+    return jobs().submit(session.owner(), key, "Usual voice", measure, quick=True)
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)

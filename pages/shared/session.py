@@ -15,6 +15,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.explanation.focus import USUAL_SHARE
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
+from ser_core.timeline.words import TimelineWords
 from ser_core.work.jobs import work_owner
 
 BEST, ALL_OTHERS = "best score", "all others"
@@ -74,11 +75,16 @@ CHOICES = {
     "timeline_quiet": round(QUIET_DBFS),
     "timeline_stretch": None,
     "timeline_voice": False,
+    "timeline_language": None,
+    "timeline_search": "",
     "saved_text": "",
     "saved_page": ("", 0),
 }
 TARGET = ("emotion", "against", "stretch")
-TIMELINE = ("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice")
+TIMELINE = (
+    *("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice"),
+    *("timeline_language", "timeline_search"),
+)
 SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "focus_by", "focus_rule", "focus_share", "threshold")
 
 
@@ -97,6 +103,8 @@ class HeldLong:
     name: str
     source: bytes
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    #: The words that are transcribed so far, by the language that was asked for; empty: any.
+    words: dict[str, TimelineWords] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
 
     def file(self) -> io.BytesIO:

@@ -130,6 +130,15 @@ def correlates_outside(tracks: AcousticTracks, regions: Sequence[Region]) -> Cor
     return _correlates(tracks, lambda times_s: ~times_within(times_s, regions))
 
 
+def usual_correlates(recordings: Sequence[Correlates]) -> Correlates:
+    """Return what is usual of a voice: the median of each correlate over recordings in which it is known."""
+    known = {
+        one.name: [value for correlates in recordings if (value := getattr(correlates, one.name)) is not None]
+        for one in fields(Correlates)
+    }
+    return Correlates(**{name: float(np.median(values)) if values else None for name, values in known.items()})
+
+
 def _correlates(tracks: AcousticTracks, chosen: Callable[[np.ndarray], np.ndarray]) -> Correlates:
     prosody, frames = tracks.prosody, chosen(tracks.frame_times_s)
     pitched = chosen(prosody.times_s)

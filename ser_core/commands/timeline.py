@@ -4,11 +4,19 @@ import argparse
 from pathlib import Path
 
 from ser_core.analysis import clock
-from ser_core.commands.arguments import Commands, model_or_default, printed_progress, process_each
+from ser_core.commands.arguments import (
+    Commands,
+    add_word_model,
+    model_or_default,
+    printed_progress,
+    process_each,
+    word_model,
+)
 from ser_core.model.checkpoint import load_model
 from ser_core.output.timeline_folder import save_timeline
 from ser_core.settings import LONG_RECORDING
 from ser_core.timeline.timeline import Timeline, emotion_timeline
+from ser_core.timeline.words import TimelineWords, words_over_time
 
 
 def add(commands: Commands) -> None:
@@ -23,19 +31,28 @@ def add(commands: Commands) -> None:
     timeline.add_argument(
         "--voice", choices=["own"], help="there is one speaker, to be judged by the normal of this recording"
     )
+    timeline.add_argument("--words", action="store_true", help="also transcribe the words (words.csv)")
+    timeline.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
+    add_word_model(timeline)
     timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
     timeline.set_defaults(run=_timeline)
 
 
 def _timeline(args: argparse.Namespace) -> int:
+    transcriber = word_model(download=args.download_word_model) if args.words else None
     classifier = load_model(model_or_default(args.model))
 
-    def timeline_of(file: str, name: str) -> tuple[Timeline, str]:
+    def timeline_of(file: str, name: str) -> tuple[tuple[Timeline, TimelineWords | None], str]:
         timeline = emotion_timeline(file, classifier, printed_progress(), name=name, own_voice=args.voice == "own")
-        return timeline, timeline.sha256
+        words = None
+        if transcriber is not None:  # the last holds all words
+            *_, words = words_over_time(file, timeline, transcriber, args.language, printed_progress())
+        return (timeline, words), timeline.sha256
 
-    def save(timeline: Timeline, folder: Path) -> str:
-        save_timeline(timeline, folder)
-        return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments"
+    def save(found: tuple[Timeline, TimelineWords | None], folder: Path) -> str:
+        timeline, words = found
+        save_timeline(timeline, folder, words)
+        said = f", {len(words.transcript.words)} words" if words else ""
+        return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments{said}"
 
     return process_each(args.files, args.out, timeline_of, save)

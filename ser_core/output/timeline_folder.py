@@ -1,4 +1,4 @@
-"""Write a timeline as a folder: timeline.csv with a row per segment, and timeline.json with model and settings."""
+"""Write a timeline as a folder: timeline.csv with a row per segment, timeline.json with model and settings, words."""
 
 import csv
 import io
@@ -9,11 +9,12 @@ from typing import Any
 
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.timeline.timeline import Timeline
+from ser_core.timeline.words import TimelineWords
 from ser_core.work.atomic_folder import atomic_folder
 
 
-def save_timeline(timeline: Timeline, folder: Path) -> None:
-    """Write the folder of a timeline atomically, replacing an existing one.
+def save_timeline(timeline: Timeline, folder: Path, words: TimelineWords | None = None) -> None:
+    """Write the folder of a timeline atomically, with words.csv if there are words, replacing an existing one.
 
     Raises
     ------
@@ -22,6 +23,8 @@ def save_timeline(timeline: Timeline, folder: Path) -> None:
     """
     with atomic_folder(folder, "timeline.json") as half_written:
         (half_written / "timeline.csv").write_bytes(timeline_csv(timeline))
+        if words is not None:
+            (half_written / "words.csv").write_bytes(timeline_words_csv(words))
         text = json.dumps(timeline_dict(timeline), indent=2, ensure_ascii=False, allow_nan=False)
         (half_written / "timeline.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
 
@@ -36,6 +39,16 @@ def timeline_csv(timeline: Timeline) -> bytes:
     table.writerows(
         [f"{value:.{n}f}" for value, n in zip(row, digits, strict=True)] for row in zip(*columns, strict=True)
     )
+    return file.getvalue().encode()
+
+
+def timeline_words_csv(words: TimelineWords) -> bytes:
+    """Return the words as CSV, which `ser_core.annotations.words.read_words` reads: times, word, confidence."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["start_s", "end_s", "word", "confidence"])
+    spoken = zip(words.transcript.words, words.transcript.confidence, strict=True)
+    writer.writerows([f"{w.start_s:.3f}", f"{w.end_s:.3f}", w.label, f"{sure:.3f}"] for w, sure in spoken)
     return file.getvalue().encode()
 
 

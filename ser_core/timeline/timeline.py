@@ -168,6 +168,14 @@ def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", fu
     AudioRefused
         If the source is not a readable recording.
     """
+    samples, rate = read_stretch(source, start_s, end_s, name, full_scale)
+    return wav_bytes(samples, rate)
+
+
+def read_stretch(
+    source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0
+) -> tuple[np.ndarray, int]:
+    """Return the samples (n,), float32, of a stretch at the recording's own rate, and the rate, as `cut_stretch`."""
     name = display_name(name) or source_name(source)
     if not 0 <= start_s < end_s:
         raise SettingsRefused(f"{start_s:g} to {end_s:g} s is not a stretch. Give a start before the end.")
@@ -186,7 +194,7 @@ def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", fu
         samples = next(merge_blocks(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
     if not len(samples):
         raise SettingsRefused(f"{name} ends before {clock(start_s)}. Choose an earlier stretch.")
-    return wav_bytes(samples / np.float32(full_scale), rate)
+    return samples / np.float32(full_scale), rate
 
 
 def _count_frames(recording: LongRecording, classifier: Classifier) -> int:

@@ -1,5 +1,7 @@
 """Chart of a long recording: smoothed probabilities with gaps at pauses, and the level of the segments below."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -12,10 +14,21 @@ from ser_core.timeline.timeline import Timeline
 
 LEVEL = "#7f8fa6"
 SHORTEST_GAP_S = 2.0
+#: Colour and height of the marks of what was found.
+FOUND, MARKED_AT = "#9467bd", 1.0
 
 
-def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretch_s: tuple[float, float]) -> go.Figure:
-    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen time range shaded."""
+def timeline_chart(
+    timeline: Timeline,
+    seconds: float,
+    quiet_dbfs: float,
+    stretch_s: tuple[float, float],
+    found_s: Sequence[float] = (),
+) -> go.Figure:
+    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen time range shaded.
+
+    Times at which something was found are marked above the curves.
+    """
     means = smoothed(timeline, seconds, quiet_dbfs)
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.76, 0.24])
     # A date axis takes milliseconds and shows hours and minutes.
@@ -39,6 +52,13 @@ def timeline_chart(timeline: Timeline, seconds: float, quiet_dbfs: float, stretc
         hovertemplate="%{y:.0f} dBFS",
     )
     figure.add_trace(level, 2, 1)
+    if found_s:
+        marks = {"symbol": "triangle-down", "size": 10, "color": FOUND}
+        times_ms, name = 1000 * np.array(found_s), "found words"
+        heights = np.full(len(times_ms), MARKED_AT)
+        figure.add_trace(
+            go.Scatter(x=times_ms, y=heights, name=name, mode="markers", marker=marks, hoverinfo="skip"), 1, 1
+        )
     figure.add_hline(quiet_dbfs, row=2, col=1, line={"dash": "dot", "width": 1, "color": "#888888"})
     figure.add_vrect(*(second * 1000 for second in stretch_s), fillcolor=CHOSEN, line_width=0, layer="below")
     figure.update_yaxes(fixedrange=True, zeroline=False, gridcolor=axes.GREY)

@@ -7,8 +7,10 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.charts.scores import lines_html, voice_curve_chart
+from pages.shared.evidence.words_section import Spoken
 from pages.shared.player import player
-from ser_core.analysis import Analysis
+from pages.shared.recording import voice_section
+from ser_core.analysis import Analysis, Recording
 from ser_core.audio.acoustic_correlates import Correlates, differences, differences_in_words
 from ser_core.explanation.counterfactual.voice import (
     VoiceCounterfactuals,
@@ -21,7 +23,8 @@ from ser_core.model.verdict import NO_SPEECH
 
 HELP = """
 **What is different in the focus**: pitch, pitch range, level, syllable rate and spectral tilt of the focus regions,
-compared with the rest.
+compared with the rest, and with this person's other recordings if there are any under *Voice* in the sidebar. The
+level there also depends on the microphone.
 
 **What would change the verdict**: the voice is made higher or lower, livelier or flatter, faster or slower, louder or
 softer, brighter or darker, one at a time, and the model classifies each changed sound. Formants stay where they are.
@@ -41,15 +44,22 @@ MEASURES = (
 )
 
 
-def show(analysis: Analysis, classifier: Classifier) -> None:
-    """Show how the voice differs in the focus, and offer to change it and classify it again."""
+def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
+    """Show how the voice differs in the focus, and offer to change it and classify it again.
+
+    Parameters
+    ----------
+    spoken : Spoken
+        The words of the recording, as far as they are known.
+    """
     st.header("How: what in the voice decides", divider="gray", help=HELP)
     if analysis.verdict == NO_SPEECH:
         st.markdown("Hardly any speech was detected, so there is no voice to measure or change.")
         return
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
-        _correlates(analysis, *cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis))
+        measured = cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
+        _correlates(*measured, _usual(analysis.recording))
     st.segmented_control(
         "Change the voice of",
         list(CHANGED),
@@ -74,33 +84,42 @@ def show(analysis: Analysis, classifier: Classifier) -> None:
         st.rerun()
     found = waiting.results({"voice changes": job}).get("voice changes")
     if found:
-        _result(found, analysis, job.key)
+        _result(found, analysis, spoken.within(analysis.stretch), job.key)
 
 
-def _correlates(analysis: Analysis, inside: Correlates, outside: Correlates) -> None:
+def _usual(recording: Recording) -> Correlates | None:
+    """Return what is usual of this voice, if this visit has other recordings of it and they are measured."""
+    others = voice_section.others_of_voice(recording)
+    if not others:
+        return None
+    return waiting.results({"usual voice": cached.usual_correlates_job(others)}).get("usual voice")
+
+
+def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
     """Say what is unusual in the focus, and list the measures."""
-    found = differences(inside, outside)
-    st.markdown(f"**{differences_in_words(found)}**")
-    st.dataframe(
-        [
-            {
-                "": name,
-                "In the focus": _known(getattr(inside, measure), form),
-                "In the rest": _known(getattr(outside, measure), form),
-                "Difference": _known(getattr(found, difference), signed),
-            }
-            for measure, difference, name, form, signed in MEASURES
-        ],
-        hide_index=True,
-        width="stretch",
-    )
+    compared = [("In the rest", "Difference", outside)]
+    sentences = [differences_in_words(differences(inside, outside))]
+    if usual is not None:
+        compared.append(("In other recordings", "Difference from those", usual))
+        sentences.append(
+            differences_in_words(differences(inside, usual), there="in the other recordings of this voice")
+        )
+    st.markdown(f"**{' '.join(sentences)}**")
+    rows = []
+    for measure, difference, name, form, signed in MEASURES:
+        row = {"": name, "In the focus": _known(getattr(inside, measure), form)}
+        for where, apart, other in compared:
+            row[where] = _known(getattr(other, measure), form)
+            row[apart] = _known(getattr(differences(inside, other), difference), signed)
+        rows.append(row)
+    st.dataframe(rows, hide_index=True, width="stretch")
 
 
 def _known(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value).replace("-", "−")
 
 
-def _result(found: VoiceCounterfactuals, analysis: Analysis, key: object) -> None:
+def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key: object) -> None:
     """Show what flips the verdict, the curves, and the sounds before and after."""
     emotions = analysis.emotions
     st.markdown(f"**{counterfactuals_in_words(found, emotions)}**")
@@ -126,13 +145,15 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, key: object) -> Non
     st.markdown(
         "**Before and after**",
         help="Switch while it plays, also with the keys 1 to 5. All versions are equally loud, unless loudness is what "
-        "changed. At another tempo the same second is another moment of what is said.",
+        "changed. At another tempo the same second is another moment of what is said; the words are the recording's.",
     )
     player(
         voices.recording,
         key="how_player",
         regions=[*found.regions],
         regions_title="Changed regions",
+        words=spoken.words,
+        word_evidence=spoken.evidence,
         other_sounds=voices.sounds,
         measure=partial(cached.measures_job, made_from=analysis.recording.sha256),
     )

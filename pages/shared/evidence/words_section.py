@@ -1,23 +1,21 @@
 """The words of a recording on the page Listen: how much each speaks for the emotion, their language, and editing."""
 
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import cached, session, waiting
+from pages.shared import cached, session, waiting, word_model
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player.contents import signed
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
-from ser_core.errors import SettingsRefused, WordModelRefused, WordsRefused
+from ser_core.errors import SettingsRefused, WordsRefused
 from ser_core.explanation import METHOD_NAMES
 from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_words
-from ser_core.words.transcription import DOWNLOAD_MB, LEAST_SPEECH_S, Transcript
+from ser_core.words.transcription import LEAST_SPEECH_S, Transcript
 from ser_core.work.jobs import Job
 
 HELP = """
@@ -29,39 +27,6 @@ sampling. The focus is the fewest words that hold half of all evidence for the e
 Words are transcribed on this machine by Whisper, or given by you, which always wins.
 """
 WORD, START, END = "Word", "Start (s)", "End (s)"
-#: Of the languages of Whisper, those with the most speakers and those of the corpora that are read here.
-LANGUAGES = {
-    "ar": "Arabic",
-    "bn": "Bengali",
-    "zh": "Chinese",
-    "cs": "Czech",
-    "nl": "Dutch",
-    "en": "English",
-    "fi": "Finnish",
-    "fr": "French",
-    "de": "German",
-    "el": "Greek",
-    "he": "Hebrew",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "no": "Norwegian",
-    "fa": "Persian",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "es": "Spanish",
-    "sv": "Swedish",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "ur": "Urdu",
-    "vi": "Vietnamese",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +57,20 @@ class Spoken:
         phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
         return f"Focus on: {phrases}."
 
+    def within(self, stretch: Region) -> "Spoken":
+        """Return the words that lie within a stretch, in its time, with their evidence."""
+        inside = np.array([w.start_s >= stretch.start_s and w.end_s <= stretch.end_s for w in self.words], bool)
+        words = tuple(
+            replace(word, start_s=word.start_s - stretch.start_s, end_s=word.end_s - stretch.start_s)
+            for word, kept in zip(self.words, inside, strict=True)
+            if kept
+        )
+        evidence = self.evidence
+        if evidence is not None:
+            figures = {name: getattr(evidence, name)[inside] for name in ("value", "low", "high", "alone")}
+            evidence = replace(evidence, words=words, **figures)
+        return replace(self, words=words, evidence=evidence)
+
 
 def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     """Return what is known of the words; nothing is computed until the visitor asks for it."""
@@ -99,11 +78,12 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     words, transcript, jobs = session.given_words().get(recording.sha256, ()), None, {}
     given = bool(words)
     if recording.sha256 not in session.words_asked() or settings.against == analysis.emotion:
-        return Spoken(words, given)
+        known = cached.finished_transcription(recording.sha256, None)
+        return Spoken(words or (known.result.words if known else ()), given)
     if not given:
         language = session.words_asked()[recording.sha256] or None
         job = cached.finished_transcription(recording.sha256, language)
-        if job is None and (folder := _word_model_folder()) is not None:
+        if job is None and (folder := word_model.folder()) is not None:
             job = cached.transcription_job(recording, folder, language)
         if job is None:
             return Spoken()
@@ -132,18 +112,11 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
         _table(analysis, spoken, explanation)
 
 
-def _word_model_folder() -> Path | None:
-    """Return the folder of the model that transcribes; None if it is missing or unusable."""
-    with suppress(WordModelRefused):
-        return cached.word_model_folder()
-    return None
-
-
 # --- asking ---
 
 
 def _ask(recording: Recording, spoken: Spoken) -> None:
-    can_find = bool(spoken.words) or _word_model_folder() is not None
+    can_find = bool(spoken.words) or word_model.folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         offered = can_find and recording.sha256 not in session.words_asked()
         if offered and st.button("Find the words that decide", key="find_words", icon=":material/manage_search:"):
@@ -152,36 +125,7 @@ def _ask(recording: Recording, spoken: Spoken) -> None:
         with st.popover("Words from a file", icon=":material/upload_file:", width="content"):
             _ask_for_file(recording)
     if not can_find:
-        _offer_model()
-
-
-def _offer_model() -> None:
-    """Say that the model that transcribes is missing, and offer to fetch it."""
-    try:
-        cached.word_model_folder()
-    except WordModelRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
-        return
-    st.info(
-        "To transcribe, this app needs a model of Whisper, which is not part of it. Fetch it once, set SER_WORD_MODEL "
-        "to a folder in the format of faster-whisper, or give the words with their times from a file.",
-        icon=":material/segment:",
-    )
-    if not st.session_state.get("word_model_asked", False):
-        if st.button(f"Fetch Whisper base ({DOWNLOAD_MB} MB)", key="fetch_word_model", icon=":material/download:"):
-            st.session_state["word_model_asked"] = True
-            st.rerun()
-        st.caption("From Hugging Face. Your audio stays here.")
-        return
-    job = cached.word_model_job()
-    if "word model" in waiting.results({"word model": job}):
-        # The model is there now; should it ever be deleted, it is offered again.
-        job.queue.drop(job)
-        st.session_state["word_model_asked"] = False
-        st.rerun()
-    if job.state == "failed" and st.button("Try again", key="fetch_again", icon=":material/refresh:"):
-        job.queue.drop(job)
-        st.rerun()
+        word_model.offer()
 
 
 def _ask_for_file(recording: Recording) -> None:
@@ -217,7 +161,7 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         return
     sha256, found = recording.sha256, transcript.language
     chosen = session.words_asked()[sha256]
-    known = LANGUAGES | ({found: LANGUAGES.get(found, found)} if found else {})
+    known = word_model.LANGUAGES | ({found: word_model.LANGUAGES.get(found, found)} if found else {})
     by_itself = "Found by the model"
     if transcript.language_confidence is not None:
         by_itself = f"{known[found]} (found, {100 * transcript.language_confidence:.0f} %)"

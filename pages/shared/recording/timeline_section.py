@@ -1,6 +1,7 @@
 """A recording of more than ten minutes over time, and opening any part of it in the player."""
 
 from datetime import time, timedelta
+from functools import partial
 from math import ceil, floor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
+from pages.shared.recording import timeline_words_section
 from ser_core.analysis import Region, clock
 from ser_core.emotions import COLOURS
 from ser_core.errors import SerError
@@ -54,6 +56,7 @@ def show(long: session.HeldLong) -> None:
         st.warning(warning, icon=":material/warning:")
     seconds, quiet_dbfs = _smoothing(timeline)
     _choose_stretch(long, timeline, seconds, quiet_dbfs)
+    timeline_words_section.show(long, timeline, partial(_open, long, timeline))
     _strongest(long, timeline, seconds, quiet_dbfs)
 
 
@@ -86,7 +89,7 @@ def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, 
     shown = min(start, last), min(end, last)
     start_s, end_s = (_as_seconds(end) for end in shown)
     st.plotly_chart(
-        timeline_chart(timeline, seconds, quiet_dbfs, (start_s, end_s)),
+        timeline_chart(timeline, seconds, quiet_dbfs, (start_s, end_s), timeline_words_section.found_times_s(long)),
         width="stretch",
         config={"displaylogo": False},
         key=CHART,
@@ -142,7 +145,10 @@ def _open(long: session.HeldLong, timeline: Timeline, start_s: float, end_s: flo
     try:
         with st.spinner("Cutting out the part"):
             sound = cut_stretch(long.file(), start_s, end_s, long.name, timeline.full_scale)
-            session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
+            recording = session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
+        words = timeline_words_section.known_words(long)
+        if words.until_s > min(end_s, timeline.duration_s) - 0.01:  # to the end of the stretch
+            cached.add_transcription(recording.sha256, words.within(start_s, end_s))
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

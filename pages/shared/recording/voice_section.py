@@ -81,6 +81,14 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
     return recordings
 
 
+def others_of_voice(recording: Recording) -> list[Recording]:
+    """Return the other recordings of this visit that are said to be of the same person; none while this is off."""
+    chosen, held = session.choice("voice") or [], session.held()
+    if not session.choice("voice_on") or recording.sha256 not in chosen:
+        return []
+    return [held[sha256].recording for sha256 in chosen if sha256 in held and sha256 != recording.sha256]
+
+
 def _of_project() -> list[RecordingFile]:
     """Ask for a speaker of a project of Annotate, where there are any; return this speaker's recordings."""
     if not cached.has_annotations():

@@ -29,11 +29,13 @@ def _connected(owner: str) -> tuple[str, object]:
 
 def _broken(owner: str, connection: object) -> None:
     def stop_work() -> None:
-        cached.jobs().withdraw(owner, cached.RECORDING_JOBS, running=True)
+        for queue in (cached.jobs(), cached.transcriptions()):
+            queue.withdraw(owner, cached.RECORDING_JOBS, running=True)
 
     def forget() -> None:
         del _connections[owner]
-        cached.jobs().forget(owner)
+        for queue in (cached.jobs(), cached.transcriptions()):
+            queue.forget(owner)
         memory.give_back()
 
     def unless_back(do: Callable[[], None]) -> None:

@@ -1,0 +1,123 @@
+"""The words of a long recording: transcribe them, search a word or a phrase, and jump there."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.shared import cached, session, waiting, word_model
+from pages.shared.names import in_markdown
+from pages.shared.word_model import LANGUAGES
+from ser_core.analysis import clock
+from ser_core.output.timeline_folder import timeline_words_csv
+from ser_core.timeline.timeline import Timeline
+from ser_core.timeline.words import TimelineWords, phrase_around
+from ser_core.words.search import find_phrase
+from ser_core.work.atomic_folder import folder_name
+
+HELP = """
+Whisper transcribes on this machine, piece by piece, in the background. What is transcribed so far can be searched
+meanwhile, and stays if you stop it. Without speech, nothing is transcribed.
+"""
+#: What is opened around a phrase.
+BEFORE_S, AFTER_S = 5.0, 10.0
+MOST_SHOWN = 50
+FOUND_BY_MODEL = ""
+
+
+def found_times_s(long: session.HeldLong) -> list[float]:
+    """Return when the phrase that is searched is said, in seconds, as far as the words are known."""
+    words = known_words(long)
+    return [words.transcript.words[found.start].start_s for found in _found(words)]
+
+
+def known_words(long: session.HeldLong) -> TimelineWords:
+    """Return the words of a long recording that are known so far."""
+    return long.words.get(session.choice("timeline_language"), TimelineWords())
+
+
+def _found(words: TimelineWords) -> list[range]:
+    return find_phrase(words.transcript.words, session.choice("timeline_search"))
+
+
+def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
+    """Offer to transcribe, and search the words.
+
+    Parameters
+    ----------
+    open_part : callable
+        Opens a part of the recording, from one second to another, in the player.
+    """
+    st.markdown("**Words**", help=HELP)
+    folder, language = word_model.folder(), session.choice("timeline_language")
+    if language is None:
+        if folder is None:
+            word_model.offer()
+        elif st.button("Transcribe to search words", key="transcribe_long", icon=":material/manage_search:"):
+            session.choose("timeline_language", FOUND_BY_MODEL)
+            st.rerun()
+        return
+    if folder is not None:
+        waiting.results({"timeline words": cached.timeline_words_job(long, timeline, folder, language)})
+    words = known_words(long)
+    search, speaks = st.columns([3, 2])
+    search.text_input(
+        "Search words",
+        placeholder="A word or a phrase",
+        icon=":material/search:",
+        **session.widget("timeline_search", session.choice("timeline_search")),
+    )
+    _choose_language(speaks)
+    if words.until_s:
+        st.caption(_in_words(words, timeline))
+    _show_found(words, timeline, open_part)
+    if words.transcript.words:
+        st.download_button(
+            "Words (CSV)",
+            lambda: timeline_words_csv(words),
+            f"{folder_name(long.name)}-words.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+        )
+
+
+def _in_words(words: TimelineWords, timeline: Timeline) -> str:
+    """Say how many words are known, in which language, and of how much of the recording."""
+    count, found = len(words.transcript.words), words.transcript.language
+    so_far = "" if words.until_s > timeline.duration_s - 1 else f" in the first {clock(words.until_s)}"
+    if not count:
+        return f"No speech is transcribed{so_far}."
+    return f"{count} {'word' if count == 1 else 'words'} in {LANGUAGES.get(found, found)}{so_far}."
+
+
+def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
+    column.selectbox(
+        "Language",
+        # Streamlit finds an option by its text, so the text of the first one never changes.
+        [FOUND_BY_MODEL, *sorted(LANGUAGES, key=LANGUAGES.get)],
+        format_func=lambda code: LANGUAGES[code] if code else "Found by the model",
+        help="If the model found the wrong one, choose another; the recording is then transcribed again.",
+        **session.widget("timeline_language", session.choice("timeline_language")),
+    )
+
+
+def _show_found(words: TimelineWords, timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
+    """List where the phrase is said, each to be opened in the player."""
+    found = _found(words)
+    if not session.choice("timeline_search").strip() or not words.until_s:
+        return
+    times = "Said once" if len(found) == 1 else f"Said {len(found)} times" if found else "Not said"
+    more = f"; the first {MOST_SHOWN} are listed" if len(found) > MOST_SHOWN else ""
+    st.caption(f"{times}{more}.")
+    with st.container(height=260 if len(found) > 5 else "content", border=False, key="found_words"):
+        for number, one in enumerate(found[:MOST_SHOWN]):
+            at_s = words.transcript.words[one.start].start_s
+            before, said, after = map(in_markdown, phrase_around(words.transcript.words, one))
+            if st.button(
+                f"`{clock(at_s)}` {before} **{said}** {after}",
+                key=f"found_{number}",
+                icon=":material/hearing:",
+                type="tertiary",
+                help="Open this part in the player",
+            ):
+                open_part(max(0.0, at_s - BEFORE_S), min(at_s + AFTER_S, timeline.duration_s))

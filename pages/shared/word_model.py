@@ -1,0 +1,81 @@
+"""The model that transcribes words: where it is, and how to get it."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import cached, waiting
+from pages.shared.names import in_markdown
+from ser_core.errors import WordModelRefused
+from ser_core.words.transcription import DOWNLOAD_MB
+
+#: Of the languages of Whisper, those with the most speakers and those of the corpora that are read here.
+LANGUAGES = {
+    "ar": "Arabic",
+    "bn": "Bengali",
+    "zh": "Chinese",
+    "cs": "Czech",
+    "nl": "Dutch",
+    "en": "English",
+    "fi": "Finnish",
+    "fr": "French",
+    "de": "German",
+    "el": "Greek",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "no": "Norwegian",
+    "fa": "Persian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "es": "Spanish",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "ur": "Urdu",
+    "vi": "Vietnamese",
+}
+
+
+def folder() -> Path | None:
+    """Return the folder of the model that transcribes; None if it is missing or unusable."""
+    with suppress(WordModelRefused):
+        return cached.word_model_folder()
+    return None
+
+
+def offer() -> None:
+    """Say that the model that transcribes is missing, and offer to fetch it."""
+    try:
+        cached.word_model_folder()
+    except WordModelRefused as refusal:
+        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        return
+    st.info(
+        "To transcribe, this app needs a model of Whisper, which is not part of it. Fetch it once, or set "
+        "SER_WORD_MODEL to a folder in the format of faster-whisper.",
+        icon=":material/segment:",
+    )
+    if not st.session_state.get("word_model_asked", False):
+        if st.button(f"Fetch Whisper base ({DOWNLOAD_MB} MB)", key="fetch_word_model", icon=":material/download:"):
+            st.session_state["word_model_asked"] = True
+            st.rerun()
+        st.caption("From Hugging Face. Your audio stays here.")
+        return
+    job = cached.word_model_job()
+    if "word model" in waiting.results({"word model": job}):
+        # The model is there now; should it ever be deleted, it is offered again.
+        job.queue.drop(job)
+        st.session_state["word_model_asked"] = False
+        st.rerun()
+    if job.state == "failed" and st.button("Try again", key="fetch_again", icon=":material/refresh:"):
+        job.queue.drop(job)
+        st.rerun()
