@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import cached, session, waiting, word_model
+from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player.contents import signed
+from pages.shared.recording import word_model
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.errors import SettingsRefused, WordsRefused

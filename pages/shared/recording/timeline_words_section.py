@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import cached, session, waiting, word_model
+from pages.shared import cached, session, waiting
 from pages.shared.names import in_markdown
-from pages.shared.word_model import LANGUAGES
+from pages.shared.recording import word_model
+from pages.shared.recording.word_model import LANGUAGES
 from ser_core.analysis import clock
 from ser_core.output.timeline_folder import timeline_words_csv
 from ser_core.timeline.timeline import Timeline
