@@ -116,7 +116,10 @@ def show_editable() -> None:
     slow_s = float(st.query_params.get("slow", 0))
 
     def made(edit: Edit) -> None:
-        came.append(f"{edit.command} {edit.value}" if edit.command else f"{len(edit.changed)} {len(edit.deleted)}")
+        mark = f" {edit.mark}" if edit.mark else ""
+        came.append(
+            f"{edit.command} {edit.value}{mark}" if edit.command else f"{len(edit.changed)} {len(edit.deleted)}"
+        )
         time.sleep(slow_s)
         gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
         # A suggestion in which something was drawn is needed no more.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.marking import Shown, change_mark, label_whole, make_edit, overlap
+from pages.shared.annotation.marking import Shown, change_mark, in_words, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import disagreement
@@ -195,6 +195,34 @@ def annotated(*marks: Annotation) -> AnnotatedRecording:
 
 def whole(who, emotion):
     return Annotation(Region(0, 10), tier=RECORDING_TIER, annotator=who, emotion=emotion)
+
+
+def test_keys_set_status_intensity_and_confidence_of_a_mark_or_of_the_whole_recording(store, project, shown):
+    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    edited(store, project, shown, command="intensity", value=4, mark="new 1")
+    edited(store, project, shown, command="confidence", value=0.8)
+    edited(store, project, shown, command="status", value="done")
+    assert (shown.marks["new 1"].intensity, shown.marks["new 1"].confidence) == (4, None)
+    assert in_words(shown.marks["new 1"]) == "sad, intensity 4, open"
+    assert in_words(shown.label) == "no label, 80 % sure, done"
+    assert store.count_by_status(project, "ann")["done"] == 1
+    edited(store, project, shown, command="confidence", value=None)
+    assert shown.label.confidence is None
+
+
+@pytest.mark.parametrize(
+    ("command", "value"), [("intensity", "many"), ("confidence", [1]), ("intensity", float("inf"))]
+)
+def test_what_no_key_sends_is_not_stored(store, project, shown, command, value):
+    assert edited(store, project, shown, command=command, value=value) is None
+    assert not store.annotations_of(project, sha(0))
+
+
+def test_an_intensity_or_a_mark_that_there_is_not_is_refused(store, project, shown):
+    with pytest.raises(AnnotationsRefused, match="1 to 5"):
+        edited(store, project, shown, command="intensity", value=7)
+    with pytest.raises(AnnotationsRefused, match="not there"):
+        edited(store, project, shown, command="intensity", value=2, mark="gone")
 
 
 def test_disagreement_by_hand():

@@ -618,6 +618,98 @@ def test_what_concerns_the_whole_recording_comes_as_a_command(opened):
 
 
 @pytest.mark.browser
+def test_the_focus_is_in_the_player_from_the_beginning_and_after_a_click_on_a_button_of_the_page(opened):
+    page = opened("editable")
+    expect(page.locator(".timeline")).to_be_focused()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("1")
+    expect(page.get_by_test_id("stMarkdown")).to_have_count(2)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_test_id("stMarkdown")).to_have_count(1)
+    expect(page.locator(".timeline")).to_be_focused()
+    page.locator(".bar .loop").click()
+    expect(page.locator(".timeline")).to_be_focused()
+    # Who presses a button by key keeps it, and may go on with other keys.
+    page.locator(".bar .loop").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".loop")).to_be_focused()
+    expect(page.locator(".loop")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("d")
+    expect(page.get_by_text("came")).to_contain_text("status done")
+
+
+@pytest.mark.browser
+def test_intensity_and_confidence_take_a_key_and_a_digit_and_are_of_the_selected_region_or_of_all(opened):
+    page = opened("editable")
+    for key in ("i", "4", "i", "i", "p", "0", "i", "Escape", "n"):
+        page.keyboard.press(key)
+    page.locator(".region").click()
+    for key in ("p", "7"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("came")).to_have_text(
+        "came intensity 4, intensity None, confidence 1, status done, next None, confidence 0.7 one"
+    )
+
+
+@pytest.mark.browser
+def test_bounds_are_typed_or_moved_by_milliseconds_and_what_is_moved_at_once_is_one_edit(opened):
+    page = opened("editable")
+    said = page.get_by_test_id("stMarkdown")
+    page.locator(".region").click()
+    for _ in range(3):
+        page.keyboard.press(".")
+    page.keyboard.press("Shift+Comma")
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+Period")
+    expect(said).to_have_text(["region 0.510 0.993 first"])
+    expect(page.get_by_text("came")).to_have_text(re.compile("came 1 0(, 1 0)?$"))
+    page.keyboard.press("e")
+    page.keyboard.type("0,75")
+    page.keyboard.press("Enter")
+    expect(said).to_have_text(["region 0.750 0.993 first"])
+    expect(page.locator(".region")).to_be_focused()
+    page.keyboard.press("e")
+    page.keyboard.type("3.5")
+    page.keyboard.press("Enter")
+    expect(page.locator(".readout")).to_contain_text("from 0 to 4.000 s")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bounds .start")).to_have_value("0.750")
+    page.keyboard.press("z")
+    expect(page.locator(".minimap .seen")).not_to_have_css("left", "0px")
+
+
+@pytest.mark.browser
+def test_only_one_thing_is_selected_at_a_time(opened):
+    page = opened("editable")
+    drag(page, page.locator(".timeline"), 0.7, 0.9)
+    page.locator(".region").click()
+    expect(page.locator(".bounds .start")).to_have_value("0.500")
+    drag(page, page.locator(".regions"), 0.5, 0.6)
+    expect(page.locator(".bounds .start")).to_have_value("2.000")
+    expect(page.get_by_text("chosen")).to_contain_text("chosen new")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".selection")).to_be_hidden()
+    page.locator(".region").click()
+    expect(page.get_by_text("chosen")).to_have_text("chosen one")
+    click_at(page, 0.9)
+    expect(page.locator(".selection")).to_be_hidden()
+    expect(page.get_by_text("chosen")).to_have_text("chosen None")
+
+
+@pytest.mark.browser
+def test_keys_of_one_character_can_be_switched_off(opened):
+    page = opened("editable", locale="en-GB")
+    page.keyboard.press("?")
+    page.get_by_role("checkbox", name="Keys of one character").click()
+    page.locator(".timeline").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("l")
+    page.keyboard.press("End")
+    assert clock(page) == 4
+    expect(page.locator(".loop")).to_have_attribute("aria-pressed", "false")
+
+
+@pytest.mark.browser
 def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismissed(opened):
     page = opened("editable&hint=1")
     said, hint = page.get_by_test_id("stMarkdown"), page.locator(".region").last

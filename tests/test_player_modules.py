@@ -53,6 +53,23 @@ def wav_file(samples, rate=8_000, channels=1, before=b"") -> bytes:
     return struct.pack("<4sI", b"RIFF", len(body)) + body
 
 
+# --- the bounds of the selection ---
+
+
+@pytest.mark.browser
+def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_crosses(page):
+    found = page.evaluate(
+        """async () => {
+          const { nearestCrossing } = await import("/modules/bounds.js");
+          const samples = [0.1, 0.3, -0.1, -0.2, 0, 0.2];
+          return [0, 2.5, 5].map((at) => nearestCrossing(samples, at, 10, 1))
+            .concat([[1, 2], [0, 0], []].map((some) => nearestCrossing(some, 0, 10, 1)));
+        }"""
+    )
+    # From 0.3 to -0.1 three quarters of the way after the sample 1; and at the sample 4 itself.
+    assert found == pytest.approx([1.175, 1.175, 1.4, None, 1.0, None])
+
+
 # --- the axes ---
 
 

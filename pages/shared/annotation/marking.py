@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pages.shared.names import printable
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.store import Store
+from ser_core.errors import AnnotationsRefused
 
 SUGGESTION = "suggestion"
+#: Fields that a key of the player sets.
+FIELDS = {"status": str, "intensity": int, "confidence": float}
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
 
@@ -63,10 +67,24 @@ class Shown:
     def for_player(self) -> tuple[Mark, ...]:
         """Return marks and suggestions in the player's form."""
         return tuple(
-            Mark(id_, replace(mark.region, label=mark.emotion), suggested)
+            Mark(id_, replace(mark.region, label=mark.emotion), suggested, None if suggested else in_words(mark))
             for marks, suggested in ((self.marks, False), (self.suggestions, True))
             for id_, mark in marks.items()
         )
+
+
+def in_words(mark: Annotation | None) -> str:
+    """Return what is known of a mark in a few words: emotion, intensity, confidence, and status.
+
+    >>> in_words(Annotation(Region(0, 1), emotion="sad", intensity=3, confidence=0.8, status="done"))
+    'sad, intensity 3, 80 % sure, done'
+    """
+    if mark is None:
+        return "no label, open"
+    known = [printable(mark.emotion or "no label")]
+    known += [] if mark.intensity is None else [f"intensity {mark.intensity}"]
+    known += [] if mark.confidence is None else [f"{100 * mark.confidence:.0f} % sure"]
+    return ", ".join([*known, mark.status])
 
 
 def overlap(one: Region, other: Region) -> float:
@@ -93,6 +111,8 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
         return store.redo(project, edit.recording, annotator)
     if edit.command == "label":
         return label_whole(store, project, annotator, edit.recording, shown, emotion=edit.value, status="done")
+    if edit.command in FIELDS:
+        return _set_field(store, project, annotator, edit, shown)
     changed = [mark for mark in edit.changed if mark.id in shown.marks]
     new = [mark for mark in edit.changed if mark.id not in shown.marks]
     deleted = [shown.marks[id_] for id_ in edit.deleted if id_ in shown.marks]
@@ -114,6 +134,22 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
         shown.ids[now.key] = mark.id
     for id_ in edit.deleted:
         shown.marks.pop(id_, None)
+    return step
+
+
+def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
+    """Store the value of one field of a mark or of the whole recording."""
+    try:
+        value = None if edit.value is None else FIELDS[edit.command](edit.value)
+    except (TypeError, ValueError, OverflowError):
+        return None  # a browser may say anything
+    if edit.mark is None:
+        return label_whole(store, project, annotator, edit.recording, shown, **{edit.command: value})
+    mark = shown.marks.get(edit.mark)
+    if mark is None:
+        raise AnnotationsRefused("This mark is not there any more. Select another one.")
+    step = change_mark(store, project, annotator, edit.recording, mark, **{edit.command: value})
+    shown.marks[edit.mark] = step.marks[0]
     return step
 
 

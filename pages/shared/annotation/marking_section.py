@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import details_section, filling_section, queue_section, review_section
-from pages.shared.annotation.marking import Shown, make_edit
+from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
@@ -236,6 +236,8 @@ def _player(
             _whose(project),
             snaps=_snaps(recording, analysis, shown) if session.choice("snap") else (),
             others=others,
+            state=f"Whole recording: {in_words(shown.label)}",
+            done=shown.label is not None and shown.label.status != "open",
         ),
         measure=cached.measures_job,
         **evidence,

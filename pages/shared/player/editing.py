@@ -33,11 +33,14 @@ class Mark:
         With the label to show.
     suggested : bool
         Drawn dashed. Accepting, moving or labelling it is an edit that changes it; dismissing it deletes it.
+    state : str or None
+        What else is known of it, in words; shown while it is selected.
     """
 
     id: str
     region: Region
     suggested: bool = False
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Editing:
         Times in seconds that dragged edges snap to when near.
     others : mapping of str to tuple of Region
         Other people's regions, shown below for comparison, by annotator.
+    state : str
+        What is known of the whole recording, in words; shown while no region is selected.
+    done : bool
+        Whether the whole recording is done.
     """
 
     marks: tuple[Mark, ...]
@@ -65,6 +72,8 @@ class Editing:
     whose: str = ""
     snaps: tuple[float, ...] = ()
     others: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
+    state: str = ""
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,10 +90,12 @@ class Edit:
         Changed and new marks, in their new state.
     deleted : tuple of str
         Ids of deleted marks.
-    command : {"undo", "redo", "previous", "next", "label"} or None
+    command : {"undo", "redo", "previous", "next", "label", "status", "intensity", "confidence"} or None
         Instead of a change.
-    value : str or None
-        For the command "label": the label of the whole recording.
+    value : str, float or None
+        For the last four commands: the label or status of the whole recording, and the intensity or confidence.
+    mark : str or None
+        For intensity and confidence: the id of the mark, or None for the whole recording.
     """
 
     recording: str
@@ -92,7 +103,8 @@ class Edit:
     changed: tuple[Mark, ...] = ()
     deleted: tuple[str, ...] = ()
     command: str | None = None
-    value: str | None = None
+    value: str | float | None = None
+    mark: str | None = None
 
 
 def hand_over(key: str, made: Callable[[Edit], None]) -> None:
@@ -124,7 +136,7 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
         "editable": True,
         "whose": editing.whose,
         "regions": [
-            contents.of_region(mark.region) | {"id": mark.id, "suggested": mark.suggested}
+            contents.of_region(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
         ],
         "labels": [[name, colour] for name, colour in editing.labels.items()],
@@ -133,6 +145,8 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
             {"name": name, "regions": [contents.of_region(region) for region in regions]}
             for name, regions in editing.others.items()
         ],
+        "state": editing.state,
+        "done": editing.done,
         "answered": _answered(key).number,
     }
 
@@ -142,7 +156,8 @@ def of_regions(regions: Any) -> dict[str, Any]:
     shown = [
         contents.of_region(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
     ]
-    return {"editable": False, "regions": shown, "labels": [], "snaps": [], "others": [], "answered": 0}
+    nothing = {"labels": [], "snaps": [], "others": [], "state": "", "done": False, "answered": 0}
+    return {"editable": False, "regions": shown, **nothing}
 
 
 @dataclass
@@ -170,6 +185,7 @@ def _edit(message: Mapping[str, Any]) -> Edit | None:
         tuple(message["deleted"]),
         message.get("command"),
         message.get("value"),
+        message.get("mark"),
     )
 
 

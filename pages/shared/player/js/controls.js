@@ -1,7 +1,7 @@
 // The controls around the lanes: the toolbar with the choice of version and the list of keys above, the transcript and
 // the table of regions below.
 
-import { EDITING_POINTER, POINTER, keysOf } from "./gestures.js";
+import { EDITING_POINTER, POINTER, keysOf, oneCharacter } from "./keys.js";
 import { shadeOf } from "./pictures.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
@@ -128,12 +128,24 @@ export class Bar {
     if (box.hidden) return;
     const list = document.createElement("dl");
     for (const [keys, , words] of [...keysOf(this.player), ...POINTER, ...(this.player.regions.editable ? EDITING_POINTER : [])]) {
-      list.append(
+      const row = document.createElement("div");
+      row.append(
         Object.assign(document.createElement("dt"), { textContent: keys }),
         Object.assign(document.createElement("dd"), { textContent: words }),
       );
+      list.append(row);
     }
-    box.replaceChildren(list);
+    box.replaceChildren(list, this.switchOfKeys());
+  }
+
+  switchOfKeys() {
+    const label = document.createElement("label");
+    const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: oneCharacter.on });
+    box.addEventListener("change", () => {
+      oneCharacter.on = box.checked;
+    });
+    label.append(box, "Keys of one character work while the focus is in the player");
+    return label;
   }
 }
 

@@ -1,9 +1,12 @@
 // The player: its actions, whether from keys, pointer or buttons, and the data from Python.
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
+import { Bounds } from "./bounds.js";
 import { Charts } from "./charts.js";
 import { Bar, RegionTable, Transcript } from "./controls.js";
-import { TimelineGestures, attachMinimap, pressKey } from "./gestures.js";
+import { Focus } from "./focus.js";
+import { TimelineGestures, attachMinimap } from "./gestures.js";
+import { VALUES, pressKey } from "./keys.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
@@ -12,6 +15,7 @@ import { Sound } from "./sound.js";
 import { View } from "./view.js";
 
 const players = new WeakMap();
+const TURNS = ["previous", "next"];
 
 // Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up after
 // an overtaken call, so the player ends only when it has left the page.
@@ -41,6 +45,8 @@ class Player {
       preview: () => this.view.redraw(),
     });
     this.timeline = this.find(".timeline");
+    this.bounds = new Bounds(this, this.find(".bounds"));
+    this.focus = new Focus(this);
     this.gestures = new TimelineGestures(this, this.timeline);
     attachMinimap(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
@@ -59,9 +65,13 @@ class Player {
     const another = data.recording.url !== this.data?.recording.url;
     if (another) this.open(data);
     this.data = data;
+    if (another && data.editable) this.focus.takeAtOpening();
     this.messages.update(data, setStateValue, turned);
+    if (!this.messages.pending.some(({ command }) => TURNS.includes(command))) this.turning = this.playNext = false;
     const waiting = this.messages.pending.length > 0;
     if (another || turned || !waiting) this.regions.set(data.regions, data);
+    this.selectChosen();
+    this.showState();
     this.messages.showSaved();
     if (turned && waiting) this.messages.tellEditing();
     this.menu.offer(setStateValue);
@@ -82,13 +92,17 @@ class Player {
     this.axis.showAll();
     this.setSelection(null);
     this.regions.chosen = null;
+    this.asked = null;
     this.sound.load(recording.url, recording.duration);
+    if (this.playNext) this.sound.play();
+    this.turning = this.playNext = false;
     this.find(".clock .whole").textContent = ` / ${clock(recording.duration, 2)}${recording.duration < 60 ? " s" : ""}`;
   }
 
   destroy() {
     this.view.destroy();
     this.charts.destroy();
+    this.focus.destroy();
     this.messages.destroy();
     this.sound.destroy();
   }
@@ -119,14 +133,33 @@ class Player {
     this.view.redraw();
   }
 
+  zoomToSelection() {
+    if (!this.selection) return this.say("Select a stretch first");
+    const { start, end } = this.selection;
+    const margin = 0.05 * (end - start);
+    this.show(start - margin, end + margin);
+  }
+
   // --- time ---
 
+  // The next recording plays as soon as it is there.
   toggle() {
+    if (this.turning) {
+      this.playNext = !this.playNext;
+      return;
+    }
     if (this.sound.run) return this.sound.stop();
     const { selection } = this;
     const at = this.sound.position;
     const within = selection && at >= selection.start - 1e-3 && at <= selection.end + 1e-3;
     this.sound.play(within ? selection : null);
+  }
+
+  playView() {
+    const { start, end } = this.axis;
+    this.sound.stop();
+    this.sound.seek(start);
+    this.sound.play({ start, end });
   }
 
   seek(time) {
@@ -156,7 +189,7 @@ class Player {
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
       this.setSelection(null, true);
-      this.regions.chooseNone();
+      this.chooseNone();
     }
     this.seek(time);
   }
@@ -172,6 +205,7 @@ class Player {
   setSelection(selection, done = false) {
     this.selection = selection;
     this.view.placeSelection();
+    this.bounds.show();
     this.menu.measure();
     if (!done) return;
     if (!selection) return this.say("Selection cleared");
@@ -209,9 +243,10 @@ class Player {
 
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
-    if (this.find(".menu").matches(":focus-within")) return this.menu.toggle();
+    if (!this.find(".menu").hidden) return this.menu.toggle();
     this.setSelection(null, true);
-    this.regions.chooseNone();
+    this.chooseNone();
+    this.asked = null;
     this.read("");
   }
 
@@ -219,7 +254,21 @@ class Player {
   chooseNone() {
     if (this.regions.chosen === null) return;
     this.regions.chooseNone();
+    this.showState();
     this.messages.tellChosen();
+  }
+
+  // One thing is selected at a time: if a region is, the selection is its stretch, however it changes.
+  selectChosen() {
+    const { regions, selection } = this;
+    if (regions.chosen === null) return;
+    const region = regions.list[regions.chosenIndex()];
+    if (!region) {
+      regions.chooseNone();
+      return this.setSelection(null);
+    }
+    const { start, end } = region;
+    if (start !== selection?.start || end !== selection?.end) this.setSelection({ start, end });
   }
 
   playStretch({ start, end }) {
@@ -308,18 +357,67 @@ class Player {
   }
 
   regionsEdited(edit, words) {
+    if (this.regions.chosen === null) this.setSelection(null);
+    this.selectChosen();
+    const { selection, sound } = this;
+    if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
+    this.showState();
     this.say(words);
     this.view.redraw(true);
     this.messages.tellEdit(edit);
   }
 
-  // Python handles commands about the whole recording or the page.
-  command(name, value, words) {
+  // Python handles commands about the whole recording, the fields of a region, or the page.
+  command(name, value, words, mark = null) {
     this.say(words);
-    this.messages.tellEdit({ command: name, value });
+    this.read(words);
+    this.messages.tellEdit({ command: name, value, mark });
+  }
+
+  turn(way) {
+    this.turning = true;
+    this.command(way, null, "Opening another recording");
+  }
+
+  setDone(done) {
+    this.command("status", done ? "done" : "open", done ? "This recording is done" : "This recording is open again");
+  }
+
+  doneAndNext() {
+    if (!this.data.done) this.setDone(true);
+    this.turn("next");
+  }
+
+  // Intensity and confidence take two keys: which, and a digit; the first key twice removes the value.
+  askFor(field) {
+    this.asked = field;
+    this.say(VALUES[field].question);
+    this.read(VALUES[field].question);
+  }
+
+  // Whether a key was the answer.
+  answer(key) {
+    const field = this.asked;
+    this.asked = null;
+    if (!field) return false;
+    const { letter, of, words } = VALUES[field];
+    const value = key.toLowerCase() === letter ? null : of(key);
+    if (value === undefined) return false;
+    const region = this.regions.list[this.regions.chosenIndex()];
+    if (region?.suggested) this.say("Accept the suggestion first");
+    else this.command(field, value, value === null ? `No ${field}` : words(value), region?.id ?? null);
+    return true;
   }
 
   // --- status texts ---
+
+  // What is known of the selected region, else of the whole recording.
+  showState() {
+    const region = this.regions.list[this.regions.chosenIndex()];
+    const shown = this.find(".state");
+    const words = this.regions.editable ? (region?.state ?? this.data.state) : "";
+    if (shown.textContent !== words) shown.textContent = words;
+  }
 
   say(words) {
     this.find(".said").textContent = words;

@@ -10,6 +10,7 @@ const EDGE = 7;
 const SNAP = 6;
 const TWICE_MS = 400;
 const MOST_ROWS = 3;
+const REST_MS = 500;
 
 export class Regions {
   // `hooks`: choose(region), edited(edit, words), preview().
@@ -28,7 +29,8 @@ export class Regions {
   set(list, { editable, labels, snaps }) {
     Object.assign(this, { editable, snaps, colours: new Map(labels) });
     this.element.classList.toggle("editable", editable);
-    if (inWords(list) === inWords(this.drag?.before ?? this.list)) return;
+    if (inWords(list) === inWords((this.drag ?? this.unsettled)?.before ?? this.list)) return;
+    this.unsettled = null;
     this.cancel();
     this.list = list;
     this.layOut();
@@ -100,6 +102,7 @@ export class Regions {
   }
 
   begin(event) {
+    this.settle();
     if (event.button || event.target.matches("input")) return;
     const index = event.target.index ?? -1;
     const time = this.timeOf(event);
@@ -221,6 +224,23 @@ export class Regions {
     this.commit({ new: "drawn", middle: "moved" }[part] ?? "resized", [region]);
   }
 
+  // Move edges by key: shown at once, and one edit as soon as the keys rest or another one is pressed.
+  moveEdges(region) {
+    clearTimeout(this.unsettled?.timer);
+    const before = this.unsettled?.before ?? this.list;
+    this.unsettled = { before, region, timer: setTimeout(() => this.settle(), REST_MS) };
+    this.preview(before, region);
+  }
+
+  settle() {
+    const { unsettled } = this;
+    if (!unsettled) return;
+    clearTimeout(unsettled.timer);
+    this.unsettled = null;
+    this.list = unsettled.before;
+    this.commit("resized", [unsettled.region]);
+  }
+
   // --- edits ---
 
   chosenIndex() {
@@ -325,7 +345,7 @@ export class Regions {
   }
 }
 
-const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested }) => [id, start, end, low, high, label, suggested]));
+const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested, state }) => [id, start, end, low, high, label, suggested, state ?? ""]));
 
 // The row of each region: the first that is free at its start.
 function rowsOf(list) {

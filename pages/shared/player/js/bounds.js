@@ -1,0 +1,111 @@
+// The bounds of the selection, and of the region that is selected: typed, moved by milliseconds, or moved to where the
+// sound crosses zero.
+
+import { clamp } from "./axes.js";
+import { fetchStretch } from "./wav.js";
+
+const LEAST_S = 0.001;
+// How far an edge may be from where the sound crosses zero.
+const REACH_S = 0.02;
+
+export class Bounds {
+  constructor(player, element) {
+    Object.assign(this, { player, element, edge: "end" });
+    this.inputs = { start: element.querySelector(".start"), end: element.querySelector(".end") };
+    element.addEventListener("submit", (event) => this.typed(event));
+    element.addEventListener("keydown", (event) => this.key(event));
+    element.addEventListener("focusout", () => this.show());
+  }
+
+  show() {
+    const { selection } = this.player;
+    this.element.hidden = !selection;
+    if (!selection) return;
+    for (const [name, input] of Object.entries(this.inputs)) {
+      if (!input.matches(":focus")) input.value = selection[name].toFixed(3);
+      input.classList.toggle("moving", name === this.edge);
+    }
+  }
+
+  type() {
+    if (!this.player.selection) return this.player.say("Select a stretch first");
+    this.inputs[this.edge].focus({ preventScroll: true });
+    this.inputs[this.edge].select();
+  }
+
+  key(event) {
+    event.stopPropagation();
+    if (event.key === "Escape") this.leave();
+  }
+
+  leave() {
+    const { regions, timeline } = this.player;
+    (regions.buttons[regions.chosenIndex()] ?? timeline).focus({ preventScroll: true });
+  }
+
+  typed(event) {
+    event.preventDefault();
+    const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")));
+    const { duration } = this.player.axis;
+    if (!(start >= 0 && end <= duration + LEAST_S && end - start >= LEAST_S - 1e-9)) {
+      this.player.read(`Bounds must be from 0 to ${duration.toFixed(3)} s, and at least 1 ms apart`);
+      return this.player.say("These bounds are not possible");
+    }
+    this.leave();
+    this.set({ start, end: Math.min(end, duration) });
+    this.player.regions.settle();
+  }
+
+  // The edge that moves is underlined.
+  turn() {
+    this.edge = this.edge === "end" ? "start" : "end";
+    this.show();
+    this.player.say(`The ${this.edge} moves`);
+  }
+
+  nudge(seconds) {
+    const { selection, axis } = this.player;
+    if (!selection) return this.player.say("Select a stretch first");
+    const { start, end } = selection;
+    const [least, most] = this.edge === "start" ? [0, end - LEAST_S] : [start + LEAST_S, axis.duration];
+    this.set({ start, end, [this.edge]: clamp(selection[this.edge] + seconds, least, most) });
+  }
+
+  set({ start, end }) {
+    const { player } = this;
+    const region = player.regions.list[player.regions.chosenIndex()];
+    if (region && player.regions.editable) player.regions.moveEdges({ ...region, start, end });
+    player.setSelection({ start, end }, true);
+  }
+
+  async toZero() {
+    const { player } = this;
+    const { selection, sound } = player;
+    if (!selection) return player.say("Select a stretch first");
+    const { url } = sound;
+    const header = await sound.header;
+    const [start, end] = await Promise.all([selection.start, selection.end].map((edge) => crossingNear(edge, url, header)));
+    if (player.selection !== selection || sound.url !== url) return;
+    if (start === null || end === null || end - start < LEAST_S) return player.say("The sound crosses zero nowhere near");
+    this.set({ start, end });
+    player.regions.settle();
+  }
+}
+
+// The time of the nearest zero crossing, between two samples by straight line; null if there is none near.
+async function crossingNear(time, url, header) {
+  const from = Math.max(0, Math.round((time - REACH_S) * header.rate)) / header.rate;
+  const samples = await fetchStretch(url, header, { start: from, end: time + REACH_S });
+  return nearestCrossing(samples, (time - from) * header.rate, header.rate, from);
+}
+
+export function nearestCrossing(samples, at, rate, from) {
+  let best = null;
+  for (let index = 0; index + 1 < samples.length; index++) {
+    const [one, next] = [samples[index], samples[index + 1]];
+    if (one > 0 === next > 0 && one !== 0) continue;
+    const crossing = one === next ? index : index + one / (one - next);
+    if (best === null || Math.abs(crossing - at) < Math.abs(best - at)) best = crossing;
+  }
+  return best === null ? null : from + best / rate;
+}

@@ -1,0 +1,51 @@
+// Where the focus of the keyboard goes on a page of marks: it stays in the player, or returns to it after a click on a
+// button of the page, so that keys go on working. Who goes from control to control by keys keeps the control.
+
+const TYPED = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable=true], [role=combobox]";
+const PRESSED = "button, label, summary, select, [role=option], [type=range]";
+// A region gets the focus itself, and what opens something to type in keeps it.
+const KEPT = ".region, .bounds, [aria-haspopup], [data-testid=stPopover], [data-testid=stPopoverBody], [role=dialog]:not(.help)";
+
+export class Focus {
+  constructor(player) {
+    this.player = player;
+    this.events = new AbortController();
+    const { signal } = this.events;
+    // In the capture phase, because some of Streamlit's buttons let no click through to the document.
+    document.addEventListener("click", (event) => event.detail > 0 && this.clicked(event.composedPath()), { signal, capture: true });
+    // A list that was opened with the pointer is closed by a change.
+    player.root.addEventListener("pointerdown", () => { this.byPointer = true; }, { signal, capture: true });
+    player.root.addEventListener("keydown", () => { this.byPointer = false; }, { signal, capture: true });
+    player.root.addEventListener("change", ({ target }) => this.byPointer && !target.matches("[type=text]") && this.take(), { signal });
+  }
+
+  clicked(path) {
+    const { root, regions } = this.player;
+    if (!regions.editable && !path.includes(root)) return;
+    const touched = path.filter((one) => one instanceof Element);
+    if (!touched.some((one) => one.matches(PRESSED)) || touched.some((one) => one.matches(KEPT))) return;
+    if (touched[0]?.matches(TYPED)) return; // a list is open now
+    // Streamlit's lists take the focus themselves after a choice.
+    requestAnimationFrame(() => setTimeout(() => this.take()));
+  }
+
+  take() {
+    if (this.player.root.isConnected) this.player.timeline.focus({ preventScroll: true });
+  }
+
+  // When a recording is opened, unless somebody is typing elsewhere.
+  takeAtOpening() {
+    if (!focused()?.matches(TYPED) || this.player.root.contains(focused())) this.take();
+  }
+
+  destroy() {
+    this.events.abort();
+  }
+}
+
+// The element that has the focus, within whatever shadow.
+function focused() {
+  let { activeElement } = document;
+  while (activeElement?.shadowRoot?.activeElement) ({ activeElement } = activeElement.shadowRoot);
+  return activeElement;
+}
