@@ -3,12 +3,12 @@
 import os
 import re
 import signal
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import soundfile
-from playwright.sync_api import TimeoutError, expect, sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.store.database import FILE_NAME
@@ -93,18 +93,9 @@ def at_rest(page) -> None:
 
 
 def open_first(page) -> None:
-    """Choose the first row of the queue and wait for its player; a row that is drawn anew meanwhile hears no click."""
-    player, table = page.locator(".timeline[aria-valuenow]"), page.get_by_test_id("stDataFrame")
-    for _ in range(3):
-        at_rest(page)
-        table.or_(player).first.wait_for()
-        if table.is_visible():
-            corner = table.bounding_box()
-            page.mouse.click(corner["x"] + 15, corner["y"] + 52)
-        with suppress(TimeoutError):
-            player.wait_for(timeout=LONGEST_WAIT_MS / 3)
-            break
-    player.wait_for()
+    """Click the first row of the queue, once, and wait for its player."""
+    page.locator("tbody tr").first.click()
+    page.locator(".timeline[aria-valuenow]").wait_for()
     expect(page.locator(".saved")).to_have_text("All saved")
     at_rest(page)
 
@@ -168,6 +159,54 @@ def test_marks_are_drawn_labelled_and_turned_from_by_keys_and_stand_in_the_datab
     expect(page.locator(".st-key-icon_undo button").first).to_be_enabled()
     assert marks_in(data)["a one.wav"] == [("ann", "angry", "whole", "done"), ("ann", "sad", 0.5, 1.5)]
     assert [mark[:2] for mark in marks_in(data)["b <i>two.wav"]] == [("ann", None)]
+
+
+#: Notes when a sound begins, by the clock of `performance`.
+BEGINNINGS = """
+window.began = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...how) {
+  window.began.push(performance.now());
+  return start.apply(this, how);
+};
+window.addEventListener("keydown", ({ key }) => { if (key === "n") window.pressed = performance.now(); }, true);
+"""
+SOONEST_S = 0.3
+
+
+def test_a_whole_queue_is_labelled_by_keys_and_the_next_recording_sounds_at_once(as_annotator, data):
+    page = as_annotator("gus")
+    page.evaluate(BEGINNINGS)
+    page.locator("tbody button").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    heading, state = page.get_by_role("heading", level=2), page.locator(".state")
+    late = []
+    for name, emotion, intensity in (("a one.wav", "1", "2"), ("b <i>two.wav", "2", "3"), ("c three.wav", "4", "5")):
+        expect(heading).to_have_text(name)
+        expect(page.locator(".timeline")).to_be_focused()
+        page.keyboard.press(f"Shift+Digit{emotion}")
+        page.keyboard.press("i")
+        page.keyboard.press(intensity)
+        expect(state).to_contain_text(f"intensity {intensity}")
+        if name != "c three.wav":
+            at_rest(page)
+            page.wait_for_timeout(1_000)  # an annotator listens, and meanwhile the next one is read
+            page.keyboard.press("n")
+            page.keyboard.press("Space")
+            page.wait_for_function("window.began.length")
+            late.append(page.evaluate("window.began.splice(0)[0] - window.pressed") / 1_000)
+    page.keyboard.press("n")
+    expect(page.get_by_text("There is no next recording")).to_be_visible()
+    page.keyboard.press("q")
+    expect(page.get_by_text("3 of 3 recordings done by gus")).to_be_visible()
+    expect(page.locator("tbody tr[aria-current] button")).to_be_focused()
+    said = {name: [mark[1:] for mark in marks if mark[0] == "gus"] for name, marks in marks_in(data).items()}
+    assert [said[name] for name in ("a one.wav", "b <i>two.wav", "c three.wav")] == [
+        [(emotion, "whole", "done")] for emotion in ("angry", "happy", "sad")
+    ]
+    assert max(late) <= SOONEST_S
 
 
 def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has_heard_of_it(

@@ -1,5 +1,6 @@
 """The views of the page Annotate that need no player: agreement, teaching, files, the queue; without a browser."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -82,8 +83,12 @@ def button(app, label: str):
     return next(one for one in app.button if label in one.label)
 
 
-def tables(app) -> str:
-    return " ".join(frame.value.to_string() for frame in app.dataframe)
+def queue(app) -> list[dict[str, object]]:
+    """Return the rows of the queue, by the titles of the columns."""
+    (table,) = (one.proto for one in app.get("bidi_component") if one.proto.component_name == "hear_why_queue")
+    data = json.loads(table.json)
+    titles = [column["title"] for column in data["columns"]]
+    return [dict(zip(titles, row["cells"], strict=True)) for row in data["rows"]]
 
 
 # --- queue ---
@@ -92,12 +97,10 @@ def tables(app) -> str:
 def test_the_queue_lists_filters_and_counts(store):
     app = shown("Queue")
     assert not app.exception
-    assert [line.split()[1:3] for line in tables(app).splitlines()[1:]] == [
-        ["take", f"{number}.wav"] for number in range(16)
-    ]
+    assert [row["Recording"] for row in queue(app)] == [f"take {number}.wav" for number in range(16)]
+    assert list(queue(app)[0].values()) == ["take 0.wav", "1.5 s", "done", "2", "3"]
     app = shown("Queue", queue_text="TAKE 3")
-    assert "take 3.wav" in tables(app)
-    assert "take 4.wav" not in tables(app)
+    assert [row["Recording"] for row in queue(app)] == ["take 3.wav"]
     app = shown("Queue", queue_status="open")
     assert "No recording matches these filters" in words(app)
 
@@ -109,9 +112,16 @@ def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
     app = finished(app)
     assert not app.exception
     app = shown("Queue", queue_order="annotators_disagreement")
-    ratings = next(frame.value["annotators"].tolist() for frame in app.dataframe)
+    ratings = [row["Annotator disagreement"] for row in queue(app)]
     agree = [EMOTIONS[n % 4] == EMOTIONS[n // 4] for n in range(16)]
     assert ratings == sorted((0.0 if same else 1.0 for same in agree), reverse=True)
+
+
+def test_columns_say_whose_status_and_whose_marks_they_count(store):
+    assert {"My status": "done", "My marks": "2", "All marks": "3"}.items() <= queue(shown("Queue"))[0].items()
+    everybody = queue(shown("Queue", queue_whose="anybody"))[0]
+    assert {"Furthest status": "done", "All marks": "3"}.items() <= everybody.items()
+    assert "My marks" not in everybody
 
 
 # --- marking ---

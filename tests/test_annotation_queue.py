@@ -135,6 +135,12 @@ def work(store, voices) -> int:
     return voices
 
 
+def test_marks_are_counted_of_all_and_of_who_asks(store, work):
+    for annotator, counts in (("Ann", [(1, 1), (2, 1), (1, 0), (1, 1)]), (None, [(1, 1), (2, 2), (1, 1), (1, 1)])):
+        items = store.recordings(work, Queue(annotator=annotator)).items[:4]
+        assert [(item.marks, item.own_marks) for item in items] == counts
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

@@ -60,7 +60,7 @@ def wav_file(samples, rate=8_000, channels=1, before=b"") -> bytes:
 def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_crosses(page):
     found = page.evaluate(
         """async () => {
-          const { nearestCrossing } = await import("/modules/bounds.js");
+          const { nearestCrossing } = await import("/modules/input/bounds.js");
           const samples = [0.1, 0.3, -0.1, -0.2, 0, 0.2];
           return [0, 2.5, 5].map((at) => nearestCrossing(samples, at, 10, 1))
             .concat([[1, 2], [0, 0], []].map((some) => nearestCrossing(some, 0, 10, 1)));

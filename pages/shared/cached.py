@@ -7,10 +7,10 @@ import atexit
 import hashlib
 import logging
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,12 @@ def jobs() -> Jobs:
 
 
 @st.cache_resource
+def ahead() -> Jobs:
+    """Return the queue of recordings that are read before they are opened; decoding is another process's work."""
+    return Jobs()
+
+
+@st.cache_resource
 def trainings() -> Jobs:
     """Return the queue of trainings: one at a time, in parallel to the queue of short jobs."""
     return Jobs()
@@ -169,6 +175,18 @@ def additional_classification_job(recording: Recording, classifier: Classifier, 
     return _classification_job(
         recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
     )
+
+
+def classification_ahead(classifier: Classifier) -> Callable[[Recording], Job]:
+    """Return a function that classifies a recording as it will be when it is opened; a job may call it."""
+    queue, owner, settings = jobs(), session.owner(), AnalysisSettings()
+
+    def classify(recording: Recording) -> Job:
+        key = ("classify", recording.sha256, classifier.sha256, settings)
+        work = partial(classify_recording, recording, classifier, settings)
+        return queue.submit(owner, key, "Classifying", work, quick=True)
+
+    return classify
 
 
 def _withdraw_outdated(inputs: Hashable) -> None:

@@ -100,7 +100,7 @@ def _open_recording(sha256: str) -> None:
                 session.hold(source, saved.recording_name)
                 return
     project = session.choice("project")
-    if project is None or not queue_section.open_queued(open_project.queued(project, sha256)):
+    if project is None or queue_section.open_queued(open_project.queued(project, sha256)) is not None:
         raise ValueError
 
 

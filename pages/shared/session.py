@@ -65,7 +65,6 @@ CHOICES = {
     "queue_order": "added",
     "queue_page": 0,
     "queue_added": 0,
-    "queue_opened": 0,
     "people_turn": 0,
     "export_turn": 0,
     "import_turn": 0,
@@ -137,14 +136,15 @@ def rename(sha256: str, name: str) -> Recording:
     return held()[sha256].recording
 
 
-def hold_of_queue(source: bytes, name: str) -> Recording:
+def hold_of_queue(opened: Held) -> None:
     """Hold a recording from a queue, instead of the one opened before: queues are long."""
     before = st.session_state.get("of_queue")
-    recording = hold(source, name)
-    if before != recording.sha256:
+    sha256 = opened.recording.sha256
+    held()[sha256] = opened
+    make_current(sha256)
+    if before != sha256:
         held().pop(before, None)
-    st.session_state["of_queue"] = recording.sha256
-    return recording
+    st.session_state["of_queue"] = sha256
 
 
 def hold_long(source: bytes, name: str) -> None:
@@ -260,7 +260,8 @@ def widget(name: str, shown: Any) -> dict[str, Any]:
 
 
 def _remember(name: str) -> None:
-    st.session_state["choices"][name] = st.session_state[f"widget_{name}"]
+    if f"widget_{name}" in st.session_state:  # else another callback has set the choice since
+        st.session_state["choices"][name] = st.session_state[f"widget_{name}"]
 
 
 def reset(names: tuple[str, ...]) -> Callable[[], None]:

@@ -156,6 +156,17 @@ def watch(jobs: dict[str, Job], drafts: Sequence[Job] = (), titles: Mapping[str,
         st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()], titles)
 
 
+def rerun_when_ended(job: Job) -> None:
+    """Let the page run again when a job ends, and show nothing."""
+    if not job.ended.is_set():
+        st.fragment(_rerun_when_ended, run_every=0.3)(job)
+
+
+def _rerun_when_ended(job: Job) -> None:
+    if job.ended.is_set():
+        st.rerun()
+
+
 def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]) -> None:
     visits.mark_active()
     if any(job.ended.is_set() for job in (*pending.values(), *drafts)):

@@ -22,6 +22,8 @@ from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
 
 PLAYER = "annotate"
+TURNS = ("previous", "next")
+END = "annotation end of the queue"
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
@@ -29,6 +31,8 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     """Show the current recording with its editable marks, and any refusals."""
     with st.container():  # else what comes and goes here would move the player in the page's tree, and mount it again
         details_section.show_refusals()
+        if words := st.session_state.pop(END, None):
+            st.toast(words)
     recording = session.current()
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
@@ -39,7 +43,6 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         _offer_to_add(project)
         st.caption(in_markdown(str(refusal)))
         return
-    _turn(project, opened)
     _heading(project, opened, chosen)
     # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
     above, progress = st.container(), st.container()
@@ -61,6 +64,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
     details_section.show_history(project, opened)
+    queue_section.read_ahead(project, opened.next, chosen)
 
 
 def take_edits(project: OpenProject) -> None:
@@ -69,9 +73,12 @@ def take_edits(project: OpenProject) -> None:
 
 
 def _make(project: OpenProject, edit: Edit) -> None:
-    """Store an edit, or note in the session that the next run should open another recording."""
-    if edit.command in ("previous", "next"):
-        _requested_turn()["to"] = edit.command
+    """Store an edit, or open another recording."""
+    if edit.command in TURNS:
+        _turn(project, edit.recording, edit.command)
+        return
+    if edit.command == "queue":
+        session.choose("annotate_view", "Queue")
         return
     shown_by = st.session_state.setdefault("annotation shown", {})
     try:
@@ -86,11 +93,6 @@ def _make(project: OpenProject, edit: Edit) -> None:
 def _whose(project: OpenProject) -> str:
     """Identify whose marks are shown, within this visit: another visit does not know which edits are stored."""
     return f"{session.owner()} {project.id} {project.annotator}"
-
-
-def _requested_turn() -> dict[str, str | None]:
-    """Return which recording a key or button requested; callers modify it in place."""
-    return st.session_state.setdefault("annotation turn", {"to": None})
 
 
 def _shown(project: OpenProject, sha256: str) -> Shown:
@@ -110,17 +112,19 @@ def _offer_to_add(project: OpenProject) -> None:
         filling_section.add_current(project)
 
 
-def _turn(project: OpenProject, opened: OpenRecording) -> None:
-    """Open the previous or next recording if a key or button requested it."""
-    turn, _requested_turn()["to"] = _requested_turn()["to"], None
-    sha256 = {"previous": opened.previous, "next": opened.next, None: None}[turn]
-    if turn and sha256 is None:
-        st.toast(f"There is no {turn} recording in the filtered queue.")
-    if sha256 is None:
-        return
-    queued = project.store.open_recording(project.id, sha256, project.annotator).recording
-    if queue_section.open_queued(queued):
-        st.rerun()
+def _turn(project: OpenProject, sha256: str, way: str) -> None:
+    """Open the recording before or after one in the queue; the next run says why not, if so."""
+    try:
+        opened = project.store.open_recording(project.id, sha256, project.annotator, queue_of(project))
+        to = opened.previous if way == "previous" else opened.next
+        if to is None:
+            st.session_state[END] = f"There is no {way} recording in the filtered queue."
+            return
+        refusal = queue_section.open_queued(project.store.open_recording(project.id, to, project.annotator).recording)
+    except AnnotationsRefused as unknown:
+        refusal = str(unknown)
+    if refusal is not None:
+        details_section.refusals().append(refusal)
 
 
 def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None) -> None:
@@ -141,7 +145,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
                 _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
-                _icon(name, icon, words, there, _requested_turn().__setitem__, ("to", name))
+                _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
     beside, by, snap = st.columns([4, 2, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
@@ -215,6 +219,7 @@ def _player(
     explanation: Explanation | None,
 ) -> None:
     others = _others(project, opened) if OTHERS in session.choice("beside") else {}
+    ahead = queue_section.ahead(opened.next)
     evidence = {}
     if explanation is not None:
         evidence = {
@@ -240,6 +245,7 @@ def _player(
             done=shown.label is not None and shown.label.status != "open",
         ),
         measure=cached.measures_job,
+        ahead=ahead and (ahead, spectrogram and cached.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )
 

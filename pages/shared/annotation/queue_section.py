@@ -1,23 +1,42 @@
 """The view Queue: the recordings of a project, filtered and ordered, with their status."""
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
-from pages.shared import session
+from pages.shared import cached, session, waiting
 from pages.shared.annotation import filling_section, rating_section
 from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, queue_of
+from pages.shared.annotation.queue_table import Column, Row, queue_table
+from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown, printable
+from ser_core.analysis import Recording
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
-from ser_core.errors import SerError
+from ser_core.audio.reading import read_recording
+from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
+from ser_core.work.jobs import work_owner
+from ser_core.work.progress import Work
+
+#: Title and meaning of each rating.
+RATINGS = {
+    "uncertainty": ("Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
+    "explainers_disagreement": ("Explainer disagreement", "1 minus the mean rank correlation of the maps."),
+    "annotators_disagreement": ("Annotator disagreement", "0: all agree. 1: nobody agrees."),
+}
+REFUSED = "queue refusal"
 
 
 def show(project: OpenProject) -> None:
     """Show the progress, the list of recordings, and how to add more."""
+    with st.container():  # else what comes and goes here would move the table in the page's tree, and mount it again
+        if refusal := st.session_state.pop(REFUSED, None):
+            st.error(in_markdown(refusal), icon=":material/volume_off:")
     counts = project.store.count_by_status(project.id, project.annotator)
     total = sum(counts.values())
     if not total:
@@ -39,26 +58,58 @@ def show(project: OpenProject) -> None:
         rating_section.show(project)
 
 
-def open_queued(queued: QueuedRecording) -> bool:
-    """Make a queued recording the current one; return False and say why if its audio is missing."""
+def open_queued(queued: QueuedRecording) -> str | None:
+    """Make a queued recording the current one; return why its audio cannot be opened, if so."""
     sha256 = queued.file.sha256
     if sha256 in session.held():
         session.make_current(sha256)
-        return True
+        return None
+    job = cached.ahead().find(session.owner(), ("ahead", sha256))
+    held = job.result if job is not None and job.state == "done" else None
+    work_owner.set(session.owner())  # a callback comes before the run that sets it
+    try:
+        session.hold_of_queue(held or _read(queued))
+    except SerError as refusal:
+        return str(refusal)
+    return None
+
+
+def _read(queued: QueuedRecording) -> session.Held:
     source = saved_sound(queued.file, data_folder())
     if source is None:
-        st.error(
-            f"The audio of {in_markdown(queued.file.name)} is no longer on this machine. Add the same file again: "
-            "it is recognised by its content, and its marks are still there.",
-            icon=":material/volume_off:",
+        raise AudioRefused(
+            f"The audio of {queued.file.name} is no longer on this machine. Add the same file again: "
+            "it is recognised by its content, and its marks are still there."
         )
-        return False
-    try:
-        session.hold_of_queue(source, queued.file.name)
-    except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
-        return False
-    return True
+    return session.Held(read_recording(source, queued.file.name), source)
+
+
+def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) -> None:
+    """Read and classify the recording that comes next in the queue, so that it opens at once; only one is held."""
+    if sha256 is None or sha256 in session.held():
+        return
+    key = ("ahead", sha256)
+    job = cached.ahead().find(session.owner(), key)
+    if job is None:
+        cached.ahead().forget(session.owner())
+        classify = chosen and cached.classification_ahead(chosen.any_voice or chosen.classifier)
+
+        def read(work: Work) -> session.Held:
+            held = _read(project.store.open_recording(project.id, sha256, project.annotator).recording)
+            if classify is not None:
+                classify(held.recording)
+            return held
+
+        job = cached.ahead().submit(session.owner(), key, "Reading ahead", read)
+    waiting.rerun_when_ended(job)
+
+
+def ahead(sha256: str | None) -> Recording | None:
+    """Return the recording that comes next, if it was read already."""
+    if sha256 in session.held():
+        return session.held()[sha256].recording
+    job = cached.ahead().find(session.owner(), ("ahead", sha256))
+    return job.result.recording if job is not None and job.state == "done" else None
 
 
 def _filters() -> None:
@@ -99,45 +150,51 @@ def _list(project: OpenProject) -> None:
     if not found.items:
         st.info("No recording matches these filters.", icon=":material/filter_alt_off:")
         return
-    chosen = st.dataframe(
-        [_row(queued) for queued in found.items],
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"queue {project.id} {queue} {number} {session.choice('queue_opened')}",
-        column_config={
-            "length": st.column_config.NumberColumn("Length", format="%.1f s"),
-            **{
-                name: st.column_config.ProgressColumn(label, min_value=0.0, max_value=1.0, format="%.2f", help=help_)
-                for name, label, help_ in (
-                    ("uncertainty", "Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
-                    ("explainers", "Explainer disagreement", "1 minus the mean rank correlation of the maps."),
-                    ("annotators", "Annotator disagreement", "0: all agree. 1: nobody agrees."),
-                )
-            },
-        },
+    rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
+    current = session.current()
+    queue_table(
+        _columns(rated),
+        [_row(queued, rated) for queued in found.items],
+        current and current.sha256,
+        f"queue {project.id}",
+        partial(_open, found.items),
     )
     position, pager = st.columns([4, 2], vertical_alignment="center")
     first = number * PAGE_SIZE
-    position.caption(f"{first + 1} to {first + len(found.items)} of {found.total}. Select a row to open it.")
+    position.caption(
+        f"{first + 1} to {first + len(found.items)} of {found.total}. Click a row, or press Enter on it, to open it."
+    )
     if pages > 1:
         for column, words, to in zip(pager.columns(2), ("Previous", "Next"), (number - 1, number + 1), strict=True):
             turn = {"on_click": session.choose, "args": ("queue_page", to)}
             column.button(words, disabled=not 0 <= to < pages, width="stretch", **turn)
-    rows = chosen.selection.rows
-    if rows and open_queued(found.items[rows[0]]):
-        session.choose("queue_opened", session.choice("queue_opened") + 1)  # a new table, with nothing selected
+
+
+def _open(shown: Sequence[QueuedRecording], sha256: str) -> None:
+    """Open a recording of the list; the next run says why its audio is missing, if so."""
+    refusal = open_queued(next(queued for queued in shown if queued.file.sha256 == sha256))
+    if refusal is None:
         session.choose("annotate_view", "Mark")
-        st.rerun()
+    st.session_state[REFUSED] = refusal
 
 
-def _row(queued: QueuedRecording) -> dict[str, object]:
-    return {
-        "Recording": printable(queued.file.name),
-        "length": queued.file.duration_s,
-        "Status": queued.status,
-        "Marks": queued.marks,
-        "uncertainty": queued.uncertainty,
-        "explainers": queued.explainers_disagreement,
-        "annotators": queued.annotators_disagreement,
-    }
+def _columns(rated: Sequence[str]) -> list[Column]:
+    mine = session.choice("queue_whose") == "me"
+    status = Column("My status", "Of your label of the whole recording.")
+    anybody = Column("Furthest status", "The most advanced status of anybody's label of the whole recording.")
+    return [
+        Column("Recording"),
+        Column("Length", kind="number"),
+        status if mine else anybody,
+        *([Column("My marks", "Yours, with the label of the whole recording.", "number")] if mine else []),
+        Column("All marks", "Everybody's, with their labels of the whole recording.", "number"),
+        *(Column(*RATINGS[name], "share") for name in rated),
+    ]
+
+
+def _row(queued: QueuedRecording, rated: Sequence[str]) -> Row:
+    mine = session.choice("queue_whose") == "me"
+    marks = (str(queued.own_marks), str(queued.marks)) if mine else (str(queued.marks),)
+    ratings = (getattr(queued, name) for name in rated)
+    length = f"{queued.file.duration_s:.1f} s"
+    return Row(queued.file.sha256, (printable(queued.file.name), length, queued.status, *marks, *ratings))

@@ -71,6 +71,7 @@ def player(
     editing: Editing | None = None,
     charts: str | None = None,
     measure: Measure | None = None,
+    ahead: tuple[Recording, Spectrogram | None] | None = None,
 ) -> None:
     """Show a recording as stacked lanes on one time axis.
 
@@ -106,6 +107,8 @@ def player(
         time, else from a little before it to a little after.
     measure : callable, optional
         Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
+    ahead : tuple of (Recording, Spectrogram or None), optional
+        What the command "next" of an editable player will open: it is there at once, and its marks follow.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -119,6 +122,7 @@ def player(
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
         "measures": of_measures(measure, recording, key),
+        "ahead": contents.of_ahead(ahead, f"{key} ahead"),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),

@@ -73,6 +73,12 @@ def of_spectrogram(recording: Recording, spectrogram: Spectrogram | None, key: s
     }
 
 
+def of_ahead(ahead: tuple[Recording, Spectrogram | None] | None, key: str) -> dict[str, Any] | None:
+    if ahead is None:
+        return None
+    return {**of_recording(ahead[0], key), "spectrogram": of_spectrogram(*ahead, key)}
+
+
 def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, key: str) -> dict[str, Any]:
     """Return the covered part of a map; the rest is hatched."""
     covered, settings = explanation.covered, spectrogram.settings

@@ -90,10 +90,10 @@ class Edit:
         Changed and new marks, in their new state.
     deleted : tuple of str
         Ids of deleted marks.
-    command : {"undo", "redo", "previous", "next", "label", "status", "intensity", "confidence"} or None
-        Instead of a change.
+    command : str or None
+        Instead of a change: undo, redo, previous, next, queue, label, status, intensity or confidence.
     value : str, float or None
-        For the last four commands: the label or status of the whole recording, and the intensity or confidence.
+        For the last four: the label or status of the whole recording, and the intensity or confidence.
     mark : str or None
         For intensity and confidence: the id of the mark, or None for the whole recording.
     """

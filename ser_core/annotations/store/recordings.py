@@ -104,6 +104,8 @@ class QueuedRecording:
         Status of the annotator's label of the whole recording or, without an annotator, the most advanced status.
     marks : int
         Marks of emotions, of all annotators.
+    own_marks : int
+        Those of the annotator; without one, of all.
     """
 
     file: RecordingFile
@@ -113,6 +115,7 @@ class QueuedRecording:
     annotators_disagreement: float | None
     status: str
     marks: int
+    own_marks: int
 
 
 @dataclass(frozen=True)
@@ -308,7 +311,8 @@ def queued(row: Row) -> QueuedRecording:
     """Return the recording of a row from `find` or from a page of a queue."""
     ratings = {name: row._mapping[name] for name in RATINGS}
     status = STATUSES[row.furthest]
-    return QueuedRecording(_file_of(row), row.added_at, **ratings, status=status, marks=row.mark_count)
+    counts = {"marks": row.mark_count, "own_marks": row.own_count}
+    return QueuedRecording(_file_of(row), row.added_at, **ratings, status=status, **counts)
 
 
 def _file_of(row: Row) -> RecordingFile:
@@ -316,8 +320,10 @@ def _file_of(row: Row) -> RecordingFile:
 
 
 def _listed(annotator: str | None) -> Select:
-    count = select(func.count()).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted).scalar_subquery()
-    return select(recordings, _furthest(annotator).label("furthest"), count.label("mark_count"))
+    count = select(func.count()).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted)
+    own = count.where(*_whose(annotator)).scalar_subquery().label("own_count")
+    counts = count.scalar_subquery().label("mark_count"), own
+    return select(recordings, _furthest(annotator).label("furthest"), *counts)
 
 
 def _furthest(annotator: str | None) -> ScalarSelect[int]:

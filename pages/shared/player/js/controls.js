@@ -1,7 +1,7 @@
 // The controls around the lanes: the toolbar with the choice of version and the list of keys above, the transcript and
 // the table of regions below.
 
-import { EDITING_POINTER, POINTER, keysOf, oneCharacter } from "./keys.js";
+import { EDITING_POINTER, POINTER, keysOf, oneCharacter } from "./input/keys.js";
 import { shadeOf } from "./pictures.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];

@@ -1,12 +1,12 @@
 // The player: its actions, whether from keys, pointer or buttons, and the data from Python.
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
-import { Bounds } from "./bounds.js";
+import { Bounds } from "./input/bounds.js";
 import { Charts } from "./charts.js";
 import { Bar, RegionTable, Transcript } from "./controls.js";
-import { Focus } from "./focus.js";
-import { TimelineGestures, attachMinimap } from "./gestures.js";
-import { VALUES, pressKey } from "./keys.js";
+import { Focus } from "./input/focus.js";
+import { TimelineGestures, attachMinimap } from "./input/gestures.js";
+import { VALUES, pressKey } from "./input/keys.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
@@ -36,6 +36,7 @@ class Player {
     this.find = (selector) => root.querySelector(selector);
     this.axis = new TimeAxis(1);
     this.selection = null;
+    this.held = []; // keys for the recording that is being opened
     this.scrubbed = null; // position of the playhead while it is dragged
     this.messages = new Messages(this);
     this.sound = new Sound(this.find("audio"), (why) => this.soundChanged(why));
@@ -62,19 +63,29 @@ class Player {
 
   update({ data, setStateValue }) {
     const turned = data.whose !== this.data?.whose;
+    this.messages.update(data, setStateValue, turned);
+    // The next recording may be shown already, while Python still tells of the last one.
+    if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
+    this.turning = false;
+    const held = this.held.splice(0);
+    const before = this.openedFrom ?? this.data?.recording.url;
+    this.openedFrom = null;
+    this.present(data, turned);
+    this.messages.showSaved();
+    if (turned && this.messages.pending.length) this.messages.tellEditing();
+    this.menu.offer(setStateValue);
+    this.sound.fetchAhead(data.ahead?.recording);
+    if (data.recording.url !== before) for (const event of held) pressKey(this, event);
+  }
+
+  present(data, turned = false) {
     const another = data.recording.url !== this.data?.recording.url;
     if (another) this.open(data);
     this.data = data;
     if (another && data.editable) this.focus.takeAtOpening();
-    this.messages.update(data, setStateValue, turned);
-    if (!this.messages.pending.some(({ command }) => TURNS.includes(command))) this.turning = this.playNext = false;
-    const waiting = this.messages.pending.length > 0;
-    if (another || turned || !waiting) this.regions.set(data.regions, data);
+    if (another || turned || !this.messages.pending.length) this.regions.set(data.regions, data);
     this.selectChosen();
     this.showState();
-    this.messages.showSaved();
-    if (turned && waiting) this.messages.tellEditing();
-    this.menu.offer(setStateValue);
     this.view.loadScores(data.scores);
     this.bar.offerOverlays();
     this.bar.offerVersions();
@@ -87,6 +98,15 @@ class Player {
     this.view.layOut();
   }
 
+  // The next recording, as far as it is known before Python opens it; its marks are not.
+  presentAhead() {
+    const { data } = this;
+    const nothing = { overlays: [], profile: null, scores: null, regions: [], words: [], others: [], state: "", done: false };
+    this.openedFrom = data.recording.url;
+    const measures = data.measures && { ...data.measures, state: "running" };
+    this.present({ ...data, ...nothing, measures, ...data.ahead, ahead: null });
+  }
+
   open({ recording }) {
     this.axis.duration = recording.duration;
     this.axis.showAll();
@@ -94,8 +114,6 @@ class Player {
     this.regions.chosen = null;
     this.asked = null;
     this.sound.load(recording.url, recording.duration);
-    if (this.playNext) this.sound.play();
-    this.turning = this.playNext = false;
     this.find(".clock .whole").textContent = ` / ${clock(recording.duration, 2)}${recording.duration < 60 ? " s" : ""}`;
   }
 
@@ -142,12 +160,7 @@ class Player {
 
   // --- time ---
 
-  // The next recording plays as soon as it is there.
   toggle() {
-    if (this.turning) {
-      this.playNext = !this.playNext;
-      return;
-    }
     if (this.sound.run) return this.sound.stop();
     const { selection } = this;
     const at = this.sound.position;
@@ -375,8 +388,17 @@ class Player {
   }
 
   turn(way) {
-    this.turning = true;
     this.command(way, null, "Opening another recording");
+    this.turning = true;
+    if (way === "next" && this.data.ahead) this.presentAhead();
+  }
+
+  // Keys that come before Python has opened the next recording are for that one, and wait for it; what only plays does
+  // not wait if it is here already.
+  holds(event, isEditing) {
+    const waits = this.turning && (isEditing || !this.openedFrom);
+    if (waits) this.held.push(event);
+    return waits;
   }
 
   setDone(done) {

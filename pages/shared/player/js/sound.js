@@ -52,7 +52,7 @@ export class Sound {
 
   // Until a retry succeeds, users of the header get the rejection.
   askForHeader(url, pause = RETRY_MS) {
-    const request = (this.header = readHeader(url));
+    const request = (this.header = this.ahead?.url === url ? this.ahead.header : readHeader(url));
     request.catch(() => {
       setTimeout(() => {
         if (this.header === request && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
@@ -63,6 +63,15 @@ export class Sound {
   open(url) {
     Object.assign(this, { url, patience: RETRY_MS });
     this.element.src = url;
+  }
+
+  // Fetch a short recording that will be opened next: it then plays at once, from its samples.
+  fetchAhead({ url, duration } = {}) {
+    if (!url || duration > LONGEST_STRETCH || [this.url, this.ahead?.url].includes(url)) return;
+    const header = readHeader(url);
+    const samples = header.then((known) => fetchStretch(url, known, { start: 0, end: duration }).then((all) => withFades(all, known.rate)));
+    this.ahead = { url, header, samples };
+    samples.catch(() => { this.ahead = null; });
   }
 
   // Other versions of the same length: fetched now, so that switching makes no pause.
@@ -106,7 +115,8 @@ export class Sound {
     const ticket = ++this.ticket;
     pauseOtherSounds(this);
     // With several versions a short recording plays from samples too, to switch without a gap.
-    if (!stretch && this.others.length && this.duration <= LONGEST_STRETCH) stretch = { start: 0, end: this.duration };
+    const whole = (this.others.length && this.duration <= LONGEST_STRETCH) || this.ahead?.url === this.url;
+    if (!stretch && whole) stretch = { start: 0, end: this.duration };
     const [start, end] = stretch ? [stretch.start, stretch.end] : [0, this.duration];
     if (this.at < start || this.at >= end - 0.001) this.at = start;
     this.run = { stretch, voice: null, begun: false };
@@ -139,6 +149,7 @@ export class Sound {
 
   // Cache the latest stretches: they are fetched when selected, and played on request.
   samplesOf({ start, end }, header, url = this.url) {
+    if (this.ahead?.url === url && start === 0 && end === this.duration) return this.ahead.samples;
     const key = `${url} ${start} ${end}`;
     const samples = this.cuts.get(key) ?? fetchStretch(url, header, { start, end }).then((all) => withFades(all, header.rate));
     this.cuts.delete(key);

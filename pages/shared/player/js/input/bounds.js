@@ -1,8 +1,8 @@
 // The bounds of the selection, and of the region that is selected: typed, moved by milliseconds, or moved to where the
 // sound crosses zero.
 
-import { clamp } from "./axes.js";
-import { fetchStretch } from "./wav.js";
+import { clamp } from "../axes.js";
+import { fetchStretch } from "../wav.js";
 
 const LEAST_S = 0.001;
 // How far an edge may be from where the sound crosses zero.

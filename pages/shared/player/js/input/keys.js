@@ -36,6 +36,7 @@ const EDITING_KEYS = [
   ["D", ["d", "D"], "this recording is done, or is not", (player) => player.setDone(!player.data.done)],
   ["N", ["n", "N"], "done, and open the next recording", (player) => player.doneAndNext()],
   ["Page up, down", ["PageUp", "PageDown"], "previous or next recording", (player, way) => player.turn(way < 0 ? "previous" : "next")],
+  ["Q", ["q", "Q"], "back to the queue", (player) => player.command("queue", null, "Opening the queue")],
 ];
 export const VALUES = {
   intensity: {
@@ -95,7 +96,7 @@ export function pressKey(player, event) {
   if (!asked && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (asked) return;
+  if (asked || player.holds(event, EDITING_KEYS.includes(found))) return;
   if (!found[1].includes("Comma")) player.regions.settle();
   const action = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
@@ -106,6 +107,7 @@ function undoOrRedo(player, event) {
   if (!player.regions.editable || !["z", "y"].includes(key)) return;
   event.preventDefault();
   event.stopPropagation();
+  if (player.holds(event, true)) return;
   player.regions.settle();
   if (key === "y" || event.shiftKey) player.command("redo", null, "Redo");
   else player.command("undo", null, "Undo");

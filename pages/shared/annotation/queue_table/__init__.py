@@ -1,0 +1,57 @@
+"""A table of recordings of which a click, a double click or Enter opens one; arrow keys move between rows.
+
+Streamlit's own table opens nothing by Enter, and selects only by a box at the beginning of a row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+_mount = st.components.v2.component(
+    "hear_why_queue",
+    html="<div class='queue'></div>",
+    css=(HERE / "queue_table.css").read_text("utf-8"),
+    js=(HERE / "queue_table.js").read_text("utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what it is called, what it means, and whether it holds text, a number, or a share (0 to 1) as a bar."""
+
+    title: str
+    means: str = ""
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, which opens by its id; of numbers and shares None is shown as nothing."""
+
+    id: str
+    cells: tuple[str | float | None, ...]
+
+
+def queue_table(
+    columns: Sequence[Column], rows: Sequence[Row], current: str | None, key: str, opened: Callable[[str], None]
+) -> None:
+    """Show rows; before the next run, `opened` is called with the id of one that was opened.
+
+    `current` is the id of the row that is marked as open.
+    """
+
+    def hand_over() -> None:
+        found = (st.session_state.get(key) or {}).get("opened")
+        if found in {row.id for row in rows}:  # a browser may send anything
+            opened(found)
+
+    data = {
+        "columns": [{"title": column.title, "means": column.means, "kind": column.kind} for column in columns],
+        "rows": [{"id": row.id, "cells": list(row.cells)} for row in rows],
+        "current": current,
+    }
+    _mount(key=key, data=data, on_opened_change=hand_over)
