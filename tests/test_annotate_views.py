@@ -3,13 +3,11 @@
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pages.shared.annotation import details_section, filling_section, teaching_section
+from pages.shared.annotation import filling_section, teaching_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from pages.shared.session import Held
@@ -443,17 +441,3 @@ def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
     app = finished(app)
     assert not app.exception
     assert ["cut" in one.value and r"take 0\.wav" in one.value for one in app.warning] == [True]
-
-
-@pytest.mark.parametrize(
-    ("timezone", "said"),
-    [
-        ("Asia/Seoul", "2026-01-02 05:00:00 KST"),
-        ("../etc/passwd", "2026-01-01 20:00:00 UTC"),
-        ("America", "2026-01-01 20:00:00 UTC"),  # a folder of zones
-        (None, "2026-01-01 20:00:00 UTC"),
-    ],
-)
-def test_times_of_the_history_are_those_of_the_visitors_clock(monkeypatch, timezone, said):
-    monkeypatch.setattr(details_section.st, "context", SimpleNamespace(timezone=timezone))
-    assert details_section._local(datetime(2026, 1, 1, 20, tzinfo=UTC)) == said

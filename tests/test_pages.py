@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cached, waiting
+from pages.shared import cached, session, waiting
 from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
@@ -197,6 +198,20 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
     assert not app.error
     assert all(emotion in words(app) for emotion in ("angry", "happy", "neutral", "sad"))
     assert app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("timezone", "said"),
+    [
+        ("Asia/Seoul", "2026-01-02 05:00:00 KST"),
+        ("../etc/passwd", "2026-01-01 20:00:00 UTC"),
+        ("America", "2026-01-01 20:00:00 UTC"),  # a folder of zones
+        (None, "2026-01-01 20:00:00 UTC"),
+    ],
+)
+def test_times_are_those_of_the_visitors_clock(monkeypatch, timezone, said):
+    monkeypatch.setattr(session.st, "context", SimpleNamespace(timezone=timezone))
+    assert f"{session.local_time(datetime(2026, 1, 1, 20, tzinfo=UTC)):%Y-%m-%d %H:%M:%S %Z}" == said
 
 
 def test_several_files_are_taken_at_once_and_a_bad_one_among_them_is_refused(voice):
@@ -598,7 +613,9 @@ def test_a_saved_analysis_is_found_reopened_and_deleted(voice, tmp_path, monkeyp
     next(button for button in app.button if button.label == "Save").click().run()
     assert len(list((tmp_path / "analyses").iterdir())) == 1
     other = opened("app.py")
-    next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
+    saved = next(button for button in other.button if (button.key or "").startswith("open_"))
+    assert f"saved {datetime.now(UTC):%Y-%m-%d}" in saved.help
+    saved.click().run()
     other = finished(other)
     assert not other.exception
     assert in_markdown("voice.wav") in [header.value for header in other.header]

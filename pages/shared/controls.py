@@ -151,7 +151,10 @@ def _saved_row(saved: SavedAnalysis) -> None:
     name, remove = st.columns([5, 1], vertical_alignment="center")
     label = in_markdown(f"{saved.recording_name}: {saved.verdict}")
     if name.button(
-        label, key=f"open_{saved.folder.name}", type="tertiary", help=f"Model {in_markdown(saved.model_name)}"
+        label,
+        key=f"open_{saved.folder.name}",
+        type="tertiary",
+        help=f"Model {in_markdown(saved.model_name)}, saved {session.local_time(saved.saved_at):%Y-%m-%d %H:%M}",
     ):
         _reopen(saved)
     if remove.button(

@@ -99,18 +99,17 @@ def begin(title: str, icon: str, lead: str) -> None:
     pages = st.sidebar.container(key="pages", gap=None)
     login.require()
     links.begin_visit()
-    links.write()
+    view = links.write()
     with pages:
-        _links()
+        _links(view)
     if not st.session_state.get("notice_read"):
         _notice()
     else:
         tour.show(title)
 
 
-def _links() -> None:
+def _links(view: dict[str, str]) -> None:
     """Link to all pages, by what one wants to do; a server may leave some out, as the Dockerfile does."""
-    view = links.view()
     for group, files in PAGES.items():
         st.caption(group)
         for label, file in files.items():

@@ -128,7 +128,7 @@ def _emotions() -> list[str]:
     return [emotion for emotion in read_card(find_model(name))["emotions"] if emotion in COLOURS]
 
 
-def view() -> dict[str, str]:
+def _view() -> dict[str, str]:
     """Return what differs from the defaults, as the address has it."""
     wished = {}
     for name, choice in NAMES.items():
@@ -140,14 +140,15 @@ def view() -> dict[str, str]:
     return wished
 
 
-def write() -> None:
-    """Put what differs from the defaults into the address."""
-    wished = view()
+def write() -> dict[str, str]:
+    """Put what differs from the defaults into the address, and return it."""
+    wished = _view()
     for name in (*NAMES, RECORDING):
         if name in wished and st.query_params.get(name) != wished[name]:
             st.query_params[name] = wished[name]
         elif name not in wished and name in st.query_params:
             del st.query_params[name]
+    return wished
 
 
 def _shared_recording() -> str | None:

@@ -5,7 +5,9 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -114,6 +116,14 @@ class HeldLong:
 def owner() -> str:
     """Return this visit's id; its work and results are never shown to another visit."""
     return st.session_state.setdefault("owner", uuid.uuid4().hex)
+
+
+def local_time(at: datetime) -> datetime:
+    """Return a time as the visitor's clock shows it."""
+    try:
+        return at.astimezone(ZoneInfo(st.context.timezone or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the browser may say anything
+        return at.astimezone(UTC)
 
 
 def held() -> dict[str, Held]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ser_core.analysis import Analysis, Recording
@@ -28,9 +29,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SavedAnalysis:
-    """A saved analysis and its folder."""
+    """A saved analysis, its folder, and when it was saved."""
 
     folder: Path
+    saved_at: datetime
     recording_name: str
     model_name: str
     verdict: str
@@ -106,7 +108,7 @@ def save_with_source(
 def list_saved_analyses(data: Path) -> list[SavedAnalysis]:
     """Return the saved analyses, newest first; folders that cannot be read or are just being deleted are skipped."""
     found = [saved for folder in _folders(data) if (saved := _read(folder)) is not None]
-    return [saved for _, saved in sorted(found, key=lambda dated: dated[0], reverse=True)]
+    return sorted(found, key=lambda saved: saved.saved_at, reverse=True)
 
 
 def is_saved(sha256: str, data: Path) -> bool:
@@ -168,13 +170,12 @@ def _folders(data: Path) -> list[Path]:
         ]
 
 
-def _read(folder: Path) -> tuple[int, SavedAnalysis] | None:
-    """Return when an analysis was saved, in nanoseconds, and the analysis; None if it cannot be read."""
+def _read(folder: Path) -> SavedAnalysis | None:
     try:
-        saved_ns = folder.stat().st_mtime_ns
+        saved_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         about = json.loads(read_regular(folder / REQUEST, MAX_REQUEST_BYTES))
         texts = about["recording_name"], about["model_name"], about["verdict"]
         settings = settings_from_dict(AnalysisSettings, about["settings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):
         return None
-    return (saved_ns, SavedAnalysis(folder, *texts, settings)) if all(isinstance(t, str) for t in texts) else None
+    return SavedAnalysis(folder, saved_at, *texts, settings) if all(isinstance(t, str) for t in texts) else None

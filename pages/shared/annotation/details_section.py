@@ -1,12 +1,11 @@
 """Below the player: the fields of a mark, the label of the whole recording, and their history."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from pages.shared import session
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.names import in_markdown, printable
@@ -173,18 +172,10 @@ def show_history(project: OpenProject, opened: OpenRecording) -> None:
         if not page.items:
             st.caption("No changes yet.")
         for step in page.items:
-            st.markdown(f"{_local(step.at)} · **{in_markdown(step.annotator)}** · {_in_words(step)}")
+            at = session.local_time(step.at)
+            st.markdown(f"{at:%Y-%m-%d %H:%M:%S %Z} · **{in_markdown(step.annotator)}** · {_in_words(step)}")
         if page.total > len(page.items):
             st.caption(f"The newest {len(page.items)} of {page.total} changes. The command line lists all of them.")
-
-
-def _local(at: datetime) -> str:
-    """Format a time as the visitor's clock shows it, with its zone."""
-    try:
-        zone = ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the browser may say anything
-        zone = UTC
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:

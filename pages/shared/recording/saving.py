@@ -36,8 +36,9 @@ def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
 def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
     source = session.held()[chosen.recording.sha256].source
     try:
-        for analysis in analyses:
-            save_with_source(source, analysis, chosen.settings, data_folder(), cached.results_of(analysis))
+        with st.spinner("Saving"):
+            for analysis in analyses:
+                save_with_source(source, analysis, chosen.settings, data_folder(), cached.results_of(analysis))
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
