@@ -25,14 +25,22 @@ from tests.test_audio import encoded
 
 pytestmark = pytest.mark.process
 
-NAMED = named_audio()
+AUDIO, NAMED = audio_files(), named_audio()
+
+
+@pytest.fixture
+def _kept_process():
+    """Let the process of the test before decode for this one too."""
 
 
 @pytest.fixture(autouse=True)
-def _no_process_of_another_test():
-    decoding_process._end_idle()
+def _no_process_of_another_test(request):
+    kept = "_kept_process" in request.fixturenames
+    if not kept:
+        decoding_process._end_idle()
     yield
-    decoding_process._end_idle()
+    if not kept:
+        decoding_process._end_idle()
 
 
 def sound_of(decoder, data, **more):
@@ -44,10 +52,11 @@ def idle_ids():
     return [decoder.child.process.pid for decoder in decoding_process._idle]
 
 
-@pytest.mark.parametrize("kind", audio_files())
+@pytest.mark.usefixtures("_kept_process")
+@pytest.mark.parametrize("kind", AUDIO)
 @pytest.mark.parametrize("from_s", [0.0, 0.3])
 def test_the_sound_is_that_of_decoding_here(kind, from_s):
-    data = audio_files()[kind]
+    data = AUDIO[kind]
     rate, samples, warnings = sound_of(decode_in_subprocess, data, from_s=from_s)
     rate_here, samples_here, warnings_here = sound_of(decode, data, from_s=from_s)
     assert (rate, warnings, samples.dtype) == (rate_here, warnings_here, np.float32)
@@ -217,6 +226,7 @@ def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, 
     assert opened == ["/dev/null", "/dev/null", "socket"]
 
 
+@pytest.mark.usefixtures("_kept_process")
 @pytest.mark.parametrize("name", NAMED)
 def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
     """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""

@@ -94,8 +94,10 @@ def test_segments_of_blocks_are_those_of_the_whole(frames, sizes, settings):
     np.testing.assert_array_equal(np.concatenate([one for _, one in found]), starts)
 
 
-@pytest.mark.parametrize("rate", [48_000, 16_000, 44_100])
-@pytest.mark.parametrize("block_s", [0.01, 0.9, 7.0, 1_000.0])
+@pytest.mark.parametrize(
+    ("rate", "block_s"),
+    [(48_000, 0.9), (48_000, 7.0), (16_000, 0.01), (16_000, 1_000.0), (44_100, 0.9), (44_100, 7.0)],
+)
 def test_scores_are_those_of_the_recording_heard_as_one_whatever_the_block(classifier, make_voice, rate, block_s):
     data = encoded(make_voice(9.013, rate), rate)
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
@@ -129,14 +131,14 @@ class Forgetful(LinearClassifier):
 
 def test_what_is_held_at_once_does_not_grow_with_the_recording(make_voice, tmp_path):
     peaks = []
-    for minutes in (1, 3):
-        path = tmp_path / f"{minutes}.wav"
-        path.write_bytes(encoded(np.tile(make_voice(5.0, RATE), 12 * minutes)))
+    for seconds in (20, 60):
+        path = tmp_path / f"{seconds}.wav"
+        path.write_bytes(encoded(np.tile(make_voice(5.0, RATE), seconds // 5)))
         tracemalloc.start()
         emotion_timeline(path, Forgetful(np.zeros((4, 96, 64))), block_s=5.0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # Two minutes more are 7.7 MB at the file's rate and 23 MB at the model's.
+    # Forty seconds more are 2.6 MB at the file's rate and 7.7 MB at the model's.
     assert peaks[1] - peaks[0] < 1e6
 
 
