@@ -187,7 +187,7 @@ def test_the_tour_leads_from_no_recording_to_the_focus_and_ends_when_told(voice)
     assert not app.exception
     assert "of 3" not in words(app)
     app.button(key="tour_begin").click().run()
-    assert "Step 3 of 3" in words(app)
+    assert "Step 2 of 3" in words(app)
 
 
 def test_an_upload_leads_to_scores_of_every_emotion(voice):

@@ -115,7 +115,8 @@ def _links(view: dict[str, str]) -> None:
         for label, file in files.items():
             if (ROOT / file).is_file():
                 st.page_link(file, label=label, query_params=view)
-    st.button("Guided first minute", key="tour_begin", type="tertiary", on_click=tour.begin)
+    if st.button("Guided first minute", key="tour_begin", type="tertiary"):
+        tour.begin()
 
 
 def _notice() -> None:

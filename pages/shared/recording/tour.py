@@ -5,12 +5,14 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.recording import samples_section
 
-LISTEN = "Listen"
+#: Titles of the pages that have a step.
+RECORDING, LISTEN = "Hear Why", "Listen"
 
 
 def begin() -> None:
-    """Start the tour; the next run shows its first step that is not done yet."""
+    """Start the tour, on the first page, with the first step that is not done yet."""
     st.session_state["tour"] = True
+    st.switch_page("app.py")
 
 
 def show(page: str) -> None:
@@ -21,12 +23,12 @@ def show(page: str) -> None:
     page : str
         Title of the page that is shown.
     """
-    if not st.session_state.get("tour"):
+    if not st.session_state.get("tour") or page not in (RECORDING, LISTEN):
         return
     with st.container(border=True, key="tour"):
         if session.current() is None:
             _choose_recording()
-        elif page != LISTEN:
+        elif page == RECORDING:
             _read_verdict()
         else:
             _hear_evidence()
@@ -43,9 +45,8 @@ def _choose_recording() -> None:
 
 def _read_verdict() -> None:
     st.markdown(
-        "**Step 2 of 3: read the verdict.** On the page *Recording* each emotion has a score from 0 to 1, and the "
-        "highest is the verdict. The model judges how a voice sounds; it may be wrong, and it does not know what "
-        "anybody feels."
+        "**Step 2 of 3: read the verdict.** Each emotion has a score from 0 to 1, and the highest is the verdict. The "
+        "model judges how a voice sounds; it may be wrong, and it does not know what anybody feels."
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link("pages/2_Listen.py", label="Next: hear what decided", icon=":material/hearing:")
