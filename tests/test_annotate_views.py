@@ -10,7 +10,7 @@ import pytest
 from pages.shared.annotation import filling_section, teaching_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
-from pages.shared.session import Held
+from pages.shared.session import CHOICES, Held
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
@@ -162,6 +162,30 @@ def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
 
 
 # --- adding ---
+
+
+def test_words_become_marks_of_a_tier_of_their_own_that_undo_takes_away(store, voices):
+    (project,) = store.projects().items
+    held = Held(read_recording(voices[0]), voices[0])
+    sha256 = held.recording.sha256
+    app = at("pages/3_Annotate.py")
+    app.session_state["notice_read"] = True
+    app.session_state["held"], app.session_state["current"] = {sha256: held}, sha256
+    app.session_state["words"] = {sha256: (Region(0.1, 0.4, label="for"), Region(0.4, 1.2, label="sure"))}
+    app.session_state["choices"] = dict(CHOICES) | {"annotator": "ann", "annotate_view": "Mark", "beside": []}
+    app = finished(app.run())
+    button(app, "Add the words as a tier").click().run()
+    assert not app.exception
+    (tier,) = [tier for tier in store.tiers(project.id) if tier.name == "words"]
+    said = [
+        (m.region.start_s, m.region.end_s, m.note)
+        for m in store.annotations_of(project.id, sha256, "ann")
+        if m.tier == tier.key
+    ]
+    assert said == [(0.1, 0.4, "for"), (0.4, 1.2, "sure")]
+    assert not [one for one in app.button if "Add the words" in one.label]
+    store.undo(project.id, sha256, "ann")
+    assert {m.tier for m in store.annotations_of(project.id, sha256, "ann")} == {"emotion", "recording"}
 
 
 def test_who_stops_adding_leaves_no_sound_behind(data, voices):

@@ -44,13 +44,13 @@ def test_low_pass_and_hum_keep_the_pitch_and_a_whisper_has_none(spoken, maskings
     for name in ("low-pass, 400 Hz", "hum", "backwards"):
         assert pitch_hz(maskings[name]) == pytest.approx(pitch_hz(spoken), rel=0.05), name
     voiced = {name: len(prosody_of(one).times_s) for name, one in maskings.items()}
-    assert voiced["whisper"] < 0.3 * voiced["backwards"]
+    assert voiced["whispered"] < 0.3 * voiced["backwards"]
 
 
 def test_the_level_over_time_stays_where_it_is_said_to(spoken, maskings):
     level = level_of(spoken)
     loud = level > level.max() - 30
-    for name in ("hum", "whisper"):
+    for name in ("hum", "whispered"):
         assert np.corrcoef(level[loud], level_of(maskings[name])[loud])[0, 1] > 0.8, name
     np.testing.assert_allclose(maskings["backwards"].samples, spoken.samples[::-1], rtol=1e-5)
 

@@ -442,6 +442,14 @@ def finished_transcription(sha256: str, language: str | None) -> Job | None:
     return _finished(_transcription_key(sha256, language))
 
 
+def known_words(sha256: str) -> tuple[Region, ...]:
+    """Return the words of a recording that were given in this visit, else transcribed; none if neither was."""
+    if given := session.given_words().get(sha256):
+        return given
+    job = finished_transcription(sha256, session.words_asked().get(sha256) or None)
+    return job.result.words if job else ()
+
+
 def transcription_job(recording: Recording, folder: Path, language: str | None) -> Job:
     """Return the job that transcribes a recording in a language, or in the one that the model finds."""
 

@@ -65,7 +65,7 @@ MASKINGS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "low-pass, 400 Hz": low_passed,
     "hum": hummed,
     "backwards": reversed_in_time,
-    "whisper": whispered,
+    "whispered": whispered,
 }
 
 

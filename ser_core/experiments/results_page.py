@@ -305,10 +305,10 @@ def _content(results: list[dict[str, Any]]) -> str:
     return f"""## Does content or voice decide?
 
 The same recordings as they are; *low-pass*, below 400 Hz: pitch, loudness and rhythm; *hum*: pitch and loudness over
-time with one spectrum throughout; *backwards*: every sound and pitch, the melody mirrored; *whisper*: the words without
-a pitch. The word error rate says whether Whisper base still understands the words that it understood as recorded.
-Wherever sentences are the same in all emotions, as here, words cannot tell emotions apart: what is lost without them is
-the sound of speech that the model knows, not its meaning.
+time with one spectrum throughout; *backwards*: every sound and pitch, the melody mirrored; *whispered*: the words
+without a pitch. The word error rate says whether Whisper base still understands the words that it understood as
+recorded. Every sentence of these corpora is said in every emotion, so words cannot tell emotions apart: what is lost
+without them is the sound of speech that the model knows, not its meaning.
 
 {tested}
 

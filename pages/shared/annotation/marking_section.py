@@ -8,7 +8,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import details_section, filling_section, queue_section, review_section
+from pages.shared.annotation import (
+    details_section,
+    filling_section,
+    queue_section,
+    review_section,
+    word_tier_section,
+)
 from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.controls import Chosen
@@ -61,6 +67,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         spectrogram = settings and cached.spectrogram(recording.sha256, settings, recording)
         _player(project, opened, shown, recording, spectrogram, analysis, explanation)
     details_section.show(project, opened, shown)
+    word_tier_section.show(project, opened, recording)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
     details_section.show_history(project, opened)
@@ -233,7 +240,7 @@ def _player(
         key=PLAYER,
         spectrogram=spectrogram,
         regions_title="My marks",
-        words=st.session_state.get("words", {}).get(recording.sha256, ()),
+        words=cached.known_words(recording.sha256),
         editing=Editing(
             shown.for_player(),
             LABELS,

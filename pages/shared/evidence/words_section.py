@@ -79,8 +79,7 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     words, transcript, jobs = session.given_words().get(recording.sha256, ()), None, {}
     given = bool(words)
     if recording.sha256 not in session.words_asked() or settings.against == analysis.emotion:
-        known = cached.finished_transcription(recording.sha256, None)
-        return Spoken(words or (known.result.words if known else ()), given)
+        return Spoken(cached.known_words(recording.sha256), given)
     if not given:
         language = session.words_asked()[recording.sha256] or None
         job = cached.finished_transcription(recording.sha256, language)

@@ -200,7 +200,7 @@ def show_content(models: Sequence[str]) -> None:
     st.header(
         "Content or voice",
         help="*Low-pass*: below 400 Hz. *Hum*: pitch and loudness over time, with one spectrum throughout. "
-        "*Backwards*: every sound, reversed in time. *Whisper*: the words without a pitch.",
+        "*Backwards*: every sound, reversed in time. *Whispered*: the words without a pitch.",
     )
     names = {model: f"content-{model}" for model in models}
     found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _content))}
