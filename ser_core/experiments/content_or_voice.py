@@ -36,10 +36,10 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
     -------
     dict
         `model`, its `emotions`, `split` (a description), `corpora` in the means and those `apart`, the numbers of
-        `recordings`, `speakers` and `transcribed` recordings, and `conditions`: for each `uar`, `same_verdict` and
-        `word_error_rate` as (mean over corpora, low, high), the 95 % interval from resampled speakers, and the UAR
-        `by_corpus`. `same_verdict` is the share of recordings with the verdict that they have as recorded; words are
-        compared with those that are transcribed as recorded.
+        `recordings`, `speakers`, `transcribed` and `refused` recordings, and `conditions`: for each `uar`,
+        `same_verdict` and `word_error_rate` as (mean over corpora, low, high), the 95 % interval from resampled
+        speakers, and the UAR `by_corpus`. `same_verdict` is the share of recordings with the verdict that they have as
+        recorded; words are compared with those that are transcribed as recorded.
 
     Raises
     ------
@@ -70,6 +70,7 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
         "recordings": len(whole.labels),
         "speakers": len(set(whole.speakers)),
         "transcribed": len(spoken),
+        "refused": len(drawn) - len(whole.labels),
         "conditions": {
             condition: _figures(table, whole)
             | {

@@ -1,6 +1,6 @@
 """The words of a long recording: transcribe them, search a word or a phrase, and jump there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -68,9 +68,10 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
         **session.widget("timeline_search", session.choice("timeline_search")),
     )
     _choose_language(speaks)
+    found = _found(words)
     if words.until_s:
-        st.caption(_in_words(words, timeline))
-    _show_found(words, timeline, open_part)
+        st.caption(_in_words(words, found, timeline))
+    _show_found(words, found, timeline, open_part)
     if words.transcript.words:
         st.download_button(
             "Words (CSV)",
@@ -82,13 +83,18 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
         )
 
 
-def _in_words(words: TimelineWords, timeline: Timeline) -> str:
-    """Say how many words are known, in which language, and of how much of the recording."""
-    count, found = len(words.transcript.words), words.transcript.language
+def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) -> str:
+    """Say how many words are known, in which language and of how much of the recording, and how often one is said."""
+    count, language = len(words.transcript.words), words.transcript.language
     so_far = "" if words.until_s > timeline.duration_s - 1 else f" in the first {clock(words.until_s)}"
     if not count:
         return f"No speech is transcribed{so_far}."
-    return f"{count} {'word' if count == 1 else 'words'} in {LANGUAGES.get(found, found)}{so_far}."
+    known = f"{count} {'word' if count == 1 else 'words'} in {LANGUAGES.get(language, language)}{so_far}."
+    if not session.choice("timeline_search").strip():
+        return known
+    times = "Said once" if len(found) == 1 else f"Said {len(found)} times" if found else "Not said"
+    more = f"; the first {MOST_SHOWN} are listed" if len(found) > MOST_SHOWN else ""
+    return f"{known} {times}{more}."
 
 
 def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
@@ -102,14 +108,12 @@ def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
     )
 
 
-def _show_found(words: TimelineWords, timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
+def _show_found(
+    words: TimelineWords, found: Sequence[range], timeline: Timeline, open_part: Callable[[float, float], None]
+) -> None:
     """List where the phrase is said, each to be opened in the player."""
-    found = _found(words)
-    if not session.choice("timeline_search").strip() or not words.until_s:
+    if not found:
         return
-    times = "Said once" if len(found) == 1 else f"Said {len(found)} times" if found else "Not said"
-    more = f"; the first {MOST_SHOWN} are listed" if len(found) > MOST_SHOWN else ""
-    st.caption(f"{times}{more}.")
     with st.container(height=260 if len(found) > 5 else "content", border=False, key="found_words"):
         for number, one in enumerate(found[:MOST_SHOWN]):
             at_s = words.transcript.words[one.start].start_s
