@@ -1,17 +1,18 @@
-"""Below the player: the fields of a mark, the label of the whole recording, and their history."""
+"""Below the player: the fields of a mark, the label of the whole recording, words as a tier, and the history."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
-from pages.shared import session
+from pages.shared import cached, session, waiting
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, RECORDING_TIER, STATUSES, Annotation
+from pages.shared.recording import word_model
+from ser_core.analysis import Recording, Region
+from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, RECORDING_TIER, STATUSES, Annotation, Tier
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.store import OpenRecording
@@ -20,6 +21,11 @@ from ser_core.errors import SerError
 
 INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
 CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
+WORD_TIER = "words"
+WORDS_HELP = """
+Each word becomes a mark of the tier *words*, with the word as its note. They are the words that you gave or edited on
+the page Listen, else Whisper transcribes on this machine. Undo takes all of them away again.
+"""
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
@@ -157,6 +163,48 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
 
 def _keys() -> str:
     return ", ".join(f"{number} {name}" for number, name in enumerate(LABELS, start=1))
+
+
+# --- words ---
+
+
+def offer_words(project: OpenProject, opened: OpenRecording, recording: Recording) -> None:
+    """Offer to add the words as marks, unless this annotator has some in that tier already."""
+    tier = next(
+        (one for one in opened.tiers if (one.name, one.kind, one.content) == (WORD_TIER, "intervals", "text")), None
+    )
+    if tier is not None and any((m.tier, m.annotator) == (tier.key, project.annotator) for m in opened.annotations):
+        return
+    asked, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
+    if key not in asked:
+        if st.button("Add the words as a tier", key="add_words", icon=":material/segment:", help=WORDS_HELP):
+            asked.add(key)
+            st.rerun()
+        return
+    words = cached.known_words(recording.sha256) or _transcribed(recording)
+    if words:
+        asked.discard(key)
+        do(_add_words, project, tier, recording.sha256, words)
+        st.rerun()
+
+
+def _transcribed(recording: Recording) -> tuple[Region, ...]:
+    """Return the words that Whisper finds; none while it is at work, or where it cannot."""
+    folder = word_model.folder()
+    if folder is None:
+        word_model.offer()
+        return ()
+    transcript = waiting.results({"transcribe": cached.transcription_job(recording, folder, None)}).get("transcribe")
+    if transcript is not None and not transcript.words:
+        st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
+    return transcript.words if transcript else ()
+
+
+def _add_words(project: OpenProject, tier: Tier | None, sha256: str, words: Sequence[Region]) -> None:
+    """Add a mark for each word, as one step of the history."""
+    tier = tier or project.store.add_tier(project.id, Tier(WORD_TIER, WORD_TIER))
+    marks = [Annotation(Region(word.start_s, word.end_s), tier=tier.key, note=word.label or "") for word in words]
+    project.store.edit(project.id, sha256, project.annotator, add=marks)
 
 
 # --- history ---

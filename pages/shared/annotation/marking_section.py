@@ -13,7 +13,6 @@ from pages.shared.annotation import (
     filling_section,
     queue_section,
     review_section,
-    word_tier_section,
 )
 from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
@@ -67,7 +66,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         spectrogram = settings and cached.spectrogram(recording.sha256, settings, recording)
         _player(project, opened, shown, recording, spectrogram, analysis, explanation)
     details_section.show(project, opened, shown)
-    word_tier_section.show(project, opened, recording)
+    details_section.offer_words(project, opened, recording)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
     details_section.show_history(project, opened)
