@@ -115,6 +115,38 @@ def kills(request) -> int:
     return request.param
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _maps_once() -> Iterator[None]:
+    """Compute a map that pages show, and what is measured of it, once for all tests: most ask for the same ones.
+
+    What is computed from is what the pages' own jobs are known by. A test that puts something else there has its way.
+    """
+    cached, computed = sys.modules.get("pages.shared.cached"), {}
+
+    def once(name: str, known_by: Callable) -> None:
+        compute = getattr(cached, name)
+
+        def computed_once(analysis, of, classifier, *more):
+            key = (name, id(classifier), analysis.stretch, known_by(analysis, of, *more))
+            if key not in computed:
+                computed[key] = classifier, compute(analysis, of, classifier, *more)
+            return computed[key][1]
+
+        replaced.setattr(cached, name, computed_once)
+
+    with pytest.MonkeyPatch.context() as replaced:
+        if cached:
+            once(
+                "explainer_run",
+                lambda analysis, method, settings, work: cached._explainer_key(analysis, method, settings),
+            )
+            once(
+                "judge_maps",
+                lambda analysis, maps, settings, work: (analysis.recording.sha256, analysis.emotion, settings),
+            )
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_voice() -> Callable[..., np.ndarray]:
     """The function `voice_like(seconds, rate, seed)`."""
