@@ -332,7 +332,7 @@ def test_maps_picture_and_report_can_be_taken_away_and_the_focus_is_sought_only_
 
 
 def test_what_is_taken_away_is_what_is_shown(voice):
-    classifier = load_model(model_names()[0])
+    classifier = load_model(SMALL)
     recording = read_recording(wav(voice[:24_000]), "voice.wav")
     analysis = analyse_recording(recording, classifier, AnalysisSettings().drafted())
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
@@ -356,11 +356,11 @@ def test_a_stretch_without_speech_has_maps_without_evidence(make_voice):
     ("page", "said"), [("pages/1_Explain.py", True), ("pages/2_Listen.py", True), ("pages/4_Select.py", False)]
 )
 def test_a_best_emotion_in_contrast_with_itself_is_said_where_it_is_explained_and_no_error(voice, page, said):
-    classifier = load_model(model_names()[0])
+    classifier = load_model(SMALL)
     best = analyse_recording(read_recording(wav(voice[:24_000])), classifier, AnalysisSettings(explain=())).emotion
     app = at(page)
     hold(app, voice[:24_000])
-    app.session_state["choices"] = dict(CHOICES) | {"against": best}
+    app.session_state["choices"] = dict(CHOICES) | {"model": SMALL, "against": best}
     app = finished(app.run())
     assert not app.exception
     assert any("cannot be contrasted with itself" in info.value for info in app.info) == said
