@@ -1,0 +1,82 @@
+"""The maps of a recording over its spectrogram, with a player on the same time axis."""
+
+import streamlit as st
+
+from pages.shared import cached, session
+from pages.shared.charts.maps import maps_chart
+from pages.shared.controls import Chosen
+from pages.shared.names import in_markdown
+from pages.shared.player import player
+from ser_core.analysis import Analysis, Explanation
+from ser_core.explanation import METHOD_NAMES
+from ser_core.explanation.focus import map_in_words, missing_evidence_in_words
+from ser_core.explanation.grad_cam import without_maps
+from ser_core.work.jobs import Job
+
+HOW_TO_READ = """
+Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is scaled by its
+own strongest point: compare where maps have colour, not how strong it is.
+
+- **Grad-CAM** uses the network's last feature maps: where do they support the emotion?
+- **LIME** masks random halves of the spectrogram many times, and fits how much each cell contributes.
+- **Occlusion** masks one box after another, and measures how much evidence is lost.
+
+The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
+selection dropped them, or they are outside the chosen time range. Click a map to hear that moment, drag over it to zoom
+into all maps, and double-click to zoom out.
+"""
+SIGNS = {"both": "for and against", "for": "for only"}
+
+
+def heading(chosen: Chosen, analysis: Analysis) -> None:
+    against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
+    name = in_markdown(analysis.recording.name)
+    st.markdown(f"Evidence for **{analysis.emotion}**{against} in **{name}**", help=HOW_TO_READ)
+
+
+def show(
+    chosen: Chosen, classification: Job, shown: dict[str, Explanation], drafts: set[str], test: Job | None
+) -> list[str]:
+    """Show the maps and the player, and return what each map says; `test`: the job of their faithfulness, if any."""
+    analysis = classification.result
+    signs, strength = st.columns([2, 3], gap="medium")
+    sign = signs.segmented_control(
+        "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
+    )
+    opacity = strength.slider(
+        "Colour strength (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
+    )
+    chart = maps_chart(
+        analysis,
+        shown,
+        drafts | ({"consensus"} if drafts else set()),
+        test.result.flip if test and test.state == "done" else None,
+        opacity=opacity / 100,
+        only_for=sign == "for",
+        dark=st.context.theme.type == "dark",
+    )
+    in_words = [
+        f"{METHOD_NAMES[method]}: {map_in_words(explanation, analysis.spectrogram.settings)}."
+        for method, explanation in shown.items()
+    ]
+    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(in_words))
+    computed = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+    player(
+        chosen.recording,
+        key="explain",
+        regions=[focus.region for focus in computed.focus],
+        regions_title="Focus regions",
+        charts="maps",
+        measure=cached.measures_job,
+    )
+    return in_words
+
+
+def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
+    """Say which maps there cannot be, and which are without evidence; `explained` is by explainer."""
+    if not chosen.classifier.layers:
+        st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
+    for method, analysis in explained.items():
+        explanation = analysis.explanations[method]
+        if words := missing_evidence_in_words(analysis.profile, explanation.covered, explanation.emotion):
+            st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
