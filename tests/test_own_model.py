@@ -28,7 +28,7 @@ def printed(language: str) -> str:
 def with_mine(tmp_path_factory):
     """A copy of the library in which the guide's file is the only thing that is new."""
     place = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "ser_core", place / "ser_core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "ser_core", place / "ser_core")  # with what Python has compiled of it
     (place / "ser_core" / "model" / "peers" / "mine.py").write_text(printed("python"), encoding="utf-8")
     (place / "models").mkdir()
     return place

@@ -74,19 +74,29 @@ def caddy_command(folder, port, app_port):
     return ["caddy", "run", "--config", str(folder / "Caddyfile")]
 
 
+@pytest.fixture(scope="module")
+def app_port(tmp_path_factory):
+    """The port of the app behind the proxies, which is told to the world as localhost."""
+    needs_browser(model=False)
+    folder, port = tmp_path_factory.mktemp("behind"), free_port()
+    with pytest.MonkeyPatch.context() as told:
+        told.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "localhost")
+        with running_app(folder / "data", folder / "log", port=port):
+            yield port
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("name", "command"), [("nginx", nginx_command), ("caddy", caddy_command)])
-def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_takes_files(name, command, tmp_path, monkeypatch):
-    needs_browser(model=False)
+def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_takes_files(
+    name, command, app_port, tmp_path, monkeypatch
+):
     if shutil.which(name) is None or shutil.which("openssl") is None:
         missing = f"no {name}, or no openssl, on this machine"
         (pytest.fail if "proxies" in os.environ.get("SER_REQUIRE", "").split(",") else pytest.skip)(missing)
-    monkeypatch.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "localhost")
     monkeypatch.setenv("HOME", str(tmp_path))
     soundfile.write(tmp_path / "voice.wav", voice_like(3.0, 16_000, seed=1), 16_000)
-    app_port, port = free_port(), free_port()
-    log = tmp_path / "proxy.log"
-    with running_app(tmp_path / "data", tmp_path / "log", port=app_port), sync_playwright() as playwright:
+    port, log = free_port(), tmp_path / "proxy.log"
+    with sync_playwright() as playwright:
         with log.open("wb") as output:
             proxy = subprocess.Popen(command(tmp_path, port, app_port), stdout=output, stderr=output)
         browser = launch(playwright)
