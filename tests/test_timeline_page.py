@@ -1,7 +1,7 @@
 """A recording of more than ten minutes on the first page: its timeline, and stretches opened from there."""
 
 import threading
-from datetime import time
+from datetime import datetime, time
 
 import numpy as np
 import pytest
@@ -259,3 +259,8 @@ def test_a_word_is_searched_marked_in_the_chart_and_opened_in_the_player_with_it
     assert not app.exception
     assert app.title[0].value == "Listen"
     assert [word["label"] for word in shown_by_player(finished(app))["words"]][-1] == "pewno."
+
+
+def test_found_words_are_marked_at_their_times_early_ones_too():
+    marks = timeline_chart(timeline_of([0.5] * 100), 10, -50, (0, 30), [5.0, 20.5]).data[-1]
+    assert marks.x.tolist() == [datetime(1970, 1, 1, 0, 0, 5), datetime(1970, 1, 1, 0, 0, 20, 500_000)]

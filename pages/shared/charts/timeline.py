@@ -54,7 +54,8 @@ def timeline_chart(
     figure.add_trace(level, 2, 1)
     if found_s:
         marks = {"symbol": "triangle-down", "size": 10, "color": FOUND}
-        times_ms, name = 1000 * np.array(found_s), "found words"
+        # As dates: Plotly takes a whole number of four digits for a year.
+        times_ms, name = (1000 * np.array(found_s)).astype("datetime64[ms]"), "found words"
         heights = np.full(len(times_ms), MARKED_AT)
         figure.add_trace(
             go.Scatter(x=times_ms, y=heights, name=name, mode="markers", marker=marks, hoverinfo="skip"), 1, 1
