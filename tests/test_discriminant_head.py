@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
@@ -14,7 +15,13 @@ from ser_core.learning import heads
 from ser_core.learning.augmentation import log_mel_by_phone
 from ser_core.learning.batches import features_of
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.heads import discriminant, fit_discriminant_head, without_voices
+from ser_core.learning.heads import (
+    CONTINUED_DEVIATION_FLOOR,
+    continued_discriminant,
+    discriminant,
+    fit_discriminant_head,
+    without_voices,
+)
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
@@ -115,6 +122,35 @@ def test_a_voice_that_lies_elsewhere_is_where_all_are_without_it():
     np.testing.assert_allclose(moved.mean(axis=0), far.mean(axis=0), atol=1e-9)
     for speaker in range(4):
         np.testing.assert_allclose(moved[speakers == speaker].mean(axis=0), far.mean(axis=0), atol=1e-9)
+
+
+# ------------------------------------------------------------------ going on from a head
+
+
+def test_a_head_that_goes_on_from_nothing_is_the_logistic_regression_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    features = rng.normal(3, 2, (60, 9))
+    labels = np.argmax(features[:, :3] + rng.normal(size=(60, 3)), axis=1)
+    weight, bias = continued_discriminant(features, labels, np.zeros((3, 9)), np.zeros(3), loyalty=4.0)
+    x = (features - features.mean(axis=0)) / (features.std(axis=0) + CONTINUED_DEVIATION_FLOOR)
+    x = np.column_stack([x, np.full(60, 3.0)])  # a bias with a ninth of the penalty
+    theirs = LogisticRegression(C=1 / 4, fit_intercept=False, class_weight="balanced", tol=1e-8).fit(x, labels)
+    ours = features @ weight.T + bias
+    np.testing.assert_allclose(ours - ours.mean(axis=1, keepdims=True), x @ theirs.coef_.T, atol=1e-3)
+
+
+def test_a_head_that_goes_on_learns_its_recordings_and_the_more_loyal_it_is_the_less_it_changes():
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(40, 60)), np.arange(40) % 4
+    weight, bias = rng.normal(size=(4, 60)), rng.normal(size=4)
+    changes, right = [], []
+    for loyalty in (0.1, 10.0, 1e9):
+        new, new_bias = continued_discriminant(features, labels, weight, bias, loyalty)
+        changes.append(np.abs(new - weight).max())
+        right.append(np.mean(np.argmax(features @ new.T + new_bias, axis=1) == labels))
+    assert right[0] == 1 > right[2]
+    assert changes[0] > changes[1] > 1e-3
+    assert changes[2] < 1e-6
 
 
 # ------------------------------------------------------------------ from spectrograms to a network's head

@@ -16,10 +16,22 @@ from ser_core.learning.batches import figures_of, logits_of
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, tabulate
-from ser_core.learning.heads import FusionHeadSettings, fit_bands, fit_discriminant_head, train_fusion_head
+from ser_core.learning.heads import (
+    FusionHeadSettings,
+    continue_head,
+    fit_bands,
+    fit_discriminant_head,
+    train_fusion_head,
+)
 from ser_core.learning.material import Material, read_material
 from ser_core.learning.metrics import all_figures, headline
-from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch, starts_from_published_weights
+from ser_core.learning.plan import (
+    FROZEN,
+    TrainingPlan,
+    continues_head,
+    starting_branch,
+    starts_from_published_weights,
+)
 from ser_core.learning.predictions import read_predictions, write_predictions
 from ser_core.learning.training import best_settings, processes, train_network
 from ser_core.model.checkpoint import (
@@ -27,6 +39,7 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     TEST_VOICE_TABLE,
     draft_of,
+    find_model,
     load_model,
     publish,
     read_card,
@@ -111,7 +124,10 @@ def _logits(model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[Labe
 def _calibrate(
     logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], plan: TrainingPlan
 ) -> tuple[float, dict[str, Any]]:
-    temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
+    if any(continues_head(stage, plan) for stage in plan.stages):
+        temperature = read_card(find_model(plan.warm_start))["temperature"]  # few recordings would hardly fit another
+    else:
+        temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
     probabilities = np.stack([recording_probabilities(z, temperature, plan.pooling) for z in logits])
     return temperature, figures_of(probabilities, validation, plan.emotions)
 
@@ -245,7 +261,12 @@ def _frozen_stage(
         figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
     given = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
     with processes().rank_zero_first():
-        uar, expected = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
+        if continues_head(stage, plan):
+            uar, expected = continue_head(*given, cache, work)
+            before = read_card(find_model(plan.warm_start))["voice"]["expected_logits"]
+            expected = np.where(np.isnan(expected), before, expected)
+        else:
+            uar, expected = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
     figures["expected_logits"] = expected.round(4).tolist()
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 

@@ -32,6 +32,10 @@ from ser_core.work.progress import Work
 RECORDINGS_AT_ONCE = 16
 #: Keeps a constant feature from a division by zero.
 DEVIATION_FLOOR = 1e-4
+#: The same where a few recordings give the deviations, which may be far too small.
+CONTINUED_DEVIATION_FLOOR = 1e-2
+#: Steps of L-BFGS; the loss is convex, and more change nothing.
+CONTINUED_STEPS = 200
 #: Whisper's spectrogram.
 RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
 #: Powers are raised to at least this much below the recording's highest, and to the floor.
@@ -189,8 +193,97 @@ def fit_discriminant_head(
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
     held_out = features[len(everything) - len(validation) :]
+    return _validated_linear(weight, bias, held_out, validation, emotions), expected
+
+
+def _validated_linear(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    held_out: Sequence[np.ndarray],
+    validation: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+) -> float:
     probabilities = np.stack([recording_probabilities(f @ weight.T + bias, 1.0, "logits") for f in held_out])
-    return mean_uar(probabilities, validation, emotions), expected
+    return mean_uar(probabilities, validation, emotions)
+
+
+def continue_head(
+    network: nn.Module,
+    dataset: Sequence[LabelledSpectrogram],
+    validation: Sequence[LabelledSpectrogram],
+    emotions: tuple[str, ...],
+    settings: DiscriminantSettings,
+    cache: Path,
+    work: Work,
+) -> tuple[float, np.ndarray]:
+    """Fit `network.head` further in place, close to where it is, on recordings' mean features.
+
+    Not all emotions need recordings. All that have some count alike.
+
+    Returns
+    -------
+    uar : float
+        On validation, mean over corpora.
+    expected : ndarray of shape (emotions, classes)
+        Mean logits of the recordings of each emotion; NaN for an emotion without.
+
+    Raises
+    ------
+    Cancelled
+    """
+    features = _cached_features(network, [*dataset, *validation], cache, work)
+    means = np.stack([of_recording.mean(axis=0) for of_recording in features[: len(dataset)]])
+    labels = np.array([entry.label for entry in dataset])
+    before = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
+    weight, bias = continued_discriminant(means, labels, *before, settings.loyalty)
+    logits = means @ weight.T + bias
+    expected = np.full((len(emotions), len(emotions)), np.nan)
+    for label in set(labels.tolist()):
+        expected[label] = logits[labels == label].mean(axis=0)
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(weight))
+        network.head.bias.copy_(torch.from_numpy(bias))
+    return _validated_linear(weight, bias, features[len(dataset) :], validation, emotions), expected
+
+
+def continued_discriminant(
+    features: np.ndarray, labels: np.ndarray, weight: np.ndarray, bias: np.ndarray, loyalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight (classes, features) and bias (classes,) of a logistic regression that stays near given ones.
+
+    The penalty is `loyalty` / 2 times the sum of the squared changes of the weights, for features of mean 0 and
+    standard deviation 1. The more recordings there are, the less it counts. Present classes have the same total weight.
+
+    Parameters
+    ----------
+    features : ndarray of shape (recordings, features)
+    labels : ndarray of shape (recordings,), int
+    """
+    centre, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    deviation += CONTINUED_DEVIATION_FLOOR
+    x = torch.from_numpy((features - centre) / deviation)
+    start = torch.from_numpy(features.astype(np.float64) @ weight.T.astype(np.float64) + bias)
+    counts = np.bincount(labels, minlength=len(bias))
+    balance = torch.from_numpy((len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1))[labels])
+    target = torch.from_numpy(labels)
+    # The change of the bias is that of a constant feature, which is hardly penalised.
+    change = torch.zeros(len(bias), x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
+    penalty = torch.full((x.shape[1] + 1,), loyalty, dtype=torch.float64)
+    penalty[-1] /= x.shape[1]
+    x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], dim=1)
+    optimiser = torch.optim.LBFGS([change], max_iter=CONTINUED_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        errors = F.cross_entropy(start + x @ change.T, target, reduction="none")
+        total = (balance * errors).sum() + (penalty * change.square()).sum() / 2
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    found = change.detach().numpy()
+    added = found[:, :-1] / deviation
+    return (weight + added).astype(np.float32), (bias + found[:, -1] - added @ centre).astype(np.float32)
 
 
 def _by_phone(entry: LabelledSpectrogram, spectrogram: SpectrogramSettings) -> LabelledSpectrogram:

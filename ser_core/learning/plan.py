@@ -11,7 +11,7 @@ from ser_core.corpora import corpus_names
 from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings
-from ser_core.model.checkpoint import ARCHITECTURES, DEFAULT_MODEL, find_model, load_network, training_list
+from ser_core.model.checkpoint import ARCHITECTURES, DEFAULT_MODEL, find_model, load_network, read_card, training_list
 from ser_core.model.networks.vggish import load_published_weights
 from ser_core.model.networks.whisper import load_encoder_weights
 from ser_core.model.networks.yamnet import load_audioset_weights
@@ -76,6 +76,8 @@ class DiscriminantSettings:
         unknown voices (see `ser_core.model.voice`).
     phone_share : float
         Weight of the copies with the bandwidth of a phone line.
+    loyalty : float
+        Where the head of a model goes on learning: penalty on the squared change of its weights.
     """
 
     shrinkage: float = 0.7
@@ -83,6 +85,7 @@ class DiscriminantSettings:
     balance: float = 1.0
     centred_share: float = 0.5
     phone_share: float = 0.1
+    loyalty: float = 1000.0
 
 
 #: Kim and Kwak 2024, Table 4: Adam, and nothing that the paper does not mention.
@@ -120,7 +123,7 @@ PRESETS: dict[str, dict[str, TrainingSettings]] = {
 #: at most eight minutes on two cores with the four corpora of docs/training.md.
 BASELINE = TrainingSettings(epochs=12, weight_decay=0.01, label_smoothing=0.0, averaging=0.0, augmentation=UNCHANGED)
 
-#: Networks with a frozen body. Only their last layer is fitted, in closed form and without epochs.
+#: Networks with a frozen body. Only their last layer is fitted, in one step and without epochs.
 FROZEN: dict[str, DiscriminantSettings] = {"whisper": DiscriminantSettings()}
 
 
@@ -277,9 +280,14 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
 def seen_by_starting_weights(plan: TrainingPlan) -> dict[str, str]:
     """Return the recordings that the starting weights of a plan were trained on: sha256 to corpus:speaker.
 
-    Frozen networks add none: recordings only fit their map between two spectrograms, without labels.
+    Frozen networks whose head is fitted from scratch add none: recordings only fit their map between two spectrograms,
+    without labels.
     """
-    branches = [stage for stage in plan.stages if stage in ARCHITECTURES and stage not in FROZEN]
+    branches = [
+        stage
+        for stage in plan.stages
+        if stage in ARCHITECTURES and (stage not in FROZEN or continues_head(stage, plan))
+    ]
     models = {model for branch in branches if (model := _starting_model(branch, plan))}
     return {sha256: speaker for model in models for sha256, speaker in training_list(model).items()}
 
@@ -288,6 +296,13 @@ def _starting_model(branch: str, plan: TrainingPlan) -> Path | None:
     if plan.warm_start is not None:
         return find_model(plan.warm_start)
     return find_model(branch) if branch in PUBLISHED and not os.environ.get(PUBLISHED[branch]) else None
+
+
+def continues_head(branch: str, plan: TrainingPlan) -> bool:
+    """Return whether the head of a frozen network goes on from that of the warm start, which has the same emotions."""
+    if branch not in FROZEN or plan.warm_start is None:
+        return False
+    return tuple(read_card(find_model(plan.warm_start))["emotions"]) == plan.emotions
 
 
 def starts_from_published_weights(branch: str, plan: TrainingPlan) -> bool:

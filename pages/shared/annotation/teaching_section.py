@@ -17,6 +17,7 @@ from ser_core.annotations.teaching.taught_model import (
     Acceptance,
     acceptance_of,
     first_teachable,
+    learns_in_epochs,
     recording_of_pieces,
     require_teachable,
     training_arguments,
@@ -90,19 +91,20 @@ def _show_corpus(teaching: Teaching) -> None:
 
 
 def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
-    columns = st.columns([2, 1, 2], vertical_alignment="bottom")
+    in_epochs = learns_in_epochs(begun)
+    named, *counted_epochs, pressed = st.columns([2, 1, 2] if in_epochs else [3, 2], vertical_alignment="bottom")
     of_project = f"taught model {project.id}"
-    name = columns[0].text_input("New model name", f"{begun}-taught", max_chars=40, key="taught_name").strip()
-    epochs = columns[1].number_input("Epochs", 1, 100, 10, key="taught_epochs")
+    name = named.text_input("New model name", f"{begun}-taught", max_chars=40, key="taught_name").strip()
+    epochs = [str(column.number_input("Epochs", 1, 100, 10, key="taught_epochs")) for column in counted_epochs]
     fits = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
     known = cached.trainings().find(EVERYBODY, "training")
     busy = known is not None and known.state in ("waiting", "running")
-    if columns[2].button(
+    if pressed.button(
         "2 · Train", type="primary", icon=":material/model_training:", width="stretch", disabled=busy or not fits
     ):
         if known is not None:
             cached.trainings().drop(known)
-        arguments = [*training_arguments(teaching, begun, str(MODELS / name)), "--epochs", str(epochs)]
+        arguments = training_arguments(teaching, begun, str(MODELS / name)) + (["--epochs", *epochs] if epochs else [])
         known = cached.trainings().submit(
             EVERYBODY,
             "training",

@@ -28,19 +28,12 @@ def require_teachable(model: str) -> None:
     Raises
     ------
     ModelRefused
-        If it is an estimator or a network with a frozen body, which are fitted from scratch each time, or an ONNX file
-        from elsewhere, or is not there.
+        If it is an estimator, which is fitted from scratch each time, or an ONNX file from elsewhere, or is not there.
     """
-    architecture = read_card(find_model(model)).get("architecture")
-    if architecture in FROZEN:
-        raise ModelRefused(
-            f"{Path(model).name} cannot go on learning: its last layer is fitted from scratch each time, and would "
-            "forget everything else. Choose a network that learns in epochs, such as fusion or yamnet."
-        )
-    if architecture not in ARCHITECTURES:
+    if read_card(find_model(model)).get("architecture") not in ARCHITECTURES:
         raise ModelRefused(
             f"{Path(model).name} cannot go on learning: it is an estimator, which is fitted from scratch each time, or "
-            "an ONNX file from elsewhere. Choose a network, such as fusion or yamnet."
+            "an ONNX file from elsewhere. Choose a network, such as whisper or fusion."
         )
 
 
@@ -56,7 +49,12 @@ def first_teachable() -> str:
         with suppress(ModelRefused):
             require_teachable(name)
             return name
-    raise ModelRefused("No model here can go on learning. Train one of fusion, yamnet or vggish first.")
+    raise ModelRefused("No model here can go on learning. Train one of whisper, fusion, yamnet or vggish first.")
+
+
+def learns_in_epochs(model: str) -> bool:
+    """Return whether a teachable model learns in epochs; the last layer of others is fitted further in one step."""
+    return read_card(find_model(model))["architecture"] not in FROZEN
 
 
 def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:
