@@ -239,7 +239,7 @@ def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store
     assert "0 marks added, 5 already known, 0 left out." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("file_format", MARKS_OF_ALL_TIERS)
+@pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
 def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, project, tmp_path, capsys):
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
     found, ending = EXPORTED[file_format], EXPORTED[file_format].endings[0]

@@ -448,7 +448,7 @@ def spoilt(store, project, database_url) -> int:
     return project
 
 
-@pytest.mark.parametrize("kind", [key for key in EXPORTED if key != "rttm"])
+@pytest.mark.parametrize("kind", [key for key in EXPORTED if key not in ("rttm", "emu")])
 def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
     written = exported(store.export(spoilt), EXPORTED[kind])
     assert len(written.unfit) == 3

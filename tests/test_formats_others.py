@@ -1,5 +1,6 @@
 """Formats with less room: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import recordings, same, without
@@ -194,6 +197,75 @@ def test_turns_of_speakers_are_written_exactly_and_other_marks_are_said_to_be_mi
     assert [mark.region for mark in read.annotations] == [turn.region for turn in turns]
     with pytest.raises(AnnotationsRefused, match="who speaks when"):
         READERS["rttm"].write([AnnotatedRecording("a", None, 2.0, None, marks[2:])])
+
+
+@given(recordings())
+def test_emu_keeps_every_mark_but_its_time_of_change_between_two_samples(recording):
+    written = READERS["emu"].write([recording])
+    (read,) = READERS["emu"].read(written.content, "here").recordings
+    rate_hz = recording.sample_rate_hz or 48_000
+    edges, exact = (
+        sorted(edge for mark in each.annotations for edge in (mark.region.start_s, mark.region.end_s))
+        for each in (read, recording)
+    )
+    assert edges == pytest.approx(exact, rel=0, abs=1.01 / rate_hz)
+    untimed = [
+        same(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
+        for marks in (read.annotations, without(recording, "changed_at").annotations)
+    ]
+    assert untimed[0] == untimed[1]
+    again = READERS["emu"].write([replace(read, name=recording.name, sample_rate_hz=recording.sample_rate_hz)])
+    assert again.content == written.content
+
+
+@pytest.mark.parametrize(
+    ("mark", "label", "expected"),
+    [
+        ({"emotion": "angry", "intensity": 3}, "sad", ("sad", "", 3)),
+        ({"emotion": "angry", "note": "loud"}, "grumpy", ("grumpy", "loud", None)),
+        ({"note": "so"}, "what", (None, "what", None)),
+        ({"note": "so"}, "sad", ("sad", "", None)),
+        ({"emotion": "angry"}, "", (None, "", None)),
+    ],
+)
+def test_a_label_that_was_changed_in_emu_replaces_that_of_the_mark_and_nothing_else(mark, label, expected):
+    marks = (Annotation(Region(0, 1), annotator="anna", **mark),)
+    content = READERS["emu"].write([AnnotatedRecording("a.wav", None, 2.0, 16_000, marks)]).content
+    before = mark.get("emotion", mark.get("note"))
+    changed = content.decode().replace(f'"value": "{before}"', f'"value": "{label}"')
+    ((read,),) = (each.annotations for each in READERS["emu"].read(changed.encode(), "a").recordings)
+    assert (read.emotion, read.note, read.intensity) == expected
+    assert (read.annotator, read.tier) == ("anna", "emotion")
+
+
+def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():
+    marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"), Annotation(Region(1, 1.5), "words", note="so"))
+    of = [AnnotatedRecording(f"{name} 1.wav", name * 64, 2.0, 16_000, marks[at:]) for at, name in enumerate("ab")]
+    written = exported(of, EXPORTED["emu"], name="My voices")
+    root = "My_voices_emuDB"
+    assert list(written.files) == [
+        f"{root}/My_voices_DBconfig.json",
+        f"{root}/0000_ses/a_1_bndl/a_1_annot.json",
+        f"{root}/0000_ses/b_1_bndl/b_1_annot.json",
+    ]
+    assert written.sounds == {f"{root}/0000_ses/{name}_1_bndl/{name}_1.wav": name * 64 for name in "ab"}
+    config, first, second = map(json.loads, written.files.values())
+    defined = [(level["name"], level["type"]) for level in config["levelDefinitions"]]
+    assert defined == [("anna_emotion", "SEGMENT"), ("words", "SEGMENT")]
+    attributes = [one["name"] for level in config["levelDefinitions"] for one in level["attributeDefinitions"]]
+    assert attributes == ["anna_emotion", "anna_emotion_mark", "words", "words_mark"]
+    for bundle in (first, second):
+        assert [(level["name"], level["type"]) for level in bundle["levels"]] == defined
+        assert {
+            label["name"] for level in bundle["levels"] for item in level["items"] for label in item["labels"]
+        } <= set(attributes)
+    assert (first["annotates"], second["levels"][0]["items"]) == ("a_1.wav", [])
+    files = read_files(written.files.items(), ImportOptions())
+    assert [(file.format_name, len(file.documents)) for file in files] == [
+        ("EMU-SDMS configuration", 0),
+        ("EMU-SDMS", 1),
+        ("EMU-SDMS", 1),
+    ]
 
 
 def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again():

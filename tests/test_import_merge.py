@@ -10,6 +10,7 @@ from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.annotations.store import merging
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -34,7 +35,9 @@ def marked(store, project):
 def out(store, project, key, **choices) -> bytes:
     """Return the file of the first recording."""
     (document,) = (document for document in store.export(project) if document.sha256 == sha(0))
-    content, *_ = exported([document], EXPORTED[key], choices).files.values()
+    *_, content = (
+        file for name, file in exported([document], EXPORTED[key], choices).files.items() if name != CONFIGURATION
+    )
     return content
 
 

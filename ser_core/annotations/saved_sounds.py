@@ -12,11 +12,14 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
+from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.work.atomic_folder import atomic_write, clear_half_written, sync
 
 FOLDER = "recordings"
+#: The head of a WAV file of 16-bit samples that are not compressed.
+PLAIN_WAV = re.compile(rb"RIFF.{4}WAVEfmt \x10\0\0\0\x01\0.{12}\x10\0", re.DOTALL)
 SHA256 = re.compile("[0-9a-f]{64}")
 #: Beside the sounds: which databases were opened with them.
 DATABASES = ".databases"
@@ -69,6 +72,27 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Rec
         return None if source is None else read_recording(source, file.name)
 
     return sound_of
+
+
+def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | None]:
+    """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
+
+    What is one stays as it is. It returns None if the sound is not at hand or cannot be read.
+    """
+    by_sha256 = {file.sha256: file for file in files}
+
+    def wav_file(sha256: str) -> bytes | None:
+        file = by_sha256.get(sha256)
+        source = None if file is None else saved_sound(file, data)
+        if source is None or PLAIN_WAV.match(source):
+            return source
+        try:
+            recording = read_recording(source, file.name)
+        except AudioRefused:
+            return None
+        return wav_bytes(recording.samples, recording.sample_rate_hz)
+
+    return wav_file
 
 
 def saved_sha256(data: Path) -> list[str]:

@@ -2,6 +2,9 @@
 
 import io
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -13,12 +16,16 @@ from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
+
+MOST_UNFIT = 20
+#: In a ZIP, which is made in memory.
+MOST_SOUND_BYTES = 200 * 2**20
 
 
 def show(project: OpenProject) -> None:
@@ -30,6 +37,23 @@ def show(project: OpenProject) -> None:
     with into:
         chosen = import_section.choose_files()
     import_section.show_import(project, *chosen)
+
+
+@dataclass(frozen=True)
+class Download:
+    """An export as one file: its only file, or a ZIP of all.
+
+    Attributes
+    ----------
+    silent : int
+        Number of recordings whose sound belongs to the files and is missing.
+    """
+
+    written: Exported
+    name: str
+    content: bytes
+    media_type: str
+    silent: int
 
 
 def _export(project: OpenProject) -> None:
@@ -45,33 +69,52 @@ def _export(project: OpenProject) -> None:
     plain = can_be_plain and st.checkbox(
         "Plain labels", help="The text of a mark is only its emotion or note, without the brackets that we read again."
     )
+    annotator = project.annotator if whose == "mine" else None
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
+    found = _result_of(
+        key, "Export", "Prepare export", ":material/output:", lambda work: _exported(project, kind, annotator, plain)
+    )
+    if found is not None:
+        _losses(found, EXPORTED[kind].name)
+        files = counted(len(found.written.files) + len(found.written.sounds) - found.silent, "file")
+        _offer(files, found.name, found.content, found.media_type, "Export again")
+
+
+def _result_of(key: tuple, words: str, label: str, icon: str, run: Callable[[Work], Any]) -> Any:
+    """Return what a job found, or draw the button that starts it, or its progress, and return None."""
     job = cached.jobs().find(session.owner(), key)
     if job is None:
-        if not st.button("Prepare export", type="primary", icon=":material/output:"):
-            return
-        annotator = project.annotator if whose == "mine" else None
-        job = cached.jobs().submit(
-            session.owner(), key, "Export", lambda *_: _exported(project, kind, annotator, plain)
-        )
-    done = waiting.results({"export": job})
+        if not st.button(label, type="primary" if key[0] == "export" else "secondary", icon=icon):
+            return None
+        job = cached.jobs().submit(session.owner(), key, words, run)
+    done = waiting.results({"files": job})
     if job.state == "failed":
         job.queue.drop(job)  # so that it can be submitted again
-    if "export" not in done:
-        return
-    written: Exported = done["export"]
-    for words in written.dropped:
-        st.caption(f"Not in {EXPORTED[kind].name}: {in_markdown(words)}.")
-    for words in written.unfit[:20]:
+    return done.get("files")
+
+
+def _losses(found: Download, format_name: str) -> None:
+    """Say what is not in the files."""
+    for words in found.written.dropped:
+        st.caption(f"Not in {format_name}: {in_markdown(words)}.")
+    for words in found.written.unfit[:MOST_UNFIT]:
         st.warning(f"Changed in the export: {in_markdown(words)}", icon=":material/content_cut:")
-    if len(written.unfit) > 20:
-        st.warning(f"And {len(written.unfit) - 20} more.", icon=":material/content_cut:")
-    if written.without_marks:
-        st.caption(f"Without marks, so without a file: {counted(written.without_marks, 'recording')}.")
-    name, content, media_type = _download(written, folder_name(project.name), kind)
-    download, again = st.columns([3, 1])
+    if len(found.written.unfit) > MOST_UNFIT:
+        st.warning(f"And {len(found.written.unfit) - MOST_UNFIT} more.", icon=":material/content_cut:")
+    if found.written.without_marks:
+        st.caption(f"Without marks, so without a file: {counted(found.written.without_marks, 'recording')}.")
+    if found.silent:
+        st.caption(
+            f"Without its sound: {counted(found.silent, 'recording')}. Sound that is not saved here is left out, and "
+            f"all that is beyond {MOST_SOUND_BYTES // 2**20} MiB; `annotations export` has no such limit."
+        )
+
+
+def _offer(files: str, name: str, content: bytes, media_type: str, again: str) -> None:
+    """Draw the button for the download, and one that forgets what was prepared."""
+    download, other = st.columns([3, 1])
     download.download_button(
-        f"{counted(len(written.files), 'file')}: {in_markdown(name)}",
+        f"{files}: {in_markdown(name)}",
         content,
         name,
         media_type,
@@ -79,8 +122,8 @@ def _export(project: OpenProject) -> None:
         on_click="ignore",
         width="stretch",
     )
-    again.button(
-        "Export again",
+    other.button(
+        again,
         icon=":material/refresh:",
         width="stretch",
         on_click=session.choose,
@@ -88,23 +131,29 @@ def _export(project: OpenProject) -> None:
     )
 
 
-def _exported(project: OpenProject, kind: str, annotator: str | None, plain: bool) -> Exported:
+def _exported(project: OpenProject, kind: str, annotator: str | None, plain: bool) -> Download:
     recordings = list(project.store.export(project.id, annotator))
     if not any(recording.annotations for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
-    return exported(recordings, EXPORTED[kind], {"plain": True} if plain else None)
-
-
-def _download(written: Exported, stem: str, kind: str) -> tuple[str, bytes, str]:
-    """Return name, content and media type of the only file, or of a ZIP of all files."""
+    written = exported(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)
     if len(written.files) == 1:
         ((name, content),) = written.files.items()
-        return name, content, EXPORTED[kind].media_type
-    packed = io.BytesIO()
+        return Download(written, name, content, EXPORTED[kind].media_type, 0)
+    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    packed, left, silent = io.BytesIO(), MOST_SOUND_BYTES, 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in written.files.items():
             archive.writestr(name, content)
-    return f"{stem}-{kind}.zip", packed.getvalue(), "application/zip"
+        wav_file = wav_files_of(files, data_folder())
+        for name, sha256 in written.sounds.items():
+            content = wav_file(sha256) if left > 0 else None
+            left -= len(content or b"")
+            if content is None or left < 0:
+                silent += 1
+            else:
+                archive.writestr(name, content)
+    name = f"{folder_name(project.name)}-{kind}.zip"
+    return Download(written, name, packed.getvalue(), "application/zip", silent)
 
 
 def _measure(project: OpenProject) -> None:
@@ -117,40 +166,20 @@ def _measure(project: OpenProject) -> None:
         help="Five formants are looked for up to this frequency. A short vocal tract needs a high one.",
     )
     key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))
-    job = cached.jobs().find(session.owner(), key)
-    if job is None:
-        if not st.button("Measure marks", icon=":material/straighten:"):
-            return
-        job = cached.jobs().submit(
-            session.owner(), key, "Measuring marks", lambda work: _measured(project, ceiling_hz, work)
-        )
-    done = waiting.results({"measure": job})
-    if job.state == "failed":
-        job.queue.drop(job)
-    if "measure" not in done:
+    measured: MeasuredMarks | None = _result_of(
+        key,
+        "Measuring marks",
+        "Measure marks",
+        ":material/straighten:",
+        lambda work: _measured(project, ceiling_hz, work),
+    )
+    if measured is None:
         return
-    measured: MeasuredMarks = done["measure"]
     if measured.silent:
         words = counted(measured.silent, "recording")
         st.caption(f"Without measures: the marks in {words} whose sound is missing or cannot be read.")
     name = f"{folder_name(project.name)}-measures.csv"
-    download, again = st.columns([3, 1])
-    download.download_button(
-        f"{counted(measured.marks, 'mark')}: {in_markdown(name)}",
-        measured.content,
-        name,
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-    )
-    again.button(
-        "Measure again",
-        icon=":material/refresh:",
-        width="stretch",
-        on_click=session.choose,
-        args=("export_turn", session.choice("export_turn") + 1),
-    )
+    _offer(counted(measured.marks, "mark"), name, measured.content, "text/csv", "Measure again")
 
 
 def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:

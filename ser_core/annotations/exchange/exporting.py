@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
 from ser_core.annotations.formats import FORMATS, OTHERS
+from ser_core.annotations.formats.content import json_bytes
+from ser_core.annotations.formats.emu import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import Format, Written, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import unique_names
@@ -19,6 +22,7 @@ EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in
     key: file_format for key, file_format in OTHERS.items() if file_format.write is not None
 }
 STEM_OF_MANY = "annotations"
+EMU_CONFIGURATION, EMU_SESSION = "_DBconfig.json", "0000_ses"
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,22 @@ class Exported:
         Number of recordings without a file, because it would be empty.
     unfit : tuple of str
         Marks that are not valid, as older versions could store them, and that were cut or left out.
+    sounds : mapping of str to str
+        Names of WAV files that belong to them, with the SHA-256 of the recordings.
     """
 
     files: dict[str, bytes]
     dropped: tuple[str, ...]
     without_marks: int
     unfit: tuple[str, ...] = ()
+    sounds: Mapping[str, str] = field(default_factory=dict)
 
 
 def exported(
-    recordings: Iterable[AnnotatedRecording], file_format: Format, choices: Mapping[str, Any] | None = None
+    recordings: Iterable[AnnotatedRecording],
+    file_format: Format,
+    choices: Mapping[str, Any] | None = None,
+    name: str = STEM_OF_MANY,
 ) -> Exported:
     """Return the marks of recordings as files: one file if the format holds several recordings, else one for each.
 
@@ -52,6 +62,8 @@ def exported(
 
     Parameters
     ----------
+    name : str
+        Of the database that EMU-SDMS has in place of single files.
     choices : mapping, optional
         Those of the format's `write`.
     """
@@ -62,6 +74,9 @@ def exported(
         everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
         lost = tiers_without(everything, "empty", "labels", "parent", "colour")
         valid = [_with_names(recording) for recording in valid]
+    if file_format is OTHERS["emu"]:
+        files, sounds, dropped = emu_database(valid, name, **(choices or {}))
+        return Exported(files, (*dropped, *lost), 0, tuple(unfit), sounds)
     written = _written(valid, file_format, choices or {})
     # A file without labels could not be told from any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
@@ -108,17 +123,92 @@ def _written(
     """Return files with the stems of their names."""
     if file_format.holds_many:
         return [(STEM_OF_MANY, file_format.write(recordings, **choices))]
-    # File systems that ignore case are common.
+    stems = _stems(recordings)
+    return [
+        (stem, file_format.write([recording], **choices)) for stem, recording in zip(stems, recordings, strict=True)
+    ]
+
+
+def _stems(recordings: Sequence[AnnotatedRecording]) -> list[str]:
+    """Return a stem for each recording; they differ even if case is ignored, as many file systems do."""
     count = Counter(folder_name(recording.name).casefold() for recording in recordings)
-    written: dict[str, tuple[str, Written]] = {}
+    taken: dict[str, str] = {}
     for recording in recordings:
         plain, own = file_stems(recording.name, recording.sha256)
         stems = (plain, own) if count[plain.casefold()] == 1 else (own,)
         # The last is longer than any name that `folder_name` returns, and so always free.
         stems = (*stems, f"{own}-{recording.sha256}")
-        stem = next(stem for stem in stems if stem.casefold() not in written)
-        written[stem.casefold()] = stem, file_format.write([recording], **choices)
-    return list(written.values())
+        stem = next(stem for stem in stems if stem.casefold() not in taken)
+        taken[stem.casefold()] = stem
+    return list(taken.values())
+
+
+def emu_database(
+    recordings: Sequence[AnnotatedRecording], name: str, plain: bool = False
+) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
+    """Return an emuDB: a configuration, and a bundle for each recording with its annotation and its sound.
+
+    Returns
+    -------
+    files : dict of bytes
+        By path.
+    sounds : dict of str
+        Paths of WAV files, with the SHA-256 of their recordings.
+    dropped : list of str
+        What EMU cannot hold, in words with counts.
+
+    References
+    ----------
+    Winkelmann, "The EMU-SDMS Manual", chapter "The emuDB format".
+    """
+    database = bundle_of(name)
+    root = f"{database}_emuDB"
+    levels = levels_of(recordings)
+    files = {f"{root}/{database}{EMU_CONFIGURATION}": json_bytes(_emu_configuration(database, levels, plain))}
+    sounds, written = {}, []
+    for stem, recording in zip(_stems(recordings), recordings, strict=True):
+        bundle = "_".join(stem.split())
+        folder = f"{root}/{EMU_SESSION}/{bundle}_bndl"
+        written.append(OTHERS["emu"].write([replace(recording, name=f"{bundle}.wav")], plain=plain, levels=levels))
+        files[f"{folder}/{bundle}_annot.json"] = written[-1].content
+        if recording.sha256 is not None:
+            sounds[f"{folder}/{bundle}.wav"] = recording.sha256
+    return files, sounds, summed(written)
+
+
+def _emu_configuration(database: str, levels: Mapping[str, str], plain: bool) -> dict[str, Any]:
+    attributes = {level: [level] if plain else [level, level + MORE] for level in levels}
+    perspective = {
+        "name": "default",
+        "signalCanvases": {"order": ["OSCI", "SPEC"], "assign": [], "contourLims": []},
+        "levelCanvases": {"order": list(levels)},
+        "twoDimCanvases": {"order": []},
+    }
+    return {
+        "name": database,
+        # The same marks give the same database.
+        "UUID": str(uuid5(NAMESPACE_URL, f"hear-why/{database}/{sorted(levels)}")),
+        "mediafileExtension": "wav",
+        "ssffTrackDefinitions": [],
+        "levelDefinitions": [
+            {
+                "name": level,
+                "type": kind,
+                "attributeDefinitions": [{"name": attribute, "type": "STRING"} for attribute in attributes[level]],
+            }
+            for level, kind in levels.items()
+        ],
+        "linkDefinitions": [],
+        "EMUwebAppConfig": {
+            "perspectives": [perspective],
+            "activeButtons": {"saveBundle": True, "showHierarchy": True},
+        },
+    }
+
+
+def known_stems(name: str, sha256: str) -> set[str]:
+    """Return the stems by which a file without a SHA-256 names a recording; EMU and RTTM have no spaces in names."""
+    return {written for stem in file_stems(name, sha256) for written in (stem, "_".join(stem.split()))}
 
 
 def file_stems(name: str, sha256: str) -> tuple[str, str]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from ser_core.analysis import Point
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.exchange.exporting import file_stems
+from ser_core.annotations.exchange.exporting import EMU_CONFIGURATION, known_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.format import FileTier, counted
 from ser_core.annotations.formats.gate import at, shown
-from ser_core.annotations.formats.label_studio import CONFIGURATION
+from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
@@ -98,6 +98,9 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
             continue
+        if name.endswith(EMU_CONFIGURATION) and b"levelDefinitions" in content:
+            found.append(ImportedFile(name, "EMU-SDMS configuration", ()))
+            continue
         read = read_annotations(content, posixpath.basename(name) or name, how)
         key = recognised(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
@@ -121,7 +124,11 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
             continue
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [member for member in archive.infolist() if not member.is_dir() and not _is_hidden(member)]
+                members = [
+                    member
+                    for member in archive.infolist()
+                    if not member.is_dir() and not is_passed_over(member.filename)
+                ]
                 size = sum(member.file_size for member in members)
                 if len(members) > MOST_PACKED or size > MOST_PACKED_BYTES:
                     raise AnnotationsRefused(
@@ -137,9 +144,10 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
             raise AnnotationsRefused(f"{name}: the ZIP cannot be read ({error}). Give its files.") from None
 
 
-def _is_hidden(member: zipfile.ZipInfo) -> bool:
-    """Whether a file is one as macOS adds them beside each packed file."""
-    return posixpath.basename(member.filename).startswith(".")
+def is_passed_over(path: str) -> bool:
+    """Whether a file of a folder or ZIP is a sound, or hidden as those are that macOS adds beside each packed file."""
+    name = posixpath.basename(path)
+    return name.startswith(".") or bool(SOUND_NAME.fullmatch(name))
 
 
 def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:
@@ -177,7 +185,7 @@ def as_of_recordings(
     as_long = {(file.sha256, file.duration_s): file for file in known}
     by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
     for file in (*known, *given):
-        for stem in file_stems(file.name, file.sha256):
+        for stem in known_stems(file.name, file.sha256):
             by_stem[stem][file.sha256] = file
     found = []
     found_by_name: dict[tuple[str, str], str] = {}

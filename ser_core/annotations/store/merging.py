@@ -17,8 +17,9 @@ from ser_core.annotations.store.marks import content_of
 #: "deleted here": the file knows it by its key, and it was deleted here since the export.
 KINDS = ("new", "changed", "moved", "deleted", "deleted here", "conflict")
 
-#: ELAN and others keep whole milliseconds.
+#: ELAN and others keep whole milliseconds, and EMU edges between two samples: half of one at 8 kHz.
 ROUNDING_S = 0.001 + 1e-9
+HALF_SAMPLE_S = 1 / 16_000 + 1e-9
 #: Only so many neighbours of a mark, in order of time, are compared with it.
 NEIGHBOURS = 8
 LEAST_OVERLAP = 0.5
@@ -216,11 +217,13 @@ def _merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
 
 
 def _is_rounded(exact: Region, other: Region) -> bool:
-    """Whether a stretch is another one in whole milliseconds."""
+    """Whether a stretch is another one in whole milliseconds or between samples."""
     if (exact.low_hz, exact.high_hz) != (other.low_hz, other.high_hz) and (other.low_hz, other.high_hz) != (None, None):
         return False
     edges = ((exact.start_s, other.start_s), (exact.end_s, other.end_s))
-    return all(one == two or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges)
+    return all(
+        abs(one - two) <= HALF_SAMPLE_S or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges
+    )
 
 
 def _add_second_label(result: Comparison, before: Annotation, mark: Annotation) -> str:

@@ -2,18 +2,24 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
-from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported, file_stems
-from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported, known_stems
+from ser_core.annotations.exchange.importing import (
+    MOST_PACKED,
+    ImportOptions,
+    as_of_recordings,
+    is_passed_over,
+    read_files,
+)
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
 from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store
 from ser_core.annotations.store.transfer import Imported
@@ -106,6 +112,8 @@ def add(commands: Commands) -> None:
 def _export(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
     file_format = EXPORTED[args.format]
     wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
     choices = {choice: value for choice, value in wanted.items() if value}
@@ -113,12 +121,14 @@ def _export(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(
             f"Files of {file_format.name} have no choice of --{min(unknown).replace('_', '-')}; leave it out."
         )
-    written = exported(recordings, file_format, choices)
+    written = exported(recordings, file_format, choices, name)
     with atomic_new_folder(args.out) as folder:
-        for name, content in written.files.items():
-            with (folder / name).open("xb") as file:
-                file.write(content)
-    print(f"{counted(len(written.files), 'file')} in {args.out}.")
+        for path, content in written.files.items():
+            _write_new(folder / path, content)
+        missing = _write_sounds(folder, written.sounds, wav_files_of(files, data_folder()))
+    print(f"{counted(len(written.files) + len(written.sounds) - missing, 'file')} in {args.out}.")
+    if missing:
+        print(f"Without a sound: {counted(missing, 'recording')} whose sound is not at hand.")
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
     for words in written.unfit:
@@ -126,6 +136,24 @@ def _export(args: argparse.Namespace) -> int:
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
     return 0
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+
+
+def _write_sounds(folder: Path, sounds: Mapping[str, str], wav_file: Callable[[str], bytes | None]) -> int:
+    """Write the sounds that belong to exported files, and return how many are missing."""
+    missing = 0
+    for path, sha256 in sounds.items():
+        content = wav_file(sha256)
+        if content is None:
+            missing += 1
+        else:
+            _write_new(folder / path, content)
+    return missing
 
 
 def _measure(args: argparse.Namespace) -> int:
@@ -162,8 +190,8 @@ def _import(args: argparse.Namespace) -> int:
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
     mode = "show" if args.dry_run else "replace" if args.replace else "add"
     rules = LabelRules(tuple(args.tier), rules_of_pairs(args.map), args.status, args.as_notes)
-    paths = [path for given in args.files for path in (_files_in(given) if given.is_dir() else [given])]
-    files = read_files(((printable(path.name), file_bytes(path)) for path in paths), options)
+    paths = [found for given in args.files for found in _files_in(given)]
+    files = read_files(((printable(name), file_bytes(path)) for name, path in paths), options)
     files, labels = mapped(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
@@ -192,11 +220,16 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """Return the files of a folder, or refuse an empty one."""
-    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+def _files_in(given: Path) -> list[tuple[str, Path]]:
+    """Return a file or, of a folder, the files in and below it, with their names there, or refuse an empty folder."""
+    if not given.is_dir():
+        return [(given.name, given)]
+    inside = sorted(path.relative_to(given) for path in given.rglob("*") if path.is_file())
+    found = [(path.as_posix(), given / path) for path in inside if not is_passed_over(path.as_posix())]
     if not found:
-        raise AnnotationsRefused(f"There are no files in {folder}; give files of marks.")
+        raise AnnotationsRefused(f"There are no files of marks in {given}; give files of marks.")
+    if len(found) > MOST_PACKED:
+        raise AnnotationsRefused(f"There are {len(found)} files in {given}; at most {MOST_PACKED} are read at once.")
     return found
 
 
@@ -238,5 +271,5 @@ def _audio(documents: Iterable[AnnotatedRecording], given: Path | None) -> list[
     return [
         recording_file(path)
         for sha256, path in recordings_by_sha256(given).items()
-        if not wanted.isdisjoint((sha256, *file_stems(path.name, sha256)))
+        if not wanted.isdisjoint({sha256, *known_stems(path.name, sha256)})
     ]
