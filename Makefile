@@ -13,7 +13,7 @@ TORCH := torch==2.13.0 torchaudio==2.11.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := annotations textgrid elan emu subtitles rttm raven transcriber chat words tables model estimator sound
+FUZZ_TARGETS := annotations textgrid elan emu subtitles rttm raven transcriber chat into words tables model estimator sound
 
 .PHONY: app test test-fast test-long lint bench fuzz lock samples pictures clean
 

@@ -22,7 +22,11 @@ sys.path.insert(0, str(ROOT))
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
 with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safetensors"]):
+    from ser_core.analysis import Region
+    from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+    from ser_core.annotations.exchange.writing_into import write_into_file
     from ser_core.annotations.formats import READERS, read_annotations
+    from ser_core.annotations.store.recordings import RecordingFile
     from ser_core.annotations.words import read_words
     from ser_core.audio import reading as audio
     from ser_core.audio.decoding import decode
@@ -69,6 +73,13 @@ def chat(data: bytes) -> None:
     READERS["chat"].read(data, "marks")
 
 
+def into(data: bytes) -> None:
+    """Write a mark into a file, and read what comes out."""
+    known = [RecordingFile("ab" * 32, "marks", 100.0, 16_000)]
+    ours = AnnotatedRecording("marks", "ab" * 32, 100.0, 16_000, (Annotation(Region(0.5, 1.0), emotion="sad"),))
+    read_annotations(write_into_file(data, "marks", known, lambda _: ours).into.content, "again")
+
+
 def words(data: bytes) -> None:
     read_words(data, "words")
 
@@ -105,7 +116,7 @@ def sound(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
-        *(annotations, textgrid, elan, emu, subtitles, rttm, raven, transcriber, chat),
+        *(annotations, textgrid, elan, emu, subtitles, rttm, raven, transcriber, chat, into),
         *(words, tables, model, estimator, sound),
     )
 }

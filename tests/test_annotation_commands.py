@@ -221,7 +221,7 @@ def test_another_database_is_another_set_of_projects(store, project, sounds, tmp
 MARKS_OF_ALL_TIERS = [key for key in EXPORTED if key != "rttm"]
 
 
-@pytest.mark.parametrize("file_format", MARKS_OF_ALL_TIERS)
+@pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
 def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store, project, sounds, tmp_path, capsys):
     store.edit(project, sha256_of(sounds[1]), "Ben", add=[mark_with_frequencies()])
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
@@ -253,6 +253,49 @@ def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, proj
         if path.name in beside:
             continue
         assert read_annotations(path.read_bytes(), path.name) == found.read(path.read_bytes(), path.name)
+
+
+def test_marks_are_written_into_a_file_that_is_there_and_it_is_replaced_only_if_that_is_wanted(
+    project, tmp_path, capsys
+):
+    theirs = tmp_path / "take 0.TextGrid"
+    theirs.write_text(f'"ooTextFile" "TextGrid" 0 {SECONDS} <exists> 1 "IntervalTier" "words" 0 {SECONDS} 1 0 1 "so"')
+    before = theirs.read_bytes()
+    assert "Name a new file with --out" in refusal_of(capsys, "export", "--into", theirs)
+    assert "keeps its format" in refusal_of(capsys, "export", "--into", theirs, "--format", "csv", "--overwrite")
+    assert "already there" in refusal_of(capsys, "export", "--into", theirs, "--out", theirs)
+    assert run("export", "--into", theirs, "--out", tmp_path / "new.TextGrid") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("new.TextGrid: written, with marks of 'take 0.wav'.")
+    assert said[1].startswith("New in it: 'Ann/emotion'")
+    assert theirs.read_bytes() == before
+    assert run("export", "--into", theirs, "--overwrite") == 0
+    assert "take 0.TextGrid: replaced" in capsys.readouterr().out
+    assert theirs.read_bytes() == (tmp_path / "new.TextGrid").read_bytes() != before
+    assert run("import", "--project", "Voices", "--dry-run", theirs) == 0
+    assert "1 mark would be added; 3 already known" in capsys.readouterr().out
+
+
+def test_an_export_needs_a_format_and_a_folder(project, tmp_path, capsys):
+    assert "--format" in refusal_of(capsys, "export", "--out", tmp_path / "out")
+    assert "--overwrite" in refusal_of(capsys, "export", "--format", "csv", "--out", tmp_path / "out", "--overwrite")
+
+
+def test_a_database_of_emu_has_the_sounds_that_are_at_hand(project, sounds, tmp_path, capsys):
+    sounds[1].unlink()
+    assert run("export", "--format", "emu", "--out", tmp_path / "out") == 0
+    assert "Without a sound: 1 recording whose sound is not at hand." in capsys.readouterr().out
+    files = sorted(
+        path.relative_to(tmp_path / "out" / "Voices_emuDB").as_posix() for path in (tmp_path / "out").rglob("*.*")
+    )
+    bundles = [f"0000_ses/take_{number}_bndl/take_{number}" for number in range(3)]
+    annotations, written = ([f"{bundle}{ending}" for bundle in bundles] for ending in ("_annot.json", ".wav"))
+    assert files == sorted(["Voices_DBconfig.json", *annotations, written[0], written[2]])
+    wav = tmp_path / "out" / "Voices_emuDB" / written[0]
+    rate = json.loads((tmp_path / "out" / "Voices_emuDB" / annotations[0]).read_bytes())["sampleRate"]
+    assert soundfile.info(wav).samplerate == rate
+    assert run("import", "--project", "Voices", "--annotator", "Cid", tmp_path / "out") == 0
+    assert "0 marks added, 4 already known, 0 left out." in capsys.readouterr().out
 
 
 def test_what_a_format_has_no_place_for_is_said_once_for_all_files(project, tmp_path, capsys):

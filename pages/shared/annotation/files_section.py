@@ -11,10 +11,11 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import import_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown
+from pages.shared.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
+from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.store import EVERY
@@ -33,6 +34,7 @@ def show(project: OpenProject) -> None:
     out, into = st.columns(2, gap="large")
     with out:
         _export(project)
+        _export_into(project)
         _measure(project)
     with into:
         chosen = import_section.choose_files()
@@ -78,6 +80,36 @@ def _export(project: OpenProject) -> None:
         _losses(found, EXPORTED[kind].name)
         files = counted(len(found.written.files) + len(found.written.sounds) - found.silent, "file")
         _offer(files, found.name, found.content, found.media_type, "Export again")
+
+
+def _export_into(project: OpenProject) -> None:
+    """Write marks into a file that a person has, and offer the result."""
+    with st.expander("Into a file you have", icon=":material/note_add:"):
+        st.caption("Tiers with marks are added or, by their names, replaced. Nothing else in the file changes.")
+        turn = session.choice("export_turn")
+        given = st.file_uploader("TextGrid or EAF", key=f"into_{turn}")
+        if given is None:
+            return
+        name, content = printable(given.name), given.getvalue()
+        key = ("into", project.id, project.annotator, given.file_id, turn)
+        written: WrittenInto | None = _result_of(
+            key,
+            "Writing into a file",
+            "Write marks into it",
+            ":material/note_add:",
+            lambda _: _written_into(project, name, content),
+        )
+        if written is not None:
+            for line in written.lines():
+                st.caption(in_markdown(line))
+            tiers = counted(len(written.into.added) + len(written.into.replaced), "tier")
+            _offer(tiers, name, written.into.content, "application/octet-stream", "Another file")
+
+
+def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
+    known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    by_sha256 = {recording.sha256: recording for recording in project.store.export(project.id)}
+    return write_into_file(content, name, known, by_sha256.__getitem__)
 
 
 def _result_of(key: tuple, words: str, label: str, icon: str, run: Callable[[Work], Any]) -> Any:

@@ -68,7 +68,7 @@ def exported(
         Those of the format's `write`.
     """
     unfit: list[str] = []
-    valid = [_valid(recording, unfit) for recording in recordings]
+    valid = [valid_recording(recording, unfit) for recording in recordings]
     lost: tuple[str, ...] = ()
     if not file_format.holds_tiers and valid:
         everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
@@ -98,7 +98,7 @@ def _with_names(recording: AnnotatedRecording) -> AnnotatedRecording:
     return replace(recording, annotations=tuple(named))
 
 
-def _valid(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
+def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
     """Return a recording with valid marks only; what was cut or left out is added to the list in words."""
     marks = []
     for number, mark in enumerate(recording.annotations, start=1):

@@ -72,7 +72,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         If there is not exactly one recording, or one of its marks cannot be written.
     """
     recording = writable(only_one(recordings, "ELAN"))
-    marks = [_in_milliseconds(mark) for mark in recording.annotations]
+    marks = [in_milliseconds(mark) for mark in recording.annotations]
     layers = laid_out(replace(recording, annotations=tuple(marks)))
     eaf = _empty(recording)
     keys: dict[str, list[Any]] = {}
@@ -149,7 +149,8 @@ def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
     return True
 
 
-def _in_milliseconds(mark: Annotation) -> Annotation:
+def in_milliseconds(mark: Annotation) -> Annotation:
+    """Return a mark with its edges rounded, 1 ms long if it would otherwise have no length."""
     start, end = round(mark.region.start_s * 1000), round(mark.region.end_s * 1000)
     if start == end and isinstance(mark.region, Point):
         end = start + 1
@@ -196,7 +197,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     eaf = _parsed(content)
     recording, origin_s = _recording(eaf, name)
     times, changed, lost = _times(eaf)
-    keys = _keys(eaf, name)
+    keys = keys_in(eaf, name)
     tiers, ours = FileTiers(eaf.tiers.keys()), _tiers_of_ours(eaf, name)
     points = {tier.key for tier in ours[0] if tier.kind == "points"}
     parents: dict[str, str] = {}
@@ -230,6 +231,17 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     if origin_s:
         changed = (f"its times, to which the TIME_ORIGIN of {origin_s:g} s is added", *changed)
     return ReadIn((found,), dropped, changed + in_words(marks.altered), _tiers(eaf))
+
+
+def eaf_of(content: bytes, name: str) -> Eaf:
+    """Return a checked file as pympi reads it."""
+    text_of(content, name, "<", 4 * MOST_PARTS)
+    return _parsed(checked_lines(content, name)[0])
+
+
+def origin_of(eaf: Eaf) -> float:
+    """Return where the times of a file begin in its recording, in seconds."""
+    return _recording(eaf, "file")[1]
 
 
 def _parsed(content: bytes) -> Eaf:
@@ -283,7 +295,7 @@ def _not_kept(eaf: Eaf) -> tuple[str, ...]:
     return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
 
 
-def _keys(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
+def keys_in(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
     """Return key and revision of marks by the ids of their annotations, or nothing if the file does not hold them."""
     for key, value in eaf.properties:
         if key == KEYS:

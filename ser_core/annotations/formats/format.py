@@ -85,6 +85,24 @@ class ReadIn:
 
 
 @dataclass(frozen=True)
+class Into:
+    """A file into which tiers were written.
+
+    Attributes
+    ----------
+    added, replaced : tuple of str
+        Names of tiers that are new in it, and of those that stand in place of one of the same name.
+    dropped : tuple of str
+        As of `Written`.
+    """
+
+    content: bytes
+    added: tuple[str, ...]
+    replaced: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Format:
     """A file format.
 

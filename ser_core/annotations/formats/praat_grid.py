@@ -11,7 +11,7 @@ Praat manual, "TextGrid file formats".
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from ser_core.annotations.formats.gate import number, shown
@@ -86,6 +86,10 @@ class Grid:
         Tiers of intervals and of points, by their number in the file, from 1.
     odd_numbers : int
         Numbers that are written with more than digits, as Praat reads them: `3/2`, `150%`, `0x10`, `1.5s`.
+    spans : dict of tuple of int
+        Where each tier is in the text, from its class to its last value; empty for other than long and short files.
+    count_span : tuple of int, optional
+        Where the number of tiers is.
     """
 
     start_s: float
@@ -93,6 +97,8 @@ class Grid:
     tiers: dict[int, Tier]
     points: dict[int, PointTier]
     odd_numbers: int = 0
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    count_span: tuple[int, int] | None = None
 
     @property
     def last_s(self) -> float:
@@ -125,8 +131,13 @@ def read_grid(source: str, name: str) -> Grid:
     start_s, end_s = tokens.number("the start"), tokens.number("the end")
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}
+    spans: dict[int, tuple[int, int]] = {}
+    count_span = None
     if tokens.next("flag", "whether there are tiers").casefold() == "exists":
-        for place in range(1, tokens.count("the number of tiers") + 1):
+        tier_count = tokens.count("the number of tiers")
+        count_span = tokens.span
+        for place in range(1, tier_count + 1):
+            first = tokens.ahead
             kind, tier_name, tier_end_s = _head(tokens, place)
             count = tokens.count(f"the number of intervals in tier {place}")
             if kind == "TextTier":
@@ -134,7 +145,8 @@ def read_grid(source: str, name: str) -> Grid:
             else:
                 intervals = tuple(interval_of(tokens, place, one) for one in range(1, count + 1))
                 tiers[place] = Tier(tier_name, intervals, tier_end_s)
-    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
+            spans[place] = first, tokens.span[1]
+    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers, spans, count_span)
 
 
 def required_class(found: str, refuse: Refuse) -> None:
@@ -203,6 +215,7 @@ class _Tokens:
 
     def __init__(self, source: str, name: str) -> None:
         self.odd_numbers = 0
+        self.span = (0, 0)
         self._source = source
         self._name = name
         self._place = 0
@@ -219,10 +232,16 @@ class _Tokens:
         self._ahead = self._ahead or next(self._found, None)
         return self._ahead is None
 
+    @property
+    def ahead(self) -> int:
+        """Where the next token begins."""
+        return len(self._source) if self.at_end() else self._ahead.start()
+
     def next(self, kind: str, what: str) -> str:
         found = None if self.at_end() else self._ahead
         self._ahead = None
         self._place = len(self._source.rstrip()) if found is None else found.start()
+        self.span = (self._place, self._place if found is None else found.end())
         if found is None:
             self.refuse(f"the file ends where {what} should be")
         if found.lastgroup == "open":

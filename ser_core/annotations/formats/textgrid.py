@@ -60,13 +60,13 @@ def write(
     if not recording.duration_s:
         raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
     points = {tier.key for tier in recording.all_tiers if tier.kind == "points"}
-    marks = [_as_printed(mark, mark.tier in points) for mark in recording.annotations]
+    marks = [as_printed(mark, mark.tier in points) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
     without_label = {tier.key for tier in recording.tiers if tier.content != "emotions"}
     said = [mark for mark in long_enough if not plain or mark.tier in without_label or mark_text(mark, plain=True)]
     layers = laid_out(replace(recording, annotations=tuple(said)))
     declared = {tier.key for tier in recording.tiers}
-    tiers = [_tier(layer, layer.tier.key in declared, recording.duration_s, plain) for layer in layers]
+    tiers = [tier_of_layer(layer, layer.tier.key in declared, recording.duration_s, plain) for layer in layers]
     grid = textgrid_io.getTextgridAsStr(
         {"xmin": 0, "xmax": recording.duration_s, "tiers": tiers},
         "short_textgrid" if short else "long_textgrid",
@@ -85,7 +85,7 @@ def write(
     return Written(grid.encode(encoding), dropped)
 
 
-def _as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
+def as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
     """Return a mark with the times that praatio writes, or None if they are equal and it is no point."""
     start_s, end_s = float(numToStr(mark.region.start_s)), float(numToStr(mark.region.end_s))
     if start_s == end_s and not is_point:
@@ -93,7 +93,8 @@ def _as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
     return replace(mark, region=place_of(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
 
 
-def _tier(layer: Layer, is_declared: bool, duration_s: float, plain: bool) -> dict[str, Any]:
+def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: bool) -> dict[str, Any]:
+    """Return a tier as praatio takes it."""
     labels = [label_of(mark, layer.tier, BESIDE, plain, is_declared) for mark in layer.marks]
     if layer.tier.kind == "points":
         entries = [(mark.region.start_s, label) for mark, label in zip(layer.marks, labels, strict=True)]

@@ -17,6 +17,7 @@ from ser_core.annotations.exchange.importing import (
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
 from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report
+from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
@@ -40,8 +41,12 @@ MOST_LINES = 50
 def add(commands: Commands) -> None:
     """Add the commands."""
     export = add_command(commands, "export", "write the marks of a project as files of another tool", _export)
-    export.add_argument("--format", choices=tuple(EXPORTED), required=True)
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument("--format", choices=tuple(EXPORTED), help="of the files; not with --into")
+    export.add_argument("--out", type=Path, metavar="DIR|FILE", help="a new folder or, with --into, a new file")
+    export.add_argument(
+        "--into", type=Path, metavar="FILE", help="write into this TextGrid or EAF, in which nothing else changes"
+    )
+    export.add_argument("--overwrite", action="store_true", help="with --into and without --out: replace the file")
     export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
     export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
     export.add_argument(
@@ -110,6 +115,14 @@ def add(commands: Commands) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
+    if args.into is not None:
+        return _export_into(args)
+    if args.format is None or args.out is None:
+        raise AnnotationsRefused(
+            "Say in which format (--format) and into which folder (--out), or give a file (--into)."
+        )
+    if args.overwrite:
+        raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
         files = [found.file for found in store.recordings(project, size=EVERY).items]
@@ -135,6 +148,36 @@ def _export(args: argparse.Namespace) -> int:
         print(f"Not as it is stored: {printable(words).rstrip('.')}.")
     if written.without_marks:
         print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
+    return 0
+
+
+def _export_into(args: argparse.Namespace) -> int:
+    """Write marks into a file that is there: into a copy of it or, if that is wanted, in its place."""
+    if args.format is not None or args.short or args.url_prefix:
+        raise AnnotationsRefused(
+            "A file that is given with --into keeps its format; leave out what is about the format."
+        )
+    if (args.out is None) != args.overwrite:
+        raise AnnotationsRefused(
+            "Name a new file with --out, or let the file itself be replaced with --overwrite; give one of them."
+        )
+    if args.out is not None and args.out.exists():
+        raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
+    with opened_project(args) as (store, project):
+        known = [found.file for found in store.recordings(project, size=EVERY).items]
+        by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
+    name = printable(args.into.name)
+    written = write_into_file(file_bytes(args.into), name, known, by_sha256.__getitem__, args.plain)
+    goal = args.into if args.out is None else args.out
+    try:
+        atomic_write(goal, written.into.content)
+    except OSError as error:
+        raise AnnotationsRefused(f"{goal} cannot be written ({error.strerror}). Choose another folder.") from None
+    print(
+        printable(f"{goal}: {'replaced' if args.overwrite else 'written'}, with marks of {shown(written.recording)}.")
+    )
+    for line in written.lines():
+        print(printable(line))
     return 0
 
 

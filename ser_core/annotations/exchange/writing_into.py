@@ -1,0 +1,115 @@
+"""Marks written into a TextGrid or an EAF that is there, in which nothing else changes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.exporting import valid_recording
+from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.formats import READERS, elan_into, recognised, textgrid_into
+from ser_core.annotations.formats.format import Into, counted
+from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.layers import laid_out
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.errors import AnnotationsRefused
+
+WRITERS: dict[str, Callable[..., Into]] = {"textgrid": textgrid_into.write_into, "elan": elan_into.write_into}
+
+
+@dataclass(frozen=True)
+class WrittenInto:
+    """A file into which tiers were written.
+
+    Attributes
+    ----------
+    recording : str
+        The recording whose marks they are.
+    unchanged : tuple of str
+        Tiers that were not written, because all of their marks are in the file.
+    gone : int
+        Marks that the file had in replaced tiers and the project does not have.
+    unfit : tuple of str
+        As of `Exported`.
+    """
+
+    into: Into
+    recording: str
+    unchanged: tuple[str, ...]
+    gone: int
+    unfit: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return what was written and what was not, as sentences."""
+        done = {
+            "New in it": self.into.added,
+            "Replaced": self.into.replaced,
+            "As they were, because all their marks are in the file": self.unchanged,
+        }
+        lines = [f"{what}: {', '.join(map(shown, tiers))}." for what, tiers in done.items() if tiers]
+        if self.gone:
+            marks = counted(self.gone, "mark")
+            lines.append(
+                f"No longer in it: {marks} of replaced tiers that the project does not have. Import them first."
+            )
+        lines += [f"Not in it: {words}." for words in self.into.dropped]
+        return lines + [f"Not as it is stored: {words.rstrip('.')}." for words in self.unfit]
+
+
+def write_into_file(
+    content: bytes,
+    name: str,
+    known: Sequence[RecordingFile],
+    export: Callable[[str], AnnotatedRecording],
+    plain: bool = False,
+) -> WrittenInto:
+    """Write the tiers of a recording into a file: those that it lacks, and those of which it has others by the name.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, by which its recording is found if it does not say it by SHA-256.
+    known : sequence of RecordingFile
+        Those of the project.
+    export : callable
+        Returns the recording of a SHA-256 with its marks.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the file has another format, is damaged, or belongs to no recording of the project.
+    """
+    key = recognised(content)
+    if key not in WRITERS:
+        found = (
+            "is empty" if not content.strip() else f"is a file of {READERS[key].name}" if key else "has no known format"
+        )
+        raise AnnotationsRefused(f"{name} {found}; marks are written into a TextGrid of Praat or an EAF of ELAN.")
+    files, _ = mapped(read_files([(name, content)], ImportOptions()), LabelRules())
+    ((document,),) = (file.documents for file in as_of_recordings(files, known))
+    if document.sha256 not in {file.sha256 for file in known}:
+        raise AnnotationsRefused(
+            f"{name} belongs to {shown(document.name)}, which is not in the project. Add it first."
+        )
+    unfit: list[str] = []
+    recording = valid_recording(export(document.sha256), unfit)
+    there = {_said(mark, mark.annotator) for mark in document.annotations}
+    layers = [layer for layer in laid_out(recording) if layer.marks]
+    unchanged = [layer for layer in layers if all(_is_there(mark, there) for mark in layer.marks)]
+    into = WRITERS[key](content, name, recording, [layer for layer in layers if layer not in unchanged], plain)
+    ours = {_said(mark, mark.annotator) for mark in recording.annotations}
+    replaced = {(layer.annotator, layer.tier.key) for layer in layers if layer.name in into.replaced}
+    lost = [mark for mark in document.annotations if (mark.annotator, mark.tier) in replaced]
+    gone = sum(_said(mark, mark.annotator) not in ours for mark in lost)
+    return WrittenInto(into, recording.name, tuple(layer.name for layer in unchanged), gone, tuple(unfit))
+
+
+def _is_there(mark: Annotation, there: set[tuple]) -> bool:
+    """Whether a file has a mark, of the annotator or of nobody."""
+    return _said(mark, mark.annotator) in there or _said(mark, "") in there
+
+
+def _said(mark: Annotation, annotator: str) -> tuple:
+    region = mark.region
+    place = round(region.start_s, 3), round(region.end_s, 3), region.low_hz, region.high_hz
+    return annotator, mark.tier, *place, mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status

@@ -1,0 +1,265 @@
+"""Tiers written into an EAF that is there: all else in it stays as it is, byte for byte.
+
+A tier of the same name is replaced, unless annotations of other tiers belong to it; others follow the last one.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.formats.content import encoding_of, json_bytes
+from ser_core.annotations.formats.elan import KEYS, eaf_of, in_milliseconds, keys_in, origin_of
+from ser_core.annotations.formats.format import Into, marks_with
+from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, safe_name
+from ser_core.annotations.formats.notation import label_of
+from ser_core.errors import AnnotationsRefused
+
+TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
+NUMBER = re.compile("[0-9]{1,12}")
+OUR_TYPE = "hear-why"
+LAST_ID = "lastUsedAnnotationId"
+TYPE_ELEMENT = (
+    f'    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="{OUR_TYPE}" TIME_ALIGNABLE="true"/>\n'
+)
+
+
+@dataclass
+class _Tier:
+    start: int
+    name: str
+    kind: str
+    end: int = 0
+    annotations: list[str] = field(default_factory=list)
+
+
+def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers: Sequence[Layer], plain: bool) -> Into:
+    """Write layers of a recording's marks into an EAF in UTF-8; times are rounded to whole milliseconds.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If it is damaged, or not in UTF-8.
+    """
+    eaf = eaf_of(content, name)  # which refuses what is no EAF
+    if not layers:
+        return Into(content, (), ())
+    there = _Places(content, name)
+    new = _New(there, round(origin_of(eaf) * 1000), {own: [*pair] for own, pair in keys_in(eaf, name).items()}, plain)
+    declared = {tier.key for tier in recording.tiers}
+    taken = {tier.name for tier in there.tiers}
+    added, replaced, pieces = [], [], []
+    for layer in layers:
+        old = next((tier for tier in there.tiers if tier.name == layer.name and tier.name not in replaced), None)
+        if old is not None and (old.name in there.parents or there.referred & {*old.annotations}):
+            old = None
+        rows = "".join(new.rows(layer, layer.tier.key in declared))
+        if not rows:
+            continue
+        if old is not None:
+            replaced.append(old.name)
+            pieces.append(there.inside(old, rows))
+            new.forget(old.annotations)
+            continue
+        added.append(free_name(layer.name, taken))
+        taken.add(added[-1])
+        head = f"    <TIER{_attributes(layer, there.top_type or OUR_TYPE)} TIER_ID={quoteattr(added[-1])}>\n"
+        pieces.append((there.tiers_end, there.tiers_end, f"{head}{rows}    </TIER>\n"))
+    if there.top_type is None and added:
+        pieces.append((there.tiers_end, there.tiers_end, TYPE_ELEMENT))
+    pieces += there.slot_pieces(new.slots)
+    pieces += there.property_pieces(new.keys, new.last_annotation)
+    dropped = marks_with(range(new.early), "{} before the TIME_ORIGIN of the file")
+    return Into(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
+
+
+def _attributes(layer: Layer, kind: str) -> str:
+    who = f" ANNOTATOR={quoteattr(safe_name(layer.annotator))}" if layer.annotator else ""
+    return f"{who} LINGUISTIC_TYPE_REF={quoteattr(kind)}"
+
+
+class _New:
+    """New annotations and time slots, with ids that are free.
+
+    Attributes
+    ----------
+    slots : dict of int to str
+        Ids by time in ms.
+    keys : dict of str to list
+        Key and revision of marks by the ids of annotations.
+    early : int
+        Number of marks before the file begins, which are left out.
+    """
+
+    def __init__(self, there: "_Places", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
+        self.slots: dict[int, str] = {}
+        self.keys = keys
+        self.early = 0
+        self.last_annotation = there.last_annotation
+        self._slot_ids = (f"ts{number}" for number in count(there.last_slot + 1))
+        self._origin_ms = origin_ms
+        self._plain = plain
+
+    def rows(self, layer: Layer, is_declared: bool) -> Iterator[str]:
+        """Yield the annotations of a layer."""
+        for mark in map(in_milliseconds, layer.marks):
+            edges = [round(edge * 1000) - self._origin_ms for edge in (mark.region.start_s, mark.region.end_s)]
+            if edges[0] < 0:
+                self.early += 1
+                continue
+            self.last_annotation += 1
+            own = f"a{self.last_annotation}"
+            if mark.key is not None and not self._plain:
+                self.keys[own] = [mark.key, mark.revision]
+            label = label_of(mark, layer.tier, BESIDE, self._plain, is_declared)
+            yield _annotation(own, *map(self._slot, edges), label)
+
+    def _slot(self, time_ms: int) -> str:
+        if time_ms not in self.slots:
+            self.slots[time_ms] = next(self._slot_ids)
+        return self.slots[time_ms]
+
+    def forget(self, annotations: Sequence[str]) -> None:
+        """Take away the keys of annotations that are no longer in the file."""
+        for own in annotations:
+            self.keys.pop(own, None)
+
+
+def _annotation(own: str, first: str, last: str, label: str) -> str:
+    return (
+        f'        <ANNOTATION>\n            <ALIGNABLE_ANNOTATION ANNOTATION_ID="{own}" TIME_SLOT_REF1="{first}" '
+        f'TIME_SLOT_REF2="{last}">\n                <ANNOTATION_VALUE>{escape(label)}</ANNOTATION_VALUE>\n'
+        "            </ALIGNABLE_ANNOTATION>\n        </ANNOTATION>\n"
+    )
+
+
+def _spliced(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator[bytes]:
+    line_end = "\r\n" if b"\r\n" in content else "\n"
+    since = 0
+    for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
+        yield content[since:start]
+        yield text.replace("\n", line_end).encode()
+        since = end
+    yield content[since:]
+
+
+class _Places:
+    """Where what stands in an EAF, in bytes."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.tiers: list[_Tier] = []
+        self.parents: set[str] = set()
+        self.referred: set[str] = set()
+        self.top_type: str | None = None
+        self.last_annotation = self.last_slot = 0
+        self.tiers_end = 0
+        self._content = content
+        self._slots: list[tuple[int, int | None]] = []
+        self._ends: dict[str, int] = {}
+        self._properties: dict[str, tuple[int, int]] = {}
+        self._open: list[tuple[str, int]] = []
+        self._property = ""
+        parser = self._parser = expat.ParserCreate()
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.XmlDeclHandler = self._declaration
+        self._name = name
+        if encoding_of(content).startswith("utf-16"):
+            self._declaration("", "UTF-16", "")
+        parser.Parse(content, True)
+
+    def _declaration(self, _: str, encoding: str | None, __: int) -> None:
+        if encoding is not None and encoding.upper() not in ("UTF-8", "UTF8", "US-ASCII"):
+            raise AnnotationsRefused(f"{self._name} is in the encoding {encoding}. Save it in ELAN, in UTF-8.")
+
+    def _start(self, element: str, attributes: dict[str, str]) -> None:
+        place = self._parser.CurrentByteIndex
+        self._open.append((element, place))
+        for own in (attributes.get("ANNOTATION_ID", ""), attributes.get("TIME_SLOT_ID", "")):
+            if own and (found := NUMBER.search(own)):
+                last = "last_annotation" if "ANNOTATION_ID" in attributes else "last_slot"
+                setattr(self, last, max(getattr(self, last), int(found[0])))
+        if element == "TIER":
+            self.tiers.append(_Tier(place, attributes["TIER_ID"], attributes.get("LINGUISTIC_TYPE_REF", "")))
+            self.parents.add(attributes.get("PARENT_REF", ""))
+        elif element == "TIME_SLOT":
+            value = attributes.get("TIME_VALUE")
+            self._slots.append((place, None if value is None else int(value)))
+        elif element in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"):
+            self.tiers[-1].annotations.append(attributes["ANNOTATION_ID"])
+            self.referred.add(attributes.get("ANNOTATION_REF", ""))
+        elif element == "PROPERTY":
+            self._property = attributes["NAME"]
+        elif element == "LINGUISTIC_TYPE" and attributes.get("TIME_ALIGNABLE") == "true":
+            self.top_type = self.top_type or (None if "CONSTRAINTS" in attributes else attributes["LINGUISTIC_TYPE_ID"])
+
+    def _end(self, element: str) -> None:
+        _, start = self._open.pop()
+        place = start if self._is_closed(self._after(start)) else self._parser.CurrentByteIndex
+        if element == "TIER":
+            self.tiers[-1].end = self._after(place)
+            self.tiers_end = self._line_after(self.tiers[-1].end)
+        elif element in ("TIME_ORDER", "HEADER"):
+            self._ends[element] = place
+            self.tiers_end = self._line_after(self._after(place))
+        elif element == "PROPERTY" and not self._is_closed(self._after(start)):
+            span = self._properties[self._property] = self._after(start), place
+            said = self._content[slice(*span)].decode(errors="replace").strip()
+            if self._property == LAST_ID and NUMBER.fullmatch(said):
+                self.last_annotation = max(self.last_annotation, int(said))
+
+    def _after(self, place: int) -> int:
+        """Return where the tag ends that begins at a place."""
+        return TAG.match(self._content, place).end()
+
+    def _line_after(self, place: int) -> int:
+        """Return where the next line begins, if nothing else stands on this one."""
+        found = re.compile(rb"[ \t]*\r?\n").match(self._content, place)
+        return found.end() if found else place
+
+    def inside(self, tier: _Tier, rows: str) -> tuple[int, int, str]:
+        """Return rows in place of the content of a tier."""
+        start = self._after(tier.start)
+        if self._is_closed(start):
+            return start - 2, start, f">\n{rows}    </TIER>"
+        return start, self._content.rfind(b"</", start, tier.end), f"\n{rows}    "
+
+    def _is_closed(self, after: int) -> bool:
+        """Whether the tag that ends here is that of an element without content."""
+        return self._content[after - 2 : after] == b"/>"
+
+    def slot_pieces(self, slots: dict[int, str]) -> list[tuple[int, int, str]]:
+        """Return new time slots, each before the first later one; ELAN relies on their order."""
+        pieces, waiting = [], sorted(slots.items())
+        for place, value in self._slots:
+            early = [slot for slot in waiting if value is not None and slot[0] < value]
+            waiting = waiting[len(early) :]
+            pieces += [(place, place, f"{_slot(*slot)}\n        ") for slot in early]
+        return pieces + self._at_the_end("TIME_ORDER", [_slot(*slot) for slot in waiting])
+
+    def _at_the_end(self, element: str, inside: Sequence[str]) -> list[tuple[int, int, str]]:
+        """Return elements as the last ones in another, which may have been without content."""
+        place = self._ends[element]
+        if inside and self._is_closed(self._after(place)):
+            lines = "".join(f"        {each}\n" for each in inside)
+            return [(self._after(place) - 2, self._after(place), f">\n{lines}    </{element}>")]
+        return [(place, place, f"    {each}\n    ") for each in inside]
+
+    def property_pieces(self, keys: dict[str, list], last: int) -> list[tuple[int, int, str]]:
+        """Return the properties with the keys of our marks, and with the last id of an annotation."""
+        pieces = []
+        if keys or KEYS in self._properties:
+            text = escape(json_bytes(keys, indent=None, ascii_only=True).decode())
+            if KEYS in self._properties:
+                pieces.append((*self._properties[KEYS], text))
+            else:
+                pieces += self._at_the_end("HEADER", [f'<PROPERTY NAME="{KEYS}">{text}</PROPERTY>'])
+        if LAST_ID in self._properties:
+            pieces.append((*self._properties[LAST_ID], str(last)))
+        return pieces
+
+
+def _slot(time_ms: int, own: str) -> str:
+    return f'<TIME_SLOT TIME_SLOT_ID="{own}" TIME_VALUE="{time_ms}"/>'
