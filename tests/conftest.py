@@ -16,7 +16,7 @@ from hypothesis import settings
 from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
 
@@ -107,12 +107,6 @@ def _no_work_left_behind(request) -> Iterator[None]:
         jobs = sys.modules["pages.shared.cached"].jobs()
         for job in [job for job in jobs._jobs.values() if not job.ended.is_set()]:
             jobs.cancel(job)
-
-
-@pytest.fixture(params=[6, pytest.param(12, marks=pytest.mark.long)])
-def kills(request) -> int:
-    """How often a process is killed at a moment by chance."""
-    return request.param
 
 
 @pytest.fixture(scope="session", autouse=True)

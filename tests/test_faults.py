@@ -55,6 +55,7 @@ from tests.tiny_networks import TinyNetwork, classifier_of, fresh, noise_recordi
 
 pytestmark = pytest.mark.process
 
+KILLS = 12
 QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8))
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 
@@ -379,9 +380,9 @@ def keep_for_ever(data, made, first, reports) -> None:
         reports.send(number)
 
 
-def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path, kills):
+def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path):
     rng, made, done, said = np.random.default_rng(0), analysis(), 0, 0
-    for _ in range(kills):
+    for _ in range(KILLS):
         reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.2))
         (saved,) = list_saved_analyses(tmp_path)
         done = saved.settings.seed
@@ -395,7 +396,7 @@ def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp
         assert (words is not None) == bool(half_written)
         said += words is not None
         assert hidden(tmp_path) == []
-    assert said > kills / 2
+    assert said > KILLS / 2
     assert words is None or words.endswith("Everything that had been reported as saved is there.")
 
 
@@ -406,7 +407,7 @@ def export_for_ever(url, folder, first, reports) -> None:
         reports.send(number)
 
 
-def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path, kills):
+def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path):
     url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(0), 0
     with closing(open_store(url)) as store:
         project = store.create_project("Voices")
@@ -414,7 +415,7 @@ def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path, kills):
         for number in range(60):
             store.edit(project, file(number).sha256, "Ann", add=[mark(0, 1, note="x" * 2_000)])
     folder = tmp_path / "out"
-    for _ in range(kills):
+    for _ in range(KILLS):
         reported = killed(export_for_ever, url, folder, done + 1, after=1, wait_s=rng.uniform(0, 0.4))
         whole = sorted(int(path.name) for path in folder.iterdir() if not path.name.startswith("."))
         assert whole[-1] in (reported[-1], reported[-1] + 1)
@@ -433,7 +434,7 @@ def contents(folder) -> dict[str, str]:
 
 DATASET = [labelled(number, number % 2) for number in range(12)]
 HELD_OUT = [labelled(100 + number, number % 2) for number in range(6)]
-LONG = replace(SETTINGS, epochs=30)
+LONG = replace(SETTINGS, epochs=40)
 
 
 def train_for_long(state, reports) -> None:
@@ -453,9 +454,9 @@ def epochs_in(state) -> int:
         return len(json.loads(opened.metadata()["history"]))
 
 
-def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path, kills):
+def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path):
     state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(0), 0
-    for _ in range(kills):
+    for _ in range(KILLS):
         reported = killed(train_for_long, state, after=int(rng.integers(1, 9)), wait_s=rng.uniform(0, 0.02))
         assert epochs <= reported[-1] <= epochs_in(state)
         epochs = epochs_in(state)
@@ -475,9 +476,9 @@ def save_models_for_ever(models, first, reports) -> None:
         reports.send(number)
 
 
-def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path, kills):
+def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path):
     rng, done = np.random.default_rng(0), 0
-    for _ in range(kills):
+    for _ in range(KILLS):
         reported = killed(save_models_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
         assert model_names(tmp_path) == ["mine"]
         done = int(load_model("mine", tmp_path).temperature)
@@ -490,9 +491,9 @@ def keep_sounds_for_ever(data, first, reports) -> None:
         reports.send(number)
 
 
-def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path, kills):
+def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path):
     rng, done = np.random.default_rng(0), 0
-    for _ in range(kills):
+    for _ in range(KILLS):
         reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
         clear_unfinished(tmp_path)
         sounds = list((tmp_path / "recordings").iterdir())

@@ -121,7 +121,7 @@ def is_valid(recording: Recording) -> bool:
 # --- audio ---
 
 
-@pytest.mark.parametrize("seed", seeds(2, long=24))
+@pytest.mark.parametrize("seed", seeds(4, long=24))
 @pytest.mark.parametrize("kind", AUDIO)
 def test_a_broken_audio_file_is_read_or_refused(kind, seed):
     data = mutated(AUDIO[kind], seed, list(AUDIO.values()))
