@@ -1228,7 +1228,7 @@ def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that
     monkeypatch.delenv("SER_CORPORA", raising=False)
     app = experiments_of({"robustness-other": robustness_result(0.6)}, own_models)
     assert len(figures_of(app)) == 1
-    assert words(app).count("No results yet") == 4
+    assert words(app).count("No results yet") == 5
     assert ["No results yet" in expander.label for expander in app.tabs[1].expander] == [True]
     lines = [line for code in app.tabs[1].code for line in code.value.splitlines()]
     assert [line.partition("python -m ser_core ")[2].partition(" --corpus")[0] for line in lines] == [
@@ -1239,6 +1239,7 @@ def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that
         "experiment bands",
         "experiment branches",
         "experiment robustness --model fusion-made-up",
+        "experiment content --model fusion-made-up",
     ]
     parser = argparse.ArgumentParser()
     subcommands = parser.add_subparsers()
