@@ -211,8 +211,8 @@ def show_content(models: Sequence[str]) -> None:
         st.caption(
             "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those that "
             "Whisper base understands as recorded. In these corpora each sentence is said in every emotion, so no word "
-            "can tell emotions apart: what is lost without them is the sound of speech, not its meaning. Whisper's "
-            "features know words, so a model made from them needs that sound most."
+            "can tell emotions apart: what is lost without them is the sound of speech, not its meaning. Every masking "
+            "sounds strange to a model, and Whisper's features know words, so part of the loss may come from that."
         )
     first = next(iter(models), None)
     missing = {first: command("experiment content", f"--model {shlex.quote(first)}")} if first and not found else {}
