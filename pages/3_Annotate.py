@@ -3,24 +3,20 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import (
-    files_section,
-    marking_section,
-    open_project,
-    people_section,
-    queue_section,
-    teaching_section,
-)
+from pages.shared.annotation import marking_section, open_project, people_section, queue_section, teaching_section
+from pages.shared.annotation.exchange import files_section
+from pages.shared.annotation.tiers import find_section
 
 MARK = "Mark"
 OTHERS = {
     "Queue": queue_section.show,
+    "Find": find_section.show,
     "Agreement": people_section.show,
     "Teach": teaching_section.show,
     "Files": files_section.show,
 }
 
-VIEWS = ("Queue", MARK, "Agreement", "Teach", "Files")
+VIEWS = ("Queue", MARK, "Find", "Agreement", "Teach", "Files")
 
 frame.begin("Annotate", "👂", "Mark and label the emotions you hear, with or without the model's evidence.")
 chosen = controls.sidebar()

@@ -1,7 +1,9 @@
 """Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable`."""
 
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,22 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
-from ser_core.analysis import Analysis, Explanation, FocusRegion, Recording, Region, Scores, Segments, Spectrogram
+from ser_core.analysis import (
+    Analysis,
+    Explanation,
+    FocusRegion,
+    Point,
+    Recording,
+    Region,
+    Scores,
+    Segments,
+    Spectrogram,
+)
+from ser_core.annotations.annotation import Annotation, Tier
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.emotions import COLOURS
@@ -24,6 +40,7 @@ from tests.conftest import voice_like
 SETTINGS = SpectrogramSettings()
 TONE_BAND = 40
 SAID = (Region(0.5, 1.0, label="for"), Region(1.0, 1.6, label="sure"), Region(3.0, 4.2, label="always"))
+SHA = "5" * 64
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 
@@ -154,6 +171,50 @@ def show_editable() -> None:
         st.markdown(f"region {one.start_s:.3f} {one.end_s:.3f} {one.label}{box}{' suggested' * mark.suggested}")
 
 
+@st.cache_resource
+def project_with_tiers() -> tuple[Store, int]:
+    """A project with a recording of four seconds, two words, their phones and a tone."""
+    store = open_store(f"sqlite:///{tempfile.mkdtemp()}/annotations.sqlite")
+    project = store.create_project("Voices", "Ann")
+    store.add_recordings(project, [RecordingFile(SHA, "voice.wav", 4.0, 16_000)])
+    for tier in (
+        Tier("words", "words"),
+        Tier("phones", "phones", parent="words", content="labels", labels=("n", "aɪ", "j")),
+        Tier("tone", "intonation", kind="points", colour="#cc79a7"),
+    ):
+        store.add_tier(project, tier)
+    said = [
+        ("words", 0.5, 1.5, "nein"),
+        ("words", 2.0, 3.0, "ja"),
+        ("phones", 0.5, 0.8, "n"),
+        ("phones", 0.8, 1.5, "aɪ"),
+    ]
+    marks = [Annotation(Region(start_s, end_s), tier, note=note) for tier, start_s, end_s, note in said]
+    store.edit(project, SHA, "Ann", add=[*marks, Annotation(Point(1.0, 1.0), "intonation", note="H*")])
+    return store, project
+
+
+def show_tiers() -> None:
+    """Tiers as on the page Annotate, with a store."""
+    (store, project), shown = project_with_tiers(), st.session_state.setdefault("shown", Shown(4.0))
+
+    def made(edit: Edit) -> None:
+        make_edit(store, project, "Ann", edit, shown)
+
+    hand_over("tiers", made)
+    opened = store.open_recording(project, SHA, "Ann")
+    shown.take(opened.annotations, "Ann", opened.tiers)
+    player(
+        replace(recording(4.0, 16_000, 1), sha256=SHA),
+        key="tiers",
+        regions_title="My marks",
+        editing=Editing(shown.for_player(), COLOURS, made, "Ann", tiers=shown.tier_lanes("Ann", COLOURS)),
+    )
+    for mark in sorted(opened.annotations, key=lambda mark: (mark.tier, mark.region.start_s)):
+        said = mark.emotion or mark.note
+        st.markdown(f"mark {mark.tier} {mark.region.start_s:.2f} {mark.region.end_s:.2f} {said}")
+
+
 def show_two() -> None:
     player(recording(6.0, 16_000, 1), key="one")
     player(recording(6.0, 44_100, 2), key="two", regions=[Region(1.0, 2.0)])
@@ -234,6 +295,7 @@ SHOWN = {
     "chart": show_chart,
     "whole": show_whole,
     "editable": show_editable,
+    "tiers": show_tiers,
     "two": show_two,
     "tone": show_tone,
     "hour": show_hour,

@@ -9,6 +9,7 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
+from ser_core.annotations.store.finding import MarkQuery
 from ser_core.annotations.store.recordings import ORDERS, Queue
 from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.trash import KEPT_FOR
@@ -60,6 +61,8 @@ def page_actions(store, project):
     yield "rename a tier", lambda: store.change_tier(project, replace(words, name="Words"))
     yield "order of tiers", lambda: store.order_tiers(project, ["phones", "words"])
     yield "add a word", lambda: store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")])
+    angry = MarkQuery("angry", least_s=0.5, over_tier="words", over_label="nein")
+    yield "find marks over words", lambda: store.find(project, angry)
     yield "whose marks in a tier", lambda: store.count_marks_in_tier(project, "words")
     yield "delete a tier", lambda: store.delete_tier(project, "words", "Ann")
     yield "deleted tiers", lambda: store.deleted_tiers(project)

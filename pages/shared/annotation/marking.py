@@ -1,12 +1,13 @@
 """Turn the player's edits into steps of the annotation store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pages.shared.names import printable
-from pages.shared.player import Edit, Mark
+from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
+from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, REGION_TIER, Annotation, Tier
+from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.store import Store
 from ser_core.errors import AnnotationsRefused
@@ -16,6 +17,8 @@ SUGGESTION = "suggestion"
 FIELDS = {"status": str, "intensity": int, "confidence": float}
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
+#: Labels on the keys 1 to 9.
+MOST_KEYS = 9
 
 
 @dataclass
@@ -37,6 +40,12 @@ class Shown:
         Origin of the suggestions: model, explainer and settings.
     ids : dict of str
         Ids in the player, by key in the store.
+    tiers : tuple of Tier
+        All of the project.
+    everything : dict of Annotation
+        Everybody's marks in every tier, by key in the store.
+    gone : tuple of Annotation
+        What the last edit took along from the tiers below.
     """
 
     duration_s: float
@@ -46,12 +55,48 @@ class Shown:
     dismissed: set[str] = field(default_factory=set)
     provenance: dict[str, object] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    tiers: tuple[Tier, ...] = ()
+    everything: dict[str, Annotation] = field(default_factory=dict)
+    gone: tuple[Annotation, ...] = ()
 
-    def take(self, annotations: Sequence[Annotation], annotator: str) -> None:
-        """Take over the annotations that the store holds now."""
+    def take(self, annotations: Sequence[Annotation], annotator: str, tiers: tuple[Tier, ...] = ()) -> None:
+        """Take over the annotations and tiers that the store holds now."""
+        self.everything = {mark.key: mark for mark in annotations}
+        self.tiers = tiers
         own = [mark for mark in annotations if mark.annotator == annotator]
         self.marks = {self.ids.get(mark.key, mark.key): mark for mark in own if mark.tier == REGION_TIER}
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
+
+    def in_tier(self, key: str, annotator: str) -> dict[str, Annotation]:
+        """Return the marks that a tier shows, by id: opinions of one's own, and words and labels of everybody."""
+        is_opinion = any(tier.key == key and tier.content == "emotions" for tier in self.tiers)
+        return {
+            self.ids.get(mark.key, mark.key): mark
+            for mark in self.everything.values()
+            if mark.tier == key and (mark.annotator == annotator or not is_opinion)
+        }
+
+    def follow(self, step: Step) -> None:
+        """Take over what a step changed."""
+        for change in step.changes:
+            self.everything.pop(change.key, None)
+            if change.after is not None:
+                self.everything[change.key] = change.after
+
+    def tier_lanes(self, annotator: str, colours: Mapping[str, str]) -> tuple[TierLane, ...]:
+        """Return the tiers that are shown, in the player's form."""
+        lanes = []
+        for tier in self.tiers:
+            if tier.key == REGION_TIER or not tier.shown:
+                continue
+            labels = tuple(colours) if tier.content == "emotions" else tier.labels
+            marks = {
+                id_: replace(mark.region, label=mark.emotion or mark.note or None)
+                for id_, mark in self.in_tier(tier.key, annotator).items()
+            }
+            with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
+            lanes.append(TierLane(tier.key, tier.name, tier.kind, tier.colour, with_colours, marks))
+        return tuple(lanes)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
         """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it."""
@@ -105,6 +150,13 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
     AnnotationsRefused
         As `Store.edit`, `undo` and `redo`; nothing is written then.
     """
+    step = _made(store, project, annotator, edit, shown)
+    if step is not None:
+        shown.follow(step)
+    return step
+
+
+def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
     if edit.command == "undo":
         return store.undo(project, edit.recording, annotator)
     if edit.command == "redo":
@@ -113,26 +165,39 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
         return label_whole(store, project, annotator, edit.recording, shown, emotion=edit.value, status="done")
     if edit.command in FIELDS:
         return _set_field(store, project, annotator, edit, shown)
-    changed = [mark for mark in edit.changed if mark.id in shown.marks]
-    new = [mark for mark in edit.changed if mark.id not in shown.marks]
-    deleted = [shown.marks[id_] for id_ in edit.deleted if id_ in shown.marks]
+    return _edit_marks(store, project, annotator, edit, shown)
+
+
+def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
+    """Store changed, new and deleted marks of one tier, with what follows from them in the tiers below."""
+    tier = EMOTION if edit.tier is None else next((tier for tier in shown.tiers if tier.key == edit.tier), None)
+    if tier is None:
+        raise AnnotationsRefused("The tier of this mark is not there any more. Choose another one.")
+    here = shown.marks if edit.tier is None else shown.in_tier(tier.key, annotator)
+    changed = [mark for mark in edit.changed if mark.id in here]
+    new = [mark for mark in edit.changed if mark.id not in here]
+    deleted = [here[id_] for id_ in edit.deleted if id_ in here]
     suggested = {mark.id for mark in new} & set(shown.suggestions)
     shown.dismissed |= set(edit.deleted) & set(shown.suggestions)
     if not (changed or new or deleted):
         return None
-    step = store.edit(
-        project,
-        edit.recording,
-        annotator,
-        change=[_content(mark, shown.marks[mark.id]) for mark in changed],
-        add=[_content(mark, Annotation(mark.region)) for mark in new],
+    found = nested(
+        shown.everything.values(),
+        shown.tiers,
+        change=[_content(mark, here[mark.id], tier) for mark in changed],
+        add=[_content(mark, Annotation(mark.region, tier.key), tier) for mark in new],
         delete=deleted,
-        provenance=shown.provenance if suggested else None,
     )
-    for mark, now in zip((*changed, *new), step.marks, strict=True):
-        shown.marks[mark.id] = now
-        shown.ids[now.key] = mark.id
-    for id_ in edit.deleted:
+    provenance = shown.provenance if suggested else None
+    edited = {"change": found.change, "add": found.add, "delete": found.delete, "provenance": provenance}
+    step = store.edit(project, edit.recording, annotator, **edited)
+    shown.gone = found.gone
+    now = (*step.marks[: len(changed)], *step.marks[len(found.change) :])
+    for mark, stored in zip((*changed, *new), now, strict=True):
+        shown.ids[stored.key] = mark.id
+        if edit.tier is None:
+            shown.marks[mark.id] = stored
+    for id_ in edit.deleted if edit.tier is None else ():
         shown.marks.pop(id_, None)
     return step
 
@@ -169,5 +234,9 @@ def label_whole(store: Store, project: int, annotator: str, recording: str, show
     return step
 
 
-def _content(mark: Mark, before: Annotation) -> Annotation:
-    return replace(before, region=replace(mark.region, label=None), emotion=mark.region.label)
+def _content(mark: Mark, before: Annotation, tier: Tier) -> Annotation:
+    """Return what a mark becomes: its label is an emotion or, in tiers of labels and text, a note."""
+    region, label = replace(mark.region, label=None), mark.region.label
+    if tier.content == "emotions":
+        return replace(before, region=region, emotion=label)
+    return replace(before, region=region, emotion=None, note=label or "")

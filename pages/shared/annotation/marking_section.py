@@ -1,5 +1,6 @@
 """The view Mark: the player with editable marks, and the recording's heading, undo and navigation."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,11 +17,13 @@ from pages.shared.annotation import (
 )
 from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
+from pages.shared.annotation.tiers import tiers_section
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
@@ -48,6 +51,8 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         _offer_to_add(project)
         st.caption(in_markdown(str(refusal)))
         return
+    if words := st.session_state.pop("annotation gone", None):
+        st.toast(words, icon=":material/account_tree:")
     _heading(project, opened, chosen)
     # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
     above, progress = st.container(), st.container()
@@ -55,7 +60,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         analysis, explanation, final = _evidence(chosen)
     shown = _shown(project, recording.sha256)
     shown.duration_s = recording.duration_s
-    shown.take(opened.annotations, project.annotator)
+    shown.take(opened.annotations, project.annotator, opened.tiers)
     # Suggestions that change while somebody draws would disturb.
     if explanation is not None and final:
         shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
@@ -92,6 +97,14 @@ def _make(project: OpenProject, edit: Edit) -> None:
         if shown is None or edit.whose != _whose(project):
             raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
         make_edit(project.store, project.id, project.annotator, edit, shown)
+        if shown.gone:
+            names = {tier.key: tier.name for tier in shown.tiers}
+            held = Counter(names.get(mark.tier, mark.tier) for mark in shown.gone)
+            words = ", ".join(f"{count} in the tier {in_markdown(name)}" for name, count in held.items())
+            st.session_state["annotation gone"] = (
+                f"{counted(len(shown.gone), 'mark')} went along: {words}. Undo brings all back."
+            )
+            shown.gone = ()
     except AnnotationsRefused as refusal:
         details_section.refusals().append(str(refusal))
 
@@ -152,7 +165,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
                 _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
-    beside, by, snap = st.columns([4, 2, 1], vertical_alignment="center")
+    beside, by, tiers, snap = st.columns([4, 2, 1.2, 1], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
         [EVIDENCE, OTHERS],
@@ -162,6 +175,8 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
         **session.widget("beside", session.choice("beside")),
     )
     _explainer(by, chosen)
+    with tiers:
+        tiers_section.show(project, opened.tiers)
     snap.toggle(
         "Snap",
         help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
@@ -249,6 +264,7 @@ def _player(
             others=others,
             state=f"Whole recording: {in_words(shown.label)}",
             done=shown.label is not None and shown.label.status != "open",
+            tiers=shown.tier_lanes(project.annotator, LABELS),
         ),
         measure=cached.measures_job,
         ahead=ahead and (ahead, spectrogram and cached.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
@@ -257,7 +273,9 @@ def _player(
 
 
 def _snaps(recording: Recording, analysis: Analysis | None, shown: Shown) -> tuple[float, ...]:
+    in_view = {tier.key for tier in shown.tiers if tier.shown and tier.key != REGION_TIER}
     regions = [mark.region for mark in shown.marks.values()]
+    regions += [mark.region for mark in shown.everything.values() if mark.tier in in_view]
     bounds = []
     if analysis is not None:
         segments, frames = analysis.segments, analysis.spectrogram.settings

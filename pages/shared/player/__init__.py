@@ -19,10 +19,11 @@ from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
 from pages.shared.player.measuring import Measure, of_measures
 from pages.shared.player.modules import script_of
+from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.words.evidence import WordEvidence
 
-__all__ = ["Edit", "Editing", "Mark", "RegionTable", "chosen_mark", "hand_over", "player"]
+__all__ = ["Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]
 
 HERE = Path(__file__).parent
 

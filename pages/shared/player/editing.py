@@ -17,7 +17,8 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.player import contents
-from ser_core.analysis import Region
+from pages.shared.player.tier_lanes import TierLane, of_tiers
+from ser_core.analysis import Point, Region
 from ser_core.errors import SettingsRefused
 
 
@@ -64,6 +65,8 @@ class Editing:
         What is known of the whole recording, in words; shown while no region is selected.
     done : bool
         Whether the whole recording is done.
+    tiers : tuple of TierLane
+        Further tiers, each with a row of its own.
     """
 
     marks: tuple[Mark, ...]
@@ -74,6 +77,7 @@ class Editing:
     others: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
     state: str = ""
     done: bool = False
+    tiers: tuple[TierLane, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Edit:
         Changed and new marks, in their new state.
     deleted : tuple of str
         Ids of deleted marks.
+    tier : str or None
+        Key of the tier of these marks; None for the regions themselves.
     command : str or None
         Instead of a change: undo, redo, previous, next, queue, label, status, intensity or confidence.
     value : str, float or None
@@ -102,6 +108,7 @@ class Edit:
     whose: str = ""
     changed: tuple[Mark, ...] = ()
     deleted: tuple[str, ...] = ()
+    tier: str | None = None
     command: str | None = None
     value: str | float | None = None
     mark: str | None = None
@@ -147,6 +154,7 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
         ],
         "state": editing.state,
         "done": editing.done,
+        "tiers": of_tiers(editing.tiers),
         "answered": _answered(key).number,
     }
 
@@ -156,7 +164,7 @@ def of_regions(regions: Any) -> dict[str, Any]:
     shown = [
         contents.of_region(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
     ]
-    nothing = {"labels": [], "snaps": [], "others": [], "state": "", "done": False, "answered": 0}
+    nothing = {"labels": [], "snaps": [], "others": [], "tiers": [], "state": "", "done": False, "answered": 0}
     return {"editable": False, "regions": shown, **nothing}
 
 
@@ -183,6 +191,7 @@ def _edit(message: Mapping[str, Any]) -> Edit | None:
         message["whose"],
         changed,
         tuple(message["deleted"]),
+        message.get("tier"),
         message.get("command"),
         message.get("value"),
         message.get("mark"),
@@ -190,4 +199,6 @@ def _edit(message: Mapping[str, Any]) -> Edit | None:
 
 
 def _region(message: Mapping[str, Any]) -> Region:
-    return Region(float(message["start"]), float(message["end"]), message["low"], message["high"], message["label"])
+    start_s, end_s = float(message["start"]), float(message["end"])
+    kind = Point if start_s == end_s else Region
+    return kind(start_s, end_s, message["low"], message["high"], message["label"])

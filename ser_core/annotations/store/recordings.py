@@ -268,7 +268,7 @@ def of_speaker(connection: Connection, project: int, speaker: str) -> list[Recor
     """Return the recordings of a speaker in a project, ordered by name."""
     wanted = (recordings.c.project_id == project, recordings.c.speaker == valid_text(speaker, "name of the speaker"))
     rows = connection.execute(select(recordings).where(*wanted).order_by(recordings.c.name, recordings.c.id))
-    return [_file_of(row) for row in rows]
+    return [file_of(row) for row in rows]
 
 
 def page_of_queue(connection: Connection, project: int, queue: Queue, page: int, size: int) -> tuple[list[Any], int]:
@@ -312,10 +312,11 @@ def queued(row: Row) -> QueuedRecording:
     ratings = {name: row._mapping[name] for name in RATINGS}
     status = STATUSES[row.furthest]
     counts = {"marks": row.mark_count, "own_marks": row.own_count}
-    return QueuedRecording(_file_of(row), row.added_at, **ratings, status=status, **counts)
+    return QueuedRecording(file_of(row), row.added_at, **ratings, status=status, **counts)
 
 
-def _file_of(row: Row) -> RecordingFile:
+def file_of(row: Row) -> RecordingFile:
+    """Return the file of a row of `recordings`."""
     return RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
 
 

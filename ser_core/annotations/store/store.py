@@ -8,13 +8,15 @@ history.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
-from ser_core.annotations.store import history, recordings, tables, tiers, transfer, trash
+from ser_core.annotations.store import finding, history, recordings, tables, tiers, transfer, trash
 from ser_core.annotations.store.database import Database
+from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import (
     Standing,
@@ -192,6 +194,11 @@ class Store:
         """Put the tiers of a project in another order."""
         with self._database.writing() as connection:
             tiers.order(connection, project, keys)
+
+    def find(self, project: int, query: MarkQuery) -> tuple[Hit, ...]:
+        """Return the first marks that a query over tiers finds, by recording and time, at most `MOST_HITS`."""
+        with self._database.reading() as connection:
+            return tuple(islice(finding.hits(connection, project, query), finding.MOST_HITS))
 
     def count_marks_in_tier(self, project: int, key: str) -> dict[str, int]:
         """Return how many marks who has in a tier."""

@@ -92,6 +92,7 @@ function titlesOf(data, chosen, menu) {
     scores: { words: [strong("Segment scores"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
     words: { words: [strong("Words"), { text: "click to play" }] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw" : "click to play" }] },
+    tiers: { words: [strong("Tiers"), { text: "click to play, drag to draw" }] },
     others: { words: [strong("Others' marks"), { text: "click to play" }] },
     ruler: { words: [] },
   };

@@ -8,6 +8,7 @@ import { Focus } from "./input/focus.js";
 import { TimelineGestures, attachMinimap } from "./input/gestures.js";
 import { VALUES, pressKey } from "./input/keys.js";
 import { LanesMenu } from "./lanes/menu.js";
+import { Tiers } from "./lanes/tiers.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
 import { Regions, nothingYet } from "./regions.js";
@@ -45,6 +46,7 @@ class Player {
       edited: (edit, words) => this.regionsEdited(edit, words),
       preview: () => this.view.redraw(),
     });
+    this.tiers = new Tiers(this);
     this.timeline = this.find(".timeline");
     this.bounds = new Bounds(this, this.find(".bounds"));
     this.focus = new Focus(this);
@@ -83,7 +85,10 @@ class Player {
     if (another) this.open(data);
     this.data = data;
     if (another && data.editable) this.focus.takeAtOpening();
-    if (another || turned || !this.messages.pending.length) this.regions.set(data.regions, data);
+    if (another || turned || !this.messages.pending.length) {
+      this.regions.set(data.regions, data);
+      this.tiers.set(data.tiers, data.snaps);
+    }
     this.selectChosen();
     this.showState();
     this.view.loadScores(data.scores);
@@ -101,7 +106,8 @@ class Player {
   // The next recording, as far as it is known before Python opens it; its marks are not.
   presentAhead() {
     const { data } = this;
-    const nothing = { overlays: [], profile: null, scores: null, regions: [], words: [], others: [], state: "", done: false };
+    const tiers = data.tiers.map((tier) => ({ ...tier, marks: [] }));
+    const nothing = { overlays: [], profile: null, scores: null, regions: [], tiers, words: [], others: [], state: "", done: false };
     this.openedFrom = data.recording.url;
     const measures = data.measures && { ...data.measures, state: "running" };
     this.present({ ...data, ...nothing, measures, ...data.ahead, ahead: null });
@@ -111,6 +117,7 @@ class Player {
     this.axis.duration = recording.duration;
     this.axis.showAll();
     this.setSelection(null);
+    this.tiers.chooseNone();
     this.regions.chosen = null;
     this.asked = null;
     this.sound.load(recording.url, recording.duration);
@@ -265,6 +272,7 @@ class Player {
 
   // Keys now refer to the selected time range, no longer to a region.
   chooseNone() {
+    this.tiers.chooseNone();
     if (this.regions.chosen === null) return;
     this.regions.chooseNone();
     this.showState();
@@ -302,6 +310,7 @@ class Player {
   // --- regions ---
 
   chooseRegion({ start, end }, name) {
+    this.tiers.chooseNone();
     const stretch = { start, end };
     this.setSelection(stretch, true);
     this.say(`Region ${name}`);
@@ -322,26 +331,44 @@ class Player {
   }
 
   selectionToRegion() {
-    if (this.selection) this.regions.add(this.selection);
+    if (this.selection) this.keyed.add(this.selection);
+  }
+
+  // What the keys for regions refer to: the tier whose mark is selected, else the regions.
+  get keyed() {
+    return this.tiers.chosen ?? this.regions;
+  }
+
+  playTier(stretch) {
+    this.setSelection(stretch, true);
+    this.sound.stop();
+    this.sound.seek(stretch.start);
+    this.sound.play(stretch);
+  }
+
+  tierEdited(edit, words) {
+    this.say(words);
+    this.view.layOut();
+    this.messages.tellEdit(edit);
   }
 
   // Label the selected region, else turn the selection into a labelled region; with Shift label the whole recording.
   label(index, whole) {
-    const label = this.data.labels[index]?.[0];
+    const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
     if (!label) return;
     if (whole) this.command("label", label, `Whole recording: ${label}`);
-    else if (!this.regions.label(label)) {
-      if (this.selection) this.regions.add({ ...this.selection, label });
+    else if (!this.keyed.label(label)) {
+      if (this.selection) this.keyed.add({ ...this.selection, label });
       else this.say("Select or draw a region first");
     }
   }
 
   split() {
-    if (!this.regions.split(this.sound.position)) this.say("The playhead is not inside a region");
+    if (!this.keyed.split(this.sound.position)) this.say("The playhead is not inside a region");
   }
 
   merge() {
-    if (!this.regions.merge()) this.say("Select a region that has another one after it");
+    if (!this.keyed.merge()) this.say("Select a region that has another one after it");
   }
 
   // Regions of time and frequency are drawn on the spectrograms.

@@ -93,7 +93,7 @@ export class Regions {
   // still work.
   keepFocus(focused) {
     const visible = (button) => button?.isConnected && !button.hidden;
-    const heir = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.previousElementSibling;
+    const heir = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.parentElement.querySelector(".timeline");
     if (heir !== this.element.getRootNode().activeElement) heir.focus({ preventScroll: true });
   }
 
@@ -303,7 +303,7 @@ export class Regions {
 
   delete(index) {
     this.commit(this.list[index].suggested ? "dismissed" : "deleted", [], [this.list[index].id]);
-    (this.buttons[Math.min(index, this.list.length - 1)] ?? this.element.previousElementSibling).focus();
+    (this.buttons[Math.min(index, this.list.length - 1)] ?? this.element.parentElement.querySelector(".timeline")).focus();
   }
 
   key(event) {

@@ -91,12 +91,12 @@ export class View {
   }
 
   layOut() {
-    const { data, root, regions, menu } = this.player;
+    const { data, root, regions, tiers, menu } = this.player;
     if (!data || !root.isConnected) return;
     const stage = this.find(".stage");
     const gutter = stage.clientWidth < 480 ? 46 : 58;
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
-    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, others: data.others.length };
+    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
     for (const name of menu.hidden()) shown[name] = false;
     for (const name of menu.added()) shown[name] = true;
     stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
@@ -106,6 +106,7 @@ export class View {
     const { style } = regions.element;
     regions.element.hidden = !lane;
     if (lane) Object.assign(style, { left: `${gutter}px`, top: `${lane.top}px`, height: `${lane.height}px` });
+    tiers.place(this.lanes.lanes.tiers, gutter);
     this.refresh();
   }
 
@@ -140,10 +141,12 @@ export class View {
 
   drawView() {
     const { axis } = this;
-    const { regions } = this.player;
+    const { regions, tiers } = this.player;
     this.picture.regions = regions.list;
+    this.picture.tiers = tiers.rows;
     this.lanes.draw(this.picture);
     regions.layOut();
+    tiers.layOut();
     this.placeSelection();
     const { clientWidth } = this.find(".minimap");
     const { style } = this.find(".minimap .seen");

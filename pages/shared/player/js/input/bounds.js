@@ -39,8 +39,8 @@ export class Bounds {
   }
 
   leave() {
-    const { regions, timeline } = this.player;
-    (regions.buttons[regions.chosenIndex()] ?? timeline).focus({ preventScroll: true });
+    const { keyed, timeline } = this.player;
+    (keyed.buttons[keyed.chosenIndex()] ?? timeline).focus({ preventScroll: true });
   }
 
   typed(event) {
@@ -53,7 +53,7 @@ export class Bounds {
     }
     this.leave();
     this.set({ start, end: Math.min(end, duration) });
-    this.player.regions.settle();
+    this.player.keyed.settle();
   }
 
   // The edge that moves is underlined.
@@ -73,8 +73,8 @@ export class Bounds {
 
   set({ start, end }) {
     const { player } = this;
-    const region = player.regions.list[player.regions.chosenIndex()];
-    if (region && player.regions.editable) player.regions.moveEdges({ ...region, start, end });
+    const region = player.keyed.list[player.keyed.chosenIndex()];
+    if (region && player.keyed.editable) player.keyed.moveEdges({ ...region, start, end });
     player.setSelection({ start, end }, true);
   }
 
@@ -88,7 +88,7 @@ export class Bounds {
     if (player.selection !== selection || sound.url !== url) return;
     if (start === null || end === null || end - start < LEAST_S) return player.say("The sound crosses zero nowhere near");
     this.set({ start, end });
-    player.regions.settle();
+    player.keyed.settle();
   }
 }
 

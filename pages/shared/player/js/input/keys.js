@@ -26,7 +26,7 @@ const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
   ["1 to 8", DIGITS, "label the selected region or time range; with Shift the whole recording", (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
   ["R", ["r", "R"], "turn the selection into a region", (player) => player.selectionToRegion()],
-  ["J K", ["j", "k"], "select the previous or next region", (player, way) => player.regions.chooseNext(way)],
+  ["J K", ["j", "k"], "select the previous or next region", (player, way) => player.keyed.chooseNext(way)],
   ["A", ["a", "A"], "accept the selected suggestion", (player) => player.regions.accept()],
   ["S", ["s", "S"], "split at the playhead", (player) => player.split()],
   ["M", ["m", "M"], "merge the selected region with the next", (player) => player.merge()],
@@ -97,7 +97,7 @@ export function pressKey(player, event) {
   event.preventDefault();
   event.stopPropagation();
   if (asked || player.holds(event, EDITING_KEYS.includes(found))) return;
-  if (!found[1].includes("Comma")) player.regions.settle();
+  if (!found[1].includes("Comma")) player.keyed.settle();
   const action = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
 }
@@ -108,7 +108,7 @@ function undoOrRedo(player, event) {
   event.preventDefault();
   event.stopPropagation();
   if (player.holds(event, true)) return;
-  player.regions.settle();
+  player.keyed.settle();
   if (key === "y" || event.shiftKey) player.command("redo", null, "Redo");
   else player.command("undo", null, "Undo");
 }

@@ -19,10 +19,11 @@ const HEIGHTS = {
   scores: 84,
   words: 24,
   regions: 34,
+  tiers: 0,
   others: 0,
   ruler: 24,
 };
-const ROWS = { regions: 24, others: 18 };
+const ROWS = { regions: 24, tiers: 22, others: 18 };
 const AGAINST = "#8a9bb0";
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
@@ -32,8 +33,8 @@ const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 export class Lanes extends LaneCanvas {
   lanes = {};
 
-  // Place the lanes that have content, and return their total height. For `regions` and `others`, `shown` gives the number
-  // of rows.
+  // Place the lanes that have content, and return their total height. For `regions`, `tiers` and `others`, `shown` gives
+  // the number of rows.
   layOut(shown, gutter) {
     this.gutter = gutter;
     this.lanes = {};
@@ -339,6 +340,19 @@ export class Lanes extends LaneCanvas {
     this.pen.fillStyle = this.theme.text;
     this.pen.fillRect(0, lane.top, this.axis.width, lane.height);
     this.pen.globalAlpha = 1;
+  }
+
+  // The marks of tiers are elements too; this draws the name and the background of each row.
+  tiers() {
+    const { pen, theme, picture } = this;
+    pen.font = `11px ${theme.font}`;
+    for (const { tier, top, height } of picture.tiers) {
+      this.mark(shortened(pen, tier.name, this.gutter - 14), top + 11);
+      pen.globalAlpha = 0.06;
+      pen.fillStyle = theme.text;
+      pen.fillRect(0, top, this.axis.width, height - 2);
+      pen.globalAlpha = 1;
+    }
   }
 
   ruler(lane) {

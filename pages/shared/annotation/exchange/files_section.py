@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import import_section
+from pages.shared.annotation.exchange import import_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS

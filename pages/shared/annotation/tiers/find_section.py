@@ -1,0 +1,155 @@
+"""The view Find: marks by what they say, their length and what they lie over; the hits are played one after another."""
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, session, waiting
+from pages.shared.annotation import queue_section
+from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.names import printable
+from pages.shared.player import player
+from ser_core.analysis import Point, Recording, Region
+from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.store.finding import MOST_HITS, Hit, MarkQuery
+from ser_core.audio.cutting import region_samples
+from ser_core.audio.reading import resample
+from ser_core.errors import AudioRefused
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.progress import Work
+
+#: So many hits are played, with a pause between them, and a point with what is around it.
+MOST_PLAYED, PAUSE_S, AROUND_S, FADE_S = 50, 0.4, 0.15, 0.005
+
+
+def show(project: OpenProject) -> None:
+    """Show the form and, once it was sent, the hits."""
+    tiers = project.store.tiers(project.id)
+    query = _form(project, tiers)
+    if query is None:
+        st.caption("For example: *angry* marks of at least 0.5 s over the word *nein*.")
+        return
+    hits = project.store.find(project.id, query)
+    if not hits:
+        st.info("No mark is like this.", icon=":material/search_off:")
+        return
+    st.markdown(
+        f"**{counted(len(hits), 'mark')}**" + (f", the first {MOST_HITS} only" if len(hits) == MOST_HITS else "")
+    )
+    _table(project, hits)
+    _sound(project, hits)
+
+
+def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
+    """Return the query that was sent last in this project."""
+    names = {tier.key: tier.name for tier in tiers}
+    others = {None: "anything"} | names
+    key = f"query of {project.id}"
+    with st.form("find_marks"):
+        what, tier, least = st.columns([2, 2, 1])
+        label = what.selectbox(
+            "Marks that say", list(LABELS), index=None, accept_new_options=True, placeholder="anything"
+        )
+        in_tier = tier.selectbox("in the tier", list(names), format_func=lambda of: printable(names[of]))
+        least_s = least.number_input("of at least (s)", 0.0, 3_600.0, 0.0, 0.1)
+        said, over = st.columns([2, 3])
+        over_tier = over.selectbox("over the tier", list(others), format_func=lambda of: printable(others[of]))
+        over_label = said.text_input("over marks that say", placeholder="anything", max_chars=200)
+        if st.form_submit_button("Find", type="primary", icon=":material/search:"):
+            words = (
+                next((of for of in names if of != REGION_TIER), None) if over_label and over_tier is None else over_tier
+            )
+            st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, words, over_label)
+    return st.session_state.get(key)
+
+
+def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
+    rows = [
+        {
+            "Recording": printable(hit.file.name),
+            "Mark": printable(_said(hit.mark)),
+            "Start (s)": hit.mark.region.start_s,
+            "Length (s)": hit.mark.region.duration_s,
+            "Over": "" if hit.over is None else printable(_said(hit.over)),
+            "Annotator": printable(hit.mark.annotator),
+        }
+        for hit in hits
+    ]
+    chosen = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"hits of {project.id} {st.session_state[f'query of {project.id}']}",
+        column_config=dict.fromkeys(("Start (s)", "Length (s)"), st.column_config.NumberColumn(format="%.3f")),
+    )
+    chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
+    if chosen_rows and st.button("Open its recording", icon=":material/edit:"):
+        queued = project.store.open_recording(project.id, hits[chosen_rows[0]].file.sha256, project.annotator).recording
+        if queue_section.open_queued(queued):
+            session.choose("annotate_view", "Mark")
+            st.rerun()
+
+
+def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
+    """Show the hits as one sound, in a player that plays them one after another or each by a click."""
+    played = hits[:MOST_PLAYED]
+    key = ("hits", project.id, tuple((hit.mark.key, hit.mark.revision) for hit in played))
+    job = cached.jobs().find(session.owner(), key) or cached.jobs().submit(
+        session.owner(), key, "Cutting the hits", lambda work: joined(played, work)
+    )
+    done = waiting.results({"hits": job})
+    if "hits" not in done:
+        return
+    recording, regions = done["hits"]
+    if recording is None:
+        st.caption("None of these recordings has its sound on this machine.")
+        return
+    if len(regions) < len(hits):
+        st.caption(f"Below, one after another: {counted(len(regions), 'mark')} whose sound is at hand.")
+    player(recording, key="hits", regions=regions, regions_title="Hits")
+
+
+def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[Region, ...]]:
+    """Return the sounds of hits one after another as a recording, and where each of them is in it."""
+    sound_of = sounds_of({hit.file for hit in hits}, data_folder())
+    sounds: dict[str, Recording | None] = {}
+    pieces: list[np.ndarray] = []
+    regions: list[Region] = []
+    rate, at = 0, 0
+    for number, hit in enumerate(hits):
+        work.check("Cutting was stopped.")
+        work.report(number / len(hits), f"Mark {number + 1} of {len(hits)}")
+        if hit.file.sha256 not in sounds:
+            try:
+                sounds[hit.file.sha256] = sound_of(hit.file.sha256)
+            except AudioRefused:
+                sounds[hit.file.sha256] = None
+        sound = sounds[hit.file.sha256]
+        if sound is None:
+            continue
+        rate = rate or sound.sample_rate_hz
+        cut = region_samples(sound, _stretch(hit.mark.region, sound.duration_s), FADE_S)
+        if sound.sample_rate_hz != rate:
+            cut = resample(cut, sound.sample_rate_hz, rate)
+        regions.append(Region(at / rate, (at + len(cut)) / rate, label=_said(hit.mark)))
+        pieces += [cut, np.zeros(round(PAUSE_S * rate), np.float32)]
+        at += len(cut) + len(pieces[-1])
+    if not pieces:
+        return None, ()
+    samples = np.concatenate(pieces).astype(np.float32)
+    samples.setflags(write=False)
+    return Recording("Hits", hashlib.sha256(samples.tobytes()).hexdigest(), samples, rate), tuple(regions)
+
+
+def _stretch(region: Region, duration_s: float) -> Region:
+    if not isinstance(region, Point):
+        return region
+    return Region(max(0.0, region.start_s - AROUND_S), min(duration_s, region.end_s + AROUND_S))
+
+
+def _said(mark: Annotation) -> str:
+    return (mark.emotion or mark.note) or "no label"

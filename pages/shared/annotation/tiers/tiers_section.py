@@ -1,0 +1,123 @@
+"""The tiers of a project: add, rename, order, hide, colour, delete and restore them, and choose their labels."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.annotation import details_section
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
+from ser_core.annotations.formats.format import counted
+
+CONTENTS = {"text": "free text", "labels": "labels from a set"}
+NEW = "New tier"
+#: What a tier without a colour of its own is drawn in.
+USUAL_COLOUR = "#7f8fa6"
+
+
+def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
+    """Show a popover with everything that can be done to the tiers."""
+    with st.popover("Tiers", icon=":material/segment:", width="stretch", help="Words, phones, tones and others"):
+        names = {tier.key: tier.name for tier in tiers}
+        key = st.selectbox(
+            "Tier",
+            [*names, NEW],
+            format_func=lambda key: printable(names.get(key, key)),
+            key=f"tier of {project.id}",
+        )
+        chosen = next((tier for tier in tiers if tier.key == key), None)
+        if chosen is None:
+            _new(project, tiers)
+        else:
+            _change(project, tiers, chosen)
+        _deleted(project)
+
+
+def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
+    with st.form("new_tier", border=False, clear_on_submit=True):
+        name = st.text_input("Name", max_chars=120)
+        kind = st.radio("Of", KINDS, horizontal=True)
+        content, labels = _content_fields("text", ())
+        parent = _parent_field(tiers, None)
+        if st.form_submit_button("Add tier", type="primary", icon=":material/add:"):
+            new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
+            details_section.do(lambda: project.store.add_tier(project.id, Tier(name.strip() or " ", name, **new)))
+            st.rerun()
+
+
+def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
+    with st.form(f"tier {project.id} {tier}", border=False):
+        name = st.text_input("Name", tier.name, max_chars=120, disabled=tier.key == REGION_TIER)
+        content, labels, parent, colour = tier.content, tier.labels, tier.parent, tier.colour
+        shown = st.checkbox("Show it below the marks", tier.shown, disabled=tier.key == REGION_TIER)
+        if tier.content != "emotions":
+            content, labels = _content_fields(tier.content, tier.labels)
+        if tier.key != REGION_TIER:
+            parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
+            colour = st.color_picker("Colour", tier.colour or USUAL_COLOUR)
+            colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
+        if st.form_submit_button("Save", icon=":material/check:"):
+            values = {"name": name, "content": content, "labels": labels, "parent": parent}
+            _do(lambda: project.store.change_tier(project.id, replace(tier, **values, colour=colour, shown=shown)))
+    _move(project, [other.key for other in tiers], tier)
+    if tier.key != REGION_TIER:
+        _delete(project, tiers, tier)
+
+
+def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    content = st.radio(
+        "Holds", list(CONTENTS), list(CONTENTS).index(content), format_func=CONTENTS.get, horizontal=True
+    )
+    words = st.text_input(
+        "Labels",
+        ", ".join(labels),
+        help="Separated by commas, for a tier of labels. The first nine are on the keys 1 to 9.",
+    )
+    return content, tuple(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
+
+
+def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
+    names = {None: "none"} | {tier.key: tier.name for tier in tiers if tier.kind == "intervals"}
+    return st.selectbox(
+        "Parent",
+        list(names),
+        list(names).index(parent) if parent in names else 0,
+        format_func=lambda key: printable(names[key]),
+        help="Its marks hold those of this tier, as a word holds phones: these move, shrink and go with it.",
+    )
+
+
+def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
+    at = keys.index(tier.key)
+    with st.container(horizontal=True):
+        for words, icon, to in (("Up", "arrow_upward", at - 1), ("Down", "arrow_downward", at + 1)):
+            if st.button(words, icon=f":material/{icon}:", disabled=not 0 <= to < len(keys)):
+                order = [key for key in keys if key != tier.key]
+                order.insert(to, tier.key)
+                _do(lambda order=order: project.store.order_tiers(project.id, order))
+
+
+def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
+    counts = project.store.count_marks_in_tier(project.id, tier.key)
+    whose = ", ".join(f"{counted(count, 'mark')} of {in_markdown(name)}" for name, count in counts.items())
+    below = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
+    words = f"With it {'go ' + whose if whose else 'goes no mark'}, in all recordings."
+    if below:
+        words += f" {below} will have no parent; their marks stay."
+    st.caption(f"{words} For 30 days it can be restored here.")
+    if st.button("Delete this tier", icon=":material/delete:"):
+        _do(lambda: project.store.delete_tier(project.id, tier.key, project.annotator))
+
+
+def _deleted(project: OpenProject) -> None:
+    for tier in project.store.deleted_tiers(project.id):
+        if st.button(f"Restore {in_markdown(tier.name)}", icon=":material/undo:", key=f"restore {tier.key}"):
+            _do(lambda tier=tier: project.store.restore_tier(project.id, tier.key, project.annotator))
+
+
+def _do(action: Callable[[], Any]) -> None:
+    details_section.do(action)
+    st.rerun()

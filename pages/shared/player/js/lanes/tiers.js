@@ -1,0 +1,158 @@
+// The tiers below the regions: a row for each, whose marks are drawn, moved, named, split, merged and deleted as regions
+// are. A click plays a mark; until something else is selected, keys are for its tier and its labels are on the digits.
+
+import { WAVE } from "../pictures.js";
+import { Regions } from "../regions.js";
+
+const ROW = 22;
+// What is played of a point, in seconds to either side.
+const AROUND = 0.15;
+
+export class Tiers {
+  constructor(player) {
+    Object.assign(this, { player, rows: [], chosen: null });
+  }
+
+  // Follow the data from Python. A tier keeps its row as long as it is there.
+  set(tiers, snaps) {
+    const before = new Map(this.rows.map((row) => [`${row.tier.key} ${row.tier.kind}`, row]));
+    this.rows = tiers.map((tier) => before.get(`${tier.key} ${tier.kind}`) ?? this.newRow(tier));
+    for (const row of before.values()) if (!this.rows.includes(row)) this.remove(row);
+    this.rows.forEach((row, index) => row.follow(tiers[index], snaps));
+  }
+
+  newRow(tier) {
+    const element = document.createElement("div");
+    element.className = `regions tier ${tier.kind}`;
+    element.setAttribute("role", "group");
+    this.player.find(".stage .help").before(element);
+    const row = new (tier.kind === "points" ? PointsRow : TierRow)(element, this.player.axis, {
+      choose: (mark) => this.choose(row, mark),
+      edited: (edit, words) => this.edited(row, edit, words),
+      preview: () => this.player.view.redraw(),
+    });
+    element.addEventListener("pointerdown", () => this.enter(row));
+    return row;
+  }
+
+  remove(row) {
+    row.element.remove();
+    if (this.chosen === row) this.chosen = null;
+  }
+
+  // Keys are for this row from now on, even if none of its marks is selected.
+  enter(row) {
+    if (this.chosen === row) return;
+    this.player.chooseNone();
+    this.chosen = row;
+  }
+
+  choose(row, { start, end }) {
+    this.enter(row);
+    const point = start === end;
+    this.player.playTier({ start: point ? Math.max(0, start - AROUND) : start, end: point ? end + AROUND : end });
+  }
+
+  chooseNone() {
+    this.chosen?.chooseNone();
+    this.chosen = null;
+  }
+
+  edited(row, edit, words) {
+    this.chosen = row;
+    this.player.tierEdited({ ...edit, tier: row.tier.key }, `${row.tier.name}: ${words}`);
+  }
+
+  // --- layout ---
+
+  countRows() {
+    return this.rows.reduce((sum, row) => sum + Math.max(1, row.countRows()), 0);
+  }
+
+  place(lane, gutter) {
+    let top = lane?.top ?? 0;
+    for (const row of this.rows) {
+      row.element.hidden = !lane;
+      const height = ROW * Math.max(1, row.countRows());
+      Object.assign(row, { top, height });
+      Object.assign(row.element.style, { left: `${gutter}px`, top: `${top}px`, height: `${height - 2}px` });
+      top += height;
+    }
+  }
+
+  layOut() {
+    for (const row of this.rows) row.layOut();
+  }
+}
+
+class TierRow extends Regions {
+  follow(tier, snaps) {
+    this.tier = tier;
+    this.labels = tier.labels;
+    this.element.setAttribute("aria-label", `Tier ${tier.name}`);
+    this.set(tier.marks, { editable: true, labels: tier.labels, snaps });
+  }
+
+  name(index) {
+    return this.list[index].label || "∅";
+  }
+
+  colourOf({ label }) {
+    return this.colours?.get(label) ?? this.tier.colour ?? WAVE;
+  }
+
+  // What was drawn in a tier of free text is named at once.
+  add(stretch) {
+    super.add(stretch);
+    if (!this.labels.length && !stretch.label) this.rename(this.chosenIndex());
+  }
+
+  dropped(drag) {
+    super.dropped(drag);
+    const index = this.chosenIndex();
+    if (drag.part === "new" && index >= 0 && !this.labels.length) this.rename(index);
+  }
+}
+
+// A click adds a point where there is none; points are moved as a whole.
+class PointsRow extends TierRow {
+  partAt() {
+    return "middle";
+  }
+
+  countRows() {
+    return 1;
+  }
+
+  move(event) {
+    if (this.drag?.part !== "new") super.move(event);
+  }
+
+  end(now) {
+    const { drag } = this;
+    if (drag?.part !== "new") return super.end(now);
+    this.drag = null;
+    this.add({ start: drag.time, end: drag.time });
+  }
+
+  add({ start, label = null }) {
+    super.add({ start, end: start, label });
+  }
+
+  dropped({ before }) {
+    const point = this.draft;
+    this.list = before;
+    this.commit("moved", [point]);
+  }
+
+  moveEdges() {}
+
+  split() {
+    return false;
+  }
+
+  merge() {
+    return false;
+  }
+}
+

@@ -1,0 +1,50 @@
+"""Tiers in the player: a row of marks for each, below the regions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pages.shared.names import printable
+from pages.shared.player import contents
+from ser_core.analysis import Region
+
+
+@dataclass(frozen=True)
+class TierLane:
+    """A tier as the player shows it.
+
+    Attributes
+    ----------
+    key : str
+        Each edit in the tier repeats it.
+    kind : {"intervals", "points"}
+    marks : dict of Region
+        With the labels to show, by their ids in the player.
+    labels : tuple of (str, str or None)
+        Labels on the keys 1 to 9, with colours; empty for free text.
+    """
+
+    key: str
+    name: str
+    kind: str = "intervals"
+    colour: str | None = None
+    labels: tuple[tuple[str, str | None], ...] = ()
+    marks: dict[str, Region] = field(default_factory=dict)
+
+
+def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
+    """Return the player's data for tiers."""
+    return [
+        {
+            "key": tier.key,
+            "name": printable(tier.name),
+            "kind": tier.kind,
+            "colour": tier.colour,
+            "labels": [[label, colour] for label, colour in tier.labels],
+            "marks": [
+                contents.of_region(region) | {"id": id_, "suggested": False}
+                for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))
+            ],
+        }
+        for tier in tiers
+    ]

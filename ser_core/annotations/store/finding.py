@@ -1,0 +1,102 @@
+"""A search over two tiers: marks of one that say something, over marks of another that say something."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnCollection, ColumnElement, Connection, Row, and_, func, or_, select
+
+from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.store.marks import annotation_of
+from ser_core.annotations.store.recordings import RecordingFile, file_of
+from ser_core.annotations.store.tables import marks, recordings, valid_text
+from ser_core.errors import AnnotationsRefused
+
+MOST_HITS = 1_000
+
+
+@dataclass(frozen=True)
+class MarkQuery:
+    """Which marks are looked for.
+
+    Attributes
+    ----------
+    label : str
+        What they say, in any case; "" for anything.
+    tier : str
+        Key of their tier.
+    least_s : float
+        They are longer than this, or as long.
+    over_tier : str or None
+        Key of a tier in which a mark overlaps them; None: whatever is there.
+    over_label : str
+        What that mark says, in any case; "" for anything.
+    """
+
+    label: str = ""
+    tier: str = REGION_TIER
+    least_s: float = 0.0
+    over_tier: str | None = None
+    over_label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.least_s >= 0:
+            raise AnnotationsRefused(f"A length of {self.least_s:g} s is not possible; give at least 0.")
+        for words in (self.label, self.over_label):
+            valid_text(words, "text that is looked for")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A mark that was found, its recording, and the mark of the other tier, if one was looked for."""
+
+    file: RecordingFile
+    mark: Annotation
+    over: Annotation | None
+
+
+def hits(connection: Connection, project: int, query: MarkQuery) -> Iterator[Hit]:
+    """Yield the marks that a query finds, in order of recordings and time, each once."""
+    over = marks.alias("over")
+    found = recordings.join(marks, marks.c.recording_id == recordings.c.id)
+    columns = [recordings, *(column.label(f"mark_{column.name}") for column in marks.c)]
+    wanted = [
+        recordings.c.project_id == project,
+        marks.c.tier == query.tier,
+        ~marks.c.deleted,
+        marks.c.end_s - marks.c.start_s >= query.least_s,
+        *_says(marks.c, query.label),
+    ]
+    if query.over_tier is not None:
+        overlaps = and_(over.c.start_s < marks.c.end_s, over.c.end_s > marks.c.start_s)
+        inside = and_(over.c.start_s == over.c.end_s, over.c.start_s.between(marks.c.start_s, marks.c.end_s))
+        lies_over = (over.c.recording_id == recordings.c.id, over.c.tier == query.over_tier, ~over.c.deleted)
+        found = found.join(over, and_(*lies_over, or_(overlaps, inside), *_says(over.c, query.over_label)))
+        columns += [column.label(f"over_{column.name}") for column in over.c]
+    order = (recordings.c.folded_name, recordings.c.id, marks.c.start_s, marks.c.key)
+    statement = select(*columns).select_from(found).where(*wanted).order_by(*order)
+    last = None
+    for row in connection.execute(statement):
+        mark = _mark(row, "mark")
+        # Databases fold only some letters, so what they find is looked at again.
+        if mark.key == last or not _is(mark, query.label):
+            continue
+        other = None if query.over_tier is None else _mark(row, "over")
+        if other is None or _is(other, query.over_label):
+            last = mark.key
+            yield Hit(file_of(row), mark, other)
+
+
+def _says(columns: ColumnCollection, label: str) -> list[ColumnElement[bool]]:
+    """Return the condition that a mark may say something; what only Python can compare is left to `_is`."""
+    if not label or not label.isascii():
+        return []
+    return [func.lower(func.coalesce(columns.emotion, columns.note)) == label.strip().lower()]
+
+
+def _is(mark: Annotation, label: str) -> bool:
+    said = mark.note if mark.emotion is None else mark.emotion
+    return not label.strip() or said.strip().casefold() == label.strip().casefold()
+
+
+def _mark(row: Row, prefix: str) -> Annotation:
+    return annotation_of({column.name: row._mapping[f"{prefix}_{column.name}"] for column in marks.c})

@@ -1,0 +1,337 @@
+"""Tiers on the page: parents and children by hand, edits as steps, the list of tiers, and the player's rows."""
+
+import hashlib
+import io
+from contextlib import closing
+
+import pytest
+import soundfile
+from playwright.sync_api import expect, sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from pages.shared.annotation.marking import Shown, make_edit
+from pages.shared.annotation.tiers.find_section import joined
+from pages.shared.player import Edit, Mark
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import Annotation, Tier
+from ser_core.annotations.nesting import nested
+from ser_core.annotations.saved_sounds import save_sound
+from ser_core.annotations.store.finding import MarkQuery
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.errors import AnnotationsRefused
+from ser_core.work.progress import UNWATCHED
+from tests.databases import file, fresh_project, fresh_store, mark, sha  # noqa: F401
+from tests.running_app import launch, needs_browser, running_app
+
+TIERS = (
+    Tier("words", "words"),
+    Tier("phones", "phones", parent="words"),
+    Tier("tone", "tone", kind="points", parent="words"),
+)
+
+
+@pytest.fixture(name="database_url")
+def file_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'annotations.sqlite'}"
+
+
+def named(tier, start_s, end_s, note, key=None) -> Annotation:
+    region = Point(start_s, end_s) if start_s == end_s else Region(start_s, end_s)
+    return Annotation(region, tier, "Ann", note=note, key=key or f"{tier} {note}")
+
+
+#: Two words that touch; the first holds three phones and a tone.
+NEIN, JA = named("words", 1, 2, "nein"), named("words", 2, 3, "ja")
+PHONES = (named("phones", 1, 1.25, "n"), named("phones", 1.25, 1.75, "aɪ"), named("phones", 1.75, 2, "n2"))
+TONE = named("tone", 1.5, 1.5, "H*")
+MARKS = (NEIN, JA, *PHONES, TONE)
+
+
+def at(mark, start_s, end_s):
+    return named(mark.tier, start_s, end_s, mark.note, mark.key)
+
+
+def after(**edit) -> dict[str, tuple[float, float]]:
+    """Return where the marks of the tiers below are after an edit."""
+    found = nested(MARKS, TIERS, **edit)
+    there = {mark.key: mark for mark in MARKS} | {mark.key: mark for mark in found.change}
+    for gone in found.delete:
+        there.pop(gone.key)
+    return {m.note: (m.region.start_s, m.region.end_s) for m in there.values() if m.tier != "words"}
+
+
+# --- by hand ---
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        # Moved: everything moves along.
+        ({"change": [at(NEIN, 1.5, 2.5)]}, {"n": (1.5, 1.75), "aɪ": (1.75, 2.25), "n2": (2.25, 2.5), "H*": (2, 2)}),
+        # The end moves: the edge there follows, what is beyond is cut or goes.
+        ({"change": [at(NEIN, 1, 2.25)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2.25), "H*": (1.5, 1.5)}),
+        ({"change": [at(NEIN, 1, 1.875)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 1.875), "H*": (1.5, 1.5)}),
+        ({"change": [at(NEIN, 1, 1.625)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.625), "H*": (1.5, 1.5)}),
+        ({"change": [at(NEIN, 1.125, 2)]}, {"n": (1.125, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)}),
+        # Deleted: all goes. Split: what crosses the edge stays with the half that holds its middle.
+        ({"delete": [NEIN]}, {}),
+        (
+            {"change": [at(NEIN, 1, 1.375)], "add": [named("words", 1.375, 2, "new")]},
+            {"n": (1, 1.25), "aɪ": (1.375, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
+        ),
+        # Merged with the next, which is deleted.
+        (
+            {"change": [at(JA, 1, 3)], "delete": [NEIN]},
+            {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
+        ),
+        # A child is kept within its parent.
+        (
+            {"change": [at(PHONES[2], 1.75, 2.125)]},
+            {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
+        ),
+    ],
+)
+def test_phones_follow_their_word(edit, expected):
+    assert after(**edit) == expected
+
+
+def test_what_goes_only_because_its_parent_does_is_told_apart():
+    found = nested(MARKS, TIERS, delete=[NEIN])
+    assert (found.delete, found.gone) == ((NEIN, *PHONES, TONE), (*PHONES, TONE))
+    others = [named("phones", 1, 2, "x"), Annotation(Region(1, 2), "phones", "Ben", note="y", key="y")]
+    assert nested([NEIN, *others], TIERS, delete=[NEIN]).gone == (others[0],)
+
+
+# --- edits of the player ---
+
+
+def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project):
+    for tier in TIERS:
+        store.add_tier(project, tier)
+    store.edit(project, sha(0), "Ann", add=[NEIN, *PHONES, TONE, mark(emotion="sad", annotator="Ann")])
+    shown = Shown(10.0)
+    opened = store.open_recording(project, sha(0), "Ann")
+    shown.take(opened.annotations, "Ann", opened.tiers)
+    lanes = {lane.key: lane for lane in shown.tier_lanes("Ann", {})}
+    (id_,) = lanes["words"].marks
+    assert [len(lane.marks) for lane in lanes.values()] == [1, 3, 1]
+    moved = Mark(id_, Region(2.0, 3.0, label="no"))
+    drawn = Mark("new 1", Region(4.0, 4.5, label="so"))
+    make_edit(store, project, "Ann", Edit(sha(0), changed=(moved, drawn), tier="words"), shown)
+    words = [one for one in store.annotations_of(project, sha(0)) if one.tier != "emotion"]
+    assert sorted((one.region.start_s, one.note) for one in words) == [
+        (2.0, "n"),
+        (2.0, "no"),
+        (2.25, "aɪ"),
+        (2.5, "H*"),
+        (2.75, "n2"),
+        (4.0, "so"),
+    ]
+    make_edit(store, project, "Ann", Edit(sha(0), deleted=(id_,), tier="words"), shown)
+    assert len(shown.gone) == 4
+    make_edit(store, project, "Ann", Edit(sha(0), changed=(Mark("new 1", Region(4.0, 4.25)),), tier="words"), shown)
+    make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
+    make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
+    assert {one.key: one.region for one in store.annotations_of(project, sha(0))} == {
+        key: one.region for key, one in shown.everything.items()
+    }
+    assert len(shown.everything) == 7
+
+
+def test_words_are_everybodys_and_opinions_are_ones_own(store, project):
+    store.edit(project, sha(0), "Ben", add=[mark(tier="words", note="so"), mark(tier="second", emotion="sad")])
+    opened, shown = store.open_recording(project, sha(0), "Ann"), Shown(10.0)
+    shown.take(opened.annotations, "Ann", opened.tiers)
+    lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
+    assert lanes == {"words": 1, "second": 0}
+
+
+# --- page ---
+
+
+TIERS_PAGE = """
+import os
+
+from pages.shared.annotation import details_section
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.tiers import tiers_section
+from ser_core.annotations.store.store import open_store
+
+store = open_store(os.environ["TIERS_OF_TEST"])
+details_section.show_refusals()
+tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), store.tiers(1))
+store.close()
+"""
+
+
+def press(page, label) -> None:
+    next(button for button in page.button if button.label == label).click()
+    page.run()
+    assert not page.exception
+
+
+def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store, project, database_url, monkeypatch):
+    monkeypatch.setenv("TIERS_OF_TEST", database_url)
+    page = AppTest.from_string(TIERS_PAGE, default_timeout=60).run()
+    page.selectbox[0].set_value("New tier").run()
+    page.text_input[0].set_value("words")
+    page.text_input[1].set_value("ja, nein")
+    press(page, "Add tier")
+    assert [(tier.name, tier.labels) for tier in store.tiers(project)] == [("emotion", ()), ("words", ("ja", "nein"))]
+    page.selectbox[0].set_value("words").run()
+    page.text_input[0].set_value("Words")
+    page.checkbox[0].uncheck()
+    press(page, "Save")
+    press(page, "Up")
+    assert [(tier.name, tier.shown) for tier in store.tiers(project)] == [("Words", False), ("emotion", True)]
+    store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])
+    page.run()
+    assert "go 1 mark of Ann" in page.caption[0].value
+    press(page, "Delete this tier")
+    assert [tier.name for tier in store.tiers(project)] == ["emotion"]
+    press(page, "Restore Words")
+    assert len(store.annotations_of(project, sha(0))) == 1
+    page.selectbox[0].set_value("New tier").run()
+    press(page, "Add tier")
+    assert "needs a name" in page.error[0].value
+
+
+# --- finding ---
+
+
+def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_over(store, project):
+    said = [
+        mark(1, 2, tier="words", note="Nein"),
+        mark(1.9, 3, tier="words", note="nein"),
+        mark(5, 6, tier="words", note="ja"),
+    ]
+    angry = [mark(1.2, 2.2, emotion="angry"), mark(2.5, 2.75, emotion="angry"), mark(5, 6, emotion="angry")]
+    tones = [Annotation(Point(5.5, 5.5), "tone", note="Übergang"), Annotation(Point(6.5, 6.5), "tone", note="H*")]
+    store.edit(project, sha(0), "Ann", add=[*said, *angry, *tones, mark(1, 2, emotion="sad")])
+    (gone,) = store.edit(project, sha(1), "Ann", add=[mark(1, 2, emotion="angry"), said[0]]).marks[:1]
+    store.edit(project, sha(1), "Ann", delete=[gone])
+
+    def starts(**query) -> list[float]:
+        return [hit.mark.region.start_s for hit in store.find(project, MarkQuery(**query))]
+
+    assert starts(label="angry", least_s=0.5, over_tier="words", over_label="NEIN") == [1.2]
+    assert starts(label="Angry", over_tier="words", over_label="nein") == [1.2, 2.5]
+    assert starts(label="angry", over_tier="words") == [1.2, 2.5, 5]
+    assert starts(over_tier="tone", over_label="übergang") == [5]
+    assert starts(tier="tone") == [5.5, 6.5]
+    assert starts(label="happy") == []
+    (hit,) = store.find(project, MarkQuery("sad", over_tier="words", over_label="nein"))
+    assert (hit.file.name, hit.over.note) == ("take 0.wav", "Nein")
+    assert store.find(store.create_project("Others"), MarkQuery()) == ()
+    with pytest.raises(AnnotationsRefused, match="A length of -1 s is not possible"):
+        MarkQuery(least_s=-1)
+
+
+def test_hits_lie_one_after_another_in_one_sound_whatever_their_rates(
+    store, project, tmp_path, monkeypatch, make_voice
+):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    for rate in (16_000, 8_000):
+        sound = io.BytesIO()
+        soundfile.write(sound, make_voice(2.0, rate, 1), rate, format="WAV")
+        save_sound(sound.getvalue(), tmp_path)
+        sha256 = hashlib.sha256(sound.getvalue()).hexdigest()
+        store.add_recordings(project, [RecordingFile(sha256, f"{rate}.wav", 2.0, rate)])
+        store.edit(project, sha256, "Ann", add=[mark(0.5, 1.0, emotion="sad"), Annotation(Point(0, 0), "tone")])
+    store.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="sad")])  # without a sound
+    recording, regions = joined(store.find(project, MarkQuery("sad")), UNWATCHED)
+    assert [(one.start_s, one.end_s, one.label) for one in regions] == [(0, 0.5, "sad"), (0.9, 1.4, "sad")]
+    assert (recording.sample_rate_hz, recording.duration_s) == (16_000, pytest.approx(1.8))
+    _, regions = joined(store.find(project, MarkQuery(tier="tone")), UNWATCHED)
+    assert [one.duration_s for one in regions] == pytest.approx([0.15, 0.15])
+    assert joined(store.find(project, MarkQuery("sad"))[-1:], UNWATCHED) == (None, ())
+
+
+FIND_PAGE = """
+import os
+
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.tiers import find_section
+from ser_core.annotations.store.store import open_store
+
+store = open_store(os.environ["TIERS_OF_TEST"])
+find_section.show(OpenProject(store, 1, "Voices", "Ann"))
+store.close()
+"""
+
+
+def test_the_page_finds_marks_over_words(store, project, database_url, monkeypatch):
+    monkeypatch.setenv("TIERS_OF_TEST", database_url)
+    store.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="angry"), mark(1, 2, tier="words", note="nein")])
+    page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
+    page.selectbox[0].set_value("angry")
+    page.text_input[0].set_value("nein")
+    press(page, "Find")
+    (row,) = page.dataframe[0].value.to_dict("records")
+    assert (row["Mark"], row["Over"], row["Length (s)"]) == ("angry", "nein", 1.0)
+    page.text_input[0].set_value("doch")
+    press(page, "Find")
+    assert "No mark is like this" in page.info[0].value
+
+
+# --- a real browser ---
+
+
+@pytest.mark.browser
+def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
+    needs_browser(model=False)
+    with (
+        running_app(tmp_path / "data", tmp_path / "log", "tests/player_page.py") as address,
+        sync_playwright() as playwright,
+        closing(launch(playwright)) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.set_default_timeout(60_000)
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto(f"{address}/?show=tiers")
+        row = {name: page.get_by_role("group", name=f"Tier {name}") for name in ("words", "phones", "intonation")}
+
+        def said(*lines) -> None:
+            for line in lines:
+                expect(page.get_by_text(f"mark {line}", exact=True)).to_be_visible(timeout=60_000)
+
+        def x(time_s) -> float:
+            box = row["words"].bounding_box()
+            return box["x"] + time_s / 4 * box["width"]
+
+        def y(name) -> float:
+            box = row[name].bounding_box()
+            return box["y"] + box["height"] / 2
+
+        said("words 0.50 1.50 nein", "intonation 1.00 1.00 H*")
+        # A click plays; then the keys are for this tier.
+        page.mouse.click(x(0.65), y("phones"))
+        expect(page.locator(".bar .play")).to_have_attribute("aria-label", "Pause (Space)")
+        page.keyboard.press("3")
+        said("phones 0.50 0.80 j")
+        # The end of a word moves, and its phones with it.
+        page.mouse.move(x(1.5) - 2, y("words"))
+        page.mouse.down()
+        page.mouse.move(x(1.1), y("words"), steps=4)
+        page.mouse.up()
+        said("words 0.50 1.10 nein", "phones 0.80 1.10 aɪ")
+        # A word is drawn and named in place; a click in a tier of points makes one.
+        page.mouse.move(x(3.2), y("words"))
+        page.mouse.down()
+        page.mouse.move(x(3.6), y("words"), steps=4)
+        page.mouse.up()
+        page.keyboard.type("doch")
+        page.keyboard.press("Enter")
+        said("words 3.20 3.60 doch")
+        page.mouse.click(x(2.4), y("intonation"))
+        page.keyboard.type("L*")
+        page.keyboard.press("Enter")
+        said("intonation 2.40 2.40 L*")
+        # A deleted word takes its phones along; undo brings all back.
+        page.mouse.click(x(0.7), y("words"))
+        page.keyboard.press("Delete")
+        expect(page.get_by_text("mark phones")).to_have_count(0, timeout=60_000)
+        page.keyboard.press("Control+z")
+        said("words 0.50 1.10 nein", "phones 0.80 1.10 aɪ", "phones 0.50 0.80 j")
+        assert not errors
