@@ -37,6 +37,7 @@ LABELS = {
     "people": "Comparing annotators",
     "explainers": "Comparing explainers with annotators",
     "export": "Export",
+    "hits": "Sounds of the hits",
     "measure": "Measuring marks",
     "look": "Reading annotation files",
     "import": "Import",

@@ -165,7 +165,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
             for name, there, words in turns:
                 icon = f":material/skip_{name}:"
                 _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
-    beside, by, tiers, snap = st.columns([4, 2, 1.2, 1], vertical_alignment="center")
+    beside, by, tiers, snap = st.columns([3.6, 1.9, 1.3, 1.2], vertical_alignment="center")
     beside.pills(
         "Beside my marks",
         [EVIDENCE, OTHERS],

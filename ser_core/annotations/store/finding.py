@@ -27,7 +27,7 @@ class MarkQuery:
     least_s : float
         They are longer than this, or as long.
     over_tier : str or None
-        Key of a tier in which a mark overlaps them; None: whatever is there.
+        Key of a tier in which a mark overlaps them; None: any other tier, if `over_label` is given.
     over_label : str
         What that mark says, in any case; "" for anything.
     """
@@ -37,6 +37,11 @@ class MarkQuery:
     least_s: float = 0.0
     over_tier: str | None = None
     over_label: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether marks of another tier are looked for too."""
+        return self.over_tier is not None or bool(self.over_label.strip())
 
     def __post_init__(self) -> None:
         if not self.least_s >= 0:
@@ -66,10 +71,11 @@ def hits(connection: Connection, project: int, query: MarkQuery) -> Iterator[Hit
         marks.c.end_s - marks.c.start_s >= query.least_s,
         *_says(marks.c, query.label),
     ]
-    if query.over_tier is not None:
+    if query.is_over:
+        in_tier = over.c.tier != query.tier if query.over_tier is None else over.c.tier == query.over_tier
         overlaps = and_(over.c.start_s < marks.c.end_s, over.c.end_s > marks.c.start_s)
         inside = and_(over.c.start_s == over.c.end_s, over.c.start_s.between(marks.c.start_s, marks.c.end_s))
-        lies_over = (over.c.recording_id == recordings.c.id, over.c.tier == query.over_tier, ~over.c.deleted)
+        lies_over = (over.c.recording_id == recordings.c.id, in_tier, ~over.c.deleted)
         found = found.join(over, and_(*lies_over, or_(overlaps, inside), *_says(over.c, query.over_label)))
         columns += [column.label(f"over_{column.name}") for column in over.c]
     order = (recordings.c.folded_name, recordings.c.id, marks.c.start_s, marks.c.key)
@@ -80,7 +86,7 @@ def hits(connection: Connection, project: int, query: MarkQuery) -> Iterator[Hit
         # Databases fold only some letters, so what they find is looked at again.
         if mark.key == last or not _is(mark, query.label):
             continue
-        other = None if query.over_tier is None else _mark(row, "over")
+        other = _mark(row, "over") if query.is_over else None
         if other is None or _is(other, query.over_label):
             last = mark.key
             yield Hit(file_of(row), mark, other)

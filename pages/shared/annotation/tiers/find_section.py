@@ -46,23 +46,20 @@ def show(project: OpenProject) -> None:
 def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
     """Return the query that was sent last in this project."""
     names = {tier.key: tier.name for tier in tiers}
-    others = {None: "anything"} | names
+    others = {None: "any other"} | names
     key = f"query of {project.id}"
     with st.form("find_marks"):
         what, tier, least = st.columns([2, 2, 1])
         label = what.selectbox(
             "Marks that say", list(LABELS), index=None, accept_new_options=True, placeholder="anything"
         )
-        in_tier = tier.selectbox("in the tier", list(names), format_func=lambda of: printable(names[of]))
-        least_s = least.number_input("of at least (s)", 0.0, 3_600.0, 0.0, 0.1)
-        said, over = st.columns([2, 3])
-        over_tier = over.selectbox("over the tier", list(others), format_func=lambda of: printable(others[of]))
-        over_label = said.text_input("over marks that say", placeholder="anything", max_chars=200)
-        if st.form_submit_button("Find", type="primary", icon=":material/search:"):
-            words = (
-                next((of for of in names if of != REGION_TIER), None) if over_label and over_tier is None else over_tier
-            )
-            st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, words, over_label)
+        in_tier = tier.selectbox("In the tier", list(names), format_func=lambda of: printable(names[of]))
+        least_s = least.number_input("Of at least (s)", 0.0, 3_600.0, 0.0, 0.1)
+        said, over, send = st.columns([2, 2, 1], vertical_alignment="bottom")
+        over_label = said.text_input("Over marks that say", placeholder="anything", max_chars=200)
+        over_tier = over.selectbox("Of the tier", list(others), format_func=lambda of: printable(others[of]))
+        if send.form_submit_button("Find", type="primary", icon=":material/search:", width="stretch"):
+            st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
     return st.session_state.get(key)
 
 

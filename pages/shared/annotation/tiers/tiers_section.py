@@ -25,6 +25,7 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
         key = st.selectbox(
             "Tier",
             [*names, NEW],
+            min(1, len(names)),
             format_func=lambda key: printable(names.get(key, key)),
             key=f"tier of {project.id}",
         )
@@ -49,22 +50,24 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
 
 
 def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
+    if tier.key == REGION_TIER:
+        st.caption("The tier of emotions is *My marks*. It stays; in files its place among the others counts.")
+        _move(project, [other.key for other in tiers], tier)
+        return
     with st.form(f"tier {project.id} {tier}", border=False):
-        name = st.text_input("Name", tier.name, max_chars=120, disabled=tier.key == REGION_TIER)
-        content, labels, parent, colour = tier.content, tier.labels, tier.parent, tier.colour
-        shown = st.checkbox("Show it below the marks", tier.shown, disabled=tier.key == REGION_TIER)
+        name = st.text_input("Name", tier.name, max_chars=120)
+        shown = st.checkbox("Show it below the marks", tier.shown)
+        content, labels = tier.content, tier.labels
         if tier.content != "emotions":
             content, labels = _content_fields(tier.content, tier.labels)
-        if tier.key != REGION_TIER:
-            parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
-            colour = st.color_picker("Colour", tier.colour or USUAL_COLOUR)
-            colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
+        parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
+        colour = st.color_picker("Colour", tier.colour or USUAL_COLOUR)
+        colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
         if st.form_submit_button("Save", icon=":material/check:"):
             values = {"name": name, "content": content, "labels": labels, "parent": parent}
             _do(lambda: project.store.change_tier(project.id, replace(tier, **values, colour=colour, shown=shown)))
     _move(project, [other.key for other in tiers], tier)
-    if tier.key != REGION_TIER:
-        _delete(project, tiers, tier)
+    _delete(project, tiers, tier)
 
 
 def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
