@@ -142,6 +142,8 @@ FIRST_ROWS = (
     "-1, -1)",
     "INSERT INTO marks VALUES ('key', 1, 'emotion', 'Ann', 1, 2, NULL, NULL, 'sad', NULL, '', NULL, 'open', 1, FALSE, "
     "'2024-05-01 12:00:00', 'Ann')",
+    "INSERT INTO marks VALUES ('other', 1, 'words', 'Ann', 2, 3, NULL, NULL, NULL, NULL, 'nein', NULL, 'open', 1, "
+    "FALSE, '2024-05-01 12:00:00', 'Ann')",
     "INSERT INTO steps VALUES (1, 1, 'Ann', '2024-05-01 12:00:00', 'edit', '[]', NULL, NULL)",
 )
 
@@ -164,11 +166,14 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
     with closing(open_store(database_url)) as newer:
         projects = {project.name: project.id for project in newer.projects().items}
         assert projects == {"Zo\u00eb": 2, "Zo\u00eb (2)": 1}
-        assert [found.emotion for found in newer.annotations_of(1, sha(0))] == ["sad"]
+        assert [found.emotion or found.note for found in newer.annotations_of(1, sha(0))] == ["sad", "nein"]
+        assert [(tier.key, tier.content) for tier in newer.tiers(1)] == [("emotion", "emotions"), ("words", "text")]
+        assert [tier.key for tier in newer.tiers(2)] == ["emotion"]
         (holding,) = newer.holdings_of(sha(0))
-        assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 1}, None)
-    with engine.connect() as connection:
+        assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 2}, None)
+    with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        connection.execute(text("UPDATE marks SET end_s = start_s"))  # a point had no place before
     engine.dispose()
 
 

@@ -185,9 +185,9 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     press(page, "Up")
     assert [(tier.name, tier.shown) for tier in store.tiers(project)] == [("Words", False), ("emotion", True)]
     store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])
-    page.run()
+    page.toggle[0].set_value(True).run()
     assert "go 1 mark of Ann" in page.caption[0].value
-    press(page, "Delete this tier")
+    press(page, "Delete it")
     assert [tier.name for tier in store.tiers(project)] == ["emotion"]
     press(page, "Restore Words")
     assert len(store.annotations_of(project, sha(0))) == 1

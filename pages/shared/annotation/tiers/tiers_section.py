@@ -104,14 +104,17 @@ def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
 
 
 def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
+    """Say what goes with a tier before it is deleted; only then its marks are counted, in all recordings."""
+    if not st.toggle("Delete this tier", key=f"delete {project.id} {tier.key}"):
+        return
     counts = project.store.count_marks_in_tier(project.id, tier.key)
     whose = ", ".join(f"{counted(count, 'mark')} of {in_markdown(name)}" for name, count in counts.items())
     below = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
     words = f"With it {'go ' + whose if whose else 'goes no mark'}, in all recordings."
     if below:
-        words += f" {below} will have no parent; their marks stay."
+        words += f" Their parent will be gone for {below}, whose marks stay."
     st.caption(f"{words} For 30 days it can be restored here.")
-    if st.button("Delete this tier", icon=":material/delete:"):
+    if st.button("Delete it", type="primary", icon=":material/delete:"):
         _do(lambda: project.store.delete_tier(project.id, tier.key, project.annotator))
 
 
