@@ -246,7 +246,7 @@ def test_undo_goes_back_over_a_new_visit(as_annotator, data):
     expect(page.locator(".region")).to_have_text(["sad"])
     page.keyboard.press("Control+y")
     expect(page.locator(".saved")).to_have_text("All saved")
-    assert marks_in(data)["a one.wav"][0] == ("ann", "angry", "whole", "done")
+    assert ("ann", "angry", "whole", "done") in marks_in(data)["a one.wav"]
 
 
 def test_others_marks_are_seen_only_when_asked_for_and_never_overwritten(as_annotator, data):
