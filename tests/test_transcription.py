@@ -162,6 +162,15 @@ def test_words_of_a_later_block_have_the_time_of_the_recording(speech):
     assert transcript.confidence == (0.9,) * 4
 
 
+def test_the_parts_of_a_hyphenated_word_are_one_word_as_sure_as_the_least_sure_of_them(speech):
+    speech((0.2, 2.8))
+    parts = spoken(0.3, 0.8, " ill", 0.7), spoken(0.8, 1.4, "-disposed", 0.9), spoken(1.4, 2.0, " man.", 0.8)
+    transcript = transcribe(bursts((0.3, 2.0)), Whisper(segment(*parts)), bounds=None)
+    assert [word.label for word in transcript.words] == ["ill-disposed", "man."]
+    assert transcript.words[0].duration_s == pytest.approx(1.1)
+    assert transcript.confidence == (0.7, 0.8)
+
+
 # --- the gate ---
 
 

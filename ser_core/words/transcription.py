@@ -6,7 +6,7 @@ Voice activity decides where words can be: without speech the model is not asked
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -257,15 +257,28 @@ def _is_unclear(segment: Any) -> bool:
 
 
 def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:
-    """Yield the words of a segment of a block, in the recording's time, none before `earliest_s`."""
+    """Yield the words of a segment of a block, in the recording's time, none before `earliest_s`.
+
+    Whisper gives the parts of a hyphenated word as words; here they are one, as sure as its least sure part.
+    """
     earliest_s = max(start_s, earliest_s)
+    whole: tuple[Region, float] | None = None
     for word in spoken:
-        text = " ".join(word.word.split())
+        text, sure = " ".join(word.word.split()), float(word.probability)
         first = min(max(start_s + float(word.start), earliest_s), end_s)
         last = min(start_s + float(word.end), end_s)
-        if text and last > first:
-            yield Region(first, last, label=text), float(word.probability)
-            earliest_s = last
+        if not text or last <= first:
+            continue
+        earliest_s = last
+        if whole is not None and word.word.startswith("-"):
+            before, least = whole
+            whole = replace(before, end_s=last, label=before.label + text), min(least, sure)
+            continue
+        if whole is not None:
+            yield whole
+        whole = Region(first, last, label=text), sure
+    if whole is not None:
+        yield whole
 
 
 def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float, float]]:
