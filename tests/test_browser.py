@@ -54,7 +54,7 @@ def page(browser, address):
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
-    visit(page, address)
+    visit(page, f"{address}/?model={SMALL}")
     yield page
     context.close()
     assert not errors
@@ -87,7 +87,6 @@ def focus_region_that_plays(page):
 def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
     upload(page, speech_files / "voice.flac")
     expect(page.locator(".scores .value")).to_have_count(4)
-    choose_model(page, SMALL)
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
         expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
@@ -105,7 +104,6 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
     expect(page.get_by_role("heading", name="Recording 1.wav")).to_be_visible()
     length = page.get_by_test_id("stAudio").first.evaluate("audio => audio.duration")
     assert 1.0 < length < 5.0
-    choose_model(page, SMALL)
     turn_to(page, "Listen")
     whole, region = focus_region_that_plays(page)
     assert abs(whole - length) < 0.01
@@ -114,7 +112,6 @@ def test_from_the_microphone_to_a_playing_focus_region(page):
 
 def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time(page, speech_files):
     upload(page, speech_files / "voice.flac")
-    choose_model(page, SMALL)
     turn_to(page, "Listen")
     page.get_by_test_id("stButtonGroup").get_by_text("Share of the speech").click()
     smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Share of the speech"))
@@ -189,7 +186,6 @@ def test_a_file_name_is_shown_and_never_run(page, tmp_path, make_voice):
     content = (tmp_path / "speech.wav").read_bytes()
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": content})
     page.locator(".verdict .word").wait_for()
-    choose_model(page, SMALL)
     turn_to(page, "Explain")
     assert page.locator("img[src=x]").count() == 0
     assert said == []
@@ -260,7 +256,6 @@ def without_barriers(page, axe, where: str) -> None:
 def test_axe_finds_no_barrier_on_any_page(page, speech_files):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     upload(page, speech_files / "voice.flac")
-    choose_model(page, SMALL)
     page.locator(".js-plotly-plot").first.wait_for()
     without_barriers(page, axe, "Recording")
     seen = {"Explain": ".js-plotly-plot", "Listen": ".player .lanes", "Compare": ".compared", "Annotate": "input"}

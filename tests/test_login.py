@@ -17,6 +17,8 @@ from streamlit.testing.v1 import AppTest
 from pages.shared.server.login import is_allowed
 from tests.running_app import free_port, launch, needs_browser, running_app
 from tests.test_pages import PAGES, at, words
+from tests.test_server_guard import put
+from tests.test_server_guard import visit as opened_visit
 
 SECRETS = {
     "auth": {
@@ -96,7 +98,6 @@ def identity_provider(*people: dict):
 
 @pytest.fixture(scope="module")
 def guarded_app(tmp_path_factory):
-    needs_browser()
     folder, port = tmp_path_factory.mktemp("guarded"), free_port()
     people = [{"sub": n, "email": f"{n}@example.org", "email_verified": True} for n in ("ann", "bob")]
     with identity_provider(*people) as metadata:
@@ -112,7 +113,19 @@ def guarded_app(tmp_path_factory):
             yield address
 
 
+@pytest.mark.process
+def test_nobody_uploads_before_the_login(guarded_app):
+    with opened_visit(guarded_app) as session_id:
+        assert put(guarded_app, session_id) == 403
+
+
+@pytest.fixture
+def _browser():
+    needs_browser()
+
+
 @pytest.mark.browser
+@pytest.mark.usefixtures("_browser")
 @pytest.mark.parametrize("name", ["ann", "bob"])
 def test_who_is_on_the_list_gets_in_who_is_not_is_told_and_both_can_log_out(guarded_app, name):
     with sync_playwright() as playwright:

@@ -1,17 +1,24 @@
-"""In Chromium: what people write stays text for whoever sees it later, and what is deleted is gone."""
+"""In Chromium: what people write stays text, what is deleted is gone, and what is one visit's is nobody else's."""
 
+import hashlib
 import re
+import urllib.error
+import urllib.request
 
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
+from streamlit.runtime.memory_media_file_storage import _calculate_file_id
 
 from ser_core.analysis import LONGEST_NAME
-from tests.running_app import launch, needs_browser, running_app, turn_to, visit
+from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
 
 pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
+#: The model whose maps are there soonest; its segments are so short that Select has several of a second and a half.
+SMALL = "yamnet"
+HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
 #: HTML, a picture and a link of Markdown, the signs that end a string; and addresses. A name keeps 120 characters.
 NAMES = (
     "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)}.wav",
@@ -46,7 +53,7 @@ def watched(browser, address):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     local = (address, address.replace("http", "ws"), "blob:", "data:")
     page.on("request", lambda request: request.url.startswith(local) or wrong.append(request.url))
-    visit(page, address)
+    visit(page, f"{address}/?model={SMALL}")
     return page, wrong
 
 
@@ -73,8 +80,6 @@ def test_a_stored_script_is_text_for_the_next_visitor_until_the_recording_is_del
     visitor.locator(".verdict .word").wait_for()
     expect(visitor.get_by_role("heading", name="<img src=x onerror=alert(1)>")).to_be_visible()
     assert visitor.get_by_text("me@\u2060evil.example").count() > 0 or "me@" not in name
-    visitor.get_by_role("combobox", name="Model").click()
-    visitor.get_by_role("option", name="yamnet", exact=True).click()  # of short segments, of which Select needs three
     for title in ("Explain", "Select", "Listen"):
         turn_to(visitor, title)
         assert visitor.locator(MADE_OF_IT).count() == 0
@@ -84,6 +89,8 @@ def test_a_stored_script_is_text_for_the_next_visitor_until_the_recording_is_del
     expect(visitor.get_by_text("Saved analyses")).to_have_count(0)
     left = [file for file in (folder / "data").rglob("*") if file.is_file()]
     assert left == []
+    author.context.close()
+    visitor.context.close()
     assert wrong == wrong_later == []
 
 
@@ -100,3 +107,60 @@ def test_the_law_is_behind_the_notice_and_in_the_menu(app, browser):
     page.get_by_test_id("stMainMenu").click()
     page.get_by_text("About", exact=True).click()
     expect(page.get_by_role("dialog").get_by_text("What is banned.")).to_be_visible()
+
+
+# --- what is one visit's is nobody else's ---
+
+
+@pytest.fixture(scope="module")
+def two_visits(app, browser, make_voice):
+    """Two people with a recording each, in one app: their pages, and the addresses that each has fetched."""
+    (address, folder), people = app, {}
+    for number, name in enumerate(("Ann", "Ben")):
+        soundfile.write(folder / f"secret of {name}.wav", make_voice(1.2, 16_000, seed=number), 16_000)
+        page = browser.new_page()
+        page.set_default_timeout(LONGEST_WAIT_MS)
+        fetched = []
+        page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
+        visit(page, f"{address}/?model={SMALL}")
+        upload(page, folder / f"secret of {name}.wav")
+        turn_to(page, "Listen")
+        people[name] = page, fetched, (folder / f"secret of {name}.wav").read_bytes()
+    return address, people
+
+
+def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
+    address, people = two_visits
+    for name, other in (("Ann", "Ben"), ("Ben", "Ann")):
+        page, fetched, _ = people[name]
+        for title in ("Explain", "Listen"):
+            turn_to(page, title)
+            if title == "Explain":
+                page.locator("strong", has_text=f"secret of {name}").wait_for()
+            assert f"secret of {other}" not in page.content()
+        page.locator(".st-key-pages a").filter(has_text="Select").click()
+        page.get_by_text("at least 3 are needed to compare them").wait_for()
+        assert f"secret of {other}" not in page.content()
+        media = {url for url in fetched if url.startswith(f"{address}/media/")}
+        assert len(media) > 3
+        assert media.isdisjoint(people[other][1])
+
+
+def test_addresses_of_sounds_cannot_be_computed_from_what_is_in_them(two_visits):
+    address, people = two_visits
+    page, fetched, source = people["Ann"]
+    turn_to(page, "Listen")
+    sound = [url for url in fetched if "/media/" in url and url.endswith(".wav")][-1]
+    with urllib.request.urlopen(sound) as answer:
+        content = answer.read()
+    assert len(sound.rsplit("/", 1)[1].removesuffix(".wav")) == 32
+    sha256 = hashlib.sha256(content).hexdigest()
+    of_streamlit = [_calculate_file_id(content, "audio/wav", name) for name in (None, sha256)]
+    known = (b"secret of Ann.wav", hashlib.sha256(source).hexdigest().encode(), str(len(content)).encode(), content)
+    derived = [f(words, **size).hexdigest()[:32] for words in known for f, size in HASHES]
+    for name in (*of_streamlit, *derived):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/media/{name}.wav")
+    for listing in ("/media/", "/media", "/_stcore/media"):
+        with pytest.raises(urllib.error.HTTPError, match="40"):
+            urllib.request.urlopen(f"{address}{listing}/..%2f")

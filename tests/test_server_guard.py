@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import http.client
-import json
 import os
 import socket
 import subprocess
@@ -31,8 +30,7 @@ from websockets.sync.client import connect
 from pages.shared.server import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import ROOT, choose_model, free_port, launch, needs_browser, running_app, turn_to, upload
-from tests.test_login import SECRETS
+from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
 
 pytestmark = pytest.mark.process
 
@@ -148,14 +146,6 @@ def test_nobody_uploads_without_a_page_that_takes_files(app):
     with visit(app) as session_id:
         assert put(app, session_id) == 204
     assert put(app, session_id) == 403  # it has gone
-
-
-def test_nobody_uploads_before_the_login(tmp_path):
-    secrets = ["[auth]", *(f"{name} = {json.dumps(value)}" for name, value in SECRETS["auth"].items())]
-    (tmp_path / "secrets.toml").write_text("\n".join(secrets))
-    options = ("--secrets.files", str(tmp_path / "secrets.toml"))
-    with running_app(tmp_path / "data", tmp_path / "log", "app.py", *options) as address, visit(address) as session_id:
-        assert put(address, session_id) == 403
 
 
 def test_uploads_of_a_visit_and_of_all_have_limits_before_a_byte_has_come(app):
@@ -350,7 +340,7 @@ def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tm
         pages, sounds = [browser.new_context().new_page() for _ in range(2)], []
         for page in pages:
             page.set_default_timeout(1000 * PATIENCE_S)
-            page.goto(app)
+            page.goto(f"{app}/?model=yamnet")
             page.get_by_role("tab", name="Upload").click()
             page.locator("input[type=file]").set_input_files(tmp_path / "speech.wav")
             sound_of(page).wait_for()
@@ -378,9 +368,8 @@ def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_pat
         browser = launch(playwright)
         page = browser.new_page()
         page.set_default_timeout(4000 * PATIENCE_S)
-        page.goto(app)
+        page.goto(f"{app}/?model=yamnet")
         upload(page, tmp_path / "speech.wav")
-        choose_model(page, "yamnet")
         turn_to(page, "Explain")
         page.get_by_role("button", name="Prepare maps, picture and report").click()
         with page.expect_download() as given:
