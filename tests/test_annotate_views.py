@@ -243,6 +243,14 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     assert not app.exception
     assert f"16 files: {in_markdown('Voices-textgrid.zip')}" in [one.label for one in app.get("download_button")]
     assert "Not in Praat TextGrid" in words(app)
+    theirs = b'"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "words" 0 1 1 0 0.2 "so"'
+    uploader = next(one for one in app.file_uploader if one.label == "TextGrid or EAF")
+    uploader.upload("take 0.TextGrid", theirs, "text/plain").run()
+    button(app, "Write marks into it").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert "New in it" in words(app)
+    assert any(one.label.endswith(in_markdown("take 0.TextGrid")) for one in app.get("download_button"))
 
 
 def test_marks_of_another_tool_are_taken_in_all_or_none(store):

@@ -47,6 +47,8 @@ class WrittenInto:
             "As they were, because all their marks are in the file": self.unchanged,
         }
         lines = [f"{what}: {', '.join(map(shown, tiers))}." for what, tiers in done.items() if tiers]
+        if not lines:
+            lines.append(f"Nothing is new in it: the project has no marks of {shown(self.recording)} to write.")
         if self.gone:
             marks = counted(self.gone, "mark")
             lines.append(

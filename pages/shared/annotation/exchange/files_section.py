@@ -103,7 +103,7 @@ def _export_into(project: OpenProject) -> None:
             for line in written.lines():
                 st.caption(in_markdown(line))
             tiers = counted(len(written.into.added) + len(written.into.replaced), "tier")
-            _offer(tiers, name, written.into.content, "application/octet-stream", "Another file")
+            _offer(tiers, name, written.into.content, "application/octet-stream")
 
 
 def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
@@ -142,9 +142,9 @@ def _losses(found: Download, format_name: str) -> None:
         )
 
 
-def _offer(files: str, name: str, content: bytes, media_type: str, again: str) -> None:
-    """Draw the button for the download, and one that forgets what was prepared."""
-    download, other = st.columns([3, 1])
+def _offer(files: str, name: str, content: bytes, media_type: str, again: str = "") -> None:
+    """Draw the button for the download and, if it has a label, one that forgets what was prepared."""
+    download, other = st.columns([3, 1]) if again else (st, None)
     download.download_button(
         f"{files}: {in_markdown(name)}",
         content,
@@ -154,6 +154,8 @@ def _offer(files: str, name: str, content: bytes, media_type: str, again: str) -
         on_click="ignore",
         width="stretch",
     )
+    if other is None:
+        return
     other.button(
         again,
         icon=":material/refresh:",
