@@ -144,6 +144,8 @@ def test_words_are_everybodys_and_opinions_are_ones_own(store, project):
     shown.take(opened.annotations, "Ann", opened.tiers)
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
     assert lanes == {"words": 1, "second": 0}
+    shown.tiers += tuple(Tier(f"t{number}", "t") for number in range(10))
+    assert [lane.key for lane in shown.tier_lanes("Ann", {})] == ["words"]
 
 
 # --- page ---

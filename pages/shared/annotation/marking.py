@@ -17,6 +17,8 @@ SUGGESTION = "suggestion"
 FIELDS = {"status": str, "intensity": int, "confidence": float}
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
+#: With more tiers than this, those without marks in the recording are not shown.
+MOST_EMPTY = 12
 #: Labels on the keys 1 to 9.
 MOST_KEYS = 9
 
@@ -87,13 +89,12 @@ class Shown:
         """Return the tiers that are shown, in the player's form."""
         lanes = []
         for tier in self.tiers:
-            if tier.key == REGION_TIER or not tier.shown:
+            here = self.in_tier(tier.key, annotator)
+            is_too_much = not here and len(self.tiers) > MOST_EMPTY
+            if tier.key == REGION_TIER or not tier.shown or is_too_much:
                 continue
             labels = tuple(colours) if tier.content == "emotions" else tier.labels
-            marks = {
-                id_: replace(mark.region, label=mark.emotion or mark.note or None)
-                for id_, mark in self.in_tier(tier.key, annotator).items()
-            }
+            marks = {id_: replace(mark.region, label=mark.emotion or mark.note or None) for id_, mark in here.items()}
             with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
             lanes.append(TierLane(tier.key, tier.name, tier.kind, tier.colour, with_colours, marks))
         return tuple(lanes)

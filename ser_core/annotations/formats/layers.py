@@ -158,9 +158,10 @@ def free_name(name: str, taken: Collection[str]) -> str:
 def unique_names(tiers: Iterable[Tier]) -> dict[str, str]:
     """Return, by their keys, the names of tiers with a number behind those that come again, and none is reserved."""
     names: dict[str, str] = {}
+    taken = {REGION_TIER, RECORDING_TIER}
     for tier in tiers:
-        taken = {REGION_TIER, RECORDING_TIER, *names.values()}
         names[tier.key] = REGION_TIER if tier.key == REGION_TIER else free_name(tier.name, taken)
+        taken.add(names[tier.key])
     return names
 
 

@@ -25,7 +25,7 @@ from ser_core.annotations.store.marks import insert_into
 from ser_core.annotations.store.tables import marks, projects, recordings, tiers, valid_name
 from ser_core.errors import AnnotationsRefused
 
-MOST_TIERS = 200
+MOST_TIERS = 1_000
 #: Every project has these without asking.
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier.
