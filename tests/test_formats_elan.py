@@ -103,7 +103,7 @@ def test_what_elan_writes_is_read_with_the_times_of_the_annotation_that_a_detail
     assert found.dropped == (
         "1 annotation without times",
         "the participant of 1 tier",
-        "1 controlled vocabulary",
+        "1 controlled vocabulary that no tier uses",
     )
     assert [(tier.key, tier.parent) for tier in recording.tiers] == [
         ("utterance", None),
@@ -114,6 +114,20 @@ def test_what_elan_writes_is_read_with_the_times_of_the_annotation_that_a_detail
     tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
     assert tiers == [("utterance", 1, 1), ("emotion", 1, 0), ("words", 2, 0), ("free", 1, 0)]
     assert recognised(BY_ELAN.encode()) == "elan"
+
+
+def test_the_vocabulary_of_a_tier_is_its_set_of_labels():
+    kind = 'LINGUISTIC_TYPE_ID="default-lt"'
+    used = BY_ELAN.replace(f"{kind} TIME", f'{kind} CONTROLLED_VOCABULARY_REF="emotions" TIME')
+    found = ELAN.read(used.encode(), "here")
+    assert not any("vocabular" in words for words in found.dropped)
+    held = {tier.key: (tier.content, tier.labels) for tier in found.recordings[0].tiers}
+    assert held == {
+        "utterance": ("labels", ("angry",)),
+        "emotion": ("emotions", ()),
+        "words": ("text", ()),
+        "free": ("labels", ("angry",)),
+    }
 
 
 def divided(slots: str, annotations: str, tier: str = "") -> bytes:

@@ -19,7 +19,7 @@ REGION_TIER, RECORDING_TIER = "emotion", "recording"
 #: What a tier consists of, and what its marks say: an emotion or, as a note, one of its labels or any text.
 KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
-MOST_LABELS = 200
+MOST_LABELS, LONGEST_LABEL = 200, 255
 
 #: Most characters of a note, or of another text of a mark.
 LONGEST_TEXT = 100_000

@@ -16,7 +16,14 @@ from xml.etree import ElementTree
 from pympi.Elan import Eaf, to_adocument
 
 from ser_core.analysis import Point, Region
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.annotation import (
+    LONGEST_LABEL,
+    MOST_LABELS,
+    RECORDING_TIER,
+    AnnotatedRecording,
+    Annotation,
+    Tier,
+)
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
 from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
@@ -200,6 +207,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     keys = keys_in(eaf, name)
     tiers, ours = FileTiers(eaf.tiers.keys()), _tiers_of_ours(eaf, name)
     points = {tier.key for tier in ours[0] if tier.kind == "points"}
+    vocabularies = _vocabularies(eaf)
     parents: dict[str, str] = {}
     key_of: dict[str, str] = {}
     with at(name):
@@ -208,6 +216,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = tiers.add(tier_id, place, annotator=attributes.get("ANNOTATOR"))
         tier = key_of[tier_id] = ours[1].get(tier_id, tier)
+        tiers.set_labels(tier, vocabularies.get(attributes.get("LINGUISTIC_TYPE_REF"), ()))
         if attributes.get("PARENT_REF"):
             parents.setdefault(tier, attributes["PARENT_REF"])
         labels = {key: found[2] for key, found in aligned.items()} | {key: found[1] for key, found in referring.items()}
@@ -285,12 +294,33 @@ def _tiers(eaf: Eaf) -> tuple[FileTier, ...]:
     return tuple(found)
 
 
+def _vocabularies(eaf: Eaf) -> dict[str, tuple[str, ...]]:
+    """Return the labels of controlled vocabularies, in their first language, by the linguistic types that use them."""
+    return {
+        own: _entries(eaf, kind["CONTROLLED_VOCABULARY_REF"])
+        for own, kind in eaf.linguistic_types.items()
+        if kind.get("CONTROLLED_VOCABULARY_REF") in eaf.controlled_vocabularies
+    }
+
+
+def _entries(eaf: Eaf, vocabulary: str) -> tuple[str, ...]:
+    entries = eaf.controlled_vocabularies[vocabulary][1].values()
+    labels = [(values[0][0] or "").strip() for values, _ in entries if values]
+    return tuple(dict.fromkeys(label for label in labels if 0 < len(label) <= LONGEST_LABEL))[:MOST_LABELS]
+
+
+def _unused(eaf: Eaf) -> int:
+    used = {tier[2].get("LINGUISTIC_TYPE_REF") for tier in eaf.tiers.values()}
+    kinds = (kind for own, kind in eaf.linguistic_types.items() if own in used)
+    return len(eaf.controlled_vocabularies.keys() - {kind.get("CONTROLLED_VOCABULARY_REF") for kind in kinds})
+
+
 def _not_kept(eaf: Eaf) -> tuple[str, ...]:
     """Return, in words, what of the tiers there is no place for."""
     attributes = [tier[2] for tier in eaf.tiers.values()]
     counts = {
         "the participant of {}": (sum(bool(each.get("PARTICIPANT")) for each in attributes), "tier"),
-        "{}": (len(eaf.controlled_vocabularies), "controlled vocabulary", "controlled vocabularies"),
+        "{} that no tier uses": (_unused(eaf), "controlled vocabulary", "controlled vocabularies"),
     }
     return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
 

@@ -211,6 +211,11 @@ class FileTiers:
     def _is_other(self, key: str, kind: str) -> bool:
         return key in self._tiers and self._tiers[key].kind != kind
 
+    def set_labels(self, key: str, labels: tuple[str, ...]) -> None:
+        """Make a tier one of these labels, if there are any."""
+        if labels and key in self._tiers and key != REGION_TIER:
+            self._tiers[key] = replace(self._tiers[key], content="labels", labels=labels)
+
     def set_parents(self, parents: Mapping[str, str]) -> None:
         """Put tiers below their parents, by keys; layers of one tier do not belong to each other."""
         for key, parent in parents.items():
