@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ser_core.errors import AudioRefused, Cancelled
-from ser_core.work.jobs import Jobs
+from ser_core.work.jobs import Jobs, Lane
 
 PATIENCE_S = 120
 
@@ -44,7 +44,7 @@ def ended(*jobs_to_end) -> None:
         assert job.ended.wait(PATIENCE_S)
 
 
-def submit_noting(jobs: Jobs, order: list, owner: str, *keys, quick: bool = False):
+def submit_noting(jobs: Jobs, order: list, owner: str, *keys, lane: Lane = Lane.FULL):
     """Submit work that notes its key in `order` and returns it."""
 
     def noting(key):
@@ -54,19 +54,27 @@ def submit_noting(jobs: Jobs, order: list, owner: str, *keys, quick: bool = Fals
 
         return work
 
-    return [jobs.submit(owner, key, str(key), noting(key), quick=quick) for key in keys]
+    return [jobs.submit(owner, key, str(key), noting(key), lane) for key in keys]
 
 
-def test_quick_work_goes_before_all_other_in_turns_and_the_places_say_so(jobs):
+def test_quick_work_waits_for_no_other(jobs):
+    _, running = at_work(jobs)
+    (waiting,) = submit_noting(jobs, [], "ann", "waiting", lane=Lane.DRAFT)
+    (quick,) = submit_noting(jobs, [], "ann", "quick", lane=Lane.QUICK)
+    ended(quick)
+    assert [job.state for job in (running, waiting, quick)] == ["running", "waiting", "done"]
+
+
+def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
     gate, running = at_work(jobs)
     order = []
-    slow = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
-    quick = submit_noting(jobs, order, "cy", "cy 1", "cy 2", quick=True)
-    quick += submit_noting(jobs, order, "ann", "ann quick", quick=True)
-    assert [jobs.place(job) for job in (*slow, *quick)] == [4, 6, 5, 1, 3, 2]
+    full = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
+    drafts = submit_noting(jobs, order, "cy", "cy 1", "cy 2", lane=Lane.DRAFT)
+    drafts += submit_noting(jobs, order, "ann", "ann draft", lane=Lane.DRAFT)
+    assert [jobs.place(job) for job in (*full, *drafts)] == [4, 6, 5, 1, 3, 2]
     gate.may_end.set()
-    ended(running, *slow, *quick)
-    assert order == ["cy 1", "ann quick", "cy 2", "ann 1", "bea 1", "ann 2"]
+    ended(running, *full, *drafts)
+    assert order == ["cy 1", "ann draft", "cy 2", "ann 1", "bea 1", "ann 2"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
@@ -92,17 +100,17 @@ def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
     assert order == []
 
 
-def test_quick_work_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
+def test_draft_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
     jobs = Jobs(max_queued_per_owner=2)
     gate, running = at_work(jobs)
     order = []
     (kept,) = submit_noting(jobs, order, "ann", ("listen", 1))
-    (stopped,) = submit_noting(jobs, order, "ann", ("listen", 2), quick=True)
-    (refused,) = submit_noting(jobs, order, "ann", ("listen", 3), quick=True)
+    (stopped,) = submit_noting(jobs, order, "ann", ("listen", 2), lane=Lane.DRAFT)
+    (refused,) = submit_noting(jobs, order, "ann", ("listen", 3), lane=Lane.DRAFT)
     assert "2 of your jobs are already waiting" in refused.refusal
     jobs.cancel(stopped)
     assert stopped.state == "cancelled"
-    (withdrawn,) = submit_noting(jobs, order, "ann", ("judge", 4), quick=True)
+    (withdrawn,) = submit_noting(jobs, order, "ann", ("judge", 4), lane=Lane.DRAFT)
     jobs.withdraw("ann", {"judge"})
     assert withdrawn.state == "cancelled"
     gate.may_end.set()

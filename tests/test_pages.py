@@ -442,24 +442,23 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
     assert [key[1] for key in order].count("grad_cam") == 1
 
 
-def test_verdicts_grad_cam_and_drafts_go_before_everybodys_fine_maps(voice, monkeypatch):
-    from ser_core.work.jobs import Jobs
+def test_verdicts_and_grad_cam_wait_for_nobody_and_drafts_go_before_everybodys_fine_maps(voice, monkeypatch):
+    from ser_core.work.jobs import Jobs, Lane
 
     lanes, submit = {}, Jobs.submit
 
-    def noting(jobs, owner, key, title, work, *, quick=False):
-        lanes[key[1] if key[0] == "explain" else key[0], key[5:6]] = quick
-        return submit(jobs, owner, key, title, work, quick=quick)
+    def noting(jobs, owner, key, title, work, lane=Lane.FULL):
+        lanes[key[1] if key[0] == "explain" else key[0], key[5:6]] = lane
+        return submit(jobs, owner, key, title, work, lane)
 
     monkeypatch.setattr(Jobs, "submit", noting)
     for page in ("pages/1_Explain.py", "pages/2_Listen.py"):
         with_recording(page, voice[:24_000], stretch=QUICK["stretch"])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
-    quick = {name for (name, _), quick in lanes.items() if quick}
-    assert quick == {"classify", "grad_cam", "lime", "occlusion", "lime_time", "focus", "focus audio"}
+    assert {name for (name, _), lane in lanes.items() if lane == Lane.QUICK} == {"classify", "grad_cam", "focus audio"}
     for method in ("lime", "occlusion", "lime_time"):
-        assert lanes[method, (getattr(draft, method),)]
-        assert not lanes[method, (getattr(fine, method),)]
+        assert lanes[method, (getattr(draft, method),)] == Lane.DRAFT
+        assert lanes[method, (getattr(fine, method),)] == Lane.FULL
 
 
 def shown_by_player(app: AppTest) -> dict:

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import session
@@ -67,7 +68,7 @@ from ser_core.words.transcription import (
     load_word_model,
     transcribe,
 )
-from ser_core.work.jobs import Job, Jobs
+from ser_core.work.jobs import Job, Jobs, Lane
 from ser_core.work.progress import Work
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ def classification_ahead(classifier: Classifier) -> Callable[[Recording], Job]:
     def classify(recording: Recording) -> Job:
         key = ("classify", recording.sha256, classifier.sha256, settings)
         work = partial(classify_recording, recording, classifier, settings)
-        return queue.submit(owner, key, "Classifying", work, quick=True)
+        return queue.submit(owner, key, "Classifying", work, Lane.QUICK)
 
     return classify
 
@@ -215,7 +216,7 @@ def _classification_job(recording: Recording, classifier: Classifier, settings: 
         key,
         "Classifying",
         lambda work: classify_recording(recording, classifier, settings, work),
-        quick=True,
+        Lane.QUICK,
     )
 
 
@@ -238,7 +239,7 @@ def voice_job(
     key = ("voice", classifier.sha256, mixed, *sorted(held | {file.sha256 for file in further}))
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("voice",))
-    return jobs().submit(session.owner(), key, "Voice's own normal", know, quick=True)
+    return jobs().submit(session.owner(), key, "Voice's own normal", know, Lane.DRAFT)
 
 
 def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
@@ -264,8 +265,14 @@ def explainer_job(analysis: Analysis, method: str, classifier: Classifier, setti
         _explainer_key(analysis, method, settings),
         method,
         lambda work: explainer_run(analysis, method, classifier, settings, work),
-        quick=getattr(settings, method) == getattr(settings.drafted(), method),  # drafts, and Grad-CAM, which has none
+        _lane(method, settings),
     )
+
+
+def _lane(method: str, settings: AnalysisSettings) -> Lane:
+    if method == "grad_cam":
+        return Lane.QUICK
+    return Lane.DRAFT if getattr(settings, method) == getattr(settings.drafted(), method) else Lane.FULL
 
 
 def explanation_of(job: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
@@ -312,7 +319,7 @@ def deciding_focus(
         _focus_key(analysis, explanation, settings),
         "Deciding focus",
         lambda work: with_deciding_focus(analysis, explanation, classifier, settings, work),
-        quick=True,
+        Lane.DRAFT,
     )
 
 
@@ -405,7 +412,7 @@ def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier
         ("focus audio", *key),
         "Focus audio",
         lambda work: score_focus_audio(analysis, mask, classifier, work),
-        quick=True,
+        Lane.QUICK,
     )
 
 
@@ -575,7 +582,7 @@ def usual_correlates_job(recordings: list[Recording]) -> Job:
         return usual_correlates(found)
 
     key = ("usual voice", *(recording.sha256 for recording in recordings))
-    return jobs().submit(session.owner(), key, "Usual voice", measure, quick=True)
+    return jobs().submit(session.owner(), key, "Usual voice", measure, Lane.DRAFT)
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
@@ -594,8 +601,15 @@ def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None 
         ("measures", recording.sha256, made_from, ceiling_hz),
         "Measuring the voice",
         lambda work: tracks_of(recording, ceiling_hz=ceiling_hz, work=work),
-        quick=True,
+        Lane.QUICK,
     )
+
+
+# Plotly computes for 0.1 s to build what a page shows in each of its runs.
+@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
+def chart(key: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
+    """Return a chart, which is drawn once for everything that it depends on."""
+    return _draw()
 
 
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)
@@ -628,6 +642,7 @@ def forget_recording(sha256: str) -> None:
     jobs().forget(session.owner(), about=sha256)
     for cache in (
         _explanation,
+        chart,
         spectrogram,
         focus_sounds,
         changed_voices,

@@ -2,7 +2,7 @@
 
 A job is a function of a `Work`, to which it reports and by which it is stopped. Owners take turns: the owner who has
 waited longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of
-another. Quick jobs, which take a fraction of a second, go before all others: a verdict waits for nobody's maps.
+another. Quick jobs, which take a fraction of a second, have a worker of their own: a verdict waits for nobody's maps.
 """
 
 import logging
@@ -10,8 +10,9 @@ import os
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from contextvars import ContextVar
+from enum import IntEnum
 from time import monotonic
 from typing import Any
 
@@ -19,13 +20,27 @@ from ser_core.errors import Cancelled, SerError
 from ser_core.work.log import FIGURES, failed
 from ser_core.work.progress import Pace, Work
 
-#: How much the priority of work is lowered, so that pages stay responsive.
+#: How much the priority of work that is not quick is lowered, so that pages and verdicts stay responsive.
 NICENESS = 5
 
 #: The visit that a thread works for. On the command line it is empty, and may use all slots of the decoder.
 work_owner: ContextVar[str] = ContextVar("work_owner", default="")
 
 log = logging.getLogger(__name__)
+
+
+class Lane(IntEnum):
+    """How soon a job's turn comes."""
+
+    QUICK = 0
+    """A fraction of a second, beside all others."""
+    DRAFT = 1
+    """Seconds; before all full ones."""
+    FULL = 2
+
+
+#: The lanes of each worker. Only quick jobs have one of their own: two threads of torch already fill a small machine.
+WORKERS = ((Lane.QUICK,), (Lane.DRAFT, Lane.FULL))
 
 
 class Job:
@@ -46,8 +61,10 @@ class Job:
         Why it failed, in a sentence that may be shown.
     """
 
-    def __init__(self, queue: "Jobs", owner: str, key: Hashable, title: str, function: Callable[[Work], Any]) -> None:
-        self.queue, self.owner, self.key, self.title = queue, owner, key, title
+    def __init__(
+        self, queue: "Jobs", owner: str, key: Hashable, title: str, function: Callable[[Work], Any], lane: Lane
+    ) -> None:
+        self.queue, self.owner, self.key, self.title, self.lane = queue, owner, key, title, lane
         self.state, self.fraction, self.text = "waiting", 0.0, ""
         self.result: Any = None
         self.refusal: str | None = None
@@ -102,7 +119,7 @@ class Job:
 
 
 class Jobs:
-    """The queue. It has one worker: two threads of torch already fill a small machine.
+    """The queue.
 
     Parameters
     ----------
@@ -117,14 +134,15 @@ class Jobs:
         self._most_waiting, self._max_queued_per_owner = most_waiting, max_queued_per_owner
         self._max_results_per_owner = max_results_per_owner
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
-        #: The quick lane (True) and the other one: waiting jobs by owner.
-        self._lanes: dict[bool, OrderedDict[str, deque[Job]]] = {True: OrderedDict(), False: OrderedDict()}
-        self._running: Job | None = None
+        #: Waiting jobs by lane and owner.
+        self._lanes: dict[Lane, OrderedDict[str, deque[Job]]] = {lane: OrderedDict() for lane in Lane}
+        self._running: list[Job] = []
         self._changed = threading.Condition()
-        threading.Thread(target=self._work, name="jobs", daemon=True).start()
+        for lanes in WORKERS:
+            threading.Thread(target=self._work, args=(lanes,), name=f"jobs {lanes[0].name}", daemon=True).start()
 
     def submit(
-        self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], *, quick: bool = False
+        self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], lane: Lane = Lane.FULL
     ) -> Job:
         """Queue work, or return the owner's job with the same key, whatever its state, until that is dropped.
 
@@ -143,14 +161,14 @@ class Jobs:
             known = self.find(owner, key)
             if known is not None:
                 return known
-            job = Job(self, owner, key, title, function)
+            job = Job(self, owner, key, title, function, lane)
             if refusal := self._refusal_of_more(owner):
                 job._refuse(refusal)
                 return job
             self._jobs[owner, key] = job
-            self._lanes[quick].setdefault(owner, deque()).append(job)
+            self._lanes[lane].setdefault(owner, deque()).append(job)
             self._forget_oldest(owner)
-            self._changed.notify()
+            self._changed.notify_all()
             return job
 
     def _refusal_of_more(self, owner: str) -> str | None:
@@ -179,7 +197,7 @@ class Jobs:
         with self._changed:
             if (known := self.find(owner, key)) is not None:
                 self.drop(known)
-            job = Job(self, owner, key, title, lambda _: None)
+            job = Job(self, owner, key, title, lambda _: None, Lane.QUICK)
             job.state, job.fraction, job.result = "done", 1.0, result
             job._end()
             self._jobs[owner, key] = job
@@ -218,16 +236,17 @@ class Jobs:
         return len(self.ahead(job))
 
     def ahead(self, job: Job) -> list[Job]:
-        """Return the jobs that go before this one, the running one first; none for a job that runs or has ended."""
+        """Return the jobs that its worker does before it, the running one first; none for what runs or has ended."""
+        (lanes,) = (lanes for lanes in WORKERS if job.lane in lanes)
         with self._changed:
             order = [
                 queue[turn]
-                for lane in self._lanes.values()
-                for turn in range(max(map(len, lane.values()), default=0))
-                for queue in lane.values()
+                for lane in lanes
+                for turn in range(max(map(len, self._lanes[lane].values()), default=0))
+                for queue in self._lanes[lane].values()
                 if turn < len(queue)
             ]
-            running = [self._running] if self._running is not None else []
+            running = [other for other in self._running if other.lane in lanes]
             return [*running, *order[: order.index(job)]] if job in order else []
 
     def forget(self, owner: str, about: Hashable = None) -> None:
@@ -238,28 +257,29 @@ class Jobs:
                     self.drop(job)
 
     def close(self, patience_s: float = 5.0) -> None:
-        """Stop all work, and wait for the running job: a process that exits while torch's threads run is aborted."""
+        """Stop all work, and wait for what runs: a process that exits while torch's threads run is aborted."""
         with self._changed:
             for job in list(self._jobs.values()):
                 self.cancel(job)
-            running = self._running
-        if running is not None:
-            running.ended.wait(patience_s)
+            running = list(self._running)
+        for job in running:
+            job.ended.wait(patience_s)
 
-    def _work(self) -> None:
-        if sys.platform == "linux":  # there a thread has its own priority, which torch's threads inherit
+    def _work(self, lanes: Sequence[Lane]) -> None:
+        # On Linux a thread has its own priority, which torch's threads inherit.
+        if sys.platform == "linux" and Lane.QUICK not in lanes:
             os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: any(self._lanes.values()))
-                lane = self._lanes[True] or self._lanes[False]
+                lane = self._changed.wait_for(lambda: next(filter(None, map(self._lanes.get, lanes)), None))
                 owner, queue = lane.popitem(last=False)
-                job = self._running = queue.popleft()
+                job = queue.popleft()
+                self._running.append(job)
                 if queue:
                     lane[owner] = queue  # behind everyone else
             job._run()
             with self._changed:
-                self._running = None
+                self._running.remove(job)
                 job._end()
 
     def _forget_oldest(self, owner: str) -> None:

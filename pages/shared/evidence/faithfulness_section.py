@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 from scipy.special import expit
 
-from pages.shared import waiting
+from pages.shared import cached, waiting
 from pages.shared.charts.faithfulness import curves_chart
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
@@ -68,7 +68,9 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         column.badge(word, color=colour, icon=icon)
         column.caption(in_words(judged, method, explanation))
     with st.expander("Evidence without and with what each map marks", icon=":material/show_chart:"):
-        st.plotly_chart(curves_chart(judged), width="stretch", config={"displaylogo": False})
+        st.plotly_chart(
+            cached.chart(job.key, lambda: curves_chart(judged)), width="stretch", config={"displaylogo": False}
+        )
         st.caption(
             "Left: the most strongly marked cells are removed first, so the evidence should fall fast. Right: they are "
             "inserted first into an empty recording, so the evidence should rise fast. Grey: five random maps."

@@ -46,15 +46,11 @@ def show(
     opacity = strength.slider(
         "Colour strength (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
     )
-    chart = maps_chart(
-        analysis,
-        shown,
-        drafts | ({"consensus"} if drafts else set()),
-        test.result.flip if test and test.state == "done" else None,
-        opacity=opacity / 100,
-        only_for=sign == "for",
-        dark=st.context.theme.type == "dark",
-    )
+    drafted = drafts | ({"consensus"} if drafts else set())
+    flip = test.result.flip if test and test.state == "done" else None
+    look = {"opacity": opacity / 100, "only_for": sign == "for", "dark": st.context.theme.type == "dark"}
+    drawn = (classification.key, chosen.settings, tuple(shown), frozenset(drafted), flip is None, *look.values())
+    chart = cached.chart(drawn, lambda: maps_chart(analysis, shown, drafted, flip, **look))
     in_words = [
         f"{METHOD_NAMES[method]}: {map_in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()

@@ -7,7 +7,9 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.server import memory
-from pages.shared.server.server_guard import LEFT_AFTER_S
+
+#: A page that is reloaded is another visit, which its own work of before would hold up; a short break costs little.
+STOPS_AFTER_S = 3
 
 #: For two minutes, a visit whose connection broke may reconnect and get its state back from Streamlit.
 COMES_BACK_S = 130
@@ -43,7 +45,7 @@ def _broken(owner: str, connection: object) -> None:
             do()
 
     # Jobs about a recording are quick to redo and others are waiting; imports and exports may run on for longer.
-    for wait_s, do in ((LEFT_AFTER_S, stop_work), (COMES_BACK_S, forget)):
+    for wait_s, do in ((STOPS_AFTER_S, stop_work), (COMES_BACK_S, forget)):
         timer = threading.Timer(wait_s, unless_back, (do,))
         timer.daemon = True
         timer.start()
