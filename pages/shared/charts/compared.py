@@ -89,7 +89,9 @@ def maps_chart(
     if shared is not None:
         titles.append(_title(CONSENSUS, shared))
         pictures.append((CONSENSUS, first, shared))
-    figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.24 / rows, subplot_titles=titles)
+    figure = make_subplots(
+        rows=rows, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.24 / rows, subplot_titles=titles
+    )
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     last = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
     for row, (name, analysis, explanation) in enumerate(pictures, start=1):
@@ -98,7 +100,6 @@ def maps_chart(
         else:
             _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last)
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
-    figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
     return axes.finish(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
 

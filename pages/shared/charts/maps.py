@@ -39,7 +39,7 @@ def maps_chart(
     names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
     titles = ["Log-mel spectrogram", *names]
     figure = make_subplots(
-        rows=rows, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.22 / rows, subplot_titles=titles
+        rows=rows, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.22 / rows, subplot_titles=titles
     )
     figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA, frames), 1, 1)
     if counterfactual is not None:
@@ -53,7 +53,6 @@ def maps_chart(
         for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
-    figure.update_yaxes(matches="y")
     figure.update_xaxes(title="Time (s)", row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     axes.finish(figure, end_s, 90 + 175 * rows)

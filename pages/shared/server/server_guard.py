@@ -12,16 +12,18 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cache
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
-from streamlit import cli_util, config, net_util, runtime
+from streamlit import cli_util, config, file_util, net_util, runtime
 from streamlit.runtime import memory_media_file_storage, memory_session_storage, memory_uploaded_file_manager
 from streamlit.runtime.media_file_storage import MediaFileKind, MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import (
@@ -65,6 +67,10 @@ HEADERS = {
 OWN_NAMES = {"localhost", "127.0.0.1", "::1"}
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?", re.IGNORECASE)
 CLOSED = re.compile(r"/_stcore/(metrics|agent)(/|$)")
+PAGES = [file.stem.partition("_")[2] for file in (Path(__file__).parents[3] / "pages").glob("*.py")]
+PAGE = re.compile(rf"/({'|'.join(PAGES)})$")
+#: A page would look for the server below its own address first, and note in the browser's console that it is not there.
+SERVER = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL(".", location).href }</script>'
 UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
 
 log = logging.getLogger(__name__)
@@ -100,6 +106,9 @@ class Guard:
                 raise Refused(404, "Not found.")
             if scope["type"] == "http" and scope["method"] == "PUT" and (upload := UPLOAD.search(scope["path"])):
                 await self._take_upload(upload[1], scope, receive, send_with_headers)
+            elif scope["type"] == "http" and scope["method"] == "GET" and PAGE.search(scope["path"]):
+                page = HTMLResponse(page_html(), headers={"Cache-Control": "no-cache"})
+                await page(scope, receive, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except Refused as refusal:
@@ -127,6 +136,13 @@ class Guard:
 
         with runtime.get_instance().uploaded_file_mgr.reserve(session_id, int(length)):
             await self._app(scope, receive_in_time, send)
+
+
+@cache
+def page_html() -> str:
+    """Return the document of every page but the first, which says where the server is."""
+    document = Path(file_util.get_static_dir(), "index.html").read_text("utf-8")
+    return document.replace("<head>", f"<head>{SERVER}", 1)
 
 
 def require_own_host_and_origin(request: HTTPConnection) -> None:
