@@ -14,6 +14,20 @@ from ser_core.audio.reading import FULL_SCALE
 from ser_core.errors import RecordingTooLong, SerError
 from ser_core.work.jobs import Job
 
+#: Streamlit asks for WebM, which not every Safari records; it reads whatever a browser records without being asked.
+RECORD_ANY_TYPE = """
+<script>
+  if (window.MediaRecorder && !MediaRecorder.ofAnyType && !MediaRecorder.isTypeSupported("audio/webm")) {
+    window.MediaRecorder = class extends MediaRecorder {
+      static ofAnyType = true;
+      constructor(stream, { mimeType, ...options } = {}) {
+        super(stream, options);
+      }
+    };
+  }
+</script>
+"""
+
 
 def choose_recording() -> None:
     """Offer to record, upload or pick a sample; show why a file is refused."""
@@ -26,6 +40,7 @@ def choose_recording() -> None:
             sample_rate=48_000,
             key=f"record_{session.upload_turn()}",
         )
+        st.html(RECORD_ANY_TYPE, unsafe_allow_javascript=True)
         if spoken is not None:
             take_once(spoken.getvalue(), f"Recording {session.recordings_made() + 1}.wav", f"record-{spoken.file_id}")
     with upload:

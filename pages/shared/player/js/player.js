@@ -494,7 +494,8 @@ class Player {
 
   soundChanged(why) {
     const playing = Boolean(this.sound.run);
-    if (why !== "seek") {
+    this.find(".silent").hidden = why !== "silent";
+    if (why === "play" || why === "pause") {
       this.bar.showPlaying(playing);
       this.say(playing ? "Playing" : `Paused at ${this.sound.position.toFixed(2)} seconds`);
     }

@@ -6,6 +6,7 @@ import { LONGEST_RETRY_MS, RETRY_MS, fadeOut, fetchStretch, playSamples, readHea
 
 const LONGEST_STRETCH = 60;
 const MOST_CUTS = 8;
+const SILENT_AFTER_MS = 3_000;
 const sounds = new Set();
 let context = null;
 
@@ -26,7 +27,8 @@ function contextAt(rate) {
 }
 
 export class Sound {
-  // `changed(why)` is called when playback starts, stops, ends or seeks.
+  // `changed(why)` is called when playback starts, stops, ends or seeks, with "silent" while nothing can be heard, and
+  // with "heard" once it can.
   constructor(element, changed) {
     this.element = element;
     this.changed = changed;
@@ -38,7 +40,7 @@ export class Sound {
     this.ticket = 0; // of the newest request; an older one that waits for bytes gives up
     element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
     element.addEventListener("pause", () => this.pausedByOthers());
-    element.addEventListener("error", () => this.loadAgain());
+    element.addEventListener("error", () => this.failed());
     element.addEventListener("loadedmetadata", () => (this.patience = RETRY_MS));
     sounds.add(this);
   }
@@ -126,7 +128,7 @@ export class Sound {
       if (!(fromSamples && (await this.playFromSamples(stretch, ticket)))) await this.playElement(stretch, ticket);
     } catch {
       // Refused by the browser (without a user gesture), or not available.
-      if (ticket === this.ticket) this.stop();
+      if (ticket === this.ticket) this.stayedSilent();
     }
   }
 
@@ -135,15 +137,20 @@ export class Sound {
     const samples = await this.samplesOf(stretch, header);
     if (ticket !== this.ticket) return true;
     let voice;
+    // Without an audio device, Firefox waits for one here.
+    const silent = setTimeout(() => ticket === this.ticket && this.changed("silent"), SILENT_AFTER_MS);
     try {
       await contextAt(header.rate).resume();
       if (ticket !== this.ticket) return true;
       voice = playSamples(context, samples, header.rate, this.at - stretch.start, this.loop);
     } catch {
       return false; // a sample rate that this browser does not support
+    } finally {
+      clearTimeout(silent);
     }
     voice.source.onended = () => this.run?.voice === voice && this.ended();
     this.run.voice = voice;
+    this.changed("heard");
     return true;
   }
 
@@ -218,14 +225,25 @@ export class Sound {
     if (this.run?.begun && !this.run.voice && !this.element.ended && this.element.paused) this.stop();
   }
 
-  // The server loses files for a moment when one rerun overtakes another.
+  stayedSilent() {
+    this.stop();
+    this.changed("silent");
+  }
+
+  // Every browser decodes WAV: if one says that it cannot, it found no audio device. Other errors are the server's, which
+  // loses files for a moment when one rerun overtakes another.
+  failed() {
+    if (this.element.error?.code === MediaError.MEDIA_ERR_DECODE) this.stayedSilent();
+    else this.loadAgain();
+  }
+
   loadAgain() {
     const { url, run, position } = this;
     setTimeout(() => {
       if (!url || this.url !== url) return;
       this.element.load();
       this.element.currentTime = position;
-      if (run && this.run === run && !run.voice) this.element.play().catch(() => this.stop());
+      if (run && this.run === run && !run.voice) this.element.play().catch(() => this.stayedSilent());
     }, this.patience);
     this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
   }
