@@ -1,9 +1,11 @@
 """The recordings of a project as a queue: found again, filtered, ordered, paged, counted; in both databases."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from pages.shared.annotation import queue_table
 from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
 from ser_core.annotations.store.recordings import ORDERS, RATINGS, Queue
 from ser_core.errors import AnnotationsRefused
@@ -223,3 +225,13 @@ def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
             Queue(**wrong)
     with pytest.raises(AnnotationsRefused, match="not text"):
         store.annotations_of(voices, "\0")
+
+
+@pytest.mark.parametrize(("sent", "opened"), [("a", ["a"]), ("c", []), (["a"], []), ({"a": 1}, []), (None, [])])
+def test_only_a_row_of_the_list_is_opened_whatever_the_browser_sends(sent, opened, monkeypatch):
+    monkeypatch.setattr(queue_table, "st", SimpleNamespace(session_state={"queue": {"opened": sent}}))
+    monkeypatch.setattr(queue_table, "_mount", lambda **given: given["on_opened_change"]())
+    found = []
+    rows = [queue_table.Row("a", ("a.wav",)), queue_table.Row("b", ("b.wav",))]
+    queue_table.queue_table([queue_table.Column("Recording")], rows, None, "queue", found.append)
+    assert found == opened

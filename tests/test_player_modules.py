@@ -70,6 +70,27 @@ def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_
     assert found == pytest.approx([1.175, 1.175, 1.4, None, 1.0, None])
 
 
+# --- keys ---
+
+
+@pytest.mark.browser
+def test_nine_labels_of_a_tier_are_on_the_keys_1_to_9(page):
+    labelled = page.evaluate(
+        """async () => {
+          const { pressKey } = await import("/modules/input/keys.js");
+          const labelled = [];
+          const player = { data: { sounds: [] }, regions: { editable: true }, keyed: { settle() {} },
+            answer: () => false, holds: () => false, label: (index, whole) => labelled.push([index, whole]) };
+          const press = (key, shiftKey) => pressKey(player, { key, code: `Digit${key}`, shiftKey,
+            target: document.body, preventDefault() {}, stopPropagation() {} });
+          press("1", true);
+          press("9", false);
+          return labelled;
+        }"""
+    )
+    assert labelled == [[0, True], [8, False]]
+
+
 # --- the axes ---
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.annotation.marking import Shown, make_edit
+from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Point, Region
@@ -18,6 +19,7 @@ from ser_core.annotations.nesting import nested
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.finding import MarkQuery
 from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.audio.cutting import wav_bytes
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.progress import UNWATCHED
 from tests.databases import file, fresh_project, fresh_store, mark, sha  # noqa: F401
@@ -193,9 +195,16 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     assert [tier.name for tier in store.tiers(project)] == ["emotion"]
     press(page, "Restore Words")
     assert len(store.annotations_of(project, sha(0))) == 1
-    page.selectbox[0].set_value("New tier").run()
+    page.selectbox[0].set_value("").run()
     press(page, "Add tier")
     assert "needs a name" in page.error[0].value
+    # A tier of that very name does not stand in the way of others.
+    store.add_tier(project, Tier("New tier", "New tier"))
+    page.run()
+    page.selectbox[0].select_index(-1).run()
+    page.text_input[0].set_value("tones")
+    press(page, "Add tier")
+    assert store.tiers(project)[-1].name == "tones"
 
 
 # --- finding ---
@@ -248,16 +257,25 @@ def test_hits_lie_one_after_another_in_one_sound_whatever_their_rates(
     _, regions = joined(store.find(project, MarkQuery(tier="tone")), UNWATCHED)
     assert [one.duration_s for one in regions] == pytest.approx([0.15, 0.15])
     assert joined(store.find(project, MarkQuery("sad"))[-1:], UNWATCHED) == (None, ())
+    monkeypatch.setattr(find_section, "LONGEST_S", 1.0)
+    assert len(joined(store.find(project, MarkQuery("sad")), UNWATCHED)[1]) == 1
+    store.edit(project, sha256, "Ann", add=[mark(1, 1.00001, emotion="brief")])
+    assert joined(store.find(project, MarkQuery("brief")), UNWATCHED) == (None, ())
 
 
 FIND_PAGE = """
 import os
 
+import streamlit as st
+
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.tiers import find_section
 from ser_core.annotations.store.store import open_store
+from pages.shared import session
 
 store = open_store(os.environ["TIERS_OF_TEST"])
+session.begin_run()
+st.segmented_control("View", ["Find", "Mark"], **session.widget("annotate_view", session.choice("annotate_view")))
 find_section.show(OpenProject(store, 1, "Voices", "Ann"))
 store.close()
 """
@@ -275,6 +293,30 @@ def test_the_page_finds_marks_over_words(store, project, database_url, monkeypat
     page.text_input[0].set_value("doch")
     press(page, "Find")
     assert "No mark is like this" in page.info[0].value
+    page.text_input[0].set_value("no\0text")
+    press(page, "Find")
+    assert "characters that are not text" in page.error[0].value
+
+
+def test_a_found_mark_opens_its_recording_or_the_page_says_why_not(
+    store, project, database_url, tmp_path, monkeypatch, recording
+):
+    monkeypatch.setenv("TIERS_OF_TEST", database_url)
+    monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
+    sound = wav_bytes(recording.samples, recording.sample_rate_hz)
+    sha256 = hashlib.sha256(sound).hexdigest()
+    store.add_recordings(project, [RecordingFile(sha256, "voice.wav", 2.5, 16_000)])
+    store.edit(project, sha256, "Ann", add=[mark(1, 2, emotion="angry")])
+    monkeypatch.setattr("streamlit.dataframe", lambda *_, **__: {"selection": {"rows": [0]}})
+    page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
+    press(page, "Find")
+    press(page, "Open its recording")
+    assert "no longer on this machine" in page.error[0].value
+    assert page.session_state["choices"]["annotate_view"] != "Mark"
+    save_sound(sound, tmp_path / "data")
+    press(page, "Open its recording")
+    assert page.session_state["current"] == sha256
+    assert page.session_state["choices"]["annotate_view"] == "Mark"
 
 
 # --- a real browser ---

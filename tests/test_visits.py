@@ -6,6 +6,7 @@ import uuid
 import weakref
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached
 from pages.shared.server import visits
@@ -45,13 +46,28 @@ def connected(monkeypatch):
 def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(connected):
     connect, done, running = connected
     owner, connection = connect()
+    cached.ahead().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
     visits._broken(owner, connection)
     assert Waits.newest.seconds >= 120
     assert cached.jobs().find(owner, "done") is done
     Waits.newest.action()
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
+    assert cached.ahead().find(owner, ("ahead", "a recording")) is None
     assert running._cancelled.is_set()
     assert owner not in visits._connections
+
+
+def forget_what_was_read_ahead() -> None:
+    from pages.shared import cached, session
+
+    key = "ahead", "a recording"
+    cached.ahead().add_finished(session.owner(), key, "Reading ahead", "its sound")
+    cached.forget_recording("a recording")
+    assert cached.ahead().find(session.owner(), key) is None
+
+
+def test_a_recording_that_is_forgotten_is_not_kept_as_one_that_was_read_ahead():
+    assert not AppTest.from_function(forget_what_was_read_ahead, default_timeout=60).run().exception
 
 
 def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_on(monkeypatch):

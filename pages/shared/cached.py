@@ -639,7 +639,8 @@ def rename(recording: Recording) -> None:
 
 def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
-    jobs().forget(session.owner(), about=sha256)
+    for queue in (jobs(), ahead()):
+        queue.forget(session.owner(), about=sha256)
     for cache in (
         _explanation,
         chart,

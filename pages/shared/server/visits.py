@@ -30,13 +30,15 @@ def _connected(owner: str) -> tuple[str, object]:
 
 
 def _broken(owner: str, connection: object) -> None:
+    queues = cached.jobs(), cached.transcriptions(), cached.ahead()
+
     def stop_work() -> None:
-        for queue in (cached.jobs(), cached.transcriptions()):
+        for queue in queues:
             queue.withdraw(owner, cached.RECORDING_JOBS, running=True)
 
     def forget() -> None:
         del _connections[owner]
-        for queue in (cached.jobs(), cached.transcriptions()):
+        for queue in queues:
             queue.forget(owner)
         memory.give_back()
 

@@ -46,7 +46,7 @@ def queue_table(
 
     def hand_over() -> None:
         found = (st.session_state.get(key) or {}).get("opened")
-        if found in {row.id for row in rows}:  # a browser may send anything
+        if found in [row.id for row in rows]:  # a browser may send anything
             opened(found)
 
     data = {

@@ -1,6 +1,8 @@
 """The view Find: marks by what they say, their length and what they lie over; the hits are played one after another."""
 
 import hashlib
+from contextlib import suppress
+from functools import lru_cache
 
 import numpy as np
 import streamlit as st
@@ -8,7 +10,7 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import queue_section
 from pages.shared.annotation.open_project import LABELS, OpenProject
-from pages.shared.names import printable
+from pages.shared.names import in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
@@ -17,12 +19,12 @@ from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.finding import MOST_HITS, Hit, MarkQuery
 from ser_core.audio.cutting import region_samples
 from ser_core.audio.reading import resample
-from ser_core.errors import AudioRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
 
-#: So many hits are played, with a pause between them, and a point with what is around it.
-MOST_PLAYED, PAUSE_S, AROUND_S, FADE_S = 50, 0.4, 0.15, 0.005
+#: So many hits are played, for so long, with a pause between them, and a point with what is around it.
+MOST_PLAYED, LONGEST_S, PAUSE_S, AROUND_S, FADE_S = 50, 600.0, 0.4, 0.15, 0.005
 
 
 def show(project: OpenProject) -> None:
@@ -59,7 +61,11 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
         over_label = said.text_input("Over marks that say", placeholder="anything", max_chars=200)
         over_tier = over.selectbox("Of the tier", list(others), format_func=lambda of: printable(others[of]))
         if send.form_submit_button("Find", type="primary", icon=":material/search:", width="stretch"):
-            st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
+            try:
+                st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
+            except AnnotationsRefused as refusal:
+                st.error(in_markdown(str(refusal)), icon=":material/block:")
+                return None
     return st.session_state.get(key)
 
 
@@ -86,18 +92,24 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
     if chosen_rows and st.button("Open its recording", icon=":material/edit:"):
         queued = project.store.open_recording(project.id, hits[chosen_rows[0]].file.sha256, project.annotator).recording
-        if queue_section.open_queued(queued):
+        refusal = queue_section.open_queued(queued)
+        if refusal is None:
             session.choose("annotate_view", "Mark")
             st.rerun()
+        st.error(in_markdown(refusal), icon=":material/volume_off:")
 
 
 def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     """Show the hits as one sound, in a player that plays them one after another or each by a click."""
     played = hits[:MOST_PLAYED]
     key = ("hits", project.id, tuple((hit.mark.key, hit.mark.revision) for hit in played))
-    job = cached.jobs().find(session.owner(), key) or cached.jobs().submit(
-        session.owner(), key, "Cutting the hits", lambda work: joined(played, work)
-    )
+    queue, owner = cached.jobs(), session.owner()
+    if queue.find(owner, key) is None:  # only one such sound is kept
+        queue.withdraw(owner, ("hits",), running=True)
+        for before in queue.finished(owner, ("hits",)):
+            if before.kind == "hits":
+                queue.drop(before)
+    job = queue.submit(owner, key, "Cutting the hits", lambda work: joined(played, work))
     done = waiting.results({"hits": job})
     if "hits" not in done:
         return
@@ -106,32 +118,40 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         st.caption("None of these recordings has its sound on this machine.")
         return
     if len(regions) < len(hits):
-        st.caption(f"Below, one after another: {counted(len(regions), 'mark')} whose sound is at hand.")
+        st.caption(
+            f"Below, one after another: {counted(len(regions), 'mark')} whose sound is at hand; at most {MOST_PLAYED}, "
+            f"of {LONGEST_S / 60:.0f} minutes."
+        )
     player(recording, key="hits", regions=regions, regions_title="Hits")
 
 
 def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[Region, ...]]:
     """Return the sounds of hits one after another as a recording, and where each of them is in it."""
-    sound_of = sounds_of({hit.file for hit in hits}, data_folder())
-    sounds: dict[str, Recording | None] = {}
+    read = sounds_of({hit.file for hit in hits}, data_folder())
+
+    @lru_cache(maxsize=1)  # hits are in order of recordings
+    def sound_of(sha256: str) -> Recording | None:
+        with suppress(AudioRefused):
+            return read(sha256)
+        return None
+
     pieces: list[np.ndarray] = []
     regions: list[Region] = []
     rate, at = 0, 0
     for number, hit in enumerate(hits):
         work.check("Cutting was stopped.")
         work.report(number / len(hits), f"Mark {number + 1} of {len(hits)}")
-        if hit.file.sha256 not in sounds:
-            try:
-                sounds[hit.file.sha256] = sound_of(hit.file.sha256)
-            except AudioRefused:
-                sounds[hit.file.sha256] = None
-        sound = sounds[hit.file.sha256]
+        sound = sound_of(hit.file.sha256)
         if sound is None:
             continue
         rate = rate or sound.sample_rate_hz
         cut = region_samples(sound, _stretch(hit.mark.region, sound.duration_s), FADE_S)
         if sound.sample_rate_hz != rate:
             cut = resample(cut, sound.sample_rate_hz, rate)
+        if not len(cut):  # the mark is shorter than a sample
+            continue
+        if pieces and at + len(cut) > LONGEST_S * rate:
+            break
         regions.append(Region(at / rate, (at + len(cut)) / rate, label=_said(hit.mark)))
         pieces += [cut, np.zeros(round(PAUSE_S * rate), np.float32)]
         at += len(cut) + len(pieces[-1])

@@ -13,7 +13,8 @@ from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
 from ser_core.annotations.formats.format import counted
 
 CONTENTS = {"text": "free text", "labels": "labels from a set"}
-NEW = "New tier"
+#: Instead of the key of a tier, which is never empty.
+NEW = ""
 #: What a tier without a colour of its own is drawn in.
 USUAL_COLOUR = "#7f8fa6"
 
@@ -26,7 +27,7 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
             "Tier",
             [*names, NEW],
             min(1, len(names)),
-            format_func=lambda key: printable(names.get(key, key)),
+            format_func=lambda key: "New tier" if key == NEW else printable(names.get(key, key)),
             key=f"tier of {project.id}",
         )
         chosen = next((tier for tier in tiers if tier.key == key), None)

@@ -50,7 +50,8 @@ export class Tiers {
   choose(row, { start, end }) {
     this.enter(row);
     const point = start === end;
-    this.player.playTier({ start: point ? Math.max(0, start - AROUND) : start, end: point ? end + AROUND : end });
+    const around = { start: Math.max(0, start - AROUND), end: Math.min(this.player.axis.duration, end + AROUND) };
+    this.player.playTier(point ? around : { start, end });
   }
 
   chooseNone() {
