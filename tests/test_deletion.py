@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.shared import cached
 from pages.shared.recording.deletion import FOR_GOOD, LEAVE
 from pages.shared.session import CHOICES
 from ser_core.analysis import Region
@@ -79,6 +80,9 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
     others_piece.parent.mkdir(parents=True)
     others_piece.write_bytes(b"stays")
     app.run()
+    of_projects = [(kind, 1) for kind in ("export", "into", "measure", "hits")]
+    for key in of_projects:
+        cached.jobs().add_finished(app.session_state["owner"], key, "Of projects", NOTE)
     before = everything_under(tmp_path)
     traces = (
         source[1000:1064],
@@ -107,7 +111,7 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
 
     assert recording.sha256 not in app.session_state["held"]
     assert app.file_uploader[0].value == []
-    assert not [job for job in all_jobs(app) if recording.sha256 in job.key]
+    assert not [job for job in all_jobs(app) if recording.sha256 in job.key or job.key in of_projects]
 
 
 @pytest.fixture

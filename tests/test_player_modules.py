@@ -70,6 +70,33 @@ def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_
     assert found == pytest.approx([1.175, 1.175, 1.4, None, 1.0, None])
 
 
+# --- edges moved by keys ---
+
+
+@pytest.mark.browser
+def test_an_edge_that_keys_just_moved_stays_moved_when_a_suggestion_arrives(page):
+    ends, shown = page.evaluate(
+        """async () => {
+          const { TimeAxis } = await import("/modules/axes.js");
+          const { Regions } = await import("/modules/regions.js");
+          const [stage, element] = [document.createElement("div"), document.createElement("div")];
+          document.body.append(stage);
+          stage.append(element);
+          const ends = [], hooks = { choose() {}, preview() {}, edited: ({ changed }) => ends.push(changed[0].end) };
+          const regions = new Regions(element, Object.assign(new TimeAxis(4), { width: 400 }), hooks);
+          const one = { id: "one", start: 0.5, end: 1, low: null, high: null, label: "first", suggested: false };
+          const editing = { editable: true, labels: [], snaps: [] };
+          regions.set([one], editing);
+          regions.choose(0);
+          regions.moveEdges({ ...one, end: 1.25 });
+          regions.set([one, { ...one, id: "hint", start: 3, end: 3.5, suggested: true }], editing);
+          regions.settle();
+          return [ends, regions.list.map(({ id, end }) => [id, end])];
+        }"""
+    )
+    assert (ends, shown) == ([1.25], [["one", 1.25], ["hint", 3.5]])
+
+
 # --- keys ---
 
 

@@ -130,5 +130,5 @@ def _delete_in_projects(sha256: str, fate: str) -> None:
             store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
         store.note_sounds([sha256], datetime.now(UTC))
         finish_deletions(store, data_folder())
-    for kind in ("export", "people", "explainers"):
+    for kind in ("export", "into", "measure", "hits", "people", "explainers"):
         cached.jobs().forget(session.owner(), about=kind)

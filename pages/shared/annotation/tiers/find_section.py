@@ -105,10 +105,7 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     key = ("hits", project.id, tuple((hit.mark.key, hit.mark.revision) for hit in played))
     queue, owner = cached.jobs(), session.owner()
     if queue.find(owner, key) is None:  # only one such sound is kept
-        queue.withdraw(owner, ("hits",), running=True)
-        for before in queue.finished(owner, ("hits",)):
-            if before.kind == "hits":
-                queue.drop(before)
+        queue.forget(owner, about="hits")
     job = queue.submit(owner, key, "Cutting the hits", lambda work: joined(played, work))
     done = waiting.results({"hits": job})
     if "hits" not in done:

@@ -30,10 +30,15 @@ export class Regions {
     Object.assign(this, { editable, snaps, colours: new Map(labels) });
     this.element.classList.toggle("editable", editable);
     if (inWords(list) === inWords((this.drag ?? this.unsettled)?.before ?? this.list)) return;
+    const moved = this.unsettled;
+    clearTimeout(moved?.timer);
     this.unsettled = null;
     this.cancel();
     this.list = list;
     this.layOut();
+    // An edge that keys have just moved stays there, whatever came from Python meanwhile.
+    const there = moved && list.find(({ id }) => id === moved.region.id);
+    if (there) this.moveEdges({ ...there, start: moved.region.start, end: moved.region.end });
   }
 
   name(index) {
