@@ -1,12 +1,13 @@
 """Import from files of other tools: to which recording marks belong, and what becomes of those that do not fit it."""
 
 import io
+import json
 import zipfile
 
 import pytest
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange import importing
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
@@ -257,3 +258,38 @@ def test_a_broken_or_a_huge_zip_is_refused(monkeypatch):
     monkeypatch.setattr(importing, "MOST_PACKED_BYTES", 5)
     with pytest.raises(AnnotationsRefused, match="at most"):
         read_files([("all.zip", good)], ImportOptions())
+
+
+def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind():
+    marks = (mark_of("b", Region(0.5, 1.0)), mark_of("a", Point(0.5, 0.5)))
+    tiers = (Tier("b", "a"), Tier("a", "b", "points"), Tier("c", "inner", parent="b"))
+    written = exported([AnnotatedRecording("x.wav", "a" * 64, 2.0, 16_000, marks, tiers=tiers)], EXPORTED["emu"])
+    (content,) = (file for name, file in written.files.items() if name.endswith("_annot.json"))
+    levels = json.loads(content)["levels"]
+    assert [(level["name"], level["type"], len(level["items"])) for level in levels] == [
+        ("a", "SEGMENT", 1),
+        ("b", "EVENT", 1),
+        ("inner", "SEGMENT", 0),
+    ]
+    (read,) = EXPORTED["emu"].read(content, "x").recordings
+    assert {(mark.tier, type(mark.region)) for mark in read.annotations} == {("a", Region), ("b", Point)}
+
+
+@pytest.mark.parametrize("key", ["emu", "rttm"])
+def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(key):
+    turn = mark_of("speakers", Region(0.5, 1.0))
+    names = {"a" * 64: "take 1.wav", "b" * 64: "take_1.wav", "c" * 64: "take 2.wav"}
+    recordings = [AnnotatedRecording(name, sha256, 2.0, 16_000, (turn,)) for sha256, name in names.items()]
+    written = exported(recordings, EXPORTED[key])
+    contents = [file for name, file in written.files.items() if name.endswith((".rttm", "_annot.json"))]
+    read = [recording.name for content in contents for recording in EXPORTED[key].read(content, "x").recordings]
+    stems = [name.removesuffix(".wav") for name in read]
+    assert stems == ["take_1-aaaaaaaa", "take_1-bbbbbbbb", "take_2"]
+    known = [RecordingFile(sha256, name, 2.0, 16_000) for sha256, name in names.items()]
+    files = read_files([(f"{place}.x", content) for place, content in enumerate(contents)], ImportOptions())
+    documents = [each for file in as_of_recordings(files, known) for each in file.documents]
+    assert [each.sha256 for each in documents] == list(names)
+
+
+def mark_of(tier: str, region: Region) -> Annotation:
+    return Annotation(region, tier=tier, note="said")

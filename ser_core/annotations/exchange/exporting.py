@@ -92,10 +92,11 @@ def choices_of(file_format: Format) -> set[str]:
 
 
 def _with_names(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording whose marks name their tiers as people do; of an equal name, the second has a number."""
+    """Return a recording whose tiers have their names as keys; of an equal name, the second has a number."""
     names = unique_names(recording.all_tiers)
     named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
-    return replace(recording, annotations=tuple(named))
+    tiers = (replace(tier, key=names[tier.key], parent=names.get(tier.parent)) for tier in recording.tiers)
+    return replace(recording, annotations=tuple(named), tiers=tuple(tiers))
 
 
 def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
@@ -121,6 +122,9 @@ def _written(
     recordings: Sequence[AnnotatedRecording], file_format: Format, choices: Mapping[str, Any]
 ) -> list[tuple[str, Written]]:
     """Return files with the stems of their names."""
+    if file_format is OTHERS["rttm"]:  # which tells recordings by their names alone
+        stems = _stems(recordings, has_spaces=False)
+        recordings = [replace(each, name=stem) for each, stem in zip(recordings, stems, strict=True)]
     if file_format.holds_many:
         return [(STEM_OF_MANY, file_format.write(recordings, **choices))]
     stems = _stems(recordings)
@@ -129,12 +133,14 @@ def _written(
     ]
 
 
-def _stems(recordings: Sequence[AnnotatedRecording]) -> list[str]:
+def _stems(recordings: Sequence[AnnotatedRecording], has_spaces: bool = True) -> list[str]:
     """Return a stem for each recording; they differ even if case is ignored, as many file systems do."""
-    count = Counter(folder_name(recording.name).casefold() for recording in recordings)
+    both = [file_stems(recording.name, recording.sha256) for recording in recordings]
+    if not has_spaces:
+        both = [("_".join(plain.split()), "_".join(own.split())) for plain, own in both]
+    count = Counter(plain.casefold() for plain, _ in both)
     taken: dict[str, str] = {}
-    for recording in recordings:
-        plain, own = file_stems(recording.name, recording.sha256)
+    for recording, (plain, own) in zip(recordings, both, strict=True):
         stems = (plain, own) if count[plain.casefold()] == 1 else (own,)
         # The last is longer than any name that `folder_name` returns, and so always free.
         stems = (*stems, f"{own}-{recording.sha256}")
@@ -166,8 +172,7 @@ def emu_database(
     levels = levels_of(recordings)
     files = {f"{root}/{database}{EMU_CONFIGURATION}": json_bytes(_emu_configuration(database, levels, plain))}
     sounds, written = {}, []
-    for stem, recording in zip(_stems(recordings), recordings, strict=True):
-        bundle = "_".join(stem.split())
+    for bundle, recording in zip(_stems(recordings, has_spaces=False), recordings, strict=True):
         folder = f"{root}/{EMU_SESSION}/{bundle}_bndl"
         written.append(OTHERS["emu"].write([replace(recording, name=f"{bundle}.wav")], plain=plain, levels=levels))
         files[f"{folder}/{bundle}_annot.json"] = written[-1].content
