@@ -1,6 +1,7 @@
 """Formats with less room: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -337,3 +338,19 @@ def test_a_damaged_file_is_refused_with_its_place(key, old, new, why):
     assert old in content
     with pytest.raises(AnnotationsRefused, match=f"(?s)^here.*{why}"):
         READERS[key].read(content.replace(old, new, 1).encode("latin-1"), "here")
+
+
+def test_numbers_with_endless_exponents_and_unknown_elements_are_no_trouble():
+    row = f"SPEAKER a 1 1e-{'9' * 25} 1 <NA> <NA> A <NA> <NA>\n"
+    (read,) = READERS["rttm"].read(row.encode(), "here").recordings
+    assert [(mark.region.start_s, mark.region.end_s) for mark in read.annotations] == [(0.0, 1.0)]
+    content = CONTENT["transcriber"].replace(b"</Turn>", b"<Foo/><Foo/></Turn>", 1)
+    assert "2 elements 'Foo' of a turn" in READERS["transcriber"].read(content, "here").dropped
+
+
+def test_a_long_text_of_many_lines_is_read_in_time():
+    content = CONTENT["transcriber"].replace(b"</Turn>", b"a b c d e f g h i j\n" * 80_000 + b"</Turn>", 1)
+    begun = time.process_time()
+    with pytest.raises(AnnotationsRefused, match="characters; at most"):
+        READERS["transcriber"].read(content, "here")
+    assert time.process_time() - begun < 2

@@ -100,6 +100,7 @@ def nested(levels: int) -> dict:
         (one(note="x" * 100_001), "mark 1: The note has 100001 characters"),
         (one(note="\ud83d"), "mark 1: The note '.ud83d' holds half a character"),
         (one(tier=" "), "mark 1: A mark needs a tier"),
+        (one(tier=[]), r"mark 1: The tier \[\] is not"),
         (one(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is not a time"),
         (one(changed_at=1_700_000_000), "mark 1: The time of change 1700000000 is not a time"),
         (one(revision="new"), "mark 1: The revision 'new' is not a number"),

@@ -230,7 +230,7 @@ def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_ov
     assert starts(label="angry", over_tier="words") == [1.2, 2.5, 5]
     assert starts(over_tier="tone", over_label="übergang") == [5]
     assert starts(over_label="ja") == [5]
-    assert starts(tier="tone") == [5.5, 6.5]
+    assert starts(tier="tone") == starts(label=" ", tier="tone") == [5.5, 6.5]
     assert starts(label="happy") == []
     (hit,) = store.find(project, MarkQuery("sad", over_tier="words", over_label="nein"))
     assert (hit.file.name, hit.over.note) == ("take 0.wav", "Nein")

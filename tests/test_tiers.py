@@ -309,3 +309,39 @@ def test_tiers_points_names_and_order_survive_a_file(key, recording):
     read = read_annotations(content, "a")
     (file_,), _ = mapped([ImportedFile("a", FORMATS[key].name, read.recordings)], LabelRules())
     assert shape(file_.documents[0]) == shape(recording)
+
+
+def test_points_stay_points_after_a_tier_was_added_in_elan():
+    tiers = (Tier("a", "tone", "points"), Tier("words", "words", content="labels", labels=("ja",)))
+    marks = (point(0.5, "H*", "a"), word(0.5, 1.0))
+    written = FORMATS["elan"].write([AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks, tiers=tiers)]).content
+    added = written.replace(b"<TIER ", b'<TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="mine" /><TIER ', 1)
+    (read,) = FORMATS["elan"].read(added, "here").recordings
+    assert set(read.annotations) == set(marks)
+    assert read.tiers == (*tiers, Tier("mine", "mine"))
+    odd = written.replace(b'"words": "words"', b'"words": []')
+    assert odd != written
+    assert set(FORMATS["elan"].read(odd, "here").recordings[0].annotations) == set(marks)
+
+
+def test_a_tier_of_points_that_is_called_emotion_is_imported_beside_that_of_emotions(store, project):
+    grid = '"ooTextFile" "TextGrid" 0 2 <exists> 1 "TextTier" "Emotion" 0 2 1 0.5 "peak"'
+    files, _ = mapped(read_files([("take 1.TextGrid", grid.encode())], ImportOptions()), LabelRules())
+    known = [each.file for each in store.recordings(project).items]
+    (read,) = as_of_recordings(files, known)
+    store.import_recordings(project, read.documents, "anna")
+    (recording,) = (each for each in store.export(project) if each.annotations)
+    assert [(each.tier, each.region, each.note) for each in recording.annotations] == [
+        ("Emotion", Point(0.5, 0.5), "peak")
+    ]
+
+
+def test_undo_brings_a_mark_back_with_its_tier(store, project):
+    store.add_tier(project, WORDS)
+    store.edit(project, sha(1), "anna", add=[word(0, 1)])
+    (made,) = store.open_recording(project, sha(1), "anna").annotations
+    store.edit(project, sha(1), "anna", delete=[made])
+    store.delete_tier(project, "words", "anna")
+    store.undo(project, sha(1), "anna")
+    shown = store.open_recording(project, sha(1), "anna")
+    assert {each.tier for each in shown.annotations} <= {tier.key for tier in shown.tiers} == {"emotion", "words"}

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ser_core.analysis import Point
 from ser_core.annotations.annotation import EMOTION, REGION_TIER, STATUSES, Annotation, Tier
 from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
@@ -134,7 +135,7 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
         said = labels.get(tier.key, Counter())
         chosen = tier.key.casefold() in {name.casefold() for name in rules.tiers}
         has_emotions = tier.content == "emotions" or chosen or holds_emotions(tier.key) or said[True] > said[False]
-        if tier.key.casefold() == REGION_TIER:
+        if tier.key.casefold() == REGION_TIER and tier.kind == "intervals":
             return replace(EMOTION, name=tier.name)
         return replace(tier, content="emotions" if has_emotions and tier.kind == "intervals" else tier.content)
 
@@ -172,7 +173,7 @@ def _mapped(
     mark: Annotation, rules: LabelRules, is_ours: bool, content: str | None, uses: Counter
 ) -> tuple[Annotation, str]:
     """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label."""
-    if not is_ours and mark.tier.casefold() == REGION_TIER:
+    if not is_ours and mark.tier.casefold() == REGION_TIER and not isinstance(mark.region, Point):
         mark = replace(mark, tier=REGION_TIER)
     if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
         return mark, f"of the tier {shown(mark.tier)}, which was not chosen"

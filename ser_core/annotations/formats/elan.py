@@ -215,7 +215,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         marks = Collected(moved, known_duration_s(recording))
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = tiers.add(tier_id, place, annotator=attributes.get("ANNOTATOR"))
-        tier = key_of[tier_id] = ours[1].get(tier_id, tier)
+        tier = key_of[tier_id] = ours[1].get(tier_id) or _key_beside(ours[0], tier)
         tiers.set_labels(tier, vocabularies.get(attributes.get("LINGUISTIC_TYPE_REF"), ()))
         if attributes.get("PARENT_REF"):
             parents.setdefault(tier, attributes["PARENT_REF"])
@@ -230,7 +230,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
                 marks.add(fields, f"{name}, line {lines[key]}", tier in points)
     tiers.set_parents({tier: key_of[parent] for tier, parent in parents.items() if parent in key_of})
     with at(name):
-        found = replace(recording_of(recording, marks.annotations), tiers=ours[0] or tiers.all)
+        found = replace(recording_of(recording, marks.annotations), tiers=(*ours[0], *_others(ours[0], tiers, key_of)))
     if keys:
         # An annotation that cannot become a mark is left out, and not deleted.
         read = {mark.key for mark in marks.annotations}
@@ -353,10 +353,22 @@ def _tiers_of_ours(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str
                 with at(f"{name}, property {TIERS}"):
                     tiers = tuple(tier_of(tier) for tier in found["tiers"])
                 known = {tier.key for tier in tiers} | {RECORDING_TIER}
-                layers = {own: tier for own, tier in found["layers"].items() if tier in known}
-                if layers.keys() >= eaf.tiers.keys():
-                    return tiers, layers
+                layers = {own: key for own, key in found["layers"].items() if isinstance(key, str) and key in known}
+                return tiers, layers
     return (), {}
+
+
+def _key_beside(ours: Sequence[Tier], name: str) -> str:
+    """Return the key of a tier that was added in ELAN: that of ours of the same name, unless it has points."""
+    there = next((tier.key for tier in ours if tier.name == name and tier.kind == "intervals"), None)
+    return there or free_name(name, {tier.key for tier in ours if tier.kind == "points"})
+
+
+def _others(ours: Sequence[Tier], tiers: FileTiers, key_of: Mapping[str, str]) -> list[Tier]:
+    """Return the tiers of the file beside ours."""
+    of_file = {tier.key: tier for tier in tiers.all}
+    others = set(key_of.values()) - {RECORDING_TIER, *(tier.key for tier in ours)}
+    return [of_file.get(key) or Tier(key, key) for key in dict.fromkeys(key_of.values()) if key in others]
 
 
 def _path(address: str) -> str:

@@ -85,7 +85,8 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
         tiers = tuple(tier_of(tier) for _, tier in declared)
     points = {tier.key for tier in tiers if tier.kind == "points"}
     for count, mark in objects_in(fields, "annotations", place):
-        marks.add(mark, f"{place}, mark {count}", mark.get("tier") in points)
+        tier = mark.get("tier")
+        marks.add(mark, f"{place}, mark {count}", isinstance(tier, str) and tier in points)
     with at(place):
         found = recording_of(fields, marks.annotations)
     return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers), marks

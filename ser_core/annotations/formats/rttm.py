@@ -8,7 +8,7 @@ NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan",
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
@@ -79,8 +79,10 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             start_s, duration_s = number(cells[3], "start"), number(cells[4], "duration")
             if duration_s < 0:
                 raise AnnotationsRefused(f"The turn lasts {duration_s:g} s. It must be at least 0.")
-        # Decimal numbers have an exact sum.
-        end_s = float(Decimal(cells[3]) + Decimal(cells[4]))
+        try:  # decimal numbers have an exact sum
+            end_s = float(Decimal(cells[3]) + Decimal(cells[4]))
+        except InvalidOperation:  # an exponent of very many digits
+            end_s = start_s + duration_s
         fields = {"start_s": start_s, "end_s": end_s, "tier": TIER}
         fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
         recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")

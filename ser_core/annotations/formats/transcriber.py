@@ -47,7 +47,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
     with at(name):
         recording = recording_of({"name": parser.recording or name}, parser.marks.annotations)
-    dropped = tuple(counted(count, noun) for noun, count in parser.lost.items())
+    dropped = tuple(counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in parser.lost.items())
     tiers = tuple(
         FileTier(tier, parser.labels[tier], parser.empty[tier])
         for tier in (TRANSCRIPT, SPEAKERS, TOPICS)
@@ -71,7 +71,7 @@ class _Transcription:
         self._topics: dict[str, str] = {}
         self._turn: dict[str, str] = {}
         self._since = ""
-        self._said: dict[int, str] = {}
+        self._said: dict[int, list[str]] = {}
         self._who = 0
 
     def parse(self, content: bytes, encoding: str | None) -> None:
@@ -133,7 +133,7 @@ class _Transcription:
 
     def _text(self, text: str) -> None:
         if self._open[-1] == "Turn" or (len(self._open) > 1 and self._open[-2] == "Turn"):
-            self._said[self._who] = self._said.get(self._who, "") + text
+            self._said.setdefault(self._who, []).append(text)
 
     def _end(self, element: str) -> None:
         self._open.pop()
@@ -148,7 +148,7 @@ class _Transcription:
     def _finish(self, until: str) -> None:
         """Add what was said since the last moment; where several speak at once, each with a name before it."""
         speakers = self._speakers()
-        texts = {who: " ".join(text.split()) for who, text in self._said.items()}
+        texts = {who: " ".join("".join(parts).split()) for who, parts in self._said.items()}
         texts = {who: text for who, text in texts.items() if text}
         for who, text in texts.items():
             if len(speakers) > 1 and 0 < who <= len(speakers):

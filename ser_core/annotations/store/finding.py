@@ -94,9 +94,9 @@ def hits(connection: Connection, project: int, query: MarkQuery) -> Iterator[Hit
 
 def _says(columns: ColumnCollection, label: str) -> list[ColumnElement[bool]]:
     """Return the condition that a mark may say something; what only Python can compare is left to `_is`."""
-    if not label or not label.isascii():
+    if not label.strip() or not label.isascii():
         return []
-    return [func.lower(func.coalesce(columns.emotion, columns.note)) == label.strip().lower()]
+    return [func.trim(func.lower(func.coalesce(columns.emotion, columns.note))) == label.strip().lower()]
 
 
 def _is(mark: Annotation, label: str) -> bool:

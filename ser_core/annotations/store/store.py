@@ -638,6 +638,7 @@ class Store:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys)
             changes = changed(edit, standing, at)
+            tiers.require(connection, project, (change.after for change in changes if change.after is not None))
             top = edit.beneath_id if kind == "undo" else edit.id
             return history.take_step(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
 
