@@ -20,9 +20,10 @@ VIEWS = ("Queue", MARK, "Find", "Agreement", "Teach", "Files")
 
 frame.begin("Annotate", "👂", "Mark and label the emotions you hear, with or without the model's evidence.")
 chosen = controls.sidebar()
-project = open_project.choose()
+marking = session.choice("annotate_view") == MARK
+project, bar = open_project.choose_in_bar() if marking else (open_project.choose(), st.container())
 marking_section.take_edits(project)
-view = st.segmented_control(
+view = bar.segmented_control(
     "View",
     VIEWS,
     required=True,

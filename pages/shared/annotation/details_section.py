@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
@@ -30,11 +31,9 @@ the page Listen, else Whisper transcribes on this machine. Undo takes all of the
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
     """Show the fields of the selected mark and of the whole recording."""
-    one, whole = st.columns(2, gap="large")
-    with one:
-        _of_chosen(project, opened, shown)
-    with whole:
+    with st.container(key="mark_details", gap="small"):
         _of_whole(project, opened, shown)
+        _of_chosen(project, opened, shown)
 
 
 def do(action: Callable[..., object], *arguments: Any, **values: Any) -> None:
@@ -67,27 +66,29 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
         else:
             st.caption("Drag in the lane *My marks*, or select a time range and press a number: " + _keys() + ".")
         return
-    region = mark.region
-    st.markdown(f"**Selected mark** · {region.start_s:.2f} to {region.end_s:.2f} s")
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
-    _fields(mark, f"mark {mark.key} {mark.revision}", change)
-    _frequencies(mark, change)
+    title = _fields(mark, f"mark {mark.key} {mark.revision}", change)
+    with title:
+        st.markdown(f"**Selected mark** · {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s")
+        with st.popover("Frequencies", type="tertiary"):
+            _frequencies(mark, change)
 
 
 def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
-    st.markdown(
-        "**Whole recording**",
-        help="Shift and a number label it too. Labelling it sets its status to *done*.",
-    )
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
     change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
     whose = f"whole {sha256} {project.id} {project.annotator} {mark.revision}"
-    _fields(mark, whose, change, labelled={"status": "done"})
+    title = _fields(mark, whose, change, labelled={"status": "done"})
+    title.markdown(
+        "**Whole recording**", help="Shift and a number label it too. Labelling it sets its status to *done*."
+    )
 
 
-def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None) -> None:
-    """Show the fields of a mark; each change is saved immediately."""
+def _fields(
+    mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None
+) -> DeltaGenerator:
+    """Show the fields of a mark, of which each change is saved immediately; return the place for its title."""
 
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
@@ -102,7 +103,8 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
     names = [None, *LABELS]
     if mark.emotion not in names:
         names.append(mark.emotion)
-    emotion, status = st.columns([3, 2])
+    widths = [2.4, 2.6, 3.5, 2.4, 2, 2.9]
+    title, emotion, intensity, confidence, status, note = st.columns(widths, gap="small", vertical_alignment="center")
     emotion.selectbox(
         "Emotion",
         names,
@@ -112,7 +114,6 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
         **field("emotion"),
     )
     status.selectbox("Status", STATUSES, index=STATUSES.index(mark.status), **field("status"))
-    intensity, confidence = st.columns([3, 2])
     intensity.segmented_control(
         "Intensity",
         INTENSITIES,
@@ -130,7 +131,8 @@ def _fields(mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[
         placeholder="not given",
         **field("confidence"),
     )
-    st.text_input("Note", mark.note, max_chars=2_000, **field("note"))
+    note.text_input("Note", mark.note, max_chars=2_000, **field("note"))
+    return title
 
 
 def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:

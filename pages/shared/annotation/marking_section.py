@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import (
@@ -32,11 +31,30 @@ from ser_core.pipeline import level_of_focus
 PLAYER = "annotate"
 TURNS = ("previous", "next")
 END = "annotation end of the queue"
+
+#: Player, marks and their fields in view at once: the page's heading is only read out, and rows stand closer.
+COMPACT = """
+<style>
+  @media (min-width: 641px) {
+    .block-container { padding: 0.5rem 3.2rem 2rem 2.5rem; max-width: 90rem; }
+    :has([data-testid="stExpandSidebarButton"]) > * .block-container { padding-top: 3.2rem; }
+    .block-container > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
+    .block-container h1, .block-container :has(h1) + [data-testid="stElementContainer"]
+      { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    [data-testid="stHeader"] { background: none; }
+    [data-testid="stHeader"], [data-testid="stHeader"] :not(button, button *) { pointer-events: none !important; }
+    [data-testid="stHeader"] button { pointer-events: auto; }
+    .st-key-icon_undo { margin-left: auto; }
+  }
+  .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
+</style>
+"""
 EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
 
 
 def show(project: OpenProject, chosen: Chosen | None) -> None:
     """Show the current recording with its editable marks, and any refusals."""
+    st.html(COMPACT)
     with st.container():  # else what comes and goes here would move the player in the page's tree, and mount it again
         details_section.show_refusals()
         if words := st.session_state.pop(END, None):
@@ -156,44 +174,45 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
         ("previous", opened.previous, "Previous recording (Page up)"),
         ("next", opened.next, "Next recording (Page down)"),
     )
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
         st.header(in_markdown(queued.file.name), width="content")
-        with st.container(horizontal=True, width="content"):
-            for name, can, words, action in actions:
-                arguments = (action, project.id, queued.file.sha256, project.annotator)
-                _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
-            for name, there, words in turns:
-                icon = f":material/skip_{name}:"
-                _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
-    beside, by, tiers, snap = st.columns([3.6, 1.9, 1.3, 1.2], vertical_alignment="center")
-    beside.pills(
-        "Beside my marks",
-        [EVIDENCE, OTHERS],
-        selection_mode="multi",
-        label_visibility="collapsed",
-        help="The model's evidence and other people's marks can influence you. Turn both off to judge independently.",
-        **session.widget("beside", session.choice("beside")),
-    )
-    _explainer(by, chosen)
-    with tiers:
-        tiers_section.show(project, opened.tiers)
-    snap.toggle(
-        "Snap",
-        help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
-        **session.widget("snap", session.choice("snap")),
-    )
+        st.pills(
+            "Beside my marks",
+            [EVIDENCE, OTHERS],
+            selection_mode="multi",
+            label_visibility="collapsed",
+            width="content",
+            help="The model's evidence and other people's marks can influence you. Turn both off to judge by ear.",
+            **session.widget("beside", session.choice("beside")),
+        )
+        _explainer(chosen)
+        with st.container(width="content"):
+            tiers_section.show(project, opened.tiers)
+        st.toggle(
+            "Snap",
+            width="content",
+            help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
+            **session.widget("snap", session.choice("snap")),
+        )
+        for name, can, words, action in actions:
+            arguments = (action, project.id, queued.file.sha256, project.annotator)
+            _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
+        for name, there, words in turns:
+            icon = f":material/skip_{name}:"
+            _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
 
 
-def _explainer(column: DeltaGenerator, chosen: Chosen | None) -> None:
+def _explainer(chosen: Chosen | None) -> None:
     """Ask for the explainer of the model's evidence, if that is shown."""
     if chosen is None or EVIDENCE not in session.choice("beside"):
         return
     methods = [*focus_methods_of(chosen.classifier), "consensus"]
     if session.choice("suggest_by") not in methods:
         session.choose("suggest_by", methods[0])
-    column.selectbox(
+    st.selectbox(
         "Evidence by",
         methods,
+        width=190,
         format_func=METHOD_NAMES.get,
         label_visibility="collapsed",
         help="The explainer that gives the model's evidence and the suggestions.",

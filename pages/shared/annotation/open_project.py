@@ -62,15 +62,34 @@ def queued(name: str, sha256: str) -> QueuedRecording:
     return store.open_recording(projects()[name].id, sha256, login.person() or "anybody").recording
 
 
-def choose() -> OpenProject:
-    """Ask for the annotator and the project; stop the page until both are known."""
+def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
+    """Return what `choose` returns, in little space once it is known, and a place for controls in the same row."""
+    annotator = login.person() or session.choice("annotator")
+    try:
+        known = annotator and session.choice("project") in projects()
+    except AnnotationsRefused:
+        known = False
+    if not known:
+        return choose(), st.container()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        bar = st.container(width="content")
+        words = in_markdown(f"{annotator} · {session.choice('project')}")
+        with st.popover(words, icon=":material/badge:", width="content"):
+            return choose(alone=False), bar
+
+
+def choose(alone: bool = True) -> OpenProject:
+    """Ask for the annotator and the project; stop the page until both are known.
+
+    Unless this stands `alone`, it offers no new projects and no trash.
+    """
     try:
         store = cached.annotations(default_url(data_folder()))
         projects = {project.name: project for project in store.projects(size=1_000).items}
     except AnnotationsRefused as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/database_off:")
         st.stop()
-    who, where, new = st.columns([2, 3, 1.2], vertical_alignment="bottom")
+    who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))
@@ -81,6 +100,9 @@ def choose() -> OpenProject:
             format_func=printable,
             **session.widget("project", session.choice("project")),
         )
+        if not alone:
+            chosen = projects[session.choice("project")]
+            return OpenProject(store, chosen.id, chosen.name, annotator)
         with new.popover("Projects", icon=":material/folder_managed:", width="stretch"):
             _create(store, annotator)
             deletion_section.delete_project(store, projects[session.choice("project")], annotator)

@@ -165,6 +165,19 @@ class Player {
     this.show(start - margin, end + margin);
   }
 
+  // Fill the window, above everything else on the page.
+  toggleFull() {
+    const { timeline } = this;
+    const box = this.find(".player");
+    this.full = !this.full;
+    box.popover = this.full ? "manual" : null;
+    if (this.full) box.showPopover();
+    this.find(".bar .full").setAttribute("aria-pressed", this.full);
+    this.say(this.full ? "Fills the window" : "Back on the page");
+    timeline.focus({ preventScroll: true });
+    this.view.layOut();
+  }
+
   // --- time ---
 
   toggle() {
@@ -264,6 +277,7 @@ class Player {
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
     if (!this.find(".menu").hidden) return this.menu.toggle();
+    if (this.full && !this.selection && !this.asked) return this.toggleFull();
     this.setSelection(null, true);
     this.chooseNone();
     this.asked = null;

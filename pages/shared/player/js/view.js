@@ -9,6 +9,8 @@ import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";
 
 const TIME_FOR_READERS_MS = 250;
+// On a lower window marks are drawn on lower lanes, so that their fields are in view too.
+const DENSE_BELOW = 1000;
 
 const keyOf = (levels) => JSON.stringify(levels.map(({ url }) => url));
 
@@ -22,6 +24,7 @@ export class View {
     this.scores = { segments: [] };
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.find(".stage"));
+    this.observer.observe(document.documentElement); // whose height counts too
   }
 
   // --- the picture ---
@@ -99,7 +102,8 @@ export class View {
     const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
     for (const name of menu.hidden()) shown[name] = false;
     for (const name of menu.added()) shown[name] = true;
-    stage.style.height = `${this.lanes.layOut(shown, gutter)}px`;
+    const dense = data.editable && window.innerHeight < DENSE_BELOW;
+    stage.style.height = `${this.lanes.layOut(shown, gutter, { dense, fill: this.player.full ? this.spare(stage) : null })}px`;
     this.find(".timeline").style.left = `${gutter}px`;
     this.axis.width = Math.max(1, stage.clientWidth - gutter);
     const lane = this.lanes.lanes.regions;
@@ -108,6 +112,12 @@ export class View {
     if (lane) Object.assign(style, { left: `${gutter}px`, top: `${lane.top}px`, height: `${lane.height}px` });
     tiers.place(this.lanes.lanes.tiers, gutter);
     this.refresh();
+  }
+
+  // The height that the rest of the player leaves to the lanes when it fills the window.
+  spare(stage) {
+    const bottoms = [...this.find(".player").children].map(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight);
+    return window.innerHeight - (Math.max(...bottoms) - stage.offsetHeight) - 12;
   }
 
   // --- drawing: at most once per frame, and lanes only after a change ---

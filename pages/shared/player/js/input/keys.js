@@ -18,6 +18,7 @@ const KEYS = [
   ["O", ["o", "O"], "move both edges to where the sound crosses zero", (player) => player.bounds.toZero()],
   ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
   ["V", ["v", "V"], "choose what is shown: spectrogram, F0, formants and others", (player) => player.menu.toggle()],
+  ["F", ["f", "F"], "fill the window with the player, and back", (player) => player.toggleFull()],
   ["C", ["c", "C"], "measure the selection, and copy its measures", (player) => player.menu.copy()],
   ["?", ["?"], "show or hide this list", (player) => player.bar.help()],
 ];

@@ -24,6 +24,9 @@ const HEIGHTS = {
   ruler: 24,
 };
 const ROWS = { regions: 24, tiers: 22, others: 18 };
+// These keep their height; the others are lower where space is short, and higher where there is plenty.
+const FIXED = ["words", "regions", "tiers", "others", "ruler"];
+const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
@@ -33,15 +36,24 @@ const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 export class Lanes extends LaneCanvas {
   lanes = {};
 
-  // Place the lanes that have content, and return their total height. For `regions`, `tiers` and `others`, `shown` gives
-  // the number of rows.
-  layOut(shown, gutter) {
+  // Place the lanes that have content, and return their total height. For `regions`, `tiers` and `others`, `shown` gives the
+  // number of rows. `dense` makes pictures lower, `fill` is a height that they fill.
+  layOut(shown, gutter, { dense = false, fill = null } = {}) {
+    const { title, share } = dense ? DENSE : { title: TITLE, share: 1 };
+    const total = this.place(shown, gutter, title, fill ? 1 : share);
+    if (!fill) return total;
+    const pictures = Object.entries(this.lanes).reduce((sum, [name, { height }]) => sum + (FIXED.includes(name) ? 0 : height), 0);
+    return this.place(shown, gutter, title, Math.max(DENSE.share, 1 + (fill - total) / pictures));
+  }
+
+  place(shown, gutter, title, share) {
     this.gutter = gutter;
     this.lanes = {};
     let top = 0;
     for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
-      if (name !== "ruler") top += TITLE;
-      const height = Math.max(HEIGHTS[name], name in ROWS ? ROWS[name] * shown[name] : 0);
+      if (name !== "ruler") top += title;
+      const usual = FIXED.includes(name) ? HEIGHTS[name] : Math.round(share * HEIGHTS[name]);
+      const height = Math.max(usual, name in ROWS ? ROWS[name] * shown[name] : 0);
       this.lanes[name] = { top, height, bottom: top + height };
       top += height;
     }
