@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks._recordings import draw_evenly
 from benchmarks.faithfulness import (
     FILLS,
     MEASURES,
@@ -19,6 +18,7 @@ from benchmarks.faithfulness import (
     with_differences,
 )
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import MaskMetrics
 from ser_core.settings import AnalysisSettings

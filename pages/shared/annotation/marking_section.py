@@ -46,6 +46,12 @@ COMPACT = """
     [data-testid="stHeader"] button { pointer-events: auto; }
     .st-key-icon_undo { margin-left: auto; }
   }
+  @media (min-width: 1200px) {
+    .st-key-mark_heading { flex-wrap: nowrap; }
+    .st-key-mark_heading > :first-child { flex: 0 1 auto; min-width: 4rem; }
+    .st-key-mark_heading h2, .st-key-mark_heading h2 *
+      { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  }
   .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
 </style>
 """
@@ -212,7 +218,7 @@ def _explainer(chosen: Chosen | None) -> None:
     st.selectbox(
         "Evidence by",
         methods,
-        width=190,
+        width=150,
         format_func=METHOD_NAMES.get,
         label_visibility="collapsed",
         help="The explainer that gives the model's evidence and the suggestions.",

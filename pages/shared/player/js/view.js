@@ -24,7 +24,8 @@ export class View {
     this.scores = { segments: [] };
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.find(".stage"));
-    this.observer.observe(document.documentElement); // whose height counts too
+    // The height of the window counts too, which this element of Streamlit fills.
+    this.observer.observe(document.querySelector("[data-testid=stApp]") ?? document.documentElement);
   }
 
   // --- the picture ---
