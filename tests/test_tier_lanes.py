@@ -9,6 +9,7 @@ import soundfile
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
+from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
@@ -18,6 +19,7 @@ from ser_core.annotations.annotation import Annotation, Tier
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.finding import MarkQuery
+from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.cutting import wav_bytes
 from ser_core.errors import AnnotationsRefused
@@ -205,6 +207,12 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     page.text_input[0].set_value("tones")
     press(page, "Add tier")
     assert store.tiers(project)[-1].name == "tones"
+
+
+def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
+    one, other = (named("words", 1, 2, note) for note in ("nein", "*doch*"))
+    assert details_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
+    assert ": no emotion" in details_section._change_in_words(Change(None, mark(1, 2, note="a remark")), "Ann")
 
 
 # --- finding ---

@@ -13,7 +13,15 @@ from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
 from ser_core.analysis import Recording, Region
-from ser_core.annotations.annotation import LEAST_INTENSITY, MOST_INTENSITY, RECORDING_TIER, STATUSES, Annotation, Tier
+from ser_core.annotations.annotation import (
+    LEAST_INTENSITY,
+    MOST_INTENSITY,
+    RECORDING_TIER,
+    REGION_TIER,
+    STATUSES,
+    Annotation,
+    Tier,
+)
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.store import OpenRecording
@@ -22,6 +30,8 @@ from ser_core.errors import SerError
 
 INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
 CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
+#: Of the text of a mark, in the history.
+LONGEST_SAID = 80
 WORD_TIER = "words"
 WORDS_HELP = """
 Each word becomes a mark of the tier *words*, with the word as its note. They are the words that you gave or edited on
@@ -260,9 +270,16 @@ def _change_in_words(change: Change, annotator: str) -> str:
     whole = mark.tier == RECORDING_TIER
     action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
     where = "the whole recording" if whole else f"{mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
-    emotion = in_markdown(mark.emotion or "no emotion")
-    if before and after and before.emotion != after.emotion:
-        emotion = f"{in_markdown(before.emotion or 'no emotion')} → {emotion}"
+    said = _said(mark)
+    if before and after and _said(before) != said:
+        said = f"{_said(before)} → {said}"
     whose = "" if mark.annotator == annotator else f", a mark by {in_markdown(mark.annotator)}"
     now = f", now {after.status}" if before and after and before.status != after.status else ""
-    return f"{action} {where}: {emotion}{whose}{now}"
+    return f"{action} {where}: {said}{whose}{now}"
+
+
+def _said(mark: Annotation) -> str:
+    """Return the emotion of a mark or, in other tiers, the beginning of its text."""
+    if mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion:
+        return in_markdown(mark.emotion or "no emotion")
+    return in_markdown(mark.note[:LONGEST_SAID] or "no label")
