@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.recordings import RecordingFile
@@ -184,6 +184,27 @@ def test_a_grid_keeps_its_encoding_and_its_line_ends(encoding, line_end):
 def test_other_and_damaged_files_are_refused(content, why):
     with pytest.raises(AnnotationsRefused, match=why):
         into("textgrid", content)
+
+
+def test_no_annotation_with_times_comes_into_a_tier_of_elan_that_has_none():
+    gloss = Annotation(Region(1.0, 2.0), "gloss", note="new")
+    written = into("elan", EAF, replace(OURS, annotations=(gloss,))).into
+    assert (written.added, written.replaced) == (("gloss #2",), ())
+    assert is_within(EAF, written.content.decode().replace(">8</PROPERTY>", ">7</PROPERTY>"))
+
+
+def test_points_that_are_written_into_an_eaf_are_points_when_it_is_read():
+    tone = Tier("tone", "tone", "points")
+    points = Annotation(Point(1.25, 1.25), "tone", note="H*"), Annotation(Point(2.0, 2.0), "tone", note="L*")
+    ours = replace(OURS, annotations=(*MARKS, points[0]), tiers=(tone,))
+    written = into("elan", EAF, ours).into
+    assert "1 mark as 1 ms, because ELAN has no points" in written.dropped
+    again = into("elan", written.content, replace(ours, annotations=(*MARKS, *points)))
+    assert (again.into.added, again.into.replaced) == ((), ("tone",))
+    assert again.into.content.count(b"hear-why tiers") == 1
+    (read,) = FORMATS["elan"].read(again.into.content, "take").recordings
+    assert {mark for mark in read.annotations if mark.tier == "tone"} == set(points)
+    assert [tier for tier in read.tiers if tier.kind == "points"] == [tone]
 
 
 def test_a_file_of_no_recording_here_is_refused():

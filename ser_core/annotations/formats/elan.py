@@ -3,7 +3,7 @@
 import mimetypes
 import posixpath
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import floor
@@ -97,11 +97,8 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     if keys and not plain:
         eaf.properties.append((KEYS, json_bytes(keys, indent=None, ascii_only=True).decode()))
     if recording.tiers:
-        about = {
-            "tiers": [tier_fields(tier) for tier in recording.tiers],
-            "layers": {name: layer.tier.key for layer, name in zip(layers, names, strict=True)},
-        }
-        eaf.properties.append((TIERS, json_bytes(about, indent=None, ascii_only=True).decode()))
+        keys_of_names = {name: layer.tier.key for layer, name in zip(layers, names, strict=True)}
+        eaf.properties.append((TIERS, tiers_text(recording.tiers, keys_of_names)))
     eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
     _sort_time_slots(eaf)
     pairs = list(zip(marks, recording.annotations, strict=True))
@@ -205,7 +202,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     recording, origin_s = _recording(eaf, name)
     times, changed, lost = _times(eaf)
     keys = keys_in(eaf, name)
-    tiers, ours = FileTiers(eaf.tiers.keys()), _tiers_of_ours(eaf, name)
+    tiers, ours = FileTiers(eaf.tiers.keys()), tiers_in(eaf, name)
     points = {tier.key for tier in ours[0] if tier.kind == "points"}
     vocabularies = _vocabularies(eaf)
     parents: dict[str, str] = {}
@@ -340,7 +337,13 @@ def keys_in(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
     return {}
 
 
-def _tiers_of_ours(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:
+def tiers_text(tiers: Iterable[Tier], layers: Mapping[str, str]) -> str:
+    """Return the text of the property that declares tiers, and of which of them the tiers of the file are layers."""
+    about = {"tiers": [tier_fields(tier) for tier in tiers], "layers": dict(layers)}
+    return json_bytes(about, indent=None, ascii_only=True).decode()
+
+
+def tiers_in(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:
     """Return the tiers that our property declares, and the key of each tier of the file; nothing where it is none."""
     for key, value in eaf.properties:
         if key == TIERS:

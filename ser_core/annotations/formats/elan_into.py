@@ -1,6 +1,7 @@
 """Tiers written into an EAF that is there: all else in it stays as it is, byte for byte.
 
-A tier of the same name is replaced, unless annotations of other tiers belong to it; others follow the last one.
+A tier of the same name is replaced, unless annotations of other tiers belong to it or its own have no times of their
+own; others follow the last one.
 """
 
 import re
@@ -10,9 +11,18 @@ from itertools import count
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.formats.content import encoding_of, json_bytes
-from ser_core.annotations.formats.elan import KEYS, eaf_of, in_milliseconds, keys_in, origin_of
+from ser_core.annotations.formats.elan import (
+    KEYS,
+    TIERS,
+    eaf_of,
+    in_milliseconds,
+    keys_in,
+    origin_of,
+    tiers_in,
+    tiers_text,
+)
 from ser_core.annotations.formats.format import Into, marks_with
 from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, safe_name
 from ser_core.annotations.formats.notation import label_of
@@ -21,6 +31,8 @@ from ser_core.errors import AnnotationsRefused
 TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
 NUMBER = re.compile("[0-9]{1,12}")
 OUR_TYPE = "hear-why"
+#: Of types of tiers that have a parent, the one whose annotations have any times.
+INCLUDED_IN = "Included_In"
 LAST_ID = "lastUsedAnnotationId"
 TYPE_ELEMENT = (
     f'    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="{OUR_TYPE}" TIME_ALIGNABLE="true"/>\n'
@@ -52,9 +64,13 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
     declared = {tier.key for tier in recording.tiers}
     taken = {tier.name for tier in there.tiers}
     added, replaced, pieces = [], [], []
+    tiers, keys = tiers_in(eaf, name)
+    declared_there, keys_there = {tier.key: tier for tier in tiers}, dict(keys)
     for layer in layers:
         old = next((tier for tier in there.tiers if tier.name == layer.name and tier.name not in replaced), None)
-        if old is not None and (old.name in there.parents or there.referred & {*old.annotations}):
+        if old is not None and (
+            old.name in there.parents or there.referred & {*old.annotations} or old.kind in there.divided_types
+        ):
             old = None
         rows = "".join(new.rows(layer, layer.tier.key in declared))
         if not rows:
@@ -63,17 +79,30 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
             replaced.append(old.name)
             pieces.append(there.inside(old, rows))
             new.forget(old.annotations)
+            _declare(layer, old.name, declared_there, keys_there)
             continue
         added.append(free_name(layer.name, taken))
         taken.add(added[-1])
+        _declare(layer, added[-1], declared_there, keys_there)
         head = f"    <TIER{_attributes(layer, there.top_type or OUR_TYPE)} TIER_ID={quoteattr(added[-1])}>\n"
         pieces.append((there.tiers_end, there.tiers_end, f"{head}{rows}    </TIER>\n"))
     if there.top_type is None and added:
         pieces.append((there.tiers_end, there.tiers_end, TYPE_ELEMENT))
     pieces += there.slot_pieces(new.slots)
     pieces += there.property_pieces(new.keys, new.last_annotation)
-    dropped = marks_with(range(new.early), "{} before the TIME_ORIGIN of the file")
+    if keys_there != keys:
+        pieces += there.property_piece(TIERS, tiers_text(declared_there.values(), keys_there))
+    dropped = (
+        *marks_with(range(new.early), "{} before the TIME_ORIGIN of the file"),
+        *marks_with(range(new.points), "{} as 1 ms, because ELAN has no points"),
+    )
     return Into(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
+
+
+def _declare(layer: Layer, name: str, tiers: dict[str, Tier], layers: dict[str, str]) -> None:
+    """Note which tiers of the file hold points, which ELAN does not know."""
+    if layer.tier.kind == "points":
+        tiers[layer.tier.key], layers[name] = layer.tier, layer.tier.key
 
 
 def _attributes(layer: Layer, kind: str) -> str:
@@ -92,12 +121,14 @@ class _New:
         Key and revision of marks by the ids of annotations.
     early : int
         Number of marks before the file begins, which are left out.
+    points : int
+        Number of points, each 1 ms long.
     """
 
     def __init__(self, there: "_Places", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
         self.slots: dict[int, str] = {}
         self.keys = keys
-        self.early = 0
+        self.early = self.points = 0
         self.last_annotation = there.last_annotation
         self._slot_ids = (f"ts{number}" for number in count(there.last_slot + 1))
         self._origin_ms = origin_ms
@@ -110,6 +141,7 @@ class _New:
             if edges[0] < 0:
                 self.early += 1
                 continue
+            self.points += layer.tier.kind == "points"
             self.last_annotation += 1
             own = f"a{self.last_annotation}"
             if mark.key is not None and not self._plain:
@@ -153,6 +185,7 @@ class _Places:
         self.tiers: list[_Tier] = []
         self.parents: set[str] = set()
         self.referred: set[str] = set()
+        self.divided_types: set[str] = set()
         self.top_type: str | None = None
         self.last_annotation = self.last_slot = 0
         self.tiers_end = 0
@@ -192,8 +225,15 @@ class _Places:
             self.referred.add(attributes.get("ANNOTATION_REF", ""))
         elif element == "PROPERTY":
             self._property = attributes["NAME"]
-        elif element == "LINGUISTIC_TYPE" and attributes.get("TIME_ALIGNABLE") == "true":
-            self.top_type = self.top_type or (None if "CONSTRAINTS" in attributes else attributes["LINGUISTIC_TYPE_ID"])
+        elif element == "LINGUISTIC_TYPE":
+            self._linguistic_type(attributes)
+
+    def _linguistic_type(self, attributes: dict[str, str]) -> None:
+        own, constraint = attributes["LINGUISTIC_TYPE_ID"], attributes.get("CONSTRAINTS")
+        if constraint not in (None, INCLUDED_IN):
+            self.divided_types.add(own)
+        elif constraint is None and attributes.get("TIME_ALIGNABLE") == "true":
+            self.top_type = self.top_type or own
 
     def _end(self, element: str) -> None:
         _, start = self._open.pop()
@@ -251,14 +291,16 @@ class _Places:
         """Return the properties with the keys of our marks, and with the last id of an annotation."""
         pieces = []
         if keys or KEYS in self._properties:
-            text = escape(json_bytes(keys, indent=None, ascii_only=True).decode())
-            if KEYS in self._properties:
-                pieces.append((*self._properties[KEYS], text))
-            else:
-                pieces += self._at_the_end("HEADER", [f'<PROPERTY NAME="{KEYS}">{text}</PROPERTY>'])
+            pieces += self.property_piece(KEYS, json_bytes(keys, indent=None, ascii_only=True).decode())
         if LAST_ID in self._properties:
             pieces.append((*self._properties[LAST_ID], str(last)))
         return pieces
+
+    def property_piece(self, name: str, text: str) -> list[tuple[int, int, str]]:
+        """Return the text of a property in place of the one that is there, or as a new one."""
+        if name in self._properties:
+            return [(*self._properties[name], escape(text))]
+        return self._at_the_end("HEADER", [f'<PROPERTY NAME="{name}">{escape(text)}</PROPERTY>'])
 
 
 def _slot(time_ms: int, own: str) -> str:
