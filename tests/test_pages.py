@@ -32,7 +32,7 @@ from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
 from ser_core.corpora.samples import available_samples
 from ser_core.emotions import COLOURS, EMOTION_SETS
-from ser_core.errors import SettingsRefused
+from ser_core.errors import RecordingTooLong, SettingsRefused
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.grad_cam import without_maps
@@ -221,6 +221,22 @@ def test_several_files_are_taken_at_once_and_a_bad_one_among_them_is_refused(voi
     assert not app.exception
     assert [one.recording.name for one in app.session_state["held"].values()] == ["one.wav", "three.wav"]
     assert [in_markdown("two.wav") in error.value for error in app.error] == [True]
+
+
+def take_two_long() -> None:
+    from pages.shared.recording import recording_page
+
+    recording_page.take(b"", "first *talk*.wav")
+    recording_page.take(b"", "second talk.wav")
+
+
+def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(monkeypatch):
+    monkeypatch.setattr(session, "hold", lambda *_: (_ for _ in ()).throw(RecordingTooLong("too long")))
+    app = AppTest.from_function(take_two_long, default_timeout=60).run()
+    assert not app.exception
+    (said,) = app.toast
+    assert said.value.startswith(f"{in_markdown('first *talk*.wav')} was closed")
+    assert app.session_state["long"].name == "second talk.wav"
 
 
 def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_again(voice):

@@ -74,6 +74,8 @@ def take(source: bytes, name: str) -> str | None:
     try:
         session.hold(source, name)
     except RecordingTooLong:
+        if (before := session.held_long()) is not None:
+            st.toast(f"{in_markdown(before.name)} was closed: only one recording over ten minutes is open at a time.")
         session.hold_long(source, name)
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
