@@ -345,3 +345,25 @@ def test_undo_brings_a_mark_back_with_its_tier(store, project):
     store.undo(project, sha(1), "anna")
     shown = store.open_recording(project, sha(1), "anna")
     assert {each.tier for each in shown.annotations} <= {tier.key for tier in shown.tiers} == {"emotion", "words"}
+
+
+def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_from_others(store, project):
+    added = store.add_tier(project, Tier("recording", "recording"))
+    marks = [mark(0, 1, emotion="angry"), word(0, 1, "noisy", added.key)]
+    store.edit(project, sha(1), "anna", add=marks)
+    (emotions,) = (tier for tier in store.tiers(project) if tier.key == "emotion")
+    store.change_tier(project, replace(emotions, name="Gefühl"))
+    (recording,) = (each for each in store.export(project) if each.annotations)
+    grids = exported([recording], EXPORTED["textgrid"]).files
+    files, _ = mapped(read_files(grids.items(), ImportOptions()), LabelRules())
+    (read,) = as_of_recordings(files, [each.file for each in store.recordings(project).items])
+    done = store.import_recordings(project, read.documents, "anna")
+    assert (done.known, done.added, done.new_tiers) == (2, 0, ())
+
+
+def test_a_file_cannot_declare_the_tier_of_whole_recordings(store, project):
+    whole = mark(0, 10, tier="recording", annotator="anna", emotion="sad")
+    tiers = (Tier("recording", "recording", content="emotions"),)
+    store.import_recordings(project, [AnnotatedRecording("x", sha(1), 10.0, None, (whole,), tiers=tiers)], "anna")
+    assert store.open_recording(project, sha(1), "anna").annotations[0].tier == "recording"
+    assert keys(store, project) == ["emotion"]

@@ -25,6 +25,7 @@ from ser_core.annotations.formats.notation import UNSAFE, escaped
 #: Fields of a mark that the name of its tier holds.
 BESIDE = ("tier", "annotator")
 
+RESERVED = (REGION_TIER, RECORDING_TIER)
 LAYER = re.compile(r"(.*) \(([0-9]+)\)", re.DOTALL)
 OWNED = re.compile(r"((?:[^\\/]|\\.)*)/(.*)", re.DOTALL)
 ESCAPE = re.compile(r"\\(?:([\\/])|u([0-9a-f]{4}))")
@@ -71,12 +72,14 @@ def laid_out(recording: AnnotatedRecording) -> list[Layer]:
     layers: list[Layer] = []
     for key, by_annotator in groups.items():
         tier = tiers[key]
+        # Where a file has names only, these two say what a tier is.
+        plain = tier.name if tier.name == key else free_name(tier.name, RESERVED)
         is_named = key not in declared or tier.content == "emotions" or len(by_annotator) > 1
         if not by_annotator and key != REGION_TIER:
-            layers.append(Layer(_name("", tier.name, 1), tier, "", []))
+            layers.append(Layer(_name("", plain, 1), tier, "", []))
         for annotator, group in by_annotator.items():
             for number, layer in enumerate(_without_overlaps(group, tier.kind == "points"), start=1):
-                name = _name(annotator if is_named else "", tier.name, number)
+                name = _name(annotator if is_named else "", plain, number)
                 layers.append(Layer(name, tier, annotator, layer, is_named))
     return layers or [Layer(REGION_TIER, EMOTION, "", [])]
 

@@ -225,7 +225,8 @@ def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
     for tier in found:
         key, name = (valid_name(value, "name of the tier") for value in (tier.key, tier.name))
         parent = tier.parent and valid_name(tier.parent, "name of the tier")
-        named.setdefault(key, replace(tier, key=key, name=name, parent=None if parent == key else parent))
+        if key != RECORDING_TIER:
+            named.setdefault(key, replace(tier, key=key, name=name, parent=None if parent == key else parent))
     return tuple(named.values())
 
 
@@ -271,6 +272,7 @@ class TiersOfFiles:
         keys: dict[str, str] = {}
         names = unique_names(found)
         here = {name: self._there[key] for key, name in unique_names(self._there.values()).items()}
+        here = {tier.name: tier for tier in self._there.values() if tier.key == REGION_TIER} | here  # it may be renamed
         for tier in found:
             candidates = here.get(names[tier.key]), self._there.get(tier.key)
             taken = set(keys.values())
