@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shlex
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +59,7 @@ from ser_core.model.checkpoint import (
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
 from ser_core.words import transcription
+from tests.broken_machine import everything_under
 
 pytestmark = [
     pytest.mark.skipif(not model_names(), reason="no model is shipped in models/"),
@@ -221,6 +224,33 @@ def test_several_files_are_taken_at_once_and_a_bad_one_among_them_is_refused(voi
     assert not app.exception
     assert [one.recording.name for one in app.session_state["held"].values()] == ["one.wav", "three.wav"]
     assert [in_markdown("two.wav") in error.value for error in app.error] == [True]
+
+
+def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_new_name_only(
+    voice, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    begun, classify = threading.Event(), cached.classify_recording
+
+    def slowly(recording, classifier, settings, work):
+        if not begun.is_set():
+            begun.set()
+            for _ in range(1_000):
+                if work.stop():
+                    break
+                time.sleep(0.01)
+        return classify(recording, classifier, settings, work)
+
+    monkeypatch.setattr(cached, "classify_recording", slowly)
+    app = opened("app.py")
+    app.file_uploader[0].upload("Jane Doe.wav", wav(voice), "audio/wav").run()
+    assert begun.wait(60)
+    app.text_input(key=f"name_{app.session_state['current']}").set_value("Speaker 7").run()
+    app = finished(app)
+    next(button for button in app.button if button.label == "Save").click().run()
+    (saved,) = (tmp_path / "analyses").iterdir()
+    assert json.loads((saved / "question.json").read_text())["recording_name"] == "Speaker 7"
+    assert b"Jane Doe" not in everything_under(tmp_path)
 
 
 def take_two_long() -> None:

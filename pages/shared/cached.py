@@ -631,7 +631,8 @@ def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recordi
 
 
 def rename(recording: Recording) -> None:
-    """Let this visit's results for a recording that was renamed have its new name."""
+    """Let this visit's results for a recording that was renamed have its new name; what still runs begins again."""
+    jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
     for job in jobs().finished(session.owner(), (recording.sha256,)):
         if isinstance(job.result, Analysis):
             job.result = replace(job.result, recording=recording)
