@@ -466,7 +466,7 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
     keys = []
     monkeypatch.setattr(cached.session, "owner", lambda: "ann")
-    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_, quick: keys.append(key)))
+    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
     analysis = SimpleNamespace(recording=SimpleNamespace(sha256="r"), stretch=None)
     for seed in (0, 1, 1):
         mask = np.random.default_rng(seed).random((100, 64)) > 0.7

@@ -181,7 +181,7 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     page = AppTest.from_string(TIERS_PAGE, default_timeout=60).run()
     page.selectbox[0].set_value("New tier").run()
     page.text_input[0].set_value("words")
-    page.text_input[1].set_value("ja, nein")
+    page.text_area[0].set_value("ja\nnein")
     press(page, "Add tier")
     assert [(tier.name, tier.labels) for tier in store.tiers(project)] == [("emotion", ()), ("words", ("ja", "nein"))]
     page.selectbox[0].set_value("words").run()

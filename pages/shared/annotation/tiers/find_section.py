@@ -38,9 +38,7 @@ def show(project: OpenProject) -> None:
     if not hits:
         st.info("No mark is like this.", icon=":material/search_off:")
         return
-    st.markdown(
-        f"**{counted(len(hits), 'mark')}**" + (f", the first {MOST_HITS} only" if len(hits) == MOST_HITS else "")
-    )
+    st.markdown(f"**{counted(len(hits), 'mark')}**" + (", the most that are listed" if len(hits) == MOST_HITS else ""))
     _table(project, hits)
     _sound(project, hits)
 

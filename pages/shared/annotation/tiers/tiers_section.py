@@ -75,12 +75,12 @@ def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[s
     content = st.radio(
         "Holds", list(CONTENTS), list(CONTENTS).index(content), format_func=CONTENTS.get, horizontal=True
     )
-    words = st.text_input(
+    words = st.text_area(
         "Labels",
-        ", ".join(labels),
-        help="Separated by commas, for a tier of labels. The first nine are on the keys 1 to 9.",
+        "\n".join(labels),
+        help="One per line, for a tier of labels. The first nine are on the keys 1 to 9.",
     )
-    return content, tuple(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
+    return content, tuple(dict.fromkeys(word.strip() for word in words.splitlines() if word.strip()))
 
 
 def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
