@@ -4,22 +4,26 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from tests.running_app import browser_path, free_port, launch
 
 #: A busy machine is no failure.
 PATIENCE_S = 120
+#: On a busy machine Firefox's driver now and then never says that a button of the mouse was released.
+ANSWERS_WITHIN_S = 240
 WINDOW = {"width": 1280, "height": 1000}
 MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), None)
 FAKE_MICROPHONE = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
@@ -45,6 +49,10 @@ const all = (selector, words) => {
   return found.filter((one) => one.getClientRects().length && named(one).includes(words));
 };
 """
+
+
+class Unanswered(Exception):
+    """A browser was ended because its driver did not answer."""
 
 
 class Engine:
@@ -214,8 +222,33 @@ def firefox() -> Iterator[Engine]:
                 firefox_user_prefs=FIREFOX,
                 env=os.environ | {"PULSE_SERVER": f"unix:{folder}/native"},
             )
-            yield PlaywrightEngine(browser.new_page(viewport=WINDOW))
+            with _ended_after(ANSWERS_WITHIN_S, "firefox-esr"):
+                yield PlaywrightEngine(browser.new_page(viewport=WINDOW))
             browser.close()
+
+
+@contextmanager
+def _ended_after(seconds: float, program: str) -> Iterator[None]:
+    """End a browser whose driver does not answer, which would wait forever, and say so by `Unanswered`."""
+    unanswered = threading.Event()
+
+    def end() -> None:
+        unanswered.set()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if process.name() == program:
+                    process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    except Error as error:
+        if unanswered.is_set():
+            raise Unanswered from error
+        raise
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -57,14 +57,21 @@ def test_main_way(engine, seed, request, tmp_path, make_voice):
     address = request.getfixturevalue("app")
     voice = tmp_path / f"{engine}.flac"
     soundfile.write(voice, make_voice(SECONDS, 16_000, seed), 16_000)
+    try:
+        go_the_main_way(engine, address, voice)
+    except engines.Unanswered:  # of which nothing can be said
+        go_the_main_way(engine, address, voice)
+
+
+def go_the_main_way(engine, address, voice):
     with engines.ENGINES[engine]() as browser:
         browser.open(f"{address}/?model=yamnet&explainer=grad_cam")
         browser.click("button", "I understand")
         browser.wait("() => !all('p', 'Before you begin').length && all('[role=tab]', '').length === 3")
-        go_the_main_way(browser, voice)
+        use(browser, voice)
 
 
-def go_the_main_way(browser, voice):
+def use(browser, voice):
     record(browser)
     browser.click("[role=tab]", "Upload")
     browser.give_file(voice)

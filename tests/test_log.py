@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import frame
 from ser_core.work.jobs import Jobs
 from ser_core.work.log import FIGURES, JsonLines, failed
 from tests.running_app import launch, needs_browser, running_app
@@ -83,7 +84,8 @@ def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
-def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog):
+def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog, monkeypatch):
+    monkeypatch.setattr(frame, "PAGES", dict(frame.PAGES))  # which the page clears
     app = AppTest.from_file("failing_page.py", default_timeout=60)
     app.session_state["notice_read"] = True
     app.run()
