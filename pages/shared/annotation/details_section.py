@@ -113,7 +113,7 @@ def _fields(
     names = [None, *LABELS]
     if mark.emotion not in names:
         names.append(mark.emotion)
-    widths = [2.4, 2.6, 3.5, 2.4, 2, 2.9]
+    widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2]
     title, emotion, intensity, confidence, status, note = st.columns(widths, gap="small", vertical_alignment="center")
     emotion.selectbox(
         "Emotion",

@@ -46,7 +46,7 @@ COMPACT = """
     [data-testid="stHeader"] button { pointer-events: auto; }
     .st-key-icon_undo { margin-left: auto; }
   }
-  @media (min-width: 1200px) {
+  @media (min-width: 1400px) {
     .st-key-mark_heading { flex-wrap: nowrap; }
     .st-key-mark_heading > :first-child { flex: 0 1 auto; min-width: 4rem; }
     .st-key-mark_heading h2, .st-key-mark_heading h2 *
