@@ -45,7 +45,7 @@ ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Refused|Closed\w*)\b.*", r
 PLAYED = (
     "sound => new Promise(done => sound.played.length ? done() : sound.addEventListener('timeupdate', () => done()))"
 )
-POSITION = re.compile(r"waiting, (\d+) jobs ahead")
+POSITION = re.compile(r"waiting, (\d+) jobs? of others ahead")
 
 
 class Measured:

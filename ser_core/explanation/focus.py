@@ -112,8 +112,8 @@ def focus_level(profile: np.ndarray, usable: np.ndarray, settings: FocusSettings
 def usable_frames(covered: np.ndarray, speech: np.ndarray, fewest: int) -> np.ndarray:
     """Return where focus may lie (frames,): in speech that was explained.
 
-    Where fewer frames than `fewest` are speech, the detector has failed or there is none; then all that was explained
-    counts.
+    Where fewer frames than `fewest` are speech, there is no speech or the detector has failed; then all that was
+    explained counts.
     """
     spoken = covered & speech
     return spoken if np.count_nonzero(spoken) >= fewest else covered

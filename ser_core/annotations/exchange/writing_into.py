@@ -65,7 +65,7 @@ def write_into_file(
     export: Callable[[str], AnnotatedRecording],
     plain: bool = False,
 ) -> WrittenInto:
-    """Write the tiers of a recording into a file: those that it lacks, and those of which it has others by the name.
+    """Write the tiers of a recording into a file; they replace tiers of the same name.
 
     Parameters
     ----------

@@ -344,7 +344,7 @@ def tiers_text(tiers: Iterable[Tier], layers: Mapping[str, str]) -> str:
 
 
 def tiers_in(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:
-    """Return the tiers that our property declares, and the key of each tier of the file; nothing where it is none."""
+    """Return the tiers that our property declares, and the key of each tier of the file; both empty without it."""
     for key, value in eaf.properties:
         if key == TIERS:
             found = json_of((value or "").encode(), f"{name}, property {TIERS}")

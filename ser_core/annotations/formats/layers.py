@@ -2,7 +2,7 @@
 
 Anna's marks in the tier emotion are in `anna/emotion`; those that overlap one there in `anna/emotion (2)`, and so on.
 Marks without an annotator are in `emotion`. A tier that a project declares for labels or text keeps its plain name
-while only one person has marks there: a transcript is nobody's opinion.
+while only one person has marks there, because a transcript is no opinion.
 """
 
 import heapq
@@ -42,7 +42,7 @@ class Layer:
     tier : Tier
         The tier that it is a layer of.
     annotator : str
-        Whose marks it holds; "" for nobody's.
+        Whose marks it holds; "" if they have no annotator.
     marks : list of Annotation
         In order of time and without overlaps.
     is_named : bool

@@ -173,7 +173,7 @@ class Store:
         Raises
         ------
         AnnotationsRefused
-            If its parent is none, or there are too many.
+            If its parent cannot be one, or the project has too many tiers.
         """
         with self._database.writing() as connection:
             _require_project(connection, project)
@@ -493,7 +493,7 @@ class Store:
             )
 
     def undo(self, project: int, sha256: str, annotator: str) -> Step | None:
-        """Undo the annotator's last edit in a recording that is not undone; return None if there is none.
+        """Undo the annotator's last edit in a recording, and return it; None if everything is undone.
 
         Raises
         ------

@@ -33,7 +33,7 @@ CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown")
 
 
 def of_project(connection: Connection, project: int) -> tuple[Tier, ...]:
-    """Return the tiers of a project in order; a parent that was deleted is none."""
+    """Return the tiers of a project in order, without parents that were deleted."""
     there = [_tier(row) for row in _rows(connection, project) if row.deleted_at is None]
     keys = {tier.key for tier in there}
     return tuple(tier if tier.parent in keys else replace(tier, parent=None) for tier in there)

@@ -43,7 +43,7 @@ def first_teachable() -> str:
     Raises
     ------
     ModelRefused
-        If there is none.
+        If no shipped model can go on learning.
     """
     for name in model_names():
         with suppress(ModelRefused):
