@@ -3,15 +3,16 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import marking_section, open_project, people_section, queue_section, teaching_section
+from pages.shared.annotation import marking_section, open_project, queue_section, teaching_section
 from pages.shared.annotation.exchange import files_section
+from pages.shared.annotation.people import agreement_section
 from pages.shared.annotation.tiers import find_section
 
 MARK = "Mark"
 OTHERS = {
     "Queue": queue_section.show,
     "Find": find_section.show,
-    "Agreement": people_section.show,
+    "Agreement": agreement_section.show,
     "Teach": teaching_section.show,
     "Files": files_section.show,
 }

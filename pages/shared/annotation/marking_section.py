@@ -12,10 +12,10 @@ from pages.shared.annotation import (
     details_section,
     filling_section,
     queue_section,
-    review_section,
 )
 from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
+from pages.shared.annotation.people import review_section
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
