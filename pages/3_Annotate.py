@@ -3,9 +3,10 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import marking_section, open_project, queue_section, teaching_section
+from pages.shared.annotation import marking_section, open_project, teaching_section
 from pages.shared.annotation.exchange import files_section
 from pages.shared.annotation.people import agreement_section
+from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.tiers import find_section
 
 MARK = "Mark"

@@ -7,8 +7,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from pages.shared.annotation import filling_section, teaching_section
+from pages.shared.annotation import teaching_section
 from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.queue import filling_section
 from pages.shared.names import in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.analysis import Region

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pages.shared.annotation import queue_table
+from pages.shared.annotation.queue import queue_table
 from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
 from ser_core.annotations.store.recordings import ORDERS, RATINGS, Queue
 from ser_core.errors import AnnotationsRefused

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.annotation import open_project, queue_section
+from pages.shared.annotation import open_project
+from pages.shared.annotation.queue import queue_section
 from ser_core.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES

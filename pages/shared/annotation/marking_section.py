@@ -8,14 +8,11 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import (
-    details_section,
-    filling_section,
-    queue_section,
-)
+from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.annotation.people import review_section
+from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown

@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import queue_section
 from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.annotation.queue import queue_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region

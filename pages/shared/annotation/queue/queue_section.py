@@ -7,9 +7,9 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import filling_section, rating_section
 from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, queue_of
-from pages.shared.annotation.queue_table import Column, Row, queue_table
+from pages.shared.annotation.queue import filling_section, rating_section
+from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown, printable
 from ser_core.analysis import Recording
