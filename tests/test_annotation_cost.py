@@ -67,6 +67,17 @@ def page_actions(store, project):
     yield "delete a tier", lambda: store.delete_tier(project, "words", "Ann")
     yield "deleted tiers", lambda: store.deleted_tiers(project)
     yield "restore a tier", lambda: store.restore_tier(project, "words", "Ann")
+    yield "every label", lambda: store.labelled_recordings(project)
+    seen = {
+        one.file.sha256: one.labels["Ann"].revision if "Ann" in one.labels else 0
+        for one in store.labelled_recordings(project)
+    }
+    yield "label all at once", lambda: store.label_recordings(project, seen, "Ann", emotion="sad", status="done")
+    yield "label all at once, as a newcomer", lambda: store.label_recordings(project, dict.fromkeys(seen, 0), "New")
+    done = store.label_recordings(project, dict.fromkeys(seen, 0), "Cid", emotion="sad")
+    yield "undo all labels at once", lambda: store.undo_labels(project, done, "Cid")
+    among = Queue(among=frozenset({sha(0), sha(1)}))
+    yield "page of those chosen", lambda: store.recordings(project, among)
     yield "rate all", lambda: store.rate(project, "uncertainty", {sha(number): 0.5 for number in range(5)})
     yield "new project", lambda: store.create_project("Others")
     yield "more recordings", lambda: store.add_recordings(project, [file(number) for number in range(9)])

@@ -133,6 +133,8 @@ class Queue:
         Named by a mark.
     text : str
         Part of the name, ignoring case.
+    among : frozenset of str or None
+        Only these, by SHA-256.
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
     """
 
@@ -142,13 +144,14 @@ class Queue:
     emotion: str | None = None
     text: str = ""
     order: str = "added"
+    among: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.status not in (None, *STATUSES):
             raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
         if self.order not in ORDERS:
             raise AnnotationsRefused(f"The order '{self.order}' is not known; choose {', '.join(ORDERS)}.")
-        for wanted in (self.annotator, self.emotion, self.text):
+        for wanted in (self.annotator, self.emotion, self.text, *(self.among or ())):
             valid_text(wanted or "", "text that is looked for")
 
 
@@ -348,6 +351,8 @@ def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
         wanted.append(has_mark() if queue.marked else ~has_mark())
     if queue.emotion is not None:
         wanted.append(has_mark(marks.c.emotion == queue.emotion))
+    if queue.among is not None:
+        wanted.append(recordings.c.sha256.in_(queue.among))
     if queue.text:
         wanted.append(recordings.c.folded_name.contains(folded(queue.text), autoescape=True))
     return wanted

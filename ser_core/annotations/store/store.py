@@ -14,10 +14,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Select, func, select
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
-from ser_core.annotations.store import finding, history, recordings, tables, tiers, transfer, trash
+from ser_core.annotations.store import finding, history, labelling, recordings, tables, tiers, transfer, trash
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.labelling import LabelledRecording, Relabelled
 from ser_core.annotations.store.marks import (
     Standing,
     change_of,
@@ -511,6 +512,53 @@ class Store:
             If somebody else has changed one of its marks since then; nothing is redone.
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
+
+    def labelled_recordings(self, project: int) -> list[LabelledRecording]:
+        """Return all recordings of a project with everybody's labels of them as a whole, in order of addition."""
+        with self._database.reading() as connection:
+            return labelling.labelled(connection, project)
+
+    def label_recordings(
+        self,
+        project: int,
+        seen: Mapping[str, int],
+        annotator: str,
+        *,
+        emotion: str | None = None,
+        status: str | None = None,
+    ) -> Relabelled:
+        """Change an annotator's labels of many recordings as a whole, all or none, each as a step of its history.
+
+        Parameters
+        ----------
+        seen : mapping of str to int
+            SHA-256 of the recordings, and the revision of the annotator's label that was shown; 0 without a label.
+        emotion, status : str, optional
+            What the labels become; what is not given stays.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If one of the labels was changed, made or deleted since it was shown.
+        AnnotationsRefused
+            If the label is not valid, or a recording is not there.
+        """
+        annotator, at = _name(annotator), datetime.now(UTC)
+        self._add_annotators({annotator})
+        with self._database.writing() as connection:
+            return labelling.label(connection, project, seen, annotator, at, emotion, status)
+
+    def undo_labels(self, project: int, done: Relabelled, annotator: str) -> None:
+        """Undo what `label_recordings` did, in all recordings or in none, each as a step of its history.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If one of them was marked by the annotator since then.
+        """
+        annotator = _name(annotator)
+        with self._database.writing() as connection:
+            labelling.undo(connection, project, done, annotator)
 
     def deleted_marks(self, project: int, sha256: str) -> list[Standing]:
         """Return the marks of a recording that were deleted in the last 30 days, the newest first."""

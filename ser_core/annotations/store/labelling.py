@@ -1,0 +1,158 @@
+"""Labels of many whole recordings, changed in one go: one step in the history of each recording, all or none."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select
+
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, valid_mark
+from ser_core.annotations.store.history import TOP, reversed_changes, step_of, step_row
+from ser_core.annotations.store.marks import (
+    Standing,
+    annotation_of,
+    change_of,
+    change_to,
+    mark_row,
+    storable,
+    write_marks,
+)
+from ser_core.annotations.store.recordings import RecordingFile, file_of
+from ser_core.annotations.store.tables import STANDING_LABEL, marks, recordings, steps, valid_text
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+
+#: Databases limit the parameters of a statement.
+MOST_AT_ONCE = 10_000
+
+OF_RECORDING = marks.c.recording_id == recordings.c.id
+
+
+@dataclass(frozen=True)
+class LabelledRecording:
+    """A recording of a project, and everybody's label of it as a whole, by annotator."""
+
+    file: RecordingFile
+    labels: Mapping[str, Annotation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """What was labelled in one go: the recordings whose label was not so already, and when."""
+
+    sha256: tuple[str, ...]
+    at: datetime
+
+
+def labelled(connection: Connection, project: int) -> list[LabelledRecording]:
+    """Return all recordings of a project with their labels, in order of addition."""
+    columns = [recordings, *(column.label(f"mark_{column.name}") for column in marks.c)]
+    joined = recordings.outerjoin(marks, and_(OF_RECORDING, STANDING_LABEL))
+    statement = select(*columns).select_from(joined).where(recordings.c.project_id == project).order_by(recordings.c.id)
+    files: dict[int, RecordingFile] = {}
+    labels: dict[int, dict[str, Annotation]] = {}
+    for row in connection.execute(statement):
+        files.setdefault(row.id, file_of(row))
+        of_recording = labels.setdefault(row.id, {})
+        if row.mark_key is not None:
+            of_recording[row.mark_annotator] = _mark(row)
+    return [LabelledRecording(file, labels[id_]) for id_, file in files.items()]
+
+
+def label(
+    connection: Connection,
+    project: int,
+    seen: Mapping[str, int],
+    annotator: str,
+    at: datetime,
+    emotion: str | None,
+    status: str | None,
+) -> Relabelled:
+    """Change an annotator's labels as `Store.label_recordings` says."""
+    locked = _lock(connection, project, seen)
+    mine = and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator == annotator)
+    of_annotator = (steps.c.recording_id == recordings.c.id, steps.c.annotator == annotator)
+    top = select(TOP).where(*of_annotator).order_by(steps.c.id.desc()).limit(1).scalar_subquery().label("top")
+    columns = [recordings.c.id, top, *(column.label(f"mark_{column.name}") for column in marks.c)]
+    found = select(*columns).select_from(recordings.outerjoin(marks, mine)).where(recordings.c.id.in_(locked))
+    rows = connection.execute(found).all()
+    _require_as_seen(rows, {id_: seen[row.sha256] for id_, row in locked.items()})
+    written, taken, changed = [], [], []
+    for row in rows:
+        duration_s = locked[row.id].duration_s
+        standing = None if row.mark_key is None else Standing(_mark(row), False, row.mark_changed_by)
+        old = Annotation(Region(0.0, duration_s), RECORDING_TIER) if standing is None else standing.annotation
+        new = replace(old, emotion=old.emotion if emotion is None else emotion, status=status or old.status)
+        if standing is not None and new == old:
+            continue
+        new = valid_mark(storable(new, annotator), duration_s)
+        change = change_to(None, new, at) if standing is None else change_of(standing, new, at)
+        written.append(mark_row(row.id, change, annotator, at))
+        taken.append(step_row(row.id, annotator, [change], at, "edit", beneath_id=row.top))
+        changed.append(locked[row.id].sha256)
+    _write(connection, written, taken)
+    return Relabelled(tuple(changed), at)
+
+
+def undo(connection: Connection, project: int, done: Relabelled, annotator: str) -> None:
+    """Undo what `label` did, as `Store.undo_labels` says."""
+    locked, at = _lock(connection, project, done.sha256), datetime.now(UTC)
+    whose = (steps.c.recording_id.in_(locked), steps.c.annotator == annotator)
+    newest = select(func.max(steps.c.id)).where(*whose).group_by(steps.c.recording_id)
+    rows = connection.execute(select(steps).where(steps.c.id.in_(newest))).all()
+    edits = {row.recording_id: step_of(row) for row in rows if row.kind == "edit" and row.at == done.at}
+    if len(edits) < len(locked):
+        raise AnnotationsOutdated(
+            f"{len(locked) - len(edits)} of these recordings were marked again since. Nothing was undone: undo there, "
+            "one by one, on the view Mark."
+        )
+    keys = [change.key for edit in edits.values() for change in edit.changes]
+    there = connection.execute(select(marks).where(marks.c.key.in_(keys)))
+    standing = {row.key: Standing(annotation_of(row._mapping), row.deleted, row.changed_by) for row in there}
+    written, taken = [], []
+    for id_, edit in edits.items():
+        changes = reversed_changes(edit, standing, at)
+        written += [mark_row(id_, change, annotator, at) for change in changes]
+        taken.append(step_row(id_, annotator, changes, at, "undo", top_id=edit.beneath_id))
+    _write(connection, written, taken)
+
+
+def _lock(connection: Connection, project: int, sha256: Collection[str]) -> dict[int, Row]:
+    """Return the recordings by id, and lock their marks until the transaction ends; refuse what is not there."""
+    if len(sha256) > MOST_AT_ONCE:
+        raise AnnotationsRefused(
+            f"{len(sha256)} recordings were chosen; at most {MOST_AT_ONCE} can be labelled in one go. Choose fewer."
+        )
+    columns = (recordings.c.id, recordings.c.sha256, recordings.c.duration_s)
+    wanted = (
+        recordings.c.project_id == project,
+        recordings.c.sha256.in_([valid_text(one, "SHA-256") for one in sha256]),
+    )
+    # In one order, so that two people who label the same recordings do not wait for each other.
+    found = select(*columns).where(*wanted).order_by(recordings.c.id).with_for_update(key_share=True)
+    locked = {row.id: row for row in connection.execute(found)}
+    if len(locked) < len(sha256):
+        raise AnnotationsRefused(
+            f"{len(sha256) - len(locked)} of the chosen recordings are no longer in this project; load the page again."
+        )
+    return locked
+
+
+def _require_as_seen(rows: Sequence[Row], seen: Mapping[int, int]) -> None:
+    outdated = [row for row in rows if (row.mark_revision or 0) != seen[row.id]]
+    if outdated:
+        raise AnnotationsOutdated(
+            f"Your labels of {len(outdated)} of these recordings were changed after you had opened them. Nothing was "
+            "overwritten: look at them again, and repeat your change if it is still wanted."
+        )
+
+
+def _write(connection: Connection, written: list[dict[str, Any]], taken: list[dict[str, Any]]) -> None:
+    write_marks(connection, written)
+    if taken:
+        connection.execute(insert(steps), taken)
+
+
+def _mark(row: Row) -> Annotation:
+    return annotation_of({column.name: row._mapping[f"mark_{column.name}"] for column in marks.c})

@@ -1,0 +1,112 @@
+"""Labels of many recordings in one go: all or none, each an undoable step, and never over what was changed since."""
+
+from dataclasses import replace
+
+import pytest
+
+from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.store.labelling import MOST_AT_ONCE
+from ser_core.annotations.store.recordings import Queue
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
+
+
+def label(**others):
+    return mark(0.0, 10.0, tier=RECORDING_TIER, **others)
+
+
+def labels(store, project, annotator="Ann") -> list[tuple[str | None, str] | None]:
+    """Return emotion and status of an annotator's label of each recording, in order of addition."""
+    found = [one.labels.get(annotator) for one in store.labelled_recordings(project)]
+    return [mark and (mark.emotion, mark.status) for mark in found]
+
+
+@pytest.fixture
+def seen(store, project) -> dict[str, int]:
+    """Revisions of Ann's labels: of 0 done and sad, of 1 verified and happy, of 2 none; Ben calls 2 angry."""
+    store.edit(project, sha(0), "Ann", add=[label(emotion="sad", status="done")])
+    store.edit(project, sha(1), "Ann", add=[label(emotion="happy", status="verified", note="laughs")])
+    store.edit(project, sha(2), "Ben", add=[label(emotion="angry")])
+    return {sha(0): 1, sha(1): 1, sha(2): 0}
+
+
+def test_labels_change_in_one_go_and_say_so_in_each_history(store, project, seen):
+    done = store.label_recordings(project, seen, "Ann", emotion="sad")
+    assert done.sha256 == (sha(1), sha(2))  # 0 was sad already
+    # What was verified as something else is done again; a new label is open.
+    assert labels(store, project) == [("sad", "done"), ("sad", "done"), ("sad", "open"), None, None]
+    assert labels(store, project, "Ben")[2] == ("angry", "open")
+    (whole,) = store.annotations_of(project, sha(1))
+    assert (whole.note, whole.revision, whole.region.end_s) == ("laughs", 2, 10.0)
+    assert [store.history(project, sha(number)).total for number in range(4)] == [1, 2, 2, 0]
+    assert store.open_recording(project, sha(2), "Ann").can_undo
+    store.label_recordings(project, {sha(0): 1, sha(3): 0}, "Ann", status="verified")
+    assert labels(store, project)[:4:3] == [("sad", "verified"), (None, "verified")]
+
+
+def test_all_is_undone_in_one_go_or_one_by_one(store, project, seen):
+    before = labels(store, project)
+    done = store.label_recordings(project, seen, "Ann", emotion="fear")
+    store.undo_labels(project, done, "Ann")
+    assert labels(store, project) == before
+    store.redo(project, sha(2), "Ann")
+    assert labels(store, project)[2] == ("fear", "open")
+    store.undo(project, sha(2), "Ann")
+    assert labels(store, project) == before
+
+
+def test_nothing_is_undone_where_the_annotator_went_on(store, project, seen):
+    done = store.label_recordings(project, seen, "Ann", emotion="fear")
+    store.edit(project, sha(1), "Ann", add=[mark()])
+    with pytest.raises(AnnotationsOutdated, match="1 of these recordings"):
+        store.undo_labels(project, done, "Ann")
+    assert [one and one[0] for one in labels(store, project)] == ["fear", "fear", "fear", None, None]
+    with pytest.raises(AnnotationsOutdated, match="3 of these"):  # and never twice, or by others
+        store.undo_labels(project, done, "Ben")
+
+
+@pytest.mark.parametrize("change", ["changed", "deleted", "made"])
+def test_what_was_changed_meanwhile_is_not_overwritten(store, project, seen, change):
+    (theirs,) = store.annotations_of(project, sha(0), "Ann")
+    if change == "changed":
+        store.edit(project, sha(0), "Ann", change=[replace(theirs, emotion="calm")])
+    elif change == "deleted":
+        store.edit(project, sha(0), "Ann", delete=[theirs])
+    else:
+        store.edit(project, sha(2), "Ann", add=[label(emotion="calm")])
+    before = labels(store, project)
+    with pytest.raises(AnnotationsOutdated, match="1 of these recordings were changed"):
+        store.label_recordings(project, seen, "Ann", emotion="fear")
+    assert labels(store, project) == before
+
+
+def test_what_cannot_be_labelled_is_refused_with_all_the_rest(store, project, seen):
+    before = labels(store, project)
+    for chosen, emotion, words in (
+        (seen | {sha(77): 0}, "sad", "1 of the chosen recordings are no longer in this project"),
+        (seen, " ", "emotion is empty"),
+        ({sha(number): 0 for number in range(MOST_AT_ONCE + 1)}, "sad", f"at most {MOST_AT_ONCE}"),
+    ):
+        with pytest.raises(AnnotationsRefused, match=words):
+            store.label_recordings(project, chosen, "Ann", emotion=emotion)
+    assert labels(store, project) == before
+    assert store.label_recordings(project, {}, "Ann", emotion="sad").sha256 == ()
+
+
+def test_statements_do_not_grow_with_the_recordings(store, project, seen):
+    counts = []
+    for chosen in ({sha(3): 0}, {sha(2): 0, sha(4): 0, sha(0): 1, sha(1): 1}):
+        with statements() as sent:
+            done = store.label_recordings(project, chosen, "Ann", emotion="disgust")
+        with statements() as undone:
+            store.undo_labels(project, done, "Ann")
+        counts.append((len(sent), len(undone)))
+    assert counts == [(4, 5), (4, 5)]
+
+
+def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):
+    queue = Queue(among=frozenset({sha(1), sha(3), sha(77)}))
+    assert [item.file.sha256 for item in store.recordings(project, queue).items] == [sha(1), sha(3)]
+    opened = store.open_recording(project, sha(1), "Ann", queue)
+    assert (opened.previous, opened.next) == (None, sha(3))
+    assert store.recordings(project, Queue(among=frozenset())).total == 0
