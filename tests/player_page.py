@@ -251,6 +251,24 @@ def show_going() -> None:
         player(recording(6.0, 16_000, 1), key="going", regions=[Region(0.2, 5.8)])
 
 
+def show_awaiting() -> None:
+    """A player whose evidence comes when a box is ticked."""
+    found = analysis(6.0, 1) if st.checkbox("The evidence is there") else None
+    explained = found and {
+        "overlays": {"LIME": explanation(6.0, "angry", 0)},
+        "profile": found.profile,
+        "analysis": found,
+    }
+    player(
+        recording(6.0, 16_000, 1),
+        key="awaiting",
+        spectrogram=spectrogram(6.0),
+        regions=[Region(0.2, 5.8)],
+        awaits_evidence=found is None,
+        **(explained or {}),
+    )
+
+
 def evidence_of_said() -> WordEvidence:
     value = np.array([1.0, 2.0, -0.5])
     figures = {"value": value, "low": value - 0.1, "high": value + 0.2, "alone": value, "with_next": np.zeros(2)}
@@ -300,6 +318,7 @@ SHOWN = {
     "tone": show_tone,
     "hour": show_hour,
     "going": show_going,
+    "awaiting": show_awaiting,
     "heard": show_heard,
 }
 if st.runtime.exists():  # tests take parts of this file too

@@ -837,6 +837,15 @@ def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
 
 
 @pytest.mark.browser
+def test_nothing_moves_when_the_evidence_comes(opened):
+    page = opened("awaiting")
+    before = page.locator(".region").bounding_box()
+    page.get_by_text("The evidence is there").click()
+    expect(page.locator(".overlay option", has_text="LIME")).to_be_attached()
+    assert page.locator(".region").bounding_box() == before
+
+
+@pytest.mark.browser
 def test_it_plays_on_while_the_page_runs_again_and_ends_when_it_is_taken_away(opened):
     page = opened("going")
     page.evaluate("window.mine = media()[0]")

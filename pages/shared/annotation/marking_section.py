@@ -90,7 +90,8 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     with above:
         settings = chosen and chosen.classifier.front_end.spectrogram
         spectrogram = settings and cached.spectrogram(recording.sha256, settings, recording)
-        _player(project, opened, shown, recording, spectrogram, analysis, explanation)
+        comes = explanation is None and not final and EVIDENCE in session.choice("beside")
+        _player(project, opened, shown, recording, spectrogram, analysis, explanation, comes)
     details_section.show(project, opened, shown)
     details_section.offer_words(project, opened, recording)
     if OTHERS in session.choice("beside"):
@@ -260,6 +261,7 @@ def _player(
     spectrogram: Spectrogram | None,
     analysis: Analysis | None,
     explanation: Explanation | None,
+    evidence_comes: bool,
 ) -> None:
     others = _others(project, opened) if OTHERS in session.choice("beside") else {}
     ahead = queue_section.ahead(opened.next)
@@ -289,6 +291,7 @@ def _player(
             tiers=shown.tier_lanes(project.annotator, LABELS),
         ),
         measure=cached.measures_job,
+        awaits_evidence=evidence_comes,
         ahead=ahead and (ahead, spectrogram and cached.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )

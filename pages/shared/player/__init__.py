@@ -73,6 +73,7 @@ def player(
     charts: str | None = None,
     measure: Measure | None = None,
     ahead: tuple[Recording, Spectrogram | None] | None = None,
+    awaits_evidence: bool = False,
 ) -> None:
     """Show a recording as stacked lanes on one time axis.
 
@@ -110,6 +111,8 @@ def player(
         Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
     ahead : tuple of (Recording, Spectrogram or None), optional
         What the command "next" of an editable player will open: it is there at once, and its marks follow.
+    awaits_evidence : bool
+        Whether `profile` and `analysis` will come: the space of their lanes is kept, so that nothing moves then.
     """
     sound = contents.of_recording(recording, key)
     emotion = next(iter(overlays.values())).emotion if overlays else None
@@ -128,6 +131,7 @@ def player(
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
         "charts": charts,
+        "awaited": ["profile", "scores"] if awaits_evidence else [],
         **contents.SCALES,
     }
     _mount(

@@ -88,7 +88,7 @@ function titlesOf(data, chosen, menu) {
     intensity: { words: [strong("Intensity")], unit: "dB" },
     hnr: { words: [strong("Harmonics-to-noise ratio")], unit: "dB" },
     tilt: { words: [strong("Spectral tilt")], unit: "dB/oct" },
-    profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [] },
+    profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [strong("Evidence over time")] },
     scores: { words: [strong("Segment scores"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
     words: { words: [strong("Words"), { text: "click to play" }] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw" : "click to play" }] },
@@ -118,7 +118,7 @@ export function readoutAt(picture, lanes, axis, { x, y }) {
     const value = picture.profile.values.valueAt(time, 0);
     if (value !== null) words.push(`mean relevance ${digits(value)}`);
   }
-  if (lane === "scores") words.push(...scoresAt(picture.scores, time));
+  if (lane === "scores" && picture.scores) words.push(...scoresAt(picture.scores, time));
   if (lane === "spectrum") words.push(...spectrumAt(picture.spectrum, lanes.lanes.spectrum, time, y));
   words.push(...tracksAt(picture.tracks, time));
   return words.join(" · ");

@@ -108,9 +108,10 @@ class Player {
     const { data } = this;
     const tiers = data.tiers.map((tier) => ({ ...tier, marks: [] }));
     const nothing = { overlays: [], profile: null, scores: null, regions: [], tiers, words: [], others: [], state: "", done: false };
+    const awaited = data.profile ? ["profile", "scores"] : data.awaited;
     this.openedFrom = data.recording.url;
     const measures = data.measures && { ...data.measures, state: "running" };
-    this.present({ ...data, ...nothing, measures, ...data.ahead, ahead: null });
+    this.present({ ...data, ...nothing, awaited, measures, ...data.ahead, ahead: null });
   }
 
   open({ recording }) {

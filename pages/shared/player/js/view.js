@@ -101,6 +101,7 @@ export class View {
     const gutter = stage.clientWidth < 480 ? 46 : 58;
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
     const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
+    for (const name of data.awaited) shown[name] ||= true;
     for (const name of menu.hidden()) shown[name] = false;
     for (const name of menu.added()) shown[name] = true;
     const dense = data.editable && window.innerHeight < DENSE_BELOW;

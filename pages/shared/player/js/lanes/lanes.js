@@ -28,6 +28,7 @@ const ROWS = { regions: 24, tiers: 22, others: 18 };
 const FIXED = ["words", "regions", "tiers", "others", "ruler"];
 const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
+const AWAITED = "The model's evidence will appear here";
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
 const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -252,6 +253,7 @@ export class Lanes extends LaneCanvas {
   }
 
   profile(lane) {
+    if (!this.picture.profile) return this.note(lane, AWAITED);
     const { values, reach, threshold, colour } = this.picture.profile;
     const y = (value) => lane.top + (lane.height / 2) * (1 - value / reach);
     const points = values.outline(this.axis);
@@ -267,6 +269,7 @@ export class Lanes extends LaneCanvas {
   }
 
   scores(lane) {
+    if (!this.picture.scores) return this.note(lane, AWAITED);
     const { segments, emotions } = this.picture.scores;
     const y = (score) => lane.bottom - 4 - score * (lane.height - 8);
     for (const score of [0, 0.5, 1]) {

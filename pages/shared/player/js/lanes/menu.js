@@ -61,7 +61,7 @@ export class LanesMenu {
 
   offered() {
     const { data } = this.player;
-    return CHOICES.filter(({ name, own, measured }) => (own ? data[name] : !measured || data.measures));
+    return CHOICES.filter(({ name, own, measured }) => (own ? data[name] || data.awaited.includes(name) : !measured || data.measures));
   }
 
   isShown(name) {
