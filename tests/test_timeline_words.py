@@ -12,9 +12,9 @@ from ser_core.annotations.words import read_words
 from ser_core.errors import Cancelled
 from ser_core.output.timeline_folder import save_timeline, timeline_words_csv
 from ser_core.timeline.timeline import emotion_timeline
-from ser_core.timeline.words import TimelineWords, phrase_around, words_over_time
+from ser_core.timeline.words import TimelineWords, words_over_time
 from ser_core.words import transcription
-from ser_core.words.search import find_phrase
+from ser_core.words.text import find_phrase, phrase_around
 from ser_core.words.transcription import Transcript
 from ser_core.work.progress import Work
 from tests.test_audio import encoded

@@ -19,7 +19,7 @@ from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline import segments_of
-from ser_core.words.search import spelling
+from ser_core.words.text import spelling, word_errors
 from ser_core.words.transcription import WordModel, transcribe
 from ser_core.work.progress import Work
 
@@ -135,20 +135,6 @@ def _wrong_words(sounds: dict[str, Recording], word_model: WordModel) -> dict[st
         condition: (word_errors(said, words), len(said))
         for condition, words in ({AS_RECORDED: said} | masked_words).items()
     }
-
-
-def word_errors(said: Sequence[str], found: Sequence[str]) -> int:
-    """Return the fewest words to change, insert or leave out that turn one text into the other.
-
-    >>> word_errors("so much fun".split(), "so such great fun".split())
-    2
-    """
-    row = list(range(len(found) + 1))
-    for done, word in enumerate(said, start=1):
-        before, row = row, [done]
-        for index, other in enumerate(found):
-            row.append(min(before[index] + (word != other), before[index + 1] + 1, row[-1] + 1))
-    return row[-1]
 
 
 def _figures(table: Predictions, whole: Predictions) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ser_core.analysis import Recording, Region, clock
+from ser_core.analysis import Recording, clock
 from ser_core.audio.long_recording import Source
 from ser_core.timeline.timeline import Timeline, read_stretch
 from ser_core.words.bounds import HOP_S, level_of
@@ -113,11 +113,3 @@ def _joined(before: Transcript, piece: Transcript, start_s: float) -> Transcript
         before.speech_s + piece.speech_s,
         before.unclear_s + piece.unclear_s,
     )
-
-
-def phrase_around(words: tuple[Region, ...], found: range, most: int = 6) -> tuple[str, str, str]:
-    """Return what is said before a phrase, the phrase, and what is said after it, at most so many words each."""
-    parts = (words[max(0, found.start - most) : found.start], words[found.start : found.stop])
-    after = words[found.stop : found.stop + most]
-    before, phrase, after = (" ".join(word.label for word in part) for part in (*parts, after))
-    return before, phrase, after

@@ -11,8 +11,8 @@ from pages.shared.recording.word_model import LANGUAGES
 from ser_core.analysis import clock
 from ser_core.output.timeline_folder import timeline_words_csv
 from ser_core.timeline.timeline import Timeline
-from ser_core.timeline.words import TimelineWords, phrase_around
-from ser_core.words.search import find_phrase
+from ser_core.timeline.words import TimelineWords
+from ser_core.words.text import find_phrase, phrase_around
 from ser_core.work.atomic_folder import folder_name
 
 HELP = """

@@ -1,4 +1,4 @@
-"""Find words and phrases among spoken words, whatever their case and punctuation."""
+"""Compare words as people spell them: find a phrase among them, and count the errors of a transcript."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -32,3 +32,25 @@ def find_phrase(words: Sequence[Region], phrase: str) -> list[range]:
         for first in range(len(said) - length + 1)
         if said[first : first + length - 1] == wanted[:-1] and said[first + length - 1].startswith(wanted[-1])
     ]
+
+
+def phrase_around(words: tuple[Region, ...], found: range, most: int = 6) -> tuple[str, str, str]:
+    """Return what is said before a phrase, the phrase, and what is said after it, at most so many words each."""
+    parts = (words[max(0, found.start - most) : found.start], words[found.start : found.stop])
+    after = words[found.stop : found.stop + most]
+    before, phrase, after = (" ".join(word.label for word in part) for part in (*parts, after))
+    return before, phrase, after
+
+
+def word_errors(said: Sequence[str], found: Sequence[str]) -> int:
+    """Return the fewest words to change, insert or leave out that turn one text into the other.
+
+    >>> word_errors("so much fun".split(), "so such great fun".split())
+    2
+    """
+    row = list(range(len(found) + 1))
+    for done, word in enumerate(said, start=1):
+        before, row = row, [done]
+        for index, other in enumerate(found):
+            row.append(min(before[index] + (word != other), before[index + 1] + 1, row[-1] + 1))
+    return row[-1]
