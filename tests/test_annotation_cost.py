@@ -9,6 +9,7 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
+from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.store.finding import MarkQuery
 from ser_core.annotations.store.recordings import ORDERS, Queue
 from ser_core.annotations.store.store import Store
@@ -31,6 +32,9 @@ def page_actions(store, project):
     yield "open a recording", lambda: store.open_recording(project, sha(0), "Ann", queue)
     following = store.open_recording(project, sha(1), "Ann", queue).next
     yield "open the next one", lambda: store.open_recording(project, following, "Ann", queue)
+    yield "page of what came back", lambda: store.recordings(project, Queue(annotator="Ann", task="sent back"))
+    yield "page of a choice", lambda: store.recordings(project, Queue(among=frozenset({sha(0), sha(1)})))
+    yield "progress of one's work", lambda: store.count_by_status(project, "Ann", "assigned")
     yield "marks", lambda: store.annotations_of(project, sha(0), "Ann")
     yield "add", lambda: store.edit(project, sha(0), "Ann", add=[mark()])
     yield "add, as a newcomer", lambda: store.edit(project, sha(0), "Newcomer", add=[mark()])
@@ -51,6 +55,16 @@ def page_actions(store, project):
     yield "page of what is not marked", lambda: store.recordings(project, Queue(marked=False))
     yield "progress", lambda: store.count_by_status(project, "Ann")
     yield "progress of all", lambda: store.count_by_status(project)
+    yield "role", lambda: store.set_role(project, "Ben", "Cid", "reviewer")
+    yield "assign", lambda: store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan())
+    yield "people", lambda: store.people(project)
+    yield "may review", lambda: store.may_review(project, "Ann")
+    yield "set all to done", lambda: store.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann")
+    yield "decide", lambda: store.edit(project, sha(0), "Ben", add=[mark(annotator="gold")])
+    yield "send back", lambda: store.send_back(project, sha(0), "Ben", "Ann", "The end is missing.")
+    yield "withdraw", lambda: store.withdraw(project, sha(0), "Ben", "Ann")
+    yield "unassign", lambda: store.unassign(project, "Ben", "Cid")
+    yield "undo what was decided", lambda: store.undo(project, sha(0), "Ben")
     yield "history", lambda: store.history(project, sha(0))
     yield "projects", lambda: store.projects()
     yield "speakers", lambda: store.speakers()

@@ -7,11 +7,11 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.exchange import merging
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
 from ser_core.annotations.formats.label_studio import CONFIGURATION
-from ser_core.annotations.store import merging
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401

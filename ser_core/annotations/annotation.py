@@ -16,6 +16,9 @@ LEAST_INTENSITY, MOST_INTENSITY = 1, 5
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
 
+#: The annotator of the gold layer: what was decided after people disagreed. It counts as nobody's opinion.
+GOLD = "gold"
+
 #: What a tier consists of, and what its marks say: an emotion or, as a note, one of its labels or any text.
 KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
@@ -132,6 +135,30 @@ class Tier:
             raise AnnotationsRefused(f"A set of labels has up to {MOST_LABELS} of them, each once and none empty.")
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """A recording as the work of an annotator.
+
+    Attributes
+    ----------
+    annotator : str
+    drawn : str
+        How it was drawn, in words; "" if nobody drew it.
+    reason : str
+        Why it was sent back last; "" if it never was.
+    sent_back_by : str
+        "" if it never was.
+    sent_back_at : datetime or None
+        In UTC.
+    """
+
+    annotator: str
+    drawn: str = ""
+    reason: str = ""
+    sent_back_by: str = ""
+    sent_back_at: datetime | None = None
+
+
 EMOTION = Tier(REGION_TIER, REGION_TIER, content="emotions")
 
 
@@ -154,6 +181,10 @@ class AnnotatedRecording:
         deleted there are known.
     left_out : tuple of Annotation
         Further marks of that file, which are not imported: they do not count as deleted there.
+    assignments : tuple of Assignment
+        Whose work it is.
+    roles : mapping of str to str
+        Of the project's members, by their names.
     """
 
     name: str
@@ -165,6 +196,13 @@ class AnnotatedRecording:
     exported_keys: Mapping[str, int] | None = field(default=None, compare=False)
     left_out: tuple[Annotation, ...] = field(default=(), compare=False)
     tiers: tuple[Tier, ...] = field(default=(), compare=False)
+    assignments: tuple[Assignment, ...] = field(default=(), compare=False)
+    roles: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether somebody decided what is right."""
+        return any(is_gold(mark) for mark in self.annotations)
 
     @property
     def all_tiers(self) -> tuple[Tier, ...]:
@@ -175,6 +213,24 @@ class AnnotatedRecording:
             if mark.tier not in known:
                 others.setdefault(mark.tier, []).append(mark)
         return (*self.tiers, *(tier_of_marks(key, marks) for key, marks in others.items()))
+
+
+def is_gold(mark: Annotation) -> bool:
+    """Whether a mark is a decision about emotions; a word of the gold layer decides nothing."""
+    return mark.annotator == GOLD and mark.tier in (REGION_TIER, RECORDING_TIER)
+
+
+def without_gold(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording with what people said, without what was decided."""
+    return replace(recording, annotations=tuple(mark for mark in recording.annotations if mark.annotator != GOLD))
+
+
+def settled(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording in which the gold layer, where there is one, stands for everybody's marks of emotions."""
+    if not recording.has_gold:
+        return recording
+    kept = (mark for mark in recording.annotations if is_gold(mark) or mark.tier not in (REGION_TIER, RECORDING_TIER))
+    return replace(recording, annotations=tuple(kept))
 
 
 def place_of(start_s: float, end_s: float, low_hz: float | None = None, high_hz: float | None = None) -> Region:

@@ -25,6 +25,7 @@ from ser_core.annotations.annotation import (
     REGION_TIER,
     AnnotatedRecording,
     Annotation,
+    without_gold,
 )
 from ser_core.emotions import COLOURS
 
@@ -126,8 +127,10 @@ def annotator_agreement(recordings: Sequence[AnnotatedRecording]) -> AnnotatorAg
     Parameters
     ----------
     recordings : sequence of AnnotatedRecording
-        Each recording once, with everybody's marks. Marks of every status count.
+        Each recording once, with everybody's marks. Marks of every status count; the gold layer is nobody's opinion and
+        does not.
     """
+    recordings = [without_gold(recording) for recording in recordings]
     annotators = tuple(sorted({mark.annotator for recording in recordings for mark in recording.annotations}))
     return AnnotatorAgreement(
         annotators,
@@ -148,6 +151,7 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     disagreement : float or None
         None where no two annotators said anything of the same kind.
     """
+    recording = without_gold(recording)
     annotators = sorted({mark.annotator for mark in recording.annotations})
     labels = {m.annotator: m.emotion for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion}
     middles_s = frame_middles_s(recording.duration_s)

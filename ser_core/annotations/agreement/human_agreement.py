@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from ser_core.analysis import Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.annotations.agreement.agreement import frames_inside, marked_frames, marks_in_time
 from ser_core.annotations.agreement.bootstrap import Measured, measured_ratio
-from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording
+from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, without_gold
 from ser_core.errors import AudioRefused
 from ser_core.explanation import FOCUS_METHODS, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
@@ -103,6 +103,7 @@ def compare_with_explainers(
     ------
     Cancelled
     """
+    recordings = [without_gold(recording) for recording in recordings]
     marked = [r for r in recordings if any(mark.tier == REGION_TIER for mark in r.annotations)]
     compared: dict[str, RecordingAgainstMaps] = {}
     for done, recording in enumerate(marked):

@@ -18,6 +18,7 @@ from ser_core.annotations.annotation import (
     REGION_TIER,
     AnnotatedRecording,
     Annotation,
+    Assignment,
     Tier,
     require_text,
     valid_mark,
@@ -103,6 +104,7 @@ CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "note": ("note", text),
     "changed_at": ("time of change", moment),
 }
+ASSIGNMENT_TEXTS = ("annotator", "drawn", "reason", "sent_back_by")
 TIER_TEXTS = ("name", "kind", "content", "parent", "colour")
 IDENTITY = {"key": ("key", text), "revision": ("revision", whole_number)}
 PLACE = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
@@ -177,6 +179,31 @@ def tier_of(fields: object) -> Tier:
         raise AnnotationsRefused(f"{shown(given['shown'])} does not say whether a tier is shown.")
     labels = tuple(text(label, "label of a tier") for label in labels)
     return Tier(key, **({"name": key} | texts), labels=labels, shown=given.get("shown", True))
+
+
+# --- people ---
+
+
+def assignment_fields(assignment: Assignment) -> dict[str, Any]:
+    """Return what is known about an assignment, as `assignment_of` takes it, without what is empty."""
+    found = {field: value for field, value in asdict(assignment).items() if value}
+    return found | ({"sent_back_at": assignment.sent_back_at.isoformat()} if assignment.sent_back_at else {})
+
+
+def assignment_of(fields: Mapping[str, Any]) -> Assignment:
+    """Return the assignment that a flat dict describes, or refuse a value of the wrong type."""
+    given = {field: value for field, value in fields.items() if value is not None}
+    texts = {field: text(given.get(field, ""), f"{field} of an assignment") for field in ASSIGNMENT_TEXTS}
+    sent_back_at = moment(given["sent_back_at"], "time of sending back") if "sent_back_at" in given else None
+    return Assignment(**texts, sent_back_at=sent_back_at)
+
+
+def roles_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the roles of a project's members in the fields of a recording, or refuse what are none."""
+    roles = fields.get("roles") or {}
+    if not isinstance(roles, Mapping):
+        raise AnnotationsRefused(f"The roles {shown(roles)} are not names with a role for each.")
+    return {text(name, "name of a member"): text(role, "role of a member") for name, role in roles.items()}
 
 
 # --- recordings ---
@@ -276,7 +303,8 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
     with at(shown(recording.name)):
-        return replace(recording_of(recording_fields(recording), marks), tiers=recording.tiers)
+        kept = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles")}
+        return replace(recording_of(recording_fields(recording), marks), **kept)
 
 
 def belonging_to(
@@ -311,4 +339,6 @@ def belonging_to(
         exported_keys=recording.exported_keys,
         left_out=recording.left_out,
         tiers=recording.tiers,
+        assignments=recording.assignments,
+        roles=recording.roles,
     )

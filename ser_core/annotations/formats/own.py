@@ -10,6 +10,8 @@ from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
 from ser_core.annotations.formats.gate import (
+    assignment_fields,
+    assignment_of,
     at,
     fields_of,
     keys_of,
@@ -17,6 +19,7 @@ from ser_core.annotations.formats.gate import (
     known_keys,
     recording_fields,
     recording_of,
+    roles_of,
     shown,
     tier_fields,
     tier_of,
@@ -40,6 +43,8 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
         recording_fields(recording)
         | ({"keys": keys_of(recording)} if keys_of(recording) else {})
         | ({"tiers": [tier_fields(tier) for tier in recording.tiers]} if recording.tiers else {})
+        | ({"assignments": list(map(assignment_fields, recording.assignments))} if recording.assignments else {})
+        | ({"roles": dict(recording.roles)} if recording.roles else {})
         | {"annotations": [_fields(mark) for mark in recording.annotations]}
         for recording in map(writable, recordings)
     ]
@@ -89,7 +94,9 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
         marks.add(mark, f"{place}, mark {count}", isinstance(tier, str) and tier in points)
     with at(place):
         found = recording_of(fields, marks.annotations)
-    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers), marks
+        given = objects_in(fields, "assignments", place) if "assignments" in fields else ()
+        work = {"assignments": tuple(assignment_of(one) for _, one in given), "roles": roles_of(fields)}
+    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers, **work), marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:

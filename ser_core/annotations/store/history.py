@@ -79,12 +79,6 @@ def next_to_redo(recording_id: int, annotator: str) -> ScalarSelect:
     return edits.scalar_subquery()
 
 
-def can_undo_and_redo(connection: Connection, recording_id: int, annotator: str) -> tuple[bool, bool]:
-    """Whether an annotator has an edit to undo in a recording, and one to redo."""
-    queries = (top_of_stack(recording_id, annotator), next_to_redo(recording_id, annotator))
-    return tuple(found is not None for found in connection.execute(select(*queries)).one())
-
-
 def edit_at(connection: Connection, found: ScalarSelect) -> Step | None:
     """Return the edit that one of the queries finds."""
     row = connection.execute(select(steps).where(steps.c.id == found)).one_or_none()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, valid_mark
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, valid_mark
 from ser_core.annotations.store.history import TOP, reversed_changes, step_of, step_row
 from ser_core.annotations.store.marks import (
     Standing,
@@ -31,7 +31,7 @@ OF_RECORDING = marks.c.recording_id == recordings.c.id
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording of a project, and everybody's label of it as a whole, by annotator."""
+    """A recording of a project, and everybody's label of it as a whole, by annotator; the gold layer is nobody's."""
 
     file: RecordingFile
     labels: Mapping[str, Annotation] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Relabelled:
 def labelled(connection: Connection, project: int) -> list[LabelledRecording]:
     """Return all recordings of a project with their labels, in order of addition."""
     columns = [recordings, *(column.label(f"mark_{column.name}") for column in marks.c)]
-    joined = recordings.outerjoin(marks, and_(OF_RECORDING, STANDING_LABEL))
+    joined = recordings.outerjoin(marks, and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator != GOLD))
     statement = select(*columns).select_from(joined).where(recordings.c.project_id == project).order_by(recordings.c.id)
     files: dict[int, RecordingFile] = {}
     labels: dict[int, dict[str, Annotation]] = {}

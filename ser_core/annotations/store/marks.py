@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, place_of, valid_mark
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, place_of, valid_mark
 from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
@@ -102,6 +102,11 @@ def deleted_marks_of(connection: Connection, of_recording: Collection[Any], dele
     conditions = (*of_recording, deleted)
     statement = select(marks).join(recordings).where(*conditions).order_by(marks.c.changed_at.desc())
     return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in connection.execute(statement)]
+
+
+def opinions_of(standing: Iterable[Standing]) -> list[Standing]:
+    """Return the marks that are somebody's; those of the gold layer are nobody's."""
+    return [there for there in standing if there.annotation.annotator != GOLD]
 
 
 def change_to(standing: Standing | None, content: Annotation | None, at: datetime) -> Change:

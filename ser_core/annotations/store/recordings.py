@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -23,11 +24,12 @@ from sqlalchemy import (
     update,
 )
 
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, STATUSES
-from ser_core.annotations.store import trash
-from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, STATUSES, Annotation
+from ser_core.annotations.store import people, trash
+from ser_core.annotations.store.marks import annotation_of, insert_into
 from ser_core.annotations.store.tables import (
     STANDING_LABEL,
+    assignments,
     folded,
     marks,
     projects,
@@ -39,6 +41,7 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.settings import LONG_RECORDING
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
+ASSIGNED = assignments.c.recording_id == recordings.c.id
 #: Words and other tiers say nothing about who has judged a recording.
 OF_EMOTIONS = marks.c.tier.in_((REGION_TIER, RECORDING_TIER))
 
@@ -46,6 +49,12 @@ OF_EMOTIONS = marks.c.tier.in_((REGION_TIER, RECORDING_TIER))
 FURTHEST = func.coalesce(
     func.max(case({status: index for index, status in enumerate(STATUSES)}, value=marks.c.status)), 0
 )
+
+#: What a queue can be limited to: the annotator's work, what is nobody's, what came back, and what was decided.
+TASKS = ("assigned", "unassigned", "sent back", "gold")
+
+#: A queue cannot be limited to more recordings than this: databases limit the parameters of a statement.
+MOST_AMONG = 30_000
 
 RATINGS = ("uncertainty", "explainers_disagreement", "annotators_disagreement")
 
@@ -106,6 +115,12 @@ class QueuedRecording:
         Marks of emotions, of all annotators.
     own_marks : int
         Those of the annotator; without one, of all.
+    assigned_to : tuple of str
+        Whose work it is, in order of names.
+    sent_back : str
+        Why it came back to the annotator, who has not done it since; without an annotator, to anybody.
+    has_gold : bool
+        Whether somebody decided what is right.
     """
 
     file: RecordingFile
@@ -116,6 +131,9 @@ class QueuedRecording:
     status: str
     marks: int
     own_marks: int
+    assigned_to: tuple[str, ...] = ()
+    sent_back: str = ""
+    has_gold: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +152,8 @@ class Queue:
     text : str
         Part of the name, ignoring case.
     among : frozenset of str or None
-        Only these, by SHA-256.
+        Only these, by SHA-256, at most `MOST_AMONG`.
+    task : {"assigned", "unassigned", "sent back", "gold"} or None
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
     """
 
@@ -145,12 +164,19 @@ class Queue:
     text: str = ""
     order: str = "added"
     among: frozenset[str] | None = None
+    task: str | None = None
 
     def __post_init__(self) -> None:
         if self.status not in (None, *STATUSES):
             raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
         if self.order not in ORDERS:
             raise AnnotationsRefused(f"The order '{self.order}' is not known; choose {', '.join(ORDERS)}.")
+        if self.task not in (None, *TASKS):
+            raise AnnotationsRefused(f"The task '{self.task}' is not known; choose {', '.join(TASKS)}.")
+        if self.among is not None and len(self.among) > MOST_AMONG:
+            raise AnnotationsRefused(
+                f"{len(self.among)} recordings are too many to choose at once; choose up to {MOST_AMONG}."
+            )
         for wanted in (self.annotator, self.emotion, self.text, *(self.among or ())):
             valid_text(wanted or "", "text that is looked for")
 
@@ -209,24 +235,43 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
 
 
 def lock(
-    connection: Connection, project: int, sha256: str, provenance: Mapping[str, Any] | None = None
-) -> tuple[int, float]:
-    """Return a recording's id and length, and lock its marks until the transaction ends.
+    connection: Connection, project: int, sha256: str, person: str, provenance: Mapping[str, Any] | None = None
+) -> tuple[int, float, bool]:
+    """Return a recording's id, its length and whether somebody may review it; lock its marks.
+
+    The lock lasts until the transaction ends.
 
     Raises
     ------
     AnnotationsRefused
         If the project has no such recording.
     """
-    wanted, columns = of_file(project, sha256), (recordings.c.id, recordings.c.duration_s)
+    wanted = of_file(project, sha256)
+    columns = recordings.c.id, recordings.c.duration_s, people.reviews(project, person).label("may_review")
     if provenance is None:
-        statement = select(*columns).where(*wanted).with_for_update(key_share=True)
+        statement = select(*columns).where(*wanted).with_for_update(key_share=True, of=recordings)
     else:
         statement = update(recordings).where(*wanted).values(provenance=dict(provenance)).returning(*columns)
     found = connection.execute(statement).one_or_none()
     if found is None:
         raise missing_recording_error(sha256)
-    return found.id, found.duration_s
+    return found.id, found.duration_s, bool(found.may_review)
+
+
+def lock_marks(
+    connection: Connection, project: int, queue: Queue, annotator: str | None
+) -> dict[int, list[Annotation]]:
+    """Return the marks of emotions in chosen recordings that have another status than the queue's, by recording.
+
+    Recordings and marks are locked until the transaction ends, so that nobody changes them in the meantime.
+    """
+    own = recordings.c.project_id == project, recordings.c.sha256.in_(queue.among or ())
+    wanted = OF_EMOTIONS, ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
+    statement = select(marks).join(recordings, OF_RECORDING).where(*own, *wanted).order_by(recordings.c.id)
+    found: dict[int, list[Annotation]] = {}
+    for row in connection.execute(statement.with_for_update(key_share=True)):
+        found.setdefault(row.recording_id, []).append(annotation_of(row._mapping))
+    return found
 
 
 def of_file(project: int, sha256: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -284,11 +329,12 @@ def page_of_queue(connection: Connection, project: int, queue: Queue, page: int,
     return [queued(row) for row in rows], count
 
 
-def count_by_status(connection: Connection, project: int, annotator: str | None) -> dict[str, int]:
-    """Return how many recordings of a project are open, done and verified."""
+def count_by_status(connection: Connection, project: int, annotator: str | None, task: str | None) -> dict[str, int]:
+    """Return how many recordings of a project, or of a task in it, are open, done and verified."""
     label = and_(OF_RECORDING, STANDING_LABEL, *_whose(annotator))
     joined = select(FURTHEST.label("rank")).select_from(recordings.outerjoin(marks, label))
-    furthest = joined.where(recordings.c.project_id == project).group_by(recordings.c.id).subquery()
+    wanted = _wanted(project, Queue(annotator=annotator, task=task))
+    furthest = joined.where(*wanted).group_by(recordings.c.id).subquery()
     rows = connection.execute(select(furthest.c.rank, func.count()).group_by(furthest.c.rank))
     return dict.fromkeys(STATUSES, 0) | {STATUSES[rank]: count for rank, count in rows}
 
@@ -298,8 +344,8 @@ def find(connection: Connection, project: int, sha256: str, annotator: str | Non
     return connection.execute(_listed(annotator).where(*of_file(project, sha256))).one_or_none()
 
 
-def neighbours(connection: Connection, row: Row, queue: Queue) -> tuple[str | None, str | None]:
-    """Return the SHA-256 of the recordings before and after one in a queue, even if it is no longer part of it."""
+def neighbours(row: Row, queue: Queue) -> tuple[ScalarSelect[str], ScalarSelect[str]]:
+    """Return the queries for the SHA-256 of the recordings before and after one in a queue, even if it left that."""
     columns = ORDERS[queue.order]
     here = tuple_(*(literal(row._mapping[column.name], column.type) for column in columns))
     earlier, later = tuple_(*columns) < here, tuple_(*columns) > here
@@ -307,7 +353,7 @@ def neighbours(connection: Connection, row: Row, queue: Queue) -> tuple[str | No
     wanted = select(recordings.c.sha256).where(*_wanted(row.project_id, queue)).limit(1)
     previous = wanted.where(before).order_by(*_ordered(queue, backwards=True)).scalar_subquery()
     following = wanted.where(after).order_by(*_ordered(queue)).scalar_subquery()
-    return tuple(connection.execute(select(previous.label("previous"), following.label("following"))).one())
+    return previous, following
 
 
 def queued(row: Row) -> QueuedRecording:
@@ -315,7 +361,9 @@ def queued(row: Row) -> QueuedRecording:
     ratings = {name: row._mapping[name] for name in RATINGS}
     status = STATUSES[row.furthest]
     counts = {"marks": row.mark_count, "own_marks": row.own_count}
-    return QueuedRecording(file_of(row), row.added_at, **ratings, status=status, **counts)
+    names = tuple(sorted((row.assigned_to or "").splitlines()))
+    work = {"assigned_to": names, "sent_back": row.sent_back or "", "has_gold": bool(row.has_gold)}
+    return QueuedRecording(file_of(row), row.added_at, **ratings, status=status, **counts, **work)
 
 
 def file_of(row: Row) -> RecordingFile:
@@ -326,8 +374,14 @@ def file_of(row: Row) -> RecordingFile:
 def _listed(annotator: str | None) -> Select:
     count = select(func.count()).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted)
     own = count.where(*_whose(annotator)).scalar_subquery().label("own_count")
-    counts = count.scalar_subquery().label("mark_count"), own
-    return select(recordings, _furthest(annotator).label("furthest"), *counts)
+    counts = count.where(*_whose(None)).scalar_subquery().label("mark_count"), own
+    names = select(func.aggregate_strings(assignments.c.annotator, "\n")).where(ASSIGNED)
+    work = (
+        names.scalar_subquery().label("assigned_to"),
+        _first_work(assignments.c.reason, annotator, people.SENT_BACK).label("sent_back"),
+        _has_gold().label("has_gold"),
+    )
+    return select(recordings, _furthest(annotator).label("furthest"), *counts, *work)
 
 
 def _furthest(annotator: str | None) -> ScalarSelect[int]:
@@ -335,7 +389,19 @@ def _furthest(annotator: str | None) -> ScalarSelect[int]:
 
 
 def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
-    return [] if annotator is None else [marks.c.annotator == annotator]
+    return [marks.c.annotator != GOLD if annotator is None else marks.c.annotator == annotator]
+
+
+def _has_gold() -> ColumnElement[bool]:
+    gold = select(marks.c.key).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted, *_whose(GOLD))
+    return gold.limit(1).scalar_subquery().is_not(None)
+
+
+def _first_work(column: Column, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """Return the query for one column of the first assignment of a recording, to an annotator or to anybody."""
+    whose = [] if annotator is None else [assignments.c.annotator == annotator]
+    found = select(column).where(ASSIGNED, *whose, *conditions)
+    return found.order_by(assignments.c.annotator).limit(1).scalar_subquery()
 
 
 def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
@@ -351,11 +417,22 @@ def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
         wanted.append(has_mark() if queue.marked else ~has_mark())
     if queue.emotion is not None:
         wanted.append(has_mark(marks.c.emotion == queue.emotion))
+    if queue.task is not None:
+        wanted.append(_is_task(queue.task, queue.annotator))
     if queue.among is not None:
         wanted.append(recordings.c.sha256.in_(queue.among))
     if queue.text:
         wanted.append(recordings.c.folded_name.contains(folded(queue.text), autoescape=True))
     return wanted
+
+
+def _is_task(task: str, annotator: str | None) -> ColumnElement[bool]:
+    if task == "gold":
+        return _has_gold()
+    if task == "unassigned":
+        return _first_work(assignments.c.annotator, None).is_(None)
+    sent_back = [people.SENT_BACK] if task == "sent back" else []
+    return _first_work(assignments.c.annotator, annotator, *sent_back).is_not(None)
 
 
 def _ordered(queue: Queue, backwards: bool = False) -> list[ColumnElement]:

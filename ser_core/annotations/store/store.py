@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
-from ser_core.annotations.store import finding, history, labelling, recordings, tables, tiers, transfer, trash
+from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Assignment, Tier, valid_mark
+from ser_core.annotations.assignment import AssignmentPlan
+from ser_core.annotations.store import finding, history, labelling, people, recordings, tables, tiers, transfer, trash
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
@@ -25,10 +26,14 @@ from ser_core.annotations.store.marks import (
     change_to,
     deleted_marks_of,
     insert_into,
+    mark_row,
     marks_of,
+    opinions_of,
     standing_marks,
     storable,
+    write_marks,
 )
+from ser_core.annotations.store.people import Person
 from ser_core.annotations.store.recordings import Queue, QueuedRecording, RecordingFile, Speaker
 from ser_core.annotations.store.tables import valid_name
 from ser_core.annotations.store.transfer import Imported
@@ -73,6 +78,8 @@ class OpenRecording:
         Of all annotators and tiers, in order of time.
     tiers : tuple of Tier
         Those of the project, in order.
+    assignments : tuple of Assignment
+        Whose work it is, in order of names.
     previous, next : str or None
         SHA-256 of its neighbours in the queue.
     can_undo, can_redo : bool
@@ -83,6 +90,7 @@ class OpenRecording:
     provenance: Mapping[str, Any]
     annotations: tuple[Annotation, ...]
     tiers: tuple[Tier, ...]
+    assignments: tuple[Assignment, ...]
     previous: str | None
     next: str | None
     can_undo: bool
@@ -233,6 +241,100 @@ class Store:
         self._add_annotators({person})
         with self._database.writing() as connection:
             tiers.restore(connection, project, key, person, datetime.now(UTC))
+
+    # --- people ---
+
+    def people(self, project: int) -> tuple[Person, ...]:
+        """Return the owner, the members, and everybody else who has recordings to annotate, by name."""
+        with self._database.reading() as connection:
+            return people.of_project(connection, project)
+
+    def may_review(self, project: int, person: str) -> bool:
+        """Whether somebody may judge others' marks and decide what is right."""
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(people.reviews(project, _name(person)))).scalar_one())
+
+    def set_role(self, project: int, person: str, name: str, role: str | None) -> None:
+        """Give somebody a role.
+
+        Parameters
+        ----------
+        person : str
+            Who does it: the project's owner.
+        role : {"owner", "annotator", "reviewer"} or None
+            None takes the role away. The owner before becomes a reviewer.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project, or it would lose its owner.
+        """
+        person, name = people.acting(person), people.acting(name)
+        with self._database.writing() as connection:
+            people.set_role(connection, project, person, name, role)
+
+    def assign(
+        self, project: int, person: str, annotators: Iterable[str], plan: AssignmentPlan
+    ) -> dict[str, tuple[str, ...]]:
+        """Draw annotators for the recordings that are nobody's work yet, and return them by SHA-256.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project, or there are too few annotators.
+        """
+        person, names = people.acting(person), {people.acting(name) for name in annotators}
+        with self._database.writing() as connection:
+            return people.assign(connection, project, person, names, plan)
+
+    def unassign(self, project: int, person: str, annotator: str) -> int:
+        """Take away what an annotator has not finished, and return how many recordings that were; marks stay.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project.
+        """
+        with self._database.writing() as connection:
+            return people.unassign(connection, project, people.acting(person), _name(annotator))
+
+    def send_back(self, project: int, sha256: str, person: str, annotator: str, reason: str) -> Step | None:
+        """Send a recording back to an annotator, whose marks of emotions in it become open.
+
+        Returns
+        -------
+        step : Step or None
+            What happened to the marks; None if all were open.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If the person does not review, no reason is given, or the annotator has no part in the recording.
+        """
+        person, annotator, reason = people.acting(person), people.acting(annotator), people.valid_reason(reason)
+        self._add_annotators({person})
+        with self._database.writing() as connection:
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, person)
+            people.require_reviewer(may_review, person, "send recordings back")
+            at = datetime.now(UTC)
+            theirs = marks_of(connection, recordings.of_file(project, sha256), annotator)
+            if not theirs:
+                raise AnnotationsRefused(f"{annotator} has no marks in this recording; there is nothing to send back.")
+            people.send_back(connection, recording_id, annotator, reason, person, at)
+            return _change_status(connection, recording_id, person, theirs, "open", at)
+
+    def withdraw(self, project: int, sha256: str, person: str, annotator: str) -> None:
+        """Forget that a recording was sent back to an annotator; their marks stay as they are.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If the person does not review.
+        """
+        with self._database.writing() as connection:
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, people.acting(person))
+            people.require_reviewer(may_review, person, "take back what was sent back")
+            people.withdraw(connection, recording_id, _name(annotator))
 
     # --- recordings ---
 
@@ -403,10 +505,13 @@ class Store:
         with self._database.reading() as connection:
             return recordings.of_speaker(connection, project, speaker)
 
-    def count_by_status(self, project: int, annotator: str | None = None) -> dict[str, int]:
-        """Return how many recordings are open, done and verified, for one annotator or by the most advanced label."""
+    def count_by_status(self, project: int, annotator: str | None = None, task: str | None = None) -> dict[str, int]:
+        """Return how many recordings are open, done and verified, for one annotator or by the most advanced label.
+
+        `task`: only recordings of this task of a `Queue`.
+        """
         with self._database.reading() as connection:
-            return recordings.count_by_status(connection, project, annotator and _name(annotator))
+            return recordings.count_by_status(connection, project, annotator and _name(annotator), task)
 
     def open_recording(self, project: int, sha256: str, annotator: str, queue: Queue = ANYTHING) -> OpenRecording:
         """Return a recording for an annotator to work on, with all marks and its neighbours in a queue.
@@ -421,13 +526,16 @@ class Store:
             row = recordings.find(connection, project, sha256, queue.annotator)
             if row is None:
                 raise recordings.missing_recording_error(sha256)
+            edits = history.top_of_stack(row.id, annotator), history.next_to_redo(row.id, annotator)
+            around = connection.execute(select(*recordings.neighbours(row, queue), *edits)).one()
             return OpenRecording(
                 recordings.queued(row),
                 row.provenance,
                 marks_of(connection, recordings.of_file(project, sha256)),
                 tiers.of_project(connection, project),
-                *recordings.neighbours(connection, row, queue),
-                *history.can_undo_and_redo(connection, row.id, annotator),
+                people.assignments_of(connection, [row.id])[row.id],
+                *around[:2],
+                *(edit is not None for edit in around[2:]),
             )
 
     # --- marks ---
@@ -470,28 +578,70 @@ class Store:
         AnnotationsOutdated
             If somebody has changed or deleted one of the marks since it was read.
         AnnotationsRefused
-            If a mark is not valid, the recording or a mark is not there, or a mark to delete is somebody else's and so
-            is the project.
+            If a mark is not valid, the recording or a mark is not there, a mark to delete is somebody else's and so
+            is the project, or a mark is somebody else's opinion or a decision and the annotator does not review.
         """
-        annotator = _name(annotator)
+        annotator = people.acting(annotator)
         changed, new = ([storable(mark, annotator) for mark in marks] for marks in (change, add))
         self._add_annotators({annotator, *(mark.annotator for mark in new)})
         with self._database.writing() as connection:
-            (recording_id, duration_s), at = recordings.lock(connection, project, sha256, provenance), datetime.now(UTC)
+            recording_id, duration_s, may_review = recordings.lock(connection, project, sha256, annotator, provenance)
+            at = datetime.now(UTC)
             changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
             tiers.require(connection, project, (*changed, *new))
             standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
             gone = [history.current(standing, mark) for mark in delete]
-            trash.require_own_marks(connection, project, annotator, gone)
+            before = [history.current(standing, mark) for mark in changed]
+            decided = [mark for mark in new if mark.annotator == GOLD]
+            touched = (*(there.annotation for there in (*gone, *before)), *decided)
+            people.require_judge(may_review, annotator, touched)
+            trash.require_own_marks(connection, project, annotator, opinions_of(gone))
             changes = [
                 *(change_to(there, None, at) for there in gone),
-                *(change_of(history.current(standing, mark), mark, at) for mark in changed),
+                *(change_of(there, mark, at) for there, mark in zip(before, changed, strict=True)),
                 *(change_to(None, mark, at) for mark in new),
             ]
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
             )
+
+    def set_status(
+        self, project: int, sha256: Collection[str], person: str, status: str, annotator: str | None = None
+    ) -> int:
+        """Give the marks of emotions in recordings another status, as one step of the history of each.
+
+        Parameters
+        ----------
+        sha256 : collection of str
+            Recordings, at most `MOST_AMONG`; those that are not in the project are ignored.
+        annotator : str or None
+            Whose marks; None for everybody's. The gold layer stays as it is.
+
+        Returns
+        -------
+        marks : int
+            How many changed.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If marks of others are among them and the person does not review.
+        """
+        person, queue = people.acting(person), Queue(among=frozenset(sha256), status=status)
+        self._add_annotators({person})
+        with self._database.writing() as connection:
+            may_review = bool(connection.execute(select(people.reviews(project, person))).scalar_one())
+            found = recordings.lock_marks(connection, project, queue, annotator and _name(annotator))
+            people.require_judge(may_review, person, (mark for some in found.values() for mark in some))
+            at = datetime.now(UTC)
+            changes = {
+                of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]
+                for of, some in found.items()
+            }
+            write_marks(connection, [mark_row(of, each, person, at) for of, some in changes.items() for each in some])
+            transfer.add_steps(connection, changes, person, at)
+        return sum(map(len, changes.values()))
 
     def undo(self, project: int, sha256: str, annotator: str) -> Step | None:
         """Undo the annotator's last edit in a recording, and return it; None if everything is undone.
@@ -543,7 +693,7 @@ class Store:
         AnnotationsRefused
             If the label is not valid, or a recording is not there.
         """
-        annotator, at = _name(annotator), datetime.now(UTC)
+        annotator, at = people.acting(annotator), datetime.now(UTC)
         self._add_annotators({annotator})
         with self._database.writing() as connection:
             return labelling.label(connection, project, seen, annotator, at, emotion, status)
@@ -556,7 +706,7 @@ class Store:
         AnnotationsOutdated
             If one of them was marked by the annotator since then.
         """
-        annotator = _name(annotator)
+        annotator = people.acting(annotator)
         with self._database.writing() as connection:
             labelling.undo(connection, project, done, annotator)
 
@@ -573,15 +723,18 @@ class Store:
         AnnotationsRefused
             If it was not deleted, or neither the mark, its deletion nor the project is this annotator's.
         """
-        annotator = _name(annotator)
+        annotator = people.acting(annotator)
         self._add_annotators({annotator})
         with self._database.writing() as connection:
-            (recording_id, _), at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, annotator)
+            at = datetime.now(UTC)
             standing = standing_marks(connection, recording_id, [key])
             there = standing.get(key)
             if there is None or not there.deleted:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
-            if there.changed_by != annotator:
+            if there.annotation.annotator == GOLD:
+                people.require_judge(may_review, annotator, [there.annotation])
+            elif there.changed_by != annotator:
                 trash.require_own_marks(connection, project, annotator, [there], "restored")
             tiers.require(connection, project, [there.annotation])
             changes = [change_to(there, there.annotation, at)]
@@ -637,7 +790,7 @@ class Store:
             If marks were changed here, so that the import would do something else than was shown.
         Cancelled
         """
-        annotator = _name(annotator)
+        annotator = people.acting(annotator)
         documents = [
             replace(
                 document,
@@ -678,14 +831,16 @@ class Store:
         find: Callable[..., Any],
         changed: Callable[..., Any],
     ) -> Step | None:
-        annotator = _name(annotator)
+        annotator = people.acting(annotator)
         with self._database.writing() as connection:
-            (recording_id, _), at = recordings.lock(connection, project, sha256), datetime.now(UTC)
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, annotator)
+            at = datetime.now(UTC)
             edit = history.edit_at(connection, find(recording_id, annotator))
             if edit is None:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys)
             changes = changed(edit, standing, at)
+            people.require_judge(may_review, annotator, (standing[key].annotation for key in edit.keys))
             tiers.require(connection, project, (change.after for change in changes if change.after is not None))
             top = edit.beneath_id if kind == "undo" else edit.id
             return history.take_step(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
@@ -698,6 +853,19 @@ class Store:
                 statement = insert_into(connection, tables.annotators).on_conflict_do_nothing()
                 connection.execute(statement, [{"name": name} for name in new])
             self._known_annotators.update(new)
+
+
+def _change_status(
+    connection: Connection, recording_id: int, person: str, found: Iterable[Annotation], status: str, at: datetime
+) -> Step | None:
+    """Give marks of emotions another status, as one step; None if all have it."""
+    other = [mark for mark in found if mark.tier in tiers.BUILT_IN and mark.status != status]
+    if not other:
+        return None
+    standing = {mark.key: Standing(mark, False, person) for mark in found}
+    changes = [change_to(standing[mark.key], replace(mark, status=status), at) for mark in other]
+    beneath = history.top_of_stack(recording_id, person)
+    return history.take_step(connection, recording_id, person, standing, changes, at, "edit", beneath_id=beneath)
 
 
 def _name(annotator: str) -> str:

@@ -172,6 +172,27 @@ recordings = Table(
     Index("recordings_by_speaker", "project_id", "speaker"),
 )
 
+# Who has which role; the owner is that of `projects`. `people.py` explains what follows from both tables.
+members = Table(
+    "members",
+    metadata,
+    Column("project_id", ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    CheckConstraint("role IN ('annotator', 'reviewer')", name="role_known"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("drawn", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("sent_back_by", Text, nullable=False),
+    Column("sent_back_at", UtcTime),
+)
+
 # A deleted tier stays as a row: it can come back, and its key is never given to another one.
 tiers = Table(
     "tiers",

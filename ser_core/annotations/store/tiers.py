@@ -180,11 +180,13 @@ def require(connection: Connection, project: int, named: Iterable[Annotation]) -
             by_key.setdefault(mark.tier, []).append(mark)
     if not by_key:
         return
-    there = {row.key: row for row in _rows(connection, project)}
+    # Locked, so that nobody deletes a tier while a mark is added to it, which would then be nowhere to be seen.
+    wanted = select(tiers).where(tiers.c.project_id == project, tiers.c.key.in_(by_key)).order_by(tiers.c.id)
+    there = {row.key: row for row in connection.execute(wanted.with_for_update(read=True))}
     missing = [tier_of_marks(key, some) for key, some in by_key.items() if key not in there]
     gone = [key for key in by_key if key in there and there[key].deleted_at is not None]
-    last = max((row.position for row in there.values()), default=-1)
     if missing:
+        last = max((row.position for row in _rows(connection, project)), default=-1)
         _insert(connection, project, missing, range(last + 1, last + 1 + len(missing)))
     if gone:
         wanted = tiers.c.project_id == project, tiers.c.key.in_(gone)

@@ -9,10 +9,11 @@ from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
+from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Tier, valid_mark
+from ser_core.annotations.exchange.merging import Difference, compared
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
-from ser_core.annotations.store import history, tiers, trash
+from ser_core.annotations.store import history, people, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
     IN_ORDER_OF_TIME,
@@ -23,9 +24,9 @@ from ser_core.annotations.store.marks import (
     change_to,
     insert_into,
     mark_row,
+    opinions_of,
     write_marks,
 )
-from ser_core.annotations.store.merging import Difference, compared
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
 from ser_core.annotations.store.tables import marks, recordings, steps
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -105,6 +106,7 @@ def import_documents(
     counts: Counter[str] = Counter()
     differences: list[FoundDifference] = []
     written = 0
+    may_review, keeps_people = people.add_roles(connection, project, annotator, documents)
     of_files = tiers.TiersOfFiles(connection, project)
     documents = [of_files.with_our_keys(document) for document in documents]
     of_files.write()
@@ -112,12 +114,18 @@ def import_documents(
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
         wanted: dict[int, AnnotatedRecording] = {}
         lengths = _recordings(connection, project, batch, annotator, at)
+        if keeps_people:
+            found = zip(lengths, batch, strict=True)
+            work_of = [(of, people.valid_assignment(one)) for (of, _), each in found for one in each.assignments]
+            people.add_assignments(connection, work_of)
         for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
             document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
             wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
         found = _compared(connection, wanted, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
+        if mode != "show":
+            people.require_judge(may_review, annotator, _decided(changes))
         rows = [mark_row(of, change, annotator, at) for of, some in changes.items() for change in some]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
             work.check("The import was stopped; nothing was imported.")
@@ -127,7 +135,7 @@ def import_documents(
             done = min(written + counts["known"] + counts["left_out"], total)
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
         if mode != "show":
-            _add_steps(connection, changes, annotator, at)
+            add_steps(connection, changes, annotator, at)
     imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
     if shown is not None and shown.differences != imported.differences:
         raise AnnotationsOutdated(
@@ -158,6 +166,7 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
         provenance=next((d.provenance for d in reversed(documents) if d.provenance), documents[0].provenance),
         exported_keys={key: revision for each in keys for key, revision in each.items()} if keys else None,
         left_out=tuple(mark for document in documents for mark in document.left_out),
+        assignments=tuple(one for document in documents for one in document.assignments),
     )
 
 
@@ -216,10 +225,16 @@ def _changes(
                 change = change_of(standing, each.after, at) if each.after else change_to(standing, None, at)
             changes.setdefault(of, []).append(change)
     if mode == "replace":
-        trash.require_own_marks(connection, project, annotator, gone)
+        trash.require_own_marks(connection, project, annotator, opinions_of(gone))
     if mode != "show":
-        trash.require_own_marks(connection, project, annotator, restored, "restored")
+        trash.require_own_marks(connection, project, annotator, opinions_of(restored), "restored")
     return changes
+
+
+def _decided(changes: Mapping[int, Sequence[Change]]) -> Iterable[Annotation]:
+    """Return the marks of the gold layer that an import would change."""
+    found = (change.before or change.after for some in changes.values() for change in some)
+    return (mark for mark in found if mark.annotator == GOLD)
 
 
 def documents_after(
@@ -236,6 +251,7 @@ def documents_after(
     by_recording: dict[int, list[Annotation]] = {row.id: [] for row in found}
     for mark in connection.execute(select(marks).where(*of_found, *whose).order_by(*IN_ORDER_OF_TIME)):
         by_recording[mark.recording_id].append(annotation_of(mark._mapping))
+    assigned, roles = people.assignments_of(connection, list(by_recording)), people.roles_of(connection, project)
     documents = [
         AnnotatedRecording(
             row.name,
@@ -245,6 +261,8 @@ def documents_after(
             tuple(by_recording[row.id]),
             row.provenance,
             tiers=of_project,
+            assignments=assigned[row.id],
+            roles=roles,
         )
         for row in found
     ]
@@ -301,8 +319,8 @@ def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tupl
     return found[0]
 
 
-def _add_steps(connection: Connection, additions: Mapping[int, Sequence[Change]], annotator: str, at: datetime) -> None:
-    """Add one step per recording, on top of the importer's earlier steps there."""
+def add_steps(connection: Connection, additions: Mapping[int, Sequence[Change]], annotator: str, at: datetime) -> None:
+    """Add one step per recording, given by its id, on top of the annotator's earlier steps there."""
     theirs = steps.c.recording_id.in_(additions), steps.c.annotator == annotator
     newest = select(func.max(steps.c.id)).where(*theirs).group_by(steps.c.recording_id)
     tops = dict(connection.execute(select(steps.c.recording_id, TOP).where(steps.c.id.in_(newest))).all())

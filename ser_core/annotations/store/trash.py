@@ -18,6 +18,7 @@ from ser_core.annotations.store.tables import (
     DELETED_MARK,
     composed,
     marks,
+    members,
     projects,
     recordings,
     steps,
@@ -138,18 +139,24 @@ def holdings_of(connection: Connection, sha256: str) -> list[Holding]:
 
 def holding_of_project(connection: Connection, project: int) -> Holding:
     """Return for a whole project what `holdings_of` returns for a recording."""
-    columns = select(projects.c.id, projects.c.name, projects.c.owner)
-    rows = connection.execute(columns.where(projects.c.id == project, projects.c.deleted_at.is_(None))).all()
-    if not rows:
-        raise AnnotationsRefused("This project is no longer there; somebody has already deleted it.")
+    rows = _rows_of_project(connection, project, lock=False)
     (found,) = _holdings(connection, rows, recordings.c.project_id == project, is_project=True)
     return found
+
+
+def _rows_of_project(connection: Connection, project: int, *, lock: bool) -> Sequence[Row]:
+    columns = select(projects.c.id, projects.c.name, projects.c.owner)
+    found = columns.where(projects.c.id == project, projects.c.deleted_at.is_(None))
+    rows = connection.execute(found.with_for_update() if lock else found).all()
+    if not rows:
+        raise AnnotationsRefused("This project is no longer there; somebody has already deleted it.")
+    return rows
 
 
 def owner_of(connection: Connection, project: int) -> str | None:
     """Return who created a project, else who marked in it first, else who first added a recording."""
     created = connection.execute(select(projects.c.owner).where(projects.c.id == project)).scalar_one_or_none()
-    return created or _first_in(connection, project)
+    return created or first_in(connection, project)
 
 
 def require_own_marks(
@@ -177,7 +184,8 @@ def _settle_owner(connection: Connection, project: int, owner: str | None) -> No
     connection.execute(update(projects).where(*nobodys).values(owner=owner))
 
 
-def _first_in(connection: Connection, project: int) -> str | None:
+def first_in(connection: Connection, project: int) -> str | None:
+    """Return who marked first in a project, else who first added a recording."""
     of_project = select(recordings.c.id).where(recordings.c.project_id == project)
     first = select(func.min(steps.c.id)).where(steps.c.recording_id.in_(of_project)).scalar_subquery()
     annotator = connection.execute(select(steps.c.annotator).where(steps.c.id == first)).scalar_one_or_none()
@@ -195,7 +203,7 @@ def _holdings(
         Holding(
             row.id,
             row.name,
-            row.owner or _first_in(connection, row.id),
+            row.owner or first_in(connection, row.id),
             marked.get(row.id, {}),
             None if is_project else row.added_by,
             is_project,
@@ -250,15 +258,16 @@ def trash_project(connection: Connection, project: int, person: str, at: datetim
     AnnotationsRefused
         If it is not there, or not theirs.
     """
-    connection.execute(select(projects.c.id).where(projects.c.id == project).with_for_update())
+    rows = _rows_of_project(connection, project, lock=True)
     own = recordings.c.project_id == project
     connection.execute(select(recordings.c.id).where(own).order_by(recordings.c.id).with_for_update())
-    holding = holding_of_project(connection, project)
+    (holding,) = _holdings(connection, rows, own, is_project=True)
     if not holding.may_delete(person):
         raise holding.refusal(person)
     bin_id = _new_bin(connection, holding, person, at)
     connection.execute(update(recordings).where(own).values(project_id=bin_id))
-    connection.execute(update(tiers).where(tiers.c.project_id == project).values(project_id=bin_id))
+    for table in (tiers, members):
+        connection.execute(update(table).where(table.c.project_id == project).values(project_id=bin_id))
     connection.execute(update(projects).where(projects.c.of_project == project).values(of_project=bin_id))
     connection.execute(delete(projects).where(projects.c.id == project))
     return bin_id

@@ -13,7 +13,7 @@ import numpy as np
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.agreement.agreement import matched
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, is_gold
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.emotions import COLOURS, SYNONYMS
@@ -35,6 +35,7 @@ HELD_OUT_SHARE = 0.25
 # Reasons for leaving a mark out.
 OPEN = "a mark that is still open"
 NAMELESS = "a mark without an emotion"
+BESIDE_GOLD = "a mark of a recording that the gold layer decides"
 BESIDE_THE_WHOLE = "a region of a recording that is taught as a whole"
 TIED = "annotators disagree, and no emotion has the most votes"
 NO_SOUND = "its sound is not at hand"
@@ -182,9 +183,10 @@ def delete_taught(sha256: str, corpora: Path) -> None:
 def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], list[str]]:
     """Return what the marks of one recording teach, and why the rest is left out.
 
-    Only marks that are done or verified and name an emotion count. A label of the whole recording takes precedence over
-    all regions. Regions of several annotators that overlap enough to match are one piece, from the median of their
-    starts to the median of their ends. The emotion with the most votes is taught.
+    A gold layer counts instead of everybody's marks. Only marks that are done or verified and name an emotion
+    count. A label of the whole recording takes precedence over all regions. Regions of several annotators that
+    overlap enough to match are one piece, from the median of their starts to the median of their ends. The emotion
+    with the most votes is taught.
 
     Returns
     -------
@@ -194,9 +196,12 @@ def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], lis
         A reason for each mark or piece that is left out.
     """
     ours = [mark for mark in marks if mark.tier in (REGION_TIER, RECORDING_TIER)]
+    gold = [mark for mark in ours if is_gold(mark)]
+    beside = [BESIDE_GOLD] * (len(ours) - len(gold)) if gold else []
+    ours = gold or ours
     done = [mark for mark in ours if mark.status in TAUGHT_STATUSES]
     named = [mark for mark in done if mark.emotion]
-    left_out = [OPEN] * (len(ours) - len(done)) + [NAMELESS] * (len(done) - len(named))
+    left_out = beside + [OPEN] * (len(ours) - len(done)) + [NAMELESS] * (len(done) - len(named))
     regions = [mark for mark in named if mark.tier == REGION_TIER]
     whole = [mark for mark in named if mark.tier == RECORDING_TIER]
     if whole:

@@ -1,0 +1,300 @@
+"""The people of a project: roles, assignment with overlap, what is sent back, and the gold layer."""
+
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import combinations
+
+import pytest
+
+from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Assignment, Tier, settled
+from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
+from ser_core.annotations.formats import FORMATS
+from ser_core.annotations.store.people import Person
+from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.teaching.corpus import BESIDE_GOLD, pieces_to_teach
+from ser_core.errors import AnnotationsRefused
+from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+
+OWN = FORMATS["own"]
+
+
+def whole(**others):
+    return mark(0, 10, tier=RECORDING_TIER, **others)
+
+
+def names_in(store, project, **wanted) -> list[str]:
+    return [one.file.name for one in store.recordings(project, Queue(**wanted)).items]
+
+
+# --- drawing ---
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("people", "overlap", "each"), [(2, 0.2, 2), (5, 0.5, 2), (4, 1.0, 3), (3, 0.0, 2)])
+def test_everything_is_drawn_with_the_planned_overlap_and_shared_out_evenly(people, overlap, each, seed):
+    recordings, annotators = [sha(number) for number in range(50)], "abcdefg"[:people]
+    drawn = draw_assignments(recordings, annotators, AssignmentPlan(overlap, each, seed))
+    assert set(drawn) == set(recordings)
+    assert all(len(set(names)) == len(names) for names in drawn.values())
+    wanted = {each: round(50 * overlap), 1: 50 - round(50 * overlap)}
+    assert Counter(map(len, drawn.values())) == {size: count for size, count in wanted.items() if count}
+    load = Counter(name for names in drawn.values() for name in names)
+    assert max(load.values()) - min(load.values()) <= 1
+
+
+def test_draw_is_the_same_for_a_seed_in_any_order_and_another_one_for_another_seed():
+    recordings, plan = [sha(number) for number in range(30)], AssignmentPlan()
+    drawn = draw_assignments(recordings, ["Ann", "Ben"], plan)
+    assert draw_assignments(recordings[::-1], ["Ben", "Ann"], plan) == drawn
+    assert draw_assignments(recordings, ["Ann", "Ben"], replace(plan, seed=1)) != drawn
+
+
+def test_every_pair_shares_about_as_many_recordings():
+    drawn = draw_assignments([sha(number) for number in range(60)], "abcd", AssignmentPlan(1.0))
+    pairs = Counter(pair for names in drawn.values() for pair in combinations(names, 2))
+    assert len(pairs) == 6
+    assert max(pairs.values()) - min(pairs.values()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("annotators", "plan", "words"),
+    [
+        ((), {}, "0 annotators cannot"),
+        (("Ann",), {}, "2 people are to annotate .*1 can"),
+        (("Ann", "Ben"), {"overlap": 1.5}, "overlap of 1.5"),
+        (("Ann", "Ben"), {"people": 1}, "make no overlap"),
+        (("Ann", "Ben"), {"seed": -1}, "seed -1"),
+    ],
+)
+def test_impossible_plans_are_refused(annotators, plan, words):
+    with pytest.raises(AnnotationsRefused, match=words):
+        draw_assignments([sha(number) for number in range(5)], annotators, AssignmentPlan(**plan))
+
+
+# --- roles ---
+
+
+def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(store, project):
+    (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(status="done")]).marks
+    store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")])
+    store.undo(project, sha(0), "Cid")
+    store.set_role(project, "Ben", "Dan", "reviewer")
+    (theirs,) = store.annotations_of(project, sha(0))
+    for action in (
+        lambda: store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")]),
+        lambda: store.edit(project, sha(0), "Cid", add=[mark(annotator=GOLD)]),
+        lambda: store.redo(project, sha(0), "Cid"),
+        lambda: store.set_status(project, [sha(0)], "Cid", "open"),
+        lambda: store.send_back(project, sha(0), "Cid", "Ann", "No."),
+        lambda: store.withdraw(project, sha(0), "Cid", "Ann"),
+    ):
+        with pytest.raises(AnnotationsRefused, match=r"Cid is an annotator here, and only reviewers"):
+            action()
+    assert store.annotations_of(project, sha(0)) == (theirs,)
+    assert [store.may_review(project, name) for name in ("Ben", "Dan", "Cid")] == [True, True, False]
+    (verified,) = store.edit(project, sha(0), "Dan", change=[replace(theirs, status="verified")]).marks
+    store.edit(project, sha(0), "Ben", change=[replace(verified, status="done")])
+
+
+def test_words_stay_everybodys_whatever_the_roles(store, project):
+    store.set_role(project, "Ben", "Ann", "annotator")
+    store.add_tier(project, Tier("words", "words"))
+    (word,) = store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
+    (changed,) = store.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
+    assert (changed.note, changed.annotator) == ("Nein", "Ann")
+
+
+def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project):
+    with pytest.raises(AnnotationsRefused, match=r"Only the project's owner, Ben, can"):
+        store.set_role(project, "Ann", "Ann", "reviewer")
+    with pytest.raises(AnnotationsRefused, match=r"needs an owner"):
+        store.set_role(project, "Ben", "Ben", "annotator")
+    with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
+        store.set_role(project, "Ben", "Ann", "king")
+    store.set_role(project, "Ben", "Ann", "annotator")
+    store.set_role(project, "Ben", "Ann", "owner")
+    assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"))
+    store.set_role(project, "Ann", "Ben", None)
+    assert store.people(project) == (Person("Ann", "owner"),)
+
+
+def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
+    project = store.create_project("Nobody's")
+    store.set_role(project, "Ann", "Ben", "annotator")
+    with pytest.raises(AnnotationsRefused, match=r"owner, Ann"):
+        store.assign(project, "Ben", ["Ben"], AssignmentPlan())
+
+
+# --- work ---
+
+
+def test_recordings_are_assigned_once_and_new_ones_go_to_who_has_least(store, project):
+    drawn = store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan(overlap=0.4, seed=3))
+    assert sum(map(len, drawn.values())) == 7
+    assert store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan()) == {}
+    mine = {one.file.sha256 for one in store.recordings(project, Queue(annotator="Ann", task="assigned")).items}
+    assert mine == {sha256 for sha256, names in drawn.items() if "Ann" in names}
+    both = next(sha256 for sha256, names in drawn.items() if len(names) == 2)
+    opened = store.open_recording(project, both, "Ann")
+    assert opened.recording.assigned_to == ("Ann", "Cid")
+    assert {one.drawn for one in opened.assignments} == {"1 person each, 40 % by 2 people, seed 3"}
+    assert sum(store.count_by_status(project, "Ann", "assigned").values()) == len(mine)
+    assert names_in(store, project, task="unassigned") == []
+
+
+def test_unfinished_work_is_taken_away_and_drawn_again(store, project):
+    store.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
+    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    assert store.people(project)[0] == Person("Ann", None, 5, 1, 0)
+    assert store.unassign(project, "Ben", "Ann") == 4
+    assert set(store.assign(project, "Ben", ["Cid"], AssignmentPlan(overlap=0))) == {sha(n) for n in range(1, 5)}
+
+
+def test_sent_back_recording_is_open_with_a_reason_until_its_annotator_is_done_again(store, project):
+    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done"), mark(status="verified")])
+    step = store.send_back(project, sha(0), "Ben", "Ann", " The end is missing. ")
+    assert [change.after.status for change in step.changes] == ["open", "open"]
+    (work,) = store.open_recording(project, sha(0), "Ann").assignments
+    assert (work.reason, work.sent_back_by) == ("The end is missing.", "Ben")
+    (listed,) = store.recordings(project, Queue(annotator="Ann", task="sent back")).items
+    assert (listed.sent_back, listed.status) == ("The end is missing.", "open")
+    assert names_in(store, project, annotator="Cid", task="sent back") == []
+    assert names_in(store, project, task="sent back") == ["take 0.wav"]
+    assert store.people(project)[0] == Person("Ann", None, 1, 0, 1)
+    label = next(m for m in store.annotations_of(project, sha(0)) if m.tier == RECORDING_TIER)
+    store.edit(project, sha(0), "Ann", change=[replace(label, status="done")])
+    assert names_in(store, project, task="sent back") == []
+    assert store.open_recording(project, sha(0), "Ann").recording.sent_back == ""
+
+
+def test_what_was_sent_back_can_be_undone_and_withdrawn(store, project):
+    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    store.send_back(project, sha(0), "Ben", "Ann", "Why sad?")
+    store.withdraw(project, sha(0), "Ben", "Ann")
+    store.undo(project, sha(0), "Ben")
+    assert names_in(store, project, task="sent back") == []
+    assert [found.status for found in store.annotations_of(project, sha(0))] == ["done"]
+    for reason, words in (("  ", "Say why"), ("x" * 3000, "3000 characters"), ("a\0b", "not text")):
+        with pytest.raises(AnnotationsRefused, match=words):
+            store.send_back(project, sha(0), "Ben", "Ann", reason)
+    with pytest.raises(AnnotationsRefused, match="Cid has no marks"):
+        store.send_back(project, sha(0), "Ben", "Cid", "Where are you?")
+
+
+def test_status_of_a_choice_of_recordings_is_one_step_of_each(store, project):
+    for number in range(3):
+        store.edit(project, sha(number), "Ann", add=[mark(emotion="sad"), whole(emotion="sad")])
+    store.edit(project, sha(0), "Cid", add=[mark(emotion="angry")])
+    store.edit(project, sha(0), "Ben", add=[whole(emotion="sad", annotator=GOLD)])
+    assert store.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 4
+    statuses = {m.annotator: m.status for m in store.annotations_of(project, sha(0))}
+    assert statuses == {"Ann": "done", "Cid": "open", GOLD: "open"}
+    assert store.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 0
+    assert {m.status for m in store.annotations_of(project, sha(2))} == {"open"}
+    assert len(store.undo(project, sha(1), "Ann").changes) == 2
+    assert {m.status for m in store.annotations_of(project, sha(1))} == {"open"}
+    assert store.set_status(project, [sha(0)], "Ben", "open") == 2
+
+
+def test_queue_holds_what_was_chosen_and_nothing_else(store, project):
+    assert names_in(store, project, among=frozenset({sha(3), sha(1), sha(99)})) == ["take 1.wav", "take 3.wav"]
+    assert names_in(store, project, among=frozenset()) == []
+    with pytest.raises(AnnotationsRefused, match="task 'sleep'"):
+        Queue(task="sleep")
+
+
+# --- gold ---
+
+
+def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
+    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    store.edit(project, sha(0), "Cid", add=[whole(emotion="angry", status="done")])
+    step = store.edit(project, sha(0), "Ben", add=[whole(emotion="angry", status="verified", annotator=GOLD)])
+    assert (step.annotator, step.marks[0].annotator) == ("Ben", GOLD)
+    (document, *_) = store.export(project)
+    assert document.has_gold
+    assert annotator_agreement([document]).annotators == ("Ann", "Cid")
+    assert disagreement(document) == 1
+    (listed,) = store.recordings(project, Queue(task="gold")).items
+    assert (listed.marks, listed.status, listed.has_gold) == (2, "done", True)
+    assert [m.annotator for m in settled(document).annotations] == [GOLD]
+    pieces, left_out = pieces_to_teach(document.annotations)
+    assert ([piece.emotion for piece in pieces], left_out) == (["angry"], [BESIDE_GOLD] * 2)
+    with pytest.raises(AnnotationsRefused, match="already labelled this recording as a whole"):
+        store.edit(project, sha(0), "Cid", add=[whole(emotion="sad", annotator=GOLD)])
+    store.edit(project, sha(0), "Cid", delete=[step.marks[0]])
+    store.restore_mark(project, sha(0), "Ben", step.marks[0].key)
+
+
+@pytest.mark.parametrize("name", ["gold", "Gold "])
+def test_nobody_is_called_like_the_gold_layer(store, project, name):
+    with pytest.raises(AnnotationsRefused, match="layer of decisions"):
+        store.edit(project, sha(0), name, add=[mark()])
+    with pytest.raises(AnnotationsRefused, match="layer of decisions"):
+        store.set_role(project, "Ben", name, "annotator")
+
+
+# --- trash, export and import ---
+
+
+def test_trash_keeps_roles_work_and_reasons(store, project):
+    store.set_role(project, "Ben", "Ann", "annotator")
+    store.edit(project, sha(0), "Ann", add=[mark()])
+    store.send_back(project, sha(0), "Ben", "Ann", "Why?")
+    before = store.people(project), store.open_recording(project, sha(0), "Ann").assignments
+    store.delete_recording(sha(0), "Ben")
+    store.restore(store.trash()[0].id, "Ben")
+    store.delete_project(project, "Ben")
+    (deleted,) = store.trash()
+    store.restore(deleted.id, "Ben")
+    assert (store.people(deleted.id), store.open_recording(deleted.id, sha(0), "Ann").assignments) == before
+
+
+def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(store, project, tmp_path):
+    store.set_role(project, "Ben", "Ann", "reviewer")
+    store.edit(project, sha(0), "Ann", add=[mark(), whole(emotion="sad", annotator=GOLD)])
+    store.send_back(project, sha(0), "Ben", "Ann", "Why?")
+    store.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
+    read = OWN.read(OWN.write(list(store.export(project))).content, "a.json").recordings
+    with closing(open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
+        there = other.create_project("There", "Ben")
+        other.import_recordings(there, read, "Ben")
+        assert other.people(there) == store.people(project)
+        assert [d.assignments for d in other.export(there)] == [d.assignments for d in store.export(project)]
+        assert sorted(m.annotator for m in other.annotations_of(there, sha(0))) == ["Ann", GOLD]
+        elsewhere = other.create_project("Elsewhere", "Eve")
+        other.set_role(elsewhere, "Eve", "Fay", "annotator")
+        with pytest.raises(AnnotationsRefused, match="change the gold layer"):
+            other.import_recordings(elsewhere, read, "Ann")
+        plain = [replace(d, annotations=tuple(m for m in d.annotations if m.annotator != GOLD)) for d in read]
+        other.import_recordings(elsewhere, plain, "Ann")
+        assert other.people(elsewhere) == (Person("Eve", "owner"), Person("Fay", "annotator"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("assignments", [{"annotator": 3}], "annotator of an assignment 3 is not a text"),
+        ("assignments", 7, "assignments"),
+        ("roles", ["Ann"], "not names with a role"),
+        ("roles", {"Ann": 1}, "role of a member 1 is not a text"),
+    ],
+)
+def test_broken_people_of_a_file_are_refused(field, value, words):
+    document = AnnotatedRecording("a", sha(0), 10.0, None, (), assignments=(Assignment("Ann", reason="Why?"),))
+    written = json.loads(OWN.write([document]).content)
+    written["recordings"][0][field] = value
+    with pytest.raises(AnnotationsRefused, match=words):
+        OWN.read(json.dumps(written).encode(), "a.json")
+
+
+def test_own_format_keeps_times_of_work():
+    work = Assignment("Ann", "1 person each, seed 0", "Why?", "Ben", datetime(2026, 1, 2, 3, tzinfo=UTC))
+    document = AnnotatedRecording("a", sha(0), 10.0, None, (), assignments=(work,), roles={"Ann": "annotator"})
+    (read,) = OWN.read(OWN.write([document]).content, "a.json").recordings
+    assert (read.assignments, read.roles) == ((work,), {"Ann": "annotator"})
