@@ -42,6 +42,10 @@ class Recording:
         At `sample_rate_hz`, nominally in [-1, 1].
     warnings : tuple of str
         What a person should know before trusting the result.
+    part_of : str or None
+        SHA-256 of the long recording that this is a stretch of.
+    start_s : float
+        Where this begins there; people are shown times of that recording.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Recording:
     samples: np.ndarray
     sample_rate_hz: int
     warnings: tuple[str, ...] = ()
+    part_of: str | None = None
+    start_s: float = 0.0
 
     @property
     def duration_s(self) -> float:

@@ -29,9 +29,10 @@ from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
+from ser_core.audio.working_copy import WorkingCopy, working_copy
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
-from ser_core.errors import AnnotationsRefused, SettingsRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused
 from ser_core.explanation import EXPLAINERS, ExplainerRun, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
@@ -76,7 +77,7 @@ log = logging.getLogger(__name__)
 #: Kinds of jobs about one recording.
 RECORDING_JOBS = (
     *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "usual voice", "measures"),
-    *("transcribe", "words", "timeline words"),
+    *("transcribe", "words", "timeline words", "working copy"),
 )
 #: Those that *Save* keeps.
 SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "words")
@@ -256,6 +257,28 @@ def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool
             own_voice=own_voice,
         ),
     )
+
+
+def working_copy_job(long: session.HeldLong) -> Job:
+    """Return the job that decodes a long recording on disk; until it is closed its result is kept."""
+
+    def decode(work: Work) -> WorkingCopy:
+        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
+        copy = working_copy(long.file(), long.name, data_folder(), stopping)
+        if copy.sha256 != long.sha256:
+            raise AudioRefused(f"{long.name}: the file has changed since it was added. Add it again.")
+        return copy
+
+    key = ("working copy", long.key)
+    if ahead().find(session.owner(), key) is None:
+        ahead().forget(session.owner(), about="working copy")
+    return ahead().submit(session.owner(), key, "Decoding", decode)
+
+
+def close_long() -> None:
+    """Close the long recording, and free the space of its working copy."""
+    session.close_long()
+    ahead().forget(session.owner(), about="working copy")
 
 
 def explainer_job(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:

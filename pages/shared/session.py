@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -99,18 +100,25 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class HeldLong:
-    """A recording that is too long to be analysed at once; a visit has at most one."""
+    """A recording that is too long to be analysed at once; a visit has at most one.
+
+    Attributes
+    ----------
+    source : bytes or Path
+        The whole file of an upload, or where that of a project's recording lies.
+    """
 
     name: str
-    source: bytes
+    source: bytes | Path
+    sha256: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     #: The words that are transcribed so far, by the language that was asked for; empty: any.
     words: dict[str, TimelineWords] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
 
-    def file(self) -> io.BytesIO:
-        """Return a file object for one reader; the bytes are shared, not copied."""
-        return io.BytesIO(self.source)
+    def file(self) -> io.BytesIO | Path:
+        """Return a file for one reader; bytes are shared, not copied."""
+        return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
 
 
 def owner() -> str:
@@ -131,9 +139,9 @@ def held() -> dict[str, Held]:
     return st.session_state.setdefault("held", {})
 
 
-def hold(source: bytes, name: str) -> Recording:
-    """Read and check a recording, hold it and make it the current one."""
-    recording = read_recording(source, name)
+def hold(source: bytes, name: str, part_of: str | None = None, start_s: float = 0.0) -> Recording:
+    """Read and check a recording, hold it and make it the current one; see `Recording` for stretches of long ones."""
+    recording = replace(read_recording(source, name), part_of=part_of, start_s=start_s)
     held()[recording.sha256] = Held(recording, source)
     make_current(recording.sha256)
     return recording
@@ -157,10 +165,13 @@ def hold_of_queue(opened: Held) -> None:
     st.session_state["of_queue"] = sha256
 
 
-def hold_long(source: bytes, name: str) -> None:
-    """Hold a long recording instead of the previous one."""
+def hold_long(source: bytes | Path, name: str, sha256: str) -> None:
+    """Hold a long recording instead of the previous one, and make it the current one."""
+    if (before := held_long()) is not None and before.sha256 != sha256:
+        st.session_state["long closed"] = before.name
     close_long()
-    st.session_state["long"] = HeldLong(display_name(name), source)
+    st.session_state["long"] = HeldLong(display_name(name), source, sha256)
+    make_current(sha256)
 
 
 def held_long() -> HeldLong | None:
@@ -168,10 +179,20 @@ def held_long() -> HeldLong | None:
     return st.session_state.get("long")
 
 
+def current_long() -> HeldLong | None:
+    """Return the long recording if it, or a stretch of it, is the current recording."""
+    long, stretch = held_long(), current()
+    chosen = st.session_state.get("current") if stretch is None else stretch.part_of
+    return long if long is not None and chosen == long.sha256 else None
+
+
 def close_long() -> None:
     """Forget the long recording, and stop its timeline job."""
     if held_long() is not None:
-        st.session_state.pop("long").closed.set()
+        closed = st.session_state.pop("long")
+        closed.closed.set()
+        if st.session_state.get("current") == closed.sha256:
+            make_current(next(reversed(held()), None))
     reset(TIMELINE)()
 
 
@@ -188,6 +209,8 @@ def words_asked() -> dict[str, str]:
 def forget_recording(sha256: str) -> None:
     """Forget a recording and all uploaded files, and reset the widgets that took them."""
     held().pop(sha256, None)
+    if (long := held_long()) is not None and long.sha256 == sha256:
+        close_long()
     for of_words in (given_words(), words_asked()):
         of_words.pop(sha256, None)
     if choice("voice"):
@@ -215,7 +238,7 @@ def upload_turn() -> int:
 
 
 def current() -> Recording | None:
-    """Return the current recording."""
+    """Return the current recording; None also while it is a long one."""
     found = held().get(st.session_state.get("current"))
     return found.recording if found else None
 

@@ -21,6 +21,7 @@ LABELS = {
     "without voice": "Without the voice's own normal",
     "voice": "Computing the voice's own normal",
     "timeline": "Emotion over time",
+    "copy": "Opening the recording",
     "train": "Training",
     **METHOD_NAMES,
     "deciding": "Finding the stretches that decide",

@@ -59,6 +59,13 @@ def saved_sound(file: RecordingFile, data: Path) -> bytes | None:
     return _intact(Path(file.path), file.sha256)
 
 
+def saved_file(file: RecordingFile, data: Path) -> Path | None:
+    """Return where a recording's audio file lies, saved here or where it was last seen; its content is not checked."""
+    places = [data / FOLDER / file.sha256] if SHA256.fullmatch(file.sha256) else []
+    places += [Path(file.path)] if file.path else []
+    return next((path for path in places if path.is_file() and not path.is_symlink()), None)
+
+
 def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Recording | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ def open_long_recording(
     name: str,
     limits: AudioLimits,
     work: Work,
+    take: Callable[[np.ndarray], None] | None = None,
 ) -> Iterator[LongRecording]:
     """Open a recording and check all of it, so that a fault near its end is refused before any other work is done.
 
@@ -85,6 +86,8 @@ def open_long_recording(
     ----------
     source : path or binary file
         A complete audio file; a binary file must be seekable and is left open.
+    take : callable, optional
+        Called with every block of samples while they are checked: of shape (n,), float32, not scaled.
 
     Raises
     ------
@@ -102,6 +105,8 @@ def open_long_recording(
                 for block in sound.blocks:
                     work.check()
                     check.add(block)
+                    if take is not None:
+                        take(block)
                     fraction = max(fraction, min(file.tell() / size, 1.0))  # some formats return to the header
                     work.report(fraction, "Checking the recording")
             check.refuse(name, limits)

@@ -21,6 +21,7 @@ from pages.shared.player.measuring import Measure, of_measures
 from pages.shared.player.modules import script_of
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.words.evidence import WordEvidence
 
 __all__ = ["Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]
@@ -55,9 +56,10 @@ class RegionTable:
 
 
 def player(
-    recording: Recording,
+    recording: Recording | WorkingCopy,
     *,
     key: str,
+    stretch: Recording | None = None,
     spectrogram: Spectrogram | None = None,
     overlays: Mapping[str, Explanation] | None = None,
     profile: np.ndarray | None = None,
@@ -79,8 +81,12 @@ def player(
 
     Parameters
     ----------
+    recording : Recording or WorkingCopy
     key : str
         Identifies the player, which plays on across reruns of the page.
+    stretch : Recording, optional
+        The stretch of a long recording that spectrogram, overlays, profile, analysis and measures are of; by default
+        they are of the recording itself.
     spectrogram : Spectrogram, optional
         Required by `overlays`, `profile` and `analysis`, which share its frames.
     overlays : mapping of str to Explanation, optional
@@ -115,17 +121,20 @@ def player(
         Whether `profile` and `analysis` will come: the space of their lanes is kept, so that nothing moves then.
     """
     sound = contents.of_recording(recording, key)
+    of, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
     emotion = next(iter(overlays.values())).emotion if overlays else None
     data = {
         **sound,
-        "spectrogram": contents.of_spectrogram(recording, spectrogram, key),
-        "overlays": [contents.of_overlay(name, map_, spectrogram, key) for name, map_ in (overlays or {}).items()],
-        "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key),
-        "scores": contents.of_scores(analysis, key),
+        "spectrogram": contents.of_spectrogram(of, spectrogram, key, from_s),
+        "overlays": [
+            contents.of_overlay(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
+        ],
+        "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key, from_s),
+        "scores": contents.of_scores(analysis, key, from_s),
         "regionsTitle": regions_title,
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
-        "measures": of_measures(measure, recording, key),
+        "measures": of_measures(measure, of, key, from_s),
         "ahead": contents.of_ahead(ahead, f"{key} ahead"),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),

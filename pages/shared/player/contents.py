@@ -14,6 +14,7 @@ from pages.shared.player.media import served
 from pages.shared.player.tiles import (
     LINE_TILE,
     Level,
+    overview_levels,
     profile_levels,
     relevance_levels,
     sample_levels,
@@ -23,6 +24,7 @@ from pages.shared.player.tiles import (
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
+from ser_core.audio.working_copy import FileBytes, WorkingCopy
 from ser_core.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.overview_picture import colour_limit
@@ -36,10 +38,11 @@ SCALES = {
 }
 
 
-def of_recording(recording: Recording, key: str) -> dict[str, Any]:
+def of_recording(recording: Recording | WorkingCopy, key: str) -> dict[str, Any]:
     """Return the audio and its waveform, whose finest level is the samples themselves."""
-    wav, levels, peak = _sound(recording.sha256, recording)
-    rate, count = recording.sample_rate_hz, len(recording.samples)
+    is_long = isinstance(recording, WorkingCopy)
+    wav, levels, peak = (_long_sound if is_long else _sound)(recording.sha256, recording)
+    rate, count = recording.sample_rate_hz, recording.samples if is_long else len(recording.samples)
     url = served(wav, "audio/wav", recording.sha256, f"{key} sound")
     samples = {"url": url, "type": "i2", "step": 1, "columns": count, "rows": 1, "tile": 4 * LINE_TILE}
     coarser = _levels(levels, f"{key} waveform")
@@ -50,19 +53,24 @@ def of_recording(recording: Recording, key: str) -> dict[str, Any]:
             "url": url,
             "duration": recording.duration_s,
             "rate": rate,
+            "long": is_long,
+            "origin": 0.0 if is_long else recording.start_s,
         },
         "waveform": {"start": 0.0, "column": 1 / rate, "levels": [samples, *coarser], "peak": peak},
     }
 
 
-def of_spectrogram(recording: Recording, spectrogram: Spectrogram | None, key: str) -> dict[str, Any] | None:
+def of_spectrogram(
+    recording: Recording, spectrogram: Spectrogram | None, key: str, from_s: float = 0.0
+) -> dict[str, Any] | None:
+    """Return the spectrogram of a recording that begins `from_s` after the player does."""
     if spectrogram is None:
         return None
     levels, low, high = _spectrogram(recording.sha256, spectrogram.settings, spectrogram)
     centres = band_centres_hz(spectrogram.settings)
     ticks = axes.bands_axis(centres)
     return {
-        **_frames(0, spectrogram.settings),
+        **_frames(0, spectrogram.settings, from_s),
         "levels": _levels(levels, f"{key} spectrogram"),
         "low": low,
         "high": high,
@@ -79,7 +87,9 @@ def of_ahead(ahead: tuple[Recording, Spectrogram | None] | None, key: str) -> di
     return {**of_recording(ahead[0], key), "spectrogram": of_spectrogram(*ahead, key)}
 
 
-def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, key: str) -> dict[str, Any]:
+def of_overlay(
+    name: str, explanation: Explanation, spectrogram: Spectrogram, key: str, from_s: float = 0.0
+) -> dict[str, Any]:
     """Return the covered part of a map; the rest is hatched."""
     covered, settings = explanation.covered, spectrogram.settings
     first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
@@ -89,12 +99,12 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
     if explanation.standard_error is not None:
         error_levels, highest = relevance_levels(explanation.standard_error[first : last + 1])
         errors = {
-            **_frames(int(first), settings),
+            **_frames(int(first), settings, from_s),
             "levels": _levels(error_levels, f"{key} error {name}"),
             "most": highest,
         }
     return {
-        **_frames(int(first), settings),
+        **_frames(int(first), settings, from_s),
         "levels": _levels(levels, f"{key} overlay {name}"),
         "name": name,
         "emotion": explanation.emotion,
@@ -102,7 +112,7 @@ def of_overlay(name: str, explanation: Explanation, spectrogram: Spectrogram, ke
         "most": most,
         "full": colour_limit(explanation) or most,
         "errors": errors,
-        "uncovered": [[float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
+        "uncovered": [[from_s + float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
     }
 
 
@@ -112,11 +122,12 @@ def of_profile(
     spectrogram: Spectrogram | None,
     emotion: str | None,
     key: str,
+    from_s: float = 0.0,
 ) -> dict[str, Any] | None:
     if profile is None:
         return None
     return {
-        **_frames(0, spectrogram.settings),
+        **_frames(0, spectrogram.settings, from_s),
         "levels": _levels(profile_levels(profile), f"{key} profile"),
         "reach": 1.15 * float(np.abs(profile).max(initial=0.0)) or 1.0,
         "threshold": threshold,
@@ -125,13 +136,13 @@ def of_profile(
     }
 
 
-def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
+def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[str, Any] | None:
     """Return a row per segment: its centre, whether it is selected, and its score of each emotion."""
     if analysis is None:
         return None
     segments, settings = analysis.segments, analysis.spectrogram.settings
     middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings)
-    middles = np.minimum(middles, analysis.recording.duration_s)
+    middles = from_s + np.minimum(middles, analysis.recording.duration_s)
     rows = np.column_stack([middles, segments.selected, analysis.scores.segments]).astype("<f4")
     return {
         "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
@@ -140,11 +151,11 @@ def of_scores(analysis: Analysis | None, key: str) -> dict[str, Any] | None:
     }
 
 
-def of_tracks(recording: Recording, ceiling_hz: float, tracks: Tracks, key: str) -> dict[str, Any]:
+def of_tracks(recording: Recording, ceiling_hz: float, tracks: Tracks, key: str, from_s: float = 0.0) -> dict[str, Any]:
     """Return the measures over time: a row each for F0, intensity, HNR, tilt and the formants; and their ranges."""
     levels = _tracks(recording.sha256, ceiling_hz, tracks)
     ranges = {name: _range(line) for name, line in _lines(tracks).items()}
-    return {"start": 0.0, "column": tracks.hop_s, "levels": _levels(levels, f"{key} tracks"), "ranges": ranges}
+    return {"start": from_s, "column": tracks.hop_s, "levels": _levels(levels, f"{key} tracks"), "ranges": ranges}
 
 
 def _lines(tracks: Tracks) -> dict[str, np.ndarray]:
@@ -229,7 +240,7 @@ def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any
 
 def forget_all() -> None:
     """Forget the sounds and pictures that this visit has made; they are quickly made again."""
-    for cache in (_sound, _spectrogram, _tracks):
+    for cache in (_sound, _long_sound, _spectrogram, _tracks):
         cache.clear()
 
 
@@ -237,8 +248,8 @@ def colour_of(emotion: str | None) -> str | None:
     return COLOURS.get(emotion)
 
 
-def _frames(first: int, settings: SpectrogramSettings) -> dict[str, float]:
-    return {"start": float(frame_edge_s(first, settings)), "column": settings.frame_hop_s}
+def _frames(first: int, settings: SpectrogramSettings, from_s: float) -> dict[str, float]:
+    return {"start": from_s + float(frame_edge_s(first, settings)), "column": settings.frame_hop_s}
 
 
 def _levels(levels: list[Level], slot: str) -> list[dict[str, Any]]:
@@ -265,6 +276,11 @@ def _runs(flags: np.ndarray) -> np.ndarray:
 def _sound(sha256: str, _recording: Recording) -> tuple[bytes, list[Level], float]:
     samples = _recording.samples
     return wav_bytes(samples, _recording.sample_rate_hz), sample_levels(samples), min(1.0, float(np.abs(samples).max()))
+
+
+@st.cache_resource(scope="session", max_entries=1, show_spinner=False)
+def _long_sound(sha256: str, _copy: WorkingCopy) -> tuple[FileBytes, list[Level], float]:
+    return _copy.wav, overview_levels(_copy.overview), min(1.0, _copy.peak)
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared.player import contents
 from ser_core.analysis import Recording
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.work.jobs import Job
 
 #: Ceilings of formants to choose from, in Hz, and for whom.
@@ -16,12 +17,19 @@ CEILINGS = {5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small children
 #: Takes a recording and the ceiling of formants in Hz, and returns the job of `tracks_of`.
 Measure = Callable[[Recording, float], Job]
 
+#: What the lanes of a long recording say until a stretch of it is analysed.
+NEEDS_STRETCH = "Analyse what is in view (H) to measure it"
+
 #: Most recordings are measured in less, and then their lanes come with the page.
 PATIENCE_S = 0.3
 
 
-def of_measures(measure: Measure | None, recording: Recording, key: str) -> dict[str, Any] | None:
+def of_measures(
+    measure: Measure | None, recording: Recording | WorkingCopy, key: str, from_s: float = 0.0
+) -> dict[str, Any] | None:
     """Return the player's data of measures, as far as they are there; None if this player has none.
+
+    They are of a recording that begins `from_s` after the player does. A long one is never measured as a whole.
 
     The player says in its state which ceiling its lanes need, and nothing while they need no measures. While the job is
     running it asks again, which runs the page: a fragment that watched the job would move what is below it.
@@ -32,6 +40,8 @@ def of_measures(measure: Measure | None, recording: Recording, key: str) -> dict
     wanted = _wanted(st.session_state.get(key) or {})
     if wanted is None:
         return {"state": "idle", **offered}
+    if isinstance(recording, WorkingCopy):
+        return {"state": "failed", "ceiling": wanted, **offered, "refusal": NEEDS_STRETCH}
     job = measure(recording, wanted)
     if job.state == "cancelled":  # withdrawn while another recording was shown
         job.queue.drop(job)
@@ -40,7 +50,12 @@ def of_measures(measure: Measure | None, recording: Recording, key: str) -> dict
         return {"state": "running", "ceiling": wanted, **offered}
     if job.state != "done":
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal}
-    return {"state": "done", "ceiling": wanted, **offered, **contents.of_tracks(recording, wanted, job.result, key)}
+    return {
+        "state": "done",
+        "ceiling": wanted,
+        **offered,
+        **contents.of_tracks(recording, wanted, job.result, key, from_s),
+    }
 
 
 def _wanted(state: Mapping[str, Any]) -> float | None:

@@ -3,8 +3,10 @@
 import streamlit as st
 from streamlit import runtime
 
+from ser_core.audio.working_copy import FileBytes
 
-def served(content: bytes, media_type: str, identity: str, slot: str) -> str:
+
+def served(content: bytes | FileBytes, media_type: str, identity: str, slot: str) -> str:
     """Serve bytes for as long as runs of the page call this, and return their address.
 
     Streamlit has no public call for this; `st.audio` and `st.image` use the same one, and its HTTP server answers range
@@ -12,6 +14,8 @@ def served(content: bytes, media_type: str, identity: str, slot: str) -> str:
 
     Parameters
     ----------
+    content : bytes or FileBytes
+        What lies on disk stays there.
     media_type : str
         Ranges of audio/wav and application/octet-stream are sent uncompressed.
     identity : str

@@ -7,9 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from ser_core.audio.working_copy import OVERVIEW_STEP
+
 #: How many columns of the finest level one column of each level combines.
 MAP_STEPS = (1, 8, 64)
-SAMPLE_STEPS = (256, 16_384)
+SAMPLE_STEPS = (OVERVIEW_STEP, 16_384)
 PROFILE_STEPS = (1, 16, 256)
 TRACK_STEPS = (1, 16, 256)
 
@@ -90,7 +92,11 @@ def track_levels(values: np.ndarray) -> list[Level]:
 def sample_levels(samples: np.ndarray) -> list[Level]:
     """Return minimum and maximum of longer and longer blocks of samples (n,) in [-1, 1], in 16 bits."""
     finest = _blocks(samples, SAMPLE_STEPS[0], _extremes)
-    shorts = (np.clip(finest, -1, 1) * SHORT).round()
+    return overview_levels((np.clip(finest, -1, 1) * SHORT).round())
+
+
+def overview_levels(shorts: np.ndarray) -> list[Level]:
+    """Return these levels from minimum and maximum of each block of the finest, shape (blocks, 2), in 16 bits."""
     coarser = _blocks(shorts, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
     return [_level(values, "i2", step, LINE_TILE) for values, step in zip((shorts, coarser), SAMPLE_STEPS, strict=True)]
 

@@ -38,6 +38,8 @@ from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.web.server import server_util
 
+from pages.shared.server.streaming import send_in_pieces
+from ser_core.audio.working_copy import FileBytes
 from ser_core.errors import SerError
 
 #: Limits of the uploads in memory, for one visit and for all visits together.
@@ -71,6 +73,7 @@ PAGES = [file.stem.partition("_")[2] for file in (Path(__file__).parents[3] / "p
 PAGE = re.compile(rf"/({'|'.join(PAGES)})$")
 #: A page would look for the server below its own address first, and note in the browser's console that it is not there.
 SERVER = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL(".", location).href }</script>'
+SOUND = re.compile(r"/media/([0-9a-f]+\.wav)$")
 UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
 
 log = logging.getLogger(__name__)
@@ -109,6 +112,9 @@ class Guard:
             elif scope["type"] == "http" and scope["method"] == "GET" and PAGE.search(scope["path"]):
                 page = HTMLResponse(page_html(), headers={"Cache-Control": "no-cache"})
                 await page(scope, receive, send_with_headers)
+            elif scope["type"] == "http" and scope["method"] == "GET" and (sound := sound_on_disk(scope["path"])):
+                wanted = HTTPConnection(scope).headers.get("range", "")
+                await send_in_pieces(sound, wanted, scope, receive, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except Refused as refusal:
@@ -136,6 +142,18 @@ class Guard:
 
         with runtime.get_instance().uploaded_file_mgr.reserve(session_id, int(length)):
             await self._app(scope, receive_in_time, send)
+
+
+def sound_on_disk(path: str) -> FileBytes | None:
+    """Return the long sound at an address, of which Streamlit would read all that is asked for into memory."""
+    found = SOUND.search(path)
+    if found is None:
+        return None
+    try:
+        content = runtime.get_instance().media_file_mgr._storage.get_file(found[1]).content
+    except MediaFileStorageError:
+        return None  # Streamlit answers that it is not there
+    return content if isinstance(content, FileBytes) else None
 
 
 @cache
@@ -233,9 +251,9 @@ class VisitMedia(MemoryMediaFileStorage):
         self._visits: dict[str, str | None] = {}
 
     def load_and_get_id(
-        self, path_or_data: str | bytes, mimetype: str, kind: MediaFileKind, filename: str | None = None
+        self, path_or_data: str | bytes | FileBytes, mimetype: str, kind: MediaFileKind, filename: str | None = None
     ) -> str:
-        content = path_or_data if isinstance(path_or_data, bytes) else self._read_file(path_or_data)
+        content = self._read_file(path_or_data) if isinstance(path_or_data, str) else path_or_data
         context = get_script_run_ctx()
         if context is None:
             file_id = secrets.token_hex(16)

@@ -38,7 +38,7 @@ from ser_core.annotations.store.tables import (
     valid_text,
 )
 from ser_core.errors import AnnotationsRefused
-from ser_core.settings import LONG_RECORDING
+from ser_core.settings import LONG_RECORDING, AudioLimits
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
 ASSIGNED = assignments.c.recording_id == recordings.c.id
@@ -84,6 +84,11 @@ class RecordingFile:
     sample_rate_hz: int | None = None
     path: str | None = None
     speaker: str | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is too long to be read at once."""
+        return self.duration_s > AudioLimits.longest_s
 
 
 @dataclass(frozen=True)

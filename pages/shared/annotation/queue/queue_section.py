@@ -12,15 +12,15 @@ from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown, printable
-from ser_core.analysis import Recording
+from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.saved_sounds import saved_sound
+from ser_core.annotations.saved_sounds import saved_file, saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
-from ser_core.work.jobs import work_owner
+from ser_core.work.jobs import Lane, work_owner
 from ser_core.work.progress import Work
 
 #: Title and meaning of each rating.
@@ -60,9 +60,15 @@ def show(project: OpenProject) -> None:
 
 def open_queued(queued: QueuedRecording) -> str | None:
     """Make a queued recording the current one; return why its audio cannot be opened, if so."""
-    sha256 = queued.file.sha256
-    if sha256 in session.held():
+    sha256, long = queued.file.sha256, session.held_long()
+    if sha256 in session.held() or (long is not None and long.sha256 == sha256):
         session.make_current(sha256)
+        return None
+    if queued.file.is_long:
+        path = saved_file(queued.file, data_folder())
+        if path is None:
+            return _missing(queued)
+        session.hold_long(path, queued.file.name, sha256)
         return None
     job = cached.ahead().find(session.owner(), ("ahead", sha256))
     held = job.result if job is not None and job.state == "done" else None
@@ -77,11 +83,15 @@ def open_queued(queued: QueuedRecording) -> str | None:
 def _read(queued: QueuedRecording) -> session.Held:
     source = saved_sound(queued.file, data_folder())
     if source is None:
-        raise AudioRefused(
-            f"The audio of {queued.file.name} is no longer on this machine. Add the same file again: "
-            "it is recognised by its content, and its marks are still there."
-        )
+        raise AudioRefused(_missing(queued))
     return session.Held(read_recording(source, queued.file.name), source)
+
+
+def _missing(queued: QueuedRecording) -> str:
+    return (
+        f"The audio of {queued.file.name} is no longer on this machine. Add the same file again: "
+        "it is recognised by its content, and its marks are still there."
+    )
 
 
 def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) -> None:
@@ -91,16 +101,19 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
     key = ("ahead", sha256)
     job = cached.ahead().find(session.owner(), key)
     if job is None:
-        cached.ahead().forget(session.owner())
+        cached.ahead().forget(session.owner(), about="ahead")
         classify = chosen and cached.classification_ahead(chosen.any_voice or chosen.classifier)
 
-        def read(work: Work) -> session.Held:
-            held = _read(project.store.open_recording(project.id, sha256, project.annotator).recording)
+        def read(work: Work) -> session.Held | None:
+            queued = project.store.open_recording(project.id, sha256, project.annotator).recording
+            if queued.file.is_long:
+                return None  # it takes room on disk, and is opened piece by piece
+            held = _read(queued)
             if classify is not None:
                 classify(held.recording)
             return held
 
-        job = cached.ahead().submit(session.owner(), key, "Reading ahead", read)
+        job = cached.ahead().submit(session.owner(), key, "Reading ahead", read, Lane.QUICK)
     waiting.rerun_when_ended(job)
 
 
@@ -109,7 +122,7 @@ def ahead(sha256: str | None) -> Recording | None:
     if sha256 in session.held():
         return session.held()[sha256].recording
     job = cached.ahead().find(session.owner(), ("ahead", sha256))
-    return job.result.recording if job is not None and job.state == "done" else None
+    return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
 
 
 def _filters() -> None:
@@ -196,5 +209,6 @@ def _row(queued: QueuedRecording, rated: Sequence[str]) -> Row:
     mine = session.choice("queue_whose") == "me"
     marks = (str(queued.own_marks), str(queued.marks)) if mine else (str(queued.marks),)
     ratings = (getattr(queued, name) for name in rated)
-    length = f"{queued.file.duration_s:.1f} s"
+    seconds = queued.file.duration_s
+    length = clock(seconds) if queued.file.is_long else f"{seconds:.1f} s"
     return Row(queued.file.sha256, (printable(queued.file.name), length, queued.status, *marks, *ratings))
