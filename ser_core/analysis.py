@@ -1,7 +1,7 @@
 """The data model: recordings, regions, and the parts of an analysis from spectrogram to focus."""
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,11 @@ class Point(Region):
             raise SettingsRefused(
                 f"A point from {self.start_s:g} to {self.end_s:g} s is impossible; it needs one time of at least 0 s."
             )
+
+
+def moved(region: Region, seconds: float) -> Region:
+    """Return a region that begins and ends so many seconds later."""
+    return replace(region, start_s=region.start_s + seconds, end_s=region.end_s + seconds)
 
 
 @dataclass(frozen=True)

@@ -254,10 +254,12 @@ def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_n
 
 
 def take_two_long() -> None:
+    from pages.shared import frame
     from pages.shared.recording import recording_page
 
-    recording_page.take(b"", "first *talk*.wav")
-    recording_page.take(b"", "second talk.wav")
+    recording_page.take(b"1", "first *talk*.wav")
+    recording_page.take(b"2", "second talk.wav")
+    frame.say_what_was_closed()
 
 
 def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(monkeypatch):

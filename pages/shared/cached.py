@@ -59,7 +59,7 @@ from ser_core.pipeline import (
 )
 from ser_core.settings import AnalysisSettings, FocusSettings, SpectrogramSettings
 from ser_core.timeline.timeline import Timeline, emotion_timeline
-from ser_core.timeline.words import words_over_time
+from ser_core.timeline.words import TimelineWords, words_over_time
 from ser_core.words.transcription import (
     WORD_MODEL,
     Transcript,
@@ -273,6 +273,16 @@ def working_copy_job(long: session.HeldLong) -> Job:
     if ahead().find(session.owner(), key) is None:
         ahead().forget(session.owner(), about="working copy")
     return ahead().submit(session.owner(), key, "Decoding", decode)
+
+
+def open_stretch(
+    long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
+) -> None:
+    """Hold a stretch of a long recording, with the words that are known of it; see `session.hold_stretch`."""
+    recording = session.hold_stretch(copy, start_s, end_s, instead)
+    words = long.words.get(session.choice("timeline_language"), TimelineWords())
+    if words.until_s > min(end_s, copy.duration_s) - 0.01:  # to the end of the stretch
+        add_transcription(recording.sha256, words.within(start_s, end_s))
 
 
 def close_long() -> None:
@@ -665,6 +675,8 @@ def forget_recording(sha256: str) -> None:
     """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
     for queue in (jobs(), ahead()):
         queue.forget(session.owner(), about=sha256)
+    if session.held_long() is None:
+        ahead().forget(session.owner(), about="working copy")
     for cache in (
         _explanation,
         chart,

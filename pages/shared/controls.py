@@ -56,6 +56,8 @@ def sidebar() -> Chosen | None:
         _saved()
         classifier = _model()
         recording = session.current()
+        if recording is None and (long := session.current_long()) is not None:
+            deletion.button(long)
         if recording is None or classifier is None:
             return None
         voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
@@ -75,26 +77,29 @@ def _offers_voices(classifier: Classifier) -> bool:
 
 
 def _recordings() -> None:
-    held, long = session.held(), session.held_long()
+    held, long, current = session.held(), session.held_long(), session.current()
     if long is not None:
         st.page_link("app.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
-    if not held and long is not None:
-        st.info("Open part of the timeline to see and hear its evidence.", icon=":material/hearing:")
-        return
-    if not held:
+    if not held and long is None:
         st.caption("No recording yet.")
         st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
         return
-    current = session.current()
+    if current is None:
+        st.info("Open part of the timeline to see and hear its evidence.", icon=":material/hearing:")
+    if not held:
+        return
     labels = _labels()
+    shown = current.sha256 if current else long.sha256
+    if long is not None:
+        labels[long.sha256] = f"{long.name} (whole)"
     chosen = st.selectbox(
         "Recording",
         list(labels),
-        index=list(labels).index(current.sha256),
+        index=list(labels).index(shown),
         format_func=labels.get,
         help="The recordings of this visit. They are gone when you close the page, unless you save an analysis.",
     )
-    if chosen != current.sha256:
+    if chosen != shown:
         session.make_current(chosen)
         st.rerun()
 

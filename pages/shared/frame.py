@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import links, session
+from pages.shared.names import in_markdown
 from pages.shared.recording import tour
 from pages.shared.server import login, uncaught, visits
 
@@ -98,6 +99,7 @@ def begin(title: str, icon: str, lead: str) -> None:
     st.caption(lead)
     pages = st.sidebar.container(key="pages", gap=None)
     login.require()
+    say_what_was_closed()
     links.begin_visit()
     view = links.write()
     with pages:
@@ -106,6 +108,15 @@ def begin(title: str, icon: str, lead: str) -> None:
         _notice()
     else:
         tour.show(title)
+
+
+def say_what_was_closed() -> None:
+    """Tell the visitor which recordings gave way to others."""
+    for name in session.closed():
+        st.toast(
+            f"{in_markdown(name)} was closed to make room: one recording over ten minutes is open at a time, and "
+            f"{session.MOST_HELD_BYTES // 2**20} MiB of others."
+        )
 
 
 def _links(view: dict[str, str]) -> None:

@@ -154,7 +154,9 @@ def write() -> dict[str, str]:
 
 def _shared_recording() -> str | None:
     """Return the SHA-256 of the current recording where a link to it opens: saved, or opened from a project."""
-    recording = session.current()
+    recording, long = session.current(), session.current_long()
+    if long is not None:
+        return None if isinstance(long.source, bytes) else long.sha256
     if recording is None:
         return None
     of_project = session.choice("project") is not None and st.session_state.get("of_queue") == recording.sha256

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ser_core.analysis import Recording, Region, display_name
+from ser_core.analysis import Recording, Region, clock, display_name
 from ser_core.audio.reading import read_recording
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.explanation.focus import USUAL_SHARE
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
@@ -29,6 +30,9 @@ DECIDING, SHARE, ABOVE = "deciding", "share", "above"
 REGIONS, POINTS = "regions", "points"
 #: Where the voice is changed: everywhere, or in the focus.
 WHOLE, FOCUS = "whole", "focus"
+
+#: Of the recordings of a visit, decoded and as files; the last one is always held.
+MOST_HELD_BYTES = 600 * 2**20
 
 CHOICES = {
     "model": None,
@@ -97,6 +101,10 @@ class Held:
     recording: Recording
     source: bytes
 
+    @property
+    def size_bytes(self) -> int:
+        return self.recording.samples.nbytes + len(self.source)
+
 
 @dataclass(frozen=True, eq=False)
 class HeldLong:
@@ -139,11 +147,10 @@ def held() -> dict[str, Held]:
     return st.session_state.setdefault("held", {})
 
 
-def hold(source: bytes, name: str, part_of: str | None = None, start_s: float = 0.0) -> Recording:
-    """Read and check a recording, hold it and make it the current one; see `Recording` for stretches of long ones."""
-    recording = replace(read_recording(source, name), part_of=part_of, start_s=start_s)
-    held()[recording.sha256] = Held(recording, source)
-    make_current(recording.sha256)
+def hold(source: bytes, name: str) -> Recording:
+    """Read and check a recording, hold it and make it the current one."""
+    recording = read_recording(source, name)
+    _hold(Held(recording, source))
     return recording
 
 
@@ -156,19 +163,59 @@ def rename(sha256: str, name: str) -> Recording:
 
 def hold_of_queue(opened: Held) -> None:
     """Hold a recording from a queue, instead of the one opened before: queues are long."""
-    before = st.session_state.get("of_queue")
-    sha256 = opened.recording.sha256
-    held()[sha256] = opened
+    _hold(opened, "of_queue")
+
+
+def hold_stretch(copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False) -> Recording:
+    """Cut a stretch out of a long recording, read and check it, and hold it.
+
+    Parameters
+    ----------
+    instead : bool
+        Of the one that was held in this way before.
+
+    Raises
+    ------
+    SettingsRefused
+        If the stretch is not in the recording, or is too long.
+    AudioRefused
+        If it cannot be analysed, for instance because it is silent.
+    """
+    sound = copy.stretch(start_s, end_s)
+    name = f"{Path(copy.name).stem} {clock(start_s)}–{clock(min(end_s, copy.duration_s))}.wav"
+    recording = replace(read_recording(sound, name), part_of=copy.sha256, start_s=start_s)
+    _hold(Held(recording, sound), "stretch" if instead else None)
+    return recording
+
+
+def _hold(opened: Held, role: str | None = None) -> None:
+    """Hold a recording and make it the current one, instead of the last one in the same role.
+
+    The oldest ones go once all together take too much memory.
+    """
+    sha256, others = opened.recording.sha256, held()
+    last = st.session_state.get(role) if role else None
+    if last != sha256:
+        others.pop(last, None)
+    others[sha256] = opened
+    while sum(one.size_bytes for one in others.values()) > MOST_HELD_BYTES and len(others) > 1:
+        oldest = next(iter(others))
+        st.session_state.setdefault("closed", []).append(others.pop(oldest).recording.name)
+        _forget_in_voice(oldest)
     make_current(sha256)
-    if before != sha256:
-        held().pop(before, None)
-    st.session_state["of_queue"] = sha256
+    if role:
+        st.session_state[role] = sha256
+
+
+def closed() -> list[str]:
+    """Return the names of recordings that were closed to make room for others, once."""
+    return st.session_state.pop("closed", [])
 
 
 def hold_long(source: bytes | Path, name: str, sha256: str) -> None:
     """Hold a long recording instead of the previous one, and make it the current one."""
     if (before := held_long()) is not None and before.sha256 != sha256:
-        st.session_state["long closed"] = before.name
+        st.session_state.setdefault("closed", []).append(before.name)
     close_long()
     st.session_state["long"] = HeldLong(display_name(name), source, sha256)
     make_current(sha256)
@@ -213,11 +260,15 @@ def forget_recording(sha256: str) -> None:
         close_long()
     for of_words in (given_words(), words_asked()):
         of_words.pop(sha256, None)
-    if choice("voice"):
-        choose("voice", [other for other in choice("voice") if other != sha256])
+    _forget_in_voice(sha256)
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
     st.session_state["upload_turn"] = upload_turn() + 1
     make_current(next(reversed(held()), None))
+
+
+def _forget_in_voice(sha256: str) -> None:
+    if choice("voice"):
+        choose("voice", [other for other in choice("voice") if other != sha256])
 
 
 def forget_uploads(file_ids: Iterable[str]) -> None:

@@ -13,9 +13,12 @@ from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.reading import file_bytes, read_recording
+from ser_core.audio.long_recording import Source, open_long_recording
+from ser_core.audio.reading import check_size, file_bytes, read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused
+from ser_core.settings import LONG_RECORDING, AudioLimits
 from ser_core.work.atomic_folder import atomic_write, clear_half_written, sync
+from ser_core.work.progress import UNWATCHED
 
 FOLDER = "recordings"
 #: The head of a WAV file of 16-bit samples that are not compressed.
@@ -24,6 +27,29 @@ SHA256 = re.compile("[0-9a-f]{64}")
 #: Beside the sounds: which databases were opened with them.
 DATABASES = ".databases"
 NOTED_AT_ONCE = 1_000
+
+
+def audio_file(source: Source, name: str, path: str | None = None, speaker: str | None = None) -> RecordingFile:
+    """Check a whole audio file of up to two hours, block by block, and return what a project stores about it.
+
+    Parameters
+    ----------
+    source : path or binary file
+        A binary file must be seekable and is left open.
+
+    Raises
+    ------
+    AudioRefused
+        As in `read_recording`.
+    """
+    with open_long_recording(source, name, LONG_RECORDING, UNWATCHED) as recording:
+        size_bytes = recording.file.seek(0, os.SEEK_END)
+        found = RecordingFile(
+            recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz, path, speaker
+        )
+        if not found.is_long:
+            check_size(size_bytes, recording.name, AudioLimits())
+    return found
 
 
 def save_sound(source: bytes, data: Path) -> None:

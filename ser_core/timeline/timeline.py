@@ -1,12 +1,11 @@
-"""Emotions of a long recording over time: read, resample and classify it in blocks; cut stretches out of it."""
+"""Emotions of a long recording over time: read, resample and classify it in blocks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ser_core.analysis import VoiceShare, clock, display_name, frame_edge_s
-from ser_core.audio.cutting import wav_bytes
+from ser_core.analysis import VoiceShare, clock, frame_edge_s
 from ser_core.audio.decoding import merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.long_recording import LongRecording, Source, open_long_recording, open_source, source_name
@@ -17,7 +16,7 @@ from ser_core.front_end.spectrogram import frame_count, log_mel, split_into_fram
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
 from ser_core.model.voice import logits_of_pieces, voice_normal
-from ser_core.settings import LONG_RECORDING, AudioLimits, FrontEnd, SpectrogramSettings
+from ser_core.settings import LONG_RECORDING, FrontEnd, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED, Work
 
 #: 128 segments; memory grows with it.
@@ -25,7 +24,6 @@ BLOCK_S = 61.44
 #: Share of the progress for checking the recording.
 CHECKING = 0.05
 SILENCE_DBFS = -120.0
-LONGEST_STRETCH_S = AudioLimits().longest_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +143,8 @@ def emotion_timeline(
     )
 
 
-def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0) -> bytes:
-    """Cut a stretch out of a recording, holding only the stretch in memory.
+def read_stretch(source: Source, start_s: float, end_s: float, name: str, full_scale: float) -> tuple[np.ndarray, int]:
+    """Return a stretch of a recording at its own rate, and the rate; only the stretch is held in memory.
 
     Parameters
     ----------
@@ -157,43 +155,24 @@ def cut_stretch(source: Source, start_s: float, end_s: float, name: str = "", fu
 
     Returns
     -------
-    bytes
-        A mono 16-bit WAV file at the recording's own rate: its samples, mixed down, from round(start x rate) up to
-        round(end x rate) or to its end.
+    samples : ndarray of shape (n,), float32
+        Mixed down, from round(start x rate) up to round(end x rate) or to its end.
+    sample_rate_hz : int
 
     Raises
     ------
-    SettingsRefused
-        If the stretch is not in the recording, or is longer than ten minutes.
     AudioRefused
-        If the source is not a readable recording.
+        If the source is not a readable recording, or ends before the stretch.
     """
-    samples, rate = read_stretch(source, start_s, end_s, name, full_scale)
-    return wav_bytes(samples, rate)
-
-
-def read_stretch(
-    source: Source, start_s: float, end_s: float, name: str = "", full_scale: float = 1.0
-) -> tuple[np.ndarray, int]:
-    """Return the samples (n,), float32, of a stretch at the recording's own rate, and the rate, as `cut_stretch`."""
-    name = display_name(name) or source_name(source)
-    if not 0 <= start_s < end_s:
-        raise SettingsRefused(f"{start_s:g} to {end_s:g} s is not a stretch. Give a start before the end.")
-    if end_s - start_s > LONGEST_STRETCH_S + 1e-6:
-        raise SettingsRefused(
-            f"The stretch lasts {clock(end_s - start_s)}; at most {clock(LONGEST_STRETCH_S)} can be opened at once. "
-            "Choose a shorter one."
-        )
     with (
         open_source(source, name, LONG_RECORDING) as file,
         decode_in_subprocess(file, name, LONG_RECORDING, start_s) as sound,
     ):
         rate = sound.sample_rate_hz
-        # Rounding both ends may add one sample to ten minutes.
-        wanted = min(round(end_s * rate) - round(start_s * rate), int(LONGEST_STRETCH_S * rate))
+        wanted = round(end_s * rate) - round(start_s * rate)
         samples = next(merge_blocks(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
     if not len(samples):
-        raise SettingsRefused(f"{name} ends before {clock(start_s)}. Choose an earlier stretch.")
+        raise AudioRefused(f"{name} ends before {clock(start_s)}. It may have changed; open it again.")
     return samples / np.float32(full_scale), rate
 
 

@@ -17,11 +17,12 @@ from pages.shared.annotation.tiers import tiers_section
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
-from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import OpenRecording
-from ser_core.errors import AnnotationsRefused
+from ser_core.audio.working_copy import WorkingCopy
+from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
 
@@ -62,18 +63,37 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         details_section.show_refusals()
         if words := st.session_state.pop(END, None):
             st.toast(words)
-    recording = session.current()
+    long, recording, stretch = session.current_long(), session.current(), None
+    if long is not None:
+        with st.container():
+            copies = waiting.results({"copy": cached.working_copy_job(long)})
+        if "copy" not in copies:
+            return
+        recording, stretch = copies["copy"], recording
     if recording is None:
         st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
         return
     try:
         opened = project.store.open_recording(project.id, recording.sha256, project.annotator, queue_of(project))
     except AnnotationsRefused as refusal:
-        _offer_to_add(project)
+        _offer_to_add(project, recording)
         st.caption(in_markdown(str(refusal)))
         return
     if words := st.session_state.pop("annotation gone", None):
         st.toast(words, icon=":material/account_tree:")
+    _marks(project, opened, recording, stretch, chosen)
+
+
+def _marks(
+    project: OpenProject,
+    opened: OpenRecording,
+    recording: Recording | WorkingCopy,
+    stretch: Recording | None,
+    chosen: Chosen | None,
+) -> None:
+    """Show a recording with its marks, and what the model finds in it or, if it is a long one, in a stretch of it."""
+    analysed = recording if stretch is None else stretch
+    is_long = isinstance(recording, WorkingCopy)
     _heading(project, opened, chosen)
     # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
     above, progress = st.container(), st.container()
@@ -84,20 +104,36 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     shown.take(opened.annotations, project.annotator, opened.tiers)
     # Suggestions that change while somebody draws would disturb.
     if explanation is not None and final:
-        shown.suggest([focus.region for focus in analysis.focus], analysis.emotion, _provenance(analysis, explanation))
+        regions = [moved(focus.region, analysed.start_s) for focus in analysis.focus]
+        shown.suggest(regions, analysis.emotion, _provenance(analysis, explanation))
     else:
         shown.suggestions = {}
     with above:
         settings = chosen and chosen.classifier.front_end.spectrogram
-        spectrogram = settings and cached.spectrogram(recording.sha256, settings, recording)
+        spectrogram = settings and cached.spectrogram(analysed.sha256, settings, analysed)
         comes = explanation is None and not final and EVIDENCE in session.choice("beside")
-        _player(project, opened, shown, recording, spectrogram, analysis, explanation, comes)
+        _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
+    if is_long:
+        _say_what_is_analysed(stretch)
     details_section.show(project, opened, shown)
-    details_section.offer_words(project, opened, recording)
+    if not is_long:
+        details_section.offer_words(project, opened, recording)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
     details_section.show_history(project, opened)
     queue_section.read_ahead(project, opened.next, chosen)
+
+
+def _say_what_is_analysed(stretch: Recording | None) -> None:
+    """Say which part of a long recording the model has seen."""
+    if stretch is None:
+        st.caption(
+            "Longer than ten minutes, so the model sees a stretch at a time: zoom in and press H in the player. "
+            "Marks and tiers cover the whole recording."
+        )
+    else:
+        part = f"{clock(stretch.start_s)} to {clock(stretch.start_s + stretch.duration_s)}"
+        st.caption(f"The model's evidence and the measures are of {part} only. Press H in the player for another part.")
 
 
 def take_edits(project: OpenProject) -> None:
@@ -109,6 +145,9 @@ def _make(project: OpenProject, edit: Edit) -> None:
     """Store an edit, or open another recording."""
     if edit.command in TURNS:
         _turn(project, edit.recording, edit.command)
+        return
+    if edit.command == "analyse":
+        _analyse(edit.changed[0].region)
         return
     if edit.command == "queue":
         session.choose("annotate_view", "Queue")
@@ -131,6 +170,18 @@ def _make(project: OpenProject, edit: Edit) -> None:
         details_section.refusals().append(str(refusal))
 
 
+def _analyse(region: Region) -> None:
+    """Cut a stretch out of the long recording that is open, and make it the current recording, which is analysed."""
+    long = session.current_long()
+    job = None if long is None else cached.working_copy_job(long)
+    if job is None or job.state != "done":
+        return
+    try:
+        cached.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
+    except SerError as refusal:
+        details_section.refusals().append(str(refusal))
+
+
 def _whose(project: OpenProject) -> str:
     """Identify whose marks are shown, within this visit: another visit does not know which edits are stored."""
     return f"{session.owner()} {project.id} {project.annotator}"
@@ -146,11 +197,15 @@ def _shown(project: OpenProject, sha256: str) -> Shown:
     return shown_by[key]
 
 
-def _offer_to_add(project: OpenProject) -> None:
-    name = in_markdown(session.current().name)
+def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> None:
+    name = in_markdown(recording.name)
     st.info(f"{name} is not in the project {in_markdown(project.name)}.", icon=":material/playlist_add:")
     if st.button("Add it and mark it", type="primary", icon=":material/add:"):
-        filling_section.add_current(project)
+        if isinstance(recording, Recording):
+            filling_section.add_current(project)
+        else:
+            details_section.do(filling_section.add_long, project, session.current_long(), recording)
+            st.rerun()
 
 
 def _turn(project: OpenProject, sha256: str, way: str) -> None:
@@ -257,7 +312,8 @@ def _player(
     project: OpenProject,
     opened: OpenRecording,
     shown: Shown,
-    recording: Recording,
+    recording: Recording | WorkingCopy,
+    stretch: Recording | None,
     spectrogram: Spectrogram | None,
     analysis: Analysis | None,
     explanation: Explanation | None,
@@ -265,6 +321,7 @@ def _player(
 ) -> None:
     others = _others(project, opened) if OTHERS in session.choice("beside") else {}
     ahead = queue_section.ahead(opened.next)
+    from_s = 0.0 if stretch is None else stretch.start_s
     evidence = {}
     if explanation is not None:
         evidence = {
@@ -276,15 +333,16 @@ def _player(
     player(
         recording,
         key=PLAYER,
+        stretch=stretch,
         spectrogram=spectrogram,
         regions_title="My marks",
-        words=cached.known_words(recording.sha256),
+        words=[moved(word, from_s) for word in cached.known_words((stretch or recording).sha256)],
         editing=Editing(
             shown.for_player(),
             LABELS,
             partial(_make, project),
             _whose(project),
-            snaps=_snaps(recording, analysis, shown) if session.choice("snap") else (),
+            snaps=_snaps(recording, analysis, shown, from_s) if session.choice("snap") else (),
             others=others,
             state=f"Whole recording: {in_words(shown.label)}",
             done=shown.label is not None and shown.label.status != "open",
@@ -297,7 +355,9 @@ def _player(
     )
 
 
-def _snaps(recording: Recording, analysis: Analysis | None, shown: Shown) -> tuple[float, ...]:
+def _snaps(
+    recording: Recording | WorkingCopy, analysis: Analysis | None, shown: Shown, from_s: float
+) -> tuple[float, ...]:
     in_view = {tier.key for tier in shown.tiers if tier.shown and tier.key != REGION_TIER}
     regions = [mark.region for mark in shown.marks.values()]
     regions += [mark.region for mark in shown.everything.values() if mark.tier in in_view]
@@ -305,8 +365,9 @@ def _snaps(recording: Recording, analysis: Analysis | None, shown: Shown) -> tup
     if analysis is not None:
         segments, frames = analysis.segments, analysis.spectrogram.settings
         starts = frame_edge_s(segments.start_frames, frames)
-        bounds = [*starts, *frame_edge_s(segments.start_frames + segments.segment_frames, frames)]
-        regions += [focus.region for focus in analysis.focus]
+        ends = frame_edge_s(segments.start_frames + segments.segment_frames, frames)
+        bounds = [from_s + edge for edge in (*starts, *ends)]
+        regions += [moved(focus.region, from_s) for focus in analysis.focus]
     edges = [edge for region in regions for edge in (region.start_s, region.end_s)]
     return tuple(float(time) for time in {*bounds, *edges} if 0 <= time <= recording.duration_s)
 

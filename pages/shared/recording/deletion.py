@@ -23,7 +23,7 @@ CONFIRMING = "deletion to confirm"
 LEAVE, TRASH, FOR_GOOD = "Leave it there", "Move it to the trash for 30 days", "Delete it there permanently"
 
 
-def button(recording: Recording) -> None:
+def button(recording: Recording | session.HeldLong) -> None:
     """Offer to delete the current recording; ask for confirmation if projects contain it."""
     if st.session_state.get(CONFIRMING) == recording.sha256:
         _confirm(recording)
@@ -44,7 +44,7 @@ def button(recording: Recording) -> None:
             st.rerun()
 
 
-def _confirm(recording: Recording) -> None:
+def _confirm(recording: Recording | session.HeldLong) -> None:
     with st.container(border=True, key="confirm_deletion"):
         st.markdown(f"**Delete {in_markdown(recording.name)}?**")
         st.caption("Its scores, maps, audio and saved analyses are deleted at once and cannot be restored.")
@@ -68,7 +68,7 @@ def _confirm(recording: Recording) -> None:
             st.rerun()
 
 
-def _in_projects(recording: Recording) -> list[Holding]:
+def _in_projects(recording: Recording | session.HeldLong) -> list[Holding]:
     """Show which projects contain a recording, with whose marks; return those the visitor may delete it from."""
     try:
         holdings = _holdings(recording.sha256)

@@ -1,5 +1,7 @@
 """First page: choose a recording, and see which emotion a model predicts for it."""
 
+import hashlib
+
 import numpy as np
 import streamlit as st
 
@@ -74,9 +76,7 @@ def take(source: bytes, name: str) -> str | None:
     try:
         session.hold(source, name)
     except RecordingTooLong:
-        if (before := session.held_long()) is not None:
-            st.toast(f"{in_markdown(before.name)} was closed: only one recording over ten minutes is open at a time.")
-        session.hold_long(source, name)
+        session.hold_long(source, name, hashlib.sha256(source).hexdigest())
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return str(refusal)
@@ -149,6 +149,7 @@ def show() -> None:
     if words := cached.broken_off():
         st.info(words, icon=":material/power_off:")
     choose_recording()
+    frame.say_what_was_closed()
     chosen = controls.sidebar()
     if (long := session.held_long()) is not None:
         timeline_section.show(long)

@@ -1,26 +1,30 @@
 """A recording of more than ten minutes over time, and opening any part of it in the player."""
 
+from collections.abc import Callable
 from datetime import time, timedelta
 from functools import partial
 from math import ceil, floor
-from pathlib import Path
 
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
+from pages.shared.player import player
 from pages.shared.recording import timeline_words_section
 from ser_core.analysis import Region, clock
+from ser_core.audio.working_copy import LONGEST_STRETCH_S, WorkingCopy
 from ser_core.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.model.voice import voice_in_words
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.timeline.curves import strongest_stretches
-from ser_core.timeline.timeline import LONGEST_STRETCH_S, Timeline, cut_stretch
+from ser_core.timeline.timeline import Timeline
 from ser_core.work.atomic_folder import folder_name
 
 CHART = "timeline_chart"
+#: The container of the chart, in which a click plays.
+PLAYED = "timeline_played"
 FIRST_STRETCH_S = 30
 
 
@@ -30,7 +34,7 @@ def show(long: session.HeldLong) -> None:
     title.header(in_markdown(long.name))
     close.button(
         "Close",
-        on_click=session.close_long,
+        on_click=cached.close_long,
         icon=":material/close:",
         width="stretch",
         help="Close the long recording. Parts that you opened stay.",
@@ -45,19 +49,46 @@ def show(long: session.HeldLong) -> None:
         "people speak, or if one emotion lasts throughout.",
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
-    results = waiting.results({"timeline": cached.timeline_job(long, classifier, own_voice)})
-    if "timeline" not in results:
+    curves, sound = st.container(), st.container()
+    jobs = {"copy": cached.working_copy_job(long), "timeline": cached.timeline_job(long, classifier, own_voice)}
+    with curves:
+        results = waiting.results(jobs)
+    copy = results.get("copy")
+    if copy is not None:
+        with sound:
+            player(copy, key="timeline_player", charts=PLAYED)
+    if copy is None or "timeline" not in results:
         return
     timeline = results["timeline"]
+    open_part = partial(_open, long, copy)
+    with curves:
+        seconds, quiet_dbfs = _curves(long, timeline)
+    _choose_stretch(timeline, open_part)
+    timeline_words_section.show(long, timeline, open_part)
+    _strongest(long, timeline, seconds, quiet_dbfs, open_part)
+
+
+def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
+    """Draw the emotions over time, and return the smoothing in seconds and the pause threshold."""
     st.caption(f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · model {timeline.model_name}")
     if timeline.voice is not None:
         st.caption(voice_in_words(timeline.voice))
     for warning in timeline.warnings:
         st.warning(warning, icon=":material/warning:")
     seconds, quiet_dbfs = _smoothing(timeline)
-    _choose_stretch(long, timeline, seconds, quiet_dbfs)
-    timeline_words_section.show(long, timeline, partial(_open, long, timeline))
-    _strongest(long, timeline, seconds, quiet_dbfs)
+    with st.container(key=PLAYED):
+        st.plotly_chart(
+            timeline_chart(
+                timeline, seconds, quiet_dbfs, _stretch_s(timeline), timeline_words_section.found_times_s(long)
+            ),
+            width="stretch",
+            config={"displaylogo": False},
+            key=CHART,
+            on_select=_take_box,
+            selection_mode="box",
+        )
+    st.caption("Click a curve to play from there; draw a box to choose a part.")
+    return seconds, quiet_dbfs
 
 
 def _smoothing(timeline: Timeline) -> tuple[float, float]:
@@ -82,32 +113,32 @@ def _smoothing(timeline: Timeline) -> tuple[float, float]:
     return seconds, quiet_dbfs
 
 
-def _choose_stretch(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
-    """Draw the curves; a box drawn in them and the slider below set the same time range."""
+def _shown_stretch(timeline: Timeline) -> tuple[time, time]:
     last = _as_time(ceil(timeline.duration_s))
     start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(FIRST_STRETCH_S))
-    shown = min(start, last), min(end, last)
-    start_s, end_s = (_as_seconds(end) for end in shown)
-    st.plotly_chart(
-        timeline_chart(timeline, seconds, quiet_dbfs, (start_s, end_s), timeline_words_section.found_times_s(long)),
-        width="stretch",
-        config={"displaylogo": False},
-        key=CHART,
-        on_select=_take_box,
-        selection_mode="box",
-    )
+    return min(start, last), min(end, last)
+
+
+def _stretch_s(timeline: Timeline) -> tuple[int, int]:
+    start, end = _shown_stretch(timeline)
+    return _as_seconds(start), _as_seconds(end)
+
+
+def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
+    """Offer to open a part; a box drawn in the curves and the slider set the same one."""
+    start_s, end_s = _stretch_s(timeline)
     st.slider(
         "Part to open: set it here, or draw a box in the chart",
         _as_time(0),
-        last,
+        _as_time(ceil(timeline.duration_s)),
         step=timedelta(seconds=1),
         format="H:mm:ss",
-        **session.widget("timeline_stretch", shown),
+        **session.widget("timeline_stretch", _shown_stretch(timeline)),
     )
     too_long = end_s - start_s > LONGEST_STRETCH_S
     label = f"Open {clock(start_s)} to {clock(end_s)} in the player"
     if st.button(label, type="primary", icon=":material/hearing:", disabled=too_long or start_s == end_s):
-        _open(long, timeline, start_s, end_s)
+        open_part(start_s, end_s)
     if too_long:
         st.caption(
             f"At most {clock(LONGEST_STRETCH_S)} can be opened at once; this part is {clock(end_s - start_s)} long."
@@ -121,7 +152,13 @@ def _take_box() -> None:
         session.choose("timeline_stretch", (_as_time(floor(max(start_s, 0.0))), _as_time(ceil(end_s))))
 
 
-def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet_dbfs: float) -> None:
+def _strongest(
+    long: session.HeldLong,
+    timeline: Timeline,
+    seconds: float,
+    quiet_dbfs: float,
+    open_part: Callable[[float, float], None],
+) -> None:
     st.markdown("**Strongest parts**", help="Where the smoothed probability of each emotion is highest.")
     for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
         name, *columns = st.columns([1, 2, 2, 2], vertical_alignment="center")
@@ -129,7 +166,7 @@ def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet
         for number, (column, (region, mean)) in enumerate(zip(columns, stretches, strict=False)):
             label = f"Open {_span(region)} ({mean:.2f})"
             if column.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
-                _open(long, timeline, region.start_s, region.end_s)
+                open_part(region.start_s, region.end_s)
     st.download_button(
         "Timeline (CSV)",
         lambda: timeline_csv(timeline),
@@ -140,15 +177,11 @@ def _strongest(long: session.HeldLong, timeline: Timeline, seconds: float, quiet
     )
 
 
-def _open(long: session.HeldLong, timeline: Timeline, start_s: float, end_s: float) -> None:
+def _open(long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float) -> None:
     """Cut out a part as a recording of its own and switch to the player."""
     try:
         with st.spinner("Cutting out the part"):
-            sound = cut_stretch(long.file(), start_s, end_s, long.name, timeline.full_scale)
-            recording = session.hold(sound, f"{Path(long.name).stem} {_span(Region(start_s, end_s))}.wav")
-        words = timeline_words_section.known_words(long)
-        if words.until_s > min(end_s, timeline.duration_s) - 0.01:  # to the end of the stretch
-            cached.add_transcription(recording.sha256, words.within(start_s, end_s))
+            cached.open_stretch(long, copy, start_s, end_s)
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

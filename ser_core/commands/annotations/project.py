@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from ser_core.annotations.saved_sounds import audio_file
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store, open_store
 from ser_core.annotations.store.tables import valid_name
-from ser_core.audio.reading import read_recording
 from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
@@ -74,21 +74,14 @@ def _chosen(projects: dict[str, int], name: str | None) -> int:
 
 
 def recording_file(path: Path, speaker: str | None = None) -> RecordingFile:
-    """Read an audio file and return what a project stores about it.
+    """Check an audio file of up to two hours and return what a project stores about it.
 
     Raises
     ------
     AudioRefused
     """
-    recording, found_at = read_recording(path), str(path.resolve())
-    return RecordingFile(
-        recording.sha256,
-        recording.name,
-        recording.duration_s,
-        recording.sample_rate_hz,
-        found_at if found_at.isprintable() else None,
-        speaker,
-    )
+    found_at = str(path.resolve())
+    return audio_file(path, path.name, found_at if found_at.isprintable() else None, speaker)
 
 
 def login_name() -> str:

@@ -1,15 +1,18 @@
 """Add recordings to a project: files, a folder, or the current recording."""
 
+import io
+from pathlib import Path
+
 import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.saved_sounds import save_sound
+from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
-from ser_core.audio.reading import read_recording
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
@@ -22,7 +25,9 @@ def show(project: OpenProject) -> None:
         "Recordings of speech",
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
-        help=f"Up to ten minutes each. Formats: {READABLE}, recognised by content, not by name.",
+        help=f"Up to two hours each, in files of up to {st.get_option('server.maxUploadSize')} MB; larger ones are "
+        "added on the server by the command `annotations add`. "
+        f"Formats: {READABLE}, recognised by content, not by name.",
     )
     given = given or folder.file_uploader(
         "Folder of recordings",
@@ -47,7 +52,7 @@ def show(project: OpenProject) -> None:
         st.rerun()
     if held.button(
         "Add the current recording",
-        disabled=current is None,
+        disabled=current is None or current.part_of is not None,
         icon=":material/add:",
         width="stretch",
         help=None if current is None else in_markdown(current.name),
@@ -57,15 +62,26 @@ def show(project: OpenProject) -> None:
 
 
 def add_current(project: OpenProject, speaker: str = "") -> None:
-    """Add the current recording."""
+    """Add the current recording, which is not a long one."""
     held = session.held()[session.current().sha256]
     try:
-        _keep(project, [(_file(held.source, held.recording.name, speaker), held.source)])
+        file = audio_file(io.BytesIO(held.source), held.recording.name, speaker=speaker or None)
+        _keep(project, [(file, held.source)])
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
     session.choose("annotate_view", "Mark")
     st.rerun()
+
+
+def add_long(project: OpenProject, long: session.HeldLong, copy: WorkingCopy) -> None:
+    """Add the long recording that is open."""
+    elsewhere = isinstance(long.source, Path) and not long.source.is_relative_to(data_folder())
+    path = str(long.source) if elsewhere else None
+    file = RecordingFile(copy.sha256, copy.name, copy.duration_s, copy.sample_rate_hz, path)
+    project.store.add_recordings(project.id, [file], project.annotator)
+    if isinstance(long.source, bytes):
+        save_sound(long.source, data_folder())
 
 
 def _submit(project: OpenProject, files: list[tuple[bytes, str]], speaker: str) -> None:
@@ -109,23 +125,12 @@ def _add_files(
     for number, (source, name) in enumerate(files, start=1):
         work.check("Nothing was added.")
         try:
-            read.append((_file(source, name, speaker), source))
+            read.append((audio_file(io.BytesIO(source), name, speaker=speaker or None), source))
         except AudioRefused as refusal:
             refused.append(str(refusal))
         work.report(number / len(files), f"{number} of {len(files)} recordings")
     _keep(project, read)
     return len({file.sha256 for file, _ in read}), refused
-
-
-def _file(source: bytes, name: str, speaker: str) -> RecordingFile:
-    recording = read_recording(source, name)
-    return RecordingFile(
-        recording.sha256,
-        recording.name,
-        recording.duration_s,
-        recording.sample_rate_hz,
-        speaker=speaker or None,
-    )
 
 
 def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:

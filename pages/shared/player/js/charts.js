@@ -23,8 +23,11 @@ export class Charts {
     if (!chart || this.listening.has(chart) || !this.all().includes(chart)) return;
     this.listening.add(chart);
     chart.on("plotly_click", ({ points }) => {
-      const time = points.at(0)?.x;
-      if (Number.isFinite(time) && this.player.root.isConnected) this.player.playAround(time, BEFORE_S, AFTER_S);
+      const { player } = this;
+      const time = secondsOf(points.at(0)?.x);
+      if (!Number.isFinite(time) || !player.root.isConnected) return;
+      if (player.data.recording.long) player.playFrom(time); // a point stands for many seconds
+      else player.playAround(time, BEFORE_S, AFTER_S);
     });
   }
 
@@ -43,6 +46,9 @@ export class Charts {
     for (const layer of document.querySelectorAll(`.${LAYER}`)) layer.remove();
   }
 }
+
+// A date axis, which shows hours and minutes, names times as dates, since 1970.
+const secondsOf = (x) => (typeof x === "string" ? Date.parse(`${x.replace(" ", "T")}${x.includes(" ") ? "Z" : ""}`) / 1000 : x);
 
 function addLayer(chart) {
   const layer = document.createElement("div");
@@ -63,7 +69,7 @@ function placeOn(chart, layer, stretch, position) {
   const rows = [...chart.querySelectorAll("rect.nsewdrag")].toSorted((one, other) => top(one) - top(other));
   if (!rows.length) return;
   const [first, last] = [rows.at(0), rows.at(-1)];
-  const [start, end] = chart.layout.xaxis.range;
+  const [start, end] = chart.layout.xaxis.range.map(secondsOf);
   const at = (time) => (width(first) * (time - start)) / (end - start);
   const [band, line] = layer.children;
   set(layer, { left: left(first), top: top(first), width: width(first), height: top(last) + height(last) - top(first) });

@@ -13,6 +13,7 @@ const ICONS = {
   in: '<path d="M3 8h10M8 3v10"/>',
   all: '<path d="M1.5 3v10M14.5 3v10M4 8h8M6 6L4 8l2 2M10 6l2 2-2 2"/>',
   file: '<path d="M8 2v8M4.5 7L8 10.5 11.5 7M3 13.5h10"/>',
+  analyse: '<path d="M2 5v-3h3M11 2h3v3M14 11v3h-3M5 14H2v-3"/><path d="M4.5 8h1.2l1-2.5 1.6 5 1.2-3.5.7 1h1.3"/>',
   choose: '<path d="M2 3.5h12M2 8h12M2 12.5h12" opacity="0.45"/><path d="M5 2v3M11 6.5v3M7 11v3"/>',
   full: '<path d="M2.5 6v-3.5h3.5M10 2.5h3.5v3.5M13.5 10v3.5h-3.5M6 13.5h-3.5v-3.5"/>',
   copy: '<path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3"/>',
@@ -32,6 +33,7 @@ export class Bar {
       all: () => player.showAll(),
       choose: () => player.menu.toggle(),
       full: () => player.toggleFull(),
+      analyse: () => player.analyse(),
       ask: () => this.help(),
     };
     for (const [name, action] of Object.entries(buttons)) {

@@ -4,7 +4,7 @@ const TELL_AFTER_MS = 250;
 // Edits that Python has not answered, by the owner of the marks. If the visitor leaves the page, a busy Python may never
 // receive them; they are sent again when the player returns.
 const unanswered = (globalThis.hearWhyUnanswered ??= new Map());
-const outlivesPage = ({ command }) => !["previous", "next", "queue", "undo", "redo"].includes(command);
+const outlivesPage = ({ command }) => !["previous", "next", "queue", "undo", "redo", "analyse"].includes(command);
 
 export class Messages {
   constructor(player) {

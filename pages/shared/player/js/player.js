@@ -17,6 +17,7 @@ import { View } from "./view.js";
 
 const players = new WeakMap();
 const TURNS = ["previous", "next"];
+const LONGEST_ANALYSED = 600;
 
 // Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up after
 // an overtaken call, so the player ends only when it has left the page.
@@ -93,6 +94,7 @@ class Player {
     this.showState();
     this.view.loadScores(data.scores);
     this.bar.offerOverlays();
+    this.find(".bar .analyse").hidden = !(data.editable && data.recording.long);
     this.bar.offerVersions();
     this.transcript.set(data.words);
     this.table.set(data.regionTable);
@@ -315,6 +317,14 @@ class Player {
     this.sound.play(this.selection);
   }
 
+  // Play on from a time.
+  playFrom(time) {
+    this.setSelection(null);
+    this.sound.stop();
+    this.seek(time);
+    this.sound.play();
+  }
+
   // Play the region at a time, else from a little before it to a little after.
   playAround(time, before, after) {
     const region = this.regions.list.find(({ start, end }) => start <= time && time < end);
@@ -441,6 +451,18 @@ class Player {
     const waits = this.turning && (isEditing || !this.openedFrom);
     if (waits) this.held.push(event);
     return waits;
+  }
+
+  // Of a long recording, the model sees only a stretch, and only if somebody asks for it.
+  analyse() {
+    const { start, end, span } = this.axis;
+    if (span > LONGEST_ANALYSED + 1e-6) {
+      this.read("At most ten minutes are analysed at once: zoom in first");
+      return this.say("Zoom in to at most ten minutes first");
+    }
+    this.say("Analysing what is in view");
+    this.read("Analysing what is in view …");
+    this.messages.tellEdit({ command: "analyse", changed: [{ ...nothingYet(), start, end }] });
   }
 
   setDone(done) {

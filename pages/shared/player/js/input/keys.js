@@ -67,9 +67,12 @@ export const EDITING_POINTER = [
   ["Ctrl + drag", [], "on the spectrogram: draw a region of time and frequency"],
 ];
 
+const LONG_KEYS = [["H", ["h", "H"], "show what the model sees in view, and measure it", (player) => player.analyse()]];
+
 export function keysOf(player) {
   const { data, regions } = player;
-  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...soundKeys(data.sounds)];
+  const ofLong = regions.editable && data.recording.long ? LONG_KEYS : [];
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofLong, ...soundKeys(data.sounds)];
 }
 
 // Which keys a focused control needs itself: text and lists all, buttons and links two.
