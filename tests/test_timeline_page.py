@@ -69,7 +69,7 @@ def test_a_recording_that_is_too_long_is_shown_over_time_instead_of_refused(long
 
 
 def test_the_bytes_of_a_long_recording_are_shared_by_all_who_read_them():
-    held = session.HeldLong("a.wav", bytes(1_000_000))
+    held = session.HeldLong("a.wav", bytes(1_000_000), "0" * 64)
     first, second = held.file(), held.file()
     first.read(10)
     assert second.tell() == 0

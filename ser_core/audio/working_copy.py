@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,17 +29,18 @@ HEADER_BYTES = 44
 
 
 class FileBytes:
-    """The bytes of an open file: only the slices that are asked for are read, and nothing of them is kept."""
+    """The bytes of a file, which stays open for as long as this lives: only slices that are asked for are read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._size = file, os.fstat(file.fileno()).st_size
+        self._descriptor, self._size = os.dup(file.fileno()), os.fstat(file.fileno()).st_size
+        weakref.finalize(self, os.close, self._descriptor)
 
     def __len__(self) -> int:
         return self._size
 
     def __getitem__(self, wanted: slice) -> bytes:
         first, end, _ = wanted.indices(self._size)
-        return os.pread(self._file.fileno(), max(0, end - first), first)
+        return os.pread(self._descriptor, max(0, end - first), first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,30 +125,31 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
     name = display_name(name)
     with _refuse_without_room(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is open for as long as the copy is used
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
 
     def take(samples: np.ndarray) -> None:
         with _refuse_without_room(name, folder):  # what reads would take the error for one of the recording's file
             pcm.add(samples)
 
-    pcm = _Pcm(file)
-    with open_long_recording(source, name, LONG_RECORDING, work, take) as recording:
-        if recording.check.full_scale > 1:  # known only now
-            pcm = _Pcm(file)
-            for block in recording.blocks(BLOCK_S):
-                work.check()
-                take(block)
-    with _refuse_without_room(name, folder):
-        overview = pcm.finish(recording.sample_rate_hz)
-    return WorkingCopy(
-        recording.name,
-        recording.sha256,
-        recording.samples,
-        recording.sample_rate_hz,
-        recording.warnings,
-        overview,
-        FileBytes(file),
-    )
+    with file:
+        pcm = _Pcm(file)
+        with open_long_recording(source, name, LONG_RECORDING, work, take) as recording:
+            if recording.check.full_scale > 1:  # known only now
+                pcm = _Pcm(file)
+                for block in recording.blocks(BLOCK_S):
+                    work.check()
+                    take(block)
+        with _refuse_without_room(name, folder):
+            overview = pcm.finish(recording.sample_rate_hz)
+        return WorkingCopy(
+            recording.name,
+            recording.sha256,
+            recording.samples,
+            recording.sample_rate_hz,
+            recording.warnings,
+            overview,
+            FileBytes(file),
+        )
 
 
 @contextmanager

@@ -5,6 +5,9 @@ from streamlit import runtime
 
 from ser_core.audio.working_copy import FileBytes
 
+#: Streamlit reads smaller files whole to identify them.
+SMALL_BYTES = 2**20
+
 
 def served(content: bytes | FileBytes, media_type: str, identity: str, slot: str) -> str:
     """Serve bytes for as long as runs of the page call this, and return their address.
@@ -15,7 +18,7 @@ def served(content: bytes | FileBytes, media_type: str, identity: str, slot: str
     Parameters
     ----------
     content : bytes or FileBytes
-        What lies on disk stays there.
+        What lies on disk stays there, unless it is small.
     media_type : str
         Ranges of audio/wav and application/octet-stream are sent uncompressed.
     identity : str
@@ -25,6 +28,8 @@ def served(content: bytes | FileBytes, media_type: str, identity: str, slot: str
     """
     if not runtime.exists():
         return ""
+    if len(content) <= SMALL_BYTES:
+        content = content[:]
     address = runtime.get_instance().media_file_mgr.add(content, media_type, f"player {slot}", file_name=identity)
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}{address}" if base else address

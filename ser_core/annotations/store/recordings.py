@@ -88,8 +88,8 @@ class RecordingFile:
     @property
     def is_long(self) -> bool:
         """Whether it is too long to be read at once."""
-        samples = self.duration_s * (self.sample_rate_hz or 0)
-        return self.duration_s > AudioLimits.longest_s or samples > AudioLimits.max_samples
+        limits, samples = AudioLimits(), self.duration_s * (self.sample_rate_hz or 0)
+        return self.duration_s > limits.longest_s or samples > limits.max_samples
 
 
 @dataclass(frozen=True)

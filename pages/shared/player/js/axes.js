@@ -72,12 +72,14 @@ function decimalsOf(step) {
   return step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);
 }
 
-// Seconds; from one minute on, minutes and seconds.
+// Seconds; from one minute on minutes and seconds, and from one hour on hours too.
 export function clock(time, decimals) {
   if (time < 60) return time.toFixed(decimals);
   const rounded = Number(time.toFixed(decimals)); // before the minutes, or 119.999 could become 1:60
   const minutes = Math.floor(rounded / 60);
-  return `${minutes}:${(rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0")}`;
+  const seconds = (rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
+  if (minutes < 60) return `${minutes}:${seconds}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
 }
 
 // The (fractional) row of a spectrogram at a frequency; the centre of a band is half a row above its lower edge.
