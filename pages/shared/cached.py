@@ -27,9 +27,9 @@ from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, usual_correlates
 from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
+from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
-from ser_core.audio.working_copy import WorkingCopy, working_copy
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused

@@ -14,8 +14,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ser_core.analysis import Recording, Region, clock, display_name
+from ser_core.audio.long_recording import WorkingCopy
 from ser_core.audio.reading import read_recording
-from ser_core.audio.working_copy import WorkingCopy
 from ser_core.explanation.focus import USUAL_SHARE
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS

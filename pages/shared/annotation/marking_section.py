@@ -21,7 +21,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrog
 from ser_core.annotations.annotation import REGION_TIER, Annotation
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import OpenRecording
-from ser_core.audio.working_copy import WorkingCopy
+from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus

@@ -21,7 +21,7 @@ from pages.shared.player.measuring import Measure, of_measures
 from pages.shared.player.modules import script_of
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
-from ser_core.audio.working_copy import WorkingCopy
+from ser_core.audio.long_recording import WorkingCopy
 from ser_core.words.evidence import WordEvidence
 
 __all__ = ["Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]

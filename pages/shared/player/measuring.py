@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared.player import contents
 from ser_core.analysis import Recording
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
-from ser_core.audio.working_copy import WorkingCopy
+from ser_core.audio.long_recording import WorkingCopy
 from ser_core.work.jobs import Job
 
 #: Ceilings of formants to choose from, in Hz, and for whom.

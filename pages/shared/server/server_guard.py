@@ -39,7 +39,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.web.server import server_util
 
 from pages.shared.server.streaming import send_in_pieces
-from ser_core.audio.working_copy import FileBytes
+from ser_core.audio.long_recording import FileBytes
 from ser_core.errors import SerError
 
 #: Limits of the uploads in memory, for one visit and for all visits together.

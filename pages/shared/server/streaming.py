@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_app_utils import parse_range_header
 
-from ser_core.audio.working_copy import FileBytes
+from ser_core.audio.long_recording import FileBytes
 
 PIECE_BYTES = 2**18
 
