@@ -226,10 +226,11 @@ def voice_job(
 ) -> Job:
     """Return the job that computes a voice's own normal from recordings, and their seconds of speech.
 
-    `files` are further recordings, of a project, which the job reads; one whose audio is missing is left out.
+    `files` are further recordings, of a project, which the job reads; one whose audio is missing, or that is
+    longer than ten minutes, is left out.
     """
     held = {recording.sha256 for recording in recordings}
-    further = [file for file in files or () if file.sha256 not in held]
+    further = [file for file in files or () if file.sha256 not in held and not file.is_long]
     sound_of = sounds_of(further, data_folder())
 
     def know(work: Work) -> tuple[VoiceNormal, float]:

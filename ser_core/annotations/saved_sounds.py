@@ -1,21 +1,33 @@
 """The sound of annotated recordings: saved in the data folder by its content, found again, and deleted for good."""
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
-from ser_core.analysis import Recording
+import numpy as np
+
+from ser_core.analysis import Recording, Region
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.long_recording import Source, open_long_recording
+from ser_core.audio.long_recording import (
+    FULL_SCALE,
+    LONGEST_STRETCH_S,
+    FileBytes,
+    Source,
+    WorkingCopy,
+    open_long_recording,
+    working_copy,
+)
 from ser_core.audio.reading import check_size, file_bytes, read_recording
-from ser_core.errors import AnnotationsRefused, AudioRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
 from ser_core.settings import LONG_RECORDING, AudioLimits
 from ser_core.work.atomic_folder import atomic_write, clear_half_written, sync
 from ser_core.work.progress import UNWATCHED
@@ -27,6 +39,8 @@ SHA256 = re.compile("[0-9a-f]{64}")
 #: Beside the sounds: which databases were opened with them.
 DATABASES = ".databases"
 NOTED_AT_ONCE = 1_000
+#: Seconds around a region, for windows that reach beyond it.
+MARGIN_S = 1
 
 
 def audio_file(source: Source, name: str, path: str | None = None, speaker: str | None = None) -> RecordingFile:
@@ -92,34 +106,77 @@ def saved_file(file: RecordingFile, data: Path) -> Path | None:
     return next((path for path in places if path.is_file() and not path.is_symlink()), None)
 
 
-def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], Recording | None]:
+def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recording | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
 
-    It raises `AudioRefused` as `read_recording` does.
+    It raises `AudioRefused` as `read_recording` does. With a region as its second argument, of a recording of more than
+    ten minutes it returns the stretch of whole seconds around the region, at most ten minutes of it.
     """
     by_sha256 = {file.sha256: file for file in files}
+    copies = working_copies(by_sha256.values(), data)
 
-    def sound_of(sha256: str) -> Recording | None:
+    def sound_of(sha256: str, region: Region | None = None) -> Recording | None:
         file = by_sha256.get(sha256)
+        if file is not None and file.is_long:
+            if region is None:
+                raise RecordingTooLong(
+                    f"{file.name} is longer than {AudioLimits().longest_s / 60:g} minutes, so only stretches of it are "
+                    "analysed. Mark regions in it."
+                )
+            copy = copies(sha256)
+            return None if copy is None else _around(copy, region)
         source = None if file is None else saved_sound(file, data)
         return None if source is None else read_recording(source, file.name)
 
     return sound_of
 
 
-def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | None]:
-    """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
+def _around(copy: WorkingCopy, region: Region) -> Recording:
+    """Return a stretch that begins with a whole second, so that frames of measures lie where they always do."""
+    start_s = float(max(0, math.floor(region.start_s) - MARGIN_S))
+    end_s = min(math.ceil(region.end_s) + MARGIN_S, start_s + LONGEST_STRETCH_S)
+    samples = copy.pcm(start_s, end_s).astype(np.float32)
+    samples /= FULL_SCALE
+    samples.setflags(write=False)
+    sha256 = hashlib.sha256(samples).hexdigest()
+    return Recording(copy.name, sha256, samples, copy.sample_rate_hz, copy.warnings, copy.sha256, start_s)
 
-    What is one stays as it is. It returns None if the sound is not at hand or cannot be read.
+
+def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str], WorkingCopy | None]:
+    """Return a function from the SHA-256 of one of the recordings to its working copy, None if it is not at hand.
+
+    Only the last one is held. It raises `AudioRefused` as `working_copy` does.
     """
     by_sha256 = {file.sha256: file for file in files}
 
-    def wav_file(sha256: str) -> bytes | None:
+    @lru_cache(maxsize=1)
+    def copy_of(sha256: str) -> WorkingCopy | None:
         file = by_sha256.get(sha256)
-        source = None if file is None else saved_sound(file, data)
-        if source is None or PLAIN_WAV.match(source):
-            return source
+        path = None if file is None else saved_file(file, data)
+        copy = None if path is None else working_copy(path, file.name, data)
+        return copy if copy is not None and copy.sha256 == sha256 else None
+
+    return copy_of
+
+
+def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | FileBytes | None]:
+    """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
+
+    What is one stays as it is; that of a long recording lies on disk. It returns None if the sound is not at hand or
+    cannot be read.
+    """
+    by_sha256 = {file.sha256: file for file in files}
+    copies = working_copies(by_sha256.values(), data)
+
+    def wav_file(sha256: str) -> bytes | FileBytes | None:
+        file = by_sha256.get(sha256)
         try:
+            if file is not None and file.is_long:
+                copy = copies(sha256)
+                return None if copy is None else copy.wav
+            source = None if file is None else saved_sound(file, data)
+            if source is None or PLAIN_WAV.match(source):
+                return source
             recording = read_recording(source, file.name)
         except AudioRefused:
             return None

@@ -5,14 +5,20 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from ser_core.analysis import Recording
+from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats import table
 from ser_core.annotations.formats.gate import writable
-from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks, tracks_of
+from ser_core.annotations.saved_sounds import MARGIN_S
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, tracks_of
+from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
-from ser_core.errors import AudioRefused
+from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.work.progress import Work
+
+#: In recordings of more than ten minutes: the longest mark that is measured, and how much is analysed at once.
+LONGEST_MEASURED_S = LONGEST_STRETCH_S - 2 * MARGIN_S - 2
+TOGETHER_S, HOP_S = 60.0, 0.01
 
 MEASURES = tuple(field.name for field in fields(Measures))
 COLUMNS = (*table.COLUMNS, *MEASURES)
@@ -29,16 +35,19 @@ class MeasuredMarks:
     marks : int
     silent : int
         Number of recordings with marks whose sound is missing or cannot be read: their marks have no measures.
+    too_long : int
+        Number of marks in recordings of more than ten minutes that are too long to be measured.
     """
 
     content: bytes
     marks: int
     silent: int
+    too_long: int = 0
 
 
 def measured_marks(
     recordings: Sequence[AnnotatedRecording],
-    sound_of: Callable[[str], Recording | None],
+    sound_of: Callable[..., Recording | None],
     ceiling_hz: float = DEFAULT_CEILING_HZ,
     work: Work | None = None,
 ) -> MeasuredMarks:
@@ -59,28 +68,76 @@ def measured_marks(
     """
     work = work or Work()
     marked = [recording for recording in recordings if recording.annotations]
-    text, silent = io.StringIO(newline=""), 0
+    text, silent, too_long = io.StringIO(newline=""), 0, 0
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for done, recording in enumerate(map(writable, marked)):
         part = work.part(done, len(marked), f"Recording {done + 1} of {len(marked)}: ")
         part.check("Measuring was stopped.")
-        tracks = _tracks(recording.sha256, sound_of, ceiling_hz, part)
-        silent += tracks is None
-        for mark in recording.annotations:
-            cells = [""] * len(MEASURES) if tracks is None else map(_cell, astuple(measures_of(tracks, mark.region)))
+        measures = _measures(recording, sound_of, ceiling_hz, part)
+        silent += measures is None
+        for number, mark in enumerate(recording.annotations):
+            known = None if measures is None else measures[number]
+            too_long += measures is not None and known is None
+            cells = [""] * len(MEASURES) if known is None else map(_cell, astuple(known))
             rows.writerow([*table.row_of(recording, mark), *cells])
     marks = sum(len(recording.annotations) for recording in marked)
-    return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, silent)
+    return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, silent, too_long)
 
 
-def _tracks(sha256: str, sound_of: Callable[[str], Recording | None], ceiling_hz: float, work: Work) -> Tracks | None:
-    """Return the tracks of a recording, None if its sound is not at hand."""
+def _measures(
+    recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], ceiling_hz: float, work: Work
+) -> list[Measures | None] | None:
+    """Return the measures of each mark, None for those that are too long; None if the sound is not at hand."""
+    regions = [mark.region for mark in recording.annotations]
     try:
-        sound = sound_of(sha256)
+        sound = sound_of(recording.sha256)
+        if sound is None:
+            return None
+        tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=work)
+        return [measures_of(tracks, region) for region in regions]
+    except RecordingTooLong:
+        return _measures_in_stretches(recording.sha256, regions, sound_of, ceiling_hz, work)
     except AudioRefused:
         return None
-    return None if sound is None else tracks_of(sound, ceiling_hz=ceiling_hz, work=work)
+
+
+def _measures_in_stretches(
+    sha256: str, regions: Sequence[Region], sound_of: Callable[..., Recording | None], ceiling_hz: float, work: Work
+) -> list[Measures | None] | None:
+    """Return the measures of regions of a long recording, of which stretches around them are analysed."""
+    found: list[Measures | None] = [None] * len(regions)
+    groups = _neighbours(regions)
+    for done, group in enumerate(groups):
+        part = work.part(done, len(groups))
+        part.check("Measuring was stopped.")
+        start_s = min(regions[index].start_s for index in group)
+        around = Region(start_s, max(*(regions[index].end_s for index in group), start_s + HOP_S))
+        try:
+            sound = sound_of(sha256, around)
+        except AudioRefused:
+            return None
+        if sound is None:
+            return None
+        tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=part)
+        for index in group:
+            found[index] = measures_of(tracks, moved(regions[index], -sound.start_s))
+    return found
+
+
+def _neighbours(regions: Sequence[Region]) -> list[list[int]]:
+    """Return the indices of regions in groups that are measured together, without those that are too long."""
+    groups: list[list[int]] = []
+    begins_s = 0.0
+    for index in sorted(range(len(regions)), key=lambda index: regions[index].start_s):
+        region = regions[index]
+        if region.duration_s > LONGEST_MEASURED_S:
+            continue
+        if not groups or region.end_s - begins_s > TOGETHER_S:
+            groups.append([])
+            begins_s = region.start_s
+        groups[-1].append(index)
+    return groups
 
 
 def _cell(value: float | None) -> str:

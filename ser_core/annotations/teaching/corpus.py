@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_core.analysis import Recording, Region
+from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.agreement.agreement import matched
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, is_gold
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.emotions import COLOURS, SYNONYMS
-from ser_core.errors import AnnotationsRefused, AudioRefused
+from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
 from ser_core.work.atomic_folder import atomic_new_folder
 from ser_core.work.progress import UNWATCHED, Work
 
@@ -40,7 +40,7 @@ BESIDE_THE_WHOLE = "a region of a recording that is taught as a whole"
 TIED = "annotators disagree, and no emotion has the most votes"
 NO_SOUND = "its sound is not at hand"
 
-SoundOf = Callable[[str], Recording | None]
+SoundOf = Callable[..., Recording | None]
 #: Name of the recording, and reason.
 LeftOut = list[tuple[str, str]]
 
@@ -135,7 +135,7 @@ def write_teaching(
     Parameters
     ----------
     sound_of : callable
-        From a recording's SHA-256 to its sound; None if the sound is not at hand.
+        As `sounds_of` returns it: from a recording's SHA-256 to its sound, None if the sound is not at hand.
     folder : Path
         New or empty. It is filled once everything is written, or not at all.
     speakers : mapping of str to str, optional
@@ -310,47 +310,53 @@ def _write_sounds(
         work.check("Stopped; nothing was written.")
         work.report(done / len(of_file), f"Recording {done} of {len(of_file)}")
         pieces, reasons = pieces_to_teach([mark for recording in same for mark in recording.annotations])
-        sound = _sound(sha256, sound_of) if pieces else ""
-        if isinstance(sound, Recording):
-            speaker = speakers.get(sha256, "").strip() or speaker_for(sha256)
-            found = [
-                _write_piece(piece, sound, speaker, number, folder) for number, piece in enumerate(pieces, start=1)
-            ]
-            written += [piece for piece in found if isinstance(piece, TaughtSound)]
-            reasons += [refusal for refusal in found if isinstance(refusal, str)]
-        else:
-            reasons += [sound] * len(pieces)
+        speaker = speakers.get(sha256, "").strip() or speaker_for(sha256)
+        whole = _sound(sha256, sound_of) if pieces else ""
+        for number, piece in enumerate(pieces, start=1):
+            # Of a recording of more than ten minutes, only what is marked is read.
+            is_part = isinstance(whole, RecordingTooLong) and piece.region is not None
+            sound = _sound(sha256, sound_of, piece.region) if is_part else whole
+            is_there = isinstance(sound, Recording)
+            found = _write_piece(piece, sound, sha256, speaker, number, folder) if is_there else sound
+            if isinstance(found, TaughtSound):
+                written.append(found)
+            else:
+                reasons.append(str(found))
         left_out += [(same[0].name, reason) for reason in reasons]
     if not written:
         raise AnnotationsRefused(_nothing_in_words(left_out))
     return written, left_out
 
 
-def _sound(sha256: str, sound_of: SoundOf) -> Recording | str:
-    """Return a recording's sound, or why it is missing."""
+def _sound(sha256: str, sound_of: SoundOf, *region: Region) -> Recording | RecordingTooLong | str:
+    """Return a recording's sound, or that of a stretch around a region; or why it is missing."""
     # A SHA-256 may come from anybody's file, and here it becomes part of a file name.
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         return "its SHA-256 is not known, by which its sound is found"
     try:
-        sound = sound_of(sha256)
+        sound = sound_of(sha256, *region)
+    except RecordingTooLong as refusal:
+        return refusal
     except AudioRefused as refusal:
         return str(refusal)
-    return NO_SOUND if sound is None or sound.sha256 != sha256 else sound
+    return NO_SOUND if sound is None or sha256 not in (sound.sha256, sound.part_of) else sound
 
 
-def _write_piece(piece: TaughtPiece, sound: Recording, speaker: str, number: int, folder: Path) -> TaughtSound | str:
-    """Write a piece, or return why it is refused."""
+def _write_piece(
+    piece: TaughtPiece, sound: Recording, of_sha256: str, speaker: str, number: int, folder: Path
+) -> TaughtSound | str:
+    """Write a piece of a recording, from the sound of it or of a stretch of it, or return why it is refused."""
     region = piece.region or Region(0.0, sound.duration_s)
     # Without fades: the model sees frames, whose windows taper anyway.
-    data = wav_bytes(region_samples(sound, region, fade_s=0.0), sound.sample_rate_hz)
+    data = wav_bytes(region_samples(sound, moved(region, -sound.start_s), fade_s=0.0), sound.sample_rate_hz)
     try:
         sha256 = read_recording(data, f"{region.start_s:.2f} to {region.end_s:.2f} s").sha256
     except AudioRefused as refusal:
         return str(refusal)
-    path = f"{SOUNDS}/{sound.sha256[:16]}-{number:03d}.wav"
+    path = f"{SOUNDS}/{of_sha256[:16]}-{number:03d}.wav"
     (folder / path).write_bytes(data)
     times_s = round(region.start_s, 6), round(region.end_s, 6)
-    return TaughtSound(path, piece.emotion, speaker, CORPUS, piece.annotators, *times_s, sha256, sound.sha256)
+    return TaughtSound(path, piece.emotion, speaker, CORPUS, piece.annotators, *times_s, sha256, of_sha256)
 
 
 def _write_manifest(sounds: Sequence[TaughtSound], file: Path) -> None:

@@ -174,7 +174,7 @@ def _explainers(
     for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
     if compared.silent:
-        why = "whose sound is not at hand, has changed, or is not accepted by this model"
+        why = "whose sound is not at hand, has changed, is over ten minutes or is not accepted by this model"
         print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
     return {
         "model": classifier.name,

@@ -15,7 +15,7 @@ from ser_core.annotations.exchange.importing import (
     read_files,
 )
 from ser_core.annotations.exchange.labels import LabelRules, mapped, renamed_labels, rules_of_pairs, unknown_labels
-from ser_core.annotations.exchange.measuring import measured_marks
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.formats.format import counted
@@ -25,6 +25,7 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import EVERY, Store
 from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
+from ser_core.audio.long_recording import FileBytes
 from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress, write_json
@@ -36,6 +37,7 @@ from ser_core.work.atomic_folder import atomic_new_folder, atomic_write, folder_
 #: Of more files only those are named of which something was left out or read otherwise.
 MOST_FILES = 20
 MOST_LINES = 50
+PIECE_BYTES = 2**20
 
 
 def add(commands: Commands) -> None:
@@ -181,13 +183,14 @@ def _export_into(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def _write_new(path: Path, content: bytes | FileBytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
-        file.write(content)
+        for start in range(0, len(content), PIECE_BYTES):
+            file.write(content[start : start + PIECE_BYTES])
 
 
-def _write_sounds(folder: Path, sounds: Mapping[str, str], wav_file: Callable[[str], bytes | None]) -> int:
+def _write_sounds(folder: Path, sounds: Mapping[str, str], wav_file: Callable[[str], bytes | FileBytes | None]) -> int:
     """Write the sounds that belong to exported files, and return how many are missing."""
     missing = 0
     for path, sha256 in sounds.items():
@@ -213,6 +216,9 @@ def _measure(args: argparse.Namespace) -> int:
     print(f"{counted(measured.marks, 'mark')} in {args.out}.")
     if measured.silent:
         print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is not at hand.")
+    if measured.too_long:
+        minutes = f"{LONGEST_MEASURED_S / 60:.0f} minutes"
+        print(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
     return 0
 
 

@@ -14,7 +14,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
-from ser_core.annotations.exchange.measuring import MeasuredMarks, measured_marks
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
@@ -137,8 +137,9 @@ def _losses(found: Download, format_name: str) -> None:
         st.caption(f"Without marks, so without a file: {counted(found.written.without_marks, 'recording')}.")
     if found.silent:
         st.caption(
-            f"Without its sound: {counted(found.silent, 'recording')}. Sound that is not saved here is left out, and "
-            f"all that is beyond {MOST_SOUND_BYTES // 2**20} MiB; `annotations export` has no such limit."
+            f"Without its sound: {counted(found.silent, 'recording')}. Sound that is not saved here is left out, "
+            f"and so are recordings over ten minutes and all beyond {MOST_SOUND_BYTES // 2**20} MiB; "
+            "`annotations export` has no such limit."
         )
 
 
@@ -178,7 +179,7 @@ def _exported(project: OpenProject, kind: str, annotator: str | None, plain: boo
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in written.files.items():
             archive.writestr(name, content)
-        wav_file = wav_files_of(files, data_folder())
+        wav_file = wav_files_of([file for file in files if not file.is_long], data_folder())
         for name, sha256 in written.sounds.items():
             content = wav_file(sha256) if left > 0 else None
             left -= len(content or b"")
@@ -212,6 +213,9 @@ def _measure(project: OpenProject) -> None:
     if measured.silent:
         words = counted(measured.silent, "recording")
         st.caption(f"Without measures: the marks in {words} whose sound is missing or cannot be read.")
+    if measured.too_long:
+        minutes = f"{LONGEST_MEASURED_S / 60:.0f} minutes"
+        st.caption(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
     name = f"{folder_name(project.name)}-measures.csv"
     _offer(counted(measured.marks, "mark"), name, measured.content, "text/csv", "Measure again")
 

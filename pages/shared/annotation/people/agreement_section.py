@@ -185,7 +185,10 @@ def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None
     for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
         st.caption(f"{counted(count, 'recording')} not compared: {in_markdown(reason)}")
     if found.silent:
-        st.caption(f"{counted(found.silent, 'recording')} left out: the audio is missing or does not suit this model.")
+        st.caption(
+            f"{counted(found.silent, 'recording')} left out: the audio is missing, longer than "
+            "ten minutes or does not suit this model."
+        )
     compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
     if not compared:
         st.info("No recording could be compared. Mark regions with an emotion that the model knows.")

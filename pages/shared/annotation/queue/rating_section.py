@@ -47,7 +47,8 @@ def show(project: OpenProject) -> None:
         return
     done = waiting.results({"rate": job})
     if "rate" in done:
-        words = f" The audio of {counted(done['rate'], 'recording')} is missing." if done["rate"] else ""
+        left_out = counted(done["rate"], "recording")
+        words = f" Not rated: {left_out} without audio here or over ten minutes." if done["rate"] else ""
         st.success(f"Done. Choose the order above.{words}", icon=":material/check:")
 
 

@@ -12,7 +12,7 @@ from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue import queue_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import player
-from ser_core.analysis import Point, Recording, Region
+from ser_core.analysis import Point, Recording, Region, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
@@ -125,9 +125,12 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
     read = sounds_of({hit.file for hit in hits}, data_folder())
 
     @lru_cache(maxsize=1)  # hits are in order of recordings
-    def sound_of(sha256: str) -> Recording | None:
+    def whole(sha256: str) -> Recording | None:
+        return read(sha256)
+
+    def sound_of(hit: Hit) -> Recording | None:
         with suppress(AudioRefused):
-            return read(sha256)
+            return read(hit.file.sha256, hit.mark.region) if hit.file.is_long else whole(hit.file.sha256)
         return None
 
     pieces: list[np.ndarray] = []
@@ -136,11 +139,11 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
     for number, hit in enumerate(hits):
         work.check("Cutting was stopped.")
         work.report(number / len(hits), f"Mark {number + 1} of {len(hits)}")
-        sound = sound_of(hit.file.sha256)
+        sound = sound_of(hit)
         if sound is None:
             continue
         rate = rate or sound.sample_rate_hz
-        cut = region_samples(sound, _stretch(hit.mark.region, sound.duration_s), FADE_S)
+        cut = region_samples(sound, _stretch(moved(hit.mark.region, -sound.start_s), sound.duration_s), FADE_S)
         if sound.sample_rate_hz != rate:
             cut = resample(cut, sound.sample_rate_hz, rate)
         if not len(cut):  # the mark is shorter than a sample
