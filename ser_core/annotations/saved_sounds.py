@@ -110,7 +110,7 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recor
     """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
 
     It raises `AudioRefused` as `read_recording` does. With a region as its second argument, of a recording of more than
-    ten minutes it returns the stretch of whole seconds around the region, at most ten minutes of it.
+    ten minutes it returns a stretch around the region, at most ten minutes of it.
     """
     by_sha256 = {file.sha256: file for file in files}
     copies = working_copies(by_sha256.values(), data)
@@ -132,8 +132,8 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recor
 
 
 def _around(copy: WorkingCopy, region: Region) -> Recording:
-    """Return a stretch that begins with a whole second, so that frames of measures lie where they always do."""
-    start_s = float(max(0, math.floor(region.start_s) - MARGIN_S))
+    """Return a stretch that begins with an even second: there frames begin, of measures and of the detector of F0."""
+    start_s = 2.0 * max(0, math.floor((region.start_s - MARGIN_S) / 2))
     end_s = min(math.ceil(region.end_s) + MARGIN_S, start_s + LONGEST_STRETCH_S)
     samples = copy.pcm(start_s, end_s).astype(np.float32)
     samples /= FULL_SCALE
