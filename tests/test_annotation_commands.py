@@ -638,7 +638,10 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     out = capsys.readouterr().out
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
-    assert "Left out: 1 recording whose sound is not at hand, has changed, or is not accepted by this model." in out
+    assert (
+        "Left out: 1 recording whose sound is not at hand, has changed, is over ten minutes or is not accepted by this model."
+        in out
+    )
 
 
 def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store, project, sounds, monkeypatch):

@@ -71,7 +71,7 @@ const LONG_KEYS = [["H", ["h", "H"], "show what the model sees in view, and meas
 
 export function keysOf(player) {
   const { data, regions } = player;
-  const ofLong = regions.editable && data.recording.long ? LONG_KEYS : [];
+  const ofLong = regions.editable && data.recording?.long ? LONG_KEYS : [];
   return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofLong, ...soundKeys(data.sounds)];
 }
 
