@@ -294,6 +294,8 @@ def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again()
         ("tmin,text,tier,tmax\n0.5,Angry,mood,1\n", ("mood", 0.5, 1.0, "angry")),
         ("file,begin,duration,label\na.wav,0.5,0.25,sad\n", ("emotion", 0.5, 0.75, "sad")),
         ("start;dur;word;emotion\n0,5;1;so;sad\n", ("emotion", 0.5, 1.5, "sad")),
+        ("name,start_seconds,stop_seconds\nhmm,0.5,1\n", ("emotion", 0.5, 1.0, "hmm")),
+        ("label,onset_s,offset_s,notated_path\nhmm,0.5,1,a.wav\n", ("emotion", 0.5, 1.0, "hmm")),
     ],
 )
 def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, expected):

@@ -237,6 +237,24 @@ def test_an_annotation_of_another_tool_does_not_take_the_key_of_a_mark(store, ma
     assert (imported.known, kinds(imported)) == (len(MARKS), ["new"])
 
 
+def test_a_transcript_that_names_nobody_stays_that_of_the_person_who_wrote_it(store, project):
+    words = [mark(at, at + 0.5, note=f"w{at}", annotator=ANN, tier="words") for at in range(4)]
+    store.edit(project, sha(0), ANN, add=words)
+    content = out(store, project, "textgrid")
+    assert b"Ann" not in content
+    assert (back(store, project, content, "show", who="Cid").known, back(store, project, content, "add").added) == (
+        4,
+        0,
+    )
+    corrected = content.replace(b'"w1"', b'"W1"')
+    assert kinds(back(store, project, corrected, "replace", who="Cid")) == ["changed"]
+    assert {(m.annotator, m.note) for m in store.annotations_of(project, sha(0))} == {
+        (ANN, word) for word in ("w0", "W1", "w2", "w3")
+    }
+    another = content.replace(b'"w', b'"x').replace(b'"xords"', b'"words"')
+    assert back(store, project, another, "add", who="Cid").added == 4
+
+
 def test_marks_of_others_are_not_deleted_by_a_stranger(store, marked):
     content = out(store, marked, "audacity").replace(b"7.0\t8.0\t[annotator=Ann; note=laughs]\n", b"")
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them"):

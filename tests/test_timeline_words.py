@@ -83,13 +83,15 @@ def test_what_was_transcribed_before_a_stop_is_not_transcribed_again(source, tim
 
 
 def test_words_of_a_stretch_have_its_time_and_all_are_read_from_the_table():
-    said = [Region(float(at), at + 0.5, label=word) for at, word in enumerate(["For", "sure,", "so", "much"])]
+    said = [Region(float(at), at + 0.5, label=word) for at, word in enumerate(["For", "sure,", "so", "=1+1"])]
     words = TimelineWords(Transcript(tuple(said), (0.9, 0.8, 0.7, 0.6), "en"), 5.0)
     within = words.within(0.9, 2.6)
     assert [(round(word.start_s, 3), word.label) for word in within.words] == [(0.1, "sure,"), (1.1, "so")]
     assert within.confidence == (0.8, 0.7)
     assert words.within(4.0, 5.0).words == ()
-    assert read_words(timeline_words_csv(words), "words.csv") == tuple(said)
+    table = timeline_words_csv(words)
+    assert read_words(table, "words.csv") == tuple(said)
+    assert b",'=1+1," in table, "no spreadsheet takes it for a formula"
 
 
 def test_the_folder_of_a_timeline_holds_its_words(timeline, tmp_path):

@@ -11,6 +11,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.formats import recognised
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.praat_grid import Grid
+from ser_core.annotations.formats.table import from_cell
 from ser_core.annotations.formats.textgrid import grid_of
 from ser_core.errors import AnnotationsRefused, WordsRefused
 
@@ -87,7 +88,7 @@ def _from_csv(text: str, name: str) -> list[Region]:
     for line, cells in _numbered(rows, name):
         row = dict(zip(columns, cells, strict=False))
         try:
-            start_s, end_s, word = float(row["start_s"]), float(row["end_s"]), row.get("word", "")
+            start_s, end_s, word = float(row["start_s"]), float(row["end_s"]), from_cell(row.get("word", ""))
         except (KeyError, ValueError):
             raise WordsRefused(f"{name}, line {line}: start_s and end_s must be numbers of seconds.") from None
         if word.strip():

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from ser_core.annotations.formats.table import FORMULA
+from ser_core.annotations.formats.table import in_cell
 from ser_core.errors import BatchRefused
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
@@ -112,7 +112,7 @@ class ResultsFolder:
         text = io.StringIO(newline="")
         table = csv.writer(text)
         table.writerow(("path", "sha256", "reason"))
-        table.writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in failures)
+        table.writerows([in_cell(cell) for cell in row] for row in failures)
         self._write(self.folder / "failures.csv", text.getvalue().encode("utf-8-sig", errors="replace"))
 
     def update_about(self, **changes: Any) -> None:

@@ -4,9 +4,10 @@ import csv
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 
 from ser_core.analysis import Analysis, Region
+from ser_core.annotations.formats.table import in_cell
 from ser_core.annotations.words import phrases_under
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.prosody import Prosody, semitones, voice_in, voice_outside
@@ -73,6 +74,7 @@ def focus_csv(rows: Sequence[FocusRow]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([field.name for field in fields(FocusRow)])
     for row in rows:
+        row = replace(row, words=in_cell(row.words))
         writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in astuple(row)])
     return file.getvalue()
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ser_core.annotations.formats.table import in_cell
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.timeline.timeline import Timeline
 from ser_core.timeline.words import TimelineWords
@@ -48,7 +49,7 @@ def timeline_words_csv(words: TimelineWords) -> bytes:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["start_s", "end_s", "word", "confidence"])
     spoken = zip(words.transcript.words, words.transcript.confidence, strict=True)
-    writer.writerows([f"{w.start_s:.3f}", f"{w.end_s:.3f}", w.label, f"{sure:.3f}"] for w, sure in spoken)
+    writer.writerows([f"{w.start_s:.3f}", f"{w.end_s:.3f}", in_cell(w.label), f"{sure:.3f}"] for w, sure in spoken)
     return file.getvalue().encode()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ser_core.annotations.formats.table import in_cell
 from ser_core.words.evidence import WordEvidence
 from ser_core.words.transcription import Transcript
 
@@ -54,7 +55,7 @@ def words_csv(spoken: SpokenWords) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_rows(spoken))
+    writer.writerows((start_s, end_s, in_cell(word), *rest) for start_s, end_s, word, *rest in _rows(spoken))
     return file.getvalue()
 
 

@@ -52,6 +52,42 @@ class Comparison:
     known: int = 0
 
 
+def signed(
+    found: Sequence[Annotation], standing: Sequence[Annotation], of_text: Container[str], annotator: str
+) -> list[Annotation]:
+    """Return the marks of a file, each with an annotator.
+
+    Marks without one are the importer's. Where one person only has marks in a tier of labels or text, files do not say
+    whose they are, as a transcript is no opinion: if at least half of the marks are here as theirs, so are all.
+
+    Parameters
+    ----------
+    of_text : container of str
+        Keys of the tiers that hold labels or text.
+    annotator : str
+        Who imports.
+    """
+    people: dict[str, set[str]] = defaultdict(set)
+    here = {(mark.annotator, *_said(mark)) for mark in standing}
+    for mark in standing:
+        people[mark.tier].add(mark.annotator)
+    owners: dict[str, str] = {}
+    for tier, names in people.items():
+        unsigned = [mark for mark in found if mark.tier == tier and not mark.annotator]
+        owner = min(names)
+        if (
+            tier in of_text
+            and len(names) == 1
+            and 2 * sum((owner, *_said(m)) in here for m in unsigned) >= len(unsigned)
+        ):
+            owners[tier] = owner
+    return [mark if mark.annotator else replace(mark, annotator=owners.get(mark.tier, annotator)) for mark in found]
+
+
+def _said(mark: Annotation) -> tuple[object, ...]:
+    return mark.tier, round(mark.region.start_s, 2), round(mark.region.end_s, 2), mark.emotion or mark.note
+
+
 def compared(
     standing: Sequence[Annotation],
     found: Sequence[Annotation],

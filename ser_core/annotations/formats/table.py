@@ -55,12 +55,12 @@ NEEDED = ("start_s", "end_s")
 
 #: What other tools call our columns, in any case. Of several for the same only the first in the table is read.
 NAMED_ELSEWHERE = {
-    "start_s": "start begin onset tmin xmin start_time begin_time starttime start_sec from",
-    "end_s": "end stop offset tmax xmax end_time endtime end_sec to",
+    "start_s": "start begin onset onset_s tmin xmin start_time begin_time starttime start_sec start_seconds from",
+    "end_s": "end stop offset offset_s tmax xmax end_time endtime end_sec stop_seconds end_seconds to",
     DURATION: "duration dur length duration_sec",
-    LABEL: "label text annotation transcription transcript value",
+    LABEL: "label text annotation transcription transcript value name",
     WORD: "word words",
-    "recording_name": "recording file filename file_name audio path sound wav",
+    "recording_name": "recording file filename file_name audio audio_path notated_path source_file path sound wav",
     "annotator": "rater coder annotator_name",
 }
 OURS_ELSEWHERE = {name: column for column, names in NAMED_ELSEWHERE.items() for name in names.split()}
@@ -104,7 +104,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
 
 def _plain_row(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
     texts = (recording.name, mark.tier, mark.annotator, mark_text(mark, plain=True))
-    name, *others = (f"'{text}" if FORMULA.match(text) else text for text in texts)
+    name, *others = map(in_cell, texts)
     return [name, mark.region.start_s, mark.region.end_s, *others]
 
 
@@ -112,10 +112,21 @@ def row_of(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
     """Return the cells of a mark, in the order of `COLUMNS`."""
     values = {column: getattr(recording, field) for column, field in OF_RECORDING.items()}
     values |= fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
-    return [
-        f"'{values[column]}" if column in TEXTS and FORMULA.match(values[column] or "") else values[column]
-        for column in COLUMNS
-    ]
+    return [in_cell(values[column] or "") if column in TEXTS else values[column] for column in COLUMNS]
+
+
+def in_cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula.
+
+    >>> in_cell("=1+1"), in_cell("so")
+    ("'=1+1", 'so')
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """Return a text as it was before `in_cell`."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -151,7 +162,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
     left_out = sum((each.left_out for each in marks.values()), Counter())
     altered = sum((each.altered for each in marks.values()), Counter())
-    columns = tuple(f"the column {shown(column)}" for column in unknown)
+    columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
     return ReadIn(recordings, (*columns, *in_words(left_out)), in_words(altered))
 
 
@@ -243,11 +254,8 @@ def _named(
             )
         if any(cell.strip() for cell in cells):
             named = {column: cell for column, cell in zip(columns, cells, strict=False) if cell}
-            yield line, {column: _cell(column, named[column]) for column in (*COLUMNS, *BESIDE) if column in named}
-
-
-def _cell(column: str, cell: str) -> str:
-    return cell[1:] if column in TEXTS and cell.startswith("'") and FORMULA.match(cell) else cell
+            known = (column for column in (*COLUMNS, *BESIDE) if column in named)
+            yield line, {column: from_cell(named[column]) if column in TEXTS else named[column] for column in known}
 
 
 def _recognises(head: str) -> bool:

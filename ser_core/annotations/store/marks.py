@@ -65,6 +65,8 @@ def annotation_of(values: Mapping[str, Any]) -> Annotation:
 def storable(annotation: Annotation, annotator: str) -> Annotation:
     """Return a mark in the form in which databases hold it; a mark without an annotator becomes that of the given one.
 
+    If the given one is "", it stays without.
+
     Numbers become plain and names composed. `valid_mark` decides whether the mark is valid; whether it fits its
     recording, once that is known.
 
@@ -73,12 +75,13 @@ def storable(annotation: Annotation, annotator: str) -> Annotation:
     AnnotationsRefused
         If the mark is not valid, or a name or text cannot be stored.
     """
+    name = annotation.annotator.strip() or annotator
     numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
     mark = valid_mark(replace(annotation, region=place_of(*numbers)), None)
     return replace(
         mark,
         tier=valid_name(mark.tier, "name of the tier"),
-        annotator=valid_name(mark.annotator.strip() or annotator, "name of the annotator"),
+        annotator=valid_name(name, "name of the annotator") if name else "",
         emotion=None if mark.emotion is None else valid_name(mark.emotion, "emotion"),
         intensity=None if mark.intensity is None else int(mark.intensity),
         note=valid_text(mark.note, "note"),

@@ -770,7 +770,8 @@ class Store:
         documents : collection of AnnotatedRecording
             One without a SHA-256 belongs to the recording of its name.
         annotator : str
-            Who imports, and can undo it in each recording; marks without an annotator become theirs.
+            Who imports, and can undo it in each recording; marks without an annotator become theirs, unless they are
+            those of the only person with marks in a tier of labels or text, which files do not name (`merging.signed`).
         mode : {"add", "replace", "show"}
             What happens to marks that differ from those here (`merging` says how they are matched): "add" leaves them
             out; "replace" changes, moves and deletes marks here as the documents have them, but never what was changed
@@ -794,14 +795,14 @@ class Store:
         documents = [
             replace(
                 document,
-                annotations=tuple(storable(mark, annotator) for mark in document.annotations),
-                left_out=tuple(storable(mark, annotator) for mark in document.left_out),
+                annotations=tuple(storable(mark, "") for mark in document.annotations),
+                left_out=tuple(storable(mark, "") for mark in document.left_out),
             )
             for document in documents
         ]
         if mode != "show":
             names = {mark.annotator for document in documents for mark in document.annotations}
-            self._add_annotators({annotator, *names})
+            self._add_annotators({annotator, *names} - {""})
         at = datetime.now(UTC)
         try:
             with self._database.writing() as connection:

@@ -248,6 +248,11 @@ class TiersOfFiles:
         """The tiers that the project did not have."""
         return tuple(self._new.values())
 
+    @property
+    def of_text(self) -> set[str]:
+        """Keys of the tiers that hold labels or text."""
+        return {key for key, tier in self._there.items() if tier.content != "emotions"}
+
     def with_our_keys(self, document: AnnotatedRecording) -> AnnotatedRecording:
         """Return a document whose marks name the tiers of the project."""
         found = _named(document.all_tiers)

@@ -10,7 +10,7 @@ from itertools import islice
 from sqlalchemy import Connection, func, insert, select
 
 from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Tier, valid_mark
-from ser_core.annotations.exchange.merging import Difference, compared
+from ser_core.annotations.exchange.merging import Difference, compared, signed
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
 from ser_core.annotations.store import history, people, tiers, trash
@@ -121,7 +121,7 @@ def import_documents(
         for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
             document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
             wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
-        found = _compared(connection, wanted, counts)
+        found = _compared(connection, wanted, of_files.of_text, annotator, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
         if mode != "show":
@@ -171,7 +171,11 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
 
 
 def _compared(
-    connection: Connection, wanted: Mapping[int, AnnotatedRecording], counts: Counter[str]
+    connection: Connection,
+    wanted: Mapping[int, AnnotatedRecording],
+    of_text: Collection[str],
+    annotator: str,
+    counts: Counter[str],
 ) -> dict[int, list[Difference]]:
     """Return what differs in which recording, and count what is there already."""
     standing: dict[int, list[Annotation]] = {of: [] for of in wanted}
@@ -185,10 +189,19 @@ def _compared(
     found = {}
     for of, document in wanted.items():
         contents_at = partial(history.contents_at, connection, of)
-        known = document.exported_keys
-        comparison = compared(standing[of], document.annotations, known, contents_at, gone[of], document.left_out)
+        given, left_out = (
+            signed(those, standing[of], of_text, annotator) for those in (document.annotations, document.left_out)
+        )
+        comparison = compared(standing[of], given, document.exported_keys, contents_at, gone[of], left_out)
         counts["known"] += comparison.known
-        found[of] = comparison.differences
+        unsigned = {id(mark) for mark, before in zip(given, document.annotations, strict=True) if not before.annotator}
+        # A new mark in somebody's tier is the importer's.
+        found[of] = [
+            replace(each, after=replace(each.after, annotator=annotator))
+            if each.kind == "new" and id(each.after) in unsigned
+            else each
+            for each in comparison.differences
+        ]
     return found
 
 
