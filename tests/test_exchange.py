@@ -51,8 +51,35 @@ def test_what_ends_later_than_the_tolerance_is_refused(tolerance_s, end_s):
         imported(grid((1, end_s, "sad"), end_s=end_s), ImportOptions(tolerance_s=tolerance_s))
 
 
+def starting_at(start_s: float, content: bytes) -> bytes:
+    return content.replace(b'"TextGrid" 0', f'"TextGrid" {start_s}'.encode())
+
+
+@pytest.mark.parametrize("start_s", [12.5, -0.5])
+def test_a_file_as_long_as_its_recording_begins_where_that_does_as_a_part_with_preserved_times(start_s):
+    spans = ((start_s, start_s + 1, "sad"), (start_s + 1, start_s + 2, "angry"))
+    file, document = imported(starting_at(start_s, grid(*spans, end_s=start_s + 2)))
+    assert [mark.region for mark in document.annotations] == [Region(0, 1), Region(1, 2)]
+    assert (file.dropped, file.start_s) == ((), start_s)
+    assert file.changed == (f"its times, which begin at {start_s} s, as times from the start of the recording",)
+
+
+def test_a_file_of_another_length_has_the_times_of_its_recording_and_what_lies_outside_is_said():
+    early = starting_at(-0.75, grid((-0.75, -0.25, "x"), (-0.25, 1, "sad"), (1, 2, "angry"), name="words"))
+    file, document = imported(early)
+    assert [mark.region for mark in document.annotations] == [Region(0, 1), Region(1, 2)]
+    assert (file.dropped, file.changed) == (
+        ("1 mark before the start of the recording",),
+        ("1 mark cut at the start of the recording",),
+    )
+    middle = starting_at(0.5, grid((0.5, 1, "sad"), (1, 1.5, ""), end_s=1.5))
+    file, document = imported(middle)
+    assert [mark.region for mark in document.annotations] == [Region(0.5, 1)]
+    assert (file.dropped, file.changed, file.start_s) == ((), (), 0.0)
+
+
 def test_times_of_a_part_of_another_recording_are_moved_and_the_refusal_says_by_how_much():
-    part = grid((12.5, 13.5, "sad"), end_s=14.5).replace(b'"TextGrid" 0', b'"TextGrid" 12.5')
+    part = starting_at(12.5, grid((12.5, 13.5, "sad"), (13.5, 15, ""), end_s=15))
     with pytest.raises(AnnotationsRefused, match=r"--offset -12\.5"):
         imported(part)
     file, document = imported(part, ImportOptions(offset_s=-12.5))

@@ -3,9 +3,11 @@
 import re
 from dataclasses import replace
 
+import parselmouth
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parselmouth.praat import call
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
@@ -14,7 +16,6 @@ from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import recordings
-from tests.hostile_files import binary_textgrid
 
 KNOWN = [RecordingFile("ab" * 32, "take.wav", 3.0, 16_000)]
 MARKS = (
@@ -172,12 +173,55 @@ def test_a_grid_keeps_its_encoding_and_its_line_ends(encoding, line_end):
             into("textgrid", content, korean)
 
 
+PRAAT = ["Save as text file", "Save as chronological text file", "Save as binary file"]
+
+
+@pytest.mark.parametrize("form", PRAAT)
+@pytest.mark.parametrize("start_s", [0.0, 7.0])
+def test_a_grid_that_praat_wrote_keeps_its_form_and_its_times_and_praat_opens_it(form, start_s, tmp_path):
+    file = tmp_path / "take.TextGrid"
+    theirs = call("Create TextGrid", start_s, start_s + 3, "words bell", "bell")
+    call(theirs, "Insert boundary", 1, start_s + 1)
+    call(theirs, "Set interval text", 1, 1, 'so "é"')
+    call(theirs, "Insert point", 2, start_s + 1.5, "ding")
+    call(theirs, form, str(file))
+    before = file.read_bytes()
+    late = replace(MARKS[0], region=Region(1.25, 3.0), note="화 😀")
+    ours = replace(OURS, annotations=(late,))
+    written = into("textgrid", before, ours).into
+    assert (written.added, written.replaced) == (("anna/emotion",), ())
+    file.write_bytes(written.content)
+    both = parselmouth.read(str(file))
+    assert [call(both, "Get tier name", tier) for tier in (1, 2)] == ["words", "bell"]
+    assert call(both, "Get label of interval", 1, 1) == 'so "é"'
+    assert call(both, "Get time of point", 2, 1) == start_s + 1.5
+    assert "화 😀" in call(both, "Get label of interval", 3, 2)
+    assert call(both, "Get start time of interval", 3, 2) == start_s + 1.25
+    call(both, "Remove tier", 3)
+    call(both, form, str(file))
+    assert file.read_bytes() == before, "nothing else in it changed"
+    changed = into("textgrid", written.content, replace(ours, annotations=(replace(late, note="x"),))).into
+    assert changed.replaced == ("anna/emotion",)
+    assert into("textgrid", changed.content, ours).into.content == written.content
+
+
+def test_heads_of_new_tiers_come_before_all_intervals_of_a_chronological_file():
+    empty = (
+        '"Praat chronological TextGrid text file"\n0 3 ! Time domain.\n1 ! Number of tiers.\n"TextTier" "bell" 0 3\n'
+    )
+    after = into("textgrid", empty).into.content.decode()
+    assert after.startswith(empty.replace("1 !", "3 !")[:-1] + '\n"IntervalTier" "anna/emotion" 0 3\n"IntervalTier" "')
+    assert [
+        mark.note or mark.emotion for mark in FORMATS["textgrid"].read(after.encode(), "a").recordings[0].annotations
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "is empty; marks are written into"),
         (b"0\t1\tsad\n", "is a file of Audacity labels"),
-        (binary_textgrid(), "no TextGrid in Praat's long or short form"),
+        (GRID.partition("tiers?")[0].encode() + b"<absent>", "says that it has no tiers"),
         (GRID[:-20].encode(), "line"),
     ],
 )

@@ -12,9 +12,10 @@ from ser_core.analysis import Point
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import EMU_CONFIGURATION, known_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
+from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.format import FileTier, counted
-from ser_core.annotations.formats.gate import at, shown
+from ser_core.annotations.formats.gate import at, fields_of, shown
 from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
@@ -72,7 +73,7 @@ class ImportedFile:
     tiers : tuple of FileTier
         Those of the file, or else of its marks.
     start_s : float
-        Where the times of the file begin.
+        The time in the file from which those of the documents count.
     """
 
     name: str
@@ -93,7 +94,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         If one of them is refused.
     """
     found = []
-    how = ReadOptions(options.offset_s, options.encoding)
+    how = ReadOptions(options.offset_s, options.encoding, from_start=not options.offset_s)
     for name, content in unpacked(files):
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
@@ -105,7 +106,15 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         key = recognised(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
         found.append(
-            ImportedFile(name, READERS[key].name, read.recordings, read.dropped, read.changed, tiers, read.start_s)
+            ImportedFile(
+                name,
+                READERS[key].name,
+                read.recordings,
+                read.dropped,
+                read.changed,
+                tiers,
+                read.start_s if how.from_start else 0.0,
+            )
         )
     return found
 
@@ -166,7 +175,9 @@ def as_of_recordings(
 ) -> list[ImportedFile]:
     """Return files with their documents as those of their recordings, found by SHA-256 or name.
 
-    A document whose recording has still to be added stays as it is.
+    A document whose recording has still to be added stays as it is. Times of a file that do not begin at 0 are those of
+    the recording, unless the file is as long as that: then it begins where the recording does, as that of a part that
+    Praat extracts with its times preserved.
 
     Parameters
     ----------
@@ -191,6 +202,7 @@ def as_of_recordings(
     found_by_name: dict[tuple[str, str], str] = {}
     for read in files:
         documents, changed, dropped = [], list(read.changed), list(read.dropped)
+        start_s = read.start_s
         for document in read.documents:
             file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
             if file is None and document.sha256 is None:
@@ -202,15 +214,12 @@ def as_of_recordings(
                         "belongs to. Import one folder at a time, or name the files for their recordings."
                     )
             if file is not None:
-                document, late, lost = cut_to(document, file.duration_s, tolerance_s)
-                with at(read.name):
-                    document = _belonging(document, file, read.start_s)
-                if late:
-                    changed.append(f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s")
-                if lost:
-                    dropped.append(f"{counted(lost, 'mark')} after the end of the recording, at {file.duration_s:g} s")
+                document, start_s, *words = _fitted(document, file, read, tolerance_s)
+                changed += words[0]
+                dropped += words[1]
             documents.append(document)
-        found.append(replace(read, documents=tuple(documents), changed=tuple(changed), dropped=tuple(dropped)))
+        about = {"documents": tuple(documents), "changed": tuple(changed), "dropped": tuple(dropped)}
+        found.append(replace(read, start_s=start_s, **about))
     return found
 
 
@@ -230,6 +239,26 @@ def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], place: 
     )
 
 
+def _fitted(
+    document: AnnotatedRecording, file: RecordingFile, read: ImportedFile, tolerance_s: float
+) -> tuple[AnnotatedRecording, float, tuple[str, ...], tuple[str, ...]]:
+    """Return a document as that of a recording, where in the file that begins, and what was changed and dropped."""
+    changed, dropped, start_s = (), (), read.start_s
+    if start_s and abs(document.duration_s - file.duration_s) <= max(tolerance_s, END_SLACK_S):
+        changed += (f"its times, which begin at {start_s:g} s, as times from the start of the recording",)
+    elif start_s:
+        document, marks = moved(document, start_s)
+        changed, dropped, start_s = in_words(marks.altered), in_words(marks.left_out), 0.0
+    document, late, lost = cut_to(document, file.duration_s, tolerance_s)
+    with at(read.name):
+        document = _belonging(document, file, read.start_s - start_s)
+    if late:
+        changed += (f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s",)
+    if lost:
+        dropped += (f"{counted(lost, 'mark')} after the end of the recording, at {file.duration_s:g} s",)
+    return document, start_s, changed, dropped
+
+
 def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float) -> AnnotatedRecording:
     try:
         return belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
@@ -240,6 +269,24 @@ def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float
         if "after its recording" not in str(refusal):
             raise
         raise AnnotationsRefused(f"{str(refusal).removesuffix(' Cut it.')} Cut it, or {hint}.") from None
+
+
+def moved(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRecording, Collected]:
+    """Return a document with other times, and its marks, which count what was cut at 0 s or left out before it."""
+    marks, left_out = Collected(ReadOptions(by_s)), Collected(ReadOptions(by_s))
+    for those, given in ((marks, document.annotations), (left_out, document.left_out)):
+        for mark in given:
+            fields = fields_of(mark) | {"key": mark.key, "revision": mark.revision}
+            those.add(fields, shown(document.name), isinstance(mark.region, Point))
+    return (
+        replace(
+            document,
+            annotations=tuple(marks.annotations),
+            left_out=tuple(left_out.annotations),
+            duration_s=document.duration_s + by_s,
+        ),
+        marks,
+    )
 
 
 def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) -> tuple[AnnotatedRecording, int, int]:

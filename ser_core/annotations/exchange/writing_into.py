@@ -88,8 +88,9 @@ def write_into_file(
         )
         raise AnnotationsRefused(f"{name} {found}; marks are written into a TextGrid of Praat or an EAF of ELAN.")
     files, _ = mapped(read_files([(name, content)], ImportOptions()), LabelRules())
-    ((document,),) = (file.documents for file in as_of_recordings(files, known))
-    if document.sha256 not in {file.sha256 for file in known}:
+    (file,) = as_of_recordings(files, known)
+    (document,) = file.documents
+    if document.sha256 not in {each.sha256 for each in known}:
         raise AnnotationsRefused(
             f"{name} belongs to {shown(document.name)}, which is not in the project. Add it first."
         )
@@ -98,7 +99,10 @@ def write_into_file(
     there = {_said(mark, mark.annotator) for mark in document.annotations}
     layers = [layer for layer in laid_out(recording) if layer.marks]
     unchanged = [layer for layer in layers if all(_is_there(mark, there) for mark in layer.marks)]
-    into = WRITERS[key](content, name, recording, [layer for layer in layers if layer not in unchanged], plain)
+    new = [layer for layer in layers if layer not in unchanged]
+    # Only a TextGrid may begin elsewhere than at 0.
+    start = {"start_s": file.start_s} if file.start_s else {}
+    into = WRITERS[key](content, name, recording, new, plain, **start)
     ours = {_said(mark, mark.annotator) for mark in recording.annotations}
     replaced = {(layer.annotator, layer.tier.key) for layer in layers if layer.name in into.replaced}
     lost = [mark for mark in document.annotations if (mark.annotator, mark.tier) in replaced]

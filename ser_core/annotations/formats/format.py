@@ -36,10 +36,13 @@ class ReadOptions:
         Is added to all times, for marks of a part of the recording.
     encoding : str or None
         Of a file of text, by Python's name for it; None: found by its first bytes.
+    from_start : bool
+        Count all times from `ReadIn.start_s`, which may be before 0.
     """
 
     offset_s: float = 0.0
     encoding: str | None = None
+    from_start: bool = False
 
 
 AS_IT_IS = ReadOptions()

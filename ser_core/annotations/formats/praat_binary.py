@@ -1,4 +1,4 @@
-"""A binary TextGrid: what Praat writes with *Save as binary file*, numbers with their highest byte first.
+"""A binary TextGrid, as Praat writes it with *Save as binary file*; numbers have their highest byte first.
 
 A text is its length in two bytes and its characters, one byte each. If the length is 65535, the real length follows,
 and the characters have two bytes each.
@@ -28,8 +28,13 @@ def read_binary_grid(content: bytes, name: str) -> Grid:
     start_s, end_s = data.number("the start"), data.number("the end")
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}
+    spans: dict[int, tuple[int, int]] = {}
+    count_span = None
     if data.count("whether there are tiers", 1):
-        for place in range(1, data.count("the number of tiers") + 1):
+        tier_count = data.count("the number of tiers")
+        count_span = data.place - 4, data.place
+        for place in range(1, tier_count + 1):
+            first = data.place
             kind = data.class_name(f"the class of tier {place}")
             tier_name = data.text(f"the name of tier {place}")
             data.number(f"the start of tier {place}")
@@ -42,7 +47,35 @@ def read_binary_grid(content: bytes, name: str) -> Grid:
                 tiers[place] = Tier(tier_name, intervals, tier_end_s)
             else:
                 data.refuse(f"{kind!r} is not a class of tier")
-    return Grid(start_s, end_s, tiers, points)
+            spans[place] = first, data.place
+    return Grid(start_s, end_s, tiers, points, 0, spans, count_span)
+
+
+def binary_tier(tier: Tier | PointTier, start_s: float, end_s: float) -> bytes:
+    """Return a tier as it stands in a binary file, from its class to its last value.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a text is too long for the format.
+    """
+    is_points = isinstance(tier, PointTier)
+    kind = b"TextTier" if is_points else b"IntervalTier"
+    items = tier.points if is_points else tier.intervals
+    parts = [bytes([len(kind)]), kind, binary_text(tier.name), struct.pack(">ddi", start_s, end_s, len(items))]
+    for *times, label in items:
+        parts += [struct.pack(f">{len(times)}d", *times), binary_text(label)]
+    return b"".join(parts)
+
+
+def binary_text(text: str) -> bytes:
+    """Return a text as it stands in a binary file."""
+    if len(text) >= WIDE:
+        raise AnnotationsRefused(f"A label has {len(text)} characters; a binary TextGrid holds at most {WIDE - 1}.")
+    try:
+        return struct.pack(">H", len(text)) + text.encode("latin-1")
+    except UnicodeEncodeError:
+        return struct.pack(">HH", WIDE, len(text)) + text.encode("utf-16-be")
 
 
 class _Bytes:
@@ -51,19 +84,19 @@ class _Bytes:
     def __init__(self, content: bytes, name: str) -> None:
         self._content = content
         self._name = name
-        self._place = len(HEAD)
+        self.place = len(HEAD)
         self._parts = 0
 
     def refuse(self, reason: str) -> NoReturn:
         raise AnnotationsRefused(
-            f"{self._name}, byte {self._place}: {reason}. Open the file in Praat and save it again."
+            f"{self._name}, byte {self.place}: {reason}. Open the file in Praat and save it again."
         )
 
     def _next(self, size: int, what: str) -> bytes:
-        found = self._content[self._place : self._place + size]
+        found = self._content[self.place : self.place + size]
         if len(found) < size:
             self.refuse(f"the file ends where {what} should be")
-        self._place += size
+        self.place += size
         return found
 
     def _value(self, code: str, what: str) -> float:

@@ -87,9 +87,12 @@ class Grid:
     odd_numbers : int
         Numbers that are written with more than digits, as Praat reads them: `3/2`, `150%`, `0x10`, `1.5s`.
     spans : dict of tuple of int
-        Where each tier is in the text, from its class to its last value; empty for other than long and short files.
+        Where each tier is in the file, from its class to its last value; in a chronological one, to its end time.
     count_span : tuple of int, optional
-        Where the number of tiers is.
+        Where the number of tiers is; None if the file says that there are none.
+    items : tuple of tuple
+        Of a chronological file, the intervals and points in order: number of the tier, start in seconds, and where it
+        ends in the text. None in other files.
     """
 
     start_s: float
@@ -99,6 +102,7 @@ class Grid:
     odd_numbers: int = 0
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     count_span: tuple[int, int] | None = None
+    items: tuple[tuple[int, float, int], ...] | None = None
 
     @property
     def last_s(self) -> float:
@@ -182,14 +186,22 @@ def _head(tokens: "_Tokens", place: int) -> tuple[str, str, float]:
 def _chronological(tokens: "_Tokens") -> Grid:
     """Read intervals and points in order of time, each after the number of its tier, until the file ends."""
     start_s, end_s = tokens.number("the start"), tokens.number("the end")
-    heads = {place: _head(tokens, place) for place in range(1, tokens.count("the number of tiers") + 1)}
+    count = tokens.count("the number of tiers")
+    count_span = tokens.span
+    heads, spans = {}, {}
+    for place in range(1, count + 1):
+        first = tokens.ahead
+        heads[place] = _head(tokens, place)
+        spans[place] = first, tokens.span[1]
     found: dict[int, list] = {place: [] for place in heads}
+    items = []
     while not tokens.at_end():
         place = tokens.count("the number of a tier")
         if place not in heads:
             tokens.refuse(f"there is no tier {place}")
         read = point_of if heads[place][0] == "TextTier" else interval_of
         found[place].append(read(tokens, place, len(found[place]) + 1))
+        items.append((place, found[place][-1][0], tokens.span[1]))
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}
     for place, (kind, tier_name, tier_end_s) in heads.items():
@@ -200,7 +212,7 @@ def _chronological(tokens: "_Tokens") -> Grid:
         if last_s < tier_end_s - ROUNDING_S:
             tokens.refuse(f"the file ends at {last_s:g} s of tier {place}, which lasts until {tier_end_s:g} s")
         tiers[place] = Tier(tier_name, tuple(found[place]), tier_end_s)
-    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers)
+    return Grid(start_s, end_s, tiers, points, tokens.odd_numbers, spans, count_span, tuple(items))
 
 
 def _from_hex(digits: str, what: str) -> float:

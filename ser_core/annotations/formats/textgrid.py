@@ -120,6 +120,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         the number of the interval.
     """
     grid, changed = grid_of(content, name, options.encoding)
+    if options.from_start:
+        options = replace(options, offset_s=options.offset_s - grid.start_s)
     marks = Collected(options)
     tiers = FileTiers({tier.name for tier in (*grid.tiers.values(), *grid.points.values())})
     for place, tier in sorted((grid.tiers | grid.points).items()):

@@ -1,100 +1,175 @@
 """Tiers written into a TextGrid that is there: all else in it stays as it is, byte for byte.
 
-A tier of the same name and kind is replaced, others follow the last one.
+A tier of the same name and kind is replaced, others follow the last one. Files keep their form: long, short,
+chronological or binary.
 """
 
 import codecs
+import struct
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from praatio.utilities import textgrid_io
+from praatio.utilities.my_math import numToStr
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, place_of
 from ser_core.annotations.formats.content import encoding_of
 from ser_core.annotations.formats.format import Into, marks_with
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import Layer
-from ser_core.annotations.formats.praat_grid import read_grid
+from ser_core.annotations.formats.praat_binary import HEAD, binary_tier
+from ser_core.annotations.formats.praat_grid import Grid, PointTier, Tier, read_grid
 from ser_core.annotations.formats.textgrid import as_printed, grid_of, tier_of_layer
 from ser_core.errors import AnnotationsRefused
 
 LINE_ENDS = ("\r\n", "\n", "\r")
+QUOTE = '"'
 
 
-def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers: Sequence[Layer], plain: bool) -> Into:
-    """Write layers of a recording's marks into a TextGrid in Praat's long or short form.
+def write_into(
+    content: bytes,
+    name: str,
+    recording: AnnotatedRecording,
+    layers: Sequence[Layer],
+    plain: bool,
+    start_s: float = 0.0,
+) -> Into:
+    """Write layers of a recording's marks into a TextGrid.
+
+    Parameters
+    ----------
+    start_s : float
+        The time in the file at which the recording begins.
 
     Raises
     ------
     AnnotationsRefused
-        If it is of another form, is damaged, or its encoding has no letters for a label.
+        If it says that it holds no tiers, is damaged, or its encoding has no letters for a label.
     """
-    if grid_of(content, name)[0].count_span is None:
-        raise AnnotationsRefused(
-            f"{name} is no TextGrid in Praat's long or short form, or holds no tiers. Save it as a text file in Praat."
-        )
+    grid = grid_of(content, name)[0]
+    if grid.count_span is None:
+        raise AnnotationsRefused(f"{name} says that it has no tiers. Add one in Praat and save it again.")
     if not layers:
         return Into(content, (), ())
-    mark, source, encoding = _exact(content)
-    target = _Target(source, name)
+    target = _Target(content, name, grid)
     declared = {tier.key for tier in recording.tiers}
     short = 0
     for given in layers:
-        printed = [as_printed(mark, given.tier.kind == "points") for mark in given.marks]
+        moved = [_moved(mark, start_s) for mark in given.marks] if start_s else given.marks
+        printed = [as_printed(mark, given.tier.kind == "points") for mark in moved]
         layer = replace(given, marks=[mark for mark in printed if mark is not None])
         short += len(printed) - len(layer.marks)
         if layer.marks:
-            target.put(layer, _block(layer, layer.tier.key in declared, target, recording.duration_s, plain))
-    text = mark + target.text()
+            target.put(layer, _block(layer, layer.tier.key in declared, target.grid, recording.duration_s, plain))
     dropped = marks_with(range(short), "{} too short for the times of a TextGrid")
     try:
-        return Into(text.encode(encoding), tuple(target.added), tuple(target.replaced), dropped)
+        return Into(target.content(), tuple(target.added), tuple(target.replaced), dropped)
     except UnicodeEncodeError as error:
-        letter = shown(text[error.start : error.end])
+        letter = shown(error.object[error.start : error.end])
         raise AnnotationsRefused(
-            f"{name} is in the encoding {encoding}, which has no {letter}. Save it as UTF-8 in Praat."
+            f"{name} is in the encoding {target.encoding}, which has no {letter}. Save it as UTF-8 in Praat."
         ) from None
 
 
-class _Target:
-    """The text of a TextGrid, and what is to stand where in it."""
+def _moved(mark: Annotation, by_s: float) -> Annotation:
+    region = mark.region
+    return replace(mark, region=place_of(region.start_s + by_s, region.end_s + by_s, region.low_hz, region.high_hz))
 
-    def __init__(self, source: str, name: str) -> None:
-        self.grid = read_grid(source, name)
+
+@dataclass(frozen=True)
+class _Block:
+    """A tier to write: its values, its edges, and its text in the long and the short form."""
+
+    tier: Tier | PointTier
+    edges: tuple[float, float]
+    long: str
+    short: str
+
+
+class _Target:
+    """A TextGrid, and what is to stand where in it."""
+
+    def __init__(self, content: bytes, name: str, grid: Grid) -> None:
         self.added: list[str] = []
         self.replaced: list[str] = []
-        self._source = source
-        self._pieces: list[tuple[int, int, str]] = []
-        first = self.grid.spans.get(1, (len(source), 0))[0]
-        self.is_long = "item" in source[self.grid.count_span[1] : first]
-        self._line_end = next((one for one in LINE_ENDS if one in source), "\n")
-        self._last = max((end for _, end in self.grid.spans.values()), default=self.grid.count_span[1])
-        self._free = {place: (tier.name, "intervals") for place, tier in self.grid.tiers.items()}
-        self._free |= {place: (tier.name, "points") for place, tier in self.grid.points.items()}
+        self._is_binary = content.startswith(HEAD)
+        self._mark, self.encoding = "", ""
+        self._source: str | bytes = content
+        if not self._is_binary:
+            self._mark, self._source, self.encoding = _exact(content)
+            grid = read_grid(self._source, name)  # whose places are those in this text
+            self._line_end = next((one for one in LINE_ENDS if one in self._source), "\n")
+            first = grid.spans.get(1, (len(self._source), 0))[0]
+            self._is_long = "item" in self._source[grid.count_span[1] : first]
+        self.grid = grid
+        self._heads: list[tuple[int, int, str]] = []  # of tiers, where intervals and points follow all of them
+        self._pieces: list[tuple[int, int, str | bytes]] = []
+        self._last = max((end for _, end in grid.spans.values()), default=grid.count_span[1])
+        self._free = {place: (tier.name, "intervals") for place, tier in grid.tiers.items()}
+        self._free |= {place: (tier.name, "points") for place, tier in grid.points.items()}
 
-    def put(self, layer: Layer, block: str) -> None:
-        """Put the text of a tier in place of that of its name and kind, or behind the last one."""
+    def put(self, layer: Layer, block: _Block) -> None:
+        """Put a tier in place of that of its name and kind, or behind the last one."""
         place = next((place for place, each in self._free.items() if each == (layer.name, layer.tier.kind)), None)
-        if place is not None:
+        is_new = place is None
+        if is_new:
+            self.added.append(layer.name)
+            place = len(self.grid.spans) + len(self.added)
+        else:
             del self._free[place]
             self.replaced.append(layer.name)
-            self._pieces.append((*self.grid.spans[place], block.replace("\n", self._line_end)))
-            return
-        self.added.append(layer.name)
-        count = len(self.grid.spans) + len(self.added)
-        before = f"\n    item [{count}]:\n        class = " if self.is_long else "\n"
-        self._pieces.append((self._last, self._last, f"{before}{block}".replace("\n", self._line_end)))
+        if self.grid.items is not None:
+            self._put_in_order_of_time(place, block, is_new)
+        elif is_new:
+            before = b"" if self._is_binary else f"\n    item [{place}]:\n        class = " if self._is_long else "\n"
+            self._pieces.append((self._last, self._last, self._written(before, block)))
+        else:
+            self._pieces.append((*self.grid.spans[place], self._written(b"" if self._is_binary else "", block)))
 
-    def text(self) -> str:
-        """Return the text with all that was put there."""
-        pieces = list(self._pieces)
+    def _written(self, before: str | bytes, block: _Block) -> str | bytes:
+        if self._is_binary:
+            return before + binary_tier(block.tier, *block.edges)
+        return (before + (block.long if self._is_long else block.short)).replace("\n", self._line_end)
+
+    def _put_in_order_of_time(self, place: int, block: _Block, is_new: bool) -> None:
+        """Put a tier into a chronological file, in which each interval and point follows the last earlier one."""
+        kind = "TextTier" if isinstance(block.tier, PointTier) else "IntervalTier"
+        if is_new:
+            head = " ".join([f'"{kind}"', _quoted(block.tier.name), *map(numToStr, block.edges)])
+            self._heads.append((self._last, self._last, f"{self._line_end}{head}"))
+        ends = [self._last, *(end for *_, end in self.grid.items)]
+        of_tier = [index for index, (of, *_) in enumerate(self.grid.items) if of == place]
+        self._pieces += [(ends[index], ends[index + 1], "") for index in of_tier]
+        starts = list(accumulate((start_s for _, start_s, _ in self.grid.items), max))
+        for *times, label in block.tier.points if kind == "TextTier" else block.tier.intervals:
+            at = ends[bisect_right(starts, times[0])]
+            lines = (
+                "",
+                "",
+                f"! {' '.join(block.tier.name.split())}:",
+                " ".join([str(place), *map(numToStr, times)]),
+                _quoted(label),
+            )
+            self._pieces.append((at, at, self._line_end.join(lines)))
+
+    def content(self) -> bytes:
+        """Return the file with all that was put there."""
+        pieces = [*self._heads, *self._pieces]
         if self.added:
-            pieces.append((*self.grid.count_span, str(len(self.grid.spans) + len(self.added))))
+            count = len(self.grid.spans) + len(self.added)
+            pieces.append((*self.grid.count_span, struct.pack(">i", count) if self._is_binary else str(count)))
         parts, since = [], 0
         for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
             parts += [self._source[since:start], text]
             since = end
-        return "".join([*parts, self._source[since:]])
+        whole = self._source[:0].join([*parts, self._source[since:]])
+        return whole if self._is_binary else (self._mark + whole).encode(self.encoding)
+
+
+def _quoted(text: str) -> str:
+    return QUOTE + text.replace(QUOTE, 2 * QUOTE) + QUOTE
 
 
 def _exact(content: bytes) -> tuple[str, str, str]:
@@ -112,12 +187,16 @@ def _exact(content: bytes) -> tuple[str, str, str]:
     return "", content.decode("latin-1"), "latin-1"
 
 
-def _block(layer: Layer, is_declared: bool, target: _Target, duration_s: float, plain: bool) -> str:
-    """Return the text of a tier from its class to its last value; it covers the grid, and all marks."""
+def _block(layer: Layer, is_declared: bool, grid: Grid, duration_s: float, plain: bool) -> _Block:
+    """Return a tier that covers the grid, and all marks."""
     starts, ends = zip(*((mark.region.start_s, mark.region.end_s) for mark in layer.marks), strict=True)
-    bounds = {"xmin": min(target.grid.start_s, *starts), "xmax": max(target.grid.end_s, *ends)}
-    tier = tier_of_layer(layer, is_declared, duration_s, plain) | bounds
-    form = "long_textgrid" if target.is_long else "short_textgrid"
-    text = textgrid_io.getTextgridAsStr(bounds | {"tiers": [tier]}, form, True, None)
-    start, end = read_grid(text, layer.name).spans[1]
-    return text[start:end]
+    edges = min(grid.start_s, *starts), max(grid.end_s, *ends)
+    bounds = dict(zip(("xmin", "xmax"), edges, strict=True))
+    tiers = bounds | {"tiers": [tier_of_layer(layer, is_declared, duration_s, plain) | bounds]}
+    texts = []
+    for form in ("long_textgrid", "short_textgrid"):
+        text = textgrid_io.getTextgridAsStr(tiers, form, True, None)
+        read = read_grid(text, layer.name)
+        start, end = read.spans[1]
+        texts.append(text[start:end])
+    return _Block((read.tiers | read.points)[1], edges, *texts)
