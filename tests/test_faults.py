@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from itertools import count
@@ -23,12 +23,14 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.store import open_store
 from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
+from ser_core.learning import training
 from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.output import analysis_folder
@@ -625,12 +627,30 @@ def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path
     assert everything(tmp_path) == {}
 
 
-def test_training_for_whose_state_there_is_no_room_keeps_the_epoch_before_and_goes_on_later(tmp_path):
+@contextmanager
+def half_written(room, monkeypatch):
+    """Let the writing of a state that is larger than `room` end halfway, as it does when the power goes."""
+
+    def write_half(tensors, file, words) -> None:
+        save_file(tensors, file, words)
+        if file.stat().st_size > room:
+            os.truncate(file, room // 2)
+            raise SafetensorError("File too large")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "save_file", write_half)
+        yield
+
+
+@pytest.mark.parametrize("failing", [lambda room, _: files_of_at_most(room), half_written], ids=["no room", "half"])
+def test_training_whose_state_cannot_be_written_keeps_the_epoch_before_and_goes_on_later(
+    failing, tmp_path, monkeypatch
+):
     state, straight, resumed = tmp_path / "state.safetensors", fresh_network(), fresh_network()
     train(fresh_network(), DATASET, HELD_OUT, tmp_path / "one.safetensors", replace(SETTINGS, epochs=1))
     # Every epoch's line of the history makes the state about 100 bytes longer.
     room = (tmp_path / "one.safetensors").stat().st_size + 40
-    with files_of_at_most(room), pytest.raises(OSError, match="File too large") as refused:
+    with failing(room, monkeypatch), pytest.raises(OSError, match="File too large") as refused:
         train(fresh_network(), DATASET, HELD_OUT, state)
     assert refused.value.filename == str(state)
     assert epochs_in(state) == 1
