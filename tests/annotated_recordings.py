@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import strategies as st
 
 from ser_core.analysis import Region
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording, Annotation
-from ser_core.emotions import COLOURS
 
 #: What led astray, or could have: brackets of our notation, words of Praat, escapes, layers, formulas, line ends.
 TRICKY = (

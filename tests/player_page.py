@@ -25,12 +25,12 @@ from ser_core.analysis import (
     Segments,
     Spectrogram,
 )
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import Annotation, Tier
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustics import tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
-from ser_core.emotions import COLOURS
 from ser_core.explanation.focus import relevance_profile
 from ser_core.settings import SpectrogramSettings
 from ser_core.words.evidence import WordEvidence

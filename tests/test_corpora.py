@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis.emotions import COLOURS, EMOTION_SETS
 from ser_core.corpora import READERS, corpus_names, read_corpus
 from ser_core.corpora.labelled import LabelledRecording, recordings_by_sha256
 from ser_core.corpora.listeners import listeners_of_corpora, listeners_recall
-from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.errors import CorpusRefused
 
 # --- names ---

@@ -9,11 +9,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import Corpus, LabelledRecording
 from ser_core.corpora.overview import ORDER, duration_s, overview_of
-from ser_core.emotions import COLOURS
 from ser_core.errors import AudioRefused
 from tests.test_audio import encoded_with_av
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ser_core.analysis import Region
-from ser_core.emotions import COLOURS, EMOTION_SETS, LINE_PATTERNS, emotion_index
+from ser_core.analysis.emotions import COLOURS, EMOTION_SETS, LINE_PATTERNS, emotion_index
 from ser_core.errors import SettingsRefused
 
 

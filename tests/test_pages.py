@@ -28,12 +28,12 @@ from pages.shared.names import WORD_JOINER, in_markdown
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
 from ser_core import pipeline
 from ser_core.analysis import Region
+from ser_core.analysis.emotions import COLOURS, EMOTION_SETS
 from ser_core.audio.reading import read_recording
 from ser_core.commands import compare as compare_command
 from ser_core.commands import experiment as experiment_command
 from ser_core.commands import train as train_command
 from ser_core.corpora.samples import available_samples
-from ser_core.emotions import COLOURS, EMOTION_SETS
 from ser_core.errors import RecordingTooLong, SettingsRefused
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus

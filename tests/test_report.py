@@ -15,9 +15,9 @@ from playwright.sync_api import sync_playwright
 
 import ser_core
 from ser_core.analysis import FocusRegion, Region
+from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.cutting import region_samples
 from ser_core.commands import analyse, main
-from ser_core.emotions import COLOURS
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.output import report

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import corpus_splits, random_splits, sentence_splits, shared_texts, speaker_splits
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 
 # --- division by speakers ---

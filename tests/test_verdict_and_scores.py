@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_core.emotions import EMOTION_SETS
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.errors import ModelRefused
 from ser_core.model.scores import POOLINGS, evidence, pool, recording_probabilities, softmax
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE, verdict_of

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.annotation import open_project
 from pages.shared.annotation.queue import queue_section
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import find_model, model_names, read_card

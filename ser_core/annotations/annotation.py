@@ -47,7 +47,7 @@ class Annotation:
     annotator : str
         Who.
     emotion : str or None
-        Any name; those of `ser_core.emotions` can be taught.
+        Any name; those of `ser_core.analysis.emotions` can be taught.
     intensity : int or None
         1, hardly there, to 5, very strong.
     confidence : float or None

@@ -11,12 +11,12 @@ from pathlib import Path
 from joblib import cpu_count
 
 import ser_core
+from ser_core.analysis.emotions import emotion_index
 from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, model_identity
 from ser_core.batch.engine import Engine
 from ser_core.batch.local_engine import local_engine
 from ser_core.batch.recordings import BatchFiles, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
-from ser_core.emotions import emotion_index
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import FOCUS_METHODS, focus_methods_of
 from ser_core.model.checkpoint import find_model, load_model

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.commands.arguments import (
     Commands,
     corpus_at,
@@ -17,7 +18,6 @@ from ser_core.commands.arguments import (
     say,
     whole_number,
 )
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate, measure_recipe

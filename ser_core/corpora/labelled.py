@@ -18,7 +18,7 @@ class LabelledRecording:
     Attributes
     ----------
     emotion : str
-        A name of `ser_core.emotions`.
+        A name of `ser_core.analysis.emotions`.
     speaker : str
         Unique within the corpus.
     text : str

@@ -3,7 +3,7 @@
 The file is UTF-8, comma-separated, with a header. It needs the columns
 
 - `path`: of the audio, relative to the folder of the manifest, which must contain it;
-- `emotion`: a name of `ser_core.emotions`, or a common synonym such as `anger`;
+- `emotion`: a name of `ser_core.analysis.emotions`, or a common synonym such as `anger`;
 - `speaker`: a name that is unique within the corpus;
 
 and may have
@@ -32,8 +32,8 @@ import textwrap
 from itertools import islice
 from pathlib import Path
 
+from ser_core.analysis.emotions import COLOURS, SYNONYMS
 from ser_core.corpora.labelled import AUDIO_SUFFIXES, Corpus, LabelledRecording
-from ser_core.emotions import COLOURS, SYNONYMS
 from ser_core.errors import CorpusRefused
 
 NEEDED = ("path", "emotion", "speaker")

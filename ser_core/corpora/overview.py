@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import Corpus
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import AudioRefused
 
 #: All emotions, in the order of the growing sets.
@@ -27,7 +27,7 @@ class CorpusOverview:
     Attributes
     ----------
     emotions : tuple of str
-        Those in the corpus, in the order of `ser_core.emotions`.
+        Those in the corpus, in the order of `ser_core.analysis.emotions`.
     speakers : tuple of str
         Their `speaker_id`, sorted by descending number of recordings, then by name.
     counts : ndarray of shape (speakers, emotions), int

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ser_core.analysis.emotions import COLOURS
 from ser_core.corpora import read_corpus
 from ser_core.corpora.listeners import listeners_of_corpora
-from ser_core.emotions import COLOURS
 from ser_core.errors import SettingsRefused
 
 

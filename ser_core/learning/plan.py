@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import corpus_names
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings
 from ser_core.model.checkpoint import ARCHITECTURES, DEFAULT_MODEL, find_model, load_network, read_card, training_list

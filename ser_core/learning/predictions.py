@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.emotions import emotion_index
+from ser_core.analysis.emotions import emotion_index
 from ser_core.errors import ModelRefused
 from ser_core.model.checkpoint import (
     CORPORA_TABLE,

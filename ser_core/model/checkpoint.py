@@ -18,7 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
 
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS

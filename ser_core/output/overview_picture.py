@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from ser_core.analysis import Analysis, Explanation, frame_edge_s
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings

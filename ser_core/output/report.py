@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import ser_core
 from ser_core.analysis import Analysis, Explanation
+from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.cutting import region_samples, wav_bytes
-from ser_core.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import agreement, with_consensus
 from ser_core.explanation.focus import focus_in_words

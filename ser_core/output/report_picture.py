@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from ser_core.output.overview_picture import colour_limit, matplotlib_lock, mel_mesh, profile_curve
 

@@ -9,11 +9,11 @@ from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.server import login
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
 from ser_core.annotations.store.store import Project, Store
 from ser_core.annotations.store.tables import valid_name
-from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 

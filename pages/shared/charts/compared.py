@@ -11,7 +11,7 @@ from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
 from pages.shared.names import in_chart, printable
 from ser_core.analysis import Analysis, Explanation, Spectrogram
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation.agreement import Agreement
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE

@@ -4,8 +4,8 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from pages.shared.names import in_chart
+from ser_core.analysis.emotions import COLOURS
 from ser_core.corpora.overview import CorpusOverview
-from ser_core.emotions import COLOURS
 
 
 def emotions_chart(overview: CorpusOverview) -> go.Figure:

@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from ser_core.analysis import Analysis, Recording, frame_edge_s
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 
 WAVEFORM_POINTS = 3_000
 CHOSEN = "rgba(86, 180, 233, 0.25)"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from ser_core.analysis import Analysis
-from ser_core.emotions import COLOURS, LINE_PATTERNS
+from ser_core.analysis.emotions import COLOURS, LINE_PATTERNS
 from ser_core.explanation.counterfactual.voice import VoiceCurve
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import CHOSEN
-from ser_core.emotions import COLOURS
+from ser_core.analysis.emotions import COLOURS
 from ser_core.timeline.curves import smoothed
 from ser_core.timeline.timeline import Timeline
 

@@ -12,7 +12,7 @@ from pages.shared.charts import generalisation as charts
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
 from pages.shared.names import in_markdown, printable
-from ser_core.emotions import EMOTION_SETS
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.experiments.listeners import restrict
 from ser_core.learning.metrics import APART, paired_difference

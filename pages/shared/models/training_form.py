@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.names import in_markdown
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.learning.plan import FROZEN, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
 from ser_core.model.checkpoint import ARCHITECTURES, MODELS, find_model, model_names, read_card

@@ -13,8 +13,8 @@ from pages.shared.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import timeline_words_section
 from ser_core.analysis import Region, clock
+from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.long_recording import LONGEST_STRETCH_S, WorkingCopy
-from ser_core.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.model.voice import voice_in_words
 from ser_core.output.timeline_folder import timeline_csv

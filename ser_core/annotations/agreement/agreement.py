@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ser_core.analysis import Region
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.agreement.bootstrap import Measured, measured, measured_ratio
 from ser_core.annotations.agreement.coefficients import (
     cohen_kappa,
@@ -27,7 +28,6 @@ from ser_core.annotations.annotation import (
     Annotation,
     without_gold,
 )
-from ser_core.emotions import COLOURS
 
 #: Length of the frames in which annotators are compared; those of a spectrogram are as long.
 FRAME_S = 0.01

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ser_core.analysis import Point
+from ser_core.analysis.emotions import COLOURS, known_emotion
 from ser_core.annotations.annotation import EMOTION, REGION_TIER, STATUSES, Annotation, Tier
 from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.notation import Note, holds_emotions
-from ser_core.emotions import COLOURS, known_emotion
 from ser_core.errors import AnnotationsRefused
 
 #: Our own files say by themselves what is an emotion.

@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import (
     MOST_INTENSITY,
     RECORDING_TIER,
@@ -50,7 +51,6 @@ from ser_core.annotations.formats.gate import (
 )
 from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
 from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in
-from ser_core.emotions import COLOURS
 from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"

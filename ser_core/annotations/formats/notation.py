@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ser_core.analysis.emotions import COLOURS, known_emotion
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.formats.format import marks_with
 from ser_core.annotations.formats.gate import fields_of
-from ser_core.emotions import COLOURS, known_emotion
 
 KNOWN = frozenset(COLOURS)
 #: Tiers of these names hold emotions, in any case.

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ser_core.analysis import Recording, Region, moved
+from ser_core.analysis.emotions import COLOURS, SYNONYMS
 from ser_core.annotations.agreement.agreement import matched
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, is_gold
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
-from ser_core.emotions import COLOURS, SYNONYMS
 from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
 from ser_core.work.atomic_folder import atomic_new_folder
 from ser_core.work.progress import UNWATCHED, Work
@@ -191,7 +191,7 @@ def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], lis
     Returns
     -------
     pieces : list of TaughtPiece
-        Their emotions are those of `ser_core.emotions`.
+        Their emotions are those of `ser_core.analysis.emotions`.
     left_out : list of str
         A reason for each mark or piece that is left out.
     """

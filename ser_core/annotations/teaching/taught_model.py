@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.annotations.teaching.corpus import CORPUS, Teaching, speaker_for
-from ser_core.emotions import EMOTION_SETS
 from ser_core.errors import ModelRefused
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.plan import FROZEN

@@ -10,6 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
@@ -18,7 +19,6 @@ from ser_core.annotations.formats import READERS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
-from ser_core.emotions import COLOURS
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
