@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import recordings, same, without
-from tests.hostile_files import other_files
+from tests.hostile_files import EMU, other_files
 
 CONTENT = other_files()
 SRT, VTT, RTTM, RAVEN = (CONTENT[key].decode() for key in ("srt", "vtt", "rttm", "raven"))
@@ -111,6 +111,22 @@ def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_
         "1 item without segments",
     )
     assert [(tier.name, tier.labels, tier.points) for tier in read.tiers][2] == ("Tone", 1, True)
+
+
+def test_labels_beside_the_first_of_an_item_are_in_tiers_below_that_of_the_level():
+    """As in the demo database ae of EMU, where words are in the attribute Text of the level Word."""
+    word = EMU["levels"][0]["items"][0]
+    labels = [{"name": "Word", "value": "F"}, {"name": "Text", "value": "I'll"}, {"name": "Accent", "value": ""}]
+    content = json.dumps(EMU).replace(json.dumps(word["labels"]), json.dumps(labels))
+    read = READERS["emu"].read(content.encode(), "here")
+    said = {mark.tier: (mark.note, mark.region) for mark in read.recordings[0].annotations if mark.tier != "Phonetic"}
+    assert said["Text"] == ("I'll", said["Word"][1])
+    assert "Accent" not in said
+    assert [(tier.key, tier.parent) for tier in read.recordings[0].tiers][:3] == [
+        ("Word", "Utterance"),
+        ("Text", "Word"),
+        ("Accent", "Word"),
+    ]
 
 
 def test_transcriptions_have_texts_turns_and_topics_and_speakers_at_once_are_named():
@@ -267,6 +283,62 @@ def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_on
         ("EMU-SDMS", 1),
         ("EMU-SDMS", 1),
     ]
+
+
+STRING, LIST = {"name": str}, {"order": list}
+#: The fields that EMU-webApp's schemas require of a configuration and of an annotation, with their types.
+SCHEMA = {
+    "name": str,
+    "UUID": str,
+    "mediafileExtension": "wav",
+    "ssffTrackDefinitions": [{}],
+    "levelDefinitions": [
+        STRING | {"type": ("SEGMENT", "EVENT"), "attributeDefinitions": [STRING | {"type": "STRING"}]}
+    ],
+    "linkDefinitions": [{}],
+    "EMUwebAppConfig": {
+        "perspectives": [
+            STRING
+            | {"signalCanvases": LIST | {"assign": list, "contourLims": list}, "levelCanvases": LIST}
+            | {"twoDimCanvases": LIST}
+        ],
+        "activeButtons": {"saveBundle": bool, "showHierarchy": bool},
+    },
+}
+ITEM = {"id": int, "labels": [STRING | {"value": str}]}
+TIMES = {"SEGMENT": {"sampleStart": int, "sampleDur": int}, "EVENT": {"samplePoint": int}}
+
+
+def fits(value, schema) -> bool:
+    """Whether a value has exactly the fields of a schema, which allows no others."""
+    if isinstance(schema, dict):
+        return value.keys() == schema.keys() and all(fits(value[field], schema[field]) for field in schema)
+    if isinstance(schema, list):
+        return isinstance(value, list) and all(fits(each, schema[0]) for each in value)
+    if isinstance(schema, tuple):
+        return value in schema
+    return value == schema if isinstance(schema, str) else type(value) is schema
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_database_has_the_fields_that_emu_requires_and_no_others(plain):
+    marks = (
+        Annotation(Region(0, 1), annotator="anna", emotion="sad"),
+        Annotation(Region(0.5, 1.5), annotator="anna", emotion="angry", intensity=2),
+        Annotation(Point(1.5, 1.5), "clicks", note="x"),
+    )
+    written = exported([AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORTED["emu"], {"plain": plain})
+    config, bundle = map(json.loads, written.files.values())
+    assert fits(config, SCHEMA)
+    assert fits(bundle | {"levels": []}, STRING | {"annotates": str, "sampleRate": int, "levels": [{}], "links": [{}]})
+    items = [item for level in bundle["levels"] for item in level["items"]]
+    assert len({item["id"] for item in items}) == len(items) == len(marks)
+    for level, defined in zip(bundle["levels"], config["levelDefinitions"], strict=True):
+        assert fits(level, {"name": defined["name"], "type": defined["type"], "items": [ITEM | TIMES[level["type"]]]})
+        names = [attribute["name"] for attribute in defined["attributeDefinitions"]]
+        assert all([label["name"] for label in item["labels"]] == names for item in level["items"])
+        ends = [item.get("sampleStart", 0) + item.get("sampleDur", 0) for item in level["items"]]
+        assert all(end < item["sampleStart"] for end, item in zip(ends, level["items"][1:], strict=False))
 
 
 def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again():

@@ -14,7 +14,7 @@ structure modeling".
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil
 from typing import Any
@@ -142,6 +142,8 @@ def _written_labels(mark: Annotation, level: str, plain: bool) -> list[dict[str,
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """Read segments, events, and items from the first to the last segment that they hold.
 
+    Labels beside the first of an item are in a tier of their own, below that of the level.
+
     Raises
     ------
     AnnotationsRefused
@@ -155,49 +157,113 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         sound = text(document.get("annotates"), "name of the recording")
         if not rate_hz > 0:
             raise AnnotationsRefused(f"A sample rate of {rate_hz:g} Hz is not possible.")
-    marks, lost, tiers = Collected(options), Counter(), []
-    levels = [level for _, level in objects_in(document, "levels", name)]
-    items = {id(level): [item for _, item in objects_in(level, "items", name)] for level in levels}
-    edges = _edges(levels, items, document, rate_hz, name)
-    of_file, tier_of_item = FileTiers([text(level.get("name"), "name of a level") for level in levels]), {}
+    levels = [
+        _Level(
+            text(level.get("name"), "name of a level"), level, [item for _, item in objects_in(level, "items", name)]
+        )
+        for _, level in objects_in(document, "levels", name)
+    ]
+    found = _Bundle(name, options, rate_hz, levels, _edges(levels, document, rate_hz, name))
     for level in levels:
-        tier, kind = text(level.get("name"), "name of a level"), level.get("type")
-        # A level of ours is named for a tier and more; its labels say which.
-        is_ours = any(_is_ours(item, tier) for item in items[id(level)])
-        if items[id(level)] and not is_ours:
-            _, key = of_file.add(tier, len(tiers) + 1, "points" if kind == EVENT else "intervals")
-        else:
-            key = tier
-            lost["{} without items", "level"] += not is_ours
-        tier_of_item |= {item.get("id"): key for item in items[id(level)] if isinstance(item.get("id"), int)}
-        said = 0
-        for item in items[id(level)]:
-            place = f"{name}, level {shown(tier)}, item {shown(item.get('id'))}"
-            with at(place):
-                label, fields, others = _labels(item, tier, key)
-            said += bool(label)
-            lost["{} beside the first of an item", "label"] += others
-            if kind == EVENT:
-                with at(place):
-                    time_s = number(item.get("samplePoint"), "sample of the event") / rate_hz
-                marks.add({"tier": key} | fields | {"start_s": time_s, "end_s": time_s}, place, True)
-            elif item.get("id") not in edges:
-                lost["{} without segments", "item"] += 1
-            else:
-                start_s, end_s = edges[item["id"]]
-                marks.add({"tier": key} | fields | {"start_s": start_s, "end_s": end_s}, place)
-        tiers.append(FileTier(tier, said, len(items[id(level)]) - said, kind == EVENT))
-    of_file.set_parents(
-        {
-            tier_of_item[child]: tier_of_item[parent]
-            for parent, child in _links(document)
-            if {parent, child} <= tier_of_item.keys()
-        }
-    )
+        found.add(level)
+    for parent, child in _links(document):
+        if {parent, child} <= found.tier_of_item.keys():
+            found.parents[found.tier_of_item[child]] = found.tier_of_item[parent]
+    found.of_file.set_parents(found.parents)
     with at(name):
-        recording = replace(recording_of({"name": sound}, marks.annotations), tiers=of_file.all)
-    dropped = tuple(words.format(counted(each, noun)) for (words, noun), each in lost.items() if each)
-    return ReadIn((recording,), dropped + in_words(marks.left_out), in_words(marks.altered), tuple(tiers))
+        recording = replace(recording_of({"name": sound}, found.marks.annotations), tiers=found.of_file.all)
+    lost = tuple(words.format(counted(each, noun)) for (words, noun), each in found.lost.items() if each)
+    dropped = lost + in_words(found.marks.left_out)
+    return ReadIn((recording,), dropped, in_words(found.marks.altered), tuple(found.tiers))
+
+
+@dataclass(frozen=True)
+class _Level:
+    name: str
+    fields: dict[str, Any]
+    items: list[dict[str, Any]]
+
+    @property
+    def kind(self) -> object:
+        return self.fields.get("type")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is named for a tier and more, and its labels say which."""
+        return any(_is_ours(item, self.name) for item in self.items)
+
+    @property
+    def attributes(self) -> list[str]:
+        """The names of the labels of its items; the first ones are those of the level."""
+        others = [
+            label["name"]
+            for item in self.items
+            for label in _objects(item.get("labels"))[1:]
+            if isinstance(label.get("name"), str)
+        ]
+        return [self.name, *dict.fromkeys(name for name in others if name != self.name)]
+
+
+class _Bundle:
+    """The marks and tiers of a file, gathered level by level."""
+
+    def __init__(
+        self, name: str, options: ReadOptions, rate_hz: float, levels: Sequence[_Level], edges: Mapping[object, Edges]
+    ) -> None:
+        self.marks = Collected(options)
+        self.lost: Counter[tuple[str, str]] = Counter()
+        self.tiers: list[FileTier] = []
+        self.of_file = FileTiers([attribute for level in levels for attribute in level.attributes])
+        self.tier_of_item: dict[int, str] = {}
+        self.parents: dict[str, str] = {}
+        self._name, self._rate_hz, self._edges = name, rate_hz, edges
+
+    def add(self, level: _Level) -> None:
+        """Add the items of a level; without items, it has no tier."""
+        is_ours, points = level.is_ours, level.kind == EVENT
+        keys = {level.name: level.name}
+        if level.items and not is_ours:
+            for attribute in level.attributes:
+                number = len(self.tiers) + len(keys)
+                keys[attribute] = self.of_file.add(attribute, number, "points" if points else "intervals")[1]
+            self.parents |= (
+                {} if points else {key: keys[level.name] for key in keys.values() if key != keys[level.name]}
+            )
+        elif not is_ours:
+            self.lost["{} without items", "level"] += 1
+        said: Counter[str] = Counter()
+        for item in level.items:
+            self._add_item(item, level, keys, said)
+        self.tiers.append(FileTier(level.name, said[level.name], len(level.items) - said[level.name], points))
+        self.tiers += [FileTier(name, said[name], 0, points) for name in keys if name != level.name]
+
+    def _add_item(self, item: dict[str, Any], level: _Level, keys: Mapping[str, str], said: Counter[str]) -> None:
+        key = keys[level.name]
+        if isinstance(item.get("id"), int):
+            self.tier_of_item[item["id"]] = key
+        place = f"{self._name}, level {shown(level.name)}, item {shown(item.get('id'))}"
+        with at(place):
+            label, fields, others = _labels(item, level.name, key)
+            times = self._times(item, level.kind)
+        said[level.name] += bool(label)
+        if times is None:
+            self.lost["{} without segments", "item"] += 1
+            return
+        self.marks.add({"tier": key} | fields | times, place, level.kind == EVENT)
+        for attribute, value in others:
+            if attribute not in keys or attribute == level.name:
+                self.lost["{} beside the first of an item", "label"] += 1
+            elif value:
+                said[attribute] += 1
+                tier = keys[attribute]
+                self.marks.add({"tier": tier} | mark_fields(value, tier) | times, place, level.kind == EVENT)
+
+    def _times(self, item: Mapping[str, Any], kind: object) -> dict[str, float] | None:
+        if kind == EVENT:
+            time_s = number(item.get("samplePoint"), "sample of the event") / self._rate_hz
+            return {"start_s": time_s, "end_s": time_s}
+        edges = self._edges.get(item.get("id"))
+        return None if edges is None else dict(zip(("start_s", "end_s"), edges, strict=True))
 
 
 def _is_ours(item: Mapping[str, Any], level: str) -> bool:
@@ -207,33 +273,36 @@ def _is_ours(item: Mapping[str, Any], level: str) -> bool:
     )
 
 
-def _labels(item: Mapping[str, Any], level: str, tier: str) -> tuple[str, dict[str, str], int]:
-    """Return the first label, the fields of the mark that it stands for, and the number of labels beside it."""
+def _objects(found: object) -> list[dict[str, Any]]:
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _labels(item: Mapping[str, Any], level: str, tier: str) -> tuple[str, dict[str, str], list[tuple[object, str]]]:
+    """Return the first label, the fields of the mark that it stands for, and names and texts of those beside it."""
     labels = item.get("labels")
     if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
         raise AnnotationsRefused("It has no list of labels.")
     texts = [text(label.get("value"), "label") for label in labels] or [""]
+    others = [(label.get("name"), value) for label, value in zip(labels[1:], texts[1:], strict=True)]
     if not _is_ours(item, level):
-        return texts[0], mark_fields(texts[0], tier), len(texts) - 1
+        return texts[0], mark_fields(texts[0], tier), others
     fields = mark_fields(texts[1])
     before = "emotion" if fields.get("emotion") else "note"
     if UNSAFE.sub(" ", fields.get(before, "")).strip() != texts[0]:  # it was changed in EMU
         said = mark_fields(texts[0])
         fields = {field: value for field, value in fields.items() if field != before}
         fields |= {"emotion": texts[0]} if before == "emotion" and texts[0] and "emotion" not in said else said
-    return texts[0], fields, len(texts) - 2
+    return texts[0], fields, others[1:]
 
 
-def _edges(
-    levels: list[dict], items: Mapping[int, list[dict]], document: dict[str, Any], rate_hz: float, name: str
-) -> dict[object, Edges]:
+def _edges(levels: Sequence[_Level], document: dict[str, Any], rate_hz: float, name: str) -> dict[object, Edges]:
     """Return start and end, in seconds, of segments and of the items that hold them, by their ids."""
     edges: dict[object, Edges] = {}
     for level in levels:
-        for item in items[id(level)]:
-            with at(f"{name}, level {shown(level.get('name'))}, item {shown(item.get('id'))}"):
+        for item in level.items:
+            with at(f"{name}, level {shown(level.name)}, item {shown(item.get('id'))}"):
                 own = whole_number(item.get("id"), "id")
-                if level.get("type") == SEGMENT:
+                if level.kind == SEGMENT:
                     first = number(item.get("sampleStart"), "first sample")
                     last = first + number(item.get("sampleDur"), "length")
                     edges[own] = max(first - 0.5, 0.0) / rate_hz, (last + 0.5) / rate_hz
