@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
 from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.content import json_bytes
-from ser_core.annotations.formats.emu import MORE, bundle_of, levels_of
+from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import Format, Written, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import unique_names

@@ -19,12 +19,10 @@ from ser_core.annotations.formats.format import (
     ReadIn,
     ReadOptions,
     Written,
-    marks_with,
-    of_the_recording,
     only_one,
 )
 from ser_core.annotations.formats.gate import at, number, recording_of, writable
-from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 NO_LIMIT = -1.0
@@ -48,11 +46,8 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     """
     recording = writable(only_one(recordings, "Audacity"))
     lines = [line for mark in recording.annotations for line in _lines(mark, plain)]
-    dropped = (
-        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
-        *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(recording.annotations, ("low_hz", "high_hz"), plain),
-    )
+    fields = ("name", "sha256", "duration_s", "sample_rate_hz", "provenance")
+    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz"), plain)
     return Written("".join(f"{line}\n" for line in lines).encode(), dropped)
 
 

@@ -1,7 +1,7 @@
 """The marks of a file while it is read: moved, cut at zero, left out before it, points put apart, and each counted."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +101,16 @@ class Collected:
             self.altered[CUT] += 1
             start_s = 0.0
         return {**fields, "start_s": start_s, "end_s": end_s}
+
+
+def in_all(collected: Iterable[Collected]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return, in words, how many marks of several recordings were left out and altered."""
+    left_out: Counter[str] = Counter()
+    altered: Counter[str] = Counter()
+    for marks in collected:
+        left_out += marks.left_out
+        altered += marks.altered
+    return in_words(left_out), in_words(altered)
 
 
 def in_words(counts: Mapping[str, int], noun: str = "mark") -> tuple[str, ...]:

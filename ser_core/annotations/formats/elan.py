@@ -1,191 +1,43 @@
-"""Marks as an ELAN EAF file: a tier for each annotator and tier, times in whole milliseconds."""
+"""Annotations of ELAN (`.eaf`): those with times of their own, and those that divide what they belong to."""
 
-import mimetypes
 import posixpath
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
-from xml.etree import ElementTree
+from urllib.parse import unquote, urlsplit
 
-from pympi.Elan import Eaf, to_adocument
+from pympi.Elan import Eaf
 
-from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import (
     LONGEST_LABEL,
     MOST_LABELS,
     RECORDING_TIER,
-    AnnotatedRecording,
-    Annotation,
     Tier,
 )
 from ser_core.annotations.formats.collected import Collected, in_words
-from ser_core.annotations.formats.content import MOST_PARTS, json_bytes, json_of, text_of
+from ser_core.annotations.formats.content import MOST_PARTS, json_of, text_of
 from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
+from ser_core.annotations.formats.elan_properties import PROPERTY, keys_in, tiers_in
+from ser_core.annotations.formats.elan_write import write
 from ser_core.annotations.formats.format import (
     AS_IT_IS,
     FileTier,
     Format,
     ReadIn,
     ReadOptions,
-    Written,
     counted,
-    marks_with,
-    only_one,
 )
 from ser_core.annotations.formats.gate import (
     at,
     known_duration_s,
     known_keys,
-    recording_fields,
     recording_of,
-    tier_fields,
-    tier_of,
-    writable,
 )
-from ser_core.annotations.formats.layers import BESIDE, FileTiers, Layer, free_name, laid_out, safe_name
-from ser_core.annotations.formats.notation import label_of, mark_fields, marks_with_more_than_a_label
+from ser_core.annotations.formats.layers import FileTiers, free_name
+from ser_core.annotations.formats.notation import mark_fields
 from ser_core.errors import AnnotationsRefused
-
-#: The property of the file that holds what is known about the recording, as JSON.
-PROPERTY = "hear-why recording"
-#: The property that holds, as JSON, key and revision of each mark by the id of its annotation, which ELAN keeps.
-KEYS = "hear-why marks"
-#: The property that holds, as JSON, the tiers, and which of them the tiers of the file are.
-TIERS = "hear-why tiers"
-#: The linguistic type of tiers that have a parent.
-INCLUDED = "included-lt"
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
-    """Write the marks of one recording; times are rounded to whole milliseconds.
-
-    Edges move by at most half a millisecond, or one millisecond in a mark that would otherwise have no length.
-
-    Parameters
-    ----------
-    plain : bool
-        Write of each mark only its emotion or, without one, its note.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
-    """
-    recording = writable(only_one(recordings, "ELAN"))
-    marks = [in_milliseconds(mark) for mark in recording.annotations]
-    layers = laid_out(replace(recording, annotations=tuple(marks)))
-    eaf = _empty(recording)
-    keys: dict[str, list[Any]] = {}
-    declared = {tier.key for tier in recording.tiers}
-    names = _unique([layer.name for layer in layers])
-    parents = _parents(layers, names)
-    for layer, name in zip(layers, names, strict=True):
-        how = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
-        eaf.add_tier(name, ann=safe_name(layer.annotator) or None, **how)
-        for mark in layer.marks:
-            times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
-            eaf.add_annotation(name, *times, label_of(mark, layer.tier, BESIDE, plain, layer.tier.key in declared))
-            if mark.key is not None:
-                keys[f"a{eaf.maxaid}"] = [mark.key, mark.revision]
-    if keys and not plain:
-        eaf.properties.append((KEYS, json_bytes(keys, indent=None, ascii_only=True).decode()))
-    if recording.tiers:
-        keys_of_names = {name: layer.tier.key for layer, name in zip(layers, names, strict=True)}
-        eaf.properties.append((TIERS, tiers_text(recording.tiers, keys_of_names)))
-    eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
-    _sort_time_slots(eaf)
-    pairs = list(zip(marks, recording.annotations, strict=True))
-    has_parent = {name for layer, name in zip(layers, names, strict=True) if layer.tier.parent and layer.marks}
-    dropped = (
-        *marks_with(
-            (m for m, exact in pairs if not isinstance(exact.region, Point) and m.region != exact.region),
-            "the microseconds of {}",
-        ),
-        *marks_with((m for _, m in pairs if isinstance(m.region, Point)), "{} as 1 ms, because ELAN has no points"),
-        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(marks, BESIDE, plain),
-        *(
-            (f"the parent of {counted(alone, 'tier')}, whose marks it does not hold",)
-            if (alone := len(has_parent - parents.keys()))
-            else ()
-        ),
-    )
-    return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Return names with a number behind those that are there already: ELAN's tiers have names of their own."""
-    unique: list[str] = []
-    for name in names:
-        unique.append(free_name(name, unique))
-    return unique
-
-
-def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
-    """Return the parent of each tier of the file, where each of its annotations lies within one of the parent's."""
-    parents: dict[str, str] = {}
-    for layer, name in zip(layers, names, strict=True):
-        above = [
-            (other, of_other)
-            for other, of_other in zip(layers, names, strict=True)
-            if other.tier.key == layer.tier.parent and other.annotator in (layer.annotator, "")
-        ] or [(other, of) for other, of in zip(layers, names, strict=True) if other.tier.key == layer.tier.parent]
-        found = next((of for other, of in above if _holds(other.marks, layer.marks)), None)
-        if found is not None:
-            parents[name] = found
-    return parents
-
-
-def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
-    """Whether each of some marks lies within one of others; both in order of time, and without overlaps."""
-    starts = [mark.region.start_s for mark in marks]
-    for mark in inner:
-        place = bisect_right(starts, mark.region.start_s) - 1
-        if place < 0 or mark.region.end_s > marks[place].region.end_s:
-            return False
-    return True
-
-
-def in_milliseconds(mark: Annotation) -> Annotation:
-    """Return a mark with its edges rounded, 1 ms long if it would otherwise have no length."""
-    start, end = round(mark.region.start_s * 1000), round(mark.region.end_s * 1000)
-    if start == end and isinstance(mark.region, Point):
-        end = start + 1
-    elif start == end:
-        start = floor(mark.region.start_s * 1000)
-        end = start + 1
-    return replace(mark, region=Region(start / 1000, end / 1000, mark.region.low_hz, mark.region.high_hz))
-
-
-def _sort_time_slots(eaf: Eaf) -> None:
-    """Number the time slots in order of time, which ELAN relies on and pympi does not ensure."""
-    in_order = sorted(eaf.timeslots, key=eaf.timeslots.__getitem__)
-    new = {old: f"ts{number}" for number, old in enumerate(in_order, start=1)}
-    eaf.timeslots = {new[old]: time for old, time in eaf.timeslots.items()}
-    for aligned, *_ in eaf.tiers.values():
-        for key, (start, end, *rest) in aligned.items():
-            aligned[key] = (new[start], new[end], *rest)
-
-
-def _empty(recording: AnnotatedRecording) -> Eaf:
-    eaf = Eaf(author="Hear Why")
-    eaf.remove_tier("default")
-    eaf.add_linguistic_type(INCLUDED, "Included_In")
-    # Not the current time: the same marks give the same file.
-    changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
-    eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
-    eaf.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
-    media = quote(recording.name)
-    eaf.add_linked_file(media, f"./{media}", mimetypes.guess_type(media)[0] or "audio/x-wav")
-    eaf.properties = [(PROPERTY, json_bytes(recording_fields(recording), indent=None, ascii_only=True).decode())]
-    return eaf
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -261,7 +113,7 @@ def _parsed(content: bytes) -> Eaf:
 def _recording(eaf: Eaf, name: str) -> tuple[dict[str, Any], float]:
     """Return what the file says about its recording, and where its times begin in it, in seconds.
 
-    Our property says it or, in files of others, the address of the medium.
+    Our property says it or, in files of others, the address of the medium, of a sound before others.
     """
     for key, value in eaf.properties:
         if key == PROPERTY:
@@ -271,7 +123,8 @@ def _recording(eaf: Eaf, name: str) -> tuple[dict[str, Any], float]:
             with at(f"{name}, property {PROPERTY}"):
                 recording_of(found, ())
             return found, _origin_s(eaf.media_descriptors)
-    for medium in eaf.media_descriptors:
+    # A video beside the sound is usually named first, and may begin elsewhere.
+    for medium in sorted(eaf.media_descriptors, key=lambda each: not each.get("MIME_TYPE", "").startswith("audio/")):
         if file_name := posixpath.basename(_path(medium["MEDIA_URL"])):
             return {"name": file_name}, _origin_s([medium])
     return {"name": name}, 0.0
@@ -320,45 +173,6 @@ def _not_kept(eaf: Eaf) -> tuple[str, ...]:
         "{} that no tier uses": (_unused(eaf), "controlled vocabulary", "controlled vocabularies"),
     }
     return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
-
-
-def keys_in(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
-    """Return key and revision of marks by the ids of their annotations, or nothing if the file does not hold them."""
-    for key, value in eaf.properties:
-        if key == KEYS:
-            found = json_of((value or "").encode(), f"{name}, property {KEYS}")
-            if isinstance(found, dict):
-                pairs = {own: tuple(pair) for own, pair in found.items() if isinstance(pair, list) and len(pair) == 2}
-                return {
-                    own: pair
-                    for own, pair in pairs.items()
-                    if isinstance(pair[0], str) and known_keys({pair[0]: pair[1]})
-                }
-    return {}
-
-
-def tiers_text(tiers: Iterable[Tier], layers: Mapping[str, str]) -> str:
-    """Return the text of the property that declares tiers, and of which of them the tiers of the file are layers."""
-    about = {"tiers": [tier_fields(tier) for tier in tiers], "layers": dict(layers)}
-    return json_bytes(about, indent=None, ascii_only=True).decode()
-
-
-def tiers_in(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:
-    """Return the tiers that our property declares, and the key of each tier of the file; both empty without it."""
-    for key, value in eaf.properties:
-        if key == TIERS:
-            found = json_of((value or "").encode(), f"{name}, property {TIERS}")
-            if (
-                isinstance(found, dict)
-                and isinstance(found.get("tiers"), list)
-                and isinstance(found.get("layers"), dict)
-            ):
-                with at(f"{name}, property {TIERS}"):
-                    tiers = tuple(tier_of(tier) for tier in found["tiers"])
-                known = {tier.key for tier in tiers} | {RECORDING_TIER}
-                layers = {own: key for own, key in found["layers"].items() if isinstance(key, str) and key in known}
-                return tiers, layers
-    return (), {}
 
 
 def _key_beside(ours: Sequence[Tier], name: str) -> str:

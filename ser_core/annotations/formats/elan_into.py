@@ -13,16 +13,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.formats.content import encoding_of, json_bytes
-from ser_core.annotations.formats.elan import (
-    KEYS,
-    TIERS,
-    eaf_of,
-    in_milliseconds,
-    keys_in,
-    origin_of,
-    tiers_in,
-    tiers_text,
-)
+from ser_core.annotations.formats.elan import eaf_of, origin_of
+from ser_core.annotations.formats.elan_properties import KEYS, TIERS, keys_in, tiers_in, tiers_text
+from ser_core.annotations.formats.elan_write import in_milliseconds
 from ser_core.annotations.formats.format import Into, marks_with
 from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, safe_name
 from ser_core.annotations.formats.notation import label_of

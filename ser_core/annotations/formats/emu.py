@@ -2,141 +2,38 @@
 
 The edges of a segment lie between samples: half a sample before its first and after its last, as emuR gives them.
 
-We write a level for each annotator and tier. Its first label is what a query asks for, an emotion or a note; the second
-says all of a mark.
-
 References
 ----------
 Winkelmann, Harrington and Jänsch 2017, "EMU-SDMS", Computer Speech & Language 45, and the EMU-SDMS manual, "Annotation
 structure modeling".
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
-from math import ceil
 from typing import Any
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
-from ser_core.annotations.formats.content import json_bytes, json_of
+from ser_core.annotations.formats.content import json_of
+from ser_core.annotations.formats.emu_write import EVENT, MORE, SEGMENT, write
 from ser_core.annotations.formats.format import (
     AS_IT_IS,
     FileTier,
     Format,
     ReadIn,
     ReadOptions,
-    Written,
     counted,
-    marks_with,
-    of_the_recording,
-    only_one,
 )
-from ser_core.annotations.formats.gate import at, number, recording_of, shown, text, whole_number, writable
-from ser_core.annotations.formats.layers import FileTiers, Layer, laid_out
-from ser_core.annotations.formats.notation import UNSAFE, mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.gate import at, number, recording_of, shown, text, whole_number
+from ser_core.annotations.formats.layers import FileTiers
+from ser_core.annotations.formats.notation import UNSAFE, mark_fields
 from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
-from ser_core.work.atomic_folder import folder_name
 
-SEGMENT, EVENT = "SEGMENT", "EVENT"
 #: Through so many levels of items their segments are looked for.
 MOST_LEVELS = 20
 
 Edges = tuple[float, float]
-
-#: Behind the name of a level, that of its label with all else.
-MORE = "_mark"
-#: Characters that a query does not take in the name of a level.
-NOT_IN_NAMES = re.compile(r"[^\w.\-]+")
-USUAL_RATE_HZ = 48_000
-
-
-def write(
-    recordings: Sequence[AnnotatedRecording], plain: bool = False, levels: Mapping[str, str] | None = None
-) -> Written:
-    """Write the marks of one recording; edges are moved by up to half a sample, to lie between two.
-
-    Parameters
-    ----------
-    plain : bool
-        Write the first label of each mark only.
-    levels : mapping of str to str, optional
-        All levels of the database with their types, as `levels_of` gives them; default: those of this recording.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
-    """
-    recording = writable(only_one(recordings, "EMU-SDMS"))
-    rate_hz = recording.sample_rate_hz or USUAL_RATE_HZ
-    types = levels_of([recording]) if levels is None else levels
-    found, ids = {name: layer.marks for name, layer in _by_level(recording).items()}, count(1)
-    written = [
-        {
-            "name": name,
-            "type": kind,
-            "items": [
-                {"id": next(ids), **_samples(mark.region, rate_hz), "labels": _written_labels(mark, name, plain)}
-                for mark in found.get(name, ())
-            ],
-        }
-        for name, kind in types.items()
-    ]
-    stem = bundle_of(recording.name)
-    head = {"name": stem, "annotates": f"{stem}.wav", "sampleRate": rate_hz}
-    marks = recording.annotations
-    dropped = (
-        *of_the_recording(recording, "sha256", "provenance"),
-        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(marks, (), plain),
-        *marks_with(marks, "up to half a sample of the times of {}"),
-    )
-    return Written(json_bytes(head | {"levels": written, "links": []}), dropped)
-
-
-def bundle_of(name: str) -> str:
-    """Return the name of a recording's bundle, or of a database, without spaces."""
-    return "_".join(folder_name(name).split())
-
-
-def levels_of(recordings: Iterable[AnnotatedRecording]) -> dict[str, str]:
-    """Return the names of all levels that recordings need, with their types."""
-    found: dict[str, str] = {}
-    for recording in recordings:
-        for name, layer in _by_level(recording).items():
-            found.setdefault(name, EVENT if layer.tier.kind == "points" else SEGMENT)
-    return found
-
-
-def _by_level(recording: AnnotatedRecording) -> dict[str, Layer]:
-    found: dict[str, Layer] = {}
-    for layer in laid_out(recording):
-        plain, number = NOT_IN_NAMES.sub("_", layer.name).strip("_") or "level", 1
-        level = plain
-        while level in found:
-            number += 1
-            level = f"{plain}_{number}"
-        found[level] = layer
-    return found
-
-
-def _samples(region: Region, rate_hz: int) -> dict[str, int]:
-    first, after = ceil(region.start_s * rate_hz), ceil(region.end_s * rate_hz)
-    if region.start_s == region.end_s:
-        return {"samplePoint": first}
-    return {"sampleStart": first, "sampleDur": max(after - 1 - first, 0)}
-
-
-def _written_labels(mark: Annotation, level: str, plain: bool) -> list[dict[str, str]]:
-    labels = [{"name": level, "value": mark_text(mark, plain=True)}]
-    if not plain:
-        labels.append({"name": level + MORE, "value": mark_text(mark, usual_tier=level)})
-    return labels
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:

@@ -34,7 +34,7 @@ from ser_core.annotations.annotation import (
     AnnotatedRecording,
     Annotation,
 )
-from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import (
@@ -145,10 +145,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         known["duration_s"] = recording.get("duration_s") if known.get("duration_s") is None else known["duration_s"]
         marks.setdefault(key, []).extend(_marks(found, place, lost))
     read = [_with_marks(about[key], marks[key], name, lost, options) for key in about]
-    left_out = sum((found.left_out for _, found in read), Counter())
-    altered = sum((found.altered for _, found in read), Counter())
+    left_out, altered = in_all(found for _, found in read)
     dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
-    return ReadIn(tuple(recording for recording, _ in read), dropped + in_words(left_out), in_words(altered))
+    return ReadIn(tuple(recording for recording, _ in read), dropped + left_out, altered)
 
 
 def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:

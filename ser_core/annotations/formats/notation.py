@@ -8,12 +8,12 @@ door slams                                  text without this notation is a note
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ser_core.analysis.emotions import COLOURS, known_emotion
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation, Tier
-from ser_core.annotations.formats.format import marks_with
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.formats.format import marks_with, of_the_recording
 from ser_core.annotations.formats.gate import fields_of
 
 KNOWN = frozenset(COLOURS)
@@ -100,6 +100,26 @@ def marks_with_more_than_a_label(
     """Return, in words, of how many marks a plain label leaves something out."""
     lost = (mark for mark in annotations if mark_text(mark, leave_out) != mark_text(mark, leave_out, plain))
     return marks_with(lost, "all but the label of {}") if plain else ()
+
+
+def left_out_of_texts(
+    recording: AnnotatedRecording, fields: Sequence[str], leave_out: Collection[str] = (), plain: bool = False
+) -> tuple[str, ...]:
+    """Return, in words, what a file with one text for each mark leaves out.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        Of the recording, as of `of_the_recording`.
+    leave_out, plain
+        As of `mark_text`.
+    """
+    marks = recording.annotations
+    return (
+        *of_the_recording(recording, *fields),
+        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *marks_with_more_than_a_label(marks, leave_out, plain),
+    )
 
 
 def mark_fields(label: str, tier: str = REGION_TIER) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.collected import Collected, in_all, in_words
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import (
     AS_IT_IS,
@@ -22,12 +22,10 @@ from ser_core.annotations.formats.format import (
     ReadOptions,
     Written,
     counted,
-    marks_with,
-    of_the_recording,
     only_one,
 )
 from ser_core.annotations.formats.gate import at, number, recording_of, writable
-from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 COLUMNS = ("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)")
@@ -68,24 +66,10 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         low_hz = region.low_hz or 0.0
         high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
         view = SPECTROGRAM if limits else WAVEFORM
-        rows.writerow(
-            [
-                place,
-                view,
-                1,
-                repr(region.start_s),
-                repr(region.end_s),
-                repr(low_hz),
-                repr(high_hz),
-                recording.name,
-                text,
-            ]
-        )
-    dropped = (
-        *of_the_recording(recording, "sha256", "duration_s", "sample_rate_hz", "provenance"),
-        *marks_with((mark for mark in recording.annotations if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(recording.annotations, ("low_hz", "high_hz"), plain),
-    )
+        edges = (region.start_s, region.end_s, low_hz, high_hz)
+        rows.writerow([place, view, 1, *map(repr, edges), recording.name, text])
+    fields = ("sha256", "duration_s", "sample_rate_hz", "provenance")
+    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz"), plain)
     return Written(written.getvalue().encode(), dropped)
 
 
@@ -125,9 +109,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     known = {SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, FILE, FILE_OFFSET, label}
     others = sum(column not in known for column in columns)
     dropped = in_words(lost, "row") + ((counted(others, "other column"),) if others else ())
-    left_out = sum((marks.left_out for marks in recordings.values()), Counter())
-    altered = sum((marks.altered for marks in recordings.values()), Counter())
-    return ReadIn(found, dropped + in_words(left_out), in_words(altered))
+    left_out, altered = in_all(recordings.values())
+    return ReadIn(found, dropped + left_out, altered)
 
 
 def _table(source: str, name: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

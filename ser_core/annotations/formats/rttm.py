@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import at, number, recording_of, shown, writable
@@ -89,9 +89,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     with at(name):
         found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
     dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
-    left_out = sum((marks.left_out for marks in recordings.values()), Counter())
-    altered = sum((marks.altered for marks in recordings.values()), Counter())
-    return ReadIn(found, dropped + in_words(left_out), in_words(altered))
+    left_out, altered = in_all(recordings.values())
+    return ReadIn(found, dropped + left_out, altered)
 
 
 def _rows(source: str) -> Iterator[tuple[int, list[str]]]:

@@ -22,11 +22,10 @@ from ser_core.annotations.formats.format import (
     ReadOptions,
     Written,
     marks_with,
-    of_the_recording,
     only_one,
 )
 from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.notation import mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 TIER = "subtitles"
@@ -75,11 +74,9 @@ def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool
         cues.append(f"{number}\n{start} --> {end}\n{text}\n")
     exact = [mark for mark, _ in said if [edge / 1000 for edge in _whole_ms(mark.region)] == _edges(mark.region)]
     dropped = (
-        *of_the_recording(recording, "name", "sha256", "duration_s", "sample_rate_hz", "provenance"),
+        *left_out_of_texts(recording, ("name", "sha256", "duration_s", "sample_rate_hz", "provenance"), (), plain),
         *marks_with(range(len(said) - len(exact)), "the microseconds of {}"),
-        *marks_with((mark for mark, _ in said if mark.changed_at), "the time of change of {}"),
         *marks_with(range(len(texts) - len(said)), "{} without a label"),
-        *marks_with_more_than_a_label(recording.annotations, (), plain),
         *marks_with((text for text in texts if not is_vtt and TAG.search(text)), "what looks like a tag in {}"),
     )
     return Written("\n".join(cues).encode(), dropped)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats.collected import Collected, in_words
+from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import (
@@ -160,10 +160,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         beside = (WORD, LABEL) if "emotion" in columns else (WORD,)
         unknown += [column for column in beside if column in columns]
     recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
-    left_out = sum((each.left_out for each in marks.values()), Counter())
-    altered = sum((each.altered for each in marks.values()), Counter())
+    left_out, altered = in_all(marks.values())
     columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
-    return ReadIn(recordings, (*columns, *in_words(left_out)), in_words(altered))
+    return ReadIn(recordings, (*columns, *left_out), altered)
 
 
 def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:

@@ -1,0 +1,151 @@
+"""Marks written as an ELAN EAF file: a tier for each annotator and tier, times in whole milliseconds."""
+
+import mimetypes
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import floor
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from pympi.Elan import Eaf, to_adocument
+
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.formats.content import json_bytes
+from ser_core.annotations.formats.elan_properties import KEYS, PROPERTY, TIERS, tiers_text
+from ser_core.annotations.formats.format import Written, counted, marks_with, only_one
+from ser_core.annotations.formats.gate import recording_fields, writable
+from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, laid_out, safe_name
+from ser_core.annotations.formats.notation import label_of, marks_with_more_than_a_label
+
+#: The linguistic type of tiers that have a parent.
+INCLUDED = "included-lt"
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
+    """Write the marks of one recording; times are rounded to whole milliseconds.
+
+    Edges move by at most half a millisecond, or one millisecond in a mark that would otherwise have no length.
+
+    Parameters
+    ----------
+    plain : bool
+        Write of each mark only its emotion or, without one, its note.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If there is not exactly one recording, or one of its marks cannot be written.
+    """
+    recording = writable(only_one(recordings, "ELAN"))
+    marks = [in_milliseconds(mark) for mark in recording.annotations]
+    layers = laid_out(replace(recording, annotations=tuple(marks)))
+    eaf = _empty(recording)
+    keys: dict[str, list[Any]] = {}
+    declared = {tier.key for tier in recording.tiers}
+    names = _unique([layer.name for layer in layers])
+    parents = _parents(layers, names)
+    for layer, name in zip(layers, names, strict=True):
+        how = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
+        eaf.add_tier(name, ann=safe_name(layer.annotator) or None, **how)
+        for mark in layer.marks:
+            times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
+            eaf.add_annotation(name, *times, label_of(mark, layer.tier, BESIDE, plain, layer.tier.key in declared))
+            if mark.key is not None:
+                keys[f"a{eaf.maxaid}"] = [mark.key, mark.revision]
+    if keys and not plain:
+        eaf.properties.append((KEYS, json_bytes(keys, indent=None, ascii_only=True).decode()))
+    if recording.tiers:
+        keys_of_names = {name: layer.tier.key for layer, name in zip(layers, names, strict=True)}
+        eaf.properties.append((TIERS, tiers_text(recording.tiers, keys_of_names)))
+    eaf.properties.append(("lastUsedAnnotationId", eaf.maxaid))
+    _sort_time_slots(eaf)
+    pairs = list(zip(marks, recording.annotations, strict=True))
+    has_parent = {name for layer, name in zip(layers, names, strict=True) if layer.tier.parent and layer.marks}
+    dropped = (
+        *marks_with(
+            (m for m, exact in pairs if not isinstance(exact.region, Point) and m.region != exact.region),
+            "the microseconds of {}",
+        ),
+        *marks_with((m for _, m in pairs if isinstance(m.region, Point)), "{} as 1 ms, because ELAN has no points"),
+        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *marks_with_more_than_a_label(marks, BESIDE, plain),
+        *(
+            (f"the parent of {counted(alone, 'tier')}, whose marks it does not hold",)
+            if (alone := len(has_parent - parents.keys()))
+            else ()
+        ),
+    )
+    return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Return names with a number behind those that are there already: ELAN's tiers have names of their own."""
+    unique: list[str] = []
+    for name in names:
+        unique.append(free_name(name, unique))
+    return unique
+
+
+def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
+    """Return the parent of each tier of the file, where each of its annotations lies within one of the parent's."""
+    parents: dict[str, str] = {}
+    for layer, name in zip(layers, names, strict=True):
+        above = [
+            (other, of_other)
+            for other, of_other in zip(layers, names, strict=True)
+            if other.tier.key == layer.tier.parent and other.annotator in (layer.annotator, "")
+        ] or [(other, of) for other, of in zip(layers, names, strict=True) if other.tier.key == layer.tier.parent]
+        found = next((of for other, of in above if _holds(other.marks, layer.marks)), None)
+        if found is not None:
+            parents[name] = found
+    return parents
+
+
+def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
+    """Whether each of some marks lies within one of others; both in order of time, and without overlaps."""
+    starts = [mark.region.start_s for mark in marks]
+    for mark in inner:
+        place = bisect_right(starts, mark.region.start_s) - 1
+        if place < 0 or mark.region.end_s > marks[place].region.end_s:
+            return False
+    return True
+
+
+def in_milliseconds(mark: Annotation) -> Annotation:
+    """Return a mark with its edges rounded, 1 ms long if it would otherwise have no length."""
+    start, end = round(mark.region.start_s * 1000), round(mark.region.end_s * 1000)
+    if start == end and isinstance(mark.region, Point):
+        end = start + 1
+    elif start == end:
+        start = floor(mark.region.start_s * 1000)
+        end = start + 1
+    return replace(mark, region=Region(start / 1000, end / 1000, mark.region.low_hz, mark.region.high_hz))
+
+
+def _sort_time_slots(eaf: Eaf) -> None:
+    """Number the time slots in order of time, which ELAN relies on and pympi does not ensure."""
+    in_order = sorted(eaf.timeslots, key=eaf.timeslots.__getitem__)
+    new = {old: f"ts{number}" for number, old in enumerate(in_order, start=1)}
+    eaf.timeslots = {new[old]: time for old, time in eaf.timeslots.items()}
+    for aligned, *_ in eaf.tiers.values():
+        for key, (start, end, *rest) in aligned.items():
+            aligned[key] = (new[start], new[end], *rest)
+
+
+def _empty(recording: AnnotatedRecording) -> Eaf:
+    eaf = Eaf(author="Hear Why")
+    eaf.remove_tier("default")
+    eaf.add_linguistic_type(INCLUDED, "Included_In")
+    # Not the current time: the same marks give the same file.
+    changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
+    eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
+    eaf.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    media = quote(recording.name)
+    eaf.add_linked_file(media, f"./{media}", mimetypes.guess_type(media)[0] or "audio/x-wav")
+    eaf.properties = [(PROPERTY, json_bytes(recording_fields(recording), indent=None, ascii_only=True).decode())]
+    return eaf
