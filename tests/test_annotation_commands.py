@@ -26,9 +26,9 @@ from ser_core.annotations.store.store import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.commands import main
 from ser_core.commands.annotations import agreement as annotation_agreement
-from ser_core.commands.annotations import files as annotation_files
+from ser_core.commands.annotations import exporting
 from ser_core.commands.annotations import teaching as annotation_teaching
-from ser_core.commands.annotations.files import EXPORTED
+from ser_core.commands.annotations.exporting import EXPORTED
 from ser_core.commands.annotations.project import login_name
 from ser_core.errors import AudioRefused
 from ser_core.learning.predictions import Predictions
@@ -361,10 +361,10 @@ def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, p
 
 
 def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_path, monkeypatch, capsys):
-    written = annotation_files.exported
+    written = exporting.exported
     longer = {"y" * 300: b""}
     monkeypatch.setattr(
-        annotation_files, "exported", lambda *given: replace(written(*given), files=written(*given).files | longer)
+        exporting, "exported", lambda *given: replace(written(*given), files=written(*given).files | longer)
     )
     line = refusal_of(capsys, "export", "--format", "elan", "--out", tmp_path / "new" / "out")
     assert "cannot be written (File name too long)" in line

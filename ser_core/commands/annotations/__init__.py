@@ -10,7 +10,7 @@ from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change, content_of
 from ser_core.commands.annotations import agreement as annotation_agreement
 from ser_core.commands.annotations import deletion as annotation_deletion
-from ser_core.commands.annotations import files as annotation_files
+from ser_core.commands.annotations import exporting, importing
 from ser_core.commands.annotations import teaching as annotation_teaching
 from ser_core.commands.annotations.project import (
     EVERY,
@@ -36,7 +36,8 @@ def add(commands: Commands) -> None:
     recordings.add_argument(
         "--speaker", metavar="NAME", help="who speaks in all of them, so that a taught model is tested on other voices"
     )
-    annotation_files.add(own)
+    exporting.add(own)
+    importing.add(own)
     history = add_command(own, "history", "list who did what to the marks and when, the newest last", _history)
     history.add_argument("--recording", metavar="NAME|SHA256", help="default: all")
     annotation_agreement.add(own)

@@ -1,0 +1,168 @@
+"""`annotations export` and `measure`: marks as files of other tools, and with measures of the voice."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
+from ser_core.annotations.exchange.writing_into import write_into_file
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
+from ser_core.annotations.store.store import EVERY, Store
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
+from ser_core.audio.long_recording import FileBytes
+from ser_core.audio.reading import file_bytes
+from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.arguments import Commands, printed_progress
+from ser_core.errors import AnnotationsRefused
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.atomic_folder import atomic_new_folder, atomic_write
+
+PIECE_BYTES = 2**20
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    export = add_command(commands, "export", "write the marks of a project as files of another tool", _export)
+    export.add_argument("--format", choices=tuple(EXPORTED), help="of the files; not with --into")
+    export.add_argument("--out", type=Path, metavar="DIR|FILE", help="a new folder or, with --into, a new file")
+    export.add_argument(
+        "--into", type=Path, metavar="FILE", help="write into this TextGrid or EAF, in which nothing else changes"
+    )
+    export.add_argument("--overwrite", action="store_true", help="with --into and without --out: replace the file")
+    export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
+    export.add_argument(
+        "--plain", action="store_true", help="as the text of a mark only its emotion or note, for other people's tools"
+    )
+    export.add_argument(
+        "--url-prefix", default="", metavar="URL", help="where Label Studio finds the recordings: their names follow it"
+    )
+    measure = add_command(commands, "measure", "write F0, intensity, formants and more of each mark", _measure)
+    measure.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new CSV file")
+    measure.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    measure.add_argument(
+        "--ceiling",
+        type=float,
+        default=DEFAULT_CEILING_HZ,
+        metavar="HZ",
+        help=f"of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
+    )
+
+
+def _export(args: argparse.Namespace) -> int:
+    if args.into is not None:
+        return _export_into(args)
+    if args.format is None or args.out is None:
+        raise AnnotationsRefused(
+            "Say in which format (--format) and into which folder (--out), or give a file (--into)."
+        )
+    if args.overwrite:
+        raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
+    with opened_project(args) as (store, project):
+        recordings = _marked(store, project, args.annotator)
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
+    file_format = EXPORTED[args.format]
+    wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
+    choices = {choice: value for choice, value in wanted.items() if value}
+    if unknown := choices.keys() - choices_of(file_format):
+        raise AnnotationsRefused(
+            f"Files of {file_format.name} have no choice of --{min(unknown).replace('_', '-')}; leave it out."
+        )
+    written = exported(recordings, file_format, choices, name)
+    with atomic_new_folder(args.out) as folder:
+        for path, content in written.files.items():
+            _write_new(folder / path, content)
+        missing = _write_sounds(folder, written.sounds, wav_files_of(files, data_folder()))
+    print(f"{counted(len(written.files) + len(written.sounds) - missing, 'file')} in {args.out}.")
+    if missing:
+        print(f"Without a sound: {counted(missing, 'recording')} whose sound is not at hand.")
+    for words in written.dropped:
+        print(f"Not in a file of {file_format.name}: {words}.")
+    for words in written.unfit:
+        print(f"Not as it is stored: {printable(words).rstrip('.')}.")
+    if written.without_marks:
+        print(f"Without a file: {counted(written.without_marks, 'recording')} without marks.")
+    return 0
+
+
+def _export_into(args: argparse.Namespace) -> int:
+    """Write marks into a file that is there: into a copy of it or, if that is wanted, in its place."""
+    if args.format is not None or args.short or args.url_prefix:
+        raise AnnotationsRefused(
+            "A file that is given with --into keeps its format; leave out what is about the format."
+        )
+    if (args.out is None) != args.overwrite:
+        raise AnnotationsRefused(
+            "Name a new file with --out, or let the file itself be replaced with --overwrite; give one of them."
+        )
+    if args.out is not None and args.out.exists():
+        raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
+    with opened_project(args) as (store, project):
+        known = [found.file for found in store.recordings(project, size=EVERY).items]
+        by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
+    name = printable(args.into.name)
+    written = write_into_file(file_bytes(args.into), name, known, by_sha256.__getitem__, args.plain)
+    goal = args.into if args.out is None else args.out
+    try:
+        atomic_write(goal, written.into.content)
+    except OSError as error:
+        raise AnnotationsRefused(f"{goal} cannot be written ({error.strerror}). Choose another folder.") from None
+    print(
+        printable(f"{goal}: {'replaced' if args.overwrite else 'written'}, with marks of {shown(written.recording)}.")
+    )
+    for line in written.lines():
+        print(printable(line))
+    return 0
+
+
+def _write_new(path: Path, content: bytes | FileBytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for start in range(0, len(content), PIECE_BYTES):
+            file.write(content[start : start + PIECE_BYTES])
+
+
+def _write_sounds(folder: Path, sounds: Mapping[str, str], wav_file: Callable[[str], bytes | FileBytes | None]) -> int:
+    """Write the sounds that belong to exported files, and return how many are missing."""
+    missing = 0
+    for path, sha256 in sounds.items():
+        content = wav_file(sha256)
+        if content is None:
+            missing += 1
+        else:
+            _write_new(folder / path, content)
+    return missing
+
+
+def _measure(args: argparse.Namespace) -> int:
+    if args.out.exists():
+        raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
+    with opened_project(args) as (store, project):
+        recordings = _marked(store, project, args.annotator)
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    measured = measured_marks(recordings, sounds_of(files, data_folder()), args.ceiling, printed_progress())
+    try:
+        atomic_write(args.out, measured.content)
+    except OSError as error:
+        raise AnnotationsRefused(f"{args.out} cannot be written ({error.strerror}). Choose another folder.") from None
+    print(f"{counted(measured.marks, 'mark')} in {args.out}.")
+    if measured.silent:
+        print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is not at hand.")
+    if measured.too_long:
+        minutes = f"{LONGEST_MEASURED_S / 60:.0f} minutes"
+        print(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
+    return 0
+
+
+def _marked(store: Store, project: int, annotator: str | None) -> list[AnnotatedRecording]:
+    """Return all recordings of a project with the marks of one or all, or refuse if there are none."""
+    recordings = list(store.export(project, annotator))
+    if not any(recording.annotations for recording in recordings):
+        whose = f" of {printable(annotator)}" if annotator else ""
+        raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
+    return recordings
