@@ -639,8 +639,8 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
     assert (
-        "Left out: 1 recording whose sound is not at hand, has changed, is over ten minutes or is not accepted by this model."
-        in out
+        "Left out: 1 recording whose sound is not at hand, has changed, is over ten minutes or is not accepted by this "
+        "model." in out
     )
 
 
