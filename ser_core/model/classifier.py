@@ -133,6 +133,19 @@ class NetworkClassifier:
         maps = self._scoring.maps(batch.to(self._precision))
         return self.network.classify({name: map_.float() for name, map_ in maps.items()})
 
+    def score_with_features(self, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits (n, classes) of segments (n, frames, bands), and the features (n, features), float32.
+
+        Features are what the last layers read. They do not know of a voice's own normal, which shifts logits alone.
+        """
+        logits, features = [], []
+        with torch.inference_mode():
+            for batch in _batches(segments):
+                maps = {name: map_.float() for name, map_ in self._scoring.maps(batch.to(self._precision)).items()}
+                logits.append(self.network.classify(maps))
+                features.append(self.network.features(maps))
+        return torch.cat(logits).numpy() - self.shift, torch.cat(features).numpy()
+
     def tokens(self, segments: np.ndarray) -> Tensor:
         """Return the tokens (n, channels, tokens), float32, that a decoder reads, of segments (n, frames, bands)."""
         with torch.inference_mode():

@@ -1,0 +1,1 @@
+"""A map of recordings: points that lie close together if a model hears the recordings as alike."""

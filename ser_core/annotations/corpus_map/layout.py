@@ -1,0 +1,150 @@
+"""Lay points of many dimensions out in two: by principal components, or by neighbours (t-SNE)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.manifold import TSNE
+from sklearn.neighbors import KNeighborsTransformer
+
+from ser_core.work.progress import UNWATCHED, Work
+
+#: Neighbours are looked for among so many principal components: further ones are mostly noise.
+COMPONENTS = 50
+#: Of t-SNE: about how many neighbours of a point count, and how it is run, 250 iterations at a time.
+PERPLEXITY, EXAGGERATION, ROUNDS, ROUND = 30.0, 12.0, 4, 250
+#: Of the first principal component, where t-SNE begins.
+BEGINNING_DEVIATION = 1e-4
+#: Fewer points have no neighbourhoods to speak of.
+FEWEST = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Points in two dimensions.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n, 2), float64
+    variance : tuple of float, or None
+        Share of the features' variance along each axis; None if the axes have no meaning.
+    """
+
+    points: np.ndarray
+    variance: tuple[float, float] | None
+
+
+def principal_components(features: np.ndarray) -> Layout:
+    """Lay features out along the two directions in which they vary most.
+
+    Each feature is centred and scaled to deviation 1. The sign of a component is that of its largest weight, so that
+    the same features always give the same picture.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, features)
+    """
+    scores, variance = _components(features, 2)
+    return Layout(scores, (float(variance[0]), float(variance[1])))
+
+
+def by_neighbours(features: np.ndarray, work: Work = UNWATCHED) -> Layout:
+    """Lay features out so that neighbours stay neighbours; distances between groups and the axes mean nothing.
+
+    The same features always give the same picture. Few points are laid out by their principal components.
+
+    Raises
+    ------
+    Cancelled
+
+    References
+    ----------
+    van der Maaten 2014, JMLR 15: Barnes-Hut t-SNE; begun at the principal components as in Kobak and Berens 2019,
+    Nat. Commun. 10, 5416.
+    """
+    scores, _ = _components(features, COMPONENTS)
+    points = scores[:, :2]
+    if len(points) < FEWEST:
+        return Layout(points, None)
+    work.report(0.0, "Looking for neighbours")
+    perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
+    neighbours = KNeighborsTransformer(n_neighbors=min(len(points) - 1, int(3 * perplexity + 1))).fit_transform(scores)
+    points = points * (BEGINNING_DEVIATION / (points[:, 0].std() or 1.0))
+    # In rounds, between which it can be stopped; only the first one exaggerates.
+    for number in range(ROUNDS):
+        work.check()
+        work.report((number + 0.5) / (ROUNDS + 0.5), "Laying out by neighbours")
+        points = TSNE(
+            perplexity=perplexity,
+            early_exaggeration=1.0 if number else EXAGGERATION,
+            learning_rate=max(len(points) / EXAGGERATION / 4, 50.0),
+            max_iter=ROUND,
+            metric="precomputed",
+            init=points,
+        ).fit_transform(neighbours)
+    return Layout(points.astype(np.float64), None)
+
+
+def _components(features: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first principal components (n, most) of scaled features, and their shares of the variance (most,)."""
+    values = np.asarray(features, np.float64)
+    values = values - values.mean(axis=0)
+    deviation = values.std(axis=0)
+    values /= np.where(deviation > 0, deviation, 1.0)
+    # The smaller of the two matrices of products has the same eigenvalues.
+    if len(values) > values.shape[1]:
+        power, weights = np.linalg.eigh(values.T @ values)
+    else:
+        power, left = np.linalg.eigh(values @ values.T)
+        weights = values.T @ left / np.sqrt(np.maximum(power, np.finfo(np.float64).tiny))
+    first = np.argsort(power)[::-1][:most]
+    weights, share = weights[:, first], np.maximum(power[first], 0.0) / (power.sum() or 1.0)
+    largest = weights[np.abs(weights).argmax(axis=0), np.arange(weights.shape[1])]
+    scores = values @ (weights * np.where(largest < 0, -1.0, 1.0))
+    missing = most - scores.shape[1]
+    return np.pad(scores, ((0, 0), (0, max(missing, 0)))), np.pad(share, (0, max(missing, 0)))
+
+
+# --- what the axes mean ---
+
+
+@dataclass(frozen=True)
+class AxisMeaning:
+    """What goes along with an axis.
+
+    Attributes
+    ----------
+    correlations : mapping of str to float
+        Pearson's r between the points' positions and each measure.
+    shares : mapping of str to float
+        Share of the variance along the axis that lies between groups (eta squared), by what groups them.
+    """
+
+    correlations: Mapping[str, float]
+    shares: Mapping[str, float]
+
+
+def axis_meaning(
+    positions: np.ndarray, measures: Mapping[str, np.ndarray], groups: Mapping[str, Sequence[str | None]]
+) -> AxisMeaning:
+    """Compare positions (n,) along an axis with measures (n,) and with groups, in which None is no group.
+
+    What does not vary, and a grouping with fewer than two groups, is left out.
+    """
+    correlations = {
+        name: float(np.corrcoef(positions, values)[0, 1])
+        for name, values in measures.items()
+        if positions.std() > 0 and np.std(values) > 0
+    }
+    shares = {name: share for name, of in groups.items() if (share := _between_groups(positions, of)) is not None}
+    return AxisMeaning(correlations, shares)
+
+
+def _between_groups(positions: np.ndarray, of: Sequence[str | None]) -> float | None:
+    names = np.array([name is not None for name in of], bool)
+    kept = positions[names]
+    groups, index = np.unique([name for name in of if name is not None], return_inverse=True)
+    if len(groups) < 2 or len(kept) <= len(groups) or kept.std() == 0:
+        return None
+    means = np.bincount(index, kept) / np.bincount(index)
+    return float(np.var(means[index]) / np.var(kept))
