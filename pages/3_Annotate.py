@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import controls, frame, session
 from pages.shared.annotation import marking_section, open_project, teaching_section
+from pages.shared.annotation.corpus_map import map_section
 from pages.shared.annotation.exchange import files_section
 from pages.shared.annotation.people import agreement_section
 from pages.shared.annotation.queue import queue_section
@@ -13,12 +14,13 @@ MARK = "Mark"
 OTHERS = {
     "Queue": queue_section.show,
     "Find": find_section.show,
+    "Map": map_section.show,
     "Agreement": agreement_section.show,
     "Teach": teaching_section.show,
     "Files": files_section.show,
 }
 
-VIEWS = ("Queue", MARK, "Find", "Agreement", "Teach", "Files")
+VIEWS = ("Queue", MARK, "Find", "Map", "Agreement", "Teach", "Files")
 
 frame.begin("Annotate", "👂", "Mark and label the emotions you hear, with or without the model's evidence.")
 chosen = controls.sidebar()

@@ -38,6 +38,7 @@ LABELS = {
     "people": "Comparing annotators",
     "explainers": "Comparing explainers with annotators",
     "export": "Export",
+    "map": "Map of the recordings",
     "hits": "Sounds of the hits",
     "measure": "Measuring marks",
     "look": "Reading annotation files",

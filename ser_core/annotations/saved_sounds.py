@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ser_core.analysis import Recording, Region
+from ser_core.annotations.corpus_map.saved_features import delete_features, sha256_with_features
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.trash import KEPT_FOR
@@ -236,6 +237,7 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
     def delete(sha256: str) -> None:
         try:
             delete_sound(sha256, data)
+            delete_features(sha256, data)
             delete_taught(sha256, data / TAUGHT)
         except OSError as reason:  # the others are deleted all the same
             failed[sha256] = reason
@@ -254,9 +256,9 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
 
 
 def _note_orphans(store: Store, data: Path, now: datetime) -> None:
-    """Note sounds without a recording for deletion, unless another database may know them."""
+    """Note sounds and features without a recording for deletion, unless another database may know them."""
     if (data / FOLDER).is_dir() and _is_only_database(store, data / FOLDER):
-        saved = saved_sha256(data)
+        saved = sorted({*saved_sha256(data), *sha256_with_features(data)})
         for start in range(0, len(saved), NOTED_AT_ONCE):
             store.note_sounds(saved[start : start + NOTED_AT_ONCE], now + KEPT_FOR)
 

@@ -155,4 +155,11 @@ def queue_of(project: OpenProject) -> Queue:
         emotion=None if session.choice("queue_emotion") == ANY else session.choice("queue_emotion"),
         text=session.choice("queue_text"),
         order=session.choice("queue_order"),
+        among=chosen_on_map(project),
     )
+
+
+def chosen_on_map(project: OpenProject) -> frozenset[str] | None:
+    """Return the recordings of the project, by SHA-256, that the queue is limited to, if it is."""
+    of, among = session.choice("queue_among") or (None, None)
+    return among if of == project.id else None

@@ -9,6 +9,7 @@ from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.server import login
 from ser_core.analysis import Recording
+from ser_core.annotations.corpus_map.saved_features import delete_features
 from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.store import open_store
@@ -107,6 +108,7 @@ def _delete(sha256: str, fate: str) -> bool:
             _delete_in_projects(sha256, fate)
         else:
             delete_sound(sha256, data_folder())
+            delete_features(sha256, data_folder())
             delete_taught(sha256, data_folder() / TAUGHT)
     except (SerError, OSError) as refusal:
         st.error(f"Not all of it could be deleted: {in_markdown(str(refusal))}", icon=":material/error:")
@@ -130,5 +132,5 @@ def _delete_in_projects(sha256: str, fate: str) -> None:
             store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
         store.note_sounds([sha256], datetime.now(UTC))
         finish_deletions(store, data_folder())
-    for kind in ("export", "into", "measure", "hits", "people", "explainers"):
+    for kind in ("export", "into", "measure", "hits", "people", "explainers", "map"):
         cached.jobs().forget(session.owner(), about=kind)

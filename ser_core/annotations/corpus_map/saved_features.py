@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,10 @@ class FeatureFolder:
         np.save(content, np.concatenate([found.features, found.probabilities, [found.speech_s]]).astype(np.float32))
         with suppress(OSError):
             atomic_write(self._file(sha256), content.getvalue())
+
+    def missing(self, sha256: Iterable[str]) -> list[str]:
+        """Return those recordings of which nothing is saved."""
+        return [one for one in sha256 if not self._file(one).is_file()]
 
     def _file(self, sha256: str) -> Path:
         name = f"{sha256}.npy"

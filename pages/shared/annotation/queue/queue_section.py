@@ -7,18 +7,19 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, queue_of
+from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, chosen_on_map, queue_of
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown, printable
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
 from ser_core.audio.reading import read_recording
-from ser_core.errors import AudioRefused, SerError
+from ser_core.errors import AnnotationsRefused, AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Lane, work_owner
 from ser_core.work.progress import Work
@@ -49,6 +50,7 @@ def show(project: OpenProject) -> None:
         text=f"**{finished} of {total}** recordings done by {in_markdown(project.annotator)}"
         + (f", {counts['verified']} of them verified" if counts["verified"] else ""),
     )
+    _chosen(project)
     _filters()
     _list(project)
     add, rate = st.columns(2, gap="large")
@@ -78,6 +80,17 @@ def open_queued(queued: QueuedRecording) -> str | None:
     except SerError as refusal:
         return str(refusal)
     return None
+
+
+def open_recording(project: OpenProject, sha256: str) -> str | None:
+    """Open a recording of a project in the view Mark, or return why that is not possible."""
+    try:
+        refusal = open_queued(project.store.open_recording(project.id, sha256, project.annotator).recording)
+    except AnnotationsRefused as refused:
+        return str(refused)
+    if refusal is None:
+        session.choose("annotate_view", "Mark")
+    return refusal
 
 
 def _read(queued: QueuedRecording) -> session.Held:
@@ -123,6 +136,16 @@ def ahead(sha256: str | None) -> Recording | None:
         return session.held()[sha256].recording
     job = cached.ahead().find(session.owner(), ("ahead", sha256))
     return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
+
+
+def _chosen(project: OpenProject) -> None:
+    """Say that only recordings chosen on the map are listed, and offer all of them."""
+    among = chosen_on_map(project)
+    if among is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(f"Only the {counted(len(among), 'recording')} chosen on the map.", icon=":material/scatter_plot:")
+        st.button("All recordings", icon=":material/close:", on_click=session.choose, args=("queue_among", None))
 
 
 def _filters() -> None:

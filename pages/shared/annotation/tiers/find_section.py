@@ -89,10 +89,8 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
     if chosen_rows and st.button("Open its recording", icon=":material/edit:"):
-        queued = project.store.open_recording(project.id, hits[chosen_rows[0]].file.sha256, project.annotator).recording
-        refusal = queue_section.open_queued(queued)
+        refusal = queue_section.open_recording(project, hits[chosen_rows[0]].file.sha256)
         if refusal is None:
-            session.choose("annotate_view", "Mark")
             st.rerun()
         st.error(in_markdown(refusal), icon=":material/volume_off:")
 

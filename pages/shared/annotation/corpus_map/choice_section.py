@@ -1,0 +1,136 @@
+"""The recordings of a map as a table, those that are chosen first of all, and what can be done with all of them."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.corpus_map.mapping import CorpusMap
+from ser_core.annotations.corpus_map.points import Point
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.labelling import LabelledRecording
+from ser_core.errors import AnnotationsRefused
+
+AS_IT_IS = "as it is"
+
+
+def show_choice(
+    project: OpenProject, shown: Sequence[LabelledRecording], points: Sequence[Point], found: CorpusMap
+) -> None:
+    """Show the chosen recordings, or all, as a table; label them in one go, or make them the queue."""
+    chosen = set(st.session_state.get(f"map chosen {project.id}", ()))
+    rows = [index for index, recording in enumerate(shown) if not chosen or recording.file.sha256 in chosen]
+    st.markdown(f"**{counted(len(rows), 'recording')} {'chosen on the map' if chosen else 'on the map'}**")
+    ticked = _table(project, rows, shown, points, found)
+    if not chosen and not ticked:
+        st.caption("Choose recordings: draw around them with *Lasso*, or tick rows of the table.")
+    _actions(project, [shown[row] for row in (ticked or (rows if chosen else []))])
+    _say_what_was_done(project)
+
+
+def _table(
+    project: OpenProject,
+    rows: Sequence[int],
+    shown: Sequence[LabelledRecording],
+    points: Sequence[Point],
+    found: CorpusMap,
+) -> list[int]:
+    """Show rows, and return those that are ticked."""
+    places = found.layout.points
+    table = {
+        "Recording": [printable(shown[row].file.name) for row in rows],
+        "Label": [printable(points[row].label) for row in rows],
+        "Model": [points[row].verdict for row in rows],
+        "Speaker": [printable(points[row].speaker) for row in rows],
+        "Disagreement": [points[row].disagreement for row in rows],
+        "Left to right": [float(places[row, 0]) for row in rows],
+        "Bottom to top": [float(places[row, 1]) for row in rows],
+    }
+    made = st.dataframe(
+        table,
+        hide_index=True,
+        height=min(35 * (len(rows) + 1) + 3, 320),
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"map table {hash(tuple(shown[row].file.sha256 for row in rows))} {project.id}",
+        column_config=dict.fromkeys(("Left to right", "Bottom to top"), st.column_config.NumberColumn(format="%.1f")),
+    )
+    return [rows[at] for at in made["selection"]["rows"] if at < len(rows)]
+
+
+def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
+    label, status, give, queue = st.columns([2, 1.3, 1.5, 1.5], vertical_alignment="bottom")
+    emotion = label.selectbox(
+        "Label",
+        list(LABELS),
+        index=None,
+        accept_new_options=True,
+        placeholder=AS_IT_IS,
+        key=f"map label {project.id}",
+        help="Of the recording as a whole. Only your own labels change.",
+    )
+    wanted = status.selectbox("Status", [AS_IT_IS, *STATUSES], key=f"map status {project.id}")
+    number = f" {len(chosen)}" if chosen else ""
+    # What was shown when the button was drawn: what somebody changes before the click is not overwritten.
+    seen = {one.file.sha256: _revision(one, project.annotator) for one in chosen}
+    give.button(
+        f"Label{number}",
+        type="primary",
+        icon=":material/label:",
+        width="stretch",
+        disabled=not chosen or (emotion is None and wanted == AS_IT_IS),
+        on_click=_label,
+        args=(project, seen, emotion, None if wanted == AS_IT_IS else wanted),
+    )
+    queue.button(
+        f"Queue{number}",
+        icon=":material/playlist_play:",
+        width="stretch",
+        disabled=not chosen,
+        help="Work through these alone, one after the other.",
+        on_click=_queue,
+        args=(project, frozenset(seen)),
+    )
+
+
+def _revision(recording: LabelledRecording, annotator: str) -> int:
+    mine = recording.labels.get(annotator)
+    return 0 if mine is None else mine.revision
+
+
+def _label(project: OpenProject, seen: dict[str, int], emotion: str | None, status: str | None) -> None:
+    try:
+        done = project.store.label_recordings(project.id, seen, project.annotator, emotion=emotion, status=status)
+        st.session_state[f"map done {project.id}"] = done
+        st.session_state.pop(f"map refusal {project.id}", None)
+    except AnnotationsRefused as refusal:
+        st.session_state[f"map refusal {project.id}"] = str(refusal)
+
+
+def _undo(project: OpenProject) -> None:
+    done = st.session_state.pop(f"map done {project.id}")
+    try:
+        project.store.undo_labels(project.id, done, project.annotator)
+    except AnnotationsRefused as refusal:
+        st.session_state[f"map refusal {project.id}"] = str(refusal)
+
+
+def _queue(project: OpenProject, chosen: frozenset[str]) -> None:
+    session.choose("queue_among", (project.id, chosen))
+    session.choose("queue_page", 0)
+    session.choose("annotate_view", "Queue")
+
+
+def _say_what_was_done(project: OpenProject) -> None:
+    if refusal := st.session_state.pop(f"map refusal {project.id}", None):
+        st.error(in_markdown(refusal), icon=":material/sync_problem:")
+    done = st.session_state.get(f"map done {project.id}")
+    if done is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.success(f"{counted(len(done.sha256), 'label')} changed.", icon=":material/check:")
+        if done.sha256:
+            st.button("Undo", icon=":material/undo:", on_click=_undo, args=(project,), key=f"undo map {project.id}")

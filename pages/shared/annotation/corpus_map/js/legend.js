@@ -1,0 +1,56 @@
+// The groups of points with their numbers; a click hides or shows one.
+
+import { paint } from "./glyphs.js";
+
+const SIZE = 16;
+
+export class Legend {
+  constructor(element, changed) {
+    Object.assign(this, { element, changed, hidden: new Set() });
+    element.addEventListener("click", ({ target }) => this.click(target.closest("button")));
+  }
+
+  update(title, groups, around) {
+    const wish = JSON.stringify([title, groups, around]);
+    if (wish === this.wish) return;
+    if (title !== this.title) this.hidden.clear();
+    Object.assign(this, { wish, title, groups });
+    this.element.setAttribute("aria-label", `Shown, by ${title.toLowerCase()}`);
+    this.element.replaceChildren(...groups.map((group, index) => this.button(group, index, around)), this.all());
+    this.mark();
+  }
+
+  button(group, index, around) {
+    const button = Object.assign(document.createElement("button"), { type: "button", title: "Hide or show" });
+    button.dataset.index = index;
+    const ratio = devicePixelRatio || 1;
+    const canvas = Object.assign(document.createElement("canvas"), { width: SIZE * ratio, height: SIZE * ratio });
+    paint(canvas.getContext("2d"), group, (SIZE * ratio) / 2, (SIZE * ratio) / 2, 5 * ratio, around);
+    const count = Object.assign(document.createElement("span"), { className: "count", textContent: group.count });
+    button.append(canvas, group.name, count);
+    return button;
+  }
+
+  all() {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Show all" });
+    button.className = "all";
+    return button;
+  }
+
+  click(button) {
+    if (!button) return;
+    const { index } = button.dataset;
+    if (index === undefined) this.hidden.clear();
+    else if (!this.hidden.delete(Number(index))) this.hidden.add(Number(index));
+    this.mark();
+    this.changed();
+  }
+
+  mark() {
+    for (const button of this.element.children) {
+      const { index } = button.dataset;
+      if (index === undefined) button.hidden = this.hidden.size === 0;
+      else button.setAttribute("aria-pressed", String(!this.hidden.has(Number(index))));
+    }
+  }
+}

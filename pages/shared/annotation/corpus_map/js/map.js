@@ -1,0 +1,304 @@
+// A map of recordings: ten thousand points that are moved, zoomed, heard and chosen.
+
+import { Gestures } from "./gestures.js";
+import { Picture, stampOf, trace } from "./glyphs.js";
+import { Keys } from "./keys.js";
+import { Legend } from "./legend.js";
+import { Scene } from "./scene.js";
+import { Sound } from "./sound.js";
+
+const maps = new WeakMap();
+const RADIUS = 4;
+const CLOSER = 1.6;
+const FAINT = 0.25;
+
+export default function mount({ parentElement, data, setTriggerValue }) {
+  const map = maps.get(parentElement) ?? new CorpusMap(parentElement.querySelector(".map"));
+  maps.set(parentElement, map);
+  map.update(data, setTriggerValue);
+  return () => {
+    if (parentElement.isConnected) return; // other data come to the same element
+    map.close();
+    maps.delete(parentElement);
+  };
+}
+
+class CorpusMap {
+  constructor(root) {
+    const part = (name) => root.querySelector(`.${name}`);
+    Object.assign(this, { root, field: part("field"), points: part("points"), over: part("over"), tip: part("tip") });
+    Object.assign(this, { said: part("said"), scene: new Scene([], []), chosen: new Uint8Array(0) });
+    Object.assign(this, { current: -1, pointed: -1, draws: false, line: null, stamps: new Map(), picture: new Picture() });
+    this.sound = new Sound((index) => this.send("heard", [index]), (words) => this.say(words));
+    this.legend = new Legend(part("legend"), () => this.filter());
+    this.keys = new Keys(this, this.field);
+    this.gestures = new Gestures(this, this.field);
+    this.buttons = Object.fromEntries([...root.querySelectorAll(".bar button")].map((one) => [one.name, one]));
+    for (const [name, button] of Object.entries(this.buttons)) button.addEventListener("click", () => this.press(name));
+    this.watch = new ResizeObserver(() => this.resize());
+    this.watch.observe(this.field);
+  }
+
+  close() {
+    this.sound.stop();
+    this.watch.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  async update(data, trigger) {
+    Object.assign(this, { trigger, data });
+    this.root.style.setProperty("--st-height", `${data.height}px`);
+    if (data.address !== this.address) {
+      this.address = data.address;
+      try {
+        const answer = await fetch(data.address);
+        if (!answer.ok) throw new Error(answer.status);
+        const content = await answer.json();
+        if (data.address === this.address) this.take(content);
+      } catch {
+        this.address = null;
+        this.say("The map could not be loaded. Load the page again.");
+        return;
+      }
+    }
+    if (!this.content || this.address !== this.data.address) return;
+    this.show();
+    this.sound.receive(this.data.sound);
+  }
+
+  // Other labels come with the same places: the view stays.
+  take(content) {
+    const same = this.content?.layout === content.layout;
+    this.content = content;
+    if (!same) {
+      this.scene = new Scene(Float32Array.from(content.x), Float32Array.from(content.y));
+      this.chosen = new Uint8Array(this.scene.count);
+      Object.assign(this, { current: -1, pointed: -1 });
+      this.resize();
+    }
+  }
+
+  show() {
+    const { content, data } = this;
+    this.colouring = content.colourings.find(({ key }) => key === data.colouring) ?? content.colourings[0];
+    this.stamps.clear();
+    const style = getComputedStyle(this.root);
+    Object.assign(this, { around: style.backgroundColor, ink: style.color });
+    this.paper = wordOf(this.around);
+    this.legend.update(this.colouring.title, this.colouring.groups, this.around);
+    this.chosen.fill(0);
+    for (const index of data.chosen) this.chosen[index] = 1;
+    this.filter();
+    this.mark();
+  }
+
+  filter() {
+    const { of } = this.colouring;
+    for (let index = 0; index < this.scene.count; index++) {
+      this.scene.visible[index] = this.legend.hidden.has(of[index]) ? 0 : 1;
+    }
+    this.redraw();
+  }
+
+  // --- what a person does ---
+
+  press(name) {
+    const actions = {
+      draw: () => { this.draws = !this.draws; },
+      in: () => this.zoomMiddle(CLOSER),
+      out: () => this.zoomMiddle(1 / CLOSER),
+      all: () => this.fit(),
+      sound: () => this.sound.switch(!this.sound.on),
+      none: () => this.choose([], false),
+    };
+    actions[name]();
+    this.mark();
+  }
+
+  mark() {
+    this.buttons.draw.setAttribute("aria-pressed", String(this.draws));
+    this.buttons.sound.setAttribute("aria-pressed", String(this.sound.on));
+    this.buttons.none.disabled = !this.chosen.includes(1);
+    this.field.classList.toggle("draws", this.draws);
+  }
+
+  pan(dx, dy) {
+    this.scene.pan(dx, dy);
+    this.redraw();
+  }
+
+  zoom(factor, x, y) {
+    this.scene.zoom(factor, x, y);
+    this.redraw();
+  }
+
+  zoomMiddle(factor) {
+    this.zoom(factor, this.scene.width / 2, this.scene.height / 2);
+  }
+
+  fit() {
+    this.scene.fit();
+    this.redraw();
+  }
+
+  point(index) {
+    if (index === this.pointed) return;
+    this.pointed = index;
+    this.sound.hover(index);
+    this.redraw();
+  }
+
+  goTo(index) {
+    Object.assign(this, { current: index, pointed: index });
+    this.say(`${this.content.names[index]} · ${this.words(index)}`);
+    this.sound.hover(index);
+    this.redraw();
+  }
+
+  // The first click turns the sound on.
+  click(index, more) {
+    this.field.focus({ preventScroll: true });
+    if (index < 0) return;
+    this.current = index;
+    if (more) return this.choose([index], true, true);
+    this.sound.switch(true);
+    this.sound.play(index);
+    this.mark();
+    this.redraw();
+  }
+
+  play(index) {
+    if (index >= 0) this.sound.toggle(index);
+  }
+
+  open(index) {
+    if (index >= 0) this.send("opened", [index]);
+  }
+
+  choose(indexes, more, turn = false) {
+    if (!more) this.chosen.fill(0);
+    for (const index of indexes) this.chosen[index] = turn ? 1 - this.chosen[index] : 1;
+    const all = [...this.chosen.keys()].filter((index) => this.chosen[index]);
+    this.say(`${all.length} ${all.length === 1 ? "recording" : "recordings"} chosen.`);
+    this.send("chosen", all);
+    this.mark();
+    this.redraw();
+  }
+
+  send(what, indexes) {
+    this.number = (this.number ?? 0) + 1;
+    this.trigger(what, { of: this.content.of, indexes, number: this.number });
+  }
+
+  // --- what is shown ---
+
+  words(index) {
+    return this.content.colourings.map(({ title, groups, of }) => `${title}: ${groups[of[index]].name}`).join(" · ");
+  }
+
+  say(words) {
+    this.said.textContent = words;
+  }
+
+  showLine(line) {
+    this.line = line;
+    this.redraw();
+  }
+
+  resize() {
+    const { clientWidth, clientHeight } = this.field;
+    if (!clientWidth || !clientHeight) return;
+    this.ratio = Math.min(devicePixelRatio || 1, 2);
+    for (const canvas of [this.points, this.over]) {
+      canvas.width = Math.round(clientWidth * this.ratio);
+      canvas.height = Math.round(clientHeight * this.ratio);
+    }
+    this.picture.resize(this.points.width, this.points.height);
+    this.stamps.clear();
+    this.scene.resize(clientWidth, clientHeight);
+    if (!this.sized) this.scene.fit();
+    this.sized = true;
+    this.redraw();
+  }
+
+  redraw() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      if (!this.colouring || !this.sized) return;
+      this.drawPoints();
+      this.drawOver();
+    });
+  }
+
+  drawPoints() {
+    const { scene, picture, ratio, chosen } = this;
+    const { of } = this.colouring;
+    const some = chosen.includes(1);
+    picture.clear(this.paper);
+    // What is chosen lies above the rest.
+    for (const above of some ? [0, 1] : [0]) {
+      const stamps = this.stampsOf(some && !above ? FAINT : 1);
+      for (let index = 0; index < scene.count; index++) {
+        if (!scene.visible[index] || chosen[index] !== above) continue;
+        const x = (scene.left + scene.x[index] * scene.scale) * ratio;
+        picture.stamp(stamps[of[index]], x, (scene.top - scene.y[index] * scene.scale) * ratio);
+      }
+    }
+    this.points.getContext("2d").putImageData(picture.image, 0, 0);
+  }
+
+  stampsOf(opacity) {
+    const { scale } = this.scene.whole();
+    const radius = RADIUS * this.ratio * Math.min(2, Math.max(1, (this.scene.scale / scale) ** 0.3));
+    const key = `${Math.round(2 * radius)} ${opacity}`;
+    if (!this.stamps.has(key)) {
+      const { groups } = this.colouring;
+      this.stamps.set(key, groups.map((group) => stampOf(group, Math.round(2 * radius) / 2, this.around, opacity)));
+    }
+    return this.stamps.get(key);
+  }
+
+  drawOver() {
+    const context = this.over.getContext("2d");
+    const { ratio, scene } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, scene.width, scene.height);
+    context.strokeStyle = this.ink;
+    for (const [index, width] of [[this.current, 1.5], [this.pointed, 2.5]]) {
+      if (index < 0 || !scene.visible[index]) continue;
+      const { x, y } = scene.at(index);
+      context.lineWidth = width;
+      trace(context, "circle", x, y, 2.4 * RADIUS);
+      context.stroke();
+    }
+    if (this.line) {
+      context.lineWidth = 1.5;
+      context.setLineDash([5, 4]);
+      context.beginPath();
+      for (const { x, y } of this.line) context.lineTo(x, y);
+      context.closePath();
+      context.stroke();
+      context.setLineDash([]);
+    }
+    this.showTip();
+  }
+
+  showTip() {
+    const { tip, scene, pointed } = this;
+    tip.hidden = pointed < 0 || !scene.visible[pointed];
+    if (tip.hidden) return;
+    const name = Object.assign(document.createElement("b"), { textContent: this.content.names[pointed] });
+    tip.replaceChildren(name, this.words(pointed));
+    const { x, y } = scene.at(pointed);
+    tip.style.left = `${Math.min(Math.max(x - tip.offsetWidth / 2, 4), Math.max(4, scene.width - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${y > tip.offsetHeight + 18 ? y - tip.offsetHeight - 14 : y + 14}px`;
+  }
+}
+
+// A colour as a pixel of the picture.
+function wordOf(colour) {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer)[0];
+}

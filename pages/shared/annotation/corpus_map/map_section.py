@@ -1,0 +1,217 @@
+"""The view Map: all recordings of a project as points, to be heard, chosen, labelled in one go or worked through."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import cached, controls, session, waiting
+from pages.shared.annotation.corpus_map import MapContent, map_of_points
+from pages.shared.annotation.corpus_map.choice_section import show_choice
+from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.queue import queue_section
+from pages.shared.names import in_markdown
+from pages.shared.player.media import served
+from ser_core.annotations.corpus_map.features import require_features
+from ser_core.annotations.corpus_map.layout import axis_meaning
+from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
+from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point, point_of
+from ser_core.annotations.corpus_map.saved_features import FeatureFolder
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.store.labelling import LabelledRecording
+from ser_core.audio.cutting import wav_bytes
+from ser_core.errors import ModelRefused, SerError
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.output.saved_analyses import data_folder
+from ser_core.work.jobs import Job, work_owner
+from ser_core.work.progress import Work
+
+USUAL = "whisper"
+LAYOUT_NAMES = {COMPONENTS: "principal components", NEIGHBOURS: "neighbours"}
+WHOSE = {"me": "mine", "anybody": "everybody's"}
+#: New recordings are listened to without asking, up to so many.
+WITHOUT_ASKING = 20
+#: So much of a recording is played.
+PLAYED_S = 20.0
+#: An axis without a stronger correlation follows no emotion.
+LEAST_CORRELATION = 0.3
+
+
+def show(project: OpenProject) -> None:
+    """Show the map and, below it, the recordings that are chosen there."""
+    recordings = project.store.labelled_recordings(project.id)
+    if not recordings:
+        st.info("This project is empty. Add recordings in the view Queue.", icon=":material/scatter_plot:")
+        return
+    classifier = _classifier()
+    if classifier is None:
+        return
+    _controls()
+    job = _job(recordings, classifier)
+    found = waiting.results({"map": job}).get("map") if job else None
+    if found is None:
+        return
+    if found.left_out:
+        st.caption(f"{counted(found.left_out, 'recording')} without a point: the sound is missing or cannot be read.")
+    if not found.sha256:
+        return
+    by_sha256 = {recording.file.sha256: recording for recording in recordings}
+    shown = [by_sha256[sha256] for sha256 in found.sha256]
+    whose = project.annotator if session.choice("map_whose") == "me" else None
+    points = [
+        point_of(recording, verdict, classifier.emotions, whose)
+        for recording, verdict in zip(shown, found.verdicts, strict=True)
+    ]
+    content = content_of(found, [recording.file.name for recording in shown], points)
+    _map(project, content, shown)
+    _say_what_axes_mean(found, points, classifier)
+    show_choice(project, shown, points, found)
+
+
+def _classifier() -> NetworkClassifier | None:
+    """Return the model of the sidebar or, if it has no features, the usual one."""
+    name = controls.model_name()
+    try:
+        if name is not None:
+            require_features(name)
+    except ModelRefused as refusal:
+        st.info(f"{in_markdown(str(refusal))} Using **{USUAL}** instead.", icon=":material/hearing:")
+        name = USUAL
+    return None if name is None else cached.model(name)
+
+
+def _controls() -> None:
+    layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
+    layout.selectbox(
+        "Lay out by",
+        LAYOUTS,
+        format_func=LAYOUT_NAMES.get,
+        help="Principal components: the two directions in which the recordings differ most. Neighbours (t-SNE): those "
+        "that the model hears as alike lie together.",
+        **session.widget("map_layout", session.choice("map_layout")),
+    )
+    colour.segmented_control(
+        "Colour by",
+        list(COLOURINGS),
+        format_func=COLOURINGS.get,
+        required=True,
+        **session.widget("map_colour", session.choice("map_colour")),
+    )
+    whose.selectbox(
+        "Whose labels",
+        list(WHOSE),
+        format_func=WHOSE.get,
+        help="Labels of whole recordings. Everybody's: the emotion that most people name.",
+        **session.widget("map_whose", session.choice("map_whose")),
+    )
+
+
+def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:
+    """Return the job that makes the map; ask before many recordings are listened to."""
+    files = [recording.file for recording in recordings]
+    sha256, kind, data = [file.sha256 for file in files], session.choice("map_layout"), data_folder()
+    key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest())
+    if cached.jobs().find(session.owner(), key) is None:
+        new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
+        if len(new) > WITHOUT_ASKING and not st.button(
+            f"Listen to {counted(len(new), 'recording')}",
+            type="primary",
+            icon=":material/hearing:",
+            help=f"{classifier.name} takes about a quarter of a second for each, once. You can go on working.",
+        ):
+            return None
+        cached.jobs().withdraw(session.owner(), ("map",), running=True)
+
+    def work(work: Work) -> CorpusMap:
+        return corpus_map(sha256, sounds_of(files, data), classifier, kind, data, work)
+
+    return cached.jobs().submit(session.owner(), key, "Map of recordings", work)
+
+
+# --- the map ---
+
+
+@st.fragment
+def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledRecording]) -> None:
+    """Show the map; only what is opened or chosen there concerns the rest of the page."""
+    chosen, heard, leave = (f"map {what} {project.id}" for what in ("chosen", "heard", "leave"))
+
+    def hear(indexes: list[int], number: int) -> None:
+        st.session_state[heard] = (content.of, indexes[0], number) if indexes else None
+
+    def open_one(indexes: list[int], _: int) -> None:
+        st.session_state[leave] = None
+        if indexes:
+            file = shown[indexes[0]].file
+            st.session_state[leave] = queue_section.open_recording(project, file.sha256) or ""
+
+    def choose(indexes: list[int], _: int) -> None:
+        st.session_state[chosen] = [shown[index].file.sha256 for index in indexes]
+        st.session_state[leave] = None
+
+    here = {recording.file.sha256: index for index, recording in enumerate(shown)}
+    map_of_points(
+        content,
+        f"map of {project.id}",
+        colouring=session.choice("map_colour"),
+        chosen=[here[sha256] for sha256 in st.session_state.get(chosen, ()) if sha256 in here],
+        sound=_sound(st.session_state.get(heard), content, shown),
+        made={"heard": hear, "opened": open_one, "chosen": choose},
+    )
+    if leave in st.session_state:
+        refusal = st.session_state.pop(leave)
+        if not refusal:
+            st.rerun()
+        st.error(in_markdown(refusal), icon=":material/volume_off:")
+
+
+def _sound(
+    wish: tuple[str, int, int] | None, content: MapContent, shown: Sequence[LabelledRecording]
+) -> Mapping[str, object] | None:
+    """Return the address of the sound that somebody wants to hear, or why there is none."""
+    if wish is None or wish[0] != content.of:
+        return None
+    _, index, number = wish
+    file = shown[index].file
+    work_owner.set(session.owner())
+    try:
+        recording = sounds_of([file], data_folder())(file.sha256)
+    except SerError as refusal:
+        return {"index": index, "number": number, "refusal": str(refusal)}
+    if recording is None:
+        return {"index": index, "number": number, "refusal": "Its sound is not on this machine."}
+    wav = wav_bytes(recording.samples[: round(PLAYED_S * recording.sample_rate_hz)], recording.sample_rate_hz)
+    identity = hashlib.sha256(wav).hexdigest()
+    return {"index": index, "number": number, "address": served(wav, "audio/wav", identity, "map sound")}
+
+
+# --- what the axes mean ---
+
+
+def _say_what_axes_mean(found: CorpusMap, points: Sequence[Point], classifier: NetworkClassifier) -> None:
+    if found.layout.variance is None:
+        st.caption(
+            f"Recordings that {in_markdown(classifier.name)} hears as alike lie together. Directions, and distances "
+            "between groups, mean nothing."
+        )
+        return
+    logits = np.log(np.maximum(found.probabilities, 1e-4))
+    measures = {emotion: logits[:, index] for index, emotion in enumerate(classifier.emotions)}
+    groups = {
+        "speakers": [None if point.speaker == NO_SPEAKER else point.speaker for point in points],
+        "labels": [None if point.label == NO_LABEL else point.label for point in points],
+    }
+    lines = []
+    for name, positions, share in zip(
+        ("Left to right", "Bottom to top"), found.layout.points.T, found.layout.variance, strict=True
+    ):
+        meaning = axis_meaning(positions, measures, groups)
+        strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
+        ends = [f"{emotion} (r = {r:.2f})".replace("-", "−") for r, emotion in strong]
+        follows = f"follows the scores of {', '.join(ends)}" if ends else "follows no score of the model"
+        between = "".join(f"; {100 * part:.0f} % of it lies between {whose}" for whose, part in meaning.shares.items())
+        lines.append(f"**{name}**: {100 * share:.0f} % of the variance; {in_markdown(follows)}{between}.")
+    st.caption("  \n".join(lines))

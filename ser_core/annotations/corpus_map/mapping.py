@@ -1,0 +1,75 @@
+"""A map of recordings, from their sounds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ser_core.analysis import Recording
+from ser_core.annotations.corpus_map.features import features_of_all
+from ser_core.annotations.corpus_map.layout import Layout, by_neighbours, principal_components
+from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.verdict import verdict_of
+from ser_core.settings import VerdictSettings
+from ser_core.work.progress import UNWATCHED, Work
+
+COMPONENTS, NEIGHBOURS = "components", "neighbours"
+LAYOUTS = (COMPONENTS, NEIGHBOURS)
+#: Share of the work that the layout is, as far as progress shows it.
+LAYOUT_PARTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class CorpusMap:
+    """Recordings laid out by what a model hears in them.
+
+    Attributes
+    ----------
+    sha256 : tuple of str
+        Of the recordings that have a point.
+    layout : Layout
+    probabilities : ndarray of shape (n, classes), float32
+    verdicts : tuple of str
+    left_out : int
+        Number of recordings whose sound is not at hand or cannot be read.
+    """
+
+    sha256: tuple[str, ...]
+    layout: Layout
+    probabilities: np.ndarray
+    verdicts: tuple[str, ...]
+    left_out: int
+
+
+def corpus_map(
+    sha256: Sequence[str],
+    sound_of: Callable[[str], Recording | None],
+    classifier: NetworkClassifier,
+    kind: str,
+    data: Path,
+    work: Work = UNWATCHED,
+) -> CorpusMap:
+    """Return the map of recordings; arguments as for `features_of_all`.
+
+    Parameters
+    ----------
+    kind : {"components", "neighbours"}
+
+    Raises
+    ------
+    Cancelled
+        Features that were computed before stay saved.
+    """
+    found = features_of_all(sha256, sound_of, classifier, data, work.part(0, 1 + 1 / LAYOUT_PARTS))
+    emotions, settings = classifier.emotions, VerdictSettings()
+    layout_work = work.part(LAYOUT_PARTS, LAYOUT_PARTS + 1)
+    features = np.stack([one.features for one in found.values()]) if found else np.zeros((0, 1))
+    probabilities = [one.probabilities for one in found.values()]
+    return CorpusMap(
+        tuple(found),
+        by_neighbours(features, layout_work) if kind == NEIGHBOURS else principal_components(features),
+        np.stack(probabilities) if found else np.zeros((0, len(emotions)), np.float32),
+        tuple(verdict_of(one.probabilities, emotions, one.speech_s, settings) for one in found.values()),
+        len(sha256) - len(found),
+    )

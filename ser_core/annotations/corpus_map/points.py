@@ -1,0 +1,68 @@
+"""What is known of the recordings on a map, and the groups that they fall into."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ser_core.annotations.store.labelling import LabelledRecording
+
+NO_LABEL, NO_SPEAKER, NOT_KNOWN = "no label", "speaker not known", "not on the map"
+PEOPLE_DIFFER = "people differ"
+AGREES, DIFFERS, NO_VERDICT = "model agrees", "model differs", "model names no such emotion"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A recording and what is said of it.
+
+    Attributes
+    ----------
+    label : str
+        What it is called as a whole, `NO_LABEL`, or `PEOPLE_DIFFER` if no emotion has the most votes.
+    verdict : str
+        The model's.
+    disagreement : str
+        Whether people and the model agree.
+    """
+
+    label: str
+    speaker: str
+    verdict: str
+    disagreement: str
+
+
+def point_of(recording: LabelledRecording, verdict: str, emotions: Sequence[str], annotator: str | None) -> Point:
+    """Return what is said of a recording.
+
+    Parameters
+    ----------
+    emotions : sequence of str
+        Those that the model can name.
+    annotator : str or None
+        Whose label counts; None: everybody's.
+    """
+    labels = [
+        mark.emotion for who, mark in recording.labels.items() if mark.emotion is not None and annotator in (None, who)
+    ]
+    label = _most_named(labels)
+    return Point(
+        label,
+        recording.file.speaker or NO_SPEAKER,
+        verdict,
+        PEOPLE_DIFFER if len(set(labels)) > 1 else _against_model(label, verdict, emotions),
+    )
+
+
+def _most_named(labels: Sequence[str]) -> str:
+    first = Counter(labels).most_common(2)
+    if not first:
+        return NO_LABEL
+    return PEOPLE_DIFFER if len(first) > 1 and first[0][1] == first[1][1] else first[0][0]
+
+
+def _against_model(label: str, verdict: str, emotions: Sequence[str]) -> str:
+    if label == NO_LABEL:
+        return NO_LABEL
+    if label not in emotions or verdict not in emotions:
+        return NO_VERDICT
+    return AGREES if label == verdict else DIFFERS
