@@ -1,13 +1,30 @@
 """The map of recordings: its features, its layouts by hand and by other libraries, and what the axes mean."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.preprocessing import StandardScaler
 
+from ser_core.analysis import Recording
+from ser_core.annotations.corpus_map.features import features_of
 from ser_core.annotations.corpus_map.layout import axis_meaning, by_neighbours, principal_components
+from ser_core.annotations.corpus_map.mapping import corpus_map
+from ser_core.annotations.corpus_map.saved_features import (
+    FeatureFolder,
+    RecordingFeatures,
+    delete_features,
+    sha256_with_features,
+)
+from ser_core.annotations.saved_sounds import finish_deletions, save_sound
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.store import open_store
 from ser_core.errors import Cancelled
+from ser_core.model.checkpoint import load_model, model_names
+from ser_core.pipeline import classify_recording
+from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 
@@ -85,3 +102,69 @@ def test_meaning_of_an_axis_worked_by_hand():
     assert meaning.correlations == pytest.approx({"rising": 1, "falling": -1})
     # Means 0.5 and 2.5 around 1.5: variance 1, of 1.25 in all. Two points in two groups say nothing.
     assert meaning.shares == pytest.approx({"halves": 0.8})
+
+
+# --- features ---
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    if "whisper" not in model_names():
+        pytest.skip("no model is shipped in models/")
+    return load_model("whisper")
+
+
+def test_scores_beside_features_are_those_of_the_verdict(whisper, make_voice):
+    recording = Recording("a.wav", "a" * 64, make_voice(3.0, 16_000, 1), 16_000)
+    ours, theirs = features_of(recording, whisper), classify_recording(recording, whisper, AnalysisSettings())
+    assert ours.probabilities == pytest.approx(theirs.scores.recording, abs=1e-5)
+    assert ours.speech_s == pytest.approx(theirs.speech_s)
+    assert ours.features.shape == (1024,)
+
+
+def test_a_second_look_reads_what_the_first_one_saved(whisper, make_voice, tmp_path):
+    recording = Recording("a.wav", "a" * 64, make_voice(1.0, 16_000, 2), 16_000)
+    asked = []
+
+    def sound_of(sha256):
+        asked.append(sha256)
+        return {"a" * 64: recording}.get(sha256)
+
+    first = corpus_map(["a" * 64, "b" * 64], sound_of, whisper, "components", tmp_path)
+    second = corpus_map(["a" * 64], sound_of, whisper, "components", tmp_path)
+    assert asked == ["a" * 64, "b" * 64]
+    assert (first.sha256, first.left_out, second.left_out) == (("a" * 64,), 1, 0)
+    assert (first.probabilities == second.probabilities).all()
+    assert first.verdicts == second.verdicts
+    folder = FeatureFolder(tmp_path, whisper.sha256, 4)
+    assert folder.missing(["a" * 64, "b" * 64]) == ["b" * 64]
+    # A damaged file is nothing; a stop keeps what was saved.
+    (file,) = tmp_path.glob("features/*/*.npy")
+    file.write_bytes(file.read_bytes()[:-9])
+    assert folder.load("a" * 64) is None
+    with pytest.raises(Cancelled):
+        corpus_map(["a" * 64], sound_of, whisper, "components", tmp_path, Work(stop=lambda: True))
+
+
+def test_features_go_with_the_recording_and_nobody_elses(tmp_path):
+    for model in ("1" * 64, "2" * 64):
+        for sha256 in ("a" * 64, "b" * 64):
+            FeatureFolder(tmp_path, model, 1).save(sha256, RecordingFeatures(np.ones(3), np.ones(1), 1.0))
+    assert sha256_with_features(tmp_path) == {"a" * 64, "b" * 64}
+    delete_features("a" * 64, tmp_path)
+    assert sha256_with_features(tmp_path) == {"b" * 64}
+    with pytest.raises(ValueError, match="no SHA-256"):
+        FeatureFolder(tmp_path, "1" * 64, 1).load("../../etc/passwd")
+
+
+def test_features_of_unknown_recordings_are_deleted_in_time(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path}/annotations.sqlite")) as store:
+        project = store.create_project("Voices", "Ann")
+        kept = RecordingFile("a" * 64, "a.wav", 1.0)
+        store.add_recordings(project, [kept, RecordingFile("b" * 64, "b.wav", 1.0)], "Ann")
+        for sha256 in ("a" * 64, "b" * 64):
+            save_sound(sha256.encode(), tmp_path)  # so that the folder of sounds is there
+            FeatureFolder(tmp_path, "1" * 64, 1).save(sha256, RecordingFeatures(np.ones(3), np.ones(1), 1.0))
+        store.delete_recording("b" * 64, "Ann", for_good=True)
+        finish_deletions(store, tmp_path)
+    assert sha256_with_features(tmp_path) == {"a" * 64}

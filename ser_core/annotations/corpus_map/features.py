@@ -42,7 +42,8 @@ def features_of(recording: Recording, classifier: NetworkClassifier, work: Work 
         parts.append(classifier.score_with_features(values[start : start + SEGMENTS_AT_ONCE]))
     logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
     probabilities = recording_probabilities(logits, classifier.temperature, classifier.pooling)
-    return RecordingFeatures(features.mean(axis=0), probabilities, speech_seconds(recording, detect_speech(recording)))
+    speech_s = speech_seconds(recording, detect_speech(recording))
+    return RecordingFeatures(features.mean(axis=0), probabilities.astype(np.float32), speech_s)
 
 
 def features_of_all(

@@ -52,8 +52,9 @@ class FeatureFolder:
 
     def load(self, sha256: str) -> RecordingFeatures | None:
         """Return what was saved of a recording, or None if there is nothing, or it is damaged."""
+        file = self._file(sha256)
         with suppress(OSError, ValueError, EOFError):
-            values = np.load(io.BytesIO(read_regular(self._file(sha256), MOST_BYTES)))
+            values = np.load(io.BytesIO(read_regular(file, MOST_BYTES)))
             fits = values.dtype == np.float32 and values.ndim == 1 and len(values) > self.classes + 1
             if fits and np.isfinite(values).all():
                 features, probabilities, speech_s = np.split(values, [-self.classes - 1, -1])
