@@ -10,6 +10,7 @@ import numpy as np
 
 from pages.shared.annotation.corpus_map import MapContent
 from pages.shared.names import printable
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import (
     AGREES,
@@ -20,7 +21,6 @@ from ser_core.annotations.corpus_map.points import (
     PEOPLE_DIFFER,
     Point,
 )
-from ser_core.emotions import COLOURS
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 COLOURINGS = {

@@ -14,6 +14,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import queue_section
 from pages.shared.names import in_markdown
 from pages.shared.player.media import served
+from ser_core.analysis import Region
 from ser_core.annotations.corpus_map.features import require_features
 from ser_core.annotations.corpus_map.layout import axis_meaning
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
@@ -55,7 +56,10 @@ def show(project: OpenProject) -> None:
     if found is None:
         return
     if found.left_out:
-        st.caption(f"{counted(found.left_out, 'recording')} without a point: the sound is missing or cannot be read.")
+        st.caption(
+            f"{counted(found.left_out, 'recording')} without a point: its sound is missing, "
+            "cannot be read, or is longer than ten minutes."
+        )
     if not found.sha256:
         return
     by_sha256 = {recording.file.sha256: recording for recording in recordings}
@@ -178,7 +182,7 @@ def _sound(
     file = shown[index].file
     work_owner.set(session.owner())
     try:
-        recording = sounds_of([file], data_folder())(file.sha256)
+        recording = sounds_of([file], data_folder())(file.sha256, Region(0.0, min(PLAYED_S, file.duration_s)))
     except SerError as refusal:
         return {"index": index, "number": number, "refusal": str(refusal)}
     if recording is None:
