@@ -10,7 +10,7 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.recording import deletion, voice_section
-from ser_core.analysis import Recording
+from ser_core.analysis import Recording, clock
 from ser_core.errors import SerError
 from ser_core.explanation import FOCUS_METHODS
 from ser_core.explanation.relevance import FILLS
@@ -187,7 +187,7 @@ def _delete(saved: SavedAnalysis) -> None:
 
 def _reopen(saved: SavedAnalysis) -> None:
     try:
-        recording = session.hold(saved.source(), saved.recording_name)
+        recording = session.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
     except SerError as refusal:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
@@ -269,7 +269,7 @@ def _target(recording: Recording, classifier: Classifier) -> None:
         session.choose("stretch", None)
     if recording.duration_s > 1:
         st.slider(
-            "Time range (s)",
+            "Time range (s)" + (f" from {clock(recording.start_s)}" if recording.start_s else ""),
             0.0,
             whole[1],
             step=0.01,

@@ -98,7 +98,7 @@ def _open_recording(sha256: str) -> None:
         if saved.folder.name.startswith(sha256[:16]):
             source = saved.source()
             if hashlib.sha256(source).hexdigest() == sha256:
-                session.hold(source, saved.recording_name)
+                session.hold(source, saved.recording_name, saved.part_of, saved.start_s)
                 return
     project = session.choice("project")
     if project is None or queue_section.open_queued(open_project.queued(project, sha256)) is not None:

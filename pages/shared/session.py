@@ -151,9 +151,9 @@ def held() -> dict[str, Held]:
     return st.session_state.setdefault("held", {})
 
 
-def hold(source: bytes, name: str) -> Recording:
-    """Read and check a recording, hold it and make it the current one."""
-    recording = read_recording(source, name)
+def hold(source: bytes, name: str, part_of: str | None = None, start_s: float = 0.0) -> Recording:
+    """Read and check a recording or a stretch of a long one, hold it and make it the current one."""
+    recording = replace(read_recording(source, name), part_of=part_of, start_s=start_s)
     _hold(Held(recording, source))
     return recording
 

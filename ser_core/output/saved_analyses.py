@@ -15,7 +15,7 @@ from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.stored_results import MAX_RESULTS_BYTES, Result, read_results, results_bytes
-from ser_core.settings import AnalysisSettings, AudioLimits, settings_from_dict
+from ser_core.settings import LONG_RECORDING, AnalysisSettings, AudioLimits, settings_from_dict
 from ser_core.words.transcription import WORD_MODEL
 from ser_core.work.atomic_folder import clear_half_written, read_regular, recover_all
 from ser_core.work.atomic_folder import delete as delete_folder
@@ -37,6 +37,9 @@ class SavedAnalysis:
     model_name: str
     verdict: str
     settings: AnalysisSettings
+    #: Of a stretch of a long recording; see `Recording`.
+    part_of: str | None = None
+    start_s: float = 0.0
 
     def is_of(self, model_sha256: str) -> bool:
         """Return whether the model with this hash made it."""
@@ -98,6 +101,8 @@ def save_with_source(
         "model_name": analysis.model_name,
         "verdict": analysis.verdict,
         "settings": asdict(settings),
+        "part_of": analysis.recording.part_of,
+        "start_s": analysis.recording.start_s,
     }
     folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
     files = {SOURCE: source, REQUEST: json.dumps(about).encode(), RESULTS: results_bytes(results)}
@@ -176,6 +181,13 @@ def _read(folder: Path) -> SavedAnalysis | None:
         about = json.loads(read_regular(folder / REQUEST, MAX_REQUEST_BYTES))
         texts = about["recording_name"], about["model_name"], about["verdict"]
         settings = settings_from_dict(AnalysisSettings, about["settings"])
+        part_of, start_s = about.get("part_of"), float(about.get("start_s", 0.0))
+        if not (part_of is None or isinstance(part_of, str)) or not 0 <= start_s <= LONG_RECORDING.longest_s:
+            return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):
         return None
-    return SavedAnalysis(folder, saved_at, *texts, settings) if all(isinstance(t, str) for t in texts) else None
+    return (
+        SavedAnalysis(folder, saved_at, *texts, settings, part_of, start_s)
+        if all(isinstance(t, str) for t in texts)
+        else None
+    )

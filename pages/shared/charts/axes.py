@@ -4,7 +4,7 @@ import numpy as np
 import plotly.colors
 import plotly.graph_objects as go
 
-from ser_core.analysis import Spectrogram
+from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import band_centres_hz
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
@@ -79,6 +79,11 @@ def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dar
     trace = spectrogram_trace(spectrogram, UNDERLAY[dark], frames)
     trace.hoverinfo, trace.hovertemplate, trace.customdata = "skip", None, None
     return trace
+
+
+def time_title(recording: Recording) -> str:
+    """Return the title of a time axis; that of a stretch says from when of the long recording it counts."""
+    return f"Time (s) from {clock(recording.start_s)}" if recording.start_s else "Time (s)"
 
 
 def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:

@@ -100,7 +100,7 @@ def maps_chart(
         else:
             _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last)
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
-    figure.update_xaxes(title="Time (s)", row=rows, col=1)
+    figure.update_xaxes(title=axes.time_title(first.recording), row=rows, col=1)
     return axes.finish(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
 
 

@@ -53,7 +53,7 @@ def maps_chart(
         for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
-    figure.update_xaxes(title="Time (s)", row=rows, col=1)
+    figure.update_xaxes(title=axes.time_title(analysis.recording), row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     axes.finish(figure, end_s, 90 + 175 * rows)
     figure.update_xaxes(range=[start_s, end_s], minallowed=start_s)

@@ -49,7 +49,7 @@ def recording_chart(analysis: Analysis) -> go.Figure:
     figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram), row=2, col=1)
     figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, row=3, col=1)
-    figure.update_xaxes(title="Time (s)", row=3, col=1)
+    figure.update_xaxes(title=axes.time_title(analysis.recording), row=3, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     axes.finish(figure, analysis.recording.duration_s, 640)
     figure.update_layout(legend={"y": -0.11, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
@@ -75,7 +75,7 @@ def stretch_chart(analysis: Analysis) -> go.Figure:
     chosen = {"fillcolor": CHOSEN, "line": {"color": "rgb(86, 180, 233)", "width": 1}, "layer": "below"}
     figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, **chosen)
     figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
-    figure.update_xaxes(title="Time (s)")
+    figure.update_xaxes(title=axes.time_title(analysis.recording))
     axes.finish(figure, analysis.recording.duration_s, 190)
     # A box sets the time range whatever its height.
     return figure.update_layout(dragmode="select", selectdirection="h", margin_t=34)

@@ -39,7 +39,7 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
     figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
     figure.update_yaxes(title="GDS score", range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)
-    figure.update_xaxes(title="Time (s)", row=2, col=1)
+    figure.update_xaxes(title=axes.time_title(analysis.recording), row=2, col=1)
     for title in figure.layout.annotations[:2]:
         title.update(x=0, xanchor="left", font_size=13)
     axes.finish(figure, analysis.recording.duration_s, 460)

@@ -6,7 +6,7 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
-from ser_core.analysis import Analysis, Region
+from ser_core.analysis import Analysis, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
@@ -100,21 +100,21 @@ def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
     recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
     return RegionTable(
         columns=(*COLUMNS, ("Words", "Words of which at least half is inside")) if spoken else COLUMNS,
-        rows=tuple(_cells(row)[: len(COLUMNS) + spoken] for row in rows),
+        rows=tuple(_cells(row, recording.start_s)[: len(COLUMNS) + spoken] for row in rows),
         sounds=tuple(
             cached.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
         ),
     )
 
 
-def _cells(row: FocusRow) -> tuple[str, ...]:
+def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
     def known(value: float | None, form: str) -> str:
         return "–" if value is None else f"{value:{form}}".replace("-", "−")
 
     return (
         str(row.number),
-        f"{row.start_s:.2f}",
-        f"{row.end_s:.2f}",
+        f"{from_s + row.start_s:.2f}",
+        f"{from_s + row.end_s:.2f}",
         f"{100 * row.share:.0f} %",
         f"{row.strength:.2g}",
         known(row.level_dbfs, ".1f"),
@@ -170,11 +170,12 @@ def _offer_marks(analysis: Analysis, name: str) -> None:
 
 
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
-    """Return the focus regions as marks of the explained emotion, made by the model."""
+    """Return the focus regions as marks of the explained emotion, made by the model; of a stretch as those of all."""
     recording = analysis.recording
-    marks = [Annotation(one.region, annotator=analysis.model_name, emotion=analysis.emotion) for one in analysis.focus]
-    rate = recording.sample_rate_hz
-    return AnnotatedRecording(recording.name, recording.sha256, recording.duration_s, rate, tuple(marks))
+    regions = [moved(one.region, recording.start_s) for one in analysis.focus]
+    marks = [Annotation(region, annotator=analysis.model_name, emotion=analysis.emotion) for region in regions]
+    sha256, until_s = recording.part_of or recording.sha256, recording.start_s + recording.duration_s
+    return AnnotatedRecording(recording.name, sha256, until_s, recording.sample_rate_hz, tuple(marks))
 
 
 def _in_a_row(analysis: Analysis) -> np.ndarray:

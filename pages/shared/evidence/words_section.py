@@ -230,7 +230,7 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
     if edited[[WORD, START, END]].equals(frame[[WORD, START, END]]):
         return
     try:
-        words = words_of_table(edited)
+        words = words_of_table(edited, analysis.recording.start_s)
     except SettingsRefused as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
@@ -253,8 +253,8 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
     words, evidence = spoken.words, spoken.evidence
     columns = {
         WORD: [word.label for word in words],
-        START: np.round([word.start_s for word in words], 3),
-        END: np.round([word.end_s for word in words], 3),
+        START: np.round([analysis.recording.start_s + word.start_s for word in words], 3),
+        END: np.round([analysis.recording.start_s + word.end_s for word in words], 3),
     }
     if evidence is not None:
         columns |= {
@@ -271,7 +271,7 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
     return pd.DataFrame(columns)
 
 
-def words_of_table(table: pd.DataFrame) -> tuple[Region, ...] | None:
+def words_of_table(table: pd.DataFrame, from_s: float = 0.0) -> tuple[Region, ...] | None:
     """Return the words of an edited table in order of time; None without rows, or while one is not complete.
 
     Raises
@@ -282,5 +282,8 @@ def words_of_table(table: pd.DataFrame) -> tuple[Region, ...] | None:
     rows = table[[WORD, START, END]]
     if rows.empty or rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
         return None
-    words = [Region(start, end, label=" ".join(word.split())) for word, start, end in rows.itertuples(index=False)]
+    words = [
+        Region(max(0.0, start - from_s), end - from_s, label=" ".join(word.split()))
+        for word, start, end in rows.itertuples(index=False)
+    ]
     return tuple(sorted(words, key=lambda word: word.start_s))

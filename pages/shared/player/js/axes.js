@@ -10,9 +10,15 @@ export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 export class TimeAxis {
   constructor(duration) {
     this.duration = duration;
+    this.origin = 0; // of a stretch: where it begins in its long recording, whose times people are shown
     this.width = 1;
     this.start = 0;
     this.end = duration;
+  }
+
+  // A time in words, as people are shown it.
+  clock(time, decimals) {
+    return clock(time + this.origin, decimals);
   }
 
   get span() {
@@ -59,11 +65,11 @@ export class TimeAxis {
   ticks() {
     const least = (TICK_APART / this.width) * this.span;
     const step = TICK_STEPS.find((candidate) => candidate >= least) ?? 3600;
-    const first = Math.ceil(this.start / step - 1e-9);
-    const count = Math.floor(this.end / step + 1e-9) - first + 1;
-    return Array.from({ length: count }, (_, index) => (first + index) * step).map((time) => ({
-      time,
-      label: clock(time, decimalsOf(step)),
+    const first = Math.ceil((this.start + this.origin) / step - 1e-9);
+    const count = Math.floor((this.end + this.origin) / step + 1e-9) - first + 1;
+    return Array.from({ length: count }, (_, index) => (first + index) * step).map((shown) => ({
+      time: shown - this.origin,
+      label: clock(shown, decimalsOf(step)),
     }));
   }
 }

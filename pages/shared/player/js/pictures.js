@@ -2,7 +2,7 @@
 // and relevance.
 
 import { FrequencyAxis, TRACKS } from "./lanes/acoustics.js";
-import { clamp, clock } from "./axes.js";
+import { clamp } from "./axes.js";
 import { fetchBytes } from "./wav.js";
 
 export const WAVE = "#7f8fa6";
@@ -112,7 +112,7 @@ export async function fetchScores({ url, segments, emotions }) {
 export function readoutAt(picture, lanes, axis, { x, y }) {
   const time = axis.time(x);
   const lane = lanes.laneAt(y);
-  const words = [`${clock(time, 3)}${time < 60 ? " s" : ""}`];
+  const words = [`${axis.clock(time, 3)}${axis.origin + time < 60 ? " s" : ""}`];
   if (lane === "spectrogram") words.push(...spectrogramAt(picture, lanes.lanes.spectrogram, time, y));
   else if (picture.profile) {
     const value = picture.profile.values.valueAt(time, 0);

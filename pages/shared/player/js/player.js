@@ -100,7 +100,9 @@ class Player {
     this.table.set(data.regionTable);
     this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
     this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);
-    this.timeline.setAttribute("aria-valuemax", data.recording.duration.toFixed(2));
+    const { origin, duration } = data.recording;
+    this.timeline.setAttribute("aria-valuemin", origin.toFixed(2));
+    this.timeline.setAttribute("aria-valuemax", (origin + duration).toFixed(2));
     this.find(".player").style.setProperty("--accent", data.accent ?? WAVE);
     this.view.layOut();
   }
@@ -118,13 +120,15 @@ class Player {
 
   open({ recording }) {
     this.axis.duration = recording.duration;
+    this.axis.origin = recording.origin;
     this.axis.showAll();
     this.setSelection(null);
     this.tiers.chooseNone();
     this.regions.chosen = null;
     this.asked = null;
     this.sound.load(recording.url, recording.duration);
-    this.find(".clock .whole").textContent = ` / ${clock(recording.duration, 2)}${recording.duration < 60 ? " s" : ""}`;
+    const until = recording.origin + recording.duration;
+    this.find(".clock .whole").textContent = ` / ${clock(until, 2)}${until < 60 ? " s" : ""}`;
   }
 
   destroy() {
@@ -247,8 +251,9 @@ class Player {
     if (!selection) return this.say("Selection cleared");
     this.sound.prepare(selection);
     const { start, end } = selection;
-    this.say(`Selected ${start.toFixed(3)} to ${end.toFixed(3)} seconds, ${(end - start).toFixed(3)} seconds long`);
-    this.read(`Selected ${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+    const { origin } = this.axis;
+    this.say(`Selected ${(origin + start).toFixed(3)} to ${(origin + end).toFixed(3)} seconds, ${(end - start).toFixed(3)} seconds long`);
+    this.read(`Selected ${this.axis.clock(start, 3)} to ${this.axis.clock(end, 3)}: ${(end - start).toFixed(3)} s`);
   }
 
   // Select from one time to another, in either order; once `done`, playback moves there.
@@ -525,7 +530,7 @@ class Player {
     if (!this.gestures.drag?.moved) this.read(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
     else if (this.selection) {
       const { start, end } = this.selection;
-      this.read(`${clock(start, 3)} to ${clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+      this.read(`${this.axis.clock(start, 3)} to ${this.axis.clock(end, 3)}: ${(end - start).toFixed(3)} s`);
     }
   }
 
@@ -534,7 +539,7 @@ class Player {
     this.find(".silent").hidden = why !== "silent";
     if (why === "play" || why === "pause") {
       this.bar.showPlaying(playing);
-      this.say(playing ? "Playing" : `Paused at ${this.sound.position.toFixed(2)} seconds`);
+      this.say(playing ? "Playing" : `Paused at ${(this.axis.origin + this.sound.position).toFixed(2)} seconds`);
     }
     this.view.wake();
   }

@@ -74,10 +74,14 @@ export class Regions {
       button.classList.toggle("suggested", suggested);
       button.setAttribute("aria-pressed", id === this.chosen);
       if (button.textContent !== label) button.textContent = label;
-      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${start.toFixed(2)} to ${end.toFixed(2)} seconds`;
+      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${this.shown(start)} to ${this.shown(end)} seconds`;
       if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
     });
     if (focused?.matches(".region")) this.keepFocus(focused);
+  }
+
+  shown(time) {
+    return (this.axis.origin + time).toFixed(2);
   }
 
   // One element per region, in order of time, as the Tab key goes. A region keeps its element as long as it exists.
@@ -262,7 +266,7 @@ export class Regions {
     const index = this.chosenIndex();
     if (index >= 0) this.buttons[index].focus({ preventScroll: true });
     const region = changed[0];
-    const where = region ? ` ${this.name(index)}, ${region.start.toFixed(2)} to ${region.end.toFixed(2)} seconds,` : "";
+    const where = region ? ` ${this.name(index)}, ${this.shown(region.start)} to ${this.shown(region.end)} seconds,` : "";
     this.hooks.edited({ changed, deleted }, `Region${where} ${what}`);
   }
 

@@ -1,7 +1,7 @@
 // The view: the picture for the lanes, their layout, and drawing at most once per frame.
 
 import { Spectrogram } from "./lanes/acoustics.js";
-import { TimeAxis, clamp, clock } from "./axes.js";
+import { TimeAxis, clamp } from "./axes.js";
 import { drawSamples } from "./lanes/lane_canvas.js";
 import { Lanes } from "./lanes/lanes.js";
 import { colourTable, fetchScores, greyTable, pictureOf, themeOf } from "./pictures.js";
@@ -191,14 +191,15 @@ export class View {
     this.find(".playhead").style.transform = `translateX(${clamp(x, -10, this.axis.width + 10)}px)`;
     const { clientWidth } = this.find(".minimap");
     this.find(".minimap .mark").style.transform = `translateX(${(position / this.axis.duration) * clientWidth}px)`;
-    this.find(".clock .now").textContent = clock(position, 3);
+    this.find(".clock .now").textContent = this.axis.clock(position, 3);
     const now = performance.now();
     if (sound.run && now - (this.readAt ?? 0) < TIME_FOR_READERS_MS) return;
     this.readAt = now;
     transcript.markAt(sound.run ? position : null);
     table.markAt(regions.list, sound.run ? position : null);
-    timeline.setAttribute("aria-valuenow", position.toFixed(2));
-    timeline.setAttribute("aria-valuetext", `${position.toFixed(2)} of ${this.axis.duration.toFixed(2)} seconds`);
+    const { origin, duration } = this.axis;
+    timeline.setAttribute("aria-valuenow", (origin + position).toFixed(2));
+    timeline.setAttribute("aria-valuetext", `${(origin + position).toFixed(2)} of ${(origin + duration).toFixed(2)} seconds`);
   }
 
   placeSelection() {

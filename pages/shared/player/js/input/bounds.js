@@ -22,7 +22,7 @@ export class Bounds {
     this.element.hidden = !selection;
     if (!selection) return;
     for (const [name, input] of Object.entries(this.inputs)) {
-      if (!input.matches(":focus")) input.value = selection[name].toFixed(3);
+      if (!input.matches(":focus")) input.value = (this.player.axis.origin + selection[name]).toFixed(3);
       input.classList.toggle("moving", name === this.edge);
     }
   }
@@ -45,14 +45,14 @@ export class Bounds {
 
   typed(event) {
     event.preventDefault();
-    const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")));
-    const { duration } = this.player.axis;
-    if (!(start >= 0 && end <= duration + LEAST_S && end - start >= LEAST_S - 1e-9)) {
-      this.player.read(`Bounds must be from 0 to ${duration.toFixed(3)} s, and at least 1 ms apart`);
+    const { duration, origin } = this.player.axis;
+    const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")) - origin);
+    if (!(start >= -1e-9 && end <= duration + LEAST_S && end - start >= LEAST_S - 1e-9)) {
+      this.player.read(`Bounds must be from ${origin} to ${(origin + duration).toFixed(3)} s, and at least 1 ms apart`);
       return this.player.say("These bounds are not possible");
     }
     this.leave();
-    this.set({ start, end: Math.min(end, duration) });
+    this.set({ start: Math.max(0, start), end: Math.min(end, duration) });
     this.player.keyed.settle();
   }
 

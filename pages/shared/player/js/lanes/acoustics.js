@@ -357,8 +357,9 @@ export function inWords(measures) {
 }
 
 // A heading and a row with tabs between the cells, as spreadsheets paste them.
-export function asTable(measures, { start, end }) {
-  const cells = { start_s: start, end_s: end, ...measures };
-  const row = Object.values(cells).map((value) => (value === null ? "" : Number(value.toPrecision(6)).toString()));
+export function asTable(measures, { start, end }, origin = 0) {
+  const cells = { start_s: origin + start, end_s: origin + end, ...measures };
+  // Of hours, six digits would leave no milliseconds.
+  const row = Object.values(cells).map((value) => (value === null ? "" : Number(value.toPrecision(value > 1000 ? 8 : 6)).toString()));
   return `${Object.keys(cells).join("\t")}\n${row.join("\t")}\n`;
 }

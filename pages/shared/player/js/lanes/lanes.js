@@ -383,7 +383,8 @@ export class Lanes extends LaneCanvas {
       pen.fillRect(Math.round(x), lane.top, 1, 5);
       pen.fillText(label, clamp(x, half + 4, axis.width - half), lane.top + 8);
     }
-    this.mark(axis.end < 60 ? "s" : axis.end < 3600 ? "min:s" : "h:min:s", lane.top + 13);
+    const latest = axis.origin + axis.end;
+    this.mark(latest < 60 ? "s" : latest < 3600 ? "min:s" : "h:min:s", lane.top + 13);
   }
 }
 

@@ -208,7 +208,7 @@ export class LanesMenu {
     const measures = this.measured();
     this.copying = !measures;
     if (!measures) return;
-    const copied = await toClipboard(asTable(measures, player.selection), this.find(".player"));
+    const copied = await toClipboard(asTable(measures, player.selection, player.axis.origin), this.find(".player"));
     player.say(copied ? "Measures copied" : "The browser does not allow copying");
     player.read(copied ? "Measures copied, with a heading for each column" : "The browser does not allow copying");
   }
