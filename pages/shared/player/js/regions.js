@@ -74,13 +74,13 @@ export class Regions {
       button.classList.toggle("suggested", suggested);
       button.setAttribute("aria-pressed", id === this.chosen);
       if (button.textContent !== label) button.textContent = label;
-      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${this.shown(start)} to ${this.shown(end)} seconds`;
+      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${this.seconds(start)} to ${this.seconds(end)} seconds`;
       if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
     });
     if (focused?.matches(".region")) this.keepFocus(focused);
   }
 
-  shown(time) {
+  seconds(time) {
     return (this.axis.origin + time).toFixed(2);
   }
 
@@ -266,7 +266,7 @@ export class Regions {
     const index = this.chosenIndex();
     if (index >= 0) this.buttons[index].focus({ preventScroll: true });
     const region = changed[0];
-    const where = region ? ` ${this.name(index)}, ${this.shown(region.start)} to ${this.shown(region.end)} seconds,` : "";
+    const where = region ? ` ${this.name(index)}, ${this.seconds(region.start)} to ${this.seconds(region.end)} seconds,` : "";
     this.hooks.edited({ changed, deleted }, `Region${where} ${what}`);
   }
 
