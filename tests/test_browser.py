@@ -237,6 +237,49 @@ def test_a_box_in_the_timeline_of_a_long_recording_and_the_keyboard_choose_what_
     page.get_by_role("button", name=f"Open {start} to {minutes}:{seconds + 1:02d} in the player").wait_for()
 
 
+def test_a_long_recording_plays_on_its_timeline_and_is_marked_in_its_own_time(page, tmp_path, make_voice):
+    soundfile.write(tmp_path / "interview.flac", np.tile(make_voice(10.2, 8_000), 60), 8_000)
+    page.get_by_role("tab", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "interview.flac")
+    curves = page.locator(".js-plotly-plot .nsewdrag").first
+    curves.scroll_into_view_if_needed()
+    corner = curves.bounding_box()
+    page.locator(".player .timeline[aria-valuenow]").wait_for()
+    page.mouse.move(corner["x"] + corner["width"] / 2, corner["y"] + 90, steps=5)
+    page.mouse.down()
+    page.mouse.up()
+    # Half of 10:12; a point of the curves stands for half a second.
+    sound = "document.querySelector('.player audio')"
+    page.wait_for_function(f"{sound}.currentTime > 304 && !{sound}.paused")
+    assert page.evaluate(f"{sound}.currentTime") < 330
+    page.keyboard.press("Escape")
+
+    turn_to(page, "Annotate")
+    page.get_by_role("textbox", name="New project name").fill("Interviews")
+    page.get_by_role("button", name="Create project").click()
+    annotator = page.get_by_role("textbox", name="Annotator", exact=True)
+    annotator.fill("Ann")
+    annotator.press("Enter")
+    page.get_by_role("radio", name="Mark", exact=True).click()
+    page.get_by_role("button", name="Add it and mark it").click()
+    timeline = page.locator(".player .timeline[aria-valuenow]")
+    timeline.focus()
+    page.keyboard.press("End")
+    for _ in range(6):
+        page.keyboard.press("+")
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("1")
+    expect(page.locator(".saved")).to_have_text("All saved")
+    region = page.locator(".player .regions button")
+    expect(region).to_have_attribute("aria-label", re.compile(r"angry, 61\d\.\d\d to 612\.00 seconds"))
+    # The model sees what is in view, in the same time: its map begins where the view does.
+    page.keyboard.press("h")
+    page.get_by_text(re.compile("evidence and the measures are of 9:[0-5][0-9] to 10:12 only")).wait_for()
+    page.locator(".player .bar .colours:not([hidden])").wait_for()
+
+
 #: Streamlit's own: the field for files says both that it is none and what it is named.
 NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
 

@@ -5,8 +5,11 @@ children move along; when one of its edges moves, the children's edges that lay 
 what no parent holds any more goes with it.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation, Tier, place_of
@@ -50,26 +53,28 @@ def nested(
     """
     parent_of = {tier.key: tier.parent for tier in tiers}
     before = {mark.key: mark for mark in marks}
-    after = before | {mark.key: _within(mark, parent_of, before.values()) for mark in change}
+    homes = _Homes(before.values)
+    after = before | {mark.key: _within(mark, parent_of, homes) for mark in change}
     for mark in delete:
         after.pop(mark.key, None)
-    new = tuple(_within(mark, parent_of, before.values()) for mark in add)
+    new = tuple(_within(mark, parent_of, homes) for mark in add)
     waiting = [before[mark.key] for mark in (*change, *delete) if mark.key in before]
     own = {mark.key for mark in (*change, *delete)}
+    children_of, kept = _Children(before.values(), parent_of), _Homes(lambda: (*after.values(), *new))
     while waiting:
         parent = waiting.pop()
-        kept = [
-            mark.region for mark in (*after.values(), *new) if _same_owner(mark, parent) and mark.tier == parent.tier
-        ]
-        for child in _children(parent, before.values(), parent_of):
+        children = children_of(parent)
+        parents = kept.of(parent.tier, parent) if children else None
+        for child in children:
             if child.key in own or after.get(child.key) != child:
                 continue
-            region = _followed(child.region, parent.region, after.get(parent.key), kept)
+            region = _followed(child.region, parent.region, after.get(parent.key), parents)
             if region is None:
                 del after[child.key]
             else:
                 after[child.key] = replace(child, region=region)
             if region != child.region:
+                kept.forget(child.tier)
                 waiting.append(child)
     deleted = {mark.key for mark in delete}
     gone = tuple(mark for key, mark in before.items() if key not in after and key not in deleted)
@@ -78,19 +83,69 @@ def nested(
     return Nested((*changed, *followed), new, (*delete, *gone), gone)
 
 
-def _children(parent: Annotation, marks: Iterable[Annotation], parent_of: dict[str, str | None]) -> list[Annotation]:
-    return [
-        mark
-        for mark in marks
-        if parent_of.get(mark.tier) == parent.tier and _same_owner(mark, parent) and _holds(parent.region, mark.region)
-    ]
+class _Regions:
+    """Regions in their order; those that hold the middle of another one are found without looking at all."""
+
+    def __init__(self, regions: Iterable[Region]) -> None:
+        self._sorted = sorted(enumerate(regions), key=lambda numbered: numbered[1].start_s)
+        self._starts = [region.start_s for _, region in self._sorted]
+        self._latest_ends = list(accumulate((region.end_s for _, region in self._sorted), max))
+
+    def holding(self, region: Region) -> list[Region]:
+        """Return the regions that hold the middle of this one."""
+        middle_s, found = _middle_s(region), []
+        index = bisect_right(self._starts, middle_s)
+        while index and self._latest_ends[index - 1] >= middle_s:
+            index -= 1
+            if self._sorted[index][1].end_s >= middle_s:
+                found.append(self._sorted[index])
+        return [held for _, held in sorted(found, key=lambda numbered: numbered[0])]
 
 
-def _followed(child: Region, before: Region, after: Annotation | None, parents: Sequence[Region]) -> Region | None:
+class _Homes:
+    """The regions of each tier that may hold an annotator's marks, sorted when they are first asked for."""
+
+    def __init__(self, marks: Callable[[], Iterable[Annotation]]) -> None:
+        self._marks = marks
+        self._known: dict[tuple[str | None, str], _Regions] = {}
+
+    def of(self, tier: str | None, mark: Annotation) -> _Regions:
+        """Return the regions in a tier by whom a mark is."""
+        key = tier, mark.annotator
+        if key not in self._known:
+            same = (other.region for other in self._marks() if other.tier == tier and _same_owner(other, mark))
+            self._known[key] = _Regions(same)
+        return self._known[key]
+
+    def forget(self, tier: str) -> None:
+        """Forget a tier, one of whose marks has changed."""
+        for key in [key for key in self._known if key[0] == tier]:
+            del self._known[key]
+
+
+class _Children:
+    """Finds the marks in the tiers below that a mark holds."""
+
+    def __init__(self, marks: Iterable[Annotation], parent_of: dict[str, str | None]) -> None:
+        self._below: dict[str | None, list[tuple[float, int, Annotation]]] = defaultdict(list)
+        for number, mark in enumerate(marks):
+            self._below[parent_of.get(mark.tier)].append((_middle_s(mark.region), number, mark))
+        for below in self._below.values():
+            below.sort(key=lambda child: child[:2])
+
+    def __call__(self, parent: Annotation) -> list[Annotation]:
+        below = self._below[parent.tier]
+        first = bisect_left(below, parent.region.start_s, key=lambda child: child[0])
+        end = bisect_right(below, parent.region.end_s, key=lambda child: child[0])
+        held = sorted(below[first:end], key=lambda child: child[1])
+        return [mark for _, _, mark in held if _same_owner(mark, parent)]
+
+
+def _followed(child: Region, before: Region, after: Annotation | None, parents: _Regions) -> Region | None:
     """Return where a child is once its parent is elsewhere or gone; None if no parent holds it."""
     start_s, end_s = child.start_s, child.end_s
     # After a split another parent may hold it.
-    if after is not None and not any(_holds(parent, child) for parent in parents if parent != after.region):
+    if after is not None and all(parent == after.region for parent in parents.holding(child)):
         start_by_s, end_by_s = after.region.start_s - before.start_s, after.region.end_s - before.end_s
         if abs(start_by_s - end_by_s) < SAME_S:
             return _at(child, max(start_s + start_by_s, 0.0), end_s + start_by_s)
@@ -101,17 +156,17 @@ def _followed(child: Region, before: Region, after: Annotation | None, parents: 
     return _cut(_at(child, start_s, end_s), parents)
 
 
-def _cut(region: Region, parents: Iterable[Region]) -> Region | None:
-    """Return a region cut to the parent that holds its middle, or None if none does."""
-    home = next((parent for parent in parents if _holds(parent, region)), None)
+def _cut(region: Region, parents: _Regions) -> Region | None:
+    """Return a region cut to the first parent that holds its middle, or None if none does."""
+    home = next(iter(parents.holding(region)), None)
     if home is None:
         return None
     return _at(region, max(region.start_s, home.start_s), min(region.end_s, home.end_s))
 
 
-def _within(mark: Annotation, parent_of: dict[str, str | None], marks: Iterable[Annotation]) -> Annotation:
+def _within(mark: Annotation, parent_of: dict[str, str | None], homes: _Homes) -> Annotation:
     """Return a mark cut to its parent; where it has none it stays as it is."""
-    parents = [other.region for other in marks if other.tier == parent_of.get(mark.tier) and _same_owner(other, mark)]
+    parents = homes.of(parent_of.get(mark.tier), mark)
     return replace(mark, region=_cut(mark.region, parents) or mark.region)
 
 
@@ -120,8 +175,8 @@ def _same_owner(one: Annotation, other: Annotation) -> bool:
     return "" in (one.annotator, other.annotator) or one.annotator == other.annotator
 
 
-def _holds(parent: Region, region: Region) -> bool:
-    return parent.start_s <= (region.start_s + region.end_s) / 2 <= parent.end_s
+def _middle_s(region: Region) -> float:
+    return (region.start_s + region.end_s) / 2
 
 
 def _at(region: Region, start_s: float, end_s: float) -> Region:

@@ -12,7 +12,7 @@ from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
-from ser_core.analysis import Recording, Region
+from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.annotation import (
     LEAST_INTENSITY,
     MOST_INTENSITY,
@@ -181,11 +181,20 @@ def _keys() -> str:
 
 
 def offer_words(project: OpenProject, opened: OpenRecording, recording: Recording) -> None:
-    """Offer to add the words as marks, unless this annotator has some in that tier already."""
+    """Offer to add the words as marks, unless this annotator has some there in that tier already.
+
+    Of a long recording these are the words of the stretch that is analysed.
+    """
     tier = next(
         (one for one in opened.tiers if (one.name, one.kind, one.content) == (WORD_TIER, "intervals", "text")), None
     )
-    if tier is not None and any((m.tier, m.annotator) == (tier.key, project.annotator) for m in opened.annotations):
+    start_s, end_s = recording.start_s, recording.start_s + recording.duration_s
+    if tier is not None and any(
+        (mark.tier, mark.annotator) == (tier.key, project.annotator)
+        and mark.region.start_s < end_s
+        and mark.region.end_s > start_s
+        for mark in opened.annotations
+    ):
         return
     asked, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
     if key not in asked:
@@ -196,7 +205,8 @@ def offer_words(project: OpenProject, opened: OpenRecording, recording: Recordin
     words = cached.known_words(recording.sha256) or _transcribed(recording)
     if words:
         asked.discard(key)
-        do(_add_words, project, tier, recording.sha256, words)
+        words = [moved(word, start_s) for word in words]
+        do(_add_words, project, tier, opened.recording.file.sha256, words)
         st.rerun()
 
 

@@ -116,8 +116,8 @@ def _marks(
     if is_long:
         _say_what_is_analysed(stretch)
     details_section.show(project, opened, shown)
-    if not is_long:
-        details_section.offer_words(project, opened, recording)
+    if stretch is not None or not is_long:
+        details_section.offer_words(project, opened, analysed)
     if OTHERS in session.choice("beside"):
         review_section.show(project, opened)
     details_section.show_history(project, opened)
