@@ -10,7 +10,7 @@ from parselmouth.praat import call
 from praatio import textgrid as praatio_textgrid
 
 from ser_core.analysis import Point, Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats import FORMATS, ReadOptions, read_annotations
 from ser_core.annotations.formats.layers import laid_out, owner_of
 from ser_core.annotations.formats.praat_grid import read_grid
@@ -295,6 +295,17 @@ def test_equal_names_are_kept_apart_layers_of_a_tier_are_one_and_a_name_that_onl
         "/": ("", "/"),
         "bob/": ("", "bob/"),
     }
+
+
+@pytest.mark.parametrize(
+    "spans", [[(0, 1)], [(1, 2)], [(0, 1), (1, 2)], [(1, 2), (2, 3)], [(0, 1), (1, 2), (2, 3)], [(0, 1), (2, 3)]]
+)
+@pytest.mark.parametrize("said", [set(), {0}, {1}])
+def test_marks_without_a_text_and_gaps_are_told_apart(spans, said):
+    marks = tuple(Annotation(Region(*span), "words", note="so" * (at in said)) for at, span in enumerate(spans))
+    tiers = (Tier("words", "words"),)
+    written = TEXTGRID.write([AnnotatedRecording("a", None, 3.0, None, marks, tiers=tiers)]).content
+    assert TEXTGRID.read(written, "a").recordings[0].annotations == marks
 
 
 def test_a_recording_without_marks_has_one_empty_tier(folder):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from praatio.utilities import textgrid_io
@@ -99,13 +100,28 @@ def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: boo
     if layer.tier.kind == "points":
         entries = [(mark.region.start_s, label) for mark, label in zip(layer.marks, labels, strict=True)]
     else:
-        nothing = "" if is_declared and layer.tier.content != "emotions" else NOTHING_SAID
+        edges = [(mark.region.start_s, mark.region.end_s) for mark in layer.marks]
+        is_text = is_declared and layer.tier.content != "emotions"
+        may_be_empty = _seen_when_empty(edges, labels, duration_s) if is_text and not plain else {*range(len(labels))}
+        nothing = "" if is_text else NOTHING_SAID
         entries = [
-            (mark.region.start_s, mark.region.end_s, label or nothing)
-            for mark, label in zip(layer.marks, labels, strict=True)
+            (*edges[place], label or (nothing if place in may_be_empty else NOTHING_SAID))
+            for place, label in enumerate(labels)
         ]
     kind = "TextTier" if layer.tier.kind == "points" else "IntervalTier"
     return {"class": kind, "name": layer.name, "xmin": 0, "xmax": duration_s, "entries": entries}
+
+
+def _seen_when_empty(edges: Sequence[tuple[float, float]], labels: Sequence[str], duration_s: float) -> set[int]:
+    """Return which intervals without a text are read as marks: two and more in a row, and no gap beside them."""
+    seen: set[int] = set()
+    runs = [0, *(place for place in range(1, len(labels)) if labels[place] or labels[place - 1]), len(labels)]
+    for first, after in pairwise(runs):
+        bounds = [0.0 if first == 0 else edges[first - 1][1], *(edge for pair in edges[first:after] for edge in pair)]
+        bounds.append(duration_s if after == len(labels) else edges[after][0])
+        if after - first > 1 and all(end == start for end, start in zip(bounds[::2], bounds[1::2], strict=True)):
+            seen.update(range(first, after))
+    return seen
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
