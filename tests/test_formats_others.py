@@ -70,6 +70,14 @@ def test_turns_of_several_recordings_are_read_with_their_speakers():
     assert read.dropped == ("1 row of the kind SPKR-INFO",)
 
 
+def test_channels_have_no_place_here_and_that_is_said():
+    two = b"SPEAKER a 1 0 1 <NA> <NA> x <NA> <NA>\nSPEAKER a 2 0 1 <NA> <NA> y <NA> <NA>\n"
+    assert READERS["rttm"].read(two, "here").dropped == ("the channel of 2 turns",)
+    assert READERS["rttm"].read(two.replace(b"a 2", b"a 1"), "here").dropped == ()
+    table = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\n1\tWaveform 1\t1\t0\t1\n2\tWaveform 1\t2\t0\t1\n"
+    assert READERS["raven"].read(table.encode(), "here").dropped == ("the channel of 2 selections",)
+
+
 def test_selections_are_read_once_with_their_frequencies():
     read, marks = found(RAVEN)
     assert marks == [("here", "emotion", 0.5, 1.25, "angry"), ("here", "emotion", 2.0, 3.0, "door slams")]

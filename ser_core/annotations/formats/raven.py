@@ -109,6 +109,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     known = {SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, FILE, FILE_OFFSET, label}
     others = sum(column not in known for column in columns)
     dropped = in_words(lost, "row") + ((counted(others, "other column"),) if others else ())
+    if len({row.get(CHANNEL) for _, row in rows}) > 1:
+        dropped += (f"the channel of {counted(len(seen), 'selection')}",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
 

@@ -69,6 +69,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """
     recordings: dict[str, Collected] = {}
     lost: Counter[str] = Counter()
+    channels: Counter[str] = Counter()
     for line, cells in _rows(text_of(content, name, encoding=options.encoding)):
         with at(f"{name}, line {line}"):
             if cells[0] not in KINDS or len(cells) < 8:
@@ -85,10 +86,13 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             end_s = start_s + duration_s
         fields = {"start_s": start_s, "end_s": end_s, "tier": TIER}
         fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
+        channels[cells[2]] += 1
         recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")
     with at(name):
         found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
     dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
+    if len(channels) > 1:
+        dropped += (f"the channel of {counted(channels.total(), 'turn')}",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
 
