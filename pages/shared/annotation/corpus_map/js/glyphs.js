@@ -56,15 +56,24 @@ export function paint(context, { shape, colour }, x, y, radius, around) {
   context.fill();
 }
 
-// The pixels of a shape: premultiplied colours, and how much of what is beneath stays.
+// The pixels of a shape that are not empty: where they are, and their colours. The covered ones come first.
 export function stampOf(style, radius, around, opacity) {
   const size = 2 * Math.ceil(radius * 1.9) + 1;
   const canvas = new OffscreenCanvas(size, size);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.globalAlpha = opacity;
   paint(context, style, size / 2, size / 2, radius, around);
-  const { data } = context.getImageData(0, 0, size, size);
-  return { size, data, words: new Uint32Array(data.buffer) };
+  const words = new Uint32Array(context.getImageData(0, 0, size, size).data.buffer);
+  const places = [...words.keys()].filter((place) => words[place] >>> 24);
+  const covered = places.filter((place) => words[place] >>> 24 === 255);
+  const order = [...covered, ...places.filter((place) => words[place] >>> 24 < 255)];
+  return {
+    size,
+    covered: covered.length,
+    x: Int32Array.from(order, (place) => place % size),
+    y: Int32Array.from(order, (place) => Math.floor(place / size)),
+    words: Uint32Array.from(order, (place) => words[place]),
+  };
 }
 
 export class Picture {
@@ -78,28 +87,46 @@ export class Picture {
     this.words.fill(word);
   }
 
-  stamp({ size, data, words }, x, y) {
+  stamp(stamp, x, y) {
     const { width, height } = this.image;
+    const { size } = stamp;
     const [left, top] = [Math.round(x - size / 2), Math.round(y - size / 2)];
-    if (left >= width || top >= height || left + size <= 0 || top + size <= 0) return;
-    const [firstX, lastX] = [Math.max(0, -left), Math.min(size, width - left)];
-    const [firstY, lastY] = [Math.max(0, -top), Math.min(size, height - top)];
-    const target = this.image.data;
-    for (let row = firstY; row < lastY; row++) {
-      let from = row * size + firstX;
-      let to = (top + row) * width + left + firstX;
-      for (let column = firstX; column < lastX; column++, from++, to++) {
-        const alpha = data[4 * from + 3];
-        if (alpha === 0) continue;
-        if (alpha === 255) {
-          this.words[to] = words[from];
-          continue;
-        }
-        for (let channel = 0; channel < 3; channel++) {
-          const beneath = target[4 * to + channel];
-          target[4 * to + channel] = beneath + ((data[4 * from + channel] - beneath) * alpha) / 255;
-        }
-      }
+    if (left >= 0 && top >= 0 && left + size <= width && top + size <= height) this.inside(stamp, top * width + left);
+    else if (left < width && top < height && left + size > 0 && top + size > 0) this.across(stamp, left, top);
+  }
+
+  // At the edge each pixel is looked at.
+  across({ covered, x, y, words }, left, top) {
+    const { width, height } = this.image;
+    for (let index = 0; index < words.length; index++) {
+      const [column, row] = [left + x[index], top + y[index]];
+      if (column < 0 || row < 0 || column >= width || row >= height) continue;
+      const to = row * width + column;
+      this.words[to] = index < covered ? words[index] : over(words[index], this.words[to]);
     }
   }
+
+  inside(stamp, corner) {
+    const { width } = this.image;
+    if (stamp.width !== width) {
+      stamp.width = width;
+      stamp.offsets = stamp.x.map((column, index) => stamp.y[index] * width + column);
+    }
+    const { offsets, covered, words } = stamp;
+    const target = this.words;
+    for (let index = 0; index < covered; index++) target[corner + offsets[index]] = words[index];
+    for (let index = covered; index < offsets.length; index++) {
+      const to = corner + offsets[index];
+      target[to] = over(words[index], target[to]);
+    }
+  }
+}
+
+// A half transparent colour over one that covers: red and blue at once, then green.
+function over(above, below) {
+  const alpha = above >>> 24;
+  const [pair, one] = [below & 0xff00ff, below & 0x00ff00];
+  const redBlue = pair + ((((above & 0xff00ff) - pair) * alpha) >> 8);
+  const green = one + ((((above & 0x00ff00) - one) * alpha) >> 8);
+  return (0xff000000 | (redBlue & 0xff00ff) | (green & 0x00ff00)) >>> 0;
 }

@@ -145,7 +145,7 @@ class CorpusMap {
     if (index === this.pointed) return;
     this.pointed = index;
     this.sound.hover(index);
-    this.redraw();
+    this.redraw(false);
   }
 
   goTo(index) {
@@ -164,7 +164,7 @@ class CorpusMap {
     this.sound.switch(true);
     this.sound.play(index);
     this.mark();
-    this.redraw();
+    this.redraw(false);
   }
 
   play(index) {
@@ -202,7 +202,7 @@ class CorpusMap {
 
   showLine(line) {
     this.line = line;
-    this.redraw();
+    this.redraw(false);
   }
 
   resize() {
@@ -221,11 +221,14 @@ class CorpusMap {
     this.redraw();
   }
 
-  redraw() {
+  // The points lie below what is pointed at or drawn around, which changes without them.
+  redraw(points = true) {
+    this.stale ||= points;
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       if (!this.colouring || !this.sized) return;
-      this.drawPoints();
+      if (this.stale) this.drawPoints();
+      this.stale = false;
       this.drawOver();
     });
   }
