@@ -359,6 +359,16 @@ def test_the_medium_of_a_file_is_named_by_the_end_of_its_address():
         assert ELAN.read(content, "here").recordings[0].name == name
 
 
+def test_of_a_video_and_a_sound_the_sound_is_the_recording_and_says_where_times_begin():
+    video = '<MEDIA_DESCRIPTOR MEDIA_URL="a/film.mpg" MIME_TYPE="video/mpeg" TIME_ORIGIN="900"/>'
+    sound = '<MEDIA_DESCRIPTOR MEDIA_URL="a/voice.wav" MIME_TYPE="audio/x-wav" TIME_ORIGIN="250"/>'
+    content = re.sub(r"<MEDIA_DESCRIPTOR[^>]*/>", video + sound, BY_ELAN).encode()
+    read, plain = (ELAN.read(each, "here") for each in (content, BY_ELAN.encode()))
+    assert read.recordings[0].name == "voice.wav"
+    first, before = (each.recordings[0].annotations[0].region.start_s for each in (read, plain))
+    assert first == pytest.approx(before + 0.25)
+
+
 def test_pympi_alone_would_lose_a_tier_of_the_same_name(tmp_path):
     """The reason for a check of our own; where this fails, pympi has learnt to refuse."""
     file = Path(tmp_path / "a.eaf")
