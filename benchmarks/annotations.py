@@ -2,7 +2,8 @@
 
     python benchmarks/annotations.py [--quick] [--json FILE]
 
-10 000 recordings with 10 marks each by two annotators; 200 with `--quick`. PostgreSQL is measured if
+10 000 recordings with 10 marks each, in tiers of emotions, words and phones, by two annotators; 200 recordings with
+`--quick`. PostgreSQL is measured if
 `SER_TEST_POSTGRES` names a test database; its tables are created in a schema of their own and dropped afterwards.
 """
 
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,26 +27,40 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.store.finding import MarkQuery
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import Store, open_store
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 MARKS_EACH = 10
+WORDS, PHONES = Tier("words", "words"), Tier("phones", "phones", parent="words")
+#: So many recordings are labelled in one go, as a lasso on the map chooses them.
+AT_ONCE = 100
 SCHEMA = "benchmark_of_annotations"
 
 
 def documents(first: int, count: int) -> Iterator[AnnotatedRecording]:
-    """Yield recordings of 20 s: nine marks by Ann and Ben in turn, and Ann's label of the whole recording."""
+    """Yield recordings of 20 s: three marks by Ann and Ben in turn, each over a word with a phone, and Ann's label."""
     for number in range(first, first + count):
-        marks = [
-            Annotation(Region(2 * index, 2 * index + 1.5), emotion=EMOTIONS[(number + index) % 4], annotator=name)
-            for index, name in zip(range(MARKS_EACH - 1), ("Ann", "Ben") * MARKS_EACH, strict=False)
-        ]
+        marks = []
+        for index, name in enumerate(("Ann", "Ben", "Ann")):
+            place, emotion = Region(6 * index, 6 * index + 4.5), EMOTIONS[(number + index) % 4]
+            word, phone = ("nein", "ja", "doch")[index], Region(6 * index + 1, 6 * index + 1.5)
+            marks += [
+                Annotation(place, emotion=emotion, annotator=name),
+                Annotation(Region(6 * index + 1, 6 * index + 3), WORDS.key, "Ann", note=word),
+                Annotation(phone, PHONES.key, "Ann", note=word[0]),
+            ]
         status = ("open", "done", "verified")[number % 3]
         marks.append(Annotation(Region(0, 20), RECORDING_TIER, "Ann", emotion=EMOTIONS[number % 4], status=status))
         yield AnnotatedRecording(
-            f"Speaker {number % 97} take {number}.wav", f"{number:064x}", 20.0, 16_000, tuple(marks)
+            f"Speaker {number % 97} take {number}.wav",
+            f"{number:064x}",
+            20.0,
+            16_000,
+            tuple(marks),
+            tiers=(EMOTION, WORDS, PHONES),
         )
 
 
@@ -54,7 +70,9 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def page_actions(store: Store, project: int, chosen: str) -> Iterator[tuple[str, Callable[[], object]]]:
+def page_actions(
+    store: Store, project: int, chosen: str, many: list[str]
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the database actions of a page while somebody works on a recording."""
     queue = Queue(annotator="Ann", status="open", order="uncertainty")
     yield "open a recording", lambda: store.open_recording(project, chosen, "Ann", queue)
@@ -73,6 +91,18 @@ def page_actions(store: Store, project: int, chosen: str) -> Iterator[tuple[str,
     sad = Queue(emotion="sad", text="take 1", order="name")
     yield "page with an emotion and a text in the name", lambda: store.recordings(project, sad)
     yield "progress", lambda: store.count_by_status(project, "Ann")
+    word = Annotation(Region(0.5, 1.0), WORDS.key, note="na")
+    yield "add a word", lambda: store.edit(project, chosen, "Ann", add=[word])
+    angry = MarkQuery("angry", least_s=0.5, over_tier=WORDS.key, over_label="nein")
+    yield "find angry marks over nein", lambda: store.find(project, angry)
+    yield "labels of all recordings, for the map", lambda: store.labelled_recordings(project)
+    labels = {one.file.sha256: one.labels.get("Dan") for one in store.labelled_recordings(project)}
+    seen = {sha256: labels[sha256].revision if labels[sha256] else 0 for sha256 in many}
+    emotion = EMOTIONS[sum(seen.values()) % 4]
+    done = []
+    at_once = partial(store.label_recordings, project, seen, "Dan", emotion=emotion, status="done")
+    yield f"label {len(many)} recordings at once", lambda: done.append(at_once())
+    yield f"undo {len(many)} labels at once", lambda: store.undo_labels(project, done[0], "Dan")
 
 
 def measured(url: str, recordings: int, rounds: int) -> dict[str, object]:
@@ -87,7 +117,8 @@ def measured(url: str, recordings: int, rounds: int) -> dict[str, object]:
         import_s = seconds_of(lambda: store.import_recordings(project, importing, "Cid"))
         ms: dict[str, list[float]] = {}
         for chosen in rng.choice(hashes, rounds, replace=False).tolist():
-            for name, action in page_actions(store, project, chosen):
+            many = rng.choice(hashes, AT_ONCE, replace=False).tolist()
+            for name, action in page_actions(store, project, chosen, many):
                 ms.setdefault(name, []).append(1_000 * seconds_of(action))
         export_s = seconds_of(lambda: sum(1 for _ in store.export(project)))
     return {
