@@ -23,7 +23,7 @@ from ser_core.analysis.emotions import emotion_index
 from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_in, correlates_outside
 from ser_core.audio.prosody import prosody_of
 from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_seconds
-from ser_core.audio.voice_change import pitch_marks
+from ser_core.audio.voice_change.marks import pitch_marks
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import ExplainerRun, run_explainer
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, voice_counterfactuals

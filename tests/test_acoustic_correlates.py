@@ -18,7 +18,8 @@ from ser_core.audio.acoustic_correlates import (
     usual_correlates,
 )
 from ser_core.audio.reading import read_recording
-from ser_core.audio.voice_change import VoiceChange, change_voice, pitch_marks
+from ser_core.audio.voice_change import VoiceChange, change_voice
+from ser_core.audio.voice_change.marks import pitch_marks
 from ser_core.corpora import read_corpus
 from tests.test_voice_change import voice
 

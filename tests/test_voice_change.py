@@ -9,7 +9,9 @@ from parselmouth.praat import call
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.prosody import prosody_of, semitones
-from ser_core.audio.voice_change import VoiceChange, change_voice, pitch_marks, there_and_back
+from ser_core.audio.voice_change import VoiceChange, change_voice, there_and_back
+from ser_core.audio.voice_change.marks import PitchMarks, pitch_marks
+from ser_core.audio.voice_change.quality import FIRST_HARMONIC_DB, NOISE_IN_REST, repeating_part
 from ser_core.errors import SettingsRefused
 
 RATE = 16_000
@@ -45,6 +47,22 @@ def pitch_of(samples, rate=RATE):
     """Return median pitch (Hz) and its standard deviation (semitones)."""
     hz = prosody_of(Recording("c", "c", samples, rate)).pitch_hz
     return float(np.median(hz)), float(np.std(12 * np.log2(hz)))
+
+
+def breathing(seconds=1.0, hz=150.0, noise_db=-20.0, highest_hz=3_000.0) -> Recording:
+    """Return equally strong harmonics, and noise as strong at every frequency, up to the highest."""
+    times, rng = np.arange(round(seconds * RATE)) / RATE, np.random.default_rng(1)
+    sound = sum(np.cos(2 * np.pi * k * hz * times + k**2 / 8) for k in range(1, int(highest_hz / hz)))
+    spectrum = np.fft.rfft(rng.normal(size=len(times)))
+    spectrum[np.fft.rfftfreq(len(times), 1 / RATE) > highest_hz] = 0
+    parts = [part / np.sqrt(power(part)) for part in (sound, np.fft.irfft(spectrum, len(times)))]
+    samples = 0.1 * (parts[0] + 10 ** (noise_db / 20) * parts[1])
+    return Recording("breath.wav", "2" * 64, samples.astype(np.float32), RATE)
+
+
+def harmonics_to_noise_db(samples):
+    """Return Praat's mean harmonics-to-noise ratio."""
+    return call(parselmouth.Sound(samples.astype(float), RATE).to_harmonicity_ac(0.01, 75, 0.1, 4.5), "Get mean", 0, 0)
 
 
 def level_db(samples, low_hz, high_hz):
@@ -118,6 +136,52 @@ def test_tilt_adds_its_decibels_for_each_octave_and_the_power_stays(tilt_db):
     assert power(out) == pytest.approx(power(recording.samples), rel=1e-3)
 
 
+@pytest.mark.parametrize("breath_db", [-4, 4, 8])
+def test_breath_adds_its_decibels_of_noise_and_raises_the_first_harmonic(breath_db):
+    recording = breathing()
+    out = changed(recording, breath_db=breath_db)
+    found, before = harmonics_to_noise_db(out), harmonics_to_noise_db(recording.samples)
+    assert found - before == pytest.approx(-breath_db, abs=1)
+    raised = [level_db(samples, 140, 160) - level_db(samples, 290, 310) for samples in (recording.samples, out)]
+    assert raised[1] - raised[0] == pytest.approx(FIRST_HARMONIC_DB * breath_db, abs=0.5)
+    assert power(out) == pytest.approx(power(recording.samples), rel=1e-3)
+    for low, high in ((450, 900), (900, 1_800), (1_800, 2_850)):
+        assert level_db(out, low, high) == pytest.approx(level_db(recording.samples, low, high), abs=1.5)
+
+
+def test_what_repeats_is_separated_from_noise():
+    positions = np.arange(0, 16_001, 100)
+    marks = PitchMarks(positions, ((0, len(positions) - 1),), np.full(len(positions), 160.0))
+    hiss = np.random.default_rng(0).normal(size=16_000)
+    tone = np.sin(2 * np.pi * np.arange(16_000) / 100)
+    inside = slice(300, -300)
+    np.testing.assert_allclose(repeating_part(tone, marks)[inside], tone[inside], atol=1e-5)
+    rest = (hiss - repeating_part(hiss, marks))[inside]
+    assert power(rest) == pytest.approx(NOISE_IN_REST, rel=0.05)
+
+
+def test_creak_weakens_the_periods_between_pulses_and_praat_hears_a_low_irregular_voice():
+    recording = voice()
+    marks = pitch_marks(recording, prosody_of(recording))
+    (first, last), out = marks.runs[0], change_voice(recording, VoiceChange(creak_db=12), marks)
+    at = marks.samples[first : last + 1]
+    at_marks = 20 * np.log10(np.abs(out[at] / recording.samples[at]))
+    strong = at_marks > at_marks.max() - 6
+    assert at_marks[strong].mean() - at_marks[~strong].mean() == pytest.approx(12, abs=0.5)
+    gaps = np.diff(np.flatnonzero(strong))
+    assert set(gaps) == {2, 3}, "80 pulses a second at most, some a period late"
+
+    def praat(samples):
+        sound = parselmouth.Sound(samples.astype(float), RATE)
+        hz = sound.to_pitch(0.01, 40, 500).selected_array["frequency"]
+        pulses = call(sound, "To PointProcess (periodic, cc)", 40, 500)
+        return np.median(hz[hz > 0]), call(pulses, "Get jitter (local)", 0, 0, 0.0001, 0.025, 2)
+
+    (hz, jitter), (before_hz, before_jitter) = praat(changed(recording, creak_db=24)), praat(recording.samples)
+    assert hz < 80 < before_hz
+    assert jitter > 0.05 > before_jitter
+
+
 def test_level_changes_by_its_decibels_beyond_full_scale_too():
     out = changed(noise(0.5), level_db=30)
     np.testing.assert_allclose(out, noise(0.5).samples * 10**1.5, atol=0.01)
@@ -132,12 +196,14 @@ def test_without_a_change_the_chain_returns_the_sound(recording):
     assert power(out - recording.samples) < 1e-10 * power(recording.samples)
 
 
-def test_unvoiced_sound_has_no_pitch_to_move():
+def test_unvoiced_sound_has_no_pitch_breath_or_creak_to_change():
     recording = noise(1.0)
-    np.testing.assert_allclose(changed(recording, pitch_st=5, pitch_range=2), changed(recording), atol=1e-6)
+    np.testing.assert_allclose(
+        changed(recording, pitch_st=5, pitch_range=2, breath_db=4, creak_db=6), changed(recording), atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("change", [{"pitch_st": 4}, {"level_db": -12}, {"tilt_db": 3}])
+@pytest.mark.parametrize("change", [{"pitch_st": 4}, {"level_db": -12}, {"tilt_db": 3}, {"creak_db": 12}])
 def test_in_a_region_only_that_region_changes(change):
     recording = voice()
     out = changed(recording, [Region(0.5, 1.0)], **change)
@@ -158,7 +224,14 @@ def test_tempo_in_a_region_shortens_only_that_region_without_a_click():
 
 
 @pytest.mark.parametrize(
-    "change", [{"pitch_st": 2}, {"pitch_range": 1.5}, {"tempo": 1.2}, {"tilt_db": 2, "level_db": 4}]
+    "change",
+    [
+        {"pitch_st": 2},
+        {"pitch_range": 1.5},
+        {"tempo": 1.2},
+        {"tilt_db": 2, "level_db": 4},
+        {"breath_db": 2, "creak_db": 3},
+    ],
 )
 def test_there_and_back_ends_where_it_began(change):
     recording = voice(swing_st=2.0)
@@ -175,7 +248,7 @@ def test_there_and_back_ends_where_it_began(change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"pitch_st": 30}, {"tempo": 0}, {"pitch_range": 9}, {"level_db": -80}, {"tilt_db": 20}]
+    "change", [{"pitch_st": 30}, {"tempo": 0}, {"pitch_range": 9}, {"level_db": -80}, {"tilt_db": 20}, {"creak_db": -1}]
 )
 def test_an_impossible_change_is_refused(change):
     with pytest.raises(SettingsRefused):

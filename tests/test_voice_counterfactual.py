@@ -7,7 +7,8 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.audio.prosody import prosody_of
-from ser_core.audio.voice_change import change_voice, pitch_marks
+from ser_core.audio.voice_change import change_voice
+from ser_core.audio.voice_change.marks import pitch_marks
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation.counterfactual.voice import (
     GRID,

@@ -16,7 +16,7 @@ from scipy.signal.windows import hann
 from ser_core.analysis import Recording
 from ser_core.audio.prosody import RATE_HZ, prosody_of
 from ser_core.audio.reading import resample
-from ser_core.audio.voice_change import as_strong, log_envelope
+from ser_core.audio.voice_change.spectrum import as_strong, log_envelope
 
 #: The fundamental and few harmonics pass, no second formant.
 LOW_PASS_HZ, LOW_PASS_ORDER = 400.0, 8

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ser_core.analysis import Recording, Region
-from ser_core.audio.voice_change import PitchMarks, VoiceChange, change_voice, there_and_back
+from ser_core.audio.voice_change import VoiceChange, change_voice, there_and_back
+from ser_core.audio.voice_change.marks import PitchMarks
 from ser_core.work.progress import Work
 
 #: Scores (sounds, classes) of changed sounds (n,) at the recording's rate.
@@ -22,7 +23,7 @@ SOUNDS_AT_ONCE = 13
 
 @dataclass(frozen=True)
 class VoiceProperty:
-    """A property of the voice, changed by amounts around 0 that are equally natural in both directions.
+    """A property of the voice, changed by amounts around 0 that are equally natural in both directions, or in one.
 
     Attributes
     ----------
@@ -32,7 +33,11 @@ class VoiceProperty:
         The largest natural amount, in the unit, or in octaves (log2) of a factor.
     is_factor : bool
     less, more : str
-        The change in words, for a negative and a positive amount.
+        The change in words, for a negative (if there is one) and a positive amount.
+    only_more : bool
+        Whether there are no negative amounts.
+    needs_voice : bool
+        Whether nothing changes where nothing is voiced.
     """
 
     field: str
@@ -42,6 +47,8 @@ class VoiceProperty:
     is_factor: bool
     less: str
     more: str
+    only_more: bool = False
+    needs_voice: bool = False
 
     def value(self, amount: float) -> float:
         """Return the value of `VoiceChange`'s field for an amount."""
@@ -62,7 +69,9 @@ class VoiceProperty:
 #: in 471 pairs of five acted corpora (`benchmarks/voice_changes.py --ranges`: 7.4 semitones, a factor of 2.28, a factor
 #: of 1.27, 6.4 dB and 2.5 dB per octave; rounded down).
 PROPERTIES = (
-    VoiceProperty("pitch_st", "Pitch", "semitones", 7.0, False, "{} semitones lower", "{} semitones higher"),
+    VoiceProperty(
+        "pitch_st", "Pitch", "semitones", 7.0, False, "{} semitones lower", "{} semitones higher", needs_voice=True
+    ),
     VoiceProperty(
         "pitch_range",
         "Pitch range",
@@ -71,11 +80,33 @@ PROPERTIES = (
         True,
         "pitch range {} % narrower",
         "pitch range {} % wider",
+        needs_voice=True,
     ),
     VoiceProperty("tempo", "Tempo", "factor", float(np.log2(1.25)), True, "{} % slower", "{} % faster"),
     VoiceProperty("level_db", "Loudness", "dB", 6.0, False, "{} dB softer", "{} dB louder"),
     VoiceProperty(
         "tilt_db", "Spectral tilt", "dB per octave", 2.4, False, "{} dB per octave darker", "{} dB per octave brighter"
+    ),
+    VoiceProperty(
+        "breath_db",
+        "Breathiness",
+        "dB",
+        4.0,
+        False,
+        "{} dB less breathy",
+        "{} dB breathier",
+        needs_voice=True,
+    ),
+    VoiceProperty(
+        "creak_db",
+        "Creak",
+        "dB",
+        12.0,
+        False,
+        "",
+        "{} dB creakier",
+        only_more=True,
+        needs_voice=True,
     ),
 )
 #: The median pitch of 98 % of those recordings lies between these.
@@ -145,7 +176,7 @@ class VoiceCounterfactuals:
     original : ndarray of shape (classes,), float64
         Scores of the recording as it is.
     curves : tuple of VoiceCurve
-        Without pitch and its range if nothing is voiced.
+        Without those that need a voice if nothing is voiced.
     """
 
     recording: Recording
@@ -191,7 +222,7 @@ def voice_counterfactuals(
     ------
     Cancelled
     """
-    tried = [p for p in properties if marks.runs or p.field not in ("pitch_st", "pitch_range")]
+    tried = [p for p in properties if marks.runs or not p.needs_voice]
     parts = len(tried) + 1
 
     def scores_of(asked: Sequence[tuple[VoiceProperty, float]], part: Work) -> np.ndarray:
@@ -210,7 +241,7 @@ def voice_counterfactuals(
     for done, one in enumerate(tried):
         work.report(done / parts, one.name)
         natural = _natural(one, marks)
-        amounts = np.unique([*(GRID * one.limit), *natural])
+        amounts = np.unique([*(GRID[GRID >= 0] if one.only_more else GRID) * one.limit, *natural])
         if not unnatural:
             amounts = amounts[(amounts >= natural[0]) & (amounts <= natural[1])]
         changed = scores_of([(one, amount) for amount in amounts if amount], work.part(done, parts, one.name))
@@ -234,7 +265,7 @@ def voice_counterfactuals(
 
 def _natural(one: VoiceProperty, marks: PitchMarks) -> tuple[float, float]:
     """Return the lowest and highest natural amount; the pitch stays where people speak."""
-    low, high = -one.limit, one.limit
+    low, high = 0.0 if one.only_more else -one.limit, one.limit
     if one.field == "pitch_st":
         median = np.nanmedian(marks.pitch_hz)
         low = min(0.0, max(low, 12 * float(np.log2(LOWEST_HZ / median))))

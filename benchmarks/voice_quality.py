@@ -1,0 +1,147 @@
+"""How breathy and creaky is a changed voice by what phoneticians measure, and how much do people differ in it?
+
+    python benchmarks/voice_quality.py [--quick] [--recordings N] [--pairs N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA and Praat (praat-parselmouth in requirements-dev.txt). `changes` are medians, over recordings, of what
+each change does to a recording: `hnr_db` and `cpps_db`, harmonics-to-noise ratio and smoothed cepstral peak
+prominence; `h1_h2_db`, the level of the first harmonic above the second, corrected for formants (Iseli and Alwan 2004),
+at the pitch of the unchanged voice; `jitter_percent` and `shimmer_percent`, local; `pitch_st`, median F0 from 40 Hz on.
+`differ` are the medians, and the limits of three in four, of how much two recordings differ in which one speaker says
+one sentence in two emotions.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._command_line import benchmark_parser, report
+from benchmarks.voice_changes import pairs_of_one_sentence
+from ser_core.analysis import Recording
+from ser_core.audio.acoustics import Tracks, tracks_of
+from ser_core.audio.prosody import RATE_HZ, prosody_of
+from ser_core.audio.reading import read_recording, resample
+from ser_core.audio.voice_change import VoiceChange, change_voice
+from ser_core.audio.voice_change.marks import pitch_marks
+
+BREATHS_DB = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
+CREAKS_DB = (3.0, 6.0, 12.0, 24.0)
+LOWEST_HZ, HIGHEST_HZ = 40.0, 500.0
+WINDOW_S, NEAR = 0.060, 0.1
+#: Praat leaves out periods that are longer than a neighbour by more; in creak they alternate between two and three.
+LONGER_PERIOD = 2.0
+#: Bandwidth of every formant in the correction.
+BANDWIDTH_HZ = 80.0
+CORRECTED_FORMANTS = 2
+
+
+def at_16_khz(path: Path) -> Recording:
+    """Read a recording at 16 kHz."""
+    read = read_recording(path)
+    return Recording(read.name, read.sha256, resample(read.samples, read.sample_rate_hz, RATE_HZ), RATE_HZ)
+
+
+def quality(samples: np.ndarray, tracks: Tracks) -> dict[str, float]:
+    """Return what phoneticians measure of samples at 16 kHz; the tracks are those of the unchanged recording."""
+    import parselmouth
+    from parselmouth.praat import call
+
+    sound = parselmouth.Sound(samples.astype(np.float64), RATE_HZ)
+    pulses = call(sound, "To PointProcess (periodic, cc)", LOWEST_HZ, HIGHEST_HZ)
+    cepstrum = call(sound, "To PowerCepstrogram", 60, 0.01, 5_000, 50)
+    within = (0, 0, 0.0001, 1 / LOWEST_HZ, LONGER_PERIOD)
+    smoothed = ("no", 0.02, 0.0005, 60, 330, 0.05, "parabolic", 0.001, 0.05, "Straight", "Robust slow")
+    pitch_hz = sound.to_pitch(0.01, LOWEST_HZ, HIGHEST_HZ).selected_array["frequency"]
+    own = tracks_of(Recording("", "", samples, RATE_HZ))
+    return {
+        "hnr_db": float(np.nanmedian(own.hnr_db)),
+        "cpps_db": call(cepstrum, "Get CPPS", *smoothed),
+        "h1_h2_db": first_harmonics_db(samples, tracks),
+        "jitter_percent": 100 * call(pulses, "Get jitter (local)", *within),
+        "shimmer_percent": 100 * call([sound, pulses], "Get shimmer (local)", *within, 1.6),
+        "pitch_st": 12 * float(np.log2(np.median(pitch_hz[pitch_hz > 0]))),
+    }
+
+
+def first_harmonics_db(samples: np.ndarray, tracks: Tracks) -> float:
+    """Return the median level of the first harmonic above the second, each corrected for two formants."""
+    length, found = round(WINDOW_S * RATE_HZ), []
+    size, window = 8 * length, np.hanning(length)
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    for time_s, f0_hz, formants_hz in zip(tracks.times_s, tracks.f0_hz, tracks.formants_hz, strict=True):
+        first = round(time_s * RATE_HZ) - length // 2
+        if not np.isfinite(f0_hz) or first < 0 or first + length > len(samples):
+            continue
+        level_db = 20 * np.log10(np.abs(np.fft.rfft(samples[first : first + length] * window, size)) + 1e-12)
+        peaks = [
+            level_db[np.abs(hz - n * f0_hz) < NEAR * f0_hz].max() - resonance_db(n * f0_hz, formants_hz) for n in (1, 2)
+        ]
+        found.append(peaks[0] - peaks[1])
+    return float(np.nanmedian(found))
+
+
+def resonance_db(hz: float, formants_hz: np.ndarray) -> float:
+    """Return by how much the lowest formants raise the level at a frequency."""
+    radius = np.exp(-np.pi * BANDWIDTH_HZ / RATE_HZ)
+    at, poles = 2 * np.pi * hz / RATE_HZ, 2 * np.pi * formants_hz[:CORRECTED_FORMANTS] / RATE_HZ
+
+    def distance(angle: np.ndarray) -> np.ndarray:
+        return 1 - 2 * radius * np.cos(angle) + radius**2
+
+    return float(np.sum(20 * np.log10(distance(poles)) - 10 * np.log10(distance(at - poles) * distance(at + poles))))
+
+
+def changes_of(recording: Recording) -> dict[str, dict[str, float]] | None:
+    """Return what each change of a voice does to its measures; None if nothing is voiced."""
+    marks, tracks = pitch_marks(recording, prosody_of(recording)), tracks_of(recording)
+    if not marks.runs:
+        return None
+    before = quality(recording.samples, tracks)
+    changes = {f"breath {db:+g} dB": VoiceChange(breath_db=db) for db in BREATHS_DB}
+    changes |= {f"creak {db:g} dB": VoiceChange(creak_db=db) for db in CREAKS_DB}
+    return {
+        name: {
+            key: value - before[key] for key, value in quality(change_voice(recording, change, marks), tracks).items()
+        }
+        for name, change in changes.items()
+    }
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__, "2 recordings, 1 pair from each corpus")
+    parser.add_argument("--recordings", type=int, default=30)
+    parser.add_argument("--pairs", type=int, default=20, help="from each corpus")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    recordings, pairs = (2, 1) if args.quick else (args.recordings, args.pairs)
+    differ, changed = [], []
+    drawn = pairs_of_one_sentence(args.seed, pairs)
+    for done, pair in enumerate(drawn):
+        both = [at_16_khz(item.path) for item in pair]
+        first, second = (quality(one.samples, tracks_of(one)) for one in both)
+        differ.append({key: abs(first[key] - second[key]) for key in first})
+        print(f"Pair {done + 1} of {len(drawn)}", file=sys.stderr)
+    order = np.random.default_rng(args.seed).permutation(len(drawn))[:recordings]
+    for done, index in enumerate(order):
+        if (found := changes_of(at_16_khz(drawn[index][0].path))) is not None:
+            changed.append(found)
+        print(f"Recording {done + 1} of {len(order)}", file=sys.stderr)
+    result = {
+        "pairs": len(differ),
+        "differ": {
+            key: [round(float(np.nanpercentile([row[key] for row in differ], p)), 2) for p in (50, 75)]
+            for key in differ[0]
+        },
+        "recordings": len(changed),
+        "changes": {
+            name: {key: round(float(np.nanmedian([one[name][key] for one in changed])), 2) for key in changed[0][name]}
+            for name in changed[0]
+        },
+    }
+    report(result, args.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Change the pitch of a voice, its range, and the tempo of speech.
+
+Pitch and tempo are changed by Signalsmith Stretch, and formants are put back to where they were: the same person speaks
+higher or lower. The pitch range is changed by overlapping periods of the recording's own waveform at new distances
+(TD-PSOLA), because each period moves by another interval.
+"""
+
+import numpy as np
+from python_stretch.Signalsmith import Stretch
+from scipy.signal import ShortTimeFFT, firwin, oaconvolve
+from scipy.signal.windows import hann
+
+from ser_core.audio.voice_change.marks import PitchMarks
+from ser_core.audio.voice_change.spectrum import as_strong, log_envelope
+
+#: Blocks of Signalsmith Stretch, with a step of a quarter: its preset of 120 ms blurs the onsets of speech, and the
+#: harmonics of low voices need the longer one.
+TEMPO_BLOCK_S, PITCH_BLOCK_S = 0.050, 0.080
+#: Above this, or this share of half the rate, the sound stays: in a lower voice there would be nothing left.
+HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE = 4_000.0, 0.6
+#: Spectra of which the envelope is taken, its smoothness (cepstrum below this share of a period), and how far it may be
+#: corrected.
+ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MOST_CORRECTED_DB = 0.032, 0.6, 15.0
+#: Levels below the loudest by this count as silent in an envelope.
+ENVELOPE_FLOOR_DB = 80.0
+#: The sound is filtered in blocks, because a spectrum takes fifty times the memory of its sound.
+FILTER_BLOCK_S = 4.0
+CROSSOVER_TAPS_S = 0.025
+
+
+def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: float) -> np.ndarray:
+    """Return samples with another pitch below 4 kHz, and the same length, formants and power.
+
+    The envelope of each spectrum is first moved the other way, so that the transposition, which moves the formants too,
+    brings it back to where it was. Without a period in the marks nothing changes.
+    """
+    if not marks.runs:
+        return samples.copy()
+    ratio = 2 ** (semitones / 12)
+    moved = _with_moved_envelope(samples, rate, ratio, 1 / float(np.nanmedian(marks.pitch_hz)))
+    shifted = _stretched(moved, rate, PITCH_BLOCK_S, semitones=semitones)
+    highest = min(HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE * rate / 2)
+    taps = firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
+    low = oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
+    return as_strong(samples + low, samples)
+
+
+def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
+    """Return samples in which the level at each frequency is that of the envelope at `ratio` times the frequency."""
+    stft = ShortTimeFFT(hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate)
+    moved = np.empty(len(samples), np.float32)
+    floor = np.abs(samples).max() * stft.m_num / 2 * 10 ** (-ENVELOPE_FLOOR_DB / 20) + 1e-12
+    reach = (stft.m_num // stft.hop + 1) * stft.hop
+    length = round(FILTER_BLOCK_S * rate / stft.hop) * stft.hop
+    for start in range(0, len(samples), length):
+        # A block is extended on both sides, so that its frames equal those of the whole.
+        from_, end = max(0, start - reach), min(start + length, len(samples))
+        spectrum = stft.stft(np.pad(samples[from_ : end + reach], (0, stft.m_num)).astype(np.float64))
+        envelope = log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
+        there = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
+        lower = np.minimum(there.astype(int), len(envelope) - 2)
+        part = (there - lower)[:, None]
+        gain = (1 - part) * envelope[lower] + part * envelope[lower + 1] - envelope
+        most = MOST_CORRECTED_DB * np.log(10) / 20
+        filtered = stft.istft(spectrum * np.exp(np.clip(gain, -most, most)), k1=end - from_)
+        moved[start:end] = filtered[start - from_ :]
+    return moved
+
+
+def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, inside: np.ndarray) -> np.ndarray:
+    """Return samples with another pitch range and the same length, formants and power.
+
+    Parameters
+    ----------
+    factor : float
+        Of the distance to the median pitch of the marks inside, in semitones.
+    inside : ndarray of shape (n,), bool
+        Where the median is taken.
+
+    References
+    ----------
+    Moulines and Charpentier 1990, Speech Communication 9: pitch-synchronous overlap-add in the time domain.
+    """
+    positions = marks.samples
+    chosen = ~np.isnan(marks.pitch_hz)
+    chosen[:-1] &= inside[positions[:-1]]
+    if not chosen.any():
+        return samples.copy()
+    with np.errstate(invalid="ignore"):
+        ratios = (marks.pitch_hz / np.median(marks.pitch_hz[chosen])) ** (factor - 1)
+    reach = int(np.diff(positions).max()) + 1
+    out = np.zeros(len(samples) + 2 * reach, np.float64)
+    padded = np.pad(samples.astype(np.float64), reach)
+    last = len(positions) - 1
+    for index, at, gain in _placed_grains(marks, ratios):
+        before, here, after = positions[max(index - 1, 0)], positions[index], positions[min(index + 1, last)]
+        left, right = here - before, after - here
+        out[reach + at - left : reach + at + right] += (
+            padded[reach + before : reach + after] * _window(left, right) * gain
+        )
+    return as_strong(out[reach:-reach], samples)
+
+
+def _placed_grains(marks: PitchMarks, ratios: np.ndarray) -> list[tuple[int, int, float]]:
+    """Return mark, new position and gain of each grain; the gain keeps the power where there are more or fewer."""
+    placed = [(index, int(at), 1.0) for index, at in enumerate(marks.samples) if np.isnan(marks.pitch_hz[index])]
+    for first, last in marks.runs:
+        periods_at = marks.samples[first : last + 1]
+        at = float(periods_at[0])
+        while at <= periods_at[-1]:
+            period = min(int(np.searchsorted(periods_at, at, "right")) - 1, last - first - 1)
+            nearest = period + int(at - periods_at[period] > periods_at[period + 1] - at)
+            ratio = ratios[first + period]
+            placed.append((first + nearest, round(at), float(1 / np.sqrt(ratio))))
+            at += (periods_at[period + 1] - periods_at[period]) / ratio
+    return placed
+
+
+def _window(left: int, right: int) -> np.ndarray:
+    """Return a window that rises over `left` samples and falls over `right`; neighbours add up to 1."""
+    rise, fall = np.arange(left) / max(left, 1), np.arange(right) / max(right, 1)
+    return np.concatenate([0.5 - 0.5 * np.cos(np.pi * rise), 0.5 + 0.5 * np.cos(np.pi * fall)])
+
+
+def with_tempo(samples: np.ndarray, rate: int, tempo: float) -> np.ndarray:
+    """Return samples that take 1 / tempo of the time, with the same pitch; shape (round(n / tempo),), float32."""
+    return _stretched(samples, rate, TEMPO_BLOCK_S, tempo=tempo)
+
+
+def _stretched(
+    samples: np.ndarray, rate: int, block_s: float, *, tempo: float = 1.0, semitones: float = 0.0
+) -> np.ndarray:
+    stretch, block = Stretch(0), round(block_s * rate)
+    stretch.configure(1, block, round(block_s / 4 * rate))
+    stretch.setTimeFactor(tempo)
+    stretch.setTransposeSemitones(semitones)
+    # It fades its ends, which are mirrored parts to be cut off.
+    margin = min(2 * block, len(samples) - 1)
+    made = stretch.process(np.pad(samples, margin, "reflect")[None].astype(np.float32))[0]
+    start, wanted = round(margin / tempo), round(len(samples) / tempo)
+    return made[start : start + wanted]

@@ -1,0 +1,123 @@
+"""Change the quality of a voice: how breathy it is, and how creaky.
+
+Breath is noise beside the harmonics. A comb filter that follows the periods separates what repeats from what does not;
+then there is more or less of the latter, in each band in proportion to what was there, while the envelope of each
+spectrum stays. A breathy glottis also closes less abruptly, so the first harmonic rises over the second.
+
+Creak is pulses of the glottis that come seldom and irregularly: most are weakened, the others are what remains. Nothing
+is synthesised; the waveform is only made weaker between the pulses that remain.
+"""
+
+import numpy as np
+from scipy.ndimage import map_coordinates, spline_filter1d, uniform_filter
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+from ser_core.audio.voice_change.marks import PitchMarks
+from ser_core.audio.voice_change.spectrum import as_strong
+
+#: Weights of a period and its neighbours in the mean that is taken as the part that repeats.
+COMB = np.array([1, 2, 3, 2, 1]) / 9
+#: The share of the power of noise that is not in that mean.
+NOISE_IN_REST = float(1 - 2 * COMB[2] + np.sum(COMB**2))
+NOISE_WINDOW_S = 0.040
+#: Noise is smoothed over these frames, and over so many times the pitch.
+SMOOTHED_FRAMES, SMOOTHED_PITCHES = 3, 2.0
+#: The envelope changes by at most this, in power, where noise is taken away.
+LEAST_REMAINING = 0.1
+#: How much the first harmonic rises over the second for each dB of noise.
+FIRST_HARMONIC_DB = 0.5
+#: Creaky voices have at most so many pulses in a second (Keating, Garellek and Kreiman 2015, ICPhS).
+CREAK_HZ = 80.0
+#: The share of remaining pulses that come a period late.
+LATE_PULSES = 0.3
+
+
+def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: float, seed: int = 0) -> np.ndarray:
+    """Return samples whose voiced parts have more or less noise, with the same length, envelope and power.
+
+    Parameters
+    ----------
+    noise_db : float
+        Added to the level of the noise relative to the harmonics.
+
+    References
+    ----------
+    Klatt and Klatt 1990, JASA 87: noise and a strong first harmonic make a voice breathy.
+    Kawahara, Estill and Fujimura 2001, MAVEBA: aperiodicity in bands, as vocoders change it.
+    """
+    if not marks.runs or noise_db == 0:
+        return samples.copy()
+    factor = 10 ** (noise_db / 10)
+    stft = ShortTimeFFT(hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate)
+    rest = samples - repeating_part(samples, marks)
+    whole, noise = stft.stft(samples.astype(np.float64)), stft.stft(rest)
+    size = max(1, round(SMOOTHED_PITCHES * float(np.nanmedian(marks.pitch_hz)) / stft.delta_f)), SMOOTHED_FRAMES
+    power = uniform_filter(np.abs(noise) ** 2, size, mode="nearest").clip(0) / NOISE_IN_REST
+    envelope = uniform_filter(np.abs(whole) ** 2, size, mode="nearest").clip(1e-20)
+    if factor > 1:
+        made = stft.stft(np.random.default_rng(seed).normal(size=len(samples)))
+        changed = whole + made * np.sqrt((factor - 1) * power / np.sum(stft.win**2))
+    else:
+        changed = whole - (1 - np.sqrt(factor)) * noise
+    changed *= np.sqrt(envelope / np.maximum(envelope + (factor - 1) * power, LEAST_REMAINING * envelope))
+    changed *= 10 ** (FIRST_HARMONIC_DB * noise_db / 20 * _below_second_harmonic(stft, len(samples), rate, marks))
+    return as_strong(stft.istft(changed, k1=len(samples)), samples)
+
+
+def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
+    """Return the mean of each period and its neighbours, as long as it is, and the samples where nothing is voiced."""
+    repeating = samples.astype(np.float64)
+    spline, reach = spline_filter1d(repeating), len(COMB) // 2
+    for first, last in marks.runs:
+        positions = marks.samples[first : last + 1]
+        periods, inside = np.arange(len(positions)), np.arange(positions[0], positions[-1])
+        # Marks are whole samples, too coarse for high harmonics: they are smoothed over their neighbours.
+        if len(positions) > reach:
+            padded = np.pad(positions.astype(np.float64), reach, "reflect", reflect_type="odd")
+            positions = np.convolve(padded, COMB, "valid")
+        period = np.interp(inside, positions, periods)
+        total, weights = np.zeros(len(inside)), np.zeros(len(inside))
+        for away, weight in zip(range(-reach, reach + 1), COMB, strict=True):
+            there = (period + away >= 0) & (period + away <= periods[-1])
+            at = np.interp(period[there] + away, periods, positions)
+            total[there] += weight * map_coordinates(spline, [at], prefilter=False, mode="nearest")
+            weights[there] += weight
+        repeating[inside] = total / weights
+    return repeating
+
+
+def _below_second_harmonic(stft: ShortTimeFFT, count: int, rate: int, marks: PitchMarks) -> np.ndarray:
+    """Return 1 up to the pitch, falling to 0 an octave above, and 0 in unvoiced frames; (frequencies, frames)."""
+    at = np.clip(np.arange(stft.p_min, stft.p_max(count)) * stft.hop, 0, count)
+    pitch_hz = marks.pitch_hz[np.searchsorted(marks.samples, at, "right").clip(1, len(marks.samples) - 1) - 1]
+    octaves = np.log2(np.maximum(stft.f, 1.0)[:, None] / pitch_hz)
+    return np.nan_to_num(np.clip(1 - octaves, 0, 1))
+
+
+def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float, seed: int = 0) -> np.ndarray:
+    """Return samples in which most periods are weaker, so that pulses come seldom and irregularly; the power stays.
+
+    Parameters
+    ----------
+    between_db : float
+        By which they are weaker.
+
+    References
+    ----------
+    Bohm et al. 2008, Acoustics '08: scaling single periods makes a modal voice irregular.
+    """
+    gains, rng, least = np.ones(len(marks.samples)), np.random.default_rng(seed), 10 ** (-between_db / 20)
+    for first, last in marks.runs:
+        pulse = first
+        while pulse < last:
+            periods = max(2, int(np.ceil(marks.pitch_hz[pulse] / CREAK_HZ))) + int(rng.random() < LATE_PULSES)
+            gains[pulse + 1 : min(pulse + periods, last + 1)] = least
+            pulse += periods
+    rise = np.concatenate([_rise(length) for length in np.diff(marks.samples)])
+    before, after = (np.repeat(side, np.diff(marks.samples)) for side in (gains[:-1], gains[1:]))
+    return as_strong(samples * (before + (after - before) * rise), samples)
+
+
+def _rise(count: int) -> np.ndarray:
+    return 0.5 - 0.5 * np.cos(np.pi * np.arange(count) / count)
