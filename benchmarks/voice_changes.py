@@ -6,9 +6,10 @@ Needs SER_CORPORA. Of people whom the model never heard, drawn in turn from corp
 some natural change of one property changes the verdict, `size` how large the smallest is, as a share of the natural
 limit. `unchanged` is how often a voice that is synthesised again without a change keeps its verdict, `there_and_back`
 how often one does that was changed by a quarter of the limit and back. `gained` is how much evidence (log-odds) an
-emotion gains from the natural changes upwards over those downwards, and `agrees` how often its sign is the one that
-phonetics expects: anger and joy are higher, wider, faster, louder and brighter, sadness is the opposite (Banse and
-Scherer 1996, Juslin and Laukka 2003). Each with the 95 % interval that resamples speakers.
+emotion gains from the natural changes upwards over those downwards (of creak: over no change), and `agrees` how often
+its sign is the one that phonetics expects: anger and joy are higher, wider, faster, louder and brighter, sadness is the
+opposite (Banse and Scherer 1996, Juslin and Laukka 2003), and breathy and creaky (Gobl and Ni Chasaide 2003). Each with
+the 95 % interval that resamples speakers.
 """
 
 import os
@@ -40,6 +41,8 @@ from ser_core.settings import AnalysisSettings
 
 #: What an emotion gains, and sadness loses, where the voice is higher, wider, faster, louder and brighter.
 EXPECTED = {"angry": 1, "happy": 1, "sad": -1}
+#: Of these it is the opposite.
+OPPOSITE = ("breath_db", "creak_db")
 #: Percentiles of the differences between two recordings of one speaker.
 PERCENTILES = (50, 75, 90)
 PAIRS_OF_A_CORPUS = 150
@@ -117,13 +120,15 @@ def found_in(recording: Recording, classifier: Classifier) -> dict[str, float]:
             f"unchanged_{one.field}": float(unchanged.argmax() == verdict),
             f"there_and_back_{one.field}": float(curve.control.argmax() == verdict),
         }
-        more, less = (curve.scores[side] for side in (curve.amounts > 0, curve.amounts < 0))
+        lower = curve.amounts == 0 if one.only_more else curve.amounts < 0
+        more, less = (curve.scores[side] for side in (curve.amounts > 0, lower))
+        sign = -1 if one.field in OPPOSITE else 1
         for emotion in EXPECTED:
             index = analysis.emotions.index(emotion)
             if len(more) and len(less):
                 gained = evidence(more, index).mean() - evidence(less, index).mean()
                 figures[f"gained_{emotion}_{one.field}"] = float(gained)
-                figures[f"agrees_{emotion}_{one.field}"] = float((gained > 0) == (EXPECTED[emotion] > 0))
+                figures[f"agrees_{emotion}_{one.field}"] = float((gained > 0) == (sign * EXPECTED[emotion] > 0))
     figures["unchanged"] = min(value for key, value in figures.items() if key.startswith("unchanged_"))
     return figures
 

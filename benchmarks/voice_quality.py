@@ -30,6 +30,8 @@ BREATHS_DB = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
 CREAKS_DB = (3.0, 6.0, 12.0, 24.0)
 LOWEST_HZ, HIGHEST_HZ = 40.0, 500.0
 WINDOW_S, NEAR = 0.060, 0.1
+#: Praat's harmonics-to-noise ratio of silence is far below this.
+SILENT_DB = -100.0
 #: Praat leaves out periods that are longer than a neighbour by more; in creak they alternate between two and three.
 LONGER_PERIOD = 2.0
 #: Bandwidth of every formant in the correction.
@@ -52,11 +54,11 @@ def quality(samples: np.ndarray, tracks: Tracks) -> dict[str, float]:
     pulses = call(sound, "To PointProcess (periodic, cc)", LOWEST_HZ, HIGHEST_HZ)
     cepstrum = call(sound, "To PowerCepstrogram", 60, 0.01, 5_000, 50)
     within = (0, 0, 0.0001, 1 / LOWEST_HZ, LONGER_PERIOD)
-    smoothed = ("no", 0.02, 0.0005, 60, 330, 0.05, "parabolic", 0.001, 0.05, "Straight", "Robust slow")
+    smoothed = ("no", 0.02, 0.0005, 60, 330, 0.05, "parabolic", 0.001, 0.05, "Straight", "Robust")
     pitch_hz = sound.to_pitch(0.01, LOWEST_HZ, HIGHEST_HZ).selected_array["frequency"]
-    own = tracks_of(Recording("", "", samples, RATE_HZ))
+    harmonicity = sound.to_harmonicity_ac(0.01, LOWEST_HZ, 0.1, 4.5).values[0]
     return {
-        "hnr_db": float(np.nanmedian(own.hnr_db)),
+        "hnr_db": float(np.median(harmonicity[harmonicity > SILENT_DB])),
         "cpps_db": call(cepstrum, "Get CPPS", *smoothed),
         "h1_h2_db": first_harmonics_db(samples, tracks),
         "jitter_percent": 100 * call(pulses, "Get jitter (local)", *within),

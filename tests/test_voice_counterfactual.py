@@ -113,6 +113,27 @@ def test_the_pitch_stays_where_people_speak():
     assert high == 7
 
 
+def test_creak_is_only_added_and_breath_also_taken_away():
+    found = found_by(lambda sound: False, [BY_FIELD["breath_db"], BY_FIELD["creak_db"]])
+    breath, creak = found.curves
+    assert breath.natural == (-breath.property.limit, breath.property.limit)
+    assert (creak.amounts[0], creak.natural) == (0, (0, creak.property.limit))
+    assert creak.amounts[-1] > creak.natural[1]
+    assert creak.property.in_words(3.5) == "3.5 dB creakier"
+
+
+def test_a_creakier_voice_that_flips_is_found_by_its_gaps():
+    level = 20 * np.log10(np.abs(VOICE.samples[MARKS.samples[:-1]]) + 1e-9)
+
+    def has_gaps(sound):  # most marks are then weaker than a few
+        return np.ptp((20 * np.log10(np.abs(sound[MARKS.samples[:-1]]) + 1e-9) - level)[level > -40]) > 4.0
+
+    (curve,) = found_by(has_gaps, [BY_FIELD["creak_db"]]).curves
+    (flip,) = curve.flips
+    step = curve.property.limit / 4 / 2**HALVINGS
+    assert 4.0 < flip.amount <= 4.0 + step + 0.1
+
+
 def test_without_a_voice_there_is_no_pitch_to_change():
     whisper = noise(0.3)
     marks = pitch_marks(whisper, prosody_of(whisper))

@@ -49,6 +49,24 @@ def add(commands: Commands) -> None:
     analyse.add_argument(
         "--mixed-voice", action="store_true", help="those recordings show different emotions about equally often"
     )
+    _add_explanation(analyse)
+    _add_focus(analyse)
+    _add_words(analyse)
+    analyse.add_argument(
+        "--how",
+        action="store_true",
+        help="also change pitch, tempo, loudness and more, and say which smallest change flips the verdict",
+    )
+    analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
+    analyse.add_argument(
+        "--report",
+        action="store_true",
+        help="also write report.html: everything on one self-contained page",
+    )
+    analyse.set_defaults(run=_analyse)
+
+
+def _add_explanation(analyse: argparse.ArgumentParser) -> None:
     analyse.add_argument(
         "--explain", type=some_of(EXPLAINERS), metavar=",".join(EXPLAINERS), help="default: all that apply to the model"
     )
@@ -61,6 +79,9 @@ def add(commands: Commands) -> None:
     analyse.add_argument(
         "--fill", choices=FILLS, default=LimeSettings().fill, help="what replaces hidden parts in LIME and occlusion"
     )
+
+
+def _add_focus(analyse: argparse.ArgumentParser) -> None:
     analyse.add_argument(
         "--focus-by",
         choices=FOCUS_METHODS,
@@ -80,12 +101,9 @@ def add(commands: Commands) -> None:
         metavar="SHARE",
         help="focus is all above this share of the profile's highest value instead; 0 as published",
     )
-    analyse.add_argument("--out", type=Path, default=Path("analyses"), metavar="DIR")
-    analyse.add_argument(
-        "--report",
-        action="store_true",
-        help="also write report.html: everything on one self-contained page",
-    )
+
+
+def _add_words(analyse: argparse.ArgumentParser) -> None:
     analyse.add_argument(
         "--words",
         action="store_true",
@@ -99,12 +117,6 @@ def add(commands: Commands) -> None:
     )
     analyse.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
     add_word_model(analyse)
-    analyse.add_argument(
-        "--how",
-        action="store_true",
-        help="also change pitch, tempo, loudness and more, and say which smallest change flips the verdict",
-    )
-    analyse.set_defaults(run=_analyse)
 
 
 def _analyse(args: argparse.Namespace) -> int:

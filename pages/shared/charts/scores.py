@@ -74,6 +74,7 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
             y=[curve.control[index]],
             name=f"{emotion}, control",
             mode="markers",
+            cliponaxis=False,
             marker={"color": colour, "symbol": "circle-open", "size": 8, "line": {"width": 2}},
             hovertemplate=f"changed and changed back<br>{emotion} %{{y:.2f}}<extra></extra>",
         )

@@ -27,12 +27,14 @@ compared with the rest, and with this person's other recordings if there are any
 level there also depends on the microphone.
 
 **What would change the verdict**: the voice is made higher or lower, livelier or flatter, faster or slower, louder or
-softer, brighter or darker, one at a time, and the model classifies each changed sound. Formants stay where they are.
+softer, brighter or darker, breathier or less so, and creaky, one at a time, and the model classifies each changed
+sound. Formants stay where they are. Breathiness is the level of the noise beside the harmonics; creak weakens the
+periods between at most 80 irregular pulses a second.
 The white part of each chart is natural: three in four pairs of recordings in which one speaker says one sentence in two
 emotions differ by less. Circles are the control, a voice that was changed a little and changed back.
 """
 CHANGED = {session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"}
-PER_ROW = 3
+PER_ROW = 4
 #: Versions that the player offers beside the recording.
 MOST_SOUNDS = 4
 MEASURES = (
@@ -75,7 +77,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     if job is None:
         pressed = st.button("Change the voice and ask again", icon=":material/graphic_eq:")
         st.caption(
-            "Some seventy changed versions are classified: for a short recording this takes seconds, for 30 s a minute "
+            "Some ninety changed versions are classified: for a short recording this takes seconds, for 30 s a minute "
             "or more."
         )
         if not pressed:

@@ -67,7 +67,8 @@ class VoiceProperty:
 
 #: The limits: three in four pairs of recordings in which one speaker says one sentence in two emotions differ by less,
 #: in 471 pairs of five acted corpora (`benchmarks/voice_changes.py --ranges`: 7.4 semitones, a factor of 2.28, a factor
-#: of 1.27, 6.4 dB and 2.5 dB per octave; rounded down).
+#: of 1.27, 6.4 dB and 2.5 dB per octave; rounded down). Of breath and creak, the amounts that move one of Praat's
+#: measures by as much as three in four of 50 such pairs differ (`benchmarks/voice_quality.py`).
 PROPERTIES = (
     VoiceProperty(
         "pitch_st", "Pitch", "semitones", 7.0, False, "{} semitones lower", "{} semitones higher", needs_voice=True
@@ -101,7 +102,7 @@ PROPERTIES = (
         "creak_db",
         "Creak",
         "dB",
-        12.0,
+        7.0,
         False,
         "",
         "{} dB creakier",
