@@ -620,7 +620,7 @@ def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_prop
     assert not app.exception
     (job,) = (job for job in all_jobs(app) if job.kind == "voice changes")
     found = job.result
-    assert len(app.get("plotly_chart")) == len(found.curves) == 5
+    assert len(app.get("plotly_chart")) == len(found.curves) == 7
     for curve, chart in zip(found.curves, app.get("plotly_chart"), strict=True):
         traces = json.loads(chart.proto.spec)["data"]
         assert len(traces) == 2 * len(EMOTION_SETS["core4"]), "a line and a control for each emotion"

@@ -9,7 +9,7 @@ from parselmouth.praat import call
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.prosody import prosody_of, semitones
-from ser_core.audio.voice_change import VoiceChange, change_voice, there_and_back
+from ser_core.audio.voice_change import VoiceChange, change_voice, spectrum, there_and_back
 from ser_core.audio.voice_change.marks import PitchMarks, pitch_marks
 from ser_core.audio.voice_change.quality import FIRST_HARMONIC_DB, NOISE_IN_REST, repeating_part
 from ser_core.errors import SettingsRefused
@@ -53,9 +53,9 @@ def breathing(seconds=1.0, hz=150.0, noise_db=-20.0, highest_hz=3_000.0) -> Reco
     """Return equally strong harmonics, and noise as strong at every frequency, up to the highest."""
     times, rng = np.arange(round(seconds * RATE)) / RATE, np.random.default_rng(1)
     sound = sum(np.cos(2 * np.pi * k * hz * times + k**2 / 8) for k in range(1, int(highest_hz / hz)))
-    spectrum = np.fft.rfft(rng.normal(size=len(times)))
-    spectrum[np.fft.rfftfreq(len(times), 1 / RATE) > highest_hz] = 0
-    parts = [part / np.sqrt(power(part)) for part in (sound, np.fft.irfft(spectrum, len(times)))]
+    noise_spectrum = np.fft.rfft(rng.normal(size=len(times)))
+    noise_spectrum[np.fft.rfftfreq(len(times), 1 / RATE) > highest_hz] = 0
+    parts = [part / np.sqrt(power(part)) for part in (sound, np.fft.irfft(noise_spectrum, len(times)))]
     samples = 0.1 * (parts[0] + 10 ** (noise_db / 20) * parts[1])
     return Recording("breath.wav", "2" * 64, samples.astype(np.float32), RATE)
 
@@ -147,6 +147,13 @@ def test_breath_adds_its_decibels_of_noise_and_raises_the_first_harmonic(breath_
     assert power(out) == pytest.approx(power(recording.samples), rel=1e-3)
     for low, high in ((450, 900), (900, 1_800), (1_800, 2_850)):
         assert level_db(out, low, high) == pytest.approx(level_db(recording.samples, low, high), abs=1.5)
+
+
+@pytest.mark.parametrize("change", [{"breath_db": 4}, {"breath_db": -4}, {"pitch_st": 3}])
+def test_the_length_of_blocks_changes_nothing(change, monkeypatch):
+    whole = changed(breathing(), **change)
+    monkeypatch.setattr(spectrum, "FILTER_BLOCK_S", 0.3)
+    np.testing.assert_allclose(changed(breathing(), **change), whole, atol=1e-4)
 
 
 def test_what_repeats_is_separated_from_noise():

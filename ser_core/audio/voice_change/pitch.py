@@ -11,7 +11,7 @@ from scipy.signal import ShortTimeFFT, firwin, oaconvolve
 from scipy.signal.windows import hann
 
 from ser_core.audio.voice_change.marks import PitchMarks
-from ser_core.audio.voice_change.spectrum import as_strong, log_envelope
+from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks, log_envelope
 
 #: Blocks of Signalsmith Stretch, with a step of a quarter: its preset of 120 ms blurs the onsets of speech, and the
 #: harmonics of low voices need the longer one.
@@ -23,8 +23,6 @@ HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE = 4_000.0, 0.6
 ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MOST_CORRECTED_DB = 0.032, 0.6, 15.0
 #: Levels below the loudest by this count as silent in an envelope.
 ENVELOPE_FLOOR_DB = 80.0
-#: The sound is filtered in blocks, because a spectrum takes fifty times the memory of its sound.
-FILTER_BLOCK_S = 4.0
 CROSSOVER_TAPS_S = 0.025
 
 
@@ -48,23 +46,19 @@ def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: flo
 def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
     """Return samples in which the level at each frequency is that of the envelope at `ratio` times the frequency."""
     stft = ShortTimeFFT(hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate)
-    moved = np.empty(len(samples), np.float32)
     floor = np.abs(samples).max() * stft.m_num / 2 * 10 ** (-ENVELOPE_FLOOR_DB / 20) + 1e-12
-    reach = (stft.m_num // stft.hop + 1) * stft.hop
-    length = round(FILTER_BLOCK_S * rate / stft.hop) * stft.hop
-    for start in range(0, len(samples), length):
-        # A block is extended on both sides, so that its frames equal those of the whole.
-        from_, end = max(0, start - reach), min(start + length, len(samples))
-        spectrum = stft.stft(np.pad(samples[from_ : end + reach], (0, stft.m_num)).astype(np.float64))
+
+    def moved(first: int, end: int) -> np.ndarray:
+        spectrum = stft.stft(np.pad(samples[first:end], (0, stft.m_num)).astype(np.float64))
         envelope = log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
         there = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
         lower = np.minimum(there.astype(int), len(envelope) - 2)
         part = (there - lower)[:, None]
         gain = (1 - part) * envelope[lower] + part * envelope[lower + 1] - envelope
         most = MOST_CORRECTED_DB * np.log(10) / 20
-        filtered = stft.istft(spectrum * np.exp(np.clip(gain, -most, most)), k1=end - from_)
-        moved[start:end] = filtered[start - from_ :]
-    return moved
+        return spectrum * np.exp(np.clip(gain, -most, most))
+
+    return filtered_in_blocks(stft, len(samples), moved)
 
 
 def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, inside: np.ndarray) -> np.ndarray:

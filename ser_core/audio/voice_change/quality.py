@@ -14,7 +14,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from ser_core.audio.voice_change.marks import PitchMarks
-from ser_core.audio.voice_change.spectrum import as_strong
+from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks
 
 #: Weights of a period and its neighbours in the mean that is taken as the part that repeats.
 COMB = np.array([1, 2, 3, 2, 1]) / 9
@@ -51,18 +51,23 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
     factor = 10 ** (noise_db / 10)
     stft = ShortTimeFFT(hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate)
     rest = samples - repeating_part(samples, marks)
-    whole, noise = stft.stft(samples.astype(np.float64)), stft.stft(rest)
+    made = np.random.default_rng(seed).normal(size=len(samples)) if factor > 1 else None
     size = max(1, round(SMOOTHED_PITCHES * float(np.nanmedian(marks.pitch_hz)) / stft.delta_f)), SMOOTHED_FRAMES
-    power = uniform_filter(np.abs(noise) ** 2, size, mode="nearest").clip(0) / NOISE_IN_REST
-    envelope = uniform_filter(np.abs(whole) ** 2, size, mode="nearest").clip(1e-20)
-    if factor > 1:
-        made = stft.stft(np.random.default_rng(seed).normal(size=len(samples)))
-        changed = whole + made * np.sqrt((factor - 1) * power / np.sum(stft.win**2))
-    else:
-        changed = whole - (1 - np.sqrt(factor)) * noise
-    changed *= np.sqrt(envelope / np.maximum(envelope + (factor - 1) * power, LEAST_REMAINING * envelope))
-    changed *= 10 ** (FIRST_HARMONIC_DB * noise_db / 20 * _below_second_harmonic(stft, len(samples), rate, marks))
-    return as_strong(stft.istft(changed, k1=len(samples)), samples)
+
+    def changed(first: int, end: int) -> np.ndarray:
+        def spectra(sound: np.ndarray) -> np.ndarray:
+            return stft.stft(np.pad(sound[first:end], (0, stft.m_num)).astype(np.float64))
+
+        whole, noise = spectra(samples), spectra(rest)
+        power = uniform_filter(np.abs(noise) ** 2, size, mode="nearest").clip(0) / NOISE_IN_REST
+        envelope = uniform_filter(np.abs(whole) ** 2, size, mode="nearest").clip(1e-20)
+        added = spectra(made) * np.sqrt((factor - 1) * power / np.sum(stft.win**2)) if factor > 1 else 0
+        taken = (1 - np.sqrt(factor)) * noise if factor < 1 else 0
+        same_envelope = np.sqrt(envelope / np.maximum(envelope + (factor - 1) * power, LEAST_REMAINING * envelope))
+        first_harmonic = 10 ** (FIRST_HARMONIC_DB * noise_db / 20 * _below_second_harmonic(stft, first, whole, marks))
+        return (whole + added - taken) * same_envelope * first_harmonic
+
+    return as_strong(filtered_in_blocks(stft, len(samples), changed), samples)
 
 
 def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
@@ -87,9 +92,9 @@ def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
     return repeating
 
 
-def _below_second_harmonic(stft: ShortTimeFFT, count: int, rate: int, marks: PitchMarks) -> np.ndarray:
-    """Return 1 up to the pitch, falling to 0 an octave above, and 0 in unvoiced frames; (frequencies, frames)."""
-    at = np.clip(np.arange(stft.p_min, stft.p_max(count)) * stft.hop, 0, count)
+def _below_second_harmonic(stft: ShortTimeFFT, first: int, spectra: np.ndarray, marks: PitchMarks) -> np.ndarray:
+    """Return 1 up to the pitch, falling to 0 an octave above, and 0 where nothing is voiced; (frequencies, frames)."""
+    at = first + (stft.p_min + np.arange(spectra.shape[1])) * stft.hop
     pitch_hz = marks.pitch_hz[np.searchsorted(marks.samples, at, "right").clip(1, len(marks.samples) - 1) - 1]
     octaves = np.log2(np.maximum(stft.f, 1.0)[:, None] / pitch_hz)
     return np.nan_to_num(np.clip(1 - octaves, 0, 1))

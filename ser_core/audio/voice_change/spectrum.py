@@ -1,9 +1,14 @@
-"""Filters of a voice without phase: its spectral tilt, and the envelope of its spectra."""
+"""Filters of a voice without phase: its spectral tilt, the envelope of its spectra, and filtering block by block."""
+
+from collections.abc import Callable
 
 import numpy as np
+from scipy.signal import ShortTimeFFT
 
 #: Tilt turns about the middle of this range, and is level beyond it.
 TILT_LOW_HZ, TILT_HIGH_HZ = 62.5, 8_000.0
+#: The sound is filtered in blocks, because a spectrum takes fifty times the memory of its sound.
+FILTER_BLOCK_S = 4.0
 
 
 def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
@@ -30,3 +35,21 @@ def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """Return a changed sound with the power that it had before, float32."""
     power, before = np.mean(changed**2), np.mean(np.square(samples, dtype=np.float64))
     return (changed * np.sqrt(before / power) if power > 0 else changed).astype(np.float32)
+
+
+def filtered_in_blocks(stft: ShortTimeFFT, count: int, spectra: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    """Return the sound (n,), float32, of spectra that are made a few seconds at a time.
+
+    Parameters
+    ----------
+    spectra : callable
+        Returns the spectra (frequencies, frames) between two samples, the first of which begins a frame. A frame may
+        depend on its neighbours: a block is extended on both sides, so that its frames equal those of the whole.
+    """
+    made = np.empty(count, np.float32)
+    reach = (stft.m_num // stft.hop + 3) * stft.hop
+    length = round(FILTER_BLOCK_S * stft.fs / stft.hop) * stft.hop
+    for start in range(0, count, length):
+        first, end = max(0, start - reach), min(start + length, count)
+        made[start:end] = stft.istft(spectra(first, end + reach), k1=end - first)[start - first :]
+    return made
