@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
+from pages.shared.cached import sounds
 from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
 from pages.shared.names import in_markdown
 from pages.shared.player import player
@@ -55,7 +56,7 @@ player(
     region_table=focus_section.table(analysis, rows),
     words=spoken.words,
     word_evidence=spoken.evidence,
-    other_sounds=scores and cached.focus_sounds(audio.key, scores, analysis.recording),
+    other_sounds=scores and sounds.focus_sounds(audio.key, scores, analysis.recording),
     measure=cached.measures_job,
 )
 if explanation:

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, frame, waiting
+from pages.shared import frame, waiting
+from pages.shared.cached import sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
 from pages.shared.names import in_markdown
@@ -46,7 +47,7 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
         what, play = st.columns([2, 5], vertical_alignment="center")
         what.markdown(f"**{index + 1}** · {starts[index]:.2f} to {ends[index]:.2f} s")
         region = Region(float(starts[index]), float(ends[index]))
-        play.audio(cached.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
+        play.audio(sounds.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
     if len(dropped) > 50:
         st.caption(f"And {len(dropped) - 50} more.")
 

@@ -21,6 +21,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
+from pages.shared.cached import transcribing
 from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
@@ -1730,9 +1731,9 @@ def pressed(app: AppTest, label: str) -> AppTest:
 def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, monkeypatch, tmp_path):
     monkeypatch.delenv("SER_WORD_MODEL", raising=False)
     monkeypatch.setenv("SER_DATA", str(tmp_path))
-    monkeypatch.setattr(cached, "load_word_model", lambda folder: Whisper(0.9))
+    monkeypatch.setattr(transcribing, "load_word_model", lambda folder: Whisper(0.9))
     monkeypatch.setattr(transcription, "detect_speech", lambda recording: np.ones(32, bool))
-    monkeypatch.setattr(cached, "_word_model", cached._word_model.__wrapped__)
+    monkeypatch.setattr(transcribing, "word_model", transcribing.word_model.__wrapped__)
     app = with_recording("pages/2_Listen.py", voice[:16_000])
     assert any("SER_WORD_MODEL" in info.value for info in app.info)
     assert [button.label for button in app.button if "145 MB" in button.label]

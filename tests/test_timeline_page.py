@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session
+from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
 from pages.shared.recording import timeline_section, timeline_words_section
@@ -242,15 +243,15 @@ def test_a_word_is_searched_marked_in_the_chart_and_opened_in_the_player_with_it
     for name in ("config.json", "tokenizer.json", "model.bin"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))
-    monkeypatch.setattr(cached, "_word_model", lambda folder: Whisper(3.0))
+    monkeypatch.setattr(long_recordings, "word_model", lambda folder: Whisper(3.0))
     monkeypatch.setattr(transcription, "detect_speech", lambda piece: np.ones(-(-len(piece.samples) // 512), bool))
     monkeypatch.setattr(timeline_words_section, "BEFORE_S", 1.0)
     monkeypatch.setattr(timeline_words_section, "AFTER_S", 1.9)
     app = given(long_voice)
     key = "timeline words", app.session_state["long"].key, ""
-    assert cached.transcriptions().find(app.session_state["owner"], key) is None
+    assert long_recordings.transcriptions().find(app.session_state["owner"], key) is None
     app = pressed(app, "Transcribe to search words")
-    job = cached.transcriptions().find(app.session_state["owner"], key)
+    job = long_recordings.transcriptions().find(app.session_state["owner"], key)
     assert job.ended.wait(60)
     app.text_input(key="widget_timeline_search").set_value("PEWNO").run()
     assert "Said once." in words(app)

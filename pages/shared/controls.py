@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.cached import saved_results
 from pages.shared.names import in_markdown
 from pages.shared.recording import deletion, voice_section
 from ser_core.analysis import Recording, clock
@@ -192,7 +193,7 @@ def _reopen(saved: SavedAnalysis) -> None:
         st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
         return
     session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
-    cached.restore_results(saved.results(recording), recording.sha256)
+    saved_results.restore_results(saved.results(recording), recording.sha256)
     st.session_state["reopened"] = recording.sha256, _changed_since(saved)
     st.rerun()
 

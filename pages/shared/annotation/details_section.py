@@ -6,9 +6,10 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import cached, session, waiting
+from pages.shared import session, waiting
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.cached import transcribing
 from pages.shared.names import in_markdown, printable
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
@@ -202,7 +203,7 @@ def offer_words(project: OpenProject, opened: OpenRecording, recording: Recordin
             asked.add(key)
             st.rerun()
         return
-    words = cached.known_words(recording.sha256) or _transcribed(recording)
+    words = transcribing.known_words(recording.sha256) or _transcribed(recording)
     if words:
         asked.discard(key)
         words = [moved(word, start_s) for word in words]
@@ -216,7 +217,9 @@ def _transcribed(recording: Recording) -> tuple[Region, ...]:
     if folder is None:
         word_model.offer()
         return ()
-    transcript = waiting.results({"transcribe": cached.transcription_job(recording, folder, None)}).get("transcribe")
+    transcript = waiting.results({"transcribe": transcribing.transcription_job(recording, folder, None)}).get(
+        "transcribe"
+    )
     if transcript is not None and not transcript.words:
         st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
     return transcript.words if transcript else ()

@@ -14,6 +14,7 @@ from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
+from pages.shared.cached import long_recordings, transcribing
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
@@ -66,7 +67,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     long, recording, stretch = session.current_long(), session.current(), None
     if long is not None:
         with st.container():
-            copies = waiting.results({"copy": cached.working_copy_job(long)})
+            copies = waiting.results({"copy": long_recordings.working_copy_job(long)})
         if "copy" not in copies:
             return
         recording, stretch = copies["copy"], recording
@@ -173,11 +174,11 @@ def _make(project: OpenProject, edit: Edit) -> None:
 def _analyse(region: Region) -> None:
     """Cut a stretch out of the long recording that is open, and make it the current recording, which is analysed."""
     long = session.current_long()
-    job = None if long is None else cached.working_copy_job(long)
+    job = None if long is None else long_recordings.working_copy_job(long)
     if job is None or job.state != "done":
         return
     try:
-        cached.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
+        long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
     except SerError as refusal:
         details_section.refusals().append(str(refusal))
 
@@ -336,7 +337,7 @@ def _player(
         stretch=stretch,
         spectrogram=spectrogram,
         regions_title="My marks",
-        words=[moved(word, from_s) for word in cached.known_words((stretch or recording).sha256)],
+        words=[moved(word, from_s) for word in transcribing.known_words((stretch or recording).sha256)],
         editing=Editing(
             shown.for_player(),
             LABELS,

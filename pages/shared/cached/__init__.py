@@ -9,8 +9,8 @@ import logging
 import os
 from collections.abc import Callable, Hashable
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import session
+from pages.shared.cached import sounds
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.annotations.saved_sounds import finish_deletions, sounds_of
@@ -26,27 +27,21 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store, open_store
 from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, usual_correlates
 from ser_core.audio.acoustics import tracks_of
-from ser_core.audio.cutting import region_samples, wav_bytes
-from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
-from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused
+from ser_core.errors import AnnotationsRefused, SettingsRefused
 from ser_core.explanation import EXPLAINERS, ExplainerRun, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, VoiceFlip
-from ser_core.explanation.focus_audio import FocusScores, level_matched
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
-from ser_core.output.stored_results import Result
 from ser_core.pipeline import (
     classify_recording,
     correlates_of_focus,
-    explain_words,
     explainer_run,
     find_voice_counterfactuals,
     judge_maps,
@@ -58,17 +53,6 @@ from ser_core.pipeline import (
     with_target,
 )
 from ser_core.settings import AnalysisSettings, FocusSettings, SpectrogramSettings
-from ser_core.timeline.timeline import Timeline, emotion_timeline
-from ser_core.timeline.words import TimelineWords, words_over_time
-from ser_core.words.transcription import (
-    WORD_MODEL,
-    Transcript,
-    WordModel,
-    download_word_model,
-    find_word_model,
-    load_word_model,
-    transcribe,
-)
 from ser_core.work.jobs import Job, Jobs, Lane
 from ser_core.work.progress import Work
 
@@ -79,18 +63,6 @@ RECORDING_JOBS = (
     *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "usual voice", "measures"),
     *("transcribe", "words", "timeline words", "working copy"),
 )
-#: Those that *Save* keeps.
-SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "words")
-#: What a visitor gave or asked for about the words of a recording, as *Save* keeps it.
-ABOUT_WORDS = "about words"
-
-
-@dataclass(frozen=True, eq=False)
-class ChangedVoices:
-    """A recording for the player, and its other versions by name, as WAV files of the same length."""
-
-    recording: Recording
-    sounds: dict[str, bytes]
 
 
 def model(name: str) -> Classifier:
@@ -206,7 +178,7 @@ def stop_explaining() -> None:
 def _classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job that classifies a recording; for another emotion or stretch its scores are not computed again."""
     key = ("classify", recording.sha256, classifier.sha256, settings)
-    known = _finished((*key[:-1], AnalysisSettings()))
+    known = finished((*key[:-1], AnalysisSettings()))
     if known is not None and jobs().find(session.owner(), key) is None:
         analysis = known.result
         emotion = settings.emotion or analysis.emotions[int(analysis.scores.recording.argmax())]
@@ -242,54 +214,6 @@ def voice_job(
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("voice",))
     return jobs().submit(session.owner(), key, "Voice's own normal", know, Lane.DRAFT)
-
-
-def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
-    """Return the job that classifies a long recording over time; it stops when the recording is closed."""
-    return jobs().submit(
-        session.owner(),
-        ("timeline", long.key, classifier.sha256, own_voice),
-        "Emotion over time",
-        lambda work: emotion_timeline(
-            long.file(),
-            classifier,
-            Work(work.progress, lambda: work.stop() or long.closed.is_set()),
-            long.name,
-            own_voice=own_voice,
-        ),
-    )
-
-
-def working_copy_job(long: session.HeldLong) -> Job:
-    """Return the job that decodes a long recording on disk; until it is closed its result is kept."""
-
-    def decode(work: Work) -> WorkingCopy:
-        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
-        copy = working_copy(long.file(), long.name, data_folder(), stopping)
-        if copy.sha256 != long.sha256:
-            raise AudioRefused(f"{long.name}: the file has changed since it was added. Add it again.")
-        return copy
-
-    key = ("working copy", long.key)
-    if ahead().find(session.owner(), key) is None:
-        ahead().forget(session.owner(), about="working copy")
-    return ahead().submit(session.owner(), key, "Decoding", decode)
-
-
-def open_stretch(
-    long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
-) -> None:
-    """Hold a stretch of a long recording, with the words that are known of it; see `session.hold_stretch`."""
-    recording = session.hold_stretch(copy, start_s, end_s, instead)
-    words = long.words.get(session.choice("timeline_language"), TimelineWords())
-    if words.until_s > min(end_s, copy.duration_s) - 0.01:  # to the end of the stretch
-        add_transcription(recording.sha256, words.within(start_s, end_s))
-
-
-def close_long() -> None:
-    """Close the long recording, and free the space of its working copy."""
-    session.close_long()
-    ahead().forget(session.owner(), about="working copy")
 
 
 def explainer_job(analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings) -> Job:
@@ -331,10 +255,10 @@ def is_explained(analysis: Analysis, method: str, settings: AnalysisSettings) ->
 
 def finished_explainer(analysis: Analysis, method: str, settings: AnalysisSettings) -> Job | None:
     """Return this explainer's finished job, or None; submit nothing."""
-    return _finished(_explainer_key(analysis, method, settings))
+    return finished(_explainer_key(analysis, method, settings))
 
 
-def _finished(key: tuple[Hashable, ...]) -> Job | None:
+def finished(key: tuple[Hashable, ...]) -> Job | None:
     job = jobs().find(session.owner(), key)
     return job if job is not None and job.state == "done" else None
 
@@ -359,7 +283,7 @@ def deciding_focus(
 
 def finished_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Job | None:
     """Return the finished job that found the focus that decides, or None; submit nothing."""
-    return _finished(_focus_key(analysis, explanation, settings))
+    return finished(_focus_key(analysis, explanation, settings))
 
 
 def _focus_key(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> tuple[Hashable, ...]:
@@ -385,42 +309,6 @@ def computed_so_far(classification: Job, classifier: Classifier, settings: Analy
     elif explanation is not None and (job := finished_focus(analysis, explanation, settings)):
         analysis = job.result
     return replace(analysis, explanations=maps)
-
-
-def results_of(analysis: Analysis) -> list[Result]:
-    """Return everything that this visit has computed of a recording with a model, to be saved.
-
-    Of what was judged by a voice's own normal, only the words.
-    """
-    sha256 = analysis.recording.sha256
-    finished = jobs().finished(session.owner(), (sha256, analysis.model_sha256)) if analysis.voice is None else []
-    of_words = _results_of_words(sha256)
-    return [(job.key, job.title, job.result) for job in finished if job.kind in SAVED_JOBS] + of_words
-
-
-def _results_of_words(sha256: str) -> list[Result]:
-    """Return the words that were given, else transcribed, and in which language they were asked for."""
-    given, language = session.given_words().get(sha256), session.words_asked().get(sha256)
-    found: list[Result] = []
-    if given or language is not None:
-        found.append(((ABOUT_WORDS, sha256), "Words", {"given": given, "language": language}))
-    if language is not None and (job := finished_transcription(sha256, language or None)):
-        found.append((job.key, job.title, job.result))
-    return found
-
-
-def restore_results(results: list[Result], sha256: str) -> None:
-    """Let this visit have results of a recording that were saved, so that they are not computed again."""
-    for key, title, result in results:
-        if not isinstance(key, tuple) or sha256 not in key:
-            continue
-        if key[0] == ABOUT_WORDS:
-            for of_words, saved in ((session.given_words(), "given"), (session.words_asked(), "language")):
-                of_words.pop(sha256, None)
-                if result[saved] is not None:
-                    of_words[sha256] = result[saved]
-        elif key[0] in (*SAVED_JOBS, "transcribe"):
-            jobs().add_finished(session.owner(), key, title, result)
 
 
 def faithfulness_job(
@@ -450,120 +338,6 @@ def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier
     )
 
 
-def word_model_folder() -> Path | None:
-    """Return the folder of the model that transcribes, or None if it is missing."""
-    return find_word_model(data_folder() / WORD_MODEL)
-
-
-def word_model_job() -> Job:
-    """Return this visit's job that fetches the model that transcribes, unless another visit's has when it begins.
-
-    So who stops it stops it for nobody else.
-    """
-    folder = data_folder() / WORD_MODEL
-    return _downloads().submit(
-        session.owner(), ("word model",), "Word model", lambda work: download_word_model(folder, work)
-    )
-
-
-@st.cache_resource
-def _downloads() -> Jobs:
-    """Return a queue of its own: what waits for the network holds up no computing."""
-    return Jobs()
-
-
-# Loaded once, by a job: it takes seconds, and 150 MB.
-@lru_cache(maxsize=1)
-def _word_model(folder: Path) -> WordModel:
-    return load_word_model(folder)
-
-
-def finished_transcription(sha256: str, language: str | None) -> Job | None:
-    """Return the finished job that transcribed a recording in a language, or None; submit nothing."""
-    return _finished(_transcription_key(sha256, language))
-
-
-def known_words(sha256: str) -> tuple[Region, ...]:
-    """Return the words of a recording that were given in this visit, else transcribed; none if neither was."""
-    if given := session.given_words().get(sha256):
-        return given
-    job = finished_transcription(sha256, session.words_asked().get(sha256) or None)
-    return job.result.words if job else ()
-
-
-def transcription_job(recording: Recording, folder: Path, language: str | None) -> Job:
-    """Return the job that transcribes a recording in a language, or in the one that the model finds."""
-
-    def run(work: Work) -> Transcript:
-        work.report(0.0, "Loading the word model")
-        return transcribe(recording, _word_model(folder), language, work)
-
-    key = _transcription_key(recording.sha256, language)
-    if jobs().find(session.owner(), key) is None:
-        jobs().withdraw(session.owner(), ("transcribe", "words"))
-    return jobs().submit(session.owner(), key, "Transcription", run)
-
-
-def _transcription_key(sha256: str, language: str | None) -> tuple[Hashable, ...]:
-    return "transcribe", sha256, language
-
-
-@st.cache_resource
-def transcriptions() -> Jobs:
-    """Return a queue of its own for long recordings: nobody else's work waits until two hours are transcribed."""
-    queue = Jobs()
-    atexit.register(queue.close)
-    return queue
-
-
-def timeline_words_job(long: session.HeldLong, timeline: Timeline, folder: Path, language: str) -> Job:
-    """Return the job that transcribes a long recording, from where an earlier one stopped, until it is closed."""
-
-    def run(work: Work) -> None:
-        work.report(0.0, "Loading the word model")
-        model, so_far = _word_model(folder), long.words.get(language)
-        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
-        for found in words_over_time(long.file(), timeline, model, language or None, stopping, so_far):
-            long.words[language] = found
-
-    key = ("timeline words", long.key, language)
-    if transcriptions().find(session.owner(), key) is None:
-        transcriptions().withdraw(session.owner(), ("timeline words",), running=True)
-    return transcriptions().submit(session.owner(), key, "Words over time", run)
-
-
-def add_transcription(sha256: str, transcript: Transcript) -> None:
-    """Let this visit have the words of a recording that was cut out of a transcribed one."""
-    jobs().add_finished(session.owner(), _transcription_key(sha256, None), "Transcription", transcript)
-
-
-def word_evidence_job(
-    analysis: Analysis, words: tuple[Region, ...], classifier: Classifier, settings: AnalysisSettings
-) -> Job:
-    """Return the job that measures how much each word speaks for the emotion."""
-    about = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
-    times_s = tuple((word.start_s, word.end_s) for word in words)  # a word that is only spelt otherwise changes nothing
-    key = ("words", *about, times_s, settings.seed)
-    if jobs().find(session.owner(), key) is None:
-        jobs().withdraw(session.owner(), ("words",))
-    return jobs().submit(
-        session.owner(),
-        key,
-        "Evidence per word",
-        lambda work: explain_words(analysis, words, classifier, settings, work=work),
-    )
-
-
-@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def focus_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> dict[str, bytes]:
-    """Return the focus alone and everything else as WAV, as loud as the recording; keyed by their job."""
-    sounds = {"the focus alone": _scores.alone, "everything else": _scores.without}
-    return {
-        name: wav_bytes(level_matched(changed.samples, _recording.samples), _recording.sample_rate_hz)
-        for name, changed in sounds.items()
-    }
-
-
 def voice_changes_job(
     analysis: Analysis, regions: tuple[Region, ...], classifier: Classifier, *, submit: bool
 ) -> Job | None:
@@ -577,23 +351,6 @@ def voice_changes_job(
         "Voice changes",
         lambda work: find_voice_counterfactuals(analysis, classifier, regions, work),
     )
-
-
-@st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def changed_voices(key: Hashable, _found: VoiceCounterfactuals, _names: dict[str, VoiceFlip]) -> ChangedVoices:
-    """Return the recording and the voice after each flip, equally long and loud, as the player offers them."""
-    before = _found.recording
-    sounds = {name: _found.sound(flip) for name, flip in _names.items()}
-    longest = max(len(sound) for sound in (before.samples, *sounds.values()))
-    padded = np.pad(before.samples, (0, longest - len(before.samples)))
-    padded.setflags(write=False)
-    identity = hashlib.sha256(f"{key}".encode()).hexdigest()
-    wavs = {}
-    for name, sound in sounds.items():
-        # The change of a louder or softer voice is the level itself.
-        matched = sound if _names[name].property.field == "level_db" else level_matched(sound, before.samples)
-        wavs[name] = wav_bytes(np.pad(matched, (0, longest - len(matched))), before.sample_rate_hz)
-    return ChangedVoices(replace(before, samples=padded, sha256=identity), wavs)
 
 
 @st.cache_resource(scope="session", max_entries=16, show_spinner=False)
@@ -652,18 +409,6 @@ def prosody(sha256: str, _recording: Recording) -> Prosody:
     return prosody_of(_recording)
 
 
-@st.cache_data(scope="session", max_entries=16, show_spinner=False)
-def sound(sha256: str, _recording: Recording) -> bytes:
-    """Return a whole recording as WAV at its own rate; keyed by its SHA-256 alone."""
-    return wav_bytes(_recording.samples, _recording.sample_rate_hz)
-
-
-@st.cache_data(scope="session", max_entries=256, show_spinner=False)
-def region_sound(sha256: str, region: Region, fade_s: float, _recording: Recording) -> bytes:
-    """Return one region as WAV, faded."""
-    return wav_bytes(region_samples(_recording, region, fade_s), _recording.sample_rate_hz)
-
-
 def rename(recording: Recording) -> None:
     """Let this visit's results for a recording that was renamed have its new name; what still runs begins again."""
     jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
@@ -682,12 +427,12 @@ def forget_recording(sha256: str) -> None:
         _explanation,
         chart,
         spectrogram,
-        focus_sounds,
-        changed_voices,
+        sounds.focus_sounds,
+        sounds.changed_voices,
         focus_correlates,
         prosody,
-        sound,
-        region_sound,
+        sounds.sound,
+        sounds.region_sound,
     ):
         cache.clear()
     contents.forget_all()

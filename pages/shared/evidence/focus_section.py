@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.cached import sounds
 from pages.shared.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Region, moved
@@ -102,7 +103,7 @@ def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
         columns=(*COLUMNS, ("Words", "Words of which at least half is inside")) if spoken else COLUMNS,
         rows=tuple(_cells(row, recording.start_s)[: len(COLUMNS) + spoken] for row in rows),
         sounds=tuple(
-            cached.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
+            sounds.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
         ),
     )
 

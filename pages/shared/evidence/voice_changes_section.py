@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
+from pages.shared.cached import sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.words_section import Spoken
 from pages.shared.player import player
@@ -143,7 +144,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     if not flips:
         return
     names = {f"{flip.property.in_words(flip.amount)}: {emotions[flip.emotion]}": flip for flip in flips}
-    voices = cached.changed_voices(key, found, names)
+    voices = sounds.changed_voices(key, found, names)
     st.markdown(
         "**Before and after**",
         help="Switch while it plays, also with the keys 1 to 5. All versions are equally loud, unless loudness is what "

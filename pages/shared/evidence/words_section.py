@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import cached, session, waiting
+from pages.shared import session, waiting
+from pages.shared.cached import transcribing
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player.contents import signed
@@ -79,19 +80,19 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     words, transcript, jobs = session.given_words().get(recording.sha256, ()), None, {}
     given = bool(words)
     if recording.sha256 not in session.words_asked() or settings.against == analysis.emotion:
-        return Spoken(cached.known_words(recording.sha256), given)
+        return Spoken(transcribing.known_words(recording.sha256), given)
     if not given:
         language = session.words_asked()[recording.sha256] or None
-        job = cached.finished_transcription(recording.sha256, language)
+        job = transcribing.finished_transcription(recording.sha256, language)
         if job is None and (folder := word_model.folder()) is not None:
-            job = cached.transcription_job(recording, folder, language)
+            job = transcribing.transcription_job(recording, folder, language)
         if job is None:
             return Spoken()
         jobs["transcribe"], transcript = job, job.result
         words = transcript.words if transcript else ()
     evidence = None
     if words:
-        jobs["words"] = cached.word_evidence_job(analysis, words, chosen.classifier, settings)
+        jobs["words"] = transcribing.word_evidence_job(analysis, words, chosen.classifier, settings)
         found = jobs["words"].result
         evidence = found and replace(found, words=words)
     return Spoken(words, given, transcript, evidence, jobs)

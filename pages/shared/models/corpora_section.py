@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached
+from pages.shared.cached import sounds
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
 from pages.shared.names import in_markdown, printable
 from ser_core.audio.reading import read_recording
@@ -120,7 +121,7 @@ def listen(overview: CorpusOverview, folder: Path) -> None:
     except OSError:
         st.error("The app may not read this file. Change its permissions.", icon=":material/error:")
         return
-    st.audio(cached.sound(recording.sha256, recording))
+    st.audio(sounds.sound(recording.sha256, recording))
 
 
 def name_under(folder: Path, path: Path) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
+from pages.shared.cached import sounds
 from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html
 from pages.shared.names import in_markdown
@@ -102,7 +103,7 @@ def _rename(recording: Recording, key: str) -> None:
 
 def show_sound(recording: Recording) -> None:
     """Show a player and the level, before any analysis."""
-    st.audio(cached.sound(recording.sha256, recording))
+    st.audio(sounds.sound(recording.sha256, recording))
     peak = float(np.abs(recording.samples).max())
     rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))

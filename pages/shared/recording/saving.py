@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.cached import saved_results
 from pages.shared.charts.scores import verdict_html
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
@@ -38,7 +39,7 @@ def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
     try:
         with st.spinner("Saving"):
             for analysis in analyses:
-                save_with_source(source, analysis, chosen.settings, data_folder(), cached.results_of(analysis))
+                save_with_source(source, analysis, chosen.settings, data_folder(), saved_results.results_of(analysis))
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -8,6 +8,7 @@ from math import ceil, floor
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
+from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.names import in_markdown
 from pages.shared.player import player
@@ -34,7 +35,7 @@ def show(long: session.HeldLong) -> None:
     title.header(in_markdown(long.name))
     close.button(
         "Close",
-        on_click=cached.close_long,
+        on_click=long_recordings.close_long,
         icon=":material/close:",
         width="stretch",
         help="Close the long recording. Parts that you opened stay.",
@@ -50,7 +51,10 @@ def show(long: session.HeldLong) -> None:
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
     curves, sound = st.container(), st.container()
-    jobs = {"copy": cached.working_copy_job(long), "timeline": cached.timeline_job(long, classifier, own_voice)}
+    jobs = {
+        "copy": long_recordings.working_copy_job(long),
+        "timeline": long_recordings.timeline_job(long, classifier, own_voice),
+    }
     with curves:
         results = waiting.results(jobs)
     copy = results.get("copy")
@@ -181,7 +185,7 @@ def _open(long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: floa
     """Cut out a part as a recording of its own and switch to the player."""
     try:
         with st.spinner("Cutting out the part"):
-            cached.open_stretch(long, copy, start_s, end_s)
+            long_recordings.open_stretch(long, copy, start_s, end_s)
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.shared import cached, session, waiting
+from pages.shared import session, waiting
+from pages.shared.cached import long_recordings
 from pages.shared.names import in_markdown
 from pages.shared.recording import word_model
 from pages.shared.recording.word_model import LANGUAGES
@@ -58,7 +59,7 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
             st.rerun()
         return
     if folder is not None:
-        waiting.results({"timeline words": cached.timeline_words_job(long, timeline, folder, language)})
+        waiting.results({"timeline words": long_recordings.timeline_words_job(long, timeline, folder, language)})
     words = known_words(long)
     search, speaks = st.columns([3, 2])
     search.text_input(

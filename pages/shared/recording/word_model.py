@@ -5,7 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cached, waiting
+from pages.shared import waiting
+from pages.shared.cached import transcribing
 from pages.shared.names import in_markdown
 from ser_core.errors import WordModelRefused
 from ser_core.words.transcription import DOWNLOAD_MB
@@ -48,14 +49,14 @@ LANGUAGES = {
 def folder() -> Path | None:
     """Return the folder of the model that transcribes; None if it is missing or unusable."""
     with suppress(WordModelRefused):
-        return cached.word_model_folder()
+        return transcribing.word_model_folder()
     return None
 
 
 def offer() -> None:
     """Say that the model that transcribes is missing, and offer to fetch it."""
     try:
-        cached.word_model_folder()
+        transcribing.word_model_folder()
     except WordModelRefused as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
@@ -70,7 +71,7 @@ def offer() -> None:
             st.rerun()
         st.caption("From Hugging Face. Your audio stays here.")
         return
-    job = cached.word_model_job()
+    job = transcribing.word_model_job()
     if "word model" in waiting.results({"word model": job}):
         # The model is there now; should it ever be deleted, it is offered again.
         job.queue.drop(job)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.cached import long_recordings
 from pages.shared.server import memory
 
 #: A page that is reloaded is another visit, which its own work of before would hold up; a short break costs little.
@@ -30,7 +31,7 @@ def _connected(owner: str) -> tuple[str, object]:
 
 
 def _broken(owner: str, connection: object) -> None:
-    queues = cached.jobs(), cached.transcriptions(), cached.ahead()
+    queues = cached.jobs(), long_recordings.transcriptions(), cached.ahead()
 
     def stop_work() -> None:
         for queue in queues:

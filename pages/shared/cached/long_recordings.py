@@ -1,0 +1,90 @@
+"""Jobs about a long recording: its emotions and words over time, and a stretch of it to open."""
+
+import atexit
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.cached import ahead, jobs
+from pages.shared.cached.transcribing import add_transcription, word_model
+from ser_core.audio.long_recording import WorkingCopy, working_copy
+from ser_core.errors import AudioRefused
+from ser_core.model.classifier import Classifier
+from ser_core.output.saved_analyses import data_folder
+from ser_core.timeline.timeline import Timeline, emotion_timeline
+from ser_core.timeline.words import TimelineWords, words_over_time
+from ser_core.work.jobs import Job, Jobs
+from ser_core.work.progress import Work
+
+
+def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
+    """Return the job that classifies a long recording over time; it stops when the recording is closed."""
+    return jobs().submit(
+        session.owner(),
+        ("timeline", long.key, classifier.sha256, own_voice),
+        "Emotion over time",
+        lambda work: emotion_timeline(
+            long.file(),
+            classifier,
+            Work(work.progress, lambda: work.stop() or long.closed.is_set()),
+            long.name,
+            own_voice=own_voice,
+        ),
+    )
+
+
+def working_copy_job(long: session.HeldLong) -> Job:
+    """Return the job that decodes a long recording on disk; until it is closed its result is kept."""
+
+    def decode(work: Work) -> WorkingCopy:
+        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
+        copy = working_copy(long.file(), long.name, data_folder(), stopping)
+        if copy.sha256 != long.sha256:
+            raise AudioRefused(f"{long.name}: the file has changed since it was added. Add it again.")
+        return copy
+
+    key = ("working copy", long.key)
+    if ahead().find(session.owner(), key) is None:
+        ahead().forget(session.owner(), about="working copy")
+    return ahead().submit(session.owner(), key, "Decoding", decode)
+
+
+def open_stretch(
+    long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
+) -> None:
+    """Hold a stretch of a long recording, with the words that are known of it; see `session.hold_stretch`."""
+    recording = session.hold_stretch(copy, start_s, end_s, instead)
+    words = long.words.get(session.choice("timeline_language"), TimelineWords())
+    if words.until_s > min(end_s, copy.duration_s) - 0.01:  # to the end of the stretch
+        add_transcription(recording.sha256, words.within(start_s, end_s))
+
+
+def close_long() -> None:
+    """Close the long recording, and free the space of its working copy."""
+    session.close_long()
+    ahead().forget(session.owner(), about="working copy")
+
+
+@st.cache_resource
+def transcriptions() -> Jobs:
+    """Return a queue of its own for long recordings: nobody else's work waits until two hours are transcribed."""
+    queue = Jobs()
+    atexit.register(queue.close)
+    return queue
+
+
+def timeline_words_job(long: session.HeldLong, timeline: Timeline, folder: Path, language: str) -> Job:
+    """Return the job that transcribes a long recording, from where an earlier one stopped, until it is closed."""
+
+    def run(work: Work) -> None:
+        work.report(0.0, "Loading the word model")
+        model, so_far = word_model(folder), long.words.get(language)
+        stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
+        for found in words_over_time(long.file(), timeline, model, language or None, stopping, so_far):
+            long.words[language] = found
+
+    key = ("timeline words", long.key, language)
+    if transcriptions().find(session.owner(), key) is None:
+        transcriptions().withdraw(session.owner(), ("timeline words",), running=True)
+    return transcriptions().submit(session.owner(), key, "Words over time", run)
