@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
-from ser_core.learning.heads import whisper_log_mel
 from ser_core.learning.plan import TrainingPlan, own_front_end
 from ser_core.model.networks.whisper import (
     BLOCKS,
@@ -20,6 +19,7 @@ from ser_core.model.networks.whisper import (
     WIDTH,
     Whisper,
     load_encoder_weights,
+    whisper_log_mel,
 )
 from ser_core.settings import GradCamSettings
 from ser_core.work.progress import UNWATCHED

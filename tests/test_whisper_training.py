@@ -20,11 +20,11 @@ from ser_core.learning.batches import features_of
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
 from ser_core.learning.dataset import load_dataset
-from ser_core.learning.heads import fit_bands, whisper_log_mel
+from ser_core.learning.heads import fit_bands
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights, starting_branch
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
-from ser_core.model.networks.whisper import Whisper
+from ser_core.model.networks.whisper import Whisper, whisper_log_mel
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED

@@ -16,14 +16,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from ser_core.audio.reading import read_recording, resample
-from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.errors import CorpusRefused, SettingsRefused
 from ser_core.learning.augmentation import log_mel_by_phone
 from ser_core.learning.batches import features_of, mean_uar, sampling_weights
 from ser_core.learning.dataset import MAX_CACHED_BYTES, LabelledSpectrogram
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.model.networks.late_fusion import LateFusion
-from ser_core.model.networks.whisper import WHISPER_BANDS, Whisper
+from ser_core.model.networks.whisper import RATE_HZ, Whisper, whisper_log_mel
 from ser_core.model.scores import recording_probabilities
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.atomic_folder import atomic_file, read_regular
@@ -36,10 +35,6 @@ DEVIATION_FLOOR = 1e-4
 CONTINUED_DEVIATION_FLOOR = 1e-2
 #: Steps of L-BFGS; the loss is convex, and more change nothing.
 CONTINUED_STEPS = 200
-#: Whisper's spectrogram.
-RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
-#: Powers are raised to at least this much below the recording's highest, and to the floor.
-RANGE_DECADES, POWER_FLOOR = 8, 1e-10
 #: Enough for a map of 5 200 numbers: about 40 000 frames. More change nothing.
 BANDS_RECORDINGS = 150
 #: Ridge penalty per frame, because neighbouring bands are nearly the same.
@@ -372,33 +367,6 @@ def _read_cached(file: Path, segments: int) -> np.ndarray | None:
         features = np.load(BytesIO(read_regular(file, MAX_CACHED_BYTES)))
         return features if len(features) == segments and np.isfinite(features).all() else None
     return None
-
-
-def whisper_log_mel(samples: np.ndarray) -> np.ndarray:
-    """Return the log-mel spectrogram that Whisper was trained on.
-
-    Parameters
-    ----------
-    samples : ndarray of shape (n,), float32
-        At 16 kHz.
-
-    Returns
-    -------
-    ndarray of shape (frames, 80), float32
-        Frame j is centred on sample 160 j.
-
-    References
-    ----------
-    Radford et al. 2022, arXiv:2212.04356, and whisper/audio.py of openai-whisper.
-    """
-    window = torch.hann_window(WINDOW_SAMPLES)
-    sound = torch.tensor(np.ascontiguousarray(samples))
-    spectrum = torch.stft(sound, WINDOW_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
-    bands = torchaudio.functional.melscale_fbanks(
-        WINDOW_SAMPLES // 2 + 1, 0.0, RATE_HZ / 2, WHISPER_BANDS, RATE_HZ, norm="slaney", mel_scale="slaney"
-    )
-    decades = (spectrum[:, :-1].abs().square().T @ bands).clamp_min(POWER_FLOOR).log10()
-    return ((decades.maximum(decades.max() - RANGE_DECADES) + 4) / 4).numpy()
 
 
 def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float:

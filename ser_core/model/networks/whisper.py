@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.errors import ModelRefused
 from ser_core.settings import FrontEnd, SegmentSettings
 
@@ -16,10 +18,41 @@ WIDTH, HEADS, BLOCKS = 512, 8, 3
 MLP_WIDTH = 4 * WIDTH
 DROPOUT = 0.3
 BANDS, WHISPER_BANDS = 64, 80
+#: Of the spectrogram that it was trained on.
+RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
+#: Powers are raised to at least this much below the recording's highest, and to the floor.
+RANGE_DECADES, POWER_FLOOR = 8, 1e-10
 #: Positions of tokens, one every 20 ms; the published table has 1 500.
 POSITIONS = 200
 #: Added to every variance; otherwise the deviation of a constant channel would have no gradient.
 VARIANCE_FLOOR = 1e-5
+
+
+def whisper_log_mel(samples: np.ndarray) -> np.ndarray:
+    """Return the log-mel spectrogram that Whisper was trained on.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n,), float32
+        At 16 kHz.
+
+    Returns
+    -------
+    ndarray of shape (frames, 80), float32
+        Frame j is centred on sample 160 j.
+
+    References
+    ----------
+    Radford et al. 2022, arXiv:2212.04356, and whisper/audio.py of openai-whisper.
+    """
+    window = torch.hann_window(WINDOW_SAMPLES)
+    sound = torch.tensor(np.ascontiguousarray(samples))
+    spectrum = torch.stft(sound, WINDOW_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
+    bands = torchaudio.functional.melscale_fbanks(
+        WINDOW_SAMPLES // 2 + 1, 0.0, RATE_HZ / 2, WHISPER_BANDS, RATE_HZ, norm="slaney", mel_scale="slaney"
+    )
+    decades = (spectrum[:, :-1].abs().square().T @ bands).clamp_min(POWER_FLOOR).log10()
+    return ((decades.maximum(decades.max() - RANGE_DECADES) + 4) / 4).numpy()
 
 
 class Block(nn.Module):
