@@ -139,9 +139,10 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     The page runs again when a job or one of `drafts` ends; of drafts nothing else is shown.
     """
     watch(jobs, drafts)
+    # Jobs about one file may fail for the same reason.
+    for refusal in dict.fromkeys(job.refusal for job in jobs.values() if job.state == "failed"):
+        st.error(in_markdown(refusal), icon=":material/error:")
     for name, job in jobs.items():
-        if job.state == "failed":
-            st.error(in_markdown(job.refusal), icon=":material/error:")
         if job.state == "cancelled":
             st.info(f"{LABELS[name]} was stopped.", icon=":material/stop_circle:")
             if st.button("Start again", key=f"again_{name}"):
