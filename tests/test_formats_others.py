@@ -150,7 +150,11 @@ def test_transcriptions_have_texts_turns_and_topics_and_speakers_at_once_are_nam
         ("transcript", 3.25, 5, "Anna: yes"),
         ("transcript", 3.25, 5, "Ben: no"),
     ]
-    assert read.dropped == ("1 background",)
+    assert read.dropped == (
+        "2 descriptions of a speaker",
+        "1 description of a turn, such as its channel",
+        "1 background",
+    )
     assert [(tier.name, tier.labels, tier.empty) for tier in read.tiers] == [
         ("transcript", 4, 2),
         ("speakers", 3, 0),

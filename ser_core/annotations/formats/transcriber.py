@@ -31,6 +31,11 @@ INSIDE = {
 }
 #: What stands in the text of a turn, and how Transcriber shows it there.
 NOISES = {"Event": "[{}]", "Comment": "{{{}}}", "Vocal": "[{}]"}
+#: What is said about speakers and turns beside names and times.
+ABOUT = {
+    "Speaker": (("type", "dialect", "accent"), "description of a speaker"),
+    "Turn": (("mode", "fidelity", "channel"), "description of a turn, such as its channel"),
+}
 ROOT = re.compile(r"<(?:!DOCTYPE\s+)?Trans[\s>]")
 
 
@@ -47,7 +52,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
     with at(name):
         recording = recording_of({"name": parser.recording or name}, parser.marks.annotations)
-    dropped = tuple(counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in parser.lost.items())
+    dropped = tuple(
+        counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in parser.lost.items() if count
+    )
     tiers = tuple(
         FileTier(tier, parser.labels[tier], parser.empty[tier])
         for tier in (TRANSCRIPT, SPEAKERS, TOPICS)
@@ -102,6 +109,8 @@ class _Transcription:
             self._refuse(f"{element} stands in {parent or 'nothing'}")
         if parent is None and element != "Trans":
             self._refuse(f"{shown(element)} is not the beginning of a transcription, which is Trans")
+        fields, what = ABOUT.get(element, ((), ""))
+        self.lost[what] += any(attributes.get(field) for field in fields)
         if element == "Trans":
             self.recording = attributes.get("audio_filename", "").replace("\\", "/").rpartition("/")[2]
         elif element in ("Speaker", "Topic"):
@@ -113,6 +122,8 @@ class _Transcription:
                 self._add(
                     TOPICS, attributes.get("startTime"), attributes.get("endTime"), self._topics.get(topic, topic)
                 )
+            else:
+                self.lost["section without a topic"] += 1
         elif element == "Turn":
             self._turn, self._since = attributes, attributes.get("startTime", "")
         elif parent == "Turn":
