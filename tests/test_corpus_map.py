@@ -1,9 +1,11 @@
 """The map of recordings: its features, its layouts by hand and by other libraries, and what the axes mean."""
 
+import csv
 from contextlib import closing
 
 import numpy as np
 import pytest
+import soundfile
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +23,7 @@ from ser_core.annotations.corpus_map.saved_features import (
 from ser_core.annotations.saved_sounds import finish_deletions, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import open_store
+from ser_core.commands import main
 from ser_core.errors import Cancelled
 from ser_core.model.checkpoint import load_model, model_names
 from ser_core.pipeline import classify_recording
@@ -168,3 +171,27 @@ def test_features_of_unknown_recordings_are_deleted_in_time(tmp_path):
         store.delete_recording("b" * 64, "Ann", for_good=True)
         finish_deletions(store, tmp_path)
     assert sha256_with_features(tmp_path) == {"a" * 64}
+
+
+# --- the command ---
+
+
+def test_command_writes_a_point_for_each_recording_of_a_corpus(whisper, make_voice, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", make_voice(1.0, 16_000, number), 16_000)
+    rows = ["path,emotion,speaker", "0.wav,sad,=A1", "1.wav,happy,Ben", "2.wav,sad,Ben"]
+    (tmp_path / "voices.csv").write_text("\n".join(rows))
+    arguments = ["map", "--corpus", f"own={tmp_path / 'voices.csv'}", "--out", str(tmp_path / "map.csv")]
+    assert main(arguments) == 0
+    assert "3 points" in capsys.readouterr().out
+    written = list(csv.DictReader((tmp_path / "map.csv").read_text().splitlines()))
+    assert [(row["file"], row["emotion"], row["corpus"]) for row in written] == [
+        ("0.wav", "sad", "own"),
+        ("1.wav", "happy", "own"),
+        ("2.wav", "sad", "own"),
+    ]
+    assert written[0]["speaker"] == "'=A1"  # no formula
+    assert sum(float(row["x"]) for row in written) == pytest.approx(0, abs=1e-3)
+    assert main([*arguments, "--model", "mfcc_svm"]) == 2
+    assert "has no features" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import NoReturn
 from ser_core.commands.arguments import printable, say
 from ser_core.errors import SerError
 
-COMMANDS = ("analyse", "timeline", "batch", "train", "evaluate", "compare", "experiment", "annotations")
+COMMANDS = ("analyse", "timeline", "batch", "train", "evaluate", "compare", "experiment", "map", "annotations")
 
 
 class Parser(argparse.ArgumentParser):
