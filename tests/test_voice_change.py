@@ -156,6 +156,14 @@ def test_the_length_of_blocks_changes_nothing(change, monkeypatch):
     np.testing.assert_allclose(changed(breathing(), **change), whole, atol=1e-4)
 
 
+def test_marks_follow_periods_that_end_between_samples():
+    recording = breathing(noise_db=-60)
+    marks = pitch_marks(recording, prosody_of(recording))
+    ((first, last),) = marks.runs
+    period = (marks.samples[last] - marks.samples[first]) / (last - first)
+    assert period == pytest.approx(RATE / 150, abs=0.1), "not 107 samples each time"
+
+
 def test_what_repeats_is_separated_from_noise():
     positions = np.arange(0, 16_001, 100)
     marks = PitchMarks(positions, ((0, len(positions) - 1),), np.full(len(positions), 160.0))

@@ -25,7 +25,8 @@ NOISE_WINDOW_S = 0.040
 SMOOTHED_FRAMES, SMOOTHED_PITCHES = 3, 2.0
 #: The envelope changes by at most this, in power, where noise is taken away.
 LEAST_REMAINING = 0.1
-#: How much the first harmonic rises over the second for each dB of noise.
+#: How much the first harmonic rises over the second for each dB of noise; at the natural limit by as much as half of
+#: the pairs of one sentence in two emotions differ (`benchmarks/voice_quality.py`).
 FIRST_HARMONIC_DB = 0.5
 #: Creaky voices have at most so many pulses in a second (Keating, Garellek and Kreiman 2015, ICPhS).
 CREAK_HZ = 80.0
@@ -46,7 +47,7 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
     Klatt and Klatt 1990, JASA 87: noise and a strong first harmonic make a voice breathy.
     Kawahara, Estill and Fujimura 2001, MAVEBA: aperiodicity in bands, as vocoders change it.
     """
-    if not marks.runs or noise_db == 0:
+    if not marks.runs:
         return samples.copy()
     factor = 10 ** (noise_db / 10)
     stft = ShortTimeFFT(hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate)
