@@ -110,5 +110,6 @@ def _forget(project: Project) -> None:
         del st.session_state[key]
     st.session_state.pop("annotation shown", None)
     st.session_state.pop(PROJECT, None)
+    session.choose("queue_among", None)
     for kind in ("people", "explainers", "export", "map"):
         cached.jobs().forget(session.owner(), about=kind)

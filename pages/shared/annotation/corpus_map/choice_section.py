@@ -21,13 +21,14 @@ def show_choice(
     project: OpenProject, shown: Sequence[LabelledRecording], points: Sequence[Point], found: CorpusMap
 ) -> None:
     """Show the chosen recordings, or all, as a table; label them in one go, or make them the queue."""
-    chosen = set(st.session_state.get(f"map chosen {project.id}", ()))
-    rows = [index for index, recording in enumerate(shown) if not chosen or recording.file.sha256 in chosen]
+    sha256 = set(st.session_state.get(f"map chosen {project.id}", ()))
+    chosen = [index for index, recording in enumerate(shown) if recording.file.sha256 in sha256]
+    rows = chosen or list(range(len(shown)))
     st.markdown(f"**{counted(len(rows), 'recording')} {'chosen on the map' if chosen else 'on the map'}**")
     ticked = _table(project, rows, shown, points, found)
     if not chosen and not ticked:
         st.caption("Choose recordings: draw around them with *Lasso*, or tick rows of the table.")
-    _actions(project, [shown[row] for row in (ticked or (rows if chosen else []))])
+    _actions(project, [shown[row] for row in ticked or chosen])
     _say_what_was_done(project)
 
 

@@ -60,6 +60,7 @@ def show(project: OpenProject) -> None:
             f"{counted(found.left_out, 'recording')} without a point: its sound is missing, "
             "cannot be read, or is longer than ten minutes."
         )
+        st.button("Look again", icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
     if not found.sha256:
         return
     by_sha256 = {recording.file.sha256: recording for recording in recordings}

@@ -39,18 +39,18 @@ export class Legend {
 
   click(button) {
     if (!button) return;
-    const { index } = button.dataset;
-    if (index === undefined) this.hidden.clear();
-    else if (!this.hidden.delete(Number(index))) this.hidden.add(Number(index));
+    const name = this.groups[button.dataset.index]?.name;
+    if (name === undefined) this.hidden.clear();
+    else if (!this.hidden.delete(name)) this.hidden.add(name);
     this.mark();
     this.changed();
   }
 
   mark() {
     for (const button of this.element.children) {
-      const { index } = button.dataset;
-      if (index === undefined) button.hidden = this.hidden.size === 0;
-      else button.setAttribute("aria-pressed", String(!this.hidden.has(Number(index))));
+      const group = this.groups[button.dataset.index];
+      if (group) button.setAttribute("aria-pressed", String(!this.hidden.has(group.name)));
+      else button.hidden = this.hidden.size === 0;
     }
   }
 }

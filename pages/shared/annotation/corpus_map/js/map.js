@@ -93,10 +93,9 @@ class CorpusMap {
   }
 
   filter() {
-    const { of } = this.colouring;
-    for (let index = 0; index < this.scene.count; index++) {
-      this.scene.visible[index] = this.legend.hidden.has(of[index]) ? 0 : 1;
-    }
+    const { of, groups } = this.colouring;
+    const shown = groups.map(({ name }) => (this.legend.hidden.has(name) ? 0 : 1));
+    for (let index = 0; index < this.scene.count; index++) this.scene.visible[index] = shown[of[index]];
     this.redraw();
   }
 
