@@ -13,7 +13,7 @@ COPY pages pages
 # Training reads folders of the machine and writes models: nothing for visitors of a server.
 RUN rm pages/5_Train.py
 COPY models models
-COPY docs/law.md docs/law.md
+COPY docs/law.md docs/glossary.md docs/
 RUN python -m compileall -q ser_core pages
 
 # Two arenas of the allocator for all threads: a fifth less memory when many visits have been. Without a name of its own
@@ -23,6 +23,6 @@ ENV STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 USER hear
 VOLUME /data
 EXPOSE 8501
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=10)"]
 CMD ["streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.headless", "true", "--server.fileWatcherType", "none"]

@@ -56,6 +56,14 @@ def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not(
     assert sent.index(".streamlit/secrets.toml") > sent.index("!.streamlit")
 
 
+def test_the_image_has_every_document_that_a_page_shows():
+    pages = [file.read_text(encoding="utf-8") for file in (ROOT / "pages").rglob("*.py")]
+    shown = {name for page in pages for name in re.findall(r'"docs" / "([^"]+)"', page)}
+    assert shown
+    (copied,) = [line.split()[:-1] for line in instructions("COPY") if line.startswith("docs/")]
+    assert set(copied) == {f"docs/{name}" for name in shown}
+
+
 def test_training_is_not_on_a_server_and_no_page_leads_to_it(tmp_path, monkeypatch):
     assert "rm pages/5_Train.py" in instructions("RUN")
     pages = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
