@@ -264,7 +264,7 @@ def show_awaiting() -> None:
         key="awaiting",
         spectrogram=spectrogram(6.0),
         regions=[Region(0.2, 5.8)],
-        awaits_evidence=found is None,
+        awaited=() if found else ("profile", "scores"),
         **(explained or {}),
     )
 

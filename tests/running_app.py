@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -116,13 +117,12 @@ def upload(page: Page, file: Path) -> None:
 
 
 def choose_model(page: Page, name: str) -> None:
-    """Choose a model in the sidebar, and wait until the command line of an open recording names it."""
+    """Choose a model in the sidebar, and wait until the address names it."""
     model = page.get_by_role("combobox", name="Model")
     model.click()
     page.get_by_role("option", name=name, exact=True).click()
     expect(model).to_have_value(name)
-    if page.get_by_text("--model").count():
-        expect(page.get_by_text(f"--model {name}")).to_be_attached()
+    page.wait_for_url(re.compile(rf"[?&]model={name}(&|$)"))
 
 
 def turn_to(page: Page, name: str) -> None:

@@ -201,7 +201,9 @@ def test_an_upload_leads_to_scores_of_every_emotion(voice):
     assert not app.exception
     assert not app.error
     assert all(emotion in words(app) for emotion in ("angry", "happy", "neutral", "sad"))
-    assert app.get("plotly_chart")
+    shown = shown_by_player(app)
+    assert shown["spectrogram"]
+    assert shown["scores"]["segments"] > 0
 
 
 @pytest.mark.parametrize(
@@ -542,6 +544,8 @@ def test_listen_lists_what_is_known_of_every_focus_region_with_its_sound(voice):
 
 def test_regions_and_the_threshold_line_follow_the_sliders(voice):
     app = with_recording("pages/2_Listen.py", voice)
+    app.session_state["command_line"] = True
+    app.run()
     assert "--threshold" not in " ".join(code.value for code in app.code)
     app.segmented_control(key="widget_focus_rule").set_value(ABOVE).run()
     low = shown_by_player(app)
@@ -635,6 +639,7 @@ def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_prop
 
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     app = with_recording("app.py", voice)
+    app.session_state["command_line"] = True
     app.number_input(key="widget_seed").set_value(7).run()
     assert app.session_state["choices"]["seed"] == 7
     assert "--seed 7" in " ".join(code.value for code in app.code)
@@ -645,6 +650,7 @@ def test_choices_outlive_a_rerun_and_can_be_reset(voice):
 
 def test_an_emotion_in_contrast_with_another_has_a_map_of_its_own(voice):
     app = with_recording("pages/2_Listen.py", voice)
+    app.session_state["command_line"] = True
     by_best = shown_by_player(app)["overlays"][0]
     app.selectbox(key="widget_emotion").select("sad").run()
     app.selectbox(key="widget_against").select("angry").run()
@@ -1681,7 +1687,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("app.py", "Emotion of the whole recording"),
+        ("app.py", "Scores of the emotions: angry 0.99"),
         ("pages/2_Listen.py", "it has no feature map whose gradient could be taken"),
         ("pages/4_Select.py", "theirs classifies whole recordings"),
     ],

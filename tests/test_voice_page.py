@@ -228,7 +228,9 @@ def test_saved_analysis_of_a_voice_opens_with_the_model_as_it_judges_any(models,
 
 
 def test_command_line_beside_names_a_folder_of_the_voice(models, recordings):
-    lines = [code.value for code in opened_with("app.py", recordings, voice_on=True).code]
+    app = opened_with("app.py", recordings, voice_on=True)
+    app.session_state["command_line"] = True
+    lines = [code.value for code in app.run().code]
     assert ["--voice DIR" in line for line in lines] == [True]
 
 

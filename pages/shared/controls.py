@@ -325,7 +325,10 @@ def _settings(classifier: Classifier) -> None:
 
 
 def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
-    with st.expander("Command line", icon=":material/terminal:"):
+    shown = st.expander("Command line", icon=":material/terminal:", key="command_line", on_change="rerun")
+    if not shown.open:  # highlighted code brings 1.5 MB of scripts into the browser
+        return
+    with shown:
         st.code(
             command_line(
                 recording.name,

@@ -38,6 +38,7 @@ STYLE = """
   .st-key-pages { gap: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
+  .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* White on the dark theme's light blue could not be read. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
@@ -66,6 +67,7 @@ STYLE = """
   .lines i { display: inline-block; width: 2.1rem; height: 3px; margin-right: 0.4rem; vertical-align: middle; }
   .scores .value.beside { font-size: 0.75rem; opacity: 0.8; line-height: 1; margin-top: -0.35rem; }
   .st-key-status { min-height: 3.5rem; }
+  .st-key-result { min-height: 15rem; }
   [class*="st-key-progress_"] { flex-wrap: nowrap; }
   [class*="st-key-progress_"] [data-testid="stProgress"] { min-width: 0; }
   .compared { overflow-x: auto; }

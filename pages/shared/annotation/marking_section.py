@@ -350,7 +350,7 @@ def _player(
             tiers=shown.tier_lanes(project.annotator, LABELS),
         ),
         measure=cached.measures_job,
-        awaits_evidence=evidence_comes,
+        awaited=("profile", "scores") if evidence_comes else (),
         ahead=ahead and (ahead, spectrogram and cached.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )

@@ -1,8 +1,7 @@
-"""Chart of a recording: waveform, spectrogram and the scores of its segments on one time axis."""
+"""Charts over the time of a recording: waveform, smoothed scores, and hatching of what is not covered."""
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from ser_core.analysis import Analysis, Recording, frame_edge_s
@@ -31,31 +30,6 @@ def waveform_trace(recording: Recording) -> go.Scatter:
     )
 
 
-def recording_chart(analysis: Analysis) -> go.Figure:
-    """Draw waveform, log-mel spectrogram and the scores of the segments."""
-    figure = make_subplots(
-        rows=3,
-        shared_xaxes=True,
-        vertical_spacing=0.07,
-        row_heights=[0.2, 0.42, 0.38],
-        subplot_titles=("Waveform", "Log-mel spectrogram", _scores_title(analysis)),
-    )
-    figure.add_trace(waveform_trace(analysis.recording), 1, 1)
-    figure.add_trace(axes.spectrogram_trace(analysis.spectrogram, axes.MAGMA), 2, 1)
-    for trace in _scores_over_time(analysis):
-        figure.add_trace(trace, 3, 1)
-    for left_out in _left_out(analysis):
-        figure.add_trace(left_out, 3, 1)
-    figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
-    figure.update_yaxes(axes.hz_axis(analysis.spectrogram), row=2, col=1)
-    figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, row=3, col=1)
-    figure.update_xaxes(title=axes.time_title(analysis.recording), row=3, col=1)
-    figure.update_annotations(x=0, xanchor="left", font_size=13)
-    axes.finish(figure, analysis.recording.duration_s, 640)
-    figure.update_layout(legend={"y": -0.11, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
-    return figure
-
-
 def stretch_chart(analysis: Analysis) -> go.Figure:
     """Draw the smoothed scores of a long recording, with the explained stretch shaded; a box chooses another."""
     segments, frames = analysis.segments, analysis.spectrogram.settings
@@ -79,45 +53,6 @@ def stretch_chart(analysis: Analysis) -> go.Figure:
     axes.finish(figure, analysis.recording.duration_s, 190)
     # A box sets the time range whatever its height.
     return figure.update_layout(dragmode="select", selectdirection="h", margin_t=34)
-
-
-def _scores_title(analysis: Analysis) -> str:
-    if len(analysis.segments.start_frames) == 1:
-        return "Emotion of the whole recording"
-    seconds = analysis.segments.segment_frames * analysis.spectrogram.settings.frame_hop_s
-    return f"Emotion over time, by segments of {seconds:.2f} s"
-
-
-def _scores_over_time(analysis: Analysis) -> list[go.Scatter]:
-    settings, segments = analysis.spectrogram.settings, analysis.segments
-    middles = np.minimum(
-        frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings), analysis.recording.duration_s
-    )
-    return [
-        go.Scatter(
-            x=middles.round(3),
-            y=analysis.scores.segments[:, index].round(4),
-            name=emotion,
-            mode="lines+markers",
-            line={"color": COLOURS[emotion], "width": 2.5},
-            marker={
-                "size": 9,
-                "symbol": ["circle" if kept else "circle-open" for kept in segments.selected],
-                "line": {"width": 1.5},
-            },
-            hovertemplate="%{x:.2f} s: " + emotion + " %{y:.2f}<extra></extra>",
-        )
-        for index, emotion in enumerate(analysis.emotions)
-    ]
-
-
-def _left_out(analysis: Analysis) -> list[go.Scatter]:
-    """Return hatched boxes over the time that no selected segment covers."""
-    settings, segments = analysis.spectrogram.settings, analysis.segments
-    covered = np.zeros(len(analysis.spectrogram.log_mel), bool)
-    for start in segments.start_frames[segments.selected]:
-        covered[start : start + segments.segment_frames] = True
-    return hatching(~covered, settings, 0, 1.02)
 
 
 def hatching(frames: np.ndarray, settings: object, low: float, high: float) -> list[go.Scatter]:

@@ -75,7 +75,7 @@ def player(
     charts: str | None = None,
     measure: Measure | None = None,
     ahead: tuple[Recording, Spectrogram | None] | None = None,
-    awaits_evidence: bool = False,
+    awaited: Sequence[str] = (),
 ) -> None:
     """Show a recording as stacked lanes on one time axis.
 
@@ -117,8 +117,8 @@ def player(
         Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
     ahead : tuple of (Recording, Spectrogram or None), optional
         What the command "next" of an editable player will open: it is there at once, and its marks follow.
-    awaits_evidence : bool
-        Whether `profile` and `analysis` will come: the space of their lanes is kept, so that nothing moves then.
+    awaited : sequence of {"profile", "scores"}
+        Lanes whose data will come: their space is kept, so that nothing moves then.
     """
     sound = contents.of_recording(recording, key)
     of, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
@@ -140,7 +140,7 @@ def player(
         **(of_editing(editing, key) if editing else of_regions(regions)),
         "accent": contents.colour_of(emotion),
         "charts": charts,
-        "awaited": ["profile", "scores"] if awaits_evidence else [],
+        "awaited": list(awaited),
         **contents.SCALES,
     }
     _mount(

@@ -6,10 +6,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
-from pages.shared.cached import sounds
-from pages.shared.charts.recording import recording_chart
 from pages.shared.charts.scores import scores_html
 from pages.shared.names import in_markdown
+from pages.shared.player import player
 from pages.shared.recording import samples_section, saving, timeline_section
 from ser_core.analysis import LONGEST_NAME, Analysis, Recording
 from ser_core.audio.decoding import READABLE
@@ -101,9 +100,8 @@ def _rename(recording: Recording, key: str) -> None:
         cached.rename(session.rename(recording.sha256, name))
 
 
-def show_sound(recording: Recording) -> None:
-    """Show a player and the level, before any analysis."""
-    st.audio(sounds.sound(recording.sha256, recording))
+def show_level(recording: Recording) -> None:
+    """Show length, level and warnings, before any analysis."""
     peak = float(np.abs(recording.samples).max())
     rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
@@ -116,7 +114,7 @@ def show_sound(recording: Recording) -> None:
 
 
 def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysis | None) -> None:
-    """Show verdict, scores and scores over time, with links to the evidence.
+    """Show verdict and scores, with links to the evidence.
 
     `any_voice` is the analysis without the voice's own normal, if the model is adapted to a voice.
     """
@@ -131,12 +129,6 @@ def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysi
         )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
-    st.plotly_chart(
-        recording_chart(analysis),
-        width="stretch",
-        config={"displaylogo": False},
-        alt="Waveform, log-mel spectrogram and the scores of the emotions over time",
-    )
     explain, listen = st.columns(2)
     explain.page_link(
         "pages/1_Explain.py", label="Why? See the evidence", icon=":material/visibility:", width="stretch"
@@ -156,12 +148,23 @@ def show() -> None:
         timeline_section.show(long)
     if chosen is not None:
         show_name(chosen.recording)
-        show_sound(chosen.recording)
+        show_level(chosen.recording)
+        result = st.container(key="result")
+        front_end = chosen.classifier.front_end.spectrogram
         jobs = {"classify": cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:
             jobs["without voice"] = cached.additional_classification_job(
                 chosen.recording, chosen.any_voice, chosen.settings
             )
-        results = waiting.results(jobs)
-        if "classify" in results:
-            show_result(chosen, jobs["classify"], results.get("without voice"))
+        with result:
+            results = waiting.results(jobs)
+            if "classify" in results:
+                show_result(chosen, jobs["classify"], results.get("without voice"))
+        player(
+            chosen.recording,
+            key="recording",
+            spectrogram=cached.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
+            analysis=results.get("classify"),
+            measure=cached.measures_job,
+            awaited=("scores",),
+        )

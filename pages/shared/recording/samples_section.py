@@ -17,9 +17,10 @@ def show() -> bool:
         st.info(MISSING)
         return False
     pressed = False
-    for number, one in enumerate(samples, start=1):
-        if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
-            pressed = _take(one, number)
+    with st.container(gap="xsmall", key="samples"):
+        for number, one in enumerate(samples, start=1):
+            if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
+                pressed = _take(one, number)
     st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
     return pressed
 

@@ -28,7 +28,7 @@ const ROWS = { regions: 24, tiers: 22, others: 18 };
 const FIXED = ["words", "regions", "tiers", "others", "ruler"];
 const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
-const AWAITED = "The model's evidence will appear here";
+const AWAITED = "This appears once it is computed";
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
 const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
