@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ser_core.annotations.store.labelling import LabelledRecording
 
-NO_LABEL, NO_SPEAKER, NOT_KNOWN = "no label", "speaker not known", "not on the map"
+NO_LABEL, NO_SPEAKER = "no label", "speaker not known"
 PEOPLE_DIFFER = "people differ"
 AGREES, DIFFERS, NO_VERDICT = "model agrees", "model differs", "model names no such emotion"
 
