@@ -232,27 +232,29 @@ def browser(address):
 
 
 @pytest.fixture(scope="module")
-def context(browser):
-    """One for all tests that need no other: Streamlit's own scripts are loaded once."""
+def tab(browser):
+    """One for all tests that need no other, as a new one compiles Streamlit's own scripts again; and its errors."""
     with browser.new_context(viewport=VIEWPORT) as context:
-        yield context
+        page, errors = context.new_page(), []
+        page.add_init_script(SPY)
+        page.on("pageerror", lambda error: errors.append(error))
+        yield page, errors
 
 
 @pytest.fixture
-def opened(browser, context, address):
+def opened(browser, tab, address):
     """A function that opens a page of players; no script error may come until the test ends."""
-    errors, closed_later = [], []
+    (shared, errors), contexts = tab, []
+    errors.clear()
 
     def open_page(show, before=None, **other):
-        used = context
-        if other:
-            used = browser.new_context(viewport=VIEWPORT, **other)
-            closed_later.append(used)
-        used.set_default_timeout(LONGEST_WAIT_MS)
-        page = used.new_page()
-        closed_later.append(page)
-        page.add_init_script(SPY)
-        page.on("pageerror", lambda error: errors.append(error))
+        page = shared
+        if before or other:
+            contexts.append(browser.new_context(viewport=VIEWPORT, **other))
+            page = contexts[-1].new_page()
+            page.add_init_script(SPY)
+            page.on("pageerror", lambda error: errors.append(error))
+        page.set_default_timeout(LONGEST_WAIT_MS)
         if before:
             before(page)
         page.goto(f"{address}/?show={show}")
@@ -261,8 +263,10 @@ def opened(browser, context, address):
         return page
 
     yield open_page
-    for one in reversed(closed_later):
-        one.close()
+    for context in contexts:
+        context.close()
+    shared.evaluate("location.origin == 'null' || sessionStorage.clear()")
+    shared.set_viewport_size(VIEWPORT)
     assert not errors
 
 
