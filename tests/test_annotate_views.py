@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from pages.shared.names import in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation
+from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.recordings import Queue, RecordingFile
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.annotations.teaching.taught_model import first_teachable
@@ -475,3 +477,55 @@ def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
     app = finished(app)
     assert not app.exception
     assert ["cut" in one.value and r"take 0\.wav" in one.value for one in app.warning] == [True]
+
+
+# --- people ---
+
+
+def of_project(store):
+    (project,) = store.projects().items
+    return project.id, [queued.file.sha256 for queued in store.recordings(project.id).items]
+
+
+def tables_of(app) -> list[dict]:
+    return [json.loads(one.proto.json) for one in app.get("bidi_component") if "queue" in one.proto.component_name]
+
+
+def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(store):
+    project, found = of_project(store)
+    store.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0.5))
+    store.send_back(project, found[0], "ann", "bea", "The *end* is missing.")
+    app = shown("Queue", annotator="bea")
+    assert not app.exception
+    mine = {one.file.name for one in store.recordings(project, Queue(annotator="bea", task="assigned")).items}
+    assert {row["Recording"] for row in queue(app)} == mine
+    (row,) = [row for row in queue(app) if row["Recording"] == "take 0.wav"]
+    assert row["Sent back"] == "The *end* is missing."
+
+
+def test_agreement_lists_cells_and_what_is_to_be_decided_without_the_gold_layer(store):
+    project, found = of_project(store)
+    marks = store.annotations_of(project, found[1], "ann")
+    label = next(mark for mark in marks if mark.tier == RECORDING_TIER)
+    store.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
+    app = finished(shown("Agreement"))
+    assert not app.exception
+    assert "The gold layer is nobody's opinion" in words(app)
+    whole, differing = tables_of(app)  # in time only ann marked
+    cells = {tuple(row["cells"][:2]): row["cells"][2] for row in whole["rows"]}
+    assert cells["angry", "happy"] == "1"
+    assert len(cells) == 16
+    names = [row["cells"][0] for row in differing["rows"]]
+    assert "take 1.wav" not in names
+    assert "take 2.wav" in names
+
+
+def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(store):
+    project, found = of_project(store)
+    store.set_status(project, found[:4], "ann", "open", "ann")
+    app = finished(shown("Teach", model="fusion"))
+    assert not app.exception
+    (table,) = [one.value for one in app.dataframe if "How to mend it" in one.value]
+    reasons = dict(zip(table["Reason"], table["Recordings"], strict=True))
+    assert reasons["A mark that is still open"] == 4
+    assert "Would be taught" in words(app)

@@ -18,7 +18,7 @@ import soundfile
 from ser_core.analysis import Region
 from ser_core.annotations.agreement import human_agreement as people_and_explainers
 from ser_core.annotations.agreement.agreement import annotator_agreement
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.marks import content_of
@@ -318,6 +318,29 @@ def test_only_the_marks_of_one_annotator_are_exported(project, tmp_path, capsys)
     line = refusal_of(capsys, "export", "--format", "json", "--out", tmp_path / "cid", "--annotator", "Cid")
     assert line.startswith("The project has no marks of Cid; nothing was written")
     assert not (tmp_path / "cid").exists()
+
+
+def test_gold_is_exported_alone_where_it_decides_unless_everybody_is_wanted(store, project, sounds, tmp_path, capsys):
+    store.edit(project, sha256_of(sounds[0]), "Ben", add=[whole(GOLD, "angry", status="done")])
+    for name, options, wanted in (("gold", [], {GOLD, "Ann"}), ("all", ["--everybody"], {GOLD, "Ann", "Ben"})):
+        assert run("export", "--format", "csv", "--out", tmp_path / name, *options) == 0
+        assert ("Only the gold layer of 1 recording" in capsys.readouterr().out) is not bool(options)
+        (table,) = (tmp_path / name).iterdir()
+        with table.open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        assert {row["annotator"] for row in rows} == wanted
+
+
+def test_roles_are_given_and_recordings_drawn_by_the_owner(store, project, capsys):
+    assert run("people", "--role", "Ann=annotator", "--role", "Ben=reviewer") == 0
+    assert "Ben  reviewer  0 assigned, 0 done, 0 sent back" in capsys.readouterr().out
+    assert run("assign", "--to", "Ann", "--to", "Ben", "--overlap", "1", "--seed", "4") == 0
+    out = capsys.readouterr().out
+    assert "take 0.wav  Ann, Ben" in out
+    assert "3 recordings assigned: 1 person each, 100 % by 2 people, seed 4." in out
+    assert "gives no role; write NAME=ROLE" in refusal_of(capsys, "people", "--role", "Ann")
+    assert "Only the project's owner" in refusal_of(capsys, "assign", "--to", "Ann", "--annotator", "Ben")
+    assert "role 'king' is not known" in refusal_of(capsys, "people", "--role", "Ann=king")
 
 
 def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(store, project, tmp_path, capsys):

@@ -65,6 +65,7 @@ def page_actions(store, project):
     yield "withdraw", lambda: store.withdraw(project, sha(0), "Ben", "Ann")
     yield "unassign", lambda: store.unassign(project, "Ben", "Cid")
     yield "undo what was decided", lambda: store.undo(project, sha(0), "Ben")
+    yield "newest step", lambda: store.newest_step()
     yield "history", lambda: store.history(project, sha(0))
     yield "projects", lambda: store.projects()
     yield "speakers", lambda: store.speakers()

@@ -7,18 +7,28 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
 
+import numpy as np
 import pytest
 
-from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement
+from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, in_cell
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Assignment, Tier, settled
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.people import Person
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.teaching.corpus import BESIDE_GOLD, pieces_to_teach
+from ser_core.annotations.teaching.corpus import (
+    BESIDE_GOLD,
+    BESIDE_THE_WHOLE,
+    NAMELESS,
+    NO_SOUND,
+    OPEN,
+    TIED,
+    pieces_to_teach,
+)
+from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, foresee
 from ser_core.errors import AnnotationsRefused
-from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 
 OWN = FORMATS["own"]
 
@@ -298,3 +308,63 @@ def test_own_format_keeps_times_of_work():
     document = AnnotatedRecording("a", sha(0), 10.0, None, (), assignments=(work,), roles={"Ann": "annotator"})
     (read,) = OWN.read(OWN.write([document]).content, "a.json").recordings
     assert (read.assignments, read.roles) == ((work,), {"Ann": "annotator"})
+
+
+# --- what teaching leaves out ---
+
+
+def test_teaching_says_beforehand_what_it_leaves_out_why_and_how_to_mend_it():
+    def recording(number, *marks):
+        return AnnotatedRecording(f"{number}", sha(number), 10.0, None, marks)
+
+    done = {"status": "done", "annotator": "Ann"}
+    others = done | {"annotator": "Ben"}
+    recordings = [
+        recording(0, whole(emotion="sad", **done), mark(emotion="sad", **done)),
+        recording(1, mark(emotion="sad", annotator="Ann"), mark(3, 4, **done), mark(5, 5.05, emotion="sad", **done)),
+        recording(2, whole(emotion="sad", **done), whole(emotion="angry", **others)),
+        recording(3, whole(emotion="sad", **done), whole(emotion="angry", annotator=GOLD, status="done")),
+        recording(4, mark(emotion="fear", **done), mark(4, 5, emotion="furious", **done)),
+        recording(5, whole(emotion="sad", **done)),
+        recording(6, whole(emotion="sad", **done)),
+    ]
+    files = {sha(n): file(n, speaker="S" if n < 5 else None, duration_s=601 if n == 6 else 10) for n in range(7)}
+    found = foresee(recordings, files, lambda one: one.sha256 != sha(5), ("angry", "sad"), "core")
+    assert (found.pieces, found.recordings, found.decided, found.speakers) == ({"angry": 1, "sad": 1}, 2, 1, 1)
+    said = {row.reason: (row.recordings, row.labels) for row in found.left_out}
+    assert said == {
+        BESIDE_THE_WHOLE: ((sha(0),), 1),
+        OPEN: ((sha(1),), 1),
+        NAMELESS: ((sha(1),), 1),
+        TOO_SHORT: ((sha(1),), 1),
+        TIED: ((sha(2),), 1),
+        BESIDE_GOLD: ((sha(3),), 1),
+        "core does not know the emotion 'fear'": ((sha(4),), 1),
+        "no model knows the emotion 'furious'": ((sha(4),), 1),
+        NO_SOUND: ((sha(5),), 1),
+        TOO_LONG: ((sha(6),), 1),
+    }
+    assert all(row.mend for row in found.left_out)
+
+
+# --- cells of the agreement matrix ---
+
+
+def test_cells_lead_to_the_recordings_that_they_count():
+    def labelled(number, one, other, third="sad"):
+        marks = [whole(emotion=e, annotator=who) for who, e in (("Ann", one), ("Ben", other), ("Cid", third)) if e]
+        marks += [mark(0, 5, emotion=one, annotator="Ann"), mark(number, 5, emotion=other, annotator="Ben")]
+        return AnnotatedRecording(f"{number}", sha(number), 10.0, None, tuple(marks))
+
+    recordings = [labelled(1, "sad", "angry"), labelled(2, "sad", "angry"), labelled(3, "sad", "sad")]
+    agreed = annotator_agreement(recordings)
+    for found, is_whole in ((agreed.recordings, True), (agreed.frames, False)):
+        counts = found.confusion["Ann", "Ben"]
+        for row, column in np.ndindex(counts.shape):
+            labels = found.labels[row], found.labels[column]
+            cell = in_cell(recordings, ("Ann", "Ben"), labels, whole=is_whole)
+            assert bool(cell) == bool(counts[row, column])
+            if is_whole:
+                assert len(cell) == counts[row, column]
+    most_first = in_cell(recordings, ("Ann", "Ben"), ("sad", "no mark"), whole=False)
+    assert [each.name for each in most_first] == ["3", "2", "1"]

@@ -68,6 +68,7 @@ CHOICES = {
     "queue_whose": "me",
     "queue_status": "any",
     "queue_emotion": "any",
+    "queue_task": None,
     "queue_text": "",
     "queue_order": "added",
     "queue_page": 0,

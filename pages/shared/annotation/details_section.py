@@ -75,7 +75,8 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
         if id_ in shown.suggestions:
             st.caption("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
         else:
-            st.caption("Drag in the lane *My marks*, or select a time range and press a number: " + _keys() + ".")
+            lane = "Gold layer" if shown.layer else "My marks"
+            st.caption(f"Drag in the lane *{lane}*, or select a time range and press a number: " + _keys() + ".")
         return
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
     title = _fields(mark, f"mark {mark.key} {mark.revision}", change)
@@ -89,7 +90,7 @@ def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
     change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
-    whose = f"whole {sha256} {project.id} {project.annotator} {mark.revision}"
+    whose = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
     title = _fields(mark, whose, change, labelled={"status": "done"})
     title.markdown(
         "**Whole recording**", help="Shift and a number label it too. Labelling it sets its status to *done*."

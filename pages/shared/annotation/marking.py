@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pages.shared.names import printable
 from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, REGION_TIER, Annotation, Tier
+from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.store import Store
@@ -48,6 +48,8 @@ class Shown:
         Everybody's marks in every tier, by key in the store.
     gone : tuple of Annotation
         What the last edit took along from the tiers below.
+    layer : str
+        `GOLD` if the gold layer is edited; "": one's own marks.
     """
 
     duration_s: float
@@ -60,12 +62,13 @@ class Shown:
     tiers: tuple[Tier, ...] = ()
     everything: dict[str, Annotation] = field(default_factory=dict)
     gone: tuple[Annotation, ...] = ()
+    layer: str = ""
 
     def take(self, annotations: Sequence[Annotation], annotator: str, tiers: tuple[Tier, ...] = ()) -> None:
         """Take over the annotations and tiers that the store holds now."""
         self.everything = {mark.key: mark for mark in annotations}
         self.tiers = tiers
-        own = [mark for mark in annotations if mark.annotator == annotator]
+        own = [mark for mark in annotations if mark.annotator == (self.layer or annotator)]
         self.marks = {self.ids.get(mark.key, mark.key): mark for mark in own if mark.tier == REGION_TIER}
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
 
@@ -75,8 +78,13 @@ class Shown:
         return {
             self.ids.get(mark.key, mark.key): mark
             for mark in self.everything.values()
-            if mark.tier == key and (mark.annotator == annotator or not is_opinion)
+            if mark.tier == key and (mark.annotator == (self.layer or annotator) or not is_opinion)
         }
+
+    def new_mark(self, region: Region, tier: Tier) -> Annotation:
+        """Return a mark that is drawn: a decision is done by being made, an opinion only once somebody says so."""
+        is_decision = self.layer == GOLD and tier.content == "emotions"
+        return Annotation(region, tier.key, **({"annotator": GOLD, "status": "done"} if is_decision else {}))
 
     def follow(self, step: Step) -> None:
         """Take over what a step changed."""
@@ -186,7 +194,7 @@ def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: S
         shown.everything.values(),
         shown.tiers,
         change=[_content(mark, here[mark.id], tier) for mark in changed],
-        add=[_content(mark, Annotation(mark.region, tier.key), tier) for mark in new],
+        add=[_content(mark, shown.new_mark(mark.region, tier), tier) for mark in new],
         delete=deleted,
     )
     provenance = shown.provenance if suggested else None
@@ -229,7 +237,7 @@ def label_whole(store: Store, project: int, annotator: str, recording: str, show
     if shown.label is not None:
         step = change_mark(store, project, annotator, recording, shown.label, **values)
     else:
-        new = Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER, **values)
+        new = Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER, annotator=shown.layer, **values)
         step = store.edit(project, recording, annotator, add=[new])
     shown.label = step.marks[0]
     return step

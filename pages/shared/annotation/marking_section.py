@@ -19,7 +19,7 @@ from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
-from ser_core.annotations.annotation import REGION_TIER, Annotation
+from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
@@ -54,13 +54,19 @@ COMPACT = """
   .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
 </style>
 """
-EVIDENCE, OTHERS = "Model's evidence", "Others' marks"
+EVIDENCE, OTHERS, DECIDE = "Model's evidence", "Others' marks", "Gold"
+DECIDING = (
+    "You decide in the **gold layer**. Everybody's marks lie below it: take over what is right, correct it, or draw. "
+    "Exports and teaching then use what you decide; agreement does not count it."
+)
 
 
 def show(project: OpenProject, chosen: Chosen | None) -> None:
     """Show the current recording with its editable marks, and any refusals."""
     st.html(COMPACT)
-    with st.container():  # else what comes and goes here would move the player in the page's tree, and mount it again
+    # In a container, else what comes and goes here would move the player in the page's tree, and mount it again.
+    notices = st.container()
+    with notices:
         details_section.show_refusals()
         if words := st.session_state.pop(END, None):
             st.toast(words)
@@ -82,7 +88,12 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         return
     if words := st.session_state.pop("annotation gone", None):
         st.toast(words, icon=":material/account_tree:")
-    _marks(project, opened, recording, stretch, chosen)
+    may_review = project.store.may_review(project.id, project.annotator)
+    with notices:
+        review_section.show_sent_back(project, opened)
+        if may_review and DECIDE in session.choice("beside"):
+            st.info(DECIDING, icon=":material/gavel:")
+    _marks(project, opened, recording, stretch, chosen, may_review)
 
 
 def _marks(
@@ -91,16 +102,18 @@ def _marks(
     recording: Recording | WorkingCopy,
     stretch: Recording | None,
     chosen: Chosen | None,
+    may_review: bool,
 ) -> None:
     """Show a recording with its marks, and what the model finds in it or, if it is a long one, in a stretch of it."""
     analysed = recording if stretch is None else stretch
     is_long = isinstance(recording, WorkingCopy)
-    _heading(project, opened, chosen)
+    decides = may_review and DECIDE in session.choice("beside")
+    _heading(project, opened, chosen, may_review)
     # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
     above, progress = st.container(), st.container()
     with progress:
         analysis, explanation, final = _evidence(chosen)
-    shown = _shown(project, recording.sha256)
+    shown = _shown(project, recording.sha256, GOLD if decides else "")
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator, opened.tiers)
     # Suggestions that change while somebody draws would disturb.
@@ -119,8 +132,8 @@ def _marks(
     details_section.show(project, opened, shown)
     if stretch is not None or not is_long:
         details_section.offer_words(project, opened, analysed)
-    if OTHERS in session.choice("beside"):
-        review_section.show(project, opened)
+    if decides or OTHERS in session.choice("beside"):
+        review_section.show(project, opened, shown, may_review=may_review)
     details_section.show_history(project, opened)
     queue_section.read_ahead(project, opened.next, chosen)
 
@@ -155,8 +168,9 @@ def _make(project: OpenProject, edit: Edit) -> None:
         return
     shown_by = st.session_state.setdefault("annotation shown", {})
     try:
-        shown = shown_by.get((project.id, project.annotator, edit.recording))
-        if shown is None or edit.whose != _whose(project):
+        layer = edit.whose.removeprefix(_whose(project, ""))
+        shown = shown_by.get((project.id, project.annotator, edit.recording, layer))
+        if shown is None or edit.whose != _whose(project, layer):
             raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
         make_edit(project.store, project.id, project.annotator, edit, shown)
         if shown.gone:
@@ -183,16 +197,16 @@ def _analyse(region: Region) -> None:
         details_section.refusals().append(str(refusal))
 
 
-def _whose(project: OpenProject) -> str:
+def _whose(project: OpenProject, layer: str) -> str:
     """Identify whose marks are shown, within this visit: another visit does not know which edits are stored."""
-    return f"{session.owner()} {project.id} {project.annotator}"
+    return f"{session.owner()} {project.id} {project.annotator}\n{layer}"
 
 
-def _shown(project: OpenProject, sha256: str) -> Shown:
+def _shown(project: OpenProject, sha256: str, layer: str) -> Shown:
     """Return the marks shown for a recording; remembered for the eight that were opened last."""
     shown_by = st.session_state.setdefault("annotation shown", {})
-    key = (project.id, project.annotator, sha256)
-    shown_by[key] = shown_by.pop(key, None) or Shown(0.0)
+    key = (project.id, project.annotator, sha256, layer)
+    shown_by[key] = shown_by.pop(key, None) or Shown(0.0, layer=layer)
     while len(shown_by) > 8:
         del shown_by[next(iter(shown_by))]
     return shown_by[key]
@@ -224,7 +238,7 @@ def _turn(project: OpenProject, sha256: str, way: str) -> None:
         details_section.refusals().append(refusal)
 
 
-def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None) -> None:
+def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
     queued = opened.recording
     actions = (
         ("undo", opened.can_undo, "Undo (Ctrl + Z)", project.store.undo),
@@ -238,12 +252,13 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None)
         st.header(in_markdown(queued.file.name), width="content")
         st.pills(
             "Beside my marks",
-            [EVIDENCE, OTHERS],
+            [EVIDENCE, OTHERS, DECIDE] if may_review else [EVIDENCE, OTHERS],
             selection_mode="multi",
             label_visibility="collapsed",
             width="content",
-            help="The model's evidence and other people's marks can influence you. Turn both off to judge by ear.",
-            **session.widget("beside", session.choice("beside")),
+            help="The model's evidence and other people's marks can influence you. Turn both off to judge by ear. "
+            "Reviewers decide in the gold layer what is right.",
+            **session.widget("beside", [one for one in session.choice("beside") if may_review or one != DECIDE]),
         )
         _explainer(chosen)
         with st.container(width="content"):
@@ -320,7 +335,8 @@ def _player(
     explanation: Explanation | None,
     evidence_comes: bool,
 ) -> None:
-    others = _others(project, opened) if OTHERS in session.choice("beside") else {}
+    others = _others(opened, shown.layer or project.annotator)
+    others = others if shown.layer or OTHERS in session.choice("beside") else {}
     ahead = queue_section.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
     evidence = {}
@@ -336,13 +352,13 @@ def _player(
         key=PLAYER,
         stretch=stretch,
         spectrogram=spectrogram,
-        regions_title="My marks",
+        regions_title="Gold layer" if shown.layer else "My marks",
         words=[moved(word, from_s) for word in transcribing.known_words((stretch or recording).sha256)],
         editing=Editing(
             shown.for_player(),
             LABELS,
             partial(_make, project),
-            _whose(project),
+            _whose(project, shown.layer),
             snaps=_snaps(recording, analysis, shown, from_s) if session.choice("snap") else (),
             others=others,
             state=f"Whole recording: {in_words(shown.label)}",
@@ -373,10 +389,10 @@ def _snaps(
     return tuple(float(time) for time in {*bounds, *edges} if 0 <= time <= recording.duration_s)
 
 
-def _others(project: OpenProject, opened: OpenRecording) -> dict[str, tuple[Region, ...]]:
-    """Return everybody else's region marks, by annotator."""
+def _others(opened: OpenRecording, layer: str) -> dict[str, tuple[Region, ...]]:
+    """Return the region marks of everybody but a layer, by annotator."""
     marks: dict[str, list[Annotation]] = {}
     for mark in opened.annotations:
-        if mark.annotator != project.annotator and mark.tier == REGION_TIER:
+        if mark.annotator != layer and mark.tier == REGION_TIER:
             marks.setdefault(mark.annotator, []).append(mark)
     return {name: tuple(replace(m.region, label=m.emotion) for m in of) for name, of in marks.items()}

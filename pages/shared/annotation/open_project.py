@@ -1,5 +1,6 @@
 """The open project: its store, its id and name, and the annotator."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,6 +11,7 @@ from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
+from ser_core.annotations.annotation import GOLD
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
 from ser_core.annotations.store.store import Project, Store
@@ -21,6 +23,15 @@ from ser_core.output.saved_analyses import data_folder
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
 
 ANY = "any"
+
+#: What the queue can be limited to, in words.
+TASKS = {
+    ANY: "any",
+    "assigned": "assigned",
+    "sent back": "sent back",
+    "unassigned": "not assigned",
+    "gold": "decided (gold)",
+}
 
 ORDERS = {
     "added": "time added",
@@ -91,6 +102,9 @@ def choose(alone: bool = True) -> OpenProject:
         st.stop()
     who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
+    if annotator.casefold() == GOLD:
+        st.error("*gold* is the layer of decisions and nobody's name. Enter your own.", icon=":material/badge:")
+        st.stop()
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))
     if projects:
@@ -147,19 +161,39 @@ def _create(store: Store, owner: str) -> None:
             st.rerun()
 
 
+def task_of(project: OpenProject) -> str:
+    """Return what the queue is limited to: until somebody chooses, to what is assigned to them, if anything is."""
+    usual, whose = st.session_state.setdefault("usual tasks", {}), (project.id, project.annotator)
+    if whose not in usual:
+        mine = Queue(annotator=project.annotator, task="assigned")
+        usual[whose] = "assigned" if project.store.recordings(project.id, mine, size=1).total else ANY
+    return session.choice("queue_task") or usual[whose]
+
+
+def choose_recordings(project: OpenProject, sha256: Iterable[str], words: str) -> None:
+    """Limit the queue to recordings, whatever its filters said, and open it; `words` say which they are."""
+    for name in ("status", "emotion", "task"):
+        session.choose(f"queue_{name}", ANY)
+    session.choose("queue_text", "")
+    session.choose("queue_page", 0)
+    session.choose("queue_among", (project.id, frozenset(sha256), words))
+    session.choose("annotate_view", "Queue")
+
+
+def chosen_recordings(project: OpenProject) -> tuple[frozenset[str], str] | None:
+    """Return the recordings that the queue is limited to, and which they are in words; None if it is not."""
+    of, *chosen = session.choice("queue_among") or (None,)
+    return tuple(chosen) if of == project.id else None
+
+
 def queue_of(project: OpenProject) -> Queue:
     """Return the project's queue, filtered and ordered as this visit has chosen."""
     return Queue(
         annotator=None if session.choice("queue_whose") != "me" else project.annotator,
         status=None if session.choice("queue_status") == ANY else session.choice("queue_status"),
+        among=chosen[0] if (chosen := chosen_recordings(project)) else None,
+        task=None if task_of(project) == ANY else task_of(project),
         emotion=None if session.choice("queue_emotion") == ANY else session.choice("queue_emotion"),
         text=session.choice("queue_text"),
         order=session.choice("queue_order"),
-        among=chosen_on_map(project),
     )
-
-
-def chosen_on_map(project: OpenProject) -> frozenset[str] | None:
-    """Return the recordings of the project, by SHA-256, that the queue is limited to, if it is."""
-    of, among = session.choice("queue_among") or (None, None)
-    return among if of == project.id else None

@@ -1,18 +1,22 @@
 """The view Teach: fine-tune a model on the labels, and offer it only if it did not get worse."""
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown
+from pages.shared.annotation import details_section
+from pages.shared.annotation.open_project import OpenProject, choose_recordings
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.saved_sounds import saved_file, sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
+from ser_core.annotations.teaching.foreseen import Foreseen, LeftOut, foresee
 from ser_core.annotations.teaching.taught_model import (
     Acceptance,
     acceptance_of,
@@ -20,11 +24,12 @@ from ser_core.annotations.teaching.taught_model import (
     learns_in_epochs,
     recording_of_pieces,
     require_teachable,
+    speakers_in_words,
     training_arguments,
 )
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import predict_corpora
-from ser_core.model.checkpoint import MODELS, find_model, training_list
+from ser_core.model.checkpoint import MODELS, find_model, read_card, training_list
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
@@ -50,6 +55,9 @@ def show(project: OpenProject) -> None:
         "recordings that were not in its training are held out; the new model is offered only if it is no worse on "
         "them. Choose the model to start from in the sidebar."
     )
+    with st.container():  # else what comes and goes here would move the rest of the page
+        details_section.show_refusals()
+    _show_foreseen(project, model)
     if st.button("1 · Make a corpus", type="primary", icon=":material/library_add:"):
         st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model)
     job = st.session_state.get(f"teaching {project.id}")
@@ -66,6 +74,85 @@ def show(project: OpenProject) -> None:
             f"`{in_markdown(teaching.train.parent.name)}` under `{TAUGHT}`.",
             icon=":material/model_training:",
         )
+
+
+def _show_foreseen(project: OpenProject, model: str) -> None:
+    """Say what a corpus would hold and leave out, and offer to mend it."""
+    key = ("foreseen", project.id, model, project.store.newest_step())
+    job = cached.jobs().find(session.owner(), key)
+    if job is None:
+        cached.jobs().forget(session.owner(), about="foreseen")
+        job = cached.jobs().submit(session.owner(), key, "What would be taught", lambda _: _foreseen(project, model))
+    found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
+    if found is None:
+        return
+    counts = ", ".join(f"{in_markdown(emotion)} {count}" for emotion, count in found.pieces.items())
+    st.markdown(f"**Would be taught:** {counts or 'nothing'}, in {counted(found.recordings, 'recording')}.")
+    if found.decided:
+        st.caption(f"In {counted(found.decided, 'recording')} the gold layer counts instead of everybody's marks.")
+    st.caption(speakers_in_words(found.speakers))
+    if not found.left_out:
+        st.caption("Nothing is left out.")
+        return
+    st.markdown("**Would be left out**", help="Select rows to set the status of their marks, or to see the recordings.")
+    table = st.dataframe(
+        [
+            {
+                "Reason": printable(row.reason[:1].upper() + row.reason[1:]),
+                "Recordings": len(row.recordings),
+                "Labels": row.labels,
+                "How to mend it": printable(row.mend),
+            }
+            for row in found.left_out
+        ],
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"left out {hash(key)}",
+    )
+    chosen = [found.left_out[row] for row in table.selection.rows]
+    if chosen:
+        _mend(project, chosen)
+    else:
+        st.caption("Select rows to mend them.")
+
+
+def _foreseen(project: OpenProject, model: str) -> Foreseen:
+    files = {queued.file.sha256: queued.file for queued in project.store.recordings(project.id, size=EVERY).items}
+    emotions = read_card(find_model(model))["emotions"]
+    folder = data_folder()
+    return foresee(
+        project.store.export(project.id), files, lambda file: saved_file(file, folder) is not None, emotions, model
+    )
+
+
+def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
+    """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
+    sha256 = sorted({one for row in chosen for one in row.recordings})
+    words = counted(len(sha256), "recording")
+    may_review = project.store.may_review(project.id, project.annotator)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        status = st.selectbox("Status", STATUSES, STATUSES.index("done"), width=130)
+        whose = st.selectbox("Of", ["my marks", *(["everybody's marks"] if may_review else [])], width=190)
+        annotator = project.annotator if whose == "my marks" else None
+        st.button(
+            f"Set it in {words}",
+            icon=":material/done_all:",
+            help="All marks of emotions in them. Undo on Mark reverts it, one recording at a time.",
+            on_click=details_section.do,
+            args=(_set_status, project, sha256, status, annotator),
+        )
+        st.button(
+            f"Open {words} in the queue",
+            icon=":material/queue_music:",
+            on_click=choose_recordings,
+            args=(project, sha256, f"{words} left out of teaching"),
+        )
+
+
+def _set_status(project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None) -> None:
+    count = project.store.set_status(project.id, sha256, project.annotator, status, annotator)
+    st.toast(f"{counted(count, 'mark')} set to {status}.", icon=":material/done_all:")
 
 
 def _submit_corpus(project: OpenProject, model: str) -> object:
@@ -94,7 +181,9 @@ def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
     in_epochs = learns_in_epochs(begun)
     named, *counted_epochs, pressed = st.columns([2, 1, 2] if in_epochs else [3, 2], vertical_alignment="bottom")
     of_project = f"taught model {project.id}"
-    name = named.text_input("New model name", f"{begun}-taught", max_chars=40, key="taught_name").strip()
+    names = (f"{begun}-taught{number}" for number in ("", *(f"-{count}" for count in range(2, 100))))
+    usual = next((one for one in names if not (MODELS / one).exists()), "")
+    name = named.text_input("New model name", usual, max_chars=40, key="taught_name").strip()
     epochs = [str(column.number_input("Epochs", 1, 100, 10, key="taught_epochs")) for column in counted_epochs]
     fits = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
     known = cached.trainings().find(EVERYBODY, "training")

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
+from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
 from pages.shared.names import in_chart
 from ser_core.annotations.agreement.agreement import LabelAgreement
@@ -83,6 +84,7 @@ def annotator_confusion_chart(
             showscale=False,
         )
     )
+    figure.add_trace(invisible_markers(labels, "labelled by the other as"))
     return _of_cells(figure, *(_name(annotator) for annotator in pair), len(labels))
 
 

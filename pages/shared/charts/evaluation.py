@@ -1,5 +1,6 @@
 """Charts of a model: confusion matrix, calibration, abstention, learning curves and recall."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def confusion_chart(
             hoverinfo="skip",
         )
     )
-    figure.add_trace(_invisible_markers(emotions))
+    figure.add_trace(invisible_markers(emotions, "predicted as"))
     if chosen is not None:
         column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
         edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
@@ -50,17 +51,20 @@ def confusion_chart(
     return axes.sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
-def _invisible_markers(emotions: tuple[str, ...]) -> go.Scatter:
-    """Return an invisible marker in every cell: Streamlit reports clicks on markers, but not on a heat map."""
+def invisible_markers(labels: Sequence[str], said: str) -> go.Scatter:
+    """Return an invisible marker in every cell: Streamlit reports clicks on markers, but not on a heat map.
+
+    `said` stands between the labels of row and column when the pointer is on a cell.
+    """
     invisible = {"marker": {"opacity": 0}}
     return go.Scatter(
-        x=[predicted for _ in emotions for predicted in emotions],
-        y=[acted for acted in emotions for _ in emotions],
+        x=[column for _ in labels for column in labels],
+        y=[row for row in labels for _ in labels],
         mode="markers",
         marker={"symbol": "square", "size": 30, "opacity": 0},
         selected=invisible,
         unselected=invisible,
-        hovertemplate="%{y}, predicted as %{x}<br>Click to list the recordings<extra></extra>",
+        hovertemplate="%{y}, " + said + " %{x}<br>Click to list the recordings<extra></extra>",
     )
 
 

@@ -125,11 +125,12 @@ def hand_over(key: str, made: Callable[[Edit], None]) -> None:
     # Streamlit starts the next run in another thread before the last one has ended.
     with answered.lock:
         for edit in message.get("edits", ()):
-            if edit["number"] > answered.number:
+            number = edit.get("number") if isinstance(edit, dict) else None
+            if isinstance(number, int) and number > answered.number:
                 found = _edit(edit)
                 if found is not None:
                     made(found)
-                answered.number = edit["number"]
+                answered.number = number
 
 
 def chosen_mark(key: str) -> str | None:
@@ -181,21 +182,21 @@ def _answered(key: str) -> _Answered:
 
 
 def _edit(message: Mapping[str, Any]) -> Edit | None:
-    """Return an edit from the player's message; None if it contains an invalid region."""
+    """Return an edit from the player's message; None if it is not one, as a browser may send anything."""
     try:
-        changed = tuple(Mark(one["id"], _region(one)) for one in message["changed"])
-    except SettingsRefused:
+        changed = tuple(Mark(_text(one["id"]), _region(one)) for one in message["changed"])
+        deleted = tuple(map(_text, message["deleted"]))
+        recording, whose = _text(message["recording"]), _text(message["whose"])
+    except (SettingsRefused, KeyError, TypeError, ValueError, AttributeError):
         return None
-    return Edit(
-        message["recording"],
-        message["whose"],
-        changed,
-        tuple(message["deleted"]),
-        message.get("tier"),
-        message.get("command"),
-        message.get("value"),
-        message.get("mark"),
-    )
+    rest = (message.get(name) for name in ("tier", "command", "value", "mark"))
+    return Edit(recording, whose, changed, deleted, *rest)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _region(message: Mapping[str, Any]) -> Region:

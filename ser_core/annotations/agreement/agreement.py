@@ -161,18 +161,45 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
         if one in labels and other in labels:
             found.append(float(labels[one] != labels[other]))
         if one in times and other in times:
-            by_either = (times[one] != "") | (times[other] != "")
+            by_either = (times[one] != NO_MARK) | (times[other] != NO_MARK)
             if by_either.any():
                 found.append(float((times[one] != times[other])[by_either].mean()))
     return float(np.mean(found)) if found else None
 
 
 def _emotions(marks: list[Annotation], middles_s: np.ndarray) -> np.ndarray:
-    """Return what is marked at each frame, "" for nothing; where marks overlap, the later one counts."""
-    emotions = np.full(len(middles_s), "", dtype=object)
+    """Return what is marked at each frame, or `NO_MARK`; where marks overlap, the later one counts."""
+    emotions = np.full(len(middles_s), NO_MARK, dtype=object)
     for mark in marks:
-        emotions[frames_inside(mark.region, middles_s)] = f"marked {mark.emotion or ''}"
+        emotions[frames_inside(mark.region, middles_s)] = mark.emotion or NO_EMOTION
     return emotions
+
+
+def in_cell(
+    recordings: Sequence[AnnotatedRecording], pair: tuple[str, str], labels: tuple[str, str], *, whole: bool
+) -> tuple[AnnotatedRecording, ...]:
+    """Return the recordings that a cell of `LabelAgreement.confusion` counts.
+
+    Parameters
+    ----------
+    pair : tuple of str
+        Two annotators.
+    labels : tuple of str
+        What the first and the second said.
+    whole : bool
+        Labels of whole recordings; else of frames, and recordings with more of these come first.
+    """
+    counts = []
+    for recording in recordings:
+        if whole:
+            said = {m.annotator: m.emotion for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion}
+            counts.append(int(tuple(map(said.get, pair)) == labels))
+        else:
+            marks = [marks_in_time(recording, annotator) for annotator in pair]
+            one, other = (_emotions(each, frame_middles_s(recording.duration_s)) for each in marks)
+            counts.append(int(((one == labels[0]) & (other == labels[1])).sum()) if all(marks) else 0)
+    found = (number for number, count in enumerate(counts) if count)
+    return tuple(recordings[number] for number in sorted(found, key=lambda number: (-counts[number], number)))
 
 
 # --- marks in time ---

@@ -743,6 +743,11 @@ class Store:
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
             )
 
+    def newest_step(self) -> int:
+        """Return the id of the last step in any project, by which one sees that marks were changed; 0 without any."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.max(tables.steps.c.id))).scalar_one() or 0
+
     def history(self, project: int, sha256: str, size: int = PAGE_SIZE) -> Page[Step]:
         """Return the last steps in a recording, the newest first."""
         of_recording = recordings.of_file(project, sha256)

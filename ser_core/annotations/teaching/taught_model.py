@@ -137,6 +137,19 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     return Acceptance(True, difference, f"{measured}: it is not worse and may become the new default.")
 
 
+def speakers_in_words(named: int) -> str:
+    """Return what an interval will resample where a corpus names so many speakers."""
+    if named < FEWEST_SPEAKERS:
+        return (
+            f"Named speakers: {named}. With fewer than {FEWEST_SPEAKERS} held out, intervals resample "
+            "recordings and say nothing of other voices. Say who speaks when you add recordings."
+        )
+    return (
+        f"Named speakers: {named}. Each is either learnt from or held out; with {FEWEST_SPEAKERS} or more held out, "
+        "intervals resample speakers."
+    )
+
+
 def _in_words(difference: PairedDifference, recordings: int, nameless: int, resampled: str) -> str:
     gain, (low, high) = 100 * difference.gain, (100 * bound for bound in difference.interval)
     if difference.speakers:

@@ -11,6 +11,7 @@ from ser_core.annotations.store.marks import Change, content_of
 from ser_core.commands.annotations import agreement as annotation_agreement
 from ser_core.commands.annotations import deletion as annotation_deletion
 from ser_core.commands.annotations import exporting, importing
+from ser_core.commands.annotations import people as annotation_people
 from ser_core.commands.annotations import teaching as annotation_teaching
 from ser_core.commands.annotations.project import (
     EVERY,
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
     importing.add(own)
     history = add_command(own, "history", "list who did what to the marks and when, the newest last", _history)
     history.add_argument("--recording", metavar="NAME|SHA256", help="default: all")
+    annotation_people.add(own)
     annotation_agreement.add(own)
     annotation_teaching.add(own)
     annotation_deletion.add(own)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import AnnotatedRecording, settled
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
@@ -34,6 +34,9 @@ def add(commands: Commands) -> None:
     )
     export.add_argument("--overwrite", action="store_true", help="with --into and without --out: replace the file")
     export.add_argument("--annotator", metavar="NAME", help="whose marks; default: everybody's")
+    export.add_argument(
+        "--everybody", action="store_true", help="everybody's marks also where the gold layer decides; JSON always does"
+    )
     export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
     export.add_argument(
         "--plain", action="store_true", help="as the text of a mark only its emotion or note, for other people's tools"
@@ -64,6 +67,8 @@ def _export(args: argparse.Namespace) -> int:
         raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
+        if args.annotator is None and not args.everybody and args.format != "json":
+            recordings = _settled(recordings)
         files = [found.file for found in store.recordings(project, size=EVERY).items]
         name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
     file_format = EXPORTED[args.format]
@@ -166,3 +171,11 @@ def _marked(store: Store, project: int, annotator: str | None) -> list[Annotated
         whose = f" of {printable(annotator)}" if annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     return recordings
+
+
+def _settled(recordings: list[AnnotatedRecording]) -> list[AnnotatedRecording]:
+    """Let the gold layer stand for everybody's marks where there is one, and say so."""
+    decided = sum(recording.has_gold for recording in recordings)
+    if decided:
+        print(f"Only the gold layer of {counted(decided, 'recording')}; --everybody writes everybody's marks too.")
+    return [settled(recording) for recording in recordings]

@@ -10,6 +10,7 @@ from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, Teaching, write_teaching
+from ser_core.annotations.teaching.foreseen import MENDS
 from ser_core.annotations.teaching.taught_model import (
     acceptance_of,
     first_teachable,
@@ -78,7 +79,8 @@ def _print_teaching(teaching: Teaching) -> None:
         print(f"{words}: {found or 'nothing'}.")
     print(teaching.words)
     for reason, count in teaching.reasons().items():
-        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.")
+        mend = f" {MENDS[reason]}" if reason in MENDS else ""
+        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.{mend}")
 
 
 def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:

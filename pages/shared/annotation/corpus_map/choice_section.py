@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.shared import session
-from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
 from pages.shared.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.corpus_map.mapping import CorpusMap
@@ -120,9 +119,7 @@ def _undo(project: OpenProject) -> None:
 
 
 def _queue(project: OpenProject, chosen: frozenset[str]) -> None:
-    session.choose("queue_among", (project.id, chosen))
-    session.choose("queue_page", 0)
-    session.choose("annotate_view", "Queue")
+    choose_recordings(project, chosen, f"the {counted(len(chosen), 'recording')} chosen on the map")
 
 
 def _say_what_was_done(project: OpenProject) -> None:

@@ -13,11 +13,13 @@ from pages.shared.annotation.exchange import import_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS
+from ser_core.annotations.annotation import settled
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
+from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
@@ -25,6 +27,8 @@ from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
 
 MOST_UNFIT = 20
+#: The gold layer where there is one, else everybody's marks.
+SETTLED = "gold where decided"
 #: In a ZIP, which is made in memory.
 MOST_SOUND_BYTES = 200 * 2**20
 
@@ -66,15 +70,20 @@ def _export(project: OpenProject) -> None:
         format_func=lambda key: EXPORTED[key].name,
         help="Only JSON keeps everything. Before you download, the page says what another format leaves out.",
     )
-    whose = st.radio("Whose marks", ["everybody's", "mine"], horizontal=True)
+    has_gold = project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
+    whose = st.radio(
+        "Whose marks",
+        [*([SETTLED] if has_gold and kind != "json" else []), "everybody's", "mine"],
+        horizontal=True,
+        help="Where a reviewer has decided, only what was decided; else everybody's." if has_gold else None,
+    )
     can_be_plain = "plain" in choices_of(EXPORTED[kind])
     plain = can_be_plain and st.checkbox(
         "Plain labels", help="The text of a mark is only its emotion or note, without the brackets that we read again."
     )
-    annotator = project.annotator if whose == "mine" else None
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     found = _result_of(
-        key, "Export", "Prepare export", ":material/output:", lambda work: _exported(project, kind, annotator, plain)
+        key, "Export", "Prepare export", ":material/output:", lambda work: _exported(project, kind, whose, plain)
     )
     if found is not None:
         _losses(found, EXPORTED[kind].name)
@@ -166,8 +175,10 @@ def _offer(files: str, name: str, content: bytes, media_type: str, again: str = 
     )
 
 
-def _exported(project: OpenProject, kind: str, annotator: str | None, plain: bool) -> Download:
-    recordings = list(project.store.export(project.id, annotator))
+def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
+    recordings = list(project.store.export(project.id, project.annotator if whose == "mine" else None))
+    if whose == SETTLED:
+        recordings = [settled(recording) for recording in recordings]
     if not any(recording.annotations for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
     written = exported(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)

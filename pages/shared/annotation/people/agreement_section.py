@@ -1,12 +1,18 @@
 """The view Agreement: how well annotators agree with each other, and explainers with annotators."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation import details_section
+from pages.shared.annotation.marking_section import DECIDE
+from pages.shared.annotation.open_project import OpenProject, choose_recordings
+from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.charts.annotators import (
     TITLES,
     agreement_matrix_chart,
@@ -14,7 +20,13 @@ from pages.shared.charts.annotators import (
     people_against_maps_chart,
 )
 from pages.shared.names import in_markdown, printable
-from ser_core.annotations.agreement.agreement import AnnotatorAgreement, LabelAgreement, annotator_agreement
+from ser_core.annotations.agreement.agreement import (
+    AnnotatorAgreement,
+    LabelAgreement,
+    annotator_agreement,
+    disagreement,
+    in_cell,
+)
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import (
     COMPARED,
@@ -22,22 +34,27 @@ from ser_core.annotations.agreement.human_agreement import (
     compare_with_explainers,
     people_against_maps,
 )
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
+from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
-Found = tuple[list[AnnotatedRecording], AnnotatorAgreement]
+#: The recordings with their marks, how far their annotators agree, and how far they disagree on each, the most first.
+Found = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
+#: Most cells and recordings that are listed.
+MOST_ROWS = 50
 
 
 def show(project: OpenProject) -> None:
     """Compare all marks in the project."""
+    details_section.show_refusals()
     if not project.store.recordings(project.id, Queue(marked=True), size=1).total:
         st.info("This project has no marks yet. Mark some recordings first.", icon=":material/group:")
         return
@@ -51,14 +68,17 @@ def show(project: OpenProject) -> None:
     done = waiting.results({"people": job})
     if "people" not in done:
         return
-    recordings, agreement = done["people"]
+    recordings, agreement, differing = done["people"]
     marks = sum(len(recording.annotations) for recording in recordings)
     st.caption(
         f"{counted(marks, 'mark')} in {counted(len(recordings), 'recording')}, by "
         f"{counted(len(agreement.annotators), 'annotator')}. Intervals (95 %) resample recordings."
     )
+    if any(recording.has_gold for recording in recordings):
+        st.caption("The gold layer is nobody's opinion and is not compared.")
     if len(agreement.annotators) > 1:
-        _people(agreement)
+        _people(project, recordings, agreement)
+        _differing(project, differing)
     else:
         st.info("Agreement needs two annotators who marked the same recordings.", icon=":material/group:")
     st.divider()
@@ -67,15 +87,19 @@ def show(project: OpenProject) -> None:
 
 def _compared(project: OpenProject) -> Found:
     recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
-    return recordings, annotator_agreement(recordings)
+    rated = [(recording, disagreement(recording) or 0.0) for recording in recordings]
+    differing = sorted((pair for pair in rated if pair[1]), key=lambda pair: (-pair[1], pair[0].name))
+    return recordings, annotator_agreement(recordings), differing
 
 
-def _people(agreement: AnnotatorAgreement) -> None:
+def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreement: AnnotatorAgreement) -> None:
     whole, moments, regions = st.tabs(["Whole recordings", "Every 10 ms", "Regions"])
     with whole:
-        _labels(agreement.recordings, agreement.annotators, "recordings")
+        opened = partial(_open_cell, project, recordings, agreement.recordings.labels, "recordings")
+        _labels(agreement.recordings, agreement.annotators, "recordings", opened)
     with moments:
-        _labels(agreement.frames, agreement.annotators, "frames")
+        opened = partial(_open_cell, project, recordings, agreement.frames.labels, "frames")
+        _labels(agreement.frames, agreement.annotators, "frames", opened)
     with regions:
         st.dataframe(
             [
@@ -102,7 +126,13 @@ def _people(agreement: AnnotatorAgreement) -> None:
         )
 
 
-def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) -> None:
+def _labels(
+    agreement: LabelAgreement,
+    annotators: Sequence[str],
+    units: str,
+    opened: Callable[[tuple[str, str], int, int], None],
+) -> None:
+    """Show figures and charts of labels; `opened` is called with a pair, a row and a column of its matrix."""
     alpha, fleiss, intensity = st.columns(3)
     for column, name, found, words in (
         (alpha, "Krippendorff's alpha", agreement.alpha, "1: perfect. 0: chance. Allows for missing labels."),
@@ -126,7 +156,104 @@ def _labels(agreement: LabelAgreement, annotators: Sequence[str], units: str) ->
         key=f"pair_{units}",
         label_visibility="collapsed",
     )
-    st.plotly_chart(annotator_confusion_chart(agreement, pair, units, dark), width="stretch", key=f"confusion_{units}")
+    st.plotly_chart(
+        annotator_confusion_chart(agreement, pair, units, dark),
+        width="stretch",
+        config={"displayModeBar": False},
+        key=f"confusion_{units}",
+        on_select=lambda: _take_click(units, len(agreement.labels), partial(opened, pair)),
+        selection_mode="points",
+    )
+    _cells(agreement, pair, units, partial(opened, pair))
+
+
+def _take_click(units: str, labels: int, opened: Callable[[int, int], None]) -> None:
+    points = st.session_state[f"confusion_{units}"].selection.points
+    if points:
+        opened(*divmod(points[0]["point_index"], labels))
+
+
+def _open_cell(
+    project: OpenProject,
+    recordings: list[AnnotatedRecording],
+    labels: Sequence[str],
+    units: str,
+    pair: tuple[str, str],
+    row: int,
+    column: int,
+) -> None:
+    said = labels[row], labels[column]
+    found = in_cell(recordings, pair, said, whole=units == "recordings")
+    words = f"{counted(len(found), 'recording')} · {pair[0]}: {said[0]} · {pair[1]}: {said[1]}"
+    choose_recordings(project, [recording.sha256 for recording in found], words)
+
+
+def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened: Callable[[int, int], None]) -> None:
+    """List the cells of the matrix; a row, as a click on a cell, opens its recordings in the queue."""
+    labels = agreement.labels
+    counts = agreement.confusion[pair]
+    cells = sorted(((row, column) for row, column in np.argwhere(counts).tolist()), key=lambda cell: -counts[*cell])
+    cells = sorted(cells, key=lambda cell: cell[0] == cell[1])
+    if cells:
+        st.caption("A click on a cell or a row opens its recordings in the queue. Disagreements come first.")
+        queue_table(
+            [Column(printable(pair[0])), Column(printable(pair[1])), Column(units.capitalize(), kind="number")],
+            [
+                Row(f"{row} {column}", (printable(labels[row]), printable(labels[column]), str(counts[row, column])))
+                for row, column in cells[:MOST_ROWS]
+            ],
+            None,
+            f"cells {units} {pair}",
+            lambda cell: opened(*map(int, cell.split())),
+        )
+
+
+def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, float]]) -> None:
+    """List the recordings on which people disagree; a row opens one in the gold layer, where somebody decides."""
+    st.markdown(
+        "**Decide**",
+        help="Recordings on which people disagree. A row opens one: everybody's marks lie below each other, and what "
+        "you take over or draw becomes the gold layer, which exports and teaching then use.",
+    )
+    if not differing:
+        st.caption("Nobody disagrees.")
+        return
+    if not project.store.may_review(project.id, project.annotator):
+        st.caption("Reviewers and the project's owner decide.")
+        return
+    by_sha256 = {recording.sha256: recording for recording, _ in differing}
+    undecided = [(recording, share) for recording, share in differing if not recording.has_gold]
+    st.caption(f"{len(undecided)} of {counted(len(differing), 'recording')} with differing marks are undecided.")
+    queue_table(
+        [Column("Recording"), Column("Whole recording"), Column("Disagreement", "1: nobody agrees.", "share")],
+        [
+            Row(recording.sha256, (printable(recording.name), _said(recording), share))
+            for recording, share in undecided[:MOST_ROWS]
+        ],
+        None,
+        f"differing {project.id}",
+        lambda sha256: _decide(project, by_sha256[sha256]),
+    )
+    if len(undecided) > MOST_ROWS:
+        st.caption(f"And {len(undecided) - MOST_ROWS} more.")
+
+
+def _said(recording: AnnotatedRecording) -> str:
+    labels = [mark for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
+    return printable(" · ".join(sorted(f"{mark.annotator}: {mark.emotion}" for mark in labels)))
+
+
+def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
+    try:
+        opened = project.store.open_recording(project.id, recording.sha256, project.annotator)
+        refusal = queue_section.open_queued(opened.recording)
+    except AnnotationsRefused as missing:
+        refusal = str(missing)
+    if refusal is not None:
+        details_section.refusals().append(refusal)
+        return
+    session.choose("beside", sorted({*session.choice("beside"), DECIDE}))
+    session.choose("annotate_view", "Mark")
 
 
 def _in_words(found: Measured, unit: str = "") -> str:

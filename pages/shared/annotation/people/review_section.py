@@ -1,32 +1,45 @@
-"""Other people's marks in the open recording, to be verified or sent back."""
+"""Other people's marks in the open recording: verified, sent back with a reason, or taken over into the gold layer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
 
+from pages.shared import session
 from pages.shared.annotation import details_section
+from pages.shared.annotation.marking import Shown
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import printable
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from pages.shared.names import in_markdown, printable
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
 from ser_core.annotations.store.store import OpenRecording
 
-#: Label, icon, resulting status and meaning.
-ACTIONS = (
-    ("Verify", ":material/verified:", "verified", "The marks are right. Undo reverts this."),
-    ("Send back", ":material/assignment_return:", "open", "Whoever made the marks should look at them again."),
+OTHERS_HELP = (
+    "Select rows to verify the marks. Click a mark in the lane above to play it; a number key then adds a mark of your "
+    "own there. Changing a verified mark sets it back to *done*."
 )
+GOLD_HELP = "Select rows to take them over. What the gold layer says of the whole recording is replaced."
+ONLY_REVIEWERS = "Only reviewers and the project's owner verify marks or send recordings back."
 
 
-def show(project: OpenProject, opened: OpenRecording) -> None:
-    """List everybody else's marks; changing the status of the selected ones is one step of the history."""
-    others = [mark for mark in opened.annotations if mark.annotator != project.annotator]
+def show_sent_back(project: OpenProject, opened: OpenRecording) -> None:
+    """Show an annotator why the recording came back, until its label is done again."""
+    label = next((m for m in opened.annotations if (m.tier, m.annotator) == (RECORDING_TIER, project.annotator)), None)
+    work = next((one for one in opened.assignments if one.annotator == project.annotator and one.reason), None)
+    if work is not None and (label is None or label.status == "open"):
+        st.warning(f"{_in_words(work)} Set the whole recording to *done* (D) when it is.", icon=":material/undo:")
+
+
+def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_review: bool) -> None:
+    """List everybody else's marks, and what a reviewer can do with them; each is one step of the history."""
+    layer = shown.layer or project.annotator
+    others = [mark for mark in opened.annotations if mark.annotator != layer]
+    if shown.layer:
+        others = [mark for mark in others if mark.tier in (REGION_TIER, RECORDING_TIER)]
     st.markdown(
-        "**Others' marks**",
-        help="Select rows to verify the marks or send them back. Click a mark in the lane above to play it; a number "
-        "key then adds a mark of your own there. Changing a verified mark sets it back to *done*.",
+        "**Everybody's marks**" if shown.layer else "**Others' marks**", help=GOLD_HELP if shown.layer else OTHERS_HELP
     )
     if not others:
-        st.caption("Nobody else has marked this recording yet.")
+        st.caption("Nobody has marked this recording yet." if shown.layer else "Nobody else has marked this recording.")
         return
     table = st.dataframe(
         [_row(mark) for mark in others],
@@ -34,23 +47,101 @@ def show(project: OpenProject, opened: OpenRecording) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         # A new table, with nothing selected, as soon as a row could stand for another mark.
-        key=f"others {hash(tuple((mark.key, mark.revision) for mark in others))}",
+        key=f"others {layer} {hash(tuple((mark.key, mark.revision) for mark in others))}",
     )
     chosen = [others[row] for row in table.selection.rows]
+    if not may_review:
+        st.caption(ONLY_REVIEWERS)
+    elif shown.layer:
+        _take_over(project, opened, shown, chosen)
+    else:
+        _verify(project, opened, chosen)
+        _send_back(project, opened)
+
+
+def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annotation]) -> None:
+    changed = [replace(mark, status="verified") for mark in chosen if mark.status != "verified"]
     with st.container(horizontal=True, vertical_alignment="center"):
-        for label, icon, status, words in ACTIONS:
-            changed = [replace(mark, status=status) for mark in chosen if mark.status != status]
-            st.button(
-                f"{label} {len(changed)}" if changed else label,
-                icon=icon,
-                help=words,
-                disabled=not changed,
-                on_click=details_section.do,
-                args=(project.store.edit, project.id, opened.recording.file.sha256, project.annotator),
-                kwargs={"change": changed},
-            )
+        st.button(
+            f"Verify {len(changed)}" if changed else "Verify",
+            icon=":material/verified:",
+            help="The marks are right. Undo reverts this.",
+            disabled=not changed,
+            on_click=details_section.do,
+            args=(project.store.edit, project.id, opened.recording.file.sha256, project.annotator),
+            kwargs={"change": changed},
+        )
         if not chosen:
             st.caption("Select one or more rows.")
+
+
+def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen: Sequence[Annotation]) -> None:
+    """Offer to copy marks into the gold layer; two labels of the whole recording cannot both be right."""
+    labels = [mark for mark in chosen if mark.tier == RECORDING_TIER]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Take over {len(chosen)}" if chosen else "Take over",
+            icon=":material/gavel:",
+            type="primary",
+            help="As decisions in the gold layer, where they can be corrected. Undo reverts this.",
+            disabled=not chosen or len(labels) > 1,
+            on_click=details_section.do,
+            args=(_decide, project, opened.recording.file.sha256, shown, chosen),
+        )
+        if len(labels) > 1:
+            st.caption("Select one label of the whole recording; it can only have one.")
+        elif not chosen:
+            st.caption("Select one or more rows.")
+
+
+def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[Annotation]) -> None:
+    new = [replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen]
+    there = shown.label if any(mark.tier == RECORDING_TIER for mark in new) else None
+    change = [
+        replace(mark, key=there.key, revision=there.revision)
+        for mark in new
+        if there is not None and mark.tier == RECORDING_TIER
+    ]
+    add = [mark for mark in new if there is None or mark.tier != RECORDING_TIER]
+    project.store.edit(project.id, sha256, project.annotator, add=add, change=change)
+
+
+def _send_back(project: OpenProject, opened: OpenRecording) -> None:
+    sha256 = opened.recording.file.sha256
+    for work in opened.assignments:
+        if work.reason and work.annotator != project.annotator:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(f"To {in_markdown(work.annotator)}: {_in_words(work)}")
+                st.button(
+                    "Withdraw",
+                    key=f"withdraw {sha256} {work.annotator}",
+                    icon=":material/close:",
+                    type="tertiary",
+                    on_click=details_section.do,
+                    args=(project.store.withdraw, project.id, sha256, project.annotator, work.annotator),
+                )
+    names = sorted({mark.annotator for mark in opened.annotations} - {GOLD, project.annotator})
+    if not names:
+        return
+    with st.form(f"send back {sha256}", border=False, clear_on_submit=True):
+        to, why, send = st.columns([1.2, 3, 1], vertical_alignment="bottom")
+        name = to.selectbox("Send back to", names, format_func=printable)
+        reason = why.text_input("Reason", max_chars=2_000, placeholder="What should be looked at again")
+        if send.form_submit_button(
+            "Send back",
+            icon=":material/assignment_return:",
+            width="stretch",
+            help="Their marks here become open, and they see the reason in the queue and on Mark.",
+        ):
+            details_section.do(project.store.send_back, project.id, sha256, project.annotator, name, reason)
+            st.rerun()
+
+
+def _in_words(work: Assignment) -> str:
+    return (
+        f"Sent back by {in_markdown(work.sent_back_by)} on {session.local_time(work.sent_back_at):%Y-%m-%d}: "
+        f"{in_markdown(work.reason).rstrip('.')}."
+    )
 
 
 def _row(mark: Annotation) -> dict[str, object]:

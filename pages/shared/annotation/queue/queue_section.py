@@ -1,20 +1,30 @@
 """The view Queue: the recordings of a project, filtered and ordered, with their status."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.open_project import ANY, LABELS, ORDERS, OpenProject, chosen_on_map, queue_of
+from pages.shared.annotation import details_section
+from pages.shared.annotation.open_project import (
+    ANY,
+    LABELS,
+    ORDERS,
+    TASKS,
+    OpenProject,
+    chosen_recordings,
+    queue_of,
+    task_of,
+)
+from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
 from pages.shared.names import in_markdown, printable
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
@@ -30,6 +40,13 @@ RATINGS = {
     "explainers_disagreement": ("Explainer disagreement", "1 minus the mean rank correlation of the maps."),
     "annotators_disagreement": ("Annotator disagreement", "0: all agree. 1: nobody agrees."),
 }
+#: Columns that are shown where a recording of the page has something in them.
+WORK: tuple[tuple[Column, Callable[[QueuedRecording], str]], ...] = (
+    (Column("Sent back", "Why a reviewer wants it to be looked at again."), lambda queued: _short(queued.sent_back)),
+    (Column("Assigned to", "Whose work it is."), lambda queued: _short(", ".join(queued.assigned_to))),
+    (Column("Gold", "Whether a reviewer decided what is right."), lambda queued: "decided" * queued.has_gold),
+)
+LONGEST_CELL = 60
 REFUSED = "queue refusal"
 
 
@@ -38,21 +55,30 @@ def show(project: OpenProject) -> None:
     with st.container():  # else what comes and goes here would move the table in the page's tree, and mount it again
         if refusal := st.session_state.pop(REFUSED, None):
             st.error(in_markdown(refusal), icon=":material/volume_off:")
-    counts = project.store.count_by_status(project.id, project.annotator)
+        details_section.show_refusals()
+    task = task_of(project)
+    counts = project.store.count_by_status(project.id, project.annotator, "assigned" if task == "assigned" else None)
     total = sum(counts.values())
-    if not total:
+    if not total and task != "assigned":
         st.info("This project is empty. Add recordings to mark.", icon=":material/playlist_add:")
         filling_section.show(project)
         return
     finished = counts["done"] + counts["verified"]
+    which = "assigned recordings" if task == "assigned" else "recordings"
     st.progress(
-        finished / total,
-        text=f"**{finished} of {total}** recordings done by {in_markdown(project.annotator)}"
+        finished / max(total, 1),
+        text=f"**{finished} of {total}** {which} done by {in_markdown(project.annotator)}"
         + (f", {counts['verified']} of them verified" if counts["verified"] else ""),
     )
-    _chosen(project)
-    _filters()
+    _filters(task)
+    if chosen := chosen_recordings(project):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(f"Only {in_markdown(chosen[1])}.", icon=":material/filter_alt:")
+            st.button("All recordings", icon=":material/close:", type="tertiary", on_click=_show_all)
     _list(project)
+    with st.expander("People", icon=":material/groups:", key=f"people {project.id}", on_change="rerun") as people:
+        if people.open:
+            roles_section.show(project)
     add, rate = st.columns(2, gap="large")
     with add.expander("Add recordings", icon=":material/playlist_add:"):
         filling_section.show(project)
@@ -138,18 +164,15 @@ def ahead(sha256: str | None) -> Recording | None:
     return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
 
 
-def _chosen(project: OpenProject) -> None:
-    """Say that only recordings chosen on the map are listed, and offer all of them."""
-    among = chosen_on_map(project)
-    if among is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(f"Only the {counted(len(among), 'recording')} chosen on the map.", icon=":material/scatter_plot:")
-        st.button("All recordings", icon=":material/close:", on_click=session.choose, args=("queue_among", None))
-
-
-def _filters() -> None:
-    text, status, whose, emotion, order = st.columns([2, 1.3, 1.3, 1.3, 2.2])
+def _filters(task: str) -> None:
+    text, work, status, whose, emotion, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2])
+    work.selectbox(
+        "Work",
+        list(TASKS),
+        format_func=TASKS.get,
+        help="*Assigned* and *sent back* are to whoever *Whose marks* says. *Decided*: with a gold layer.",
+        **session.widget("queue_task", task),
+    )
     text.text_input("Name contains", **session.widget("queue_text", session.choice("queue_text")))
     status.selectbox(
         "Status",
@@ -176,6 +199,11 @@ def _filters() -> None:
     )
 
 
+def _show_all() -> None:
+    session.choose("queue_among", None)
+    session.choose("queue_page", 0)
+
+
 def _list(project: OpenProject) -> None:
     queue, number = queue_of(project), session.choice("queue_page")
     found = project.store.recordings(project.id, queue, number)
@@ -187,10 +215,11 @@ def _list(project: OpenProject) -> None:
         st.info("No recording matches these filters.", icon=":material/filter_alt_off:")
         return
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
+    work = [(column, value) for column, value in WORK if any(map(value, found.items))]
     current = session.current()
     queue_table(
-        _columns(rated),
-        [_row(queued, rated) for queued in found.items],
+        [*_columns(), *(column for column, _ in work), *(Column(*RATINGS[name], "share") for name in rated)],
+        [_row(queued, [value for _, value in work], rated) for queued in found.items],
         current and current.sha256,
         f"queue {project.id}",
         partial(_open, found.items),
@@ -214,7 +243,7 @@ def _open(shown: Sequence[QueuedRecording], sha256: str) -> None:
     st.session_state[REFUSED] = refusal
 
 
-def _columns(rated: Sequence[str]) -> list[Column]:
+def _columns() -> list[Column]:
     mine = session.choice("queue_whose") == "me"
     status = Column("My status", "Of your label of the whole recording.")
     anybody = Column("Furthest status", "The most advanced status of anybody's label of the whole recording.")
@@ -224,14 +253,18 @@ def _columns(rated: Sequence[str]) -> list[Column]:
         status if mine else anybody,
         *([Column("My marks", "Yours, with the label of the whole recording.", "number")] if mine else []),
         Column("All marks", "Everybody's, with their labels of the whole recording.", "number"),
-        *(Column(*RATINGS[name], "share") for name in rated),
     ]
 
 
-def _row(queued: QueuedRecording, rated: Sequence[str]) -> Row:
+def _row(queued: QueuedRecording, work: Sequence[Callable[[QueuedRecording], str]], rated: Sequence[str]) -> Row:
     mine = session.choice("queue_whose") == "me"
     marks = (str(queued.own_marks), str(queued.marks)) if mine else (str(queued.marks),)
     ratings = (getattr(queued, name) for name in rated)
     seconds = queued.file.duration_s
     length = clock(seconds) if queued.file.is_long else f"{seconds:.1f} s"
-    return Row(queued.file.sha256, (printable(queued.file.name), length, queued.status, *marks, *ratings))
+    about = (value(queued) for value in work)
+    return Row(queued.file.sha256, (printable(queued.file.name), length, queued.status, *marks, *about, *ratings))
+
+
+def _short(words: str) -> str:
+    return printable(words if len(words) <= LONGEST_CELL else f"{words[: LONGEST_CELL - 1]}…")

@@ -15,6 +15,8 @@ from ser_core.annotations.formats.format import counted
 CONTENTS = {"text": "free text", "labels": "labels from a set"}
 #: Instead of the key of a tier, which is never empty.
 NEW = ""
+#: Session key: how many tiers were added.
+TURN = "tiers added"
 #: What a tier without a colour of its own is drawn in.
 USUAL_COLOUR = "#7f8fa6"
 
@@ -39,14 +41,18 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
 
 
 def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
-    with st.form("new_tier", border=False, clear_on_submit=True):
+    turn = st.session_state.setdefault(TURN, 0)  # a form that was refused keeps what was typed
+    with st.form(f"new_tier {turn}", border=False):
         name = st.text_input("Name", max_chars=120)
         kind = st.radio("Of", KINDS, horizontal=True)
         content, labels = _content_fields("text", ())
         parent = _parent_field(tiers, None)
         if st.form_submit_button("Add tier", type="primary", icon=":material/add:"):
             new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
+            refused = len(details_section.refusals())
             details_section.do(lambda: project.store.add_tier(project.id, Tier(name.strip() or " ", name, **new)))
+            if len(details_section.refusals()) == refused:
+                st.session_state[TURN] = turn + 1
             st.rerun()
 
 

@@ -1,0 +1,125 @@
+"""The people of a project: what each has to do, their roles, and the assignment of recordings with planned overlap."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.annotation import details_section
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.names import in_markdown, printable
+from pages.shared.server import login
+from ser_core.annotations.assignment import AssignmentPlan
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.people import ANNOTATOR, OWNER, REVIEWER, Person
+
+DONE = "what people's form did"
+MEANS = """
+- An *annotator* marks, and changes only marks of their own.
+- A *reviewer* also verifies others' marks, sends recordings back, and decides in the gold layer.
+- The *owner* also gives roles, assigns recordings, and may delete everything.
+
+As long as the project has no roles, everybody may do what a reviewer may. Words are
+everybody's.
+"""
+UNCHECKED = "Names are not checked: without a login anybody can type any name, so roles prevent mistakes, not malice."
+
+
+def show(project: OpenProject) -> None:
+    """Show who does what, and to the owner how to change it."""
+    people = project.store.people(project.id)
+    owner = next((person.name for person in people if person.role == OWNER), None)
+    st.caption("Who does what in this project.", help=MEANS)
+    if words := st.session_state.pop(DONE, None):
+        st.success(in_markdown(words), icon=":material/check:")
+    if people:
+        st.dataframe([_row(person) for person in people], hide_index=True)
+    if login.person() is None:
+        st.caption(UNCHECKED)
+    if owner not in (None, project.annotator):
+        st.caption(f"{in_markdown(owner)} owns this project, and gives roles and assigns recordings.")
+        return
+    roles, work = st.tabs(["Roles", "Assign recordings"])
+    with roles:
+        _roles(project, people)
+    with work:
+        _assign(project, people)
+
+
+def _row(person: Person) -> dict[str, object]:
+    return {
+        "Person": printable(person.name),
+        "Role": person.role or "none",
+        "Assigned": person.assigned,
+        "Done": person.finished,
+        "Sent back": person.sent_back,
+    }
+
+
+def _roles(project: OpenProject, people: Sequence[Person]) -> None:
+    names = [person.name for person in people if person.name != project.annotator]
+    with st.form(f"role {project.id}", border=False, clear_on_submit=False):
+        who, role, give = st.columns([2, 1.4, 1], vertical_alignment="bottom")
+        name = who.selectbox(
+            "Person",
+            names,
+            index=None,
+            accept_new_options=True,
+            format_func=printable,
+            placeholder="Choose or type a name",
+            help="With a login: exactly the address or identifier that the person logs in with.",
+        )
+        chosen = role.selectbox("Role", [ANNOTATOR, REVIEWER, OWNER, "none"])
+        if give.form_submit_button("Give role", icon=":material/badge:", width="stretch"):
+            given = None if chosen == "none" else chosen
+            words = f"{name} is {'without a role' if given is None else given} now."
+            _do(lambda: (project.store.set_role(project.id, project.annotator, name or "", given), words)[1])
+
+
+def _assign(project: OpenProject, people: Sequence[Person]) -> None:
+    names = [person.name for person in people]
+    st.caption("Recordings that are nobody's yet are drawn at random, so that everybody has about equally many.")
+    with st.form(f"assign {project.id}", border=False):
+        chosen = st.multiselect(
+            "Annotators",
+            names,
+            [person.name for person in people if person.role == ANNOTATOR],
+            accept_new_options=True,
+            format_func=printable,
+        )
+        share, by, seed, draw = st.columns([1, 1, 1, 1.2], vertical_alignment="bottom")
+        overlap = share.number_input("Overlap (%)", 0, 100, 20, help="Share of the recordings for several people.")
+        each = by.number_input("By", 2, 10, 2, help="How many people annotate each of these.")
+        drawn_with = seed.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed draws the same again.")
+        if draw.form_submit_button("Assign", type="primary", icon=":material/assignment_ind:", width="stretch"):
+            plan = {"overlap": overlap / 100, "people": each, "seed": drawn_with}
+            _do(lambda: _drawn(project, chosen, AssignmentPlan(**plan)))
+    busy = [person.name for person in people if person.assigned > person.finished]
+    if busy:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            who = st.selectbox("Unfinished work of", busy, format_func=printable, width=260)
+            if st.button("Take it away", icon=":material/assignment_return:", help="Marks stay. Then assign it again."):
+                _do(lambda: _taken_away(project, who))
+
+
+def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> str:
+    drawn = project.store.assign(project.id, project.annotator, names, plan)
+    several = sum(len(each) > 1 for each in drawn.values())
+    if not drawn:
+        return "Every recording is assigned already."
+    return f"{counted(len(drawn), 'recording')} assigned, {several} of them to {plan.people} people: {plan.in_words()}."
+
+
+def _taken_away(project: OpenProject, name: str) -> str:
+    count = project.store.unassign(project.id, project.annotator, name)
+    return f"{counted(count, 'recording')} taken away from {name}."
+
+
+def _do(action: Callable[[], Any]) -> None:
+    """Do something; the next run says what, or why it was refused."""
+
+    def done() -> None:
+        st.session_state[DONE] = action()
+
+    details_section.do(done)
+    st.rerun()

@@ -1,0 +1,66 @@
+"""`annotations people` and `assign`: who has which role and how much to do, and recordings drawn for annotators."""
+
+import argparse
+
+from ser_core.annotations.assignment import AssignmentPlan
+from ser_core.annotations.formats.format import counted
+from ser_core.annotations.store.people import ROLES
+from ser_core.annotations.store.store import EVERY
+from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
+from ser_core.commands.arguments import Commands
+from ser_core.errors import AnnotationsRefused
+
+NO_ROLE = "none"
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    plan = AssignmentPlan()
+    people = add_command(commands, "people", "list who has which role and how much to do, or give roles", _people)
+    people.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="NAME=ROLE",
+        help=f"{', '.join(ROLES)} or {NO_ROLE}; repeatable",
+    )
+    assign = add_command(commands, "assign", "draw annotators for the recordings that are nobody's yet", _assign)
+    assign.add_argument("--to", action="append", required=True, metavar="NAME", help="an annotator; repeatable")
+    assign.add_argument(
+        "--overlap",
+        type=float,
+        default=plan.overlap,
+        metavar="SHARE",
+        help="of the recordings, 0 to 1, for several people (default: %(default)g)",
+    )
+    assign.add_argument(
+        "--by", type=int, default=plan.people, metavar="N", help="people for each of these (default: %(default)d)"
+    )
+    assign.add_argument("--seed", type=int, default=plan.seed, metavar="N", help="default: %(default)d")
+    for command in (people, assign):
+        command.add_argument("--annotator", metavar="NAME", help="who you are; default: your login name")
+
+
+def _people(args: argparse.Namespace) -> int:
+    given = [named.rpartition("=") for named in args.role]
+    if wrong := [named for named, (name, _, _) in zip(args.role, given, strict=True) if not name]:
+        raise AnnotationsRefused(f"'{printable(wrong[0])}' gives no role; write NAME=ROLE.")
+    with opened_project(args) as (store, project):
+        for name, _, role in given:
+            who = args.annotator or login_name()
+            store.set_role(project, who, name, None if role == NO_ROLE else role)
+        for person in store.people(project):
+            work = f"{person.assigned} assigned, {person.finished} done, {person.sent_back} sent back"
+            print(printable(f"{person.name}  {person.role or 'no role'}  {work}"))
+    return 0
+
+
+def _assign(args: argparse.Namespace) -> int:
+    plan = AssignmentPlan(args.overlap, args.by, args.seed)
+    with opened_project(args) as (store, project):
+        drawn = store.assign(project, args.annotator or login_name(), args.to, plan)
+        names = {found.file.sha256: found.file.name for found in store.recordings(project, size=EVERY).items}
+    for sha256, people in sorted(drawn.items(), key=lambda pair: names[pair[0]]):
+        print(printable(f"{names[sha256]}  {', '.join(people)}"))
+    print(f"{counted(len(drawn), 'recording')} assigned: {plan.in_words()}.")
+    return 0
