@@ -274,6 +274,30 @@ def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(mo
     assert app.session_state["long"].name == "second talk.wav"
 
 
+def hold_three() -> None:
+    import streamlit as st
+
+    from pages.shared import session
+    from ser_core.audio.cutting import wav_bytes
+    from tests.conftest import voice_like
+
+    session.MOST_HELD_BYTES = 2 * 6 * 16_000 + 1_000  # two recordings of a second, decoded and as files
+    for seed, name in ((0, "a.wav"), (1, "b.wav"), (0, "a again.wav"), (2, "c.wav")):
+        session.hold(wav_bytes(voice_like(1.0, 16_000, seed=seed), 16_000), name)
+    st.session_state["said"] = session.closed()
+
+
+def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_gives_way():
+    before = session.MOST_HELD_BYTES
+    try:
+        app = AppTest.from_function(hold_three, default_timeout=60).run()
+    finally:
+        session.MOST_HELD_BYTES = before
+    assert not app.exception
+    assert [one.recording.name for one in app.session_state["held"].values()] == ["a again.wav", "c.wav"]
+    assert app.session_state["said"] == ["b.wav"]
+
+
 def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_again(voice):
     app = with_recording("app.py", voice)
     before = all_jobs(app)

@@ -200,9 +200,9 @@ def _hold(opened: Held, role: str | None = None) -> None:
     """
     sha256, others = opened.recording.sha256, held()
     last = st.session_state.get(role) if role else None
-    if last != sha256:
-        others.pop(last, None)
-    others[sha256] = opened
+    for gone in (last, sha256):
+        others.pop(gone, None)
+    others[sha256] = opened  # as the newest
     while sum(one.size_bytes for one in others.values()) > MOST_HELD_BYTES and len(others) > 1:
         oldest = next(iter(others))
         st.session_state.setdefault("closed", []).append(others.pop(oldest).recording.name)
@@ -260,7 +260,8 @@ def words_asked() -> dict[str, str]:
 
 def forget_recording(sha256: str) -> None:
     """Forget a recording and all uploaded files, and reset the widgets that took them."""
-    held().pop(sha256, None)
+    for gone in [key for key, one in held().items() if sha256 in (key, one.recording.part_of)]:
+        del held()[gone]
     if (long := held_long()) is not None and long.sha256 == sha256:
         close_long()
     for of_words in (given_words(), words_asked()):

@@ -13,6 +13,7 @@ export class Focus {
     const { signal } = this.events;
     // In the capture phase, because some of Streamlit's buttons let no click through to the document.
     document.addEventListener("click", (event) => event.detail > 0 && this.clicked(event.composedPath()), { signal, capture: true });
+    document.addEventListener("keydown", (event) => event.key === "Tab" && player.full && this.goOn(event), { signal });
     // A list that was opened with the pointer is closed by a change.
     player.root.addEventListener("pointerdown", () => { this.byPointer = true; }, { signal, capture: true });
     player.root.addEventListener("keydown", () => { this.byPointer = false; }, { signal, capture: true });
@@ -27,6 +28,16 @@ export class Focus {
     if (touched[0]?.matches(TYPED)) return; // a list is open now
     // Streamlit's lists take the focus themselves after a choice.
     requestAnimationFrame(() => setTimeout(() => this.take()));
+  }
+
+  // While the player fills the window, the Tab key stays within it: what lies behind cannot be seen.
+  goOn(event) {
+    const all = this.player.find(".player").querySelectorAll("button, select, input, a[href], [tabindex]");
+    const controls = [...all].filter((one) => one.tabIndex >= 0 && !one.disabled && one.checkVisibility());
+    const { length } = controls;
+    const next = controls[(controls.indexOf(focused()) + (event.shiftKey ? length - 1 : 1)) % length];
+    event.preventDefault();
+    next.focus();
   }
 
   take() {
