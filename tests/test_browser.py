@@ -254,7 +254,7 @@ def test_a_long_recording_plays_on_its_timeline_and_is_marked_in_its_own_time(pa
     assert page.locator(".player audio").evaluate("(sound) => sound.currentTime") > 300
     page.keyboard.press("Escape")
 
-    turn_to(page, "Annotate")
+    page.locator(".st-key-pages a").filter(has_text="Annotate").click()
     page.get_by_role("textbox", name="New project name").fill("Interviews")
     page.get_by_role("button", name="Create project").click()
     annotator = page.get_by_role("textbox", name="Annotator", exact=True)
