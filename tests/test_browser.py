@@ -274,13 +274,6 @@ def test_a_long_recording_plays_on_its_timeline_and_is_marked_in_its_own_time(pa
     expect(page.locator(".saved")).to_have_text("All saved")
     region = page.locator(".player .regions button")
     expect(region).to_have_attribute("aria-label", re.compile(r"angry, 61\d\.\d\d to 612\.00 seconds"))
-    # While the player fills the window, the Tab key stays in it.
-    page.keyboard.press("f")
-    for _ in range(25):
-        page.keyboard.press("Tab")
-        assert page.locator(".player :focus").count() == 1
-    timeline.focus()
-    page.keyboard.press("f")
     # The model sees what is in view, in the same time: its map begins where the view does.
     page.keyboard.press("h")
     page.get_by_text(re.compile("evidence and the measures are of 9:[0-5][0-9] to 10:12 only")).wait_for()

@@ -70,6 +70,33 @@ def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_
     assert found == pytest.approx([1.175, 1.175, 1.4, None, 1.0, None])
 
 
+# --- the focus ---
+
+
+@pytest.mark.browser
+def test_tab_stays_in_a_player_that_fills_the_window_and_otherwise_goes_on(page):
+    page.evaluate(
+        """async () => {
+          const { Focus } = await import("/modules/input/focus.js");
+          document.body.innerHTML = `<section class="player"><button id="first">1</button><button hidden>2</button>
+            <button disabled>3</button><button tabindex="-1">4</button><input id="last"></section>
+            <button id="out">5</button>`;
+          const root = document.querySelector(".player");
+          globalThis.player = { root, find: (selector) => document.querySelector(selector), full: true, regions: {} };
+          new Focus(player);
+          document.getElementById("last").focus();
+        }"""
+    )
+    reached = []
+    for key in ("Tab", "Tab", "Shift+Tab", "Shift+Tab"):
+        page.keyboard.press(key)
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert reached == ["first", "last", "first", "last"]
+    page.evaluate("player.full = false")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "out"
+
+
 # --- edges moved by keys ---
 
 
