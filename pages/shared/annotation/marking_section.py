@@ -146,7 +146,8 @@ def _say_what_is_analysed(stretch: Recording | None) -> None:
             "Marks and tiers cover the whole recording."
         )
     else:
-        part = f"{clock(stretch.start_s)} to {clock(stretch.start_s + stretch.duration_s)}"
+        until_s = round(stretch.start_s + stretch.duration_s, 3)  # else 10:59 for what ends at 11:00
+        part = f"{clock(stretch.start_s)} to {clock(until_s)}"
         st.caption(f"The model's evidence and the measures are of {part} only. Press H in the player for another part.")
 
 
