@@ -9,6 +9,7 @@ import pytest
 
 from pages.shared.annotation.marking import Shown, change_mark, in_words, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
+from pages.shared.player.editing import _edit
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import disagreement
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
@@ -286,3 +287,25 @@ def test_recordings_are_rated_by_their_marks(store, project):
     rate_by_marks(store, project)
     first = store.recordings(project, Queue(order="annotators_disagreement")).items
     assert [one.annotators_disagreement for one in first] == [1, 0, None, None, None]
+
+
+REGION = {"id": "a", "start": 0, "end": 1, "low": None, "high": None, "label": "sad"}
+WELL_FORMED = {"recording": sha(0), "whose": "me", "changed": [REGION], "deleted": ["b"]}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"changed": [{}]},
+        {"changed": [REGION | {"label": 3}]},
+        {"changed": 3},
+        {"changed": ["a"]},
+        {"deleted": [3]},
+        {"deleted": None},
+        {"recording": []},
+    ],
+)
+def test_message_of_a_browser_that_is_no_edit_is_none(broken):
+    assert _edit(WELL_FORMED) is not None
+    assert _edit(WELL_FORMED | broken) is None
+    assert _edit({name: value for name, value in WELL_FORMED.items() if name not in broken}) is None

@@ -576,8 +576,10 @@ def test_figures_in_cells_can_be_read_in_both_themes_and_names_are_never_markup(
 def test_the_confusion_of_two_people_shows_counts_and_the_shares_of_each_row():
     found = annotator_agreement(labelled(("angry", "sad"), ("angry", "angry"), ("angry", "angry"), ("sad", "sad")))
     figure = annotator_confusion_chart(found.recordings, ("ann", "ben"), "recordings")
-    (cells,) = figure.data
+    cells, clicks = figure.data
     assert list(cells.x) == list(cells.y) == ["angry", "sad"]
+    # By this order a click tells its row and column.
+    assert list(zip(clicks.y, clicks.x, strict=True)) == [(row, column) for row in cells.y for column in cells.x]
     np.testing.assert_allclose(cells.z, [[2 / 3, 1 / 3], [0, 1]])
     assert [list(row) for row in cells.text] == [["67 %<br>2", "33 %<br>1"], ["0 %<br>0", "100 %<br>1"]]
     assert (figure.layout.yaxis.title.text, figure.layout.xaxis.title.text) == ("ann", "ben")

@@ -66,7 +66,7 @@ def assert_left_by(deeds, store, project) -> int:
     """Assert that the store holds what one of these numbers of deeds leaves; return which."""
     with store._database.writing() as connection:
         # PostgreSQL may still be ending what a killed process had asked for.
-        recordings.lock(connection, project, sha(0))
+        recordings.lock(connection, project, sha(0), "Ann")
     steps = store.history(project, sha(0), size=10_000)
     assert steps.total in deeds
     assert {len(step.changes) for step in steps.items} <= {2}

@@ -202,4 +202,5 @@ def _text(value: object) -> str:
 def _region(message: Mapping[str, Any]) -> Region:
     start_s, end_s = float(message["start"]), float(message["end"])
     kind = Point if start_s == end_s else Region
-    return kind(start_s, end_s, message["low"], message["high"], message["label"])
+    limits = (None if message[name] is None else float(message[name]) for name in ("low", "high"))
+    return kind(start_s, end_s, *limits, None if message["label"] is None else _text(message["label"]))
