@@ -44,6 +44,7 @@ LABELS = {
     "look": "Reading annotation files",
     "import": "Import",
     "teach": "Making a corpus",
+    "foreseen": "What would be taught",
     "taught": "Comparing before and after",
 }
 
