@@ -177,7 +177,7 @@ PRAAT = ["Save as text file", "Save as chronological text file", "Save as binary
 
 
 @pytest.mark.parametrize("form", PRAAT)
-@pytest.mark.parametrize("start_s", [0.0, 7.0])
+@pytest.mark.parametrize("start_s", [0.0, 7.0, -2.0])
 def test_a_grid_that_praat_wrote_keeps_its_form_and_its_times_and_praat_opens_it(form, start_s, tmp_path):
     file = tmp_path / "take.TextGrid"
     theirs = call("Create TextGrid", start_s, start_s + 3, "words bell", "bell")

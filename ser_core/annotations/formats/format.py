@@ -184,7 +184,7 @@ def summed(written: Iterable[Written]) -> list[str]:
 def tiers_without(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
     """Return, in words, of how many tiers a format leaves which of these fields out.
 
-    "empty" counts those without marks, and "order" all but the first.
+    "empty" counts those without marks.
     """
     marked = {mark.tier for mark in recording.annotations}
     words = {

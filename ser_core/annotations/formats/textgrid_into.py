@@ -7,14 +7,15 @@ chronological or binary.
 import codecs
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
 from praatio.utilities import textgrid_io
 from praatio.utilities.my_math import numToStr
 
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation, place_of
+from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.content import encoding_of
 from ser_core.annotations.formats.format import Into, marks_with
 from ser_core.annotations.formats.gate import shown
@@ -57,12 +58,12 @@ def write_into(
     declared = {tier.key for tier in recording.tiers}
     short = 0
     for given in layers:
-        moved = [_moved(mark, start_s) for mark in given.marks] if start_s else given.marks
-        printed = [as_printed(mark, given.tier.kind == "points") for mark in moved]
+        printed = [as_printed(mark, given.tier.kind == "points") for mark in given.marks]
         layer = replace(given, marks=[mark for mark in printed if mark is not None])
         short += len(printed) - len(layer.marks)
         if layer.marks:
-            target.put(layer, _block(layer, layer.tier.key in declared, target.grid, recording.duration_s, plain))
+            tier = tier_of_layer(layer, layer.tier.key in declared, recording.duration_s, plain)
+            target.put(layer, _block(tier, target.grid, start_s))
     dropped = marks_with(range(short), "{} too short for the times of a TextGrid")
     try:
         return Into(target.content(), tuple(target.added), tuple(target.replaced), dropped)
@@ -71,11 +72,6 @@ def write_into(
         raise AnnotationsRefused(
             f"{name} is in the encoding {target.encoding}, which has no {letter}. Save it as UTF-8 in Praat."
         ) from None
-
-
-def _moved(mark: Annotation, by_s: float) -> Annotation:
-    region = mark.region
-    return replace(mark, region=place_of(region.start_s + by_s, region.end_s + by_s, region.low_hz, region.high_hz))
 
 
 @dataclass(frozen=True)
@@ -187,16 +183,16 @@ def _exact(content: bytes) -> tuple[str, str, str]:
     return "", content.decode("latin-1"), "latin-1"
 
 
-def _block(layer: Layer, is_declared: bool, grid: Grid, duration_s: float, plain: bool) -> _Block:
-    """Return a tier that covers the grid, and all marks."""
-    starts, ends = zip(*((mark.region.start_s, mark.region.end_s) for mark in layer.marks), strict=True)
-    edges = min(grid.start_s, *starts), max(grid.end_s, *ends)
+def _block(tier: Mapping[str, Any], grid: Grid, start_s: float) -> _Block:
+    """Return a tier in the times of the file, which may be negative; it covers the grid, and all marks."""
+    entries = [(*(time_s + start_s for time_s in times), label) for *times, label in tier["entries"]]
+    edges = min(grid.start_s, entries[0][0]), max(grid.end_s, *(entry[-2] for entry in entries))
     bounds = dict(zip(("xmin", "xmax"), edges, strict=True))
-    tiers = bounds | {"tiers": [tier_of_layer(layer, is_declared, duration_s, plain) | bounds]}
+    tiers = bounds | {"tiers": [{**tier, **bounds, "entries": entries}]}
     texts = []
     for form in ("long_textgrid", "short_textgrid"):
         text = textgrid_io.getTextgridAsStr(tiers, form, True, None)
-        read = read_grid(text, layer.name)
+        read = read_grid(text, tier["name"])
         start, end = read.spans[1]
         texts.append(text[start:end])
     return _Block((read.tiers | read.points)[1], edges, *texts)

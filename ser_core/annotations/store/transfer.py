@@ -32,9 +32,6 @@ from ser_core.annotations.store.tables import marks, recordings, steps
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from ser_core.work.progress import Work
 
-#: What an import does with marks of files that differ from those here: leave them out, take them over, only show.
-MODES = ("add", "replace", "show")
-
 RECORDINGS_AT_ONCE = 200
 MARKS_AT_ONCE = 500
 

@@ -159,7 +159,7 @@ def _measure(args: argparse.Namespace) -> int:
     if measured.silent:
         print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is not at hand.")
     if measured.too_long:
-        minutes = f"{LONGEST_MEASURED_S / 60:.0f} minutes"
+        minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
         print(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
     return 0
 

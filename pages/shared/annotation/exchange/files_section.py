@@ -225,7 +225,7 @@ def _measure(project: OpenProject) -> None:
         words = counted(measured.silent, "recording")
         st.caption(f"Without measures: the marks in {words} whose sound is missing or cannot be read.")
     if measured.too_long:
-        minutes = f"{LONGEST_MEASURED_S / 60:.0f} minutes"
+        minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
         st.caption(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
     name = f"{folder_name(project.name)}-measures.csv"
     _offer(counted(measured.marks, "mark"), name, measured.content, "text/csv", "Measure again")
