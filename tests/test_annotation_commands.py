@@ -329,6 +329,13 @@ def test_gold_is_exported_alone_where_it_decides_unless_everybody_is_wanted(stor
         with table.open(newline="") as lines:
             rows = list(csv.DictReader(lines))
         assert {row["annotator"] for row in rows} == wanted
+    theirs = tmp_path / "take 0.TextGrid"
+    theirs.write_text(f'"ooTextFile" "TextGrid" 0 {SECONDS} <exists> 1 "IntervalTier" "words" 0 {SECONDS} 1 0 1 "so"')
+    for name, options, has_others in (("gold", [], False), ("all", ["--everybody"], True)):
+        assert run("export", "--into", theirs, "--out", tmp_path / f"{name}.TextGrid", *options) == 0
+        out = capsys.readouterr().out
+        assert "'gold/recording'" in out
+        assert ("Only the gold layer" in out, "'Ann/emotion'" in out) == (not has_others, has_others)
 
 
 def test_roles_are_given_and_recordings_drawn_by_the_owner(store, project, capsys):

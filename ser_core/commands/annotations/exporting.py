@@ -67,8 +67,8 @@ def _export(args: argparse.Namespace) -> int:
         raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
-        if args.annotator is None and not args.everybody and args.format != "json":
-            recordings = _settled(recordings)
+        if args.format != "json":
+            recordings = _settled(recordings, args)
         files = [found.file for found in store.recordings(project, size=EVERY).items]
         name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
     file_format = EXPORTED[args.format]
@@ -111,7 +111,11 @@ def _export_into(args: argparse.Namespace) -> int:
         known = [found.file for found in store.recordings(project, size=EVERY).items]
         by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
     name = printable(args.into.name)
-    written = write_into_file(file_bytes(args.into), name, known, by_sha256.__getitem__, args.plain)
+
+    def chosen(sha256: str) -> AnnotatedRecording:
+        return _settled([by_sha256[sha256]], args)[0]
+
+    written = write_into_file(file_bytes(args.into), name, known, chosen, args.plain)
     goal = args.into if args.out is None else args.out
     try:
         atomic_write(goal, written.into.content)
@@ -173,8 +177,10 @@ def _marked(store: Store, project: int, annotator: str | None) -> list[Annotated
     return recordings
 
 
-def _settled(recordings: list[AnnotatedRecording]) -> list[AnnotatedRecording]:
-    """Let the gold layer stand for everybody's marks where there is one, and say so."""
+def _settled(recordings: list[AnnotatedRecording], args: argparse.Namespace) -> list[AnnotatedRecording]:
+    """Let the gold layer stand for everybody's marks where there is one, unless other marks are wanted, and say so."""
+    if args.everybody or args.annotator is not None:
+        return recordings
     decided = sum(recording.has_gold for recording in recordings)
     if decided:
         print(f"Only the gold layer of {counted(decided, 'recording')}; --everybody writes everybody's marks too.")

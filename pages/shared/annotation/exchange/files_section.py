@@ -70,12 +70,12 @@ def _export(project: OpenProject) -> None:
         format_func=lambda key: EXPORTED[key].name,
         help="Only JSON keeps everything. Before you download, the page says what another format leaves out.",
     )
-    has_gold = project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
+    may_settle = kind != "json" and project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
     whose = st.radio(
         "Whose marks",
-        [*([SETTLED] if has_gold and kind != "json" else []), "everybody's", "mine"],
+        [*([SETTLED] if may_settle else []), "everybody's", "mine"],
         horizontal=True,
-        help="Where a reviewer has decided, only what was decided; else everybody's." if has_gold else None,
+        help="Where a reviewer has decided, only what was decided; else everybody's." if may_settle else None,
     )
     can_be_plain = "plain" in choices_of(EXPORTED[kind])
     plain = can_be_plain and st.checkbox(
@@ -94,7 +94,10 @@ def _export(project: OpenProject) -> None:
 def _export_into(project: OpenProject) -> None:
     """Write marks into a file that a person has, and offer the result."""
     with st.expander("Into a file you have", icon=":material/note_add:"):
-        st.caption("Tiers with marks are added or, by their names, replaced. Nothing else in the file changes.")
+        st.caption(
+            "Tiers with marks are added or, by their names, replaced. Nothing else in the file changes. Where a reviewer "
+            "has decided, of emotions only what was decided is written."
+        )
         turn = session.choice("export_turn")
         given = st.file_uploader("TextGrid or EAF", key=f"into_{turn}")
         if given is None:
@@ -117,7 +120,7 @@ def _export_into(project: OpenProject) -> None:
 
 def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
     known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
-    by_sha256 = {recording.sha256: recording for recording in project.store.export(project.id)}
+    by_sha256 = {recording.sha256: settled(recording) for recording in project.store.export(project.id)}
     return write_into_file(content, name, known, by_sha256.__getitem__)
 
 
