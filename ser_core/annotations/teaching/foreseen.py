@@ -23,7 +23,7 @@ TOO_SHORT = f"shorter than {SHORTEST_S:g} s"
 TOO_LONG = "a label of the whole of a recording over ten minutes"
 
 MENDS = {
-    OPEN: "Set them to done, below or on Mark (D).",
+    OPEN: "Set them to done (D on Mark).",
     NAMELESS: "Give them an emotion, or delete them.",
     BESIDE_GOLD: "Nothing: what was decided counts alone.",
     BESIDE_THE_WHOLE: "Nothing; or delete the label of the whole recording to teach its regions.",
