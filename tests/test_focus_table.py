@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from pages.shared.evidence.focus_section import focus_marks
 from ser_core.analysis import FocusRegion, Region
+from ser_core.annotations.formats import FORMATS
 from ser_core.audio.cutting import concatenate_regions, region_samples
 from ser_core.audio.prosody import Prosody
 from ser_core.output.focus_table import FocusRow, focus_csv, focus_rows, focus_zip
@@ -86,3 +88,15 @@ def test_regions_in_a_row_have_silence_between_and_nowhere_else():
     expected = np.concatenate([cuts[0], gap, cuts[1], gap, cuts[2]])
     np.testing.assert_array_equal(concatenate_regions(recording, regions, 0.005), expected)
     assert len(concatenate_regions(recording, [], 0.005)) == 0
+
+
+def test_marks_of_a_stretch_do_not_say_that_its_end_is_that_of_the_recording():
+    found = focused((0.5, 1.0))
+    whole = focus_marks(found)
+    assert (whole.sha256, whole.duration_s) == (found.recording.sha256, 3.0)
+    stretch = replace(found, recording=replace(found.recording, part_of="ab" * 32, start_s=600.0))
+    marks = focus_marks(stretch)
+    assert marks.annotations[0].region == Region(600.5, 601.0)
+    assert marks.sha256 is None
+    read = FORMATS["csv"].read(FORMATS["csv"].write([marks]).content, "a.csv").recordings
+    assert [(one.name, one.sha256) for one in read] == [(found.recording.name, None)]

@@ -1821,3 +1821,8 @@ def test_an_edited_table_gives_words_in_order_once_every_row_is_complete():
     assert words_of_table(table[:0]) is None  # else the transcription came back, without its rows again, for ever
     with pytest.raises(SettingsRefused, match="end after its start"):
         words_of_table(table.assign(**{"End (s)": [0.4, 0.5]}))
+    assert words_of_table(table, from_s=0.1) == (Region(0, 0.4, label="for"), Region(0.4, 0.8, label="sure"))
+    with pytest.raises(SettingsRefused, match=r"'for' begins at 0\.1 s.* begin at 0\.3 s"):
+        words_of_table(table, from_s=0.3)
+    with pytest.raises(SettingsRefused, match=r"-0\.1"):
+        words_of_table(table.assign(**{"Start (s)": [0.5, -0.1]}))

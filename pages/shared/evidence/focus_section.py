@@ -171,11 +171,15 @@ def _offer_marks(analysis: Analysis, name: str) -> None:
 
 
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
-    """Return the focus regions as marks of the explained emotion, made by the model; of a stretch as those of all."""
+    """Return the focus regions as marks of the explained emotion, made by the model, in times of the whole recording.
+
+    Those of a stretch come without a SHA-256: a project that did not have the recording would take the end of the
+    stretch for its length.
+    """
     recording = analysis.recording
     regions = [moved(one.region, recording.start_s) for one in analysis.focus]
     marks = [Annotation(region, annotator=analysis.model_name, emotion=analysis.emotion) for region in regions]
-    sha256, until_s = recording.part_of or recording.sha256, recording.start_s + recording.duration_s
+    sha256, until_s = None if recording.part_of else recording.sha256, recording.start_s + recording.duration_s
     return AnnotatedRecording(recording.name, sha256, until_s, recording.sample_rate_hz, tuple(marks))
 
 

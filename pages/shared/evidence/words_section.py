@@ -278,13 +278,17 @@ def words_of_table(table: pd.DataFrame, from_s: float = 0.0) -> tuple[Region, ..
     Raises
     ------
     SettingsRefused
-        If a word ends before it starts.
+        If a word ends before it starts, or starts before the recording, which begins at `from_s`.
     """
     rows = table[[WORD, START, END]]
     if rows.empty or rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
         return None
-    words = [
-        Region(max(0.0, start - from_s), end - from_s, label=" ".join(word.split()))
-        for word, start, end in rows.itertuples(index=False)
-    ]
+    words = []
+    for label, start, end in rows.itertuples(index=False):
+        word = Region(start, end, label=" ".join(label.split()))  # a refusal names the times of the table
+        if start < round(from_s, 3):
+            raise SettingsRefused(
+                f"{word.label!r} begins at {start:g} s, before the open stretch. Let it begin at {from_s:g} s or later."
+            )
+        words.append(replace(word, start_s=max(0.0, start - from_s), end_s=end - from_s))
     return tuple(sorted(words, key=lambda word: word.start_s))
