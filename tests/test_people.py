@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, in_cell
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Assignment, Tier, settled
+from ser_core.annotations.annotation import (
+    GOLD,
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Assignment,
+    Tier,
+    settled,
+)
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.people import Person
@@ -98,6 +106,7 @@ def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(
     for action in (
         lambda: store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")]),
         lambda: store.edit(project, sha(0), "Cid", add=[mark(annotator=GOLD)]),
+        lambda: store.edit(project, sha(0), "Cid", add=[mark(annotator="Ann", emotion="sad")]),
         lambda: store.redo(project, sha(0), "Cid"),
         lambda: store.set_status(project, [sha(0)], "Cid", "open"),
         lambda: store.send_back(project, sha(0), "Cid", "Ann", "No."),
@@ -117,6 +126,23 @@ def test_words_stay_everybodys_whatever_the_roles(store, project):
     (word,) = store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
     (changed,) = store.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
     assert (changed.note, changed.annotator) == ("Nein", "Ann")
+    for turned in ({"emotion": "sad"}, {"tier": REGION_TIER}):  # a word must not become what Ann is said to feel
+        with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
+            store.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
+
+
+@pytest.mark.parametrize("mode", ["add", "replace"])
+def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project, mode):
+    (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    store.set_role(project, "Ben", "Cid", "annotator")
+    (document, *_) = store.export(project)
+    new = mark(5, 6, emotion="angry", annotator="Ann")
+    wanted = replace(document, annotations=(replace(theirs, emotion="angry"), new))
+    with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
+        store.import_recordings(project, [wanted], "Cid", mode=mode)
+    assert store.annotations_of(project, sha(0)) == (theirs,)
+    own = replace(document, annotations=(theirs, replace(new, annotator="Cid")))
+    assert store.import_recordings(project, [own], "Cid", mode=mode).added == 1
 
 
 def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project):
@@ -241,12 +267,14 @@ def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
     store.restore_mark(project, sha(0), "Ben", step.marks[0].key)
 
 
-@pytest.mark.parametrize("name", ["gold", "Gold "])
+@pytest.mark.parametrize("name", ["gold", "Gold ", "ＧＯＬＤ", "go\u200bld"])
 def test_nobody_is_called_like_the_gold_layer(store, project, name):
     with pytest.raises(AnnotationsRefused, match="layer of decisions"):
         store.edit(project, sha(0), name, add=[mark()])
     with pytest.raises(AnnotationsRefused, match="layer of decisions"):
         store.set_role(project, "Ben", name, "annotator")
+    (decided,) = store.edit(project, sha(0), "Ben", add=[mark(annotator=name)]).marks
+    assert decided.annotator == GOLD
 
 
 # --- trash, export and import ---
@@ -284,6 +312,14 @@ def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(s
         plain = [replace(d, annotations=tuple(m for m in d.annotations if m.annotator != GOLD)) for d in read]
         other.import_recordings(elsewhere, plain, "Ann")
         assert other.people(elsewhere) == (Person("Eve", "owner"), Person("Fay", "annotator"))
+
+
+def test_roles_of_a_file_make_nobodys_project_the_importers_and_name_no_further_owner(store):
+    nobodys = store.create_project("Nobody's")
+    roles = {"Cid": "annotator", "Dan": "owner"}
+    store.import_recordings(nobodys, [AnnotatedRecording("a", sha(0), 10.0, None, (), roles=roles)], "Ann")
+    assert store.people(nobodys) == (Person("Ann", "owner"), Person("Cid", "annotator"))
+    assert [store.may_review(nobodys, name) for name in ("Ann", "Cid")] == [True, False]
 
 
 @pytest.mark.parametrize(

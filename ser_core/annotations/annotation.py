@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -213,6 +214,16 @@ class AnnotatedRecording:
             if mark.tier not in known:
                 others.setdefault(mark.tier, []).append(mark)
         return (*self.tiers, *(tier_of_marks(key, marks) for key, marks in others.items()))
+
+
+def is_gold_name(name: str) -> bool:
+    """Whether a name is that of the gold layer, or looks like it: in capitals, wide, or with characters unseen.
+
+    >>> [is_gold_name(name) for name in ("gold", " Gold ", "ｇｏｌｄ", "go\u200bld", "Golda")]
+    [True, True, True, True, False]
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return seen.casefold().strip() == GOLD
 
 
 def is_gold(mark: Annotation) -> bool:

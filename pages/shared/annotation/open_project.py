@@ -11,7 +11,7 @@ from pages.shared.annotation import deletion_section
 from pages.shared.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
-from ser_core.annotations.annotation import GOLD
+from ser_core.annotations.annotation import is_gold_name
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
 from ser_core.annotations.store.store import Project, Store
@@ -102,7 +102,7 @@ def choose(alone: bool = True) -> OpenProject:
         st.stop()
     who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
-    if annotator.casefold() == GOLD:
+    if is_gold_name(annotator):
         st.error("*gold* is the layer of decisions and nobody's name. Enter your own.", icon=":material/badge:")
         st.stop()
     if session.choice("project") not in projects:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, place_of, valid_mark
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, is_gold_name, place_of, valid_mark
 from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
@@ -67,8 +67,8 @@ def storable(annotation: Annotation, annotator: str) -> Annotation:
 
     If the given one is "", it stays without.
 
-    Numbers become plain and names composed. `valid_mark` decides whether the mark is valid; whether it fits its
-    recording, once that is known.
+    Numbers become plain, names composed, and names like that of the gold layer its own. `valid_mark` decides whether
+    the mark is valid; whether it fits its recording, once that is known.
 
     Raises
     ------
@@ -76,6 +76,7 @@ def storable(annotation: Annotation, annotator: str) -> Annotation:
         If the mark is not valid, or a name or text cannot be stored.
     """
     name = annotation.annotator.strip() or annotator
+    name = GOLD if is_gold_name(name) else name
     numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
     mark = valid_mark(replace(annotation, region=place_of(*numbers)), None)
     return replace(

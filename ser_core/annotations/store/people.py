@@ -16,12 +16,12 @@ from ser_core.annotations.annotation import (
     RECORDING_TIER,
     REGION_TIER,
     AnnotatedRecording,
-    Annotation,
     Assignment,
+    is_gold_name,
 )
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.store import trash
-from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.store.marks import Change, insert_into
 from ser_core.annotations.store.tables import (
     STANDING_LABEL,
     assignments,
@@ -35,6 +35,8 @@ from ser_core.annotations.store.tables import (
 from ser_core.errors import AnnotationsRefused
 
 OWNER, ANNOTATOR, REVIEWER = ROLES = ("owner", "annotator", "reviewer")
+#: What a project may have any number of.
+MEMBER_ROLES = (ANNOTATOR, REVIEWER)
 LONGEST_REASON = 2_000
 
 #: The label by which an annotator says that an assigned recording is finished.
@@ -89,14 +91,15 @@ def require_reviewer(may_review: bool, person: str, action: str) -> None:
         )
 
 
-def require_judge(may_review: bool, person: str, touched: Iterable[Annotation]) -> None:
-    """Refuse changes to what others said of emotions, or to the gold layer, by somebody who may not judge them."""
-    for mark in touched:
+def require_judge(may_review: bool, person: str, changes: Iterable[Change]) -> None:
+    """Refuse changes to what others say of emotions, or to the gold layer, by somebody who may not judge them."""
+    touched = (mark for change in changes for mark in (change.before, change.after) if mark is not None)
+    for mark in () if may_review else touched:
         is_opinion = mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion is not None
         if mark.annotator == GOLD:
             require_reviewer(may_review, person, "change the gold layer")
         elif mark.annotator != person and is_opinion:
-            require_reviewer(may_review, person, f"change marks of {mark.annotator}")
+            require_reviewer(may_review, person, f"make or change marks of {mark.annotator}")
 
 
 def require_owner(connection: Connection, project: int, person: str) -> None:
@@ -148,13 +151,13 @@ def add_roles(
     may_review, is_owner : bool
         Whether the importer may write the gold layer, and give roles and work.
     """
-    may_review = bool(connection.execute(select(reviews(project, person))).scalar_one())
-    if trash.owner_of(connection, project) not in (None, person):
-        return may_review, False
-    there = roles_of(connection, project)
-    named = {acting(name): role for each in documents for name, role in each.roles.items() if role in ROLES}
-    _add_members(connection, project, {n: role for n, role in named.items() if n not in (*there, person)})
-    return may_review, True
+    is_owner = trash.owner_of(connection, project) in (None, person)
+    named = {acting(name): role for each in documents for name, role in each.roles.items() if role in MEMBER_ROLES}
+    if is_owner and named:
+        require_owner(connection, project, person)  # nobody's project would be left without anybody who reviews
+        there = roles_of(connection, project)
+        _add_members(connection, project, {n: role for n, role in named.items() if n not in (*there, person)})
+    return bool(connection.execute(select(reviews(project, person))).scalar_one()), is_owner
 
 
 def roles_of(connection: Connection, project: int) -> dict[str, str]:
@@ -274,6 +277,6 @@ def valid_reason(reason: str) -> str:
 def acting(name: str) -> str:
     """Return the name of somebody who does something, or refuse that of the gold layer."""
     name = valid_name(name, "name of the annotator")
-    if name.casefold() == GOLD:
+    if is_gold_name(name):
         raise AnnotationsRefused(f"'{name}' is the layer of decisions and nobody's name. Give your own.")
     return name

@@ -579,7 +579,8 @@ class Store:
             If somebody has changed or deleted one of the marks since it was read.
         AnnotationsRefused
             If a mark is not valid, the recording or a mark is not there, a mark to delete is somebody else's and so
-            is the project, or a mark is somebody else's opinion or a decision and the annotator does not review.
+            is the project, or a mark is somebody else's opinion or a decision, before or afterwards, and the annotator
+            does not review.
         """
         annotator = people.acting(annotator)
         changed, new = ([storable(mark, annotator) for mark in marks] for marks in (change, add))
@@ -592,15 +593,13 @@ class Store:
             standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
             gone = [history.current(standing, mark) for mark in delete]
             before = [history.current(standing, mark) for mark in changed]
-            decided = [mark for mark in new if mark.annotator == GOLD]
-            touched = (*(there.annotation for there in (*gone, *before)), *decided)
-            people.require_judge(may_review, annotator, touched)
             trash.require_own_marks(connection, project, annotator, opinions_of(gone))
             changes = [
                 *(change_to(there, None, at) for there in gone),
                 *(change_of(there, mark, at) for there, mark in zip(before, changed, strict=True)),
                 *(change_to(None, mark, at) for mark in new),
             ]
+            people.require_judge(may_review, annotator, changes)
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
@@ -633,12 +632,12 @@ class Store:
         with self._database.writing() as connection:
             may_review = bool(connection.execute(select(people.reviews(project, person))).scalar_one())
             found = recordings.lock_marks(connection, project, queue, annotator and _name(annotator))
-            people.require_judge(may_review, person, (mark for some in found.values() for mark in some))
             at = datetime.now(UTC)
             changes = {
                 of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]
                 for of, some in found.items()
             }
+            people.require_judge(may_review, person, (each for some in changes.values() for each in some))
             write_marks(connection, [mark_row(of, each, person, at) for of, some in changes.items() for each in some])
             transfer.add_steps(connection, changes, person, at)
         return sum(map(len, changes.values()))
@@ -732,12 +731,12 @@ class Store:
             there = standing.get(key)
             if there is None or not there.deleted:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
+            changes = [change_to(there, there.annotation, at)]
             if there.annotation.annotator == GOLD:
-                people.require_judge(may_review, annotator, [there.annotation])
+                people.require_judge(may_review, annotator, changes)
             elif there.changed_by != annotator:
                 trash.require_own_marks(connection, project, annotator, [there], "restored")
             tiers.require(connection, project, [there.annotation])
-            changes = [change_to(there, there.annotation, at)]
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
@@ -790,8 +789,9 @@ class Store:
         Raises
         ------
         AnnotationsRefused
-            If a mark is not valid, it is not clear to which recording it belongs, or a mark to delete or restore is
-            somebody else's and so is the project.
+            If a mark is not valid, it is not clear to which recording it belongs, a mark to delete or restore is
+            somebody else's and so is the project, or a mark that would be added or changed is somebody else's opinion
+            or a decision and the annotator does not review.
         AnnotationsOutdated
             If marks were changed here, so that the import would do something else than was shown.
         Cancelled
@@ -846,7 +846,7 @@ class Store:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys)
             changes = changed(edit, standing, at)
-            people.require_judge(may_review, annotator, (standing[key].annotation for key in edit.keys))
+            people.require_judge(may_review, annotator, changes)
             tiers.require(connection, project, (change.after for change in changes if change.after is not None))
             top = edit.beneath_id if kind == "undo" else edit.id
             return history.take_step(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)

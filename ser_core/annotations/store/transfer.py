@@ -9,7 +9,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, func, insert, select
 
-from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Tier, valid_mark
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
 from ser_core.annotations.exchange.merging import Difference, compared, signed
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
@@ -122,7 +122,7 @@ def import_documents(
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
         if mode != "show":
-            people.require_judge(may_review, annotator, _decided(changes))
+            people.require_judge(may_review, annotator, (each for some in changes.values() for each in some))
         rows = [mark_row(of, change, annotator, at) for of, some in changes.items() for change in some]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
             work.check("The import was stopped; nothing was imported.")
@@ -239,12 +239,6 @@ def _changes(
     if mode != "show":
         trash.require_own_marks(connection, project, annotator, opinions_of(restored), "restored")
     return changes
-
-
-def _decided(changes: Mapping[int, Sequence[Change]]) -> Iterable[Annotation]:
-    """Return the marks of the gold layer that an import would change."""
-    found = (change.before or change.after for some in changes.values() for change in some)
-    return (mark for mark in found if mark.annotator == GOLD)
 
 
 def documents_after(
