@@ -95,8 +95,8 @@ def _export_into(project: OpenProject) -> None:
     """Write marks into a file that a person has, and offer the result."""
     with st.expander("Into a file you have", icon=":material/note_add:"):
         st.caption(
-            "Tiers with marks are added or, by their names, replaced. Nothing else in the file changes. Of emotions, only "
-            "what was decided is written where a reviewer has decided."
+            "Tiers with marks are added or, by their names, replaced. Nothing else in the file changes. Where a "
+            "reviewer has decided, of emotions only what was decided is written."
         )
         turn = session.choice("export_turn")
         given = st.file_uploader("TextGrid or EAF", key=f"into_{turn}")
