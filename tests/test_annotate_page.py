@@ -310,6 +310,7 @@ def test_others_marks_are_heard_by_a_click_taken_over_by_a_number_and_verified(a
     marking.keyboard.press("2")
     expect(marking.get_by_text("fay changed this mark")).to_be_visible()
     expect(marking.get_by_role("combobox", name=re.compile("Status")).last).to_have_value("verified")
+    expect(marking.locator(".region").first).to_have_text("1")  # until then the key would change nothing
     marking.keyboard.press("2")
     expect(marking.locator(".saved")).to_have_text("All saved")
     at_rest(marking)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.media_file_storage import MediaFileKind, MediaFileStorageError
@@ -328,7 +329,7 @@ def test_the_server_looks_up_no_name_and_asks_no_service_whoever_comes(tmp_path,
 
 
 def sound_of(page):
-    return page.locator("[data-testid=stAudio]").first
+    return page.locator(".player audio")
 
 
 @pytest.mark.browser
@@ -343,8 +344,8 @@ def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tm
             page.goto(f"{app}/?model=yamnet")
             page.get_by_role("tab", name="Upload").click()
             page.locator("input[type=file]").set_input_files(tmp_path / "speech.wav")
-            sound_of(page).wait_for()
-            sounds.append(sound_of(page).evaluate("audio => audio.currentSrc || audio.src"))
+            expect(sound_of(page)).to_have_attribute("src", re.compile("media"))
+            sounds.append(sound_of(page).evaluate("audio => audio.src"))
         mine, other = (urlsplit(url).path for url in sounds)
         assert mine != other
         for path in (mine, other):
