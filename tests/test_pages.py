@@ -1802,8 +1802,8 @@ def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:
     next(button for button in app.button if button.label == "Save").click().run()
     with monkeypatch.context() as nothing_computes:
         nothing_computes.delenv("SER_WORD_MODEL")
-        nothing_computes.delattr(cached, "explain_words")
-        nothing_computes.delattr(cached, "transcribe")
+        nothing_computes.delattr(transcribing, "explain_words")
+        nothing_computes.delattr(transcribing, "transcribe")
         other = opened("pages/2_Listen.py")
         next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
         other = finished(other)
