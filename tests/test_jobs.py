@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -55,6 +56,20 @@ def submit_noting(jobs: Jobs, order: list, owner: str, *keys, lane: Lane = Lane.
         return work
 
     return [jobs.submit(owner, key, str(key), noting(key), lane) for key in keys]
+
+
+def test_a_result_is_gone_once_it_is_forgotten_though_no_other_work_comes(jobs):
+    gone = threading.Event()
+
+    def large(work):
+        result = Gate()
+        weakref.finalize(result, gone.set)
+        return result
+
+    ended(jobs.submit("ann", "large", "Large", large))
+    assert not gone.is_set()
+    jobs.forget("ann")
+    assert gone.wait(5)
 
 
 def test_quick_work_waits_for_no_other(jobs):

@@ -281,6 +281,7 @@ class Jobs:
             with self._changed:
                 self._running.remove(job)
                 job._end()
+            del job  # else its result, however large, would stay until the next job comes
 
     def _forget_oldest(self, owner: str) -> None:
         ended = [known for known, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
