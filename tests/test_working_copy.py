@@ -16,6 +16,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, Cancelled, SettingsRefused
 from ser_core.settings import AudioLimits
 from ser_core.work.progress import Work
+from tests.broken_machine import files_of_at_most
 from tests.test_audio import RATE, encoded
 
 
@@ -107,18 +108,19 @@ def test_too_long_broken_and_stopped_work_leaves_nothing(make_voice, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_without_room_is_said(make_voice, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_said(make_voice, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(AudioRefused, match=r"interview.wav: it cannot be decoded into .*file.* Make room"):
         copy_of(encoded(make_voice(1.0, RATE)), tmp_path / "file")
 
-    class Full(io.BytesIO):
-        def write(self, _):
-            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda dir: Full())
-    with pytest.raises(AudioRefused, match=r"No space left on device.* Make room"):
-        copy_of(encoded(make_voice(1.0, RATE)), tmp_path)
+@pytest.mark.parametrize("louder", [1, 4], ids=["once", "twice, to be scaled"])
+@pytest.mark.parametrize("room_bytes", [10, 30_000, HEADER_BYTES + 2 * RATE - 1])
+def test_a_disk_that_is_full_is_said_wherever_it_is_noticed(make_voice, tmp_path, room_bytes, louder):
+    data = encoded(louder * make_voice(1.0, RATE), subtype="FLOAT")
+    with files_of_at_most(room_bytes), pytest.raises(AudioRefused, match=r"interview.wav: it cannot be .* Make room"):
+        copy_of(data, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 # --- over HTTP ---

@@ -276,7 +276,8 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
     name = display_name(name)
     with _refuse_without_room(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
+        # Without a buffer, which would be written at the end, when nobody waits for a refusal.
+        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed below
 
     def take(samples: np.ndarray) -> None:
         with _refuse_without_room(name, folder):  # what reads would take the error for one of the recording's file
@@ -320,13 +321,12 @@ class _Pcm:
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._columns, self._rest = file, [], np.empty(0, "<i2")
         file.seek(HEADER_BYTES)
-        file.truncate()
 
     def add(self, samples: np.ndarray) -> None:
         """Write the next samples, of shape (n,), float32; beyond full scale they are clipped."""
         with np.errstate(invalid="ignore"):  # what is not a number is refused at the end
             pcm = np.clip(np.rint(samples * np.float32(FULL_SCALE)), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
-        self._file.write(pcm)
+        self._write(pcm.tobytes())
         pcm = np.concatenate([self._rest, pcm])
         whole = len(pcm) // OVERVIEW_STEP * OVERVIEW_STEP
         self._rest = pcm[whole:]
@@ -338,10 +338,13 @@ class _Pcm:
         size = self._file.tell() - HEADER_BYTES
         of_format = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate_hz, 2 * sample_rate_hz, 2, 16)
         self._file.seek(0)
-        self._file.write(struct.pack("<4sI4s", b"RIFF", size + HEADER_BYTES - 8, b"WAVE"))
-        self._file.write(of_format + struct.pack("<4sI", b"data", size))
-        self._file.flush()
+        self._write(struct.pack("<4sI4s", b"RIFF", size + HEADER_BYTES - 8, b"WAVE"))
+        self._write(of_format + struct.pack("<4sI", b"data", size))
         return np.concatenate(self._columns)
+
+    def _write(self, content: bytes) -> None:
+        while content:  # as much as there is room for; then an error
+            content = content[self._file.write(content) :]
 
     def _see(self, pcm: np.ndarray) -> None:
         starts = np.arange(0, len(pcm), OVERVIEW_STEP)
