@@ -298,6 +298,7 @@ WELL_FORMED = {"recording": sha(0), "whose": "me", "changed": [REGION], "deleted
     [
         {"changed": [{}]},
         {"changed": [REGION | {"label": 3}]},
+        {"changed": [REGION | {"end": float("inf")}]},
         {"changed": 3},
         {"changed": ["a"]},
         {"deleted": [3]},

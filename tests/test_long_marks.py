@@ -2,12 +2,17 @@
 
 import csv
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
+from pages.shared import session
+from pages.shared.annotation import marking_section
 from pages.shared.annotation.tiers.find_section import joined
+from pages.shared.cached import long_recordings
+from pages.shared.player import Edit, Mark
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange import measuring
@@ -138,3 +143,21 @@ def test_its_sound_is_exported_as_a_wav_file(data, tmp_path, limit_s):
     found, rate = soundfile.read(io.BytesIO(content[:]), dtype="float32")
     assert rate == RATE
     np.testing.assert_array_equal(found, read_recording(data, limits=AudioLimits(longest_s=60.0)).samples)
+
+
+@pytest.mark.parametrize(
+    ("recording", "regions", "expected"),
+    [
+        ("a" * 64, [Region(2.0, 4.0)], [(2.0, 4.0)]),
+        ("b" * 64, [Region(2.0, 4.0)], []),  # another one has been opened since
+        ("a" * 64, [], []),
+    ],
+)
+def test_only_a_stretch_of_the_recording_that_is_open_is_analysed(recording, regions, expected, monkeypatch):
+    opened = []
+    monkeypatch.setattr(session, "current_long", lambda: session.HeldLong("interview.wav", b"", "a" * 64))
+    monkeypatch.setattr(long_recordings, "working_copy_job", lambda long: SimpleNamespace(state="done", result=None))
+    monkeypatch.setattr(long_recordings, "open_stretch", lambda long, copy, *times, instead: opened.append(times))
+    marks = tuple(Mark("new 1", region) for region in regions)
+    marking_section._make(None, Edit(recording, changed=marks, command="analyse"))
+    assert opened == expected

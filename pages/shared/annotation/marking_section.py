@@ -162,7 +162,7 @@ def _make(project: OpenProject, edit: Edit) -> None:
         _turn(project, edit.recording, edit.command)
         return
     if edit.command == "analyse":
-        _analyse(edit.changed[0].region)
+        _analyse(edit)
         return
     if edit.command == "queue":
         session.choose("annotate_view", "Queue")
@@ -186,11 +186,13 @@ def _make(project: OpenProject, edit: Edit) -> None:
         details_section.refusals().append(str(refusal))
 
 
-def _analyse(region: Region) -> None:
+def _analyse(edit: Edit) -> None:
     """Cut a stretch out of the long recording that is open, and make it the current recording, which is analysed."""
     long = session.current_long()
-    job = None if long is None else long_recordings.working_copy_job(long)
-    if job is None or job.state != "done":
+    if long is None or long.sha256 != edit.recording or len(edit.changed) != 1:
+        return  # another recording has been opened since, or no player has sent this
+    job, region = long_recordings.working_copy_job(long), edit.changed[0].region
+    if job.state != "done":
         return
     try:
         long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)

@@ -9,6 +9,7 @@ arrive during a run; each edit is handed over once. This happens before the next
 before switching pages is not lost.
 """
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -97,9 +98,10 @@ class Edit:
     tier : str or None
         Key of the tier of these marks; None for the regions themselves.
     command : str or None
-        Instead of a change: undo, redo, previous, next, queue, label, status, intensity or confidence.
+        Instead of a change: undo, redo, previous, next, queue, label, status, intensity, confidence, or analyse, whose
+        only mark is the stretch to analyse.
     value : str, float or None
-        For the last four: the label or status of the whole recording, and the intensity or confidence.
+        The label or status of the whole recording, or the intensity or confidence.
     mark : str or None
         For intensity and confidence: the id of the mark, or None for the whole recording.
     """
@@ -201,6 +203,8 @@ def _text(value: object) -> str:
 
 def _region(message: Mapping[str, Any]) -> Region:
     start_s, end_s = float(message["start"]), float(message["end"])
+    if not math.isfinite(end_s):
+        raise ValueError
     kind = Point if start_s == end_s else Region
     limits = (None if message[name] is None else float(message[name]) for name in ("low", "high"))
     return kind(start_s, end_s, *limits, None if message["label"] is None else _text(message["label"]))
