@@ -1,6 +1,8 @@
 """A recording of more than ten minutes on the first page: its timeline, and stretches opened from there."""
 
+import gc
 import threading
+import weakref
 from datetime import datetime, time
 
 import numpy as np
@@ -124,6 +126,43 @@ def test_closing_stops_the_work_on_it(long_voice):
     assert job.ended.wait(60)
     assert job.state == "cancelled"
     assert not app.get("plotly_chart")
+
+
+def working_copies(app: AppTest) -> list:
+    """Return references to the files of the working copies of a visit, each of which is freed once nobody has it."""
+    jobs = [job for (owner, _), job in cached.ahead()._jobs.items() if owner == app.session_state["owner"]]
+    return [weakref.ref(job.result.wav) for job in jobs]
+
+
+def test_closing_frees_the_space_of_its_working_copy(long_voice):
+    app = given(long_voice)
+    (file,) = working_copies(app)
+    button(app, "Close").click().run()
+    gc.collect()
+    assert file() is None
+
+
+def test_nothing_of_a_long_recording_or_its_stretches_is_left_once_it_is_deleted(long_voice, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_DATA", str(tmp_path))
+    app = given(long_voice)
+    for end_s in (2, 3):
+        stretch_slider(app).set_value((time(0, 0, 0), time(0, 0, end_s))).run()
+        button(app, "in the player").click().run()
+        finished(app)
+        app.switch_page("app.py").run()
+    (file,) = working_copies(app)
+    first, second = app.session_state["held"]
+    del app.session_state["held"][first]  # as when another takes its place
+    app.session_state["words_asked"] = {second: ""}
+    app.session_state["current"] = app.session_state["long"].sha256
+    app.run()
+    app.button(key="delete_recording").click().run()
+    assert not app.exception
+    assert not app.session_state["held"]
+    assert not app.session_state["words_asked"]
+    assert all_jobs(app) == []
+    gc.collect()
+    assert file() is None
 
 
 def test_a_strongest_stretch_is_opened_by_its_button(long_voice):

@@ -259,14 +259,14 @@ def words_asked() -> dict[str, str]:
 
 
 def forget_recording(sha256: str) -> None:
-    """Forget a recording and all uploaded files, and reset the widgets that took them."""
-    for gone in [key for key, one in held().items() if sha256 in (key, one.recording.part_of)]:
-        del held()[gone]
+    """Forget a recording with its stretches and all uploaded files, and reset the widgets that took them."""
+    stretches = [key for key, one in held().items() if one.recording.part_of == sha256]
+    for gone in (sha256, *stretches):
+        for known in (held(), given_words(), words_asked()):
+            known.pop(gone, None)
+        _forget_in_voice(gone)
     if (long := held_long()) is not None and long.sha256 == sha256:
         close_long()
-    for of_words in (given_words(), words_asked()):
-        of_words.pop(sha256, None)
-    _forget_in_voice(sha256)
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
     st.session_state["upload_turn"] = upload_turn() + 1
     make_current(next(reversed(held()), None))

@@ -418,11 +418,13 @@ def rename(recording: Recording) -> None:
 
 
 def forget_recording(sha256: str) -> None:
-    """Forget this visit's results for a recording, and all cached audio and pictures, which are quick to redo."""
-    for queue in (jobs(), ahead()):
-        queue.forget(session.owner(), about=sha256)
-    if session.held_long() is None:
-        ahead().forget(session.owner(), about="working copy")
+    """Forget this visit's results for a recording and its stretches, and all cached audio and pictures.
+
+    The latter are quick to redo.
+    """
+    for gone in (sha256, *_stretches_of(sha256)):
+        for queue in (jobs(), ahead()):
+            queue.forget(session.owner(), about=gone)
     for cache in (
         _explanation,
         chart,
@@ -436,6 +438,14 @@ def forget_recording(sha256: str) -> None:
     ):
         cache.clear()
     contents.forget_all()
+
+
+def _stretches_of(sha256: str) -> set[str]:
+    """Return the SHA-256 of each stretch of a recording that this visit holds, or held and has classified."""
+    results = [job.result for job in jobs().finished(session.owner(), ())]
+    recordings = [result.recording for result in results if isinstance(result, Analysis)]
+    recordings += [one.recording for one in session.held().values()]
+    return {recording.sha256 for recording in recordings if recording.part_of == sha256}
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the corpus")

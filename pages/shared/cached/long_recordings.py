@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.cached import ahead, jobs
 from pages.shared.cached.transcribing import add_transcription, word_model
+from pages.shared.player import contents
 from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.errors import AudioRefused
 from ser_core.model.classifier import Classifier
@@ -22,7 +23,7 @@ def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool
     """Return the job that classifies a long recording over time; it stops when the recording is closed."""
     return jobs().submit(
         session.owner(),
-        ("timeline", long.key, classifier.sha256, own_voice),
+        ("timeline", long.sha256, long.key, classifier.sha256, own_voice),
         "Emotion over time",
         lambda work: emotion_timeline(
             long.file(),
@@ -44,9 +45,9 @@ def working_copy_job(long: session.HeldLong) -> Job:
             raise AudioRefused(f"{long.name}: the file has changed since it was added. Add it again.")
         return copy
 
-    key = ("working copy", long.key)
+    key = ("working copy", long.sha256, long.key)
     if ahead().find(session.owner(), key) is None:
-        ahead().forget(session.owner(), about="working copy")
+        _forget_working_copy()
     return ahead().submit(session.owner(), key, "Decoding", decode)
 
 
@@ -63,7 +64,12 @@ def open_stretch(
 def close_long() -> None:
     """Close the long recording, and free the space of its working copy."""
     session.close_long()
+    _forget_working_copy()
+
+
+def _forget_working_copy() -> None:
     ahead().forget(session.owner(), about="working copy")
+    contents.forget_long()
 
 
 @st.cache_resource

@@ -244,6 +244,11 @@ def forget_all() -> None:
         cache.clear()
 
 
+def forget_long() -> None:
+    """Let go of the working copy of the long recording, whose space is free once nobody refers to it."""
+    _long_sound.clear()
+
+
 def colour_of(emotion: str | None) -> str | None:
     return COLOURS.get(emotion)
 

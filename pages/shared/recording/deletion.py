@@ -114,8 +114,8 @@ def _delete(sha256: str, fate: str) -> bool:
         st.error(f"Not all of it could be deleted: {in_markdown(str(refusal))}", icon=":material/error:")
         return False
     st.session_state.pop(CONFIRMING, None)
-    session.forget_recording(sha256)
     cached.forget_recording(sha256)
+    session.forget_recording(sha256)
     return True
 
 
