@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 import soundfile
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.conftest import voice_like
 from tests.databases import fresh_schema
@@ -176,8 +176,9 @@ def test_two_processes_behind_nginx_share_projects_and_take_over_each_others_vis
         visit(ben, f"{address}{link}")
         ben.locator(".verdict .word").wait_for()
         assert {process_of(ann), process_of(ben)} == {"1", "2"}
-        sound = ben.locator("audio").first.evaluate("sound => sound.src")
-        assert ben.request.get(sound).status == 200
+        sound = ben.locator(".player audio")
+        expect(sound).to_have_attribute("src", re.compile("media"))
+        assert ben.request.get(sound.evaluate("sound => sound.src")).status == 200
 
         apps[int(process_of(ben)) - 1].close()
         visit(ben, f"{address}{link}")
