@@ -44,6 +44,13 @@ MOST_LINES = 50
 def add(commands: Commands) -> None:
     """Add the command."""
     import_ = add_command(commands, "import", "import marks from files of other tools, all or none", _import)
+    _add_files(import_)
+    _add_labels(import_)
+    _add_actions(import_)
+
+
+def _add_files(import_: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which files are read, and how."""
     import_.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR", help="also a ZIP")
     import_.add_argument(
         "--annotator", metavar="NAME", help="annotator of marks without a name; default: your login name"
@@ -65,6 +72,10 @@ def add(commands: Commands) -> None:
     import_.add_argument(
         "--encoding", metavar="NAME", help="of files of text, such as cp1252 or mac_roman; default: found by content"
     )
+
+
+def _add_labels(import_: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what becomes of the labels in the files."""
     import_.add_argument(
         "--tier", action="append", default=[], metavar="NAME", help="take marks from this tier of emotions; repeatable"
     )
@@ -77,6 +88,10 @@ def add(commands: Commands) -> None:
     )
     import_.add_argument("--status", choices=STATUSES, help="of all marks; default: as the files say, else open")
     import_.add_argument("--as-notes", action="store_true", help="take no text for an emotion")
+
+
+def _add_actions(import_: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is done with the marks."""
     import_.add_argument(
         "--replace",
         action="store_true",
