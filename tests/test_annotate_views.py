@@ -4,12 +4,15 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.shared.annotation import teaching_section
 from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
 from pages.shared.names import in_markdown
 from pages.shared.session import CHOICES, Held
@@ -518,6 +521,63 @@ def test_agreement_lists_cells_and_what_is_to_be_decided_without_the_gold_layer(
     names = [row["cells"][0] for row in differing["rows"]]
     assert "take 1.wav" not in names
     assert "take 2.wav" in names
+
+
+def deciding(store, project, recording):
+    """What Mark shows of the gold layer, without the player; and a row of Agreement as a button."""
+    import streamlit as st
+
+    from pages.shared.annotation import details_section
+    from pages.shared.annotation.marking import Shown
+    from pages.shared.annotation.people import agreement_section, review_section
+    from ser_core.annotations.annotation import GOLD
+
+    st.button("Row", on_click=agreement_section._decide, args=(project, recording))
+    details_section.show_refusals()
+    opened = store.open_recording(project.id, recording.sha256, project.annotator)
+    layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))
+    layer.take(opened.annotations, project.annotator, opened.tiers)
+    review_section.show(project, opened, layer, may_review=store.may_review(project.id, project.annotator))
+
+
+def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(store, monkeypatch):
+    project, found = of_project(store)
+    opened, recording = OpenProject(store, project, "Voices", "ann"), list(store.export(project))[1]
+    rows = {"chosen": {"ann"}}
+
+    def table(shown, **_):
+        chosen = [number for number, row in enumerate(shown) if row["Annotator"] in rows["chosen"]]
+        return SimpleNamespace(selection=SimpleNamespace(rows=chosen))
+
+    def gold():
+        marks = store.annotations_of(project, found[1], GOLD)
+        return [(mark.tier, mark.emotion, mark.status, mark.note) for mark in marks]
+
+    monkeypatch.setattr("streamlit.dataframe", table)
+    app = AppTest.from_function(deciding, default_timeout=60, args=(store, opened, recording)).run()
+    button(app, "Row").click().run()
+    assert not app.exception
+    choices = app.session_state["choices"]
+    assert ("Gold" in choices["beside"], choices["annotate_view"]) == (True, "Mark")
+    button(app, "Take over 2").click().run()
+    decided = [(RECORDING_TIER, "happy", "done", ""), ("emotion", "happy", "done", "here")]
+    assert gold() == decided
+    assert button(app, "Take over").disabled
+    review_section._decide(opened, found[1], app.session_state["layer"], recording.annotations[-1:])  # a late click
+    assert gold() == decided
+    rows["chosen"] = {"bea"}
+    app.run()
+    button(app, "Take over 1").click().run()
+    assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]
+    rows["chosen"] = {"ann", "bea"}
+    app.run()
+    assert button(app, "Take over").disabled is False  # the label of ann; what bea said is decided
+    store.set_role(project, "ann", "bea", "annotator")
+    store.set_role(project, "ann", "cid", "owner")
+    store.set_role(project, "cid", "ann", "annotator")
+    button(app, "Take over").click().run()
+    assert "can change the gold layer" in words(app)
+    assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]
 
 
 def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(store):

@@ -1,14 +1,16 @@
 """Labels of many recordings in one go: all or none, each an undoable step, and never over what was changed since."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER
-from ser_core.annotations.store.labelling import MOST_AT_ONCE
+from ser_core.annotations.store.labelling import MOST_AT_ONCE, LabelledRecording
 from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.store import open_store
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
-from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
 
 def label(**others):
@@ -102,6 +104,38 @@ def test_statements_do_not_grow_with_the_recordings(store, project, seen):
             store.undo_labels(project, done, "Ann")
         counts.append((len(sent), len(undone)))
     assert counts == [(4, 5), (4, 5)]
+
+
+def test_labels_are_read_again_only_after_what_can_change_them(store, database_url, project, seen):
+    def read():
+        with statements() as sent:
+            found = store.labelled_recordings(project)
+        return sum("mark_key" in statement for statement, _ in sent), found
+
+    read()
+    assert read()[0] == 0
+    with closing(open_store(database_url)) as elsewhere:  # another process
+        for change in (
+            lambda: elsewhere.undo(project, sha(0), "Ann"),
+            lambda: elsewhere.redo(project, sha(0), "Ann"),
+            lambda: elsewhere.add_recordings(project, [file(0, name="renamed.wav", speaker="S")]),
+            lambda: elsewhere.delete_recording(sha(0), "Ben"),
+            lambda: elsewhere.restore(elsewhere.trash()[0].id, "Ben"),
+        ):
+            change()
+            assert read() == (1, elsewhere.labelled_recordings(project))
+            assert read()[0] == 0
+        assert read()[1][0] == LabelledRecording(
+            file(0, name="renamed.wav", speaker="S"), {"Ann": elsewhere.annotations_of(project, sha(0))[0]}
+        )
+        # The newest step, of another project, is deleted for good, and SQLite gives its id to one of this project.
+        others = elsewhere.create_project("Others", "Ben")
+        elsewhere.add_recordings(others, [file(50)])
+        elsewhere.edit(others, sha(50), "Ann", add=[label(emotion="sad")])
+        read()
+        elsewhere.delete_recording(sha(50), "Ben", for_good=True)
+        elsewhere.edit(project, sha(3), "Ann", add=[label(emotion="calm")])
+        assert read() == (1, elsewhere.labelled_recordings(project))
 
 
 def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):

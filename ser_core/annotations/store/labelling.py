@@ -19,7 +19,7 @@ from ser_core.annotations.store.marks import (
     storable,
     write_marks,
 )
-from ser_core.annotations.store.recordings import RecordingFile, file_of
+from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.tables import STANDING_LABEL, marks, recordings, steps, valid_text
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
@@ -45,19 +45,14 @@ class Relabelled:
     at: datetime
 
 
-def labelled(connection: Connection, project: int) -> list[LabelledRecording]:
-    """Return all recordings of a project with their labels, in order of addition."""
-    columns = [recordings, *(column.label(f"mark_{column.name}") for column in marks.c)]
-    joined = recordings.outerjoin(marks, and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator != GOLD))
-    statement = select(*columns).select_from(joined).where(recordings.c.project_id == project).order_by(recordings.c.id)
-    files: dict[int, RecordingFile] = {}
-    labels: dict[int, dict[str, Annotation]] = {}
-    for row in connection.execute(statement):
-        files.setdefault(row.id, file_of(row))
-        of_recording = labels.setdefault(row.id, {})
-        if row.mark_key is not None:
-            of_recording[row.mark_annotator] = _mark(row)
-    return [LabelledRecording(file, labels[id_]) for id_, file in files.items()]
+def labelled(connection: Connection, project: int, files: Sequence[RecordingFile]) -> tuple[LabelledRecording, ...]:
+    """Return the files of a project with their labels."""
+    columns = [recordings.c.sha256, *(column.label(f"mark_{column.name}") for column in marks.c)]
+    joined = recordings.join(marks, and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator != GOLD))
+    labels: dict[str, dict[str, Annotation]] = {}
+    for row in connection.execute(select(*columns).select_from(joined).where(recordings.c.project_id == project)):
+        labels.setdefault(row.sha256, {})[row.mark_annotator] = _mark(row)
+    return tuple(LabelledRecording(file, labels.get(file.sha256, {})) for file in files)
 
 
 def label(

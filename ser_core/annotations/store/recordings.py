@@ -318,6 +318,13 @@ def all_speakers(connection: Connection) -> list[Speaker]:
     return [Speaker(**row._mapping) for row in connection.execute(statement)]
 
 
+def files_of(connection: Connection, project: int) -> tuple[RecordingFile, ...]:
+    """Return all recordings of a project, in order of addition."""
+    columns = (recordings.c[name] for name in ("sha256", "name", "duration_s", "sample_rate_hz", "path", "speaker"))
+    rows = connection.execute(select(*columns).where(recordings.c.project_id == project).order_by(recordings.c.id))
+    return tuple(RecordingFile(*row) for row in rows)
+
+
 def of_speaker(connection: Connection, project: int, speaker: str) -> list[RecordingFile]:
     """Return the recordings of a speaker in a project, ordered by name."""
     wanted = (recordings.c.project_id == project, recordings.c.speaker == valid_text(speaker, "name of the speaker"))

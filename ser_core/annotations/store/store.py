@@ -122,6 +122,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known_annotators: set[str] = set()
+        #: Of the project that was asked for last, and what is to be the same for them to hold.
+        self._labelled: tuple[tuple[Any, ...], tuple[LabelledRecording, ...]] = ((), ())
 
     @property
     def place(self) -> str:
@@ -662,10 +664,22 @@ class Store:
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
-    def labelled_recordings(self, project: int) -> list[LabelledRecording]:
-        """Return all recordings of a project with everybody's labels of them as a whole, in order of addition."""
+    def labelled_recordings(self, project: int) -> tuple[LabelledRecording, ...]:
+        """Return all recordings of a project with everybody's labels of them as a whole, in order of addition.
+
+        The labels are read again only after a step in any project: a map asks for them at every click.
+        """
+        # With its time: SQLite gives the id of a step that was deleted for good to another one.
+        last = select(func.max(tables.steps.c.id)).scalar_subquery()
+        newest = select(tables.steps.c.id, tables.steps.c.at).where(tables.steps.c.id == last)
         with self._database.reading() as connection:
-            return labelling.labelled(connection, project)
+            step = connection.execute(newest).one_or_none()
+            of = project, step and tuple(step), recordings.files_of(connection, project)
+            known, found = self._labelled
+            if known != of:
+                found = labelling.labelled(connection, project, of[-1])
+                self._labelled = of, found
+        return found
 
     def label_recordings(
         self,

@@ -111,7 +111,9 @@ def _label(project: OpenProject, seen: dict[str, int], emotion: str | None, stat
 
 
 def _undo(project: OpenProject) -> None:
-    done = st.session_state.pop(f"map done {project.id}")
+    done = st.session_state.pop(f"map done {project.id}", None)
+    if done is None:  # a second click that was quicker than the page
+        return
     try:
         project.store.undo_labels(project.id, done, project.annotator)
     except AnnotationsRefused as refusal:

@@ -1,6 +1,6 @@
 """Other people's marks in the open recording: verified, sent back with a reason, or taken over into the gold layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -77,14 +77,15 @@ def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annota
 
 def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen: Sequence[Annotation]) -> None:
     """Offer to copy marks into the gold layer; two labels of the whole recording cannot both be right."""
-    labels = [mark for mark in chosen if mark.tier == RECORDING_TIER]
+    new = _not_in(opened.annotations, chosen)
+    labels = [mark for mark in new if mark.tier == RECORDING_TIER]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Take over {len(chosen)}" if chosen else "Take over",
+            f"Take over {len(new)}" if new else "Take over",
             icon=":material/gavel:",
             type="primary",
             help="As decisions in the gold layer, where they can be corrected. Undo reverts this.",
-            disabled=not chosen or len(labels) > 1,
+            disabled=not new or len(labels) > 1,
             on_click=details_section.do,
             args=(_decide, project, opened.recording.file.sha256, shown, chosen),
         )
@@ -92,10 +93,13 @@ def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen
             st.caption("Select one label of the whole recording; it can only have one.")
         elif not chosen:
             st.caption("Select one or more rows.")
+        elif not new:
+            st.caption("The gold layer says this already.")
 
 
 def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[Annotation]) -> None:
-    new = [replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen]
+    """Copy marks into the gold layer, except those that a click before has brought there."""
+    new = _not_in(project.store.annotations_of(project.id, sha256, GOLD), chosen)
     there = shown.label if any(mark.tier == RECORDING_TIER for mark in new) else None
     change = [
         replace(mark, key=there.key, revision=there.revision)
@@ -103,7 +107,19 @@ def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[An
         if there is not None and mark.tier == RECORDING_TIER
     ]
     add = [mark for mark in new if there is None or mark.tier != RECORDING_TIER]
-    project.store.edit(project.id, sha256, project.annotator, add=add, change=change)
+    if new:
+        project.store.edit(project.id, sha256, project.annotator, add=add, change=change)
+
+
+def _not_in(there: Iterable[Annotation], chosen: Iterable[Annotation]) -> list[Annotation]:
+    """Return chosen marks as decisions, each once, and without those that the gold layer has among `there`."""
+
+    def said(mark: Annotation) -> tuple[object, ...]:
+        return mark.tier, mark.region, mark.emotion, mark.intensity, mark.confidence, mark.note
+
+    decided = {said(mark) for mark in there if mark.annotator == GOLD}
+    new = {said(mark): replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen}
+    return [mark for words, mark in new.items() if words not in decided]
 
 
 def _send_back(project: OpenProject, opened: OpenRecording) -> None:
