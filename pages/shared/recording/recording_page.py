@@ -166,5 +166,5 @@ def show() -> None:
             spectrogram=cached.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
             analysis=results.get("classify"),
             measure=cached.measures_job,
-            awaited=("scores",),
+            awaited=() if jobs["classify"].state in ("failed", "cancelled") else ("scores",),
         )
