@@ -177,6 +177,25 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
     engine.dispose()
 
 
+def test_person_called_gold_goes_on_under_another_name(database_url):
+    engine = engine_of_version(database_url, "0001")
+    with engine.begin() as connection:
+        for statement in FIRST_ROWS:
+            names = {"sha": sha(0), "decomposed": "A", "composed": "B"}
+            connection.execute(text(statement.replace("'Ann'", "'Gold'")), names)
+        was = '[[null, {"annotator": "Gold", "note": "not \\"annotator\\": \\"Gold\\""}]]'
+        connection.execute(text("UPDATE steps SET changes = :was"), {"was": was})
+    with closing(open_store(database_url)) as newer:
+        assert {mark.annotator for mark in newer.annotations_of(1, sha(0))} == {"Gold (a person)"}
+        assert newer.holdings_of(sha(0))[0].owner == "Gold (a person)"
+    with engine.begin() as connection:
+        ((annotator, changes),) = connection.execute(text("SELECT annotator, changes FROM steps")).all()
+        assert annotator == "Gold (a person)"
+        assert changes == was.replace('{"annotator": "Gold"', '{"annotator": "Gold (a person)"')
+        assert connection.scalars(text("SELECT name FROM annotators")).all() == ["Gold (a person)"]
+    engine.dispose()
+
+
 def test_saved_marks_outlive_power_cuts_and_foreign_keys_hold_in_sqlite(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")) as store, store._database.reading() as connection:
         asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
