@@ -102,8 +102,10 @@ def open_first(page) -> None:
 
 def without_evidence(page) -> None:
     """Hide what the model heard, which moves what is below it."""
+    stage = page.locator(".stage").element_handle()
+    height = stage.evaluate("stage => stage.clientHeight")
     page.get_by_text("Model's evidence", exact=True).click()
-    expect(page.locator(".bar .overlay")).to_be_hidden()
+    page.wait_for_function("([stage, height]) => stage.clientHeight < height", arg=[stage, height])
     at_rest(page)
 
 

@@ -45,7 +45,12 @@ def given(samples, name="interview.wav", **choices) -> AppTest:
     app = opened("app.py")
     app.session_state["choices"] = CHOICES | choices
     app.file_uploader[0].upload(name, wav(samples), "audio/wav").run()
-    return finished(app)
+    app = finished(app)
+    # Without its working copy, which has a worker of its own, nothing can be opened.
+    for (owner, _), job in cached.ahead()._jobs.items():
+        if owner == app.session_state["owner"]:
+            assert job.ended.wait(60)
+    return app.run()
 
 
 def button(app: AppTest, label: str):
