@@ -661,6 +661,30 @@ def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_prop
         assert len(players[1]["sounds"]) == 1 + min(flips, 4)
 
 
+def page_whose_job_ends_meanwhile() -> None:
+    import threading
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from pages.shared import waiting
+
+    ended = threading.Event()
+    ended.set()
+    line = SimpleNamespace(place=lambda job: 0, ahead=lambda job: [])
+    about = {"fraction": 0.5, "owner": "me", "queue": line}
+    waiting.watch({"teach": SimpleNamespace(state="waiting", ended=ended, **about)})
+    if st.button("Press"):
+        st.write("pressed")
+
+
+def test_a_press_is_not_lost_where_a_job_ends_while_the_page_runs():
+    app = AppTest.from_function(page_whose_job_ends_meanwhile, default_timeout=30).run()
+    app.button[-1].click().run()
+    assert not app.exception
+    assert "pressed" in [one.value for one in app.markdown]
+
+
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     app = with_recording("app.py", voice)
     app.session_state["command_line"] = True

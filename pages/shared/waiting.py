@@ -1,6 +1,7 @@
 """Show running jobs: progress, remaining time, and a button to stop each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -158,7 +159,8 @@ def watch(jobs: dict[str, Job], drafts: Sequence[Job] = (), titles: Mapping[str,
     if pending:
         # A job far back in the queue is polled less often: polling slows down the job that is running.
         every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
-        st.fragment(_watch, run_every=every_s)(pending, [job for job in drafts if not job.ended.is_set()], titles)
+        unfinished = [job for job in drafts if not job.ended.is_set()]
+        st.fragment(_watch, run_every=every_s)(pending, unfinished, titles, count())
 
 
 def rerun_when_ended(job: Job) -> None:
@@ -172,9 +174,10 @@ def _rerun_when_ended(job: Job) -> None:
         st.rerun()
 
 
-def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]) -> None:
+def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str], calls: Iterator[int]) -> None:
     visits.mark_active()
-    if any(job.ended.is_set() for job in (*pending.values(), *drafts)):
+    # Not in the page's own run: a press of a button further down would be lost.
+    if next(calls) and any(job.ended.is_set() for job in (*pending.values(), *drafts)):
         st.rerun()
     shown: list[Job] = []
     for name, job in pending.items():
