@@ -513,7 +513,7 @@ def test_agreement_lists_cells_and_what_is_to_be_decided_without_the_gold_layer(
     store.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
     app = finished(shown("Agreement"))
     assert not app.exception
-    assert "The gold layer is nobody's opinion" in words(app)
+    assert "The gold layer is not compared" in words(app)
     whole, differing = tables_of(app)  # in time only ann marked
     cells = {tuple(row["cells"][:2]): row["cells"][2] for row in whole["rows"]}
     assert cells["angry", "happy"] == "1"

@@ -269,9 +269,9 @@ def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
 
 @pytest.mark.parametrize("name", ["gold", "Gold ", "ＧＯＬＤ", "go\u200bld"])
 def test_nobody_is_called_like_the_gold_layer(store, project, name):
-    with pytest.raises(AnnotationsRefused, match="layer of decisions"):
+    with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
         store.edit(project, sha(0), name, add=[mark()])
-    with pytest.raises(AnnotationsRefused, match="layer of decisions"):
+    with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
         store.set_role(project, "Ben", name, "annotator")
     (decided,) = store.edit(project, sha(0), "Ben", add=[mark(annotator=name)]).marks
     assert decided.annotator == GOLD

@@ -17,7 +17,7 @@ LEAST_INTENSITY, MOST_INTENSITY = 1, 5
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
 
-#: The annotator of the gold layer: what was decided after people disagreed. It counts as nobody's opinion.
+#: The annotator of the gold layer: what was decided after people disagreed. It is left out where people are compared.
 GOLD = "gold"
 
 #: What a tier consists of, and what its marks say: an emotion or, as a note, one of its labels or any text.

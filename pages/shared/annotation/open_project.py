@@ -103,7 +103,7 @@ def choose(alone: bool = True) -> OpenProject:
     who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
     if is_gold_name(annotator):
-        st.error("*gold* is the layer of decisions and nobody's name. Enter your own.", icon=":material/badge:")
+        st.error("The name *gold* is reserved for the gold layer. Enter your own name.", icon=":material/badge:")
         st.stop()
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))

@@ -127,8 +127,7 @@ def annotator_agreement(recordings: Sequence[AnnotatedRecording]) -> AnnotatorAg
     Parameters
     ----------
     recordings : sequence of AnnotatedRecording
-        Each recording once, with everybody's marks. Marks of every status count; the gold layer is nobody's opinion and
-        does not.
+        Each recording once, with everybody's marks. Marks of every status count; those of the gold layer do not.
     """
     recordings = [without_gold(recording) for recording in recordings]
     annotators = tuple(sorted({mark.annotator for recording in recordings for mark in recording.annotations}))

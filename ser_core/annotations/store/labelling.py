@@ -31,7 +31,7 @@ OF_RECORDING = marks.c.recording_id == recordings.c.id
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording of a project, and everybody's label of it as a whole, by annotator; the gold layer is nobody's."""
+    """A recording of a project, and each annotator's label of it as a whole, without that of the gold layer."""
 
     file: RecordingFile
     labels: Mapping[str, Annotation] = field(default_factory=dict)

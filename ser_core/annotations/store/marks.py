@@ -109,7 +109,7 @@ def deleted_marks_of(connection: Connection, of_recording: Collection[Any], dele
 
 
 def opinions_of(standing: Iterable[Standing]) -> list[Standing]:
-    """Return the marks that are somebody's; those of the gold layer are nobody's."""
+    """Return the marks of people, without those of the gold layer."""
     return [there for there in standing if there.annotation.annotator != GOLD]
 
 

@@ -154,7 +154,7 @@ def add_roles(
     is_owner = trash.owner_of(connection, project) in (None, person)
     named = {acting(name): role for each in documents for name, role in each.roles.items() if role in MEMBER_ROLES}
     if is_owner and named:
-        require_owner(connection, project, person)  # nobody's project would be left without anybody who reviews
+        require_owner(connection, project, person)  # else a project without an owner would have no reviewer
         there = roles_of(connection, project)
         _add_members(connection, project, {n: role for n, role in named.items() if n not in (*there, person)})
     return bool(connection.execute(select(reviews(project, person))).scalar_one()), is_owner
@@ -278,5 +278,5 @@ def acting(name: str) -> str:
     """Return the name of somebody who does something, or refuse that of the gold layer."""
     name = valid_name(name, "name of the annotator")
     if is_gold_name(name):
-        raise AnnotationsRefused(f"'{name}' is the layer of decisions and nobody's name. Give your own.")
+        raise AnnotationsRefused(f"The name '{name}' is reserved for the gold layer. Give your own name.")
     return name

@@ -50,7 +50,7 @@ FURTHEST = func.coalesce(
     func.max(case({status: index for index, status in enumerate(STATUSES)}, value=marks.c.status)), 0
 )
 
-#: What a queue can be limited to: the annotator's work, what is nobody's, what came back, and what was decided.
+#: What a queue can be limited to: recordings of the annotator, unassigned, sent back, or with a gold layer.
 TASKS = ("assigned", "unassigned", "sent back", "gold")
 
 #: A queue cannot be limited to more recordings than this: databases limit the parameters of a statement.

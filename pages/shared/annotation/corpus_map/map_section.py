@@ -176,7 +176,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
 def _sound(
     wish: tuple[str, int, int] | None, content: MapContent, shown: Sequence[LabelledRecording]
 ) -> Mapping[str, object] | None:
-    """Return the address of the sound that somebody wants to hear, or why there is none."""
+    """Return the address of the sound that was asked for, or why there is none."""
     if wish is None or wish[0] != content.of:
         return None
     _, index, number = wish

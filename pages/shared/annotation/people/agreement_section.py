@@ -75,7 +75,7 @@ def show(project: OpenProject) -> None:
         f"{counted(len(agreement.annotators), 'annotator')}. Intervals (95 %) resample recordings."
     )
     if any(recording.has_gold for recording in recordings):
-        st.caption("The gold layer is nobody's opinion and is not compared.")
+        st.caption("The gold layer is not compared: it holds decisions, not a person's marks.")
     if len(agreement.annotators) > 1:
         _people(project, recordings, agreement)
         _differing(project, differing)

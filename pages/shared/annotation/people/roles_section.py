@@ -78,7 +78,7 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 
 def _assign(project: OpenProject, people: Sequence[Person]) -> None:
     names = [person.name for person in people]
-    st.caption("Recordings that are nobody's yet are drawn at random, so that everybody has about equally many.")
+    st.caption("Unassigned recordings are drawn at random, so that everybody gets about the same number.")
     with st.form(f"assign {project.id}", border=False):
         chosen = st.multiselect(
             "Annotators",

@@ -17,7 +17,7 @@ NAMED = {
 
 
 def upgrade() -> None:
-    """Add both tables; from now on, `gold` is nobody's name."""
+    """Add both tables; from now on, the name `gold` is reserved."""
     for name in op.get_bind().scalars(sa.text("SELECT name FROM annotators")).all():
         if name.casefold() == "gold":
             _rename(name, f"{name} (a person)")
