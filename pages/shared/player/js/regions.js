@@ -135,8 +135,9 @@ export class Regions {
 
   // A captured pointer sends no double clicks.
   clicked(index, now) {
-    const twice = this.click?.index === index && now - this.click.now < TWICE_MS;
-    this.click = twice ? null : { index, now };
+    const { id } = this.list[index];
+    const twice = this.click?.id === id && now - this.click.now < TWICE_MS;
+    this.click = twice ? null : { id, now };
     if (!twice || !this.editable) this.choose(index);
     else if (this.list[index].suggested) this.accept();
     else this.rename(index);
@@ -262,6 +263,7 @@ export class Regions {
     const gone = new Set([...deleted, ...changed.map(({ id }) => id)]);
     this.list = inOrder([...this.list.filter(({ id }) => !gone.has(id)), ...changed]);
     this.chosen = changed[0]?.id ?? null;
+    this.click = null; // a click before an edit and one after it are no double click
     this.layOut();
     const index = this.chosenIndex();
     if (index >= 0) this.buttons[index].focus({ preventScroll: true });
