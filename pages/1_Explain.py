@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, frame, waiting
 from pages.shared.evidence import agreement_section, downloads, faithfulness_section, maps_section, stretch_section
+from pages.shared.language import t
 from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
@@ -33,9 +34,9 @@ if complete and not drafts:
     if test:
         faithfulness_section.show(test, analysis, shown, chosen.settings)
     agreement_section.show(maps)
-    st.expander("The maps in words", icon=":material/notes:").markdown("\n".join(f"- {words}" for words in in_words))
+    st.expander(t("The maps in words"), icon=":material/notes:").markdown("\n".join(f"- {words}" for words in in_words))
     downloads.show(chosen, classification)
 if maps and not drafts:
     seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
-    st.caption(f"Computing time: {seconds}. Seed {chosen.settings.seed}.")
-st.page_link("pages/2_Listen.py", label="Listen to the evidence", icon=":material/hearing:")
+    st.caption(t("Computing time: {seconds}. Seed {seed}.", seconds=seconds, seed=chosen.settings.seed))
+st.page_link("pages/2_Listen.py", label=t("Listen to the evidence"), icon=":material/hearing:")

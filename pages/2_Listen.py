@@ -5,7 +5,8 @@ import streamlit as st
 from pages.shared import cached, frame, session, waiting
 from pages.shared.cached import sounds
 from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
@@ -21,7 +22,7 @@ methods = [*focus_methods_of(chosen.classifier), "consensus"]
 if session.choice("focus_by") not in methods:
     session.choose("focus_by", methods[0])
 method = st.segmented_control(
-    "Evidence by",
+    t("Evidence by"),
     methods,
     format_func=METHOD_NAMES.get,
     required=True,

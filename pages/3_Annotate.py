@@ -9,6 +9,7 @@ from pages.shared.annotation.exchange import files_section
 from pages.shared.annotation.people import agreement_section
 from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.tiers import find_section
+from pages.shared.language import t
 
 MARK = "Mark"
 OTHERS = {
@@ -28,7 +29,7 @@ marking = session.choice("annotate_view") == MARK
 project, bar = open_project.choose_in_bar() if marking else (open_project.choose(), st.container())
 marking_section.take_edits(project)
 view = bar.segmented_control(
-    "View",
+    t("View"),
     VIEWS,
     required=True,
     label_visibility="collapsed",

@@ -7,7 +7,8 @@ from pages.shared import frame, waiting
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.analysis import Analysis, Region
 from ser_core.annotations.formats.format import counted
 from ser_core.front_end.selection import select_segments
@@ -25,14 +26,18 @@ similar segment scores 0 and is dropped even if all segments are speech. The gua
 def show_scores(analysis: Analysis, selected: np.ndarray, pooling: str, *, own: bool) -> None:
     """Show the recording's scores with this selection next to those with the model's own."""
     left, right = st.columns(2, gap="large")
-    left.markdown(f"**With this selection** · {int(selected.sum())} of {len(selected)} segments")
+    left.markdown(t("**With this selection** · {sum} of {n} segments", sum=int(selected.sum()), n=len(selected)))
     left.html(scores_html(analysis.emotions, pool(analysis.scores.segments[selected], pooling)))
     right.markdown(
-        f"**The model's own selection** · {int(analysis.segments.selected.sum())} of {len(selected)} segments"
+        t(
+            "**The model's own selection** · {sum} of {n} segments",
+            sum=int(analysis.segments.selected.sum()),
+            n=len(selected),
+        )
     )
     right.html(scores_html(analysis.emotions, analysis.scores.recording))
     if own:
-        st.caption("This is the model's own selection, which every other page uses.")
+        st.caption(t("This is the model's own selection, which every other page uses."))
 
 
 def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
@@ -40,16 +45,23 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
     starts, ends = segment_times_s(analysis)
     dropped = np.flatnonzero(~selected)
     if not len(dropped):
-        st.info("No segment is dropped.", icon=":material/check:")
+        st.info(t("No segment is dropped."), icon=":material/check:")
         return
-    st.markdown(f"**Dropped: {len(dropped)}**")
+    st.markdown(t("**Dropped: {n}**", n=len(dropped)))
     for index in dropped[:50]:
         what, play = st.columns([2, 5], vertical_alignment="center")
-        what.markdown(f"**{index + 1}** · {starts[index]:.2f} to {ends[index]:.2f} s")
+        what.markdown(
+            t(
+                "**{index}** · {index_2:.2f} to {index_3:.2f} s",
+                index=index + 1,
+                index_2=starts[index],
+                index_3=ends[index],
+            )
+        )
         region = Region(float(starts[index]), float(ends[index]))
         play.audio(sounds.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
     if len(dropped) > 50:
-        st.caption(f"And {len(dropped) - 50} more.")
+        st.caption(t("And {dropped} more.", dropped=len(dropped) - 50))
 
 
 frame.begin("Select", "👂", "Which segments of the recording does data selection drop?")
@@ -58,22 +70,29 @@ analysis = classification.result
 
 card = chosen.classifier.front_end.selection
 rule = st.segmented_control(
-    "Rule", list(RULES), default="guarded", format_func=RULES.get, key="select_rule", help=HELP, required=True
+    t("Rule"), list(RULES), default="guarded", format_func=RULES.get, key="select_rule", help=HELP, required=True
 )
-threshold = st.slider("Threshold", 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
+threshold = st.slider(t("Threshold"), 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
 selected, scores = select_segments(analysis.segments.values, SelectionSettings(rule, threshold))
 if chosen.classifier.front_end.segments.segment_frames is None:
-    st.info(f"{in_markdown(analysis.model_name)} classifies whole recordings: there are no segments to select from.")
+    st.info(
+        t(
+            "{model_name} classifies whole recordings: there are no segments to select from.",
+            model_name=in_markdown(analysis.model_name),
+        )
+    )
     st.stop()
 if scores is None:
     st.info(
-        f"The recording has {counted(len(selected), 'segment')}; at least 3 are needed to compare them, so all "
-        "are selected.",
+        t(
+            "The recording has {selected}; at least 3 are needed to compare them, so all are selected.",
+            selected=counted(len(selected), "segment"),
+        ),
         icon=":material/info:",
     )
     st.stop()
 st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config={"displaylogo": False})
 if not (scores > threshold).any():
-    st.warning("No segment exceeds this threshold, so all are selected: the model needs at least one.")
+    st.warning(t("No segment exceeds this threshold, so all are selected: the model needs at least one."))
 show_scores(analysis, selected, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)
 show_dropped(analysis, selected)

@@ -7,8 +7,9 @@ import streamlit as st
 
 from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.evaluation import history_chart
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import corpora_section, training_form
-from pages.shared.names import in_markdown
 from ser_core.work.jobs import Job
 from ser_core.work.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
 
@@ -21,7 +22,7 @@ def show_history() -> None:
     files = sorted(runs_folder().glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)[:3]
     histories = {file.stem.rsplit("-", 1)[0]: json.loads(file.read_text(encoding="utf-8")) for file in files}
     if any(len(history) > 1 for history in histories.values()):
-        st.markdown("**Learning curves of the latest runs** · UAR on validation speakers, mean over corpora")
+        st.markdown(t("**Learning curves of the latest runs** · UAR on validation speakers, mean over corpora"))
         st.plotly_chart(history_chart(histories), width="stretch")
 
 
@@ -42,13 +43,13 @@ def ask_to_resume() -> list[str] | None:
         return None
     name = Path(arguments[arguments.index("--out") + 1]).name
     st.warning(
-        f"The app ended while training **{in_markdown(name)}**. Finished epochs are saved.",
+        t("The app ended while training **{name}**. Finished epochs are saved.", name=in_markdown(name)),
         icon=":material/power_off:",
     )
     resume, forget, _ = st.columns([1, 1, 3])
-    if resume.button("Resume", icon=":material/resume:", width="stretch"):
+    if resume.button(t("Resume"), icon=":material/resume:", width="stretch"):
         return ["--resume", *(word for word in arguments if word != "--resume")]
-    if forget.button("Discard", icon=":material/close:", width="stretch"):
+    if forget.button(t("Discard"), icon=":material/close:", width="stretch"):
         forget_broken_off()
         st.rerun()
     return None
@@ -59,7 +60,7 @@ def train(folders: dict[str, str]) -> None:
     arguments = training_form.arguments_of_training(folders)
     known = cached.trainings().find(EVERYBODY, "training")
     busy = known is not None and known.state in ("waiting", "running")
-    if st.button("Train", type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
+    if st.button(t("Train"), type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
         if known is not None:
             cached.trainings().drop(known)
         known = begin(arguments)
@@ -71,7 +72,9 @@ def train(folders: dict[str, str]) -> None:
     if known is not None:
         done = waiting.results({"train": known})
         if "train" in done:
-            st.success("Training is complete. Choose the model in the sidebar; its figures are on the page Evaluate.")
+            st.success(
+                t("Training is complete. Choose the model in the sidebar; its figures are on the page Evaluate.")
+            )
             st.code(done["train"], language=None)
     show_history()
 

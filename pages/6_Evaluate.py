@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import controls, frame, session
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import comparison_section, experiments_section, generalisation_section, model_figures
-from pages.shared.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions, read_predictions
@@ -40,15 +41,17 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
     if len(offered) == 1:
         return offered[OWN_TEST]
     chosen = st.segmented_control(
-        "Tested on",
+        t("Tested on"),
         list(offered),
         default=next(iter(offered)),
         required=True,
         key="evaluate_tested",
         persist_state="session",
-        help="All folds: one model per fold, so that every speaker is tested once, by a model that was not "
-        "trained on them; the sidebar offers the model of the first fold. New corpora: each corpus was held out from "
-        "training in turn.",
+        help=t(
+            "All folds: one model per fold, so that every speaker is tested once, by a model that was not "
+            "trained on them; the sidebar offers the model of the first fold. New corpora: each corpus was "
+            "held out from training in turn."
+        ),
     )
     return offered.get(chosen, offered[OWN_TEST])
 

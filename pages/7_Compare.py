@@ -5,7 +5,8 @@ import streamlit as st
 from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, shared_evidence_section
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import samples_section, saving
 from ser_core.explanation.focus import map_in_words
 from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
@@ -27,18 +28,20 @@ if chosen is None:
 names = compared_models.choose(chosen)
 method = compared_models.choose_method()
 if not names:
-    st.info("No model is chosen. Choose one to six.", icon=":material/compare_arrows:")
+    st.info(t("No model is chosen. Choose one to six."), icon=":material/compare_arrows:")
     st.stop()
 classifiers, refused = compared_models.load(names, chosen)
 
-st.header("Verdicts", divider="gray")
+st.header(t("Verdicts"), divider="gray")
 jobs = cached.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
 waiting.watch(jobs, titles={name: f"Classifying, {in_markdown(name)}" for name in jobs})
 analyses, missing = compared_models.so_far(jobs)
 missing |= refused
 st.html(verdicts_html(names, analyses, missing))
 if chosen.any_voice and chosen.model_name in names:
-    st.caption(f"{in_markdown(chosen.model_name)} judges this voice relative to its own normal.")
+    st.caption(
+        t("{model_name} judges this voice relative to its own normal.", model_name=in_markdown(chosen.model_name))
+    )
 if analyses:
     st.markdown(f"**{in_markdown(verdicts_in_words(analyses))}**")
 compared_models.offer_again(jobs)
@@ -46,7 +49,7 @@ if not analyses or compared_models.PENDING in missing.values():
     st.stop()
 
 emotion = chosen.settings.emotion or shared_emotion(analyses)
-st.header(f"Evidence for {emotion}", divider="gray", help=HOW_TO_READ)
+st.header(t("Evidence for {emotion}", emotion=emotion), divider="gray", help=HOW_TO_READ)
 explained, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None

@@ -95,8 +95,9 @@ def launch(playwright: Playwright, *more: str):
 
 
 def serve_modules(page: Page) -> None:
-    """Let a page import the player's modules as they are written, from /modules/."""
-    modules = ROOT / "pages/shared/player/js"
+    """Let a page import the player's modules as they are written, from /modules/, and what they import."""
+    modules, language = ROOT / "pages/shared/player/js", ROOT / "pages/shared/language/language.js"
+    page.route("**/language.js", lambda route: route.fulfill(path=language))
     page.route("**/modules/**", lambda route: route.fulfill(path=modules / route.request.url.split("/modules/")[1]))
 
 

@@ -14,7 +14,7 @@ from pages.shared.annotation import teaching_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
-from pages.shared.names import in_markdown
+from pages.shared.language.names import in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
@@ -89,7 +89,7 @@ def button(app, label: str):
 
 def queue(app) -> list[dict[str, object]]:
     """Return the rows of the queue, by the titles of the columns."""
-    (table,) = (one.proto for one in app.get("bidi_component") if one.proto.component_name == "hear_why_queue")
+    (table,) = (one.proto for one in app.get("bidi_component") if one.proto.component_name == "hear_why_queue_en")
     data = json.loads(table.json)
     titles = [column["title"] for column in data["columns"]]
     return [dict(zip(titles, row["cells"], strict=True)) for row in data["rows"]]

@@ -25,7 +25,7 @@ from pages.shared.cached import transcribing
 from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
-from pages.shared.names import WORD_JOINER, in_markdown
+from pages.shared.language.names import WORD_JOINER, in_markdown
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
 from ser_core import pipeline
 from ser_core.analysis import Region

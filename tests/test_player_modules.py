@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from pages.shared.player.modules import script_of
+from pages.shared.language.components import script_of
 from ser_core.analysis import Region
 from ser_core.annotations.exchange.measuring import MEASURES
 from ser_core.audio.measures import measures_of
@@ -555,7 +555,7 @@ def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path):
     (tmp_path / "one.js").write_text('import { other } from "./other.js";\nexport default other;\n')
     (tmp_path / "other.js").write_text('import one from "./one.js";\nexport const other = one;\n')
     with pytest.raises(CycleError):
-        script_of(tmp_path, "one.js")
+        script_of(tmp_path, "one.js", {})
 
 
 @pytest.mark.browser
@@ -573,7 +573,7 @@ def test_modules_in_folders_import_each_other_by_relative_paths(page, tmp_path):
       const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
       return (await import(url)).default();
     }"""
-    assert page.evaluate(run, script_of(tmp_path, "main.js")) == 2
+    assert page.evaluate(run, script_of(tmp_path, "main.js", {})) == 2
 
 
 @pytest.mark.browser
@@ -600,7 +600,7 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
             return [counts, error.message, error.stack];
           }
         }""",
-        script_of(folder, "main.js"),
+        script_of(folder, "main.js", {}),
     )
     assert counts == [1, 2]
     assert message == "`${1}` \\ </script>"

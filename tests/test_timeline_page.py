@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import cached, session
 from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
-from pages.shared.names import in_markdown
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import timeline_section, timeline_words_section
 from pages.shared.session import CHOICES
 from ser_core.audio.reading import read_recording

@@ -9,7 +9,8 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.cached import saved_results
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import deletion, voice_section
 from ser_core.analysis import Recording, clock
 from ser_core.errors import SerError
@@ -80,13 +81,13 @@ def _offers_voices(classifier: Classifier) -> bool:
 def _recordings() -> None:
     held, long, current = session.held(), session.held_long(), session.current()
     if long is not None:
-        st.page_link("app.py", label=f"Timeline: {in_markdown(long.name)}", icon=":material/timeline:")
+        st.page_link("app.py", label=t("Timeline: {name}", name=in_markdown(long.name)), icon=":material/timeline:")
     if not held and long is None:
-        st.caption("No recording yet.")
-        st.page_link("app.py", label="Choose a recording", icon=":material/arrow_back:")
+        st.caption(t("No recording yet."))
+        st.page_link("app.py", label=t("Choose a recording"), icon=":material/arrow_back:")
         return
     if current is None:
-        st.info("Open part of the timeline to see and hear its evidence.", icon=":material/hearing:")
+        st.info(t("Open part of the timeline to see and hear its evidence."), icon=":material/hearing:")
     if not held:
         return
     labels = _labels()
@@ -94,11 +95,11 @@ def _recordings() -> None:
     if long is not None:
         labels[long.sha256] = f"{long.name} (whole)"
     chosen = st.selectbox(
-        "Recording",
+        t("Recording"),
         list(labels),
         index=list(labels).index(shown),
         format_func=labels.get,
-        help="The recordings of this visit. They are gone when you close the page, unless you save an analysis.",
+        help=t("The recordings of this visit. They are gone when you close the page, unless you save an analysis."),
     )
     if chosen != shown:
         session.make_current(chosen)
@@ -118,15 +119,15 @@ def _saved() -> None:
     analyses = list_saved_analyses(data_folder())
     if not analyses:
         return
-    with st.expander(f"Saved analyses ({len(analyses)})", icon=":material/folder:"):
+    with st.expander(t("Saved analyses ({n})", n=len(analyses)), icon=":material/folder:"):
         found, text = analyses, session.choice("saved_text")
         if len(analyses) > SAVED_PAGE:
             st.text_input(
-                "Search saved analyses",
+                t("Search saved analyses"),
                 label_visibility="collapsed",
-                placeholder="Search",
+                placeholder=t("Search"),
                 icon=":material/search:",
-                help="Searches the recording's name, the model and the verdict.",
+                help=t("Searches the recording's name, the model and the verdict."),
                 **session.widget("saved_text", text),
             )
             words = text.casefold().split()
@@ -139,10 +140,13 @@ def _saved() -> None:
         for saved in shown:
             _saved_row(saved)
         if not found:
-            st.caption("No saved analysis matches.")
+            st.caption(t("No saved analysis matches."))
         if pages > 1:
             newer, position, older = st.columns([1, 3, 1], vertical_alignment="center")
-            position.caption(f"{first + 1} to {first + len(shown)} of {len(found)}", text_alignment="center")
+            position.caption(
+                t("{first} to {shown} of {n}", first=first + 1, shown=first + len(shown), n=len(found)),
+                text_alignment="center",
+            )
             for column, words, icon, to in (
                 (newer, "Newer", ":material/chevron_left:", number - 1),
                 (older, "Older", ":material/chevron_right:", number + 1),
@@ -160,15 +164,19 @@ def _saved_row(saved: SavedAnalysis) -> None:
         label,
         key=f"open_{saved.folder.name}",
         type="tertiary",
-        help=f"Model {in_markdown(saved.model_name)}, saved {session.local_time(saved.saved_at):%Y-%m-%d %H:%M}",
+        help=t(
+            "Model {model_name}, saved {saved_at:%Y-%m-%d %H:%M}",
+            model_name=in_markdown(saved.model_name),
+            saved_at=session.local_time(saved.saved_at),
+        ),
     ):
         _reopen(saved)
     if remove.button(
-        f"Delete {label}",
+        t("Delete {label}", label=label),
         key=f"icon_delete_{saved.folder.name}",
         icon=":material/delete:",
         type="tertiary",
-        help="Delete",
+        help=t("Delete"),
     ):
         _delete(saved)
 
@@ -190,7 +198,9 @@ def _reopen(saved: SavedAnalysis) -> None:
     try:
         recording = session.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
     except SerError as refusal:
-        st.error(f"This analysis cannot be opened: {in_markdown(str(refusal))}", icon=":material/error:")
+        st.error(
+            t("This analysis cannot be opened: {refusal}", refusal=in_markdown(str(refusal))), icon=":material/error:"
+        )
         return
     session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
     saved_results.restore_results(saved.results(recording), recording.sha256)
@@ -222,15 +232,17 @@ def model_name() -> str | None:
 def _model() -> Classifier | None:
     names = model_names()
     for left_out, why in models_left_out().items():
-        st.caption(f"{in_markdown(left_out)} is not available. {in_markdown(why)}")
+        st.caption(t("{left_out} is not available. {why}", left_out=in_markdown(left_out), why=in_markdown(why)))
     if not names:
-        st.error("There is no model yet. Train one: python -m ser_core train --help", icon=":material/error:")
+        st.error(t("There is no model yet. Train one: python -m ser_core train --help"), icon=":material/error:")
         return None
     name = st.selectbox(
-        "Model",
+        t("Model"),
         names,
         format_func=lambda name: f"{name} (peer)" if name in PEERS else name,
-        help="Peers are small versions of the systems in the paper's Table 1. The page Evaluate compares all models.",
+        help=t(
+            "Peers are small versions of the systems in the paper's Table 1. The page Evaluate compares all models."
+        ),
         **session.widget("model", model_name()),
     )
     try:
@@ -252,17 +264,17 @@ def _target(recording: Recording, classifier: Classifier) -> None:
         if session.choice(name) not in (default, *emotions):
             session.choose(name, default)
     st.selectbox(
-        "Emotion",
+        t("Emotion"),
         [session.BEST, *emotions],
-        help="The emotion whose evidence is shown.",
+        help=t("The emotion whose evidence is shown."),
         **session.widget("emotion", session.choice("emotion")),
     )
     if session.choice("against") == session.choice("emotion"):
         session.choose("against", session.ALL_OTHERS)
     st.selectbox(
-        "Contrast with",
+        t("Contrast with"),
         [session.ALL_OTHERS, *(e for e in emotions if e != session.choice("emotion"))],
-        help="The emotion to compare with: evidence for one emotion against this one, instead of all others.",
+        help=t("The emotion to compare with: evidence for one emotion against this one, instead of all others."),
         **session.widget("against", session.choice("against")),
     )
     whole = (0.0, round(recording.duration_s, 2))
@@ -274,7 +286,9 @@ def _target(recording: Recording, classifier: Classifier) -> None:
             0.0,
             whole[1],
             step=0.01,
-            help="The part to explain, at most 30 s. By default the whole recording, or the best 15 s of a longer one.",
+            help=t(
+                "The part to explain, at most 30 s. By default the whole recording, or the best 15 s of a longer one."
+            ),
             **session.widget("stretch", session.choice("stretch") or whole),
         )
         if session.choice("stretch") == whole:
@@ -282,42 +296,42 @@ def _target(recording: Recording, classifier: Classifier) -> None:
 
 
 def _settings(classifier: Classifier) -> None:
-    with st.expander("Settings", icon=":material/tune:"):
+    with st.expander(t("Settings"), icon=":material/tune:"):
         layers = list(classifier.layers)
         if session.choice("layer") not in (None, *layers):
             session.choose("layer", None)
         if len(layers) > 1:
             st.selectbox(
-                "Grad-CAM layer",
+                t("Grad-CAM layer"),
                 layers,
                 format_func=lambda layer: LAYER_WORDS.get(layer, layer),
-                help="VGGish localises better. YAMNet's map is coarser: 3 by 2 cells per segment.",
+                help=t("VGGish localises better. YAMNet's map is coarser: 3 by 2 cells per segment."),
                 **session.widget("layer", session.choice("layer") or layers[0]),
             )
         st.selectbox(
-            "Replacement for masked parts",
+            t("Replacement for masked parts"),
             FILLS,
             format_func=FILL_WORDS.get,
-            help="What LIME and occlusion put in place of the parts they mask.",
+            help=t("What LIME and occlusion put in place of the parts they mask."),
             **session.widget("fill", session.choice("fill")),
         )
         st.number_input(
-            "LIME masks per window",
+            t("LIME masks per window"),
             32,
             1_024,
             step=32,
-            help="Each mask hides half of the cells of 0.16 s. More masks give more stable maps and take longer.",
+            help=t("Each mask hides half of the cells of 0.16 s. More masks give more stable maps and take longer."),
             **session.widget("masks", session.choice("masks")),
         )
         st.number_input(
-            "Seed",
+            t("Seed"),
             0,
             99_999,
-            help="For LIME's masks and the random replacement.",
+            help=t("For LIME's masks and the random replacement."),
             **session.widget("seed", session.choice("seed")),
         )
         st.button(
-            "Reset to defaults",
+            t("Reset to defaults"),
             on_click=session.reset(session.SETTINGS),
             icon=":material/restart_alt:",
             width="stretch",
@@ -325,7 +339,7 @@ def _settings(classifier: Classifier) -> None:
 
 
 def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
-    shown = st.expander("Command line", icon=":material/terminal:", key="command_line", on_change="rerun")
+    shown = st.expander(t("Command line"), icon=":material/terminal:", key="command_line", on_change="rerun")
     if not shown.open:  # highlighted code brings 1.5 MB of scripts into the browser
         return
     with shown:
@@ -341,7 +355,7 @@ def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool)
             wrap_lines=True,
         )
         if voice:
-            st.caption("DIR: a folder with the recordings of this person.")
+            st.caption(t("DIR: a folder with the recordings of this person."))
 
 
 def command_line(name: str, model: str, settings: AnalysisSettings, *, voice: bool = False, mixed: bool = False) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import links, session
-from pages.shared.names import in_markdown
+from pages.shared import language, links, session
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import tour
 from pages.shared.server import login, uncaught, visits
 
@@ -116,8 +117,12 @@ def say_what_was_closed() -> None:
     """Tell the visitor which recordings gave way to others."""
     for name in session.closed():
         st.toast(
-            f"{in_markdown(name)} was closed to make room: one recording over ten minutes is open at a time, and "
-            f"{session.MOST_HELD_BYTES // 2**20} MiB of others."
+            t(
+                "{name} was closed to make room: one recording over ten minutes is open at a time, and "
+                "{most_held_bytes} MiB of others.",
+                name=in_markdown(name),
+                most_held_bytes=session.MOST_HELD_BYTES // 2**20,
+            )
         )
 
 
@@ -128,17 +133,18 @@ def _links(view: dict[str, str]) -> None:
         for label, file in files.items():
             if (ROOT / file).is_file():
                 st.page_link(file, label=label, query_params=view)
-    if st.button("Guided first minute", key="tour_begin", type="tertiary"):
+    if st.button(t("Guided first minute"), key="tour_begin", type="tertiary"):
         tour.begin()
+    language.choose()
 
 
 def _notice() -> None:
     with st.container(border=True):
         st.markdown(NOTICE)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            understood = st.button("I understand", type="primary", key="notice_button")
-            shown_around = st.button("Understood, show me around", key="notice_tour", icon=":material/explore:")
-            if st.button("What the law says", type="tertiary", key="notice_law", icon=":material/gavel:"):
+            understood = st.button(t("I understand"), type="primary", key="notice_button")
+            shown_around = st.button(t("Understood, show me around"), key="notice_tour", icon=":material/explore:")
+            if st.button(t("What the law says"), type="tertiary", key="notice_law", icon=":material/gavel:"):
                 _law()
         if understood or shown_around:
             st.session_state["notice_read"] = True
@@ -147,9 +153,8 @@ def _notice() -> None:
             st.rerun()
 
 
-@st.dialog("What this is, and what is banned", width="large")
 def _law() -> None:
-    st.markdown(law())
+    st.dialog(t("What this is, and what is banned"), width="large")(lambda: st.markdown(law()))()
 
 
 def law() -> str:

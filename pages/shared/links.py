@@ -9,6 +9,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.annotation import open_project
 from pages.shared.annotation.queue import queue_section
+from pages.shared.language import t
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES
@@ -40,7 +41,7 @@ def begin_visit() -> None:
     page, ignored = st.session_state.get("link_ignored", (None, []))
     if page == st.session_state["page"]:
         st.info(
-            f"Parts of the link cannot be opened here and were ignored: {', '.join(ignored)}.",
+            t("Parts of the link cannot be opened here and were ignored: {ignored}.", ignored=", ".join(ignored)),
             icon=":material/link_off:",
         )
 

@@ -35,6 +35,7 @@ WHOLE, FOCUS = "whole", "focus"
 MOST_HELD_BYTES = 600 * 2**20
 
 CHOICES = {
+    "language": None,
     "model": None,
     "voice_on": False,
     "voice_mixed": False,

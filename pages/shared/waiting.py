@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.shared import cached, controls
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import samples_section
 from pages.shared.server import visits
 from ser_core.analysis import Analysis, Explanation
@@ -72,8 +73,11 @@ def _has_contrast(chosen: Chosen, classification: Job) -> bool:
     emotion = classification.result.emotion
     if chosen.settings.against == emotion:
         st.info(
-            f"{emotion.capitalize()} has the best score and cannot be contrasted with itself. "
-            "Choose another *Emotion* or another one under *Contrast with*.",
+            t(
+                "{emotion} has the best score and cannot be contrasted with itself. Choose another *Emotion* or "
+                "another one under *Contrast with*.",
+                emotion=emotion.capitalize(),
+            ),
             icon=":material/compare_arrows:",
         )
         return False
@@ -146,8 +150,8 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
         st.error(in_markdown(refusal), icon=":material/error:")
     for name, job in jobs.items():
         if job.state == "cancelled":
-            st.info(f"{LABELS[name]} was stopped.", icon=":material/stop_circle:")
-            if st.button("Start again", key=f"again_{name}"):
+            st.info(t("{name} was stopped.", name=LABELS[name]), icon=":material/stop_circle:")
+            if st.button(t("Start again"), key=f"again_{name}"):
                 job.queue.drop(job)
                 st.rerun()
     return {name: job.result for name, job in jobs.items() if job.state == "done"}
@@ -184,7 +188,7 @@ def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]
         # Bar and button share a row on a narrow screen too.
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"progress_{name}"):
             st.progress(job.fraction, text=f"**{titles[name]}** · {_state_in_words(job, shown, drafts)}")
-            if st.button("Stop", key=f"stop_{name}", icon=":material/stop:", width="content"):
+            if st.button(t("Stop"), key=f"stop_{name}", icon=":material/stop:", width="content"):
                 job.queue.cancel(job)
         shown.append(job)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.store import Project, Store
@@ -21,7 +22,9 @@ def delete_project(store: Store, project: Project, person: str) -> None:
     """Offer to delete a project; first show what it contains and whose it is."""
     name = in_markdown(project.name)
     if st.session_state.get(PROJECT) != project.id:
-        st.button(f"Delete {name}", icon=":material/delete:", on_click=_confirm, args=(PROJECT, project.id))
+        st.button(
+            t("Delete {name}", name=name), icon=":material/delete:", on_click=_confirm, args=(PROJECT, project.id)
+        )
         return
     try:
         holding = store.holding_of_project(project.id)
@@ -30,20 +33,30 @@ def delete_project(store: Store, project: Project, person: str) -> None:
         return
     with st.container(border=True, key="confirm_project"):
         st.markdown(
-            f"**{name}** contains {counted(project.recordings, 'recording')}: {in_markdown(holding.in_words())}."
+            t(
+                "**{name}** contains {recordings}: {in_words}.",
+                name=name,
+                recordings=counted(project.recordings, "recording"),
+                in_words=in_markdown(holding.in_words()),
+            )
         )
         if not holding.may_delete(person):
-            st.caption(f"This project is not yours. Ask {in_markdown(holding.responsible)} to delete it.")
-            st.button("Close", key="keep_project", on_click=_confirm, args=(PROJECT, None))
+            st.caption(
+                t(
+                    "This project is not yours. Ask {responsible} to delete it.",
+                    responsible=in_markdown(holding.responsible),
+                )
+            )
+            st.button(t("Close"), key="keep_project", on_click=_confirm, args=(PROJECT, None))
             return
         for_good = st.checkbox(
-            "Delete permanently, without the trash",
+            t("Delete permanently, without the trash"),
             key=f"project_for_good_{project.id}",
-            help="If this is off, you can restore the project below for 30 days, with its audio, marks and history.",
+            help=t("If this is off, you can restore the project below for 30 days, with its audio, marks and history."),
         )
         with st.container(horizontal=True):
-            sure = st.button("Delete project", type="primary", icon=":material/delete_forever:")
-            st.button("Cancel", key="keep_project", on_click=_confirm, args=(PROJECT, None))
+            sure = st.button(t("Delete project"), type="primary", icon=":material/delete_forever:")
+            st.button(t("Cancel"), key="keep_project", on_click=_confirm, args=(PROJECT, None))
         if sure and _done(store, lambda: store.delete_project(project.id, person, for_good=for_good)):
             _forget(project)
             session.choose("project", None)
@@ -52,12 +65,12 @@ def delete_project(store: Store, project: Project, person: str) -> None:
 
 def trash(store: Store, person: str) -> None:
     """List what was deleted in the last 30 days and this person may restore."""
-    with st.expander("Trash", icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
+    with st.expander(t("Trash"), icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
         if not opened.open:
             return
         found = [deleted for deleted in store.trash() if deleted.may_restore(person)]
         if not found:
-            st.caption("Nothing of yours was deleted in the last 30 days.")
+            st.caption(t("Nothing of yours was deleted in the last 30 days."))
         for deleted in found:
             _deleted(store, deleted, person)
 
@@ -75,16 +88,21 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
         )
     )
     with st.container(horizontal=True):
-        if st.button("Restore", key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
+        if st.button(t("Restore"), key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
             store, lambda: store.restore(deleted.id, person)
         ):
             st.rerun()
         if not deleted.may_delete(person):
             return
         if st.session_state.get(FOR_GOOD) != deleted.id:
-            st.button("Delete permanently", key=f"purge_{deleted.id}", on_click=_confirm, args=(FOR_GOOD, deleted.id))
+            st.button(
+                t("Delete permanently"), key=f"purge_{deleted.id}", on_click=_confirm, args=(FOR_GOOD, deleted.id)
+            )
         elif st.button(
-            "Yes, delete permanently", key=f"purge_{deleted.id}_sure", type="primary", icon=":material/delete_forever:"
+            t("Yes, delete permanently"),
+            key=f"purge_{deleted.id}_sure",
+            type="primary",
+            icon=":material/delete_forever:",
         ) and _done(store, lambda: store.delete_for_good(deleted.id, person)):
             st.rerun()
 

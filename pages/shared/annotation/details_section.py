@@ -10,7 +10,8 @@ from pages.shared import session, waiting
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.cached import transcribing
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
 from ser_core.analysis import Recording, Region, moved
@@ -71,9 +72,11 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
     id_ = chosen_mark("annotate")
     mark = shown.marks.get(id_)
     if mark is None:
-        st.markdown("**Selected mark**")
+        st.markdown(t("**Selected mark**"))
         if id_ in shown.suggestions:
-            st.caption("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
+            st.caption(
+                t("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
+            )
         else:
             lane = "Gold layer" if shown.layer else "My marks"
             st.caption(f"Drag in the lane *{lane}*, or select a time range and press a number: " + _keys() + ".")
@@ -81,8 +84,14 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
     title = _fields(mark, f"mark {mark.key} {mark.revision}", change)
     with title:
-        st.markdown(f"**Selected mark** · {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s")
-        with st.popover("Frequencies", type="tertiary"):
+        st.markdown(
+            t(
+                "**Selected mark** · {start_s:.2f} to {end_s:.2f} s",
+                start_s=mark.region.start_s,
+                end_s=mark.region.end_s,
+            )
+        )
+        with st.popover(t("Frequencies"), type="tertiary"):
             _frequencies(mark, change)
 
 
@@ -93,7 +102,7 @@ def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None
     whose = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
     title = _fields(mark, whose, change, labelled={"status": "done"})
     title.markdown(
-        "**Whole recording**", help="Shift and a number label it too. Labelling it sets its status to *done*."
+        t("**Whole recording**"), help=t("Shift and a number label it too. Labelling it sets its status to *done*.")
     )
 
 
@@ -118,32 +127,32 @@ def _fields(
     widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2]
     title, emotion, intensity, confidence, status, note = st.columns(widths, gap="small", vertical_alignment="center")
     emotion.selectbox(
-        "Emotion",
+        t("Emotion"),
         names,
         index=names.index(mark.emotion),
         format_func=lambda name: printable(name or "none"),
         accept_new_options=True,
         **field("emotion"),
     )
-    status.selectbox("Status", STATUSES, index=STATUSES.index(mark.status), **field("status"))
+    status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), **field("status"))
     intensity.segmented_control(
-        "Intensity",
+        t("Intensity"),
         INTENSITIES,
         default=mark.intensity,
-        help="1: barely noticeable. 5: very strong.",
+        help=t("1: barely noticeable. 5: very strong."),
         **field("intensity"),
     )
     steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
     options = [None, *steps]
     confidence.selectbox(
-        "Confidence",
+        t("Confidence"),
         options,
         index=options.index(mark.confidence),
         format_func=lambda part: "not given" if part is None else f"{100 * part:.0f} %",
-        placeholder="not given",
+        placeholder=t("not given"),
         **field("confidence"),
     )
-    note.text_input("Note", mark.note, max_chars=2_000, **field("note"))
+    note.text_input(t("Note"), mark.note, max_chars=2_000, **field("note"))
     return title
 
 
@@ -169,7 +178,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
             value,
             step=50.0,
             format="%.0f",
-            placeholder="all frequencies",
+            placeholder=t("all frequencies"),
             key=f"{key} {name}",
             on_change=save,
         )
@@ -200,7 +209,7 @@ def offer_words(project: OpenProject, opened: OpenRecording, recording: Recordin
         return
     asked, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
     if key not in asked:
-        if st.button("Add the words as a tier", key="add_words", icon=":material/segment:", help=WORDS_HELP):
+        if st.button(t("Add the words as a tier"), key="add_words", icon=":material/segment:", help=WORDS_HELP):
             asked.add(key)
             st.rerun()
         return
@@ -222,7 +231,7 @@ def _transcribed(recording: Recording) -> tuple[Region, ...]:
         "transcribe"
     )
     if transcript is not None and not transcript.words:
-        st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
+        st.info(t("No word could be transcribed with confidence."), icon=":material/voice_over_off:")
     return transcript.words if transcript else ()
 
 
@@ -238,18 +247,24 @@ def _add_words(project: OpenProject, tier: Tier | None, sha256: str, words: Sequ
 
 def show_history(project: OpenProject, opened: OpenRecording) -> None:
     """List every change to the marks of a recording, newest first."""
-    with st.expander("History", icon=":material/history:", key="annotation_history", on_change="rerun") as history:
+    with st.expander(t("History"), icon=":material/history:", key="annotation_history", on_change="rerun") as history:
         if not history.open:
             return
         _deleted_marks(project, opened)
         page = project.store.history(project.id, opened.recording.file.sha256)
         if not page.items:
-            st.caption("No changes yet.")
+            st.caption(t("No changes yet."))
         for step in page.items:
             at = session.local_time(step.at)
             st.markdown(f"{at:%Y-%m-%d %H:%M:%S %Z} · **{in_markdown(step.annotator)}** · {_in_words(step)}")
         if page.total > len(page.items):
-            st.caption(f"The newest {len(page.items)} of {page.total} changes. The command line lists all of them.")
+            st.caption(
+                t(
+                    "The newest {n} of {total} changes. The command line lists all of them.",
+                    n=len(page.items),
+                    total=page.total,
+                )
+            )
 
 
 def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
@@ -261,7 +276,7 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                "Restore",
+                t("Restore"),
                 key=f"restore {mark.key} {mark.revision}",
                 icon=":material/restore_from_trash:",
                 on_click=do,
@@ -269,7 +284,14 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
             )
             goes_at = mark.changed_at + KEPT_FOR
             words = _change_in_words(Change(mark, None), project.annotator)
-            st.caption(f"{in_markdown(there.changed_by)} {words}. Removed permanently on {goes_at:%Y-%m-%d}.")
+            st.caption(
+                t(
+                    "{changed_by} {words}. Removed permanently on {goes_at:%Y-%m-%d}.",
+                    changed_by=in_markdown(there.changed_by),
+                    words=words,
+                    goes_at=goes_at,
+                )
+            )
 
 
 def _in_words(step: Step) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pages.shared.names import printable
+from pages.shared.language.names import printable
 from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier

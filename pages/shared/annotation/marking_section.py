@@ -16,7 +16,8 @@ from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.cached import long_recordings, transcribing
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
@@ -78,7 +79,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
             return
         recording, stretch = copies["copy"], recording
     if recording is None:
-        st.info("No recording is open. Choose one in the queue.", icon=":material/queue_music:")
+        st.info(t("No recording is open. Choose one in the queue."), icon=":material/queue_music:")
         return
     try:
         opened = project.store.open_recording(project.id, recording.sha256, project.annotator, queue_of(project))
@@ -142,13 +143,20 @@ def _say_what_is_analysed(stretch: Recording | None) -> None:
     """Say which part of a long recording the model has seen."""
     if stretch is None:
         st.caption(
-            "Longer than ten minutes, so the model sees a stretch at a time: zoom in and press H in the player. "
-            "Marks and tiers cover the whole recording."
+            t(
+                "Longer than ten minutes, so the model sees a stretch at a time: zoom in and press H in the "
+                "player. Marks and tiers cover the whole recording."
+            )
         )
     else:
         until_s = round(stretch.start_s + stretch.duration_s, 3)  # else 10:59 for what ends at 11:00
         part = f"{clock(stretch.start_s)} to {clock(until_s)}"
-        st.caption(f"The model's evidence and the measures are of {part} only. Press H in the player for another part.")
+        st.caption(
+            t(
+                "The model's evidence and the measures are of {part} only. Press H in the player for another part.",
+                part=part,
+            )
+        )
 
 
 def take_edits(project: OpenProject) -> None:
@@ -217,8 +225,11 @@ def _shown(project: OpenProject, sha256: str, layer: str) -> Shown:
 
 def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> None:
     name = in_markdown(recording.name)
-    st.info(f"{name} is not in the project {in_markdown(project.name)}.", icon=":material/playlist_add:")
-    if st.button("Add it and mark it", type="primary", icon=":material/add:"):
+    st.info(
+        t("{name} is not in the project {name_2}.", name=name, name_2=in_markdown(project.name)),
+        icon=":material/playlist_add:",
+    )
+    if st.button(t("Add it and mark it"), type="primary", icon=":material/add:"):
         if isinstance(recording, Recording):
             filling_section.add_current(project)
         else:
@@ -254,22 +265,24 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None,
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
         st.header(in_markdown(queued.file.name), width="content")
         st.pills(
-            "Beside my marks",
+            t("Beside my marks"),
             [EVIDENCE, OTHERS, DECIDE] if may_review else [EVIDENCE, OTHERS],
             selection_mode="multi",
             label_visibility="collapsed",
             width="content",
-            help="The model's evidence and other people's marks can influence you. Turn both off to judge by ear. "
-            "Reviewers decide in the gold layer what is right.",
+            help=t(
+                "The model's evidence and other people's marks can influence you. Turn both off to judge by ear. "
+                "Reviewers decide in the gold layer what is right."
+            ),
             **session.widget("beside", [one for one in session.choice("beside") if may_review or one != DECIDE]),
         )
         _explainer(chosen)
         with st.container(width="content"):
             tiers_section.show(project, opened.tiers)
         st.toggle(
-            "Snap",
+            t("Snap"),
             width="content",
-            help="Dragged edges snap to nearby boundaries of segments, focus regions and other marks.",
+            help=t("Dragged edges snap to nearby boundaries of segments, focus regions and other marks."),
             **session.widget("snap", session.choice("snap")),
         )
         for name, can, words, action in actions:
@@ -288,12 +301,12 @@ def _explainer(chosen: Chosen | None) -> None:
     if session.choice("suggest_by") not in methods:
         session.choose("suggest_by", methods[0])
     st.selectbox(
-        "Evidence by",
+        t("Evidence by"),
         methods,
         width=150,
         format_func=METHOD_NAMES.get,
         label_visibility="collapsed",
-        help="The explainer that gives the model's evidence and the suggestions.",
+        help=t("The explainer that gives the model's evidence and the suggestions."),
         **session.widget("suggest_by", session.choice("suggest_by")),
     )
 

@@ -8,7 +8,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import is_gold_name
@@ -103,13 +104,13 @@ def choose(alone: bool = True) -> OpenProject:
     who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
     if is_gold_name(annotator):
-        st.error("The name *gold* is reserved for the gold layer. Enter your own name.", icon=":material/badge:")
+        st.error(t("The name *gold* is reserved for the gold layer. Enter your own name."), icon=":material/badge:")
         st.stop()
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))
     if projects:
         where.selectbox(
-            "Project",
+            t("Project"),
             list(projects),
             format_func=printable,
             **session.widget("project", session.choice("project")),
@@ -117,18 +118,18 @@ def choose(alone: bool = True) -> OpenProject:
         if not alone:
             chosen = projects[session.choice("project")]
             return OpenProject(store, chosen.id, chosen.name, annotator)
-        with new.popover("Projects", icon=":material/folder_managed:", width="stretch"):
+        with new.popover(t("Projects"), icon=":material/folder_managed:", width="stretch"):
             _create(store, annotator)
             deletion_section.delete_project(store, projects[session.choice("project")], annotator)
             deletion_section.trash(store, annotator)
     else:
         with where:
-            st.markdown("**No project yet.** A project holds recordings and everybody's marks on them.")
+            st.markdown(t("**No project yet.** A project holds recordings and everybody's marks on them."))
         _create(store, annotator)
         deletion_section.trash(store, annotator)
     if not annotator or not projects:
         if projects:
-            st.info("Enter your name or initials to begin. They are saved with every mark.", icon=":material/badge:")
+            st.info(t("Enter your name or initials to begin. They are saved with every mark."), icon=":material/badge:")
         st.stop()
     chosen = projects[session.choice("project")]
     return OpenProject(store, chosen.id, chosen.name, annotator)
@@ -137,21 +138,21 @@ def choose(alone: bool = True) -> OpenProject:
 def _annotator(column: DeltaGenerator) -> str:
     known = login.person()
     if known is not None:
-        column.text_input("Annotator", known, disabled=True, help="The name you are logged in with.")
+        column.text_input(t("Annotator"), known, disabled=True, help=t("The name you are logged in with."))
         return known
     return column.text_input(
-        "Annotator",
-        placeholder="Your name or initials",
+        t("Annotator"),
+        placeholder=t("Your name or initials"),
         max_chars=80,
-        help="Your marks are saved under this name. Other people's marks are hidden unless you show them.",
+        help=t("Your marks are saved under this name. Other people's marks are hidden unless you show them."),
         **session.widget("annotator", session.choice("annotator")),
     ).strip()
 
 
 def _create(store: Store, owner: str) -> None:
     with st.form("new_project", border=False, clear_on_submit=True):
-        name = st.text_input("New project name", max_chars=120)
-        if st.form_submit_button("Create project", type="primary", icon=":material/create_new_folder:"):
+        name = st.text_input(t("New project name"), max_chars=120)
+        if st.form_submit_button(t("Create project"), type="primary", icon=":material/create_new_folder:"):
             try:
                 store.create_project(name, owner)
             except AnnotationsRefused as refusal:

@@ -9,7 +9,8 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject, choose_recordings
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import saved_file, sounds_of
@@ -49,16 +50,22 @@ def show(project: OpenProject) -> None:
         require_teachable(model)
     except ModelRefused as refusal:
         model = first_teachable()
-        st.info(f"{in_markdown(str(refusal))} Using **{in_markdown(model)}** instead.", icon=":material/school:")
+        st.info(
+            t("{refusal} Using **{model}** instead.", refusal=in_markdown(str(refusal)), model=in_markdown(model)),
+            icon=":material/school:",
+        )
     st.markdown(
-        f"Recordings labelled as *done* become a corpus, and **{in_markdown(model)}** is trained further on it. Some "
-        "recordings that were not in its training are held out; the new model is offered only if it is no worse on "
-        "them. Choose the model to start from in the sidebar."
+        t(
+            "Recordings labelled as *done* become a corpus, and **{model}** is trained further on it. Some "
+            "recordings that were not in its training are held out; the new model is offered only if it is "
+            "no worse on them. Choose the model to start from in the sidebar.",
+            model=in_markdown(model),
+        )
     )
     with st.container():  # else what comes and goes here would move the rest of the page
         details_section.show_refusals()
     _show_foreseen(project, model)
-    if st.button("1 · Make a corpus", type="primary", icon=":material/library_add:"):
+    if st.button(t("1 · Make a corpus"), type="primary", icon=":material/library_add:"):
         st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model)
     job = st.session_state.get(f"teaching {project.id}")
     done = waiting.results({"teach": job}) if job else {}
@@ -70,8 +77,12 @@ def show(project: OpenProject) -> None:
         _train(project, teaching, begun)
     else:
         st.info(
-            "This server does not train models. Its operator finds the corpus in the folder "
-            f"`{in_markdown(teaching.train.parent.name)}` under `{TAUGHT}`.",
+            t(
+                "This server does not train models. Its operator finds the corpus in the folder `{name}` under "
+                "`{TAUGHT}`.",
+                name=in_markdown(teaching.train.parent.name),
+                TAUGHT=TAUGHT,
+            ),
             icon=":material/model_training:",
         )
 
@@ -87,14 +98,27 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
     if found is None:
         return
     counts = ", ".join(f"{in_markdown(emotion)} {count}" for emotion, count in found.pieces.items())
-    st.markdown(f"**Would be taught:** {counts or 'nothing'}, in {counted(found.recordings, 'recording')}.")
+    st.markdown(
+        t(
+            "**Would be taught:** {counts}, in {recordings}.",
+            counts=counts or "nothing",
+            recordings=counted(found.recordings, "recording"),
+        )
+    )
     if found.decided:
-        st.caption(f"In {counted(found.decided, 'recording')} the gold layer counts instead of everybody's marks.")
+        st.caption(
+            t(
+                "In {decided} the gold layer counts instead of everybody's marks.",
+                decided=counted(found.decided, "recording"),
+            )
+        )
     st.caption(speakers_in_words(found.speakers))
     if not found.left_out:
-        st.caption("Nothing is left out.")
+        st.caption(t("Nothing is left out."))
         return
-    st.markdown("**Would be left out**", help="Select rows to set the status of their marks, or to see the recordings.")
+    st.markdown(
+        t("**Would be left out**"), help=t("Select rows to set the status of their marks, or to see the recordings.")
+    )
     table = st.dataframe(
         [
             {
@@ -114,7 +138,7 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
     if chosen:
         _mend(project, chosen)
     else:
-        st.caption("Select rows to mend them.")
+        st.caption(t("Select rows to mend them."))
 
 
 def _foreseen(project: OpenProject, model: str) -> Foreseen:
@@ -132,18 +156,18 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
     words = counted(len(sha256), "recording")
     may_review = project.store.may_review(project.id, project.annotator)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        status = st.selectbox("Status", STATUSES, STATUSES.index("done"), width=130)
-        whose = st.selectbox("Of", ["my marks", *(["everybody's marks"] if may_review else [])], width=190)
+        status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), width=130)
+        whose = st.selectbox(t("Of"), ["my marks", *(["everybody's marks"] if may_review else [])], width=190)
         annotator = project.annotator if whose == "my marks" else None
         st.button(
-            f"Set it in {words}",
+            t("Set it in {words}", words=words),
             icon=":material/done_all:",
-            help="All marks of emotions in them. Undo on Mark reverts it, one recording at a time.",
+            help=t("All marks of emotions in them. Undo on Mark reverts it, one recording at a time."),
             on_click=details_section.do,
             args=(_set_status, project, sha256, status, annotator),
         )
         st.button(
-            f"Open {words} in the queue",
+            t("Open {words} in the queue", words=words),
             icon=":material/queue_music:",
             on_click=choose_recordings,
             args=(project, sha256, f"{words} left out of teaching"),
@@ -152,7 +176,7 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
 
 def _set_status(project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None) -> None:
     count = project.store.set_status(project.id, sha256, project.annotator, status, annotator)
-    st.toast(f"{counted(count, 'mark')} set to {status}.", icon=":material/done_all:")
+    st.toast(t("{count} set to {status}.", count=counted(count, "mark"), status=status), icon=":material/done_all:")
 
 
 def _submit_corpus(project: OpenProject, model: str) -> object:
@@ -174,7 +198,9 @@ def _show_corpus(teaching: Teaching) -> None:
         st.markdown(f"**{words}:** {found or 'nothing'}")
     st.caption(in_markdown(teaching.words))
     for reason, count in teaching.reasons().items():
-        st.caption(f"Left out: {counted(count, 'label')}, {in_markdown(reason).rstrip('.')}.")
+        st.caption(
+            t("Left out: {count}, {rstrip}.", count=counted(count, "label"), rstrip=in_markdown(reason).rstrip("."))
+        )
 
 
 def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
@@ -183,13 +209,13 @@ def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
     of_project = f"taught model {project.id}"
     names = (f"{begun}-taught{number}" for number in ("", *(f"-{count}" for count in range(2, 100))))
     usual = next((one for one in names if not (MODELS / one).exists()), "")
-    name = named.text_input("New model name", usual, max_chars=40, key="taught_name").strip()
-    epochs = [str(column.number_input("Epochs", 1, 100, 10, key="taught_epochs")) for column in counted_epochs]
+    name = named.text_input(t("New model name"), usual, max_chars=40, key="taught_name").strip()
+    epochs = [str(column.number_input(t("Epochs"), 1, 100, 10, key="taught_epochs")) for column in counted_epochs]
     fits = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
     known = cached.trainings().find(EVERYBODY, "training")
     busy = known is not None and known.state in ("waiting", "running")
     if pressed.button(
-        "2 · Train", type="primary", icon=":material/model_training:", width="stretch", disabled=busy or not fits
+        t("2 · Train"), type="primary", icon=":material/model_training:", width="stretch", disabled=busy or not fits
     ):
         if known is not None:
             cached.trainings().drop(known)
@@ -205,7 +231,7 @@ def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
     if learnt_from != teaching.train:
         taught = None  # trained on an older corpus, whose clips may be held out now
     if not fits and taught != name:
-        st.info("Choose a new name of letters, digits, - and _.", icon=":material/edit:")
+        st.info(t("Choose a new name of letters, digits, - and _."), icon=":material/edit:")
     if taught is None or known is None:
         return
     if "train" in waiting.results({"train": known}) and (MODELS / taught).is_dir():
@@ -214,7 +240,7 @@ def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
 
 def _compare(teaching: Teaching, begun: str, taught: str) -> None:
     if teaching.held_out is None:
-        st.warning("No recordings were held out, so the models cannot be compared.", icon=":material/help:")
+        st.warning(t("No recordings were held out, so the models cannot be compared."), icon=":material/help:")
         return
     job = cached.jobs().submit(
         session.owner(),
@@ -228,7 +254,9 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
     better: Acceptance = done["taught"]
     show_words, icon = (st.success, ":material/thumb_up:") if better.offered else (st.warning, ":material/thumb_down:")
     show_words(f"**{in_markdown(taught)}** compared with {in_markdown(begun)}: {in_markdown(better.words)}", icon=icon)
-    if better.offered and st.button(f"3 · Use {in_markdown(taught)} from now on", icon=":material/check:"):
+    if better.offered and st.button(
+        t("3 · Use {taught} from now on", taught=in_markdown(taught)), icon=":material/check:"
+    ):
         session.choose("model", taught)
         st.rerun()
 

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.annotations.agreement.agreement import LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredBesideChance

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
-from pages.shared.names import in_chart, printable
+from pages.shared.language.names import in_chart, printable
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation.agreement import Agreement

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 from ser_core.corpora.overview import CorpusOverview
 

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 
 LINE = "#0072B2"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings

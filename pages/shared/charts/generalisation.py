@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.learning.metrics import APART
 
 #: Colour, symbol and dash of each test; with own normal, symbols are open and lines dotted, for readers without colour.

@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.names import in_chart
+from pages.shared.language.names import in_chart
 from ser_core.model.networks import NETWORKS
 
 OURS, PEERS = "#0072B2", "#7F7F7F"

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import streamlit as st
 
+from pages.shared.language import t
 from ser_core.analysis import Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
@@ -22,12 +23,12 @@ def show(maps: dict[str, Explanation]) -> None:
     if len(maps) < 2 or not covered.any():
         return
     compared = agreement({name: explanation.relevance for name, explanation in maps.items()}, covered)
-    st.markdown("**Agreement of the explainers**", help=HELP)
+    st.markdown(t("**Agreement of the explainers**"), help=HELP)
     pairs = list(combinations(range(len(maps)), 2))
     for column, (i, j) in zip(st.columns(len(pairs)), pairs, strict=True):
         correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]
         column.metric(
-            f"{METHOD_NAMES[compared.methods[i]]} and {METHOD_NAMES[compared.methods[j]]}",
+            t("{i} and {j}", i=METHOD_NAMES[compared.methods[i]], j=METHOD_NAMES[compared.methods[j]]),
             "-" if np.isnan(correlation) else f"{correlation:.2f}",
         )
         column.caption(in_words(correlation, overlap))

@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models.comparison_section import emotions_of
-from pages.shared.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of
@@ -32,11 +33,11 @@ def choose(chosen: Chosen) -> list[str]:
         alike = [name for name in names if name != own and emotions_of(name) == emotions]
         selected = [own, *alike[:BESIDE]]
     return st.multiselect(
-        "Models",
+        t("Models"),
         names,
         max_selections=MOST,
-        placeholder="Choose one to six models",
-        help="They may know other emotions. Default: the sidebar's model and two others with the same emotions.",
+        placeholder=t("Choose one to six models"),
+        help=t("They may know other emotions. Default: the sidebar's model and two others with the same emotions."),
         **session.widget("compared", selected),
     )
 
@@ -44,12 +45,14 @@ def choose(chosen: Chosen) -> list[str]:
 def choose_method() -> str:
     """Ask for the explainer."""
     return st.segmented_control(
-        "Explainer",
+        t("Explainer"),
         list(EXPLAINERS),
         format_func=METHOD_NAMES.get,
         required=True,
-        help="Grad-CAM is fast but coarse, and needs a network with feature maps. LIME and occlusion work with any "
-        "model: they predict hundreds of times with parts masked.",
+        help=t(
+            "Grad-CAM is fast but coarse, and needs a network with feature maps. LIME and occlusion work "
+            "with any model: they predict hundreds of times with parts masked."
+        ),
         **session.widget("compared_by", session.choice("compared_by")),
     )
 
@@ -83,7 +86,11 @@ def offer_again(jobs: dict[str, Job]) -> None:
     if not stopped:
         return
     kind = next(iter(stopped.values())).kind
-    if st.button(f"Start again: {in_markdown(', '.join(stopped))}", key=f"again_{kind}", icon=":material/replay:"):
+    if st.button(
+        t("Start again: {stopped}", stopped=in_markdown(", ".join(stopped))),
+        key=f"again_{kind}",
+        icon=":material/replay:",
+    ):
         for job in stopped.values():
             job.queue.drop(job)
         st.rerun()

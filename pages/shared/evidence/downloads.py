@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
+from pages.shared.language import t
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
@@ -21,16 +22,16 @@ HELP = "The report opens offline and contains the picture, all figures and setti
 
 def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
-    st.markdown("**Download**", help=HELP)
+    st.markdown(t("**Download**"), help=HELP)
     analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
     wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
     if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
         st.button(
-            "Prepare maps, picture and report",
+            t("Prepare maps, picture and report"),
             key="prepare_downloads",
             on_click=st.session_state.__setitem__,
             args=("downloads_of", wanted),
-            help="This finds the focus regions first.",
+            help=t("This finds the focus regions first."),
             icon=":material/download:",
         )
         return

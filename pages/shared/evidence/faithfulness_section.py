@@ -6,6 +6,7 @@ from scipy.special import expit
 
 from pages.shared import cached, waiting
 from pages.shared.charts.faithfulness import curves_chart
+from pages.shared.language import t
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import counterfactual_in_words
@@ -57,7 +58,7 @@ MEASURES = {
 
 def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], settings: AnalysisSettings) -> None:
     """Show the grade of each explanation, once it is computed, and the counterfactual."""
-    st.markdown("**Which map to trust**", help=HELP)
+    st.markdown(t("**Which map to trust**"), help=HELP)
     judged = waiting.results({"judge": job}).get("judge")
     if judged is None:
         return
@@ -67,17 +68,20 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         column.markdown(METHOD_NAMES[method])
         column.badge(word, color=colour, icon=icon)
         column.caption(in_words(judged, method, explanation))
-    with st.expander("Evidence without and with what each map marks", icon=":material/show_chart:"):
+    with st.expander(t("Evidence without and with what each map marks"), icon=":material/show_chart:"):
         st.plotly_chart(
             cached.chart(job.key, lambda: curves_chart(judged)), width="stretch", config={"displaylogo": False}
         )
         st.caption(
-            "Left: the most strongly marked cells are removed first, so the evidence should fall fast. Right: they are "
-            "inserted first into an empty recording, so the evidence should rise fast. Grey: five random maps."
+            t(
+                "Left: the most strongly marked cells are removed first, so the evidence should fall fast. "
+                "Right: they are inserted first into an empty recording, so the evidence should rise fast. Grey: "
+                "five random maps."
+            )
         )
         _measures(judged)
 
-    st.markdown("**What would change the verdict**", help=COUNTERFACTUAL_HELP)
+    st.markdown(t("**What would change the verdict**"), help=COUNTERFACTUAL_HELP)
     st.markdown(_counterfactual_in_words(judged, analysis, settings))
 
 
@@ -97,7 +101,13 @@ def _measures(judged: Judgement) -> None:
     ]
     st.dataframe(rows, hide_index=True, column_config=MEASURES)
     loud, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
-    st.caption(f"For comparison: the area is {loud:.2f} for loudness and {by_chance:.2f} on average for random maps.")
+    st.caption(
+        t(
+            "For comparison: the area is {loud:.2f} for loudness and {by_chance:.2f} on average for random maps.",
+            loud=loud,
+            by_chance=by_chance,
+        )
+    )
 
 
 def _counterfactual_in_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:

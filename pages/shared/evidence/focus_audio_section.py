@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.charts.scores import scores_html
+from pages.shared.language import t
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation.focus import focus_frames
 from ser_core.explanation.focus_audio import FocusScores, focus_mask
@@ -32,11 +33,11 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
 
 def show(analysis: Analysis, job: Job | None) -> None:
     """Show the model's scores for the three sounds, side by side."""
-    st.header("Scores with and without the focus", divider="gray", help=HELP)
+    st.header(t("Scores with and without the focus"), divider="gray", help=HELP)
     by_points = session.choice("audible") == session.POINTS
     source, *share = st.columns([3, 2] if by_points else 1, gap="large", vertical_alignment="bottom")
     source.segmented_control(
-        "Sound of",
+        t("Sound of"),
         list(SOUNDS),
         format_func=SOUNDS.get,
         required=True,
@@ -45,7 +46,11 @@ def show(analysis: Analysis, job: Job | None) -> None:
     )
     if by_points:
         share[0].slider(
-            "Share of time and frequency (%)", 5, 60, step=5, **session.widget("map_share", session.choice("map_share"))
+            t("Share of time and frequency (%)"),
+            5,
+            60,
+            step=5,
+            **session.widget("map_share", session.choice("map_share")),
         )
     scores = job and waiting.results({"focus": job}).get("focus")
     if not scores:

@@ -5,7 +5,8 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.cached import sounds
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
@@ -51,7 +52,7 @@ def rule() -> None:
     # No empty column: on a narrow screen it would be a gap.
     rules, *size, smoothing = st.columns([4, 3, 3] if has_size else [7, 3], gap="medium")
     rules.segmented_control(
-        "Focus",
+        t("Focus"),
         list(RULES),
         format_func=RULES.get,
         required=True,
@@ -60,18 +61,18 @@ def rule() -> None:
     )
     if session.choice("focus_rule") == session.SHARE:
         size[0].slider(
-            "Share of the speech (%)", 5, 90, step=5, **session.widget("focus_share", session.choice("focus_share"))
+            t("Share of the speech (%)"), 5, 90, step=5, **session.widget("focus_share", session.choice("focus_share"))
         )
     if session.choice("focus_rule") == session.ABOVE:
         size[0].slider(
-            "Threshold (% of the peak)", 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
+            t("Threshold (% of the peak)"), 0, 95, step=5, **session.widget("threshold", session.choice("threshold"))
         )
     smoothing.slider(
-        "Smoothing (s)",
+        t("Smoothing (s)"),
         0.0,
         0.5,
         step=0.01,
-        help="The evidence over time is averaged over this long.",
+        help=t("The evidence over time is averaged over this long."),
         **session.widget("smoothing", session.choice("smoothing")),
     )
 
@@ -131,31 +132,31 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
     recording, name = analysis.recording, folder_name(analysis.recording.name)
     with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
         st.download_button(
-            "One WAV",
+            t("One WAV"),
             lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
             f"{name}-focus.wav",
             "audio/wav",
-            help="All regions in a row, with 0.4 s of silence between them.",
+            help=t("All regions in a row, with 0.4 s of silence between them."),
             disabled=not rows,
             icon=":material/graphic_eq:",
             on_click="ignore",
         )
         st.download_button(
-            "ZIP with table",
+            t("ZIP with table"),
             lambda: focus_zip(analysis, rows),
             f"{name}-focus.zip",
             "application/zip",
-            help="A WAV file for each region, and the table as focus.csv.",
+            help=t("A WAV file for each region, and the table as focus.csv."),
             disabled=not rows,
             icon=":material/folder_zip:",
             on_click="ignore",
         )
-        with st.popover("Annotation file", icon=":material/label:", width="content", disabled=not rows):
+        with st.popover(t("Annotation file"), icon=":material/label:", width="content", disabled=not rows):
             _offer_marks(analysis, name)
 
 
 def _offer_marks(analysis: Analysis, name: str) -> None:
-    st.markdown(f"The focus regions as intervals labelled *{in_markdown(analysis.emotion)}*.")
+    st.markdown(t("The focus regions as intervals labelled *{emotion}*.", emotion=in_markdown(analysis.emotion)))
     marks = focus_marks(analysis)
     for key in ("textgrid", "elan", "csv"):
         file_format = FORMATS[key]

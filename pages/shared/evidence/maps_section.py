@@ -5,7 +5,8 @@ import streamlit as st
 from pages.shared import cached, session
 from pages.shared.charts.maps import maps_chart
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
@@ -31,7 +32,10 @@ SIGNS = {"both": "for and against", "for": "for only"}
 def heading(chosen: Chosen, analysis: Analysis) -> None:
     against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
     name = in_markdown(analysis.recording.name)
-    st.markdown(f"Evidence for **{analysis.emotion}**{against} in **{name}**", help=HOW_TO_READ)
+    st.markdown(
+        t("Evidence for **{emotion}**{against} in **{name}**", emotion=analysis.emotion, against=against, name=name),
+        help=HOW_TO_READ,
+    )
 
 
 def show(
@@ -41,10 +45,14 @@ def show(
     analysis = classification.result
     signs, strength = st.columns([2, 3], gap="medium")
     sign = signs.segmented_control(
-        "Evidence", list(SIGNS), format_func=SIGNS.get, required=True, **session.widget("sign", session.choice("sign"))
+        t("Evidence"),
+        list(SIGNS),
+        format_func=SIGNS.get,
+        required=True,
+        **session.widget("sign", session.choice("sign")),
     )
     opacity = strength.slider(
-        "Colour strength (%)", 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
+        t("Colour strength (%)"), 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
     )
     drafted = drafts | ({"consensus"} if drafts else set())
     flip = test.result.flip if test and test.state == "done" else None

@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.shared import cached
 from pages.shared.charts.compared import CONSENSUS, matrix_chart
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation.model_agreement import agreement_in_words, map_agreement, on_one_grid
@@ -25,12 +26,12 @@ LEAST_SHARE_OF_PEAK = 0.5
 
 def show(explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings) -> None:
     """Compare the finished maps, and offer their consensus in the player."""
-    st.header("Do they use the same evidence?", divider="gray", help=HELP)
+    st.header(t("Do they use the same evidence?"), divider="gray", help=HELP)
     if len(explained) < 2:
-        st.markdown("A comparison needs at least two maps.")
+        st.markdown(t("A comparison needs at least two maps."))
     else:
         _matrix(explained, method)
-    st.header("Listen", divider="gray")
+    st.header(t("Listen"), divider="gray")
     _player(explained, method, shared, settings)
 
 
@@ -41,9 +42,14 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
     matrix.plotly_chart(matrix_chart(compared, dark), width="stretch", config={"displayModeBar": False})
     words.markdown(in_markdown(agreement_in_words(compared)))
     if others := sorted(set(explained) - set(on_one_grid(explained))):
-        words.caption(f"Not compared: {in_markdown(', '.join(others))}, whose front end has other frames or bands.")
+        words.caption(
+            t(
+                "Not compared: {others}, whose front end has other frames or bands.",
+                others=in_markdown(", ".join(others)),
+            )
+        )
     elif np.isnan(compared.rank_correlation).any():
-        words.caption("A cell is empty if a map is constant, or if two maps have no frame in common.")
+        words.caption(t("A cell is empty if a map is constant, or if two maps have no frame in common."))
 
 
 def _player(

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.charts.recording import stretch_chart
+from pages.shared.language import t
 from ser_core.analysis import Analysis
 from ser_core.settings import AnalysisSettings
 
@@ -17,8 +18,12 @@ def show(analysis: Analysis) -> None:
         return
     start_s, end_s = analysis.stretch.start_s, analysis.stretch.end_s
     st.markdown(
-        f"Explained: **{start_s:.1f} to {end_s:.1f} s**. Drag over the scores to explain another part.",
-        help="At most 30 s are explained at once; a longer box is cut to its first 30 s.",
+        t(
+            "Explained: **{start_s:.1f} to {end_s:.1f} s**. Drag over the scores to explain another part.",
+            start_s=start_s,
+            end_s=end_s,
+        ),
+        help=t("At most 30 s are explained at once; a longer box is cut to its first 30 s."),
     )
     st.plotly_chart(
         stretch_chart(analysis),

@@ -9,6 +9,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.words_section import Spoken
+from pages.shared.language import t
 from pages.shared.player import player
 from pages.shared.recording import voice_section
 from ser_core.analysis import Analysis, Recording
@@ -55,16 +56,16 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     spoken : Spoken
         The words of the recording, as far as they are known.
     """
-    st.header("How: what in the voice decides", divider="gray", help=HELP)
+    st.header(t("How: what in the voice decides"), divider="gray", help=HELP)
     if analysis.verdict == NO_SPEECH:
-        st.markdown("Hardly any speech was detected, so there is no voice to measure or change.")
+        st.markdown(t("Hardly any speech was detected, so there is no voice to measure or change."))
         return
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
         measured = cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
         _correlates(*measured, _usual(analysis.recording))
     st.segmented_control(
-        "Change the voice of",
+        t("Change the voice of"),
         list(CHANGED),
         format_func=CHANGED.get,
         required=True,
@@ -72,14 +73,16 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     )
     changed = regions if session.choice("changed") == session.FOCUS else ()
     if session.choice("changed") == session.FOCUS and not regions:
-        st.markdown("No stretch is focus, so there is nothing to change in it alone.")
+        st.markdown(t("No stretch is focus, so there is nothing to change in it alone."))
         return
     job = cached.voice_changes_job(analysis, changed, classifier, submit=False)
     if job is None:
-        pressed = st.button("Change the voice and ask again", icon=":material/graphic_eq:")
+        pressed = st.button(t("Change the voice and ask again"), icon=":material/graphic_eq:")
         st.caption(
-            "Some ninety changed versions are classified: for a short recording this takes seconds, for 30 s a minute "
-            "or more."
+            t(
+                "Some ninety changed versions are classified: for a short recording this takes seconds, for 30 s "
+                "a minute or more."
+            )
         )
         if not pressed:
             return
@@ -127,7 +130,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     emotions = analysis.emotions
     st.markdown(f"**{counterfactuals_in_words(found, emotions)}**")
     st.html(lines_html(emotions))
-    st.caption("Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip the verdict.")
+    st.caption(t("Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip the verdict."))
     dark = st.context.theme.type == "dark"
     for start in range(0, len(found.curves), PER_ROW):
         for column, curve in zip(
@@ -146,9 +149,12 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     names = {f"{flip.property.in_words(flip.amount)}: {emotions[flip.emotion]}": flip for flip in flips}
     voices = sounds.changed_voices(key, found, names)
     st.markdown(
-        "**Before and after**",
-        help="Switch while it plays, also with the keys 1 to 5. All versions are equally loud, unless loudness is what "
-        "changed. At another tempo the same second is another moment of what is said; the words are the recording's.",
+        t("**Before and after**"),
+        help=t(
+            "Switch while it plays, also with the keys 1 to 5. All versions are equally loud, unless "
+            "loudness is what changed. At another tempo the same second is another moment of what is said; "
+            "the words are the recording's."
+        ),
     )
     player(
         voices.recording,

@@ -9,7 +9,8 @@ import streamlit as st
 from pages.shared import session, waiting
 from pages.shared.cached import transcribing
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player.contents import signed
 from pages.shared.recording import word_model
 from ser_core.analysis import Analysis, Explanation, Recording, Region
@@ -100,7 +101,7 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Draw the section below the player, which shows the words themselves."""
-    st.header("Words: which of them decide", divider="gray", help=HELP)
+    st.header(t("Words: which of them decide"), divider="gray", help=HELP)
     _ask(analysis.recording, spoken)
     waiting.results(spoken.jobs)
     if spoken.transcript is not None:
@@ -120,23 +121,25 @@ def _ask(recording: Recording, spoken: Spoken) -> None:
     can_find = bool(spoken.words) or word_model.folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         offered = can_find and recording.sha256 not in session.words_asked()
-        if offered and st.button("Find the words that decide", key="find_words", icon=":material/manage_search:"):
+        if offered and st.button(t("Find the words that decide"), key="find_words", icon=":material/manage_search:"):
             session.words_asked()[recording.sha256] = ""
             st.rerun()
-        with st.popover("Words from a file", icon=":material/upload_file:", width="content"):
+        with st.popover(t("Words from a file"), icon=":material/upload_file:", width="content"):
             _ask_for_file(recording)
     if not can_find:
         word_model.offer()
 
 
 def _ask_for_file(recording: Recording) -> None:
-    st.markdown("Upload the words and their times; they replace the transcription.")
+    st.markdown(t("Upload the words and their times; they replace the transcription."))
     file = st.file_uploader(
-        "Words",
+        t("Words"),
         type=["TextGrid", "csv"],
         key=f"words_{recording.sha256}",
-        help="A Praat TextGrid (its tier called words, else its first interval tier), "
-        "or a CSV with the columns start_s, end_s and word.",
+        help=t(
+            "A Praat TextGrid (its tier called words, else its first interval tier), or a CSV with the "
+            "columns start_s, end_s and word."
+        ),
     )
     if file is not None and st.session_state.get("words_file") != file.file_id:
         try:
@@ -147,7 +150,7 @@ def _ask_for_file(recording: Recording) -> None:
         st.session_state["words_file"] = file.file_id
         st.rerun()
     given = session.given_words()
-    if recording.sha256 in given and st.button("Forget the words", key="forget_words", icon=":material/delete:"):
+    if recording.sha256 in given and st.button(t("Forget the words"), key="forget_words", icon=":material/delete:"):
         del given[recording.sha256]
         st.rerun()
 
@@ -158,7 +161,7 @@ def _ask_for_file(recording: Recording) -> None:
 def _show_language(recording: Recording, transcript: Transcript) -> None:
     """Show and ask for the language, and say what was not transcribed."""
     if transcript.speech_s < LEAST_SPEECH_S:
-        st.info("No speech was found in this recording, so there are no words.", icon=":material/voice_over_off:")
+        st.info(t("No speech was found in this recording, so there are no words."), icon=":material/voice_over_off:")
         return
     sha256, found = recording.sha256, transcript.language
     chosen = session.words_asked()[sha256]
@@ -169,20 +172,22 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
     column, _ = st.columns([2, 3])
     codes = ["", *sorted(known, key=known.get)]
     picked = column.selectbox(
-        "Language",
+        t("Language"),
         codes,
         index=codes.index(chosen),
         format_func=lambda code: known[code] if code else by_itself,
         key=f"language_{sha256}",
-        help="If the model found the wrong one, choose another; the words are then transcribed again.",
+        help=t("If the model found the wrong one, choose another; the words are then transcribed again."),
     )
     if picked != chosen:
         session.words_asked()[sha256] = picked
         st.rerun()
     if not transcript.words:
-        st.info("No word could be transcribed with confidence.", icon=":material/voice_over_off:")
+        st.info(t("No word could be transcribed with confidence."), icon=":material/voice_over_off:")
     elif transcript.unclear_s >= 0.1:
-        st.caption(f"{transcript.unclear_s:.1f} s of speech could not be transcribed with confidence.")
+        st.caption(
+            t("{unclear_s:.1f} s of speech could not be transcribed with confidence.", unclear_s=transcript.unclear_s)
+        )
 
 
 def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanation | None) -> str:
@@ -208,7 +213,7 @@ def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> No
     if phrases:
         st.markdown("Words in focus: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
     elif analysis.focus:
-        st.markdown("No word is in focus by at least half.")
+        st.markdown(t("No word is in focus by at least half."))
 
 
 def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
@@ -223,7 +228,7 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         disabled=fixed,
         width="stretch",
         column_config={
-            WORD: st.column_config.TextColumn(required=True, help="Click twice to edit."),
+            WORD: st.column_config.TextColumn(required=True, help=t("Click twice to edit.")),
             **{name: st.column_config.NumberColumn(format="%.2f", step=0.01, min_value=0.0) for name in (START, END)},
             **{name: st.column_config.NumberColumn(format="%.2f", help=COLUMN_HELP.get(name)) for name in fixed},
         },

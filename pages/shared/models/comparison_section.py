@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
@@ -14,17 +15,19 @@ def show(name: str, emotions: tuple[str, ...]) -> None:
     with st.container(border=True):
         choice, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
         other = choice.selectbox(
-            "Compare with",
+            t("Compare with"),
             [other for other in model_names() if other != name and emotions_of(other) == emotions],
             index=None,
-            placeholder="Choose a model",
+            placeholder=t("Choose a model"),
             key="evaluate_compared",
             persist_state="session",
-            help="On the recordings that both models were tested on, in all folds if there are several. The interval "
-            "resamples speakers, the same ones for both.",
+            help=t(
+                "On the recordings that both models were tested on, in all folds if there are several. The "
+                "interval resamples speakers, the same ones for both."
+            ),
         )
         if other is None:
-            words.caption("No model is chosen. Choose one to see whether they differ by more than chance.")
+            words.caption(t("No model is chosen. Choose one to see whether they differ by more than chance."))
             return
         try:
             difference = paired_difference(tested_by(find_model(name)), tested_by(find_model(other)))

@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.charts.evaluation import confusion_chart
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import corpus_recordings
-from pages.shared.names import in_markdown
 from ser_core.audio.reading import file_bytes
 from ser_core.errors import SerError
 from ser_core.learning.predictions import Predictions, in_cell
@@ -51,24 +52,32 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
                 label,
                 predictions.emotions,
                 index=None,
-                placeholder="Choose an emotion",
+                placeholder=t("Choose an emotion"),
                 **session.widget(name, session.choice(name)),
             )
             for column, label, name in zip(st.columns(2), ("Acted", "Predicted"), ("acted", "predicted"), strict=True)
         )
         if not acted or not predicted:
-            st.caption(":material/touch_app: Click a cell, or choose both emotions, to list its recordings.")
+            st.caption(t(":material/touch_app: Click a cell, or choose both emotions, to list its recordings."))
             return
         cell = predictions.of(in_cell(predictions, acted, predicted))
         if not len(cell.labels):
-            st.caption(f"No recording of {in_markdown(acted)} was predicted as {in_markdown(predicted)}.")
+            st.caption(
+                t(
+                    "No recording of {acted} was predicted as {predicted}.",
+                    acted=in_markdown(acted),
+                    predicted=in_markdown(predicted),
+                )
+            )
             return
         shown = _page_of(cell)
         _show_missing_corpora(cell)
         if by_others:
             st.caption(
-                "Each was predicted by a model from whose training its speaker or corpus was held out. *Why?* explains "
-                "the model in the sidebar, whose verdict may be another."
+                t(
+                    "Each was predicted by a model from whose training its speaker or corpus was held out. *Why?* "
+                    "explains the model in the sidebar, whose verdict may be another."
+                )
             )
         for index in shown:
             _show_recording(cell, index)
@@ -79,7 +88,12 @@ def _page_of(cell: Predictions) -> range:
     count = len(cell.labels)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(
-            f"**{count} recording{'s' if count > 1 else ''}**, most confident predictions first", width="content"
+            t(
+                "**{count} recording{count_2}**, most confident predictions first",
+                count=count,
+                count_2="s" if count > 1 else "",
+            ),
+            width="content",
         )
         pages = -(-count // PAGE_SIZE)
         page = st.pagination(pages, key=f"page_{cell.sha256[0]}_{count}", persist_state="session") if pages > 1 else 1
@@ -91,8 +105,11 @@ def _show_missing_corpora(cell: Predictions) -> None:
     if missing:
         names = " and ".join(in_markdown(name) for name in missing)
         st.info(
-            f"The audio of {names} is not on this machine. To play it, set SER_CORPORA to the folder that contains "
-            f"{names}, and restart the app.",
+            t(
+                "The audio of {names} is not on this machine. To play it, set SER_CORPORA to the folder that "
+                "contains {names}, and restart the app.",
+                names=names,
+            ),
             icon=":material/folder_open:",
         )
 
@@ -111,13 +128,13 @@ def _show_recording(cell: Predictions, index: int) -> None:
     file = corpus_recordings.file_of(corpus, sha256)
     if file is None:
         if corpus_recordings.folder_of(corpus):
-            play.caption(f"Not among the files of {in_markdown(corpus)} on this machine.")
+            play.caption(t("Not among the files of {corpus} on this machine.", corpus=in_markdown(corpus)))
         return
     evidence = "See the evidence on the page Explain."
     try:
         play.audio(corpus_recordings.sound(sha256, file))
         if why.button(
-            "Why?", key=f"why_{index}_{sha256}", icon=":material/visibility:", help=evidence, width="stretch"
+            t("Why?"), key=f"why_{index}_{sha256}", icon=":material/visibility:", help=evidence, width="stretch"
         ):
             _explain(file, *scores)
     except (SerError, OSError) as refusal:

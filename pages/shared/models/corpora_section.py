@@ -8,7 +8,8 @@ import streamlit as st
 from pages.shared import cached
 from pages.shared.cached import sounds
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.overview import CorpusOverview
 from ser_core.errors import SerError
@@ -28,7 +29,7 @@ def show(folders: dict[str, str]) -> None:
     if not overviews:
         return
     show_table(overviews)
-    name = st.selectbox("Corpus", list(overviews), key="corpora_name")
+    name = st.selectbox(t("Corpus"), list(overviews), key="corpora_name")
     show_charts(overviews[name])
     show_left_out(overviews[name], Path(folders[name]))
     listen(overviews[name], Path(folders[name]))
@@ -58,12 +59,19 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
     recordings = sum(len(o.corpus.recordings) for o in overviews.values())
     speakers = sum(len(o.speakers) for o in overviews.values())
     hours = sum(o.total_s for o in overviews.values()) / 3600
-    total.caption(f"In total {recordings} recordings of {speakers} speakers, {hours:.1f} hours.")
+    total.caption(
+        t(
+            "In total {recordings} recordings of {speakers} speakers, {hours:.1f} hours.",
+            recordings=recordings,
+            speakers=speakers,
+            hours=hours,
+        )
+    )
     again.button(
-        "Read again",
+        t("Read again"),
         icon=":material/refresh:",
         width="stretch",
-        help="Do this after adding, renaming or removing files.",
+        help=t("Do this after adding, renaming or removing files."),
         on_click=cached.corpus_overview.clear,
     )
 
@@ -73,15 +81,15 @@ def show_charts(overview: CorpusOverview) -> None:
     settings = {"width": "stretch", "config": {"displaylogo": False}}
     left, right = st.columns(2, gap="large")
     genders = ", ".join(f"{count} {gender}" for gender, count in sorted(overview.genders.items()))
-    left.markdown(f"**Recordings by emotion**{' · ' + in_markdown(genders) if genders else ''}")
+    left.markdown(t("**Recordings by emotion**{genders}", genders=" · " + in_markdown(genders) if genders else ""))
     left.plotly_chart(emotions_chart(overview), **settings)
     median = f" · median {np.nanmedian(overview.durations_s):.1f} s" if overview.total_s else ""
     right.markdown(
-        f"**Durations**{median}",
-        help="Box: the middle half, with the median. Whiskers: up to 1.5 times the box length. Points: outliers.",
+        t("**Durations**{median}", median=median),
+        help=t("Box: the middle half, with the median. Whiskers: up to 1.5 times the box length. Points: outliers."),
     )
     right.plotly_chart(durations_chart(overview), **settings)
-    st.markdown("**Recordings by speaker**")
+    st.markdown(t("**Recordings by speaker**"))
     st.plotly_chart(speakers_chart(overview), **settings)
 
 
@@ -89,37 +97,37 @@ def show_left_out(overview: CorpusOverview, folder: Path) -> None:
     """Count excluded files by reason, and list the first of them, unreadable files first."""
     files = [*overview.unreadable, *overview.corpus.left_out]
     if not files:
-        st.caption("Every audio file in the folder belongs to the corpus and can be read.")
+        st.caption(t("Every audio file in the folder belongs to the corpus and can be read."))
         return
     reasons = overview.corpus.reasons().most_common()
     if overview.unreadable:
         reasons.insert(0, ("cannot be read", len(overview.unreadable)))
-    with st.expander(f"Left out or unreadable: {len(files)} files", icon=":material/rule:"):
+    with st.expander(t("Left out or unreadable: {n} files", n=len(files)), icon=":material/rule:"):
         st.dataframe([{"reason": printable(reason), "files": count} for reason, count in reasons], hide_index=True)
         rows = [{"file": name_under(folder, path), "reason": printable(reason)} for path, reason in files[:MOST_NAMES]]
         st.dataframe(rows, hide_index=True)
         if len(files) > MOST_NAMES:
-            st.caption(f"And {len(files) - MOST_NAMES} more.")
+            st.caption(t("And {most_names} more.", most_names=len(files) - MOST_NAMES))
 
 
 def listen(overview: CorpusOverview, folder: Path) -> None:
     """Choose a recording by emotion and speaker, and play it."""
-    st.markdown("**Listen to a recording**")
+    st.markdown(t("**Listen to a recording**"))
     first, second, third = st.columns([1, 1, 2])
-    emotion = first.selectbox("Emotion", overview.emotions, key="corpora_emotion")
+    emotion = first.selectbox(t("Emotion"), overview.emotions, key="corpora_emotion")
     items = [item for item in overview.corpus.recordings if item.emotion == emotion]
     speakers = sorted({item.speaker_id for item in items})
     names = {speaker: printable(speaker.removeprefix(f"{overview.corpus.name}:")) for speaker in speakers}
-    speaker = second.selectbox("Speaker", speakers, format_func=names.get, key="corpora_speaker")
+    speaker = second.selectbox(t("Speaker"), speakers, format_func=names.get, key="corpora_speaker")
     files = {name_under(folder, item.path): item.path for item in items if item.speaker_id == speaker}
-    file = third.selectbox("Recording", list(files), key="corpora_file")
+    file = third.selectbox(t("Recording"), list(files), key="corpora_file")
     try:
         recording = read_recording(files[file])
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
     except OSError:
-        st.error("The app may not read this file. Change its permissions.", icon=":material/error:")
+        st.error(t("The app may not read this file. Change its permissions."), icon=":material/error:")
         return
     st.audio(sounds.sound(recording.sha256, recording))
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import corpus_recordings
-from pages.shared.names import in_markdown
 from ser_core.corpora import READERS
 from ser_core.errors import SerError
 from ser_core.experiments import read_result
@@ -22,7 +23,9 @@ def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> d
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # valid JSON, but not of this experiment
-        st.error(f"{in_markdown(name)}\\.json is damaged. Run the experiment again.", icon=":material/error:")
+        st.error(
+            t("{name}\\.json is damaged. Run the experiment again.", name=in_markdown(name)), icon=":material/error:"
+        )
     return None
 
 
@@ -35,7 +38,7 @@ def show_missing(commands: dict[str, str], of: int) -> None:
         container = st.expander(words, icon=":material/terminal:")
     else:
         container = st.container()
-        container.caption(f":material/terminal: {words}. Run:")
+        container.caption(t(":material/terminal: {words}. Run:", words=words))
     container.code("\n".join(commands.values()), language="bash", wrap_lines=True)
 
 

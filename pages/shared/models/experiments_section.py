@@ -8,10 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import experiments as charts
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import peers_section
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
-from pages.shared.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
 from ser_core.model.checkpoint import find_model, read_card
@@ -41,7 +42,7 @@ def show(models: Sequence[str]) -> None:
 
 def show_selection() -> None:
     """Show the effect of data selection on training time and UAR, for one network and for all."""
-    st.header("Data selection: training time and UAR", help="Figs. 20, 22 and 23 and Table 5 of the paper.")
+    st.header(t("Data selection: training time and UAR"), help=t("Figs. 20, 22 and 23 and Table 5 of the paper."))
     names = {network: f"selection-{network}" for network in charts.NETWORKS}
     found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
     missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
@@ -54,7 +55,7 @@ def _show_selection(found: dict[str, dict[str, Any]]) -> None:
     network = max(found, key=lambda one: len(found[one]["rules"]))
     if len(found) > 1:
         network = st.segmented_control(
-            "Network",
+            t("Network"),
             list(found),
             format_func=charts.NETWORKS.get,
             default=network,
@@ -66,17 +67,19 @@ def _show_selection(found: dict[str, dict[str, Any]]) -> None:
     st.markdown(words)
     st.caption(method)
     left, right = st.columns(2, gap="large")
-    left.markdown("**Training segments and time**")
+    left.markdown(t("**Training segments and time**"))
     left.plotly_chart(saving, config=CONFIG)
     right.markdown(
-        "**UAR**, mean over corpora",
-        help="Right: the difference from training on all segments, on the same recordings, with its 95 % interval.",
+        t("**UAR**, mean over corpora"),
+        help=t("Right: the difference from training on all segments, on the same recordings, with its 95 % interval."),
     )
     right.plotly_chart(cost, config=CONFIG)
     left, right = st.columns(2, gap="large")
-    left.markdown("**Recall by emotion**, all corpora")
+    left.markdown(t("**Recall by emotion**, all corpora"))
     left.plotly_chart(recalls, config=CONFIG)
-    right.markdown("**Accuracy, UAR and F1**", help="UAR: mean over corpora. Accuracy and F1: all corpora together.")
+    right.markdown(
+        t("**Accuracy, UAR and F1**"), help=t("UAR: mean over corpora. Accuracy and F1: all corpora together.")
+    )
     right.plotly_chart(charts.networks_chart(found), config=CONFIG)
 
 
@@ -115,7 +118,7 @@ def _difference(found: dict[str, Any]) -> str:
 
 def show_bands() -> None:
     """Show which frequencies speak for which emotion."""
-    st.header("Frequencies by emotion", help="Fig. 24 of the paper.")
+    st.header(t("Frequencies by emotion"), help=t("Fig. 24 of the paper."))
     result = read_result_drawn("bands", _bands)
     if result is None:
         show_missing({"bands": command("experiment bands")}, 1)
@@ -139,7 +142,7 @@ def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
 
 def show_branches() -> None:
     """Show the maps of both branches for one segment, and how similar they are in all recordings."""
-    st.header("VGGish and YAMNet on the same segment", help="Fig. 7 of the paper.")
+    st.header(t("VGGish and YAMNet on the same segment"), help=t("Fig. 7 of the paper."))
     result = read_result_drawn("branches", _branches)
     if result is None:
         show_missing({"branches": command("experiment branches")}, 1)
@@ -180,7 +183,7 @@ def _signed(value: float) -> str:
 
 def show_robustness(models: Sequence[str]) -> None:
     """Show the robustness of the models to degraded audio."""
-    st.header("Robustness", help="To simulated noise, gain, phone band and reverberation.")
+    st.header(t("Robustness"), help=t("To simulated noise, gain, phone band and reverberation."))
     names = {model: f"robustness-{model}" for model in models}
     found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _robustness))}
     missing = {
@@ -198,9 +201,11 @@ def show_robustness(models: Sequence[str]) -> None:
 def show_content(models: Sequence[str]) -> None:
     """Show what is left of the verdict where no word is understood, or the pitch is gone."""
     st.header(
-        "Content or voice",
-        help="*Low-pass*: below 400 Hz. *Hum*: pitch and loudness over time, with one spectrum throughout. "
-        "*Backwards*: every sound, reversed in time. *Whispered*: the words without a pitch.",
+        t("Content or voice"),
+        help=t(
+            "*Low-pass*: below 400 Hz. *Hum*: pitch and loudness over time, with one spectrum throughout. "
+            "*Backwards*: every sound, reversed in time. *Whispered*: the words without a pitch."
+        ),
     )
     names = {model: f"content-{model}" for model in models}
     found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _content))}
@@ -209,10 +214,13 @@ def show_content(models: Sequence[str]) -> None:
         st.markdown("  \n".join(words))
         st.plotly_chart(charts.content_chart(found), config=CONFIG)
         st.caption(
-            "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those that "
-            "Whisper base understands as recorded. In these corpora each sentence is said in every emotion, so no word "
-            "can tell emotions apart: what is lost without them is the sound of speech, not its meaning. Every masking "
-            "sounds strange to a model, and Whisper's features know words, so part of the loss may come from that."
+            t(
+                "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those "
+                "that Whisper base understands as recorded. In these corpora each sentence is said in every "
+                "emotion, so no word can tell emotions apart: what is lost without them is the sound of speech, "
+                "not its meaning. Every masking sounds strange to a model, and Whisper's features know words, so "
+                "part of the loss may come from that."
+            )
         )
     first = next(iter(models), None)
     missing = {first: command("experiment content", f"--model {shlex.quote(first)}")} if first and not found else {}

@@ -9,9 +9,10 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import generalisation as charts
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
-from pages.shared.names import in_markdown, printable
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.experiments.listeners import restrict
@@ -32,7 +33,7 @@ HELP = (
 
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
     """Show a model's tests side by side, and the command that makes a missing test on new corpora."""
-    st.header("New people and new corpora", help=HELP)
+    st.header(t("New people and new corpora"), help=HELP)
     tables, found = {}, {}
     for way, file in tables_of(folder).items():
         tables[way], figures = tested(file)
@@ -41,8 +42,10 @@ def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
         _show_tables(tables, found, {way: way_words(way, card) for way in found})
     if "corpora" not in found:
         st.caption(
-            ":material/terminal: No figures for new corpora yet. This command retrains the model without each corpus "
-            "in turn, tests it on that corpus, and adds the figures:"
+            t(
+                ":material/terminal: No figures for new corpora yet. This command retrains the model without "
+                "each corpus in turn, tests it on that corpus, and adds the figures:"
+            )
         )
         st.code(_command(name, card), language="bash", wrap_lines=True)
 
@@ -81,21 +84,24 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
-            "**Calibration**, mean over corpora",
-            help="On the diagonal, a score of 0.7 is right seven times in ten. The error is the expected calibration "
-            "error, mean over corpora. In the curve, too, the corpora of the mean have equal weight.",
+            t("**Calibration**, mean over corpora"),
+            help=t(
+                "On the diagonal, a score of 0.7 is right seven times in ten. The error is the expected "
+                "calibration error, mean over corpora. In the curve, too, the corpora of the mean have equal "
+                "weight."
+            ),
         )
         st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
     with right:
         measure = st.segmented_control(
-            "**Abstention**, mean over corpora",
+            t("**Abstention**, mean over corpora"),
             list(MEASURES),
             format_func=MEASURES.get,
             default="uar",
             required=True,
             key="evaluate_abstention",
             persist_state="session",
-            help="What the model gains if it answers only above a minimum score, which rises from right to left.",
+            help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
         )
         st.plotly_chart(charts.abstention_chart(found, words, measure), config=CONFIG)
 
@@ -128,7 +134,9 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
             cells[error] = f"{100 * figures['expected_calibration_error']:.1f} %" if figures else ""
         rows.append(cells)
     st.dataframe(
-        rows, hide_index=True, column_config={"corpus": st.column_config.TextColumn("Corpus", pinned=True, width=165)}
+        rows,
+        hide_index=True,
+        column_config={"corpus": st.column_config.TextColumn(t("Corpus"), pinned=True, width=165)},
     )
 
 

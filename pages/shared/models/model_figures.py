@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import evaluation
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.models import confusion_cell
-from pages.shared.names import in_markdown
 from ser_core.learning.metrics import MEASURED
 from ser_core.learning.predictions import Predictions
 
@@ -19,19 +20,27 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
     pooled, worst = figures["pooled"], figures["worst_speaker"]
     one, two, three, four = st.columns(4)
     uar, about = headline_words(figures)
-    one.metric("UAR, mean over corpora", f"{100 * uar:.1f} %")
-    two.metric("Recordings", pooled["recordings"])
-    three.metric("Speakers", pooled["speakers"])
-    four.metric("Calibration error", f"{100 * figures['calibration']['expected_error']:.1f} %")
+    one.metric(t("UAR, mean over corpora"), f"{100 * uar:.1f} %")
+    two.metric(t("Recordings"), pooled["recordings"])
+    three.metric(t("Speakers"), pooled["speakers"])
+    four.metric(t("Calibration error"), f"{100 * figures['calibration']['expected_error']:.1f} %")
     st.caption(
-        f"Split: {in_markdown(split)}. UAR is the mean of the emotions' recalls; chance is "
-        f"{100 / len(pooled['recall']):.0f} %. Intervals (95 %) resample speakers; with few speakers they are rough."
-        f"{about}"
+        t(
+            "Split: {split}. UAR is the mean of the emotions' recalls; chance is {pooled:.0f} %. Intervals "
+            "(95 %) resample speakers; with few speakers they are rough.{about}",
+            split=in_markdown(split),
+            pooled=100 / len(pooled["recall"]),
+            about=about,
+        )
     )
     if worst:
         st.caption(
-            f"Lowest accuracy of a speaker: {in_markdown(worst['speaker'])}, {100 * worst['accuracy']:.0f} % of "
-            f"{worst['recordings']} recordings."
+            t(
+                "Lowest accuracy of a speaker: {worst}, {worst_2:.0f} % of {worst_3} recordings.",
+                worst=in_markdown(worst["speaker"]),
+                worst_2=100 * worst["accuracy"],
+                worst_3=worst["recordings"],
+            )
         )
 
 
@@ -91,12 +100,12 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
     """
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Recall by emotion** (dashed line: chance)")
+        st.markdown(t("**Recall by emotion** (dashed line: chance)"))
         st.plotly_chart(evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch")
     with right:
-        st.markdown("**Confusion matrix**")
+        st.markdown(t("**Confusion matrix**"))
         corpus = st.selectbox(
-            "Corpus",
+            t("Corpus"),
             [ALL, *figures["corpora"]],
             key="evaluate_corpus",
             label_visibility="collapsed",
@@ -112,16 +121,16 @@ def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]
     """Draw calibration, abstention and learning curves."""
     left, right = st.columns(2, gap="large")
     left.markdown(
-        "**Calibration**, all recordings pooled",
-        help="On the diagonal, a score of 0.7 is right seven times in ten.",
+        t("**Calibration**, all recordings pooled"),
+        help=t("On the diagonal, a score of 0.7 is right seven times in ten."),
     )
     left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
     right.markdown(
-        "**Abstention**, all recordings pooled",
-        help="What the model gains if it answers only above a minimum score, which rises from right to left.",
+        t("**Abstention**, all recordings pooled"),
+        help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
     )
     right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
     if not any(len(epochs) > 1 for epochs in history.values()):
         return
-    st.markdown("**Learning curves** · UAR on validation speakers, mean over corpora")
+    st.markdown(t("**Learning curves** · UAR on validation speakers, mean over corpora"))
     st.plotly_chart(evaluation.history_chart(history), width="stretch")

@@ -6,9 +6,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import peers
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
-from pages.shared.names import in_markdown, printable
 from ser_core.experiments import COMPARISON
 
 TIME_HELP = "Scores and verdict of a recording, without decoding; median over several recordings."
@@ -16,7 +17,7 @@ TIME_HELP = "Scores and verdict of a recording, without decoding; median over se
 
 def show() -> None:
     """Draw the UAR of every model, and list its cost."""
-    st.header("Comparison with peers", help="Peers: small versions of the systems in the paper's Table 1.")
+    st.header(t("Comparison with peers"), help=t("Peers: small versions of the systems in the paper's Table 1."))
     result = read_result_drawn(COMPARISON, _drawn)
     if result is None:
         show_missing({COMPARISON: command("compare --models all --split speaker")}, 1)
@@ -26,7 +27,7 @@ def show() -> None:
     st.plotly_chart(figure, config={"displayModeBar": False})
     st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
     for name, reason in result["left_out"].items():
-        st.caption(f"Without {in_markdown(name)}: {in_markdown(reason)}")
+        st.caption(t("Without {name}: {reason}", name=in_markdown(name), reason=in_markdown(reason)))
 
 
 def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]]:
@@ -62,13 +63,14 @@ def _row(name: str, model: dict[str, Any], first: str) -> dict[str, Any]:
 def _columns(first: str) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "model": st.column_config.TextColumn("Model", pinned=True, width=170),
+        "model": st.column_config.TextColumn(t("Model"), pinned=True, width=170),
         "UAR": number("UAR", format="%.1f %%"),
         "behind": st.column_config.TextColumn(
-            f"{printable(first)} minus it", help="Points of UAR on the same speakers, with 95 % interval."
+            t("{first} minus it", first=printable(first)),
+            help=t("Points of UAR on the same speakers, with 95 % interval."),
         ),
         "folds": st.column_config.TextColumn(
-            "Several folds", help="UAR over several folds, if more than one was trained."
+            t("Several folds"), help=t("UAR over several folds, if more than one was trained.")
         ),
         "WA": number("WA", format="%.1f %%", help="Weighted accuracy: over all recordings."),
         "MAA": number(
@@ -81,6 +83,6 @@ def _columns(first: str) -> dict[str, Any]:
         "training": number(
             "Training", format="%.1f min", help="As measured; for some models while other jobs were running."
         ),
-        "after": st.column_config.TextColumn("Trained after", help="Its training includes that of this network."),
+        "after": st.column_config.TextColumn(t("Trained after"), help=t("Its training includes that of this network.")),
         "milliseconds": number("Prediction time", format="%.0f ms", help=TIME_HELP),
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
 from ser_core.errors import SerError
@@ -49,12 +50,12 @@ def corpus_folders() -> dict[str, str]:
     known = Path(os.environ.get("SER_CORPORA") or "/nowhere")
     here = [name for name in READERS if (known / name).is_dir()]
     chosen = st.multiselect(
-        "Corpora", list(READERS), default=here, key="train_corpora", placeholder="Choose one or more"
+        t("Corpora"), list(READERS), default=here, key="train_corpora", placeholder=t("Choose one or more")
     )
     columns = st.columns(2)
     folders = {
         name: columns[index % 2].text_input(
-            f"Folder of {name}", str(known / name) if name in here else "", key=f"train_folder_{name}"
+            t("Folder of {name}", name=name), str(known / name) if name in here else "", key=f"train_folder_{name}"
         )
         for index, name in enumerate(chosen)
     }
@@ -70,30 +71,30 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
     """Ask for the settings of a training; return the command's arguments, or None if something is missing."""
     left, middle, right = st.columns(3)
     network = left.selectbox(
-        "Network",
+        t("Network"),
         TRAINABLE,
         format_func=lambda name: NETWORK_WORDS.get(name, f"{name} (peer)"),
         index=TRAINABLE.index("yamnet"),
         key="train_network",
-        help="Peers: small versions of the systems in the paper's Table 1, and your own networks.",
+        help=t("Peers: small versions of the systems in the paper's Table 1, and your own networks."),
     )
-    emotions = middle.selectbox("Emotions", list(EMOTION_SETS), format_func=EMOTION_WORDS.get, key="train_emotions")
-    name = right.text_input("Model name", "mine", max_chars=40, key="train_name")
+    emotions = middle.selectbox(t("Emotions"), list(EMOTION_SETS), format_func=EMOTION_WORDS.get, key="train_emotions")
+    name = right.text_input(t("Model name"), "mine", max_chars=40, key="train_name")
     left, middle, right = st.columns(3)
-    split = left.selectbox("Test on", SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
+    split = left.selectbox(t("Test on"), SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
     fold = _fold(middle, split, sorted(folders))
     preset = right.selectbox(
-        "Preset",
+        t("Preset"),
         list(PRESET_WORDS),
         format_func=PRESET_WORDS.get,
         key="train_preset",
-        help="The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else.",
+        help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
     )
     more = _more(network, preset, fold)
     if not folders or not all(folders.values()):
         return None
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in TRAINABLE:
-        st.info("Choose a model name of letters, digits, - and _, other than those of the shipped models.")
+        st.info(t("Choose a model name of letters, digits, - and _, other than those of the shipped models."))
         return None
     corpora = [word for corpus, folder in folders.items() for word in ("--corpus", f"{corpus}={folder}")]
     options = ["--network", network, "--emotions", emotions, "--split", split, "--fold", fold, "--preset", preset]
@@ -110,13 +111,15 @@ def _fold(column: DeltaGenerator, split: str, corpora: list[str]) -> str:
     if split == "corpus":
         words |= dict(zip(folds, corpora, strict=True))
     return column.selectbox(
-        "Test fold" if split != "corpus" else "Test corpus",
+        t("Test fold") if split != "corpus" else t("Test corpus"),
         [*folds, ALL_FOLDS] if len(folds) > 1 else folds or ["1"],
         format_func=lambda fold: words.get(fold, fold),
         key=f"train_fold_{split}",
         disabled=len(folds) < 2,
-        help="All in turn: every speaker is tested once, by a model that was not trained on them. This takes that many "
-        "times as long; the model of the first fold is saved.",
+        help=t(
+            "All in turn: every speaker is tested once, by a model that was not trained on them. This takes "
+            "that many times as long; the model of the first fold is saved."
+        ),
     )
 
 
@@ -131,34 +134,40 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
     if "whisper" in branches:
         default = "Whisper base" if os.environ.get(WHISPER_WEIGHTS) else "the shipped Whisper"
     trained = [branch for branch in branches if branch not in FROZEN]
-    with st.expander("More options", icon=":material/tune:"):
+    with st.expander(t("More options"), icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         begin = left.selectbox(
-            "Start from",
+            t("Start from"),
             [None, *(model for model in model_names() if branches and set(branches) <= _branches_of(model))],
             format_func=lambda model: model or default,
             key="train_begin",
-            help="A model with the same branches; the people it was trained on are left out of the test. By default "
-            "YAMNet starts from AudioSet weights or the shipped model, Whisper from the file SER_WHISPER_WEIGHTS or "
-            "the shipped model, VGGish from the file SER_VGGISH_WEIGHTS, and everything else from random weights.",
+            help=t(
+                "A model with the same branches; the people it was trained on are left out of the test. By "
+                "default YAMNet starts from AudioSet weights or the shipped model, Whisper from the file "
+                "SER_WHISPER_WEIGHTS or the shipped model, VGGish from the file SER_VGGISH_WEIGHTS, and "
+                "everything else from random weights."
+            ),
         )
         epochs = middle.number_input(
-            "Epochs",
+            t("Epochs"),
             1,
             200,
             value=None,
             placeholder=", ".join(f"{plan.settings_of(branch).epochs} for {branch}" for branch in trained),
             key="train_epochs",
             disabled=not trained,
-            help="For each branch. Empty: as in the preset. Whisper's last layer is fitted without epochs.",
+            help=t("For each branch. Empty: as in the preset. Whisper's last layer is fitted without epochs."),
         )
-        resume = right.toggle("Resume an interrupted run", True, key="train_resume")
+        resume = right.toggle(t("Resume an interrupted run"), True, key="train_resume")
     if fold == ALL_FOLDS and trained and (begin or ("yamnet" in branches and not audioset)):
         st.warning(
-            f"The people that {in_markdown(begin or default)} was trained on are left out of every test, and "
-            "training ends at a fold without anybody else. To train on all folds of the same corpora, start from "
-            "AudioSet weights"
-            f"{'' if audioset else ', in the file that SER_YAMNET_WEIGHTS names'}.",
+            t(
+                "The people that {default} was trained on are left out of every test, and training ends at a "
+                "fold without anybody else. To train on all folds of the same corpora, start from AudioSet "
+                "weights{audioset}.",
+                default=in_markdown(begin or default),
+                audioset="" if audioset else ", in the file that SER_YAMNET_WEIGHTS names",
+            ),
             icon=":material/warning:",
         )
     return [

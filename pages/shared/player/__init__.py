@@ -13,12 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
+from pages.shared.language.components import component
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
 from pages.shared.player.measuring import Measure, of_measures
-from pages.shared.player.modules import script_of
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.audio.long_recording import WorkingCopy
@@ -28,11 +27,12 @@ __all__ = ["Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", 
 
 HERE = Path(__file__).parent
 
-_mount = st.components.v2.component(
+_mount = component(
     "hear_why_player",
-    html=(HERE / "player.html").read_text("utf-8"),
-    css=(HERE / "player.css").read_text("utf-8"),
-    js=script_of(HERE / "js", main="player.js"),
+    HERE / "js",
+    main="player.js",
+    body=(HERE / "player.html").read_text("utf-8"),
+    style=(HERE / "player.css").read_text("utf-8"),
 )
 
 

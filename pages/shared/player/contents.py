@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import axes
-from pages.shared.names import printable
+from pages.shared.language.names import printable
 from pages.shared.player.media import served
 from pages.shared.player.tiles import (
     LINE_TILE,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pages.shared.names import printable
+from pages.shared.language.names import printable
 from pages.shared.player import contents
 from ser_core.analysis import Region
 

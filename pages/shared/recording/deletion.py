@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.server import login
 from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.saved_features import delete_features
@@ -29,12 +30,15 @@ def button(recording: Recording | session.HeldLong) -> None:
     if st.session_state.get(CONFIRMING) == recording.sha256:
         _confirm(recording)
     elif st.button(
-        "Delete this recording",
+        t("Delete this recording"),
         key="delete_recording",
         icon=":material/delete_forever:",
         width="stretch",
-        help="Deletes the recording with its scores, maps, audio and saved analyses, of every model and visit. If "
-        "projects on the page Annotate contain it, you first see whose marks it has. Your own file is not touched.",
+        help=t(
+            "Deletes the recording with its scores, maps, audio and saved analyses, of every model and "
+            "visit. If projects on the page Annotate contain it, you first see whose marks it has. Your own "
+            "file is not touched."
+        ),
     ):
         st.session_state[CONFIRMING] = recording.sha256
         try:
@@ -47,8 +51,8 @@ def button(recording: Recording | session.HeldLong) -> None:
 
 def _confirm(recording: Recording | session.HeldLong) -> None:
     with st.container(border=True, key="confirm_deletion"):
-        st.markdown(f"**Delete {in_markdown(recording.name)}?**")
-        st.caption("Its scores, maps, audio and saved analyses are deleted at once and cannot be restored.")
+        st.markdown(t("**Delete {name}?**", name=in_markdown(recording.name)))
+        st.caption(t("Its scores, maps, audio and saved analyses are deleted at once and cannot be restored."))
         choices = _in_projects(recording)
         fate = LEAVE
         if choices:
@@ -57,12 +61,14 @@ def _confirm(recording: Recording | session.HeldLong) -> None:
                 (LEAVE, TRASH, FOR_GOOD),
                 index=1,
                 key=f"fate_{recording.sha256}",
-                help="Its audio, its marks and their history. You can restore it from the trash on the page Annotate, "
-                "under Projects.",
+                help=t(
+                    "Its audio, its marks and their history. You can restore it from the trash on the page Annotate, "
+                    "under Projects."
+                ),
             )
         with st.container(horizontal=True):
-            sure = st.button("Delete", key="confirm_delete", type="primary", icon=":material/delete_forever:")
-            if st.button("Cancel", key="cancel_delete"):
+            sure = st.button(t("Delete"), key="confirm_delete", type="primary", icon=":material/delete_forever:")
+            if st.button(t("Cancel"), key="cancel_delete"):
                 del st.session_state[CONFIRMING]
                 st.rerun()
         if sure and _delete(recording.sha256, fate):
@@ -75,17 +81,30 @@ def _in_projects(recording: Recording | session.HeldLong) -> list[Holding]:
         holdings = _holdings(recording.sha256)
     except AnnotationsRefused as refusal:
         st.warning(
-            f"If projects contain it, it stays there: {in_markdown(str(refusal))}", icon=":material/database_off:"
+            t("If projects contain it, it stays there: {refusal}", refusal=in_markdown(str(refusal))),
+            icon=":material/database_off:",
         )
         return []
     mine = []
     for holding in holdings:
-        st.markdown(f"In the project **{in_markdown(holding.project_name)}**: {in_markdown(holding.in_words())}.")
+        st.markdown(
+            t(
+                "In the project **{project_name}**: {in_words}.",
+                project_name=in_markdown(holding.project_name),
+                in_words=in_markdown(holding.in_words()),
+            )
+        )
         if holding.may_delete(_person()):
             mine.append(holding)
         else:
             unknown = "" if _person() else " If that is you, enter your name on the page Annotate first."
-            st.caption(f"It stays there. Ask {in_markdown(holding.responsible)} to delete it.{unknown}")
+            st.caption(
+                t(
+                    "It stays there. Ask {responsible} to delete it.{unknown}",
+                    responsible=in_markdown(holding.responsible),
+                    unknown=unknown,
+                )
+            )
     return mine
 
 
@@ -111,7 +130,9 @@ def _delete(sha256: str, fate: str) -> bool:
             delete_features(sha256, data_folder())
             delete_taught(sha256, data_folder() / TAUGHT)
     except (SerError, OSError) as refusal:
-        st.error(f"Not all of it could be deleted: {in_markdown(str(refusal))}", icon=":material/error:")
+        st.error(
+            t("Not all of it could be deleted: {refusal}", refusal=in_markdown(str(refusal))), icon=":material/error:"
+        )
         return False
     st.session_state.pop(CONFIRMING, None)
     cached.forget_recording(sha256)

@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
 from pages.shared.charts.scores import scores_html
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import samples_section, saving, timeline_section
 from ser_core.analysis import LONGEST_NAME, Analysis, Recording
@@ -38,7 +39,7 @@ def choose_recording() -> None:
     )
     with record:
         spoken = st.audio_input(
-            "Speak for at least one second, ideally three to fifteen",
+            t("Speak for at least one second, ideally three to fifteen"),
             sample_rate=48_000,
             key=f"record_{session.upload_turn()}",
         )
@@ -47,11 +48,14 @@ def choose_recording() -> None:
             take_once(spoken.getvalue(), f"Recording {session.recordings_made() + 1}.wav", f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
-            "Recordings of speech, at most two hours each",
+            t("Recordings of speech, at most two hours each"),
             accept_multiple_files=True,
-            help="Recordings over ten minutes are shown as a timeline; you can open any part of it. "
-            "Several of one person can be judged by their *Voice*, in the sidebar. "
-            f"Formats: {READABLE}, recognised by content, not by name.",
+            help=t(
+                "Recordings over ten minutes are shown as a timeline; you can open any part of it. Several of "
+                "one person can be judged by their *Voice*, in the sidebar. Formats: {READABLE}, recognised by "
+                "content, not by name.",
+                READABLE=READABLE,
+            ),
             key=f"upload_{session.upload_turn()}",
         )
         for file in given:
@@ -89,9 +93,9 @@ def show_name(recording: Recording) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.header(in_markdown(recording.name), width="content")
         # A new key closes the popover once the name has changed.
-        with st.popover("Rename", icon=":material/edit:", width="content", key=f"rename_{recording.name}"):
+        with st.popover(t("Rename"), icon=":material/edit:", width="content", key=f"rename_{recording.name}"):
             st.text_input(
-                "Name", recording.name, max_chars=LONGEST_NAME, key=key, on_change=_rename, args=(recording, key)
+                t("Name"), recording.name, max_chars=LONGEST_NAME, key=key, on_change=_rename, args=(recording, key)
             )
 
 
@@ -106,8 +110,15 @@ def show_level(recording: Recording) -> None:
     rms = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
     st.caption(
-        f"{recording.duration_s:.2f} s · {recording.sample_rate_hz / 1000:g} kHz · "
-        f"peak {20 * np.log10(peak):z.1f} dBFS · RMS {20 * np.log10(rms):z.1f} dBFS · {100 * clipped:.2f} % clipped"
+        t(
+            "{duration_s:.2f} s · {sample_rate_hz:g} kHz · peak {peak:z.1f} dBFS · RMS {rms:z.1f} dBFS · "
+            "{clipped:.2f} % clipped",
+            duration_s=recording.duration_s,
+            sample_rate_hz=recording.sample_rate_hz / 1000,
+            peak=20 * np.log10(peak),
+            rms=20 * np.log10(rms),
+            clipped=100 * clipped,
+        )
     )
     for warning in recording.warnings:
         st.warning(warning, icon=":material/warning:")
@@ -124,16 +135,21 @@ def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysi
     if any_voice is not None:
         best = float(any_voice.scores.recording.max())
         st.caption(
-            f"Thick bars: relative to this voice's own normal ({100 * analysis.voice.share:.0f} %). "
-            f"Thin bars: without it, **{any_voice.verdict}** (best score {best:.2f})."
+            t(
+                "Thick bars: relative to this voice's own normal ({share:.0f} %). Thin bars: without it, "
+                "**{verdict}** (best score {best:.2f}).",
+                share=100 * analysis.voice.share,
+                verdict=any_voice.verdict,
+                best=best,
+            )
         )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
         st.warning(warning, icon=":material/warning:")
     explain, listen = st.columns(2)
     explain.page_link(
-        "pages/1_Explain.py", label="Why? See the evidence", icon=":material/visibility:", width="stretch"
+        "pages/1_Explain.py", label=t("Why? See the evidence"), icon=":material/visibility:", width="stretch"
     )
-    listen.page_link("pages/2_Listen.py", label="Hear the evidence", icon=":material/hearing:", width="stretch")
+    listen.page_link("pages/2_Listen.py", label=t("Hear the evidence"), icon=":material/hearing:", width="stretch")
 
 
 def show() -> None:

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.corpora.samples import Sample, available_samples
 from ser_core.errors import SerError
 
@@ -21,7 +22,7 @@ def show() -> bool:
         for number, one in enumerate(samples, start=1):
             if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
                 pressed = _take(one, number)
-    st.caption("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811.")
+    st.caption(t("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811."))
     return pressed
 
 
@@ -48,7 +49,7 @@ def instead_of_recording() -> None:
     if session.current() is not None or session.held_long() is not None:
         return  # the sidebar says what is missing
     with st.container(border=True):
-        st.markdown("**No recording yet.** Press a sample to see this page at work:")
+        st.markdown(t("**No recording yet.** Press a sample to see this page at work:"))
         if show():
             st.rerun()
-        st.page_link("app.py", label="Record or upload your own", icon=":material/mic:")
+        st.page_link("app.py", label=t("Record or upload your own"), icon=":material/mic:")

@@ -6,7 +6,8 @@ from pages.shared import cached, session
 from pages.shared.cached import saved_results
 from pages.shared.charts.scores import verdict_html
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder, save_with_source
@@ -19,7 +20,7 @@ def verdict(chosen: Chosen, classification: Job) -> None:
     """Show the verdict, and offer to save the analysis."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.html(verdict_html(classification.result), width="content")
-        if st.button("Save", icon=":material/save:", help=HELP):
+        if st.button(t("Save"), icon=":material/save:", help=HELP):
             save(chosen, classification)
 
 
@@ -30,18 +31,20 @@ def save(chosen: Chosen, classification: Job) -> None:
 
 def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
     """Offer to save the analyses of several models, each of which opens by itself."""
-    if st.button("Save", icon=":material/save:", help=f"{HELP} The analysis of each model is saved by itself."):
+    if st.button(
+        t("Save"), icon=":material/save:", help=t("{HELP} The analysis of each model is saved by itself.", HELP=HELP)
+    ):
         _save(chosen, analyses)
 
 
 def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
     source = session.held()[chosen.recording.sha256].source
     try:
-        with st.spinner("Saving"):
+        with st.spinner(t("Saving")):
             for analysis in analyses:
                 save_with_source(source, analysis, chosen.settings, data_folder(), saved_results.results_of(analysis))
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return
-    st.toast("Saved. Find it in the sidebar under *Saved analyses*.", icon=":material/save:")
+    st.toast(t("Saved. Find it in the sidebar under *Saved analyses*."), icon=":material/save:")
     st.rerun()

@@ -10,7 +10,8 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import timeline_words_section
 from ser_core.analysis import Region, clock
@@ -34,20 +35,22 @@ def show(long: session.HeldLong) -> None:
     title, close = st.columns([5, 1], vertical_alignment="bottom")
     title.header(in_markdown(long.name))
     close.button(
-        "Close",
+        t("Close"),
         on_click=long_recordings.close_long,
         icon=":material/close:",
         width="stretch",
-        help="Close the long recording. Parts that you opened stay.",
+        help=t("Close the long recording. Parts that you opened stay."),
     )
     try:
         classifier = cached.model(controls.model_name() or "")
     except SerError:
         return  # the sidebar says why
     own_voice = classifier.voice is not None and st.toggle(
-        "One speaker",
-        help="Judge the voice relative to how the model judges this recording as a whole. Leave this off if several "
-        "people speak, or if one emotion lasts throughout.",
+        t("One speaker"),
+        help=t(
+            "Judge the voice relative to how the model judges this recording as a whole. Leave this off if "
+            "several people speak, or if one emotion lasts throughout."
+        ),
         **session.widget("timeline_voice", session.choice("timeline_voice")),
     )
     curves, sound = st.container(), st.container()
@@ -74,7 +77,14 @@ def show(long: session.HeldLong) -> None:
 
 def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
     """Draw the emotions over time, and return the smoothing in seconds and the pause threshold."""
-    st.caption(f"{clock(timeline.duration_s)} · {timeline.sample_rate_hz / 1000:g} kHz · model {timeline.model_name}")
+    st.caption(
+        t(
+            "{duration_s} · {sample_rate_hz:g} kHz · model {model_name}",
+            duration_s=clock(timeline.duration_s),
+            sample_rate_hz=timeline.sample_rate_hz / 1000,
+            model_name=timeline.model_name,
+        )
+    )
     if timeline.voice is not None:
         st.caption(voice_in_words(timeline.voice))
     for warning in timeline.warnings:
@@ -91,7 +101,7 @@ def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
             on_select=_take_box,
             selection_mode="box",
         )
-    st.caption("Click a curve to play from there; draw a box to choose a part.")
+    st.caption(t("Click a curve to play from there; draw a box to choose a part."))
     return seconds, quiet_dbfs
 
 
@@ -101,17 +111,17 @@ def _smoothing(timeline: Timeline) -> tuple[float, float]:
     chosen = session.choice("timeline_smoothing")
     usual = max(10, 10 * round(timeline.duration_s / 1200))
     seconds = smoothing.slider(
-        "Smoothing (s)",
+        t("Smoothing (s)"),
         0,
         120,
-        help="Each point is the mean over this many seconds around it. 0 shows every segment of the model.",
+        help=t("Each point is the mean over this many seconds around it. 0 shows every segment of the model."),
         **session.widget("timeline_smoothing", usual if chosen is None else chosen),
     )
     quiet_dbfs = quiet.slider(
-        "Pause threshold (dBFS)",
+        t("Pause threshold (dBFS)"),
         -90,
         -20,
-        help="Segments below this level (the dotted line) are left out. Longer pauses leave gaps in the curves.",
+        help=t("Segments below this level (the dotted line) are left out. Longer pauses leave gaps in the curves."),
         **session.widget("timeline_quiet", session.choice("timeline_quiet")),
     )
     return seconds, quiet_dbfs
@@ -132,7 +142,7 @@ def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None
     """Offer to open a part; a box drawn in the curves and the slider set the same one."""
     start_s, end_s = _stretch_s(timeline)
     st.slider(
-        "Part to open: set it here, or draw a box in the chart",
+        t("Part to open: set it here, or draw a box in the chart"),
         _as_time(0),
         _as_time(ceil(timeline.duration_s)),
         step=timedelta(seconds=1),
@@ -145,7 +155,11 @@ def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None
         open_part(start_s, end_s)
     if too_long:
         st.caption(
-            f"At most {clock(LONGEST_STRETCH_S)} can be opened at once; this part is {clock(end_s - start_s)} long."
+            t(
+                "At most {longest_stretch_s} can be opened at once; this part is {start_s} long.",
+                longest_stretch_s=clock(LONGEST_STRETCH_S),
+                start_s=clock(end_s - start_s),
+            )
         )
 
 
@@ -163,7 +177,7 @@ def _strongest(
     quiet_dbfs: float,
     open_part: Callable[[float, float], None],
 ) -> None:
-    st.markdown("**Strongest parts**", help="Where the smoothed probability of each emotion is highest.")
+    st.markdown(t("**Strongest parts**"), help=t("Where the smoothed probability of each emotion is highest."))
     for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
         name, *columns = st.columns([1, 2, 2, 2], vertical_alignment="center")
         name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{emotion}</span>')
@@ -172,7 +186,7 @@ def _strongest(
             if column.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
                 open_part(region.start_s, region.end_s)
     st.download_button(
-        "Timeline (CSV)",
+        t("Timeline (CSV)"),
         lambda: timeline_csv(timeline),
         f"{folder_name(long.name)}-timeline.csv",
         "text/csv",
@@ -184,7 +198,7 @@ def _strongest(
 def _open(long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float) -> None:
     """Cut out a part as a recording of its own and switch to the player."""
     try:
-        with st.spinner("Cutting out the part"):
+        with st.spinner(t("Cutting out the part")):
             long_recordings.open_stretch(long, copy, start_s, end_s)
     except SerError as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")

@@ -6,7 +6,8 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.cached import long_recordings
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.recording import word_model
 from pages.shared.recording.word_model import LANGUAGES
 from ser_core.analysis import clock
@@ -49,12 +50,12 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
     open_part : callable
         Opens a part of the recording, from one second to another, in the player.
     """
-    st.markdown("**Words**", help=HELP)
+    st.markdown(t("**Words**"), help=HELP)
     folder, language = word_model.folder(), session.choice("timeline_language")
     if language is None:
         if folder is None:
             word_model.offer()
-        elif st.button("Transcribe to search words", key="transcribe_long", icon=":material/manage_search:"):
+        elif st.button(t("Transcribe to search words"), key="transcribe_long", icon=":material/manage_search:"):
             session.choose("timeline_language", FOUND_BY_MODEL)
             st.rerun()
         return
@@ -63,8 +64,8 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
     words = known_words(long)
     search, speaks = st.columns([3, 2])
     search.text_input(
-        "Search words",
-        placeholder="A word or a phrase",
+        t("Search words"),
+        placeholder=t("A word or a phrase"),
         icon=":material/search:",
         **session.widget("timeline_search", session.choice("timeline_search")),
     )
@@ -75,7 +76,7 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
     _show_found(words, found, timeline, open_part)
     if words.transcript.words:
         st.download_button(
-            "Words (CSV)",
+            t("Words (CSV)"),
             lambda: timeline_words_csv(words),
             f"{folder_name(long.name)}-words.csv",
             "text/csv",
@@ -100,11 +101,11 @@ def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) 
 
 def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
     column.selectbox(
-        "Language",
+        t("Language"),
         # Streamlit finds an option by its text, so the text of the first one never changes.
         [FOUND_BY_MODEL, *sorted(LANGUAGES, key=LANGUAGES.get)],
         format_func=lambda code: LANGUAGES[code] if code else "Found by the model",
-        help="If the model found the wrong one, choose another; the recording is then transcribed again.",
+        help=t("If the model found the wrong one, choose another; the recording is then transcribed again."),
         **session.widget("timeline_language", session.choice("timeline_language")),
     )
 
@@ -124,6 +125,6 @@ def _show_found(
                 key=f"found_{number}",
                 icon=":material/hearing:",
                 type="tertiary",
-                help="Open this part in the player",
+                help=t("Open this part in the player"),
             ):
                 open_part(max(0.0, at_s - BEFORE_S), min(at_s + AFTER_S, timeline.duration_s))

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import session
+from pages.shared.language import t
 from pages.shared.recording import samples_section
 
 #: Titles of the pages that have a step.
@@ -35,9 +36,9 @@ def show(page: str) -> None:
 
 
 def _choose_recording() -> None:
-    st.markdown("**Step 1 of 3: choose a recording.** Take this sample, or record or upload a sentence of your own.")
+    st.markdown(t("**Step 1 of 3: choose a recording.** Take this sample, or record or upload a sentence of your own."))
     with st.container(horizontal=True, gap="small"):
-        pressed = st.button("Take a sample", key="tour_sample", type="primary", icon=":material/play_circle:")
+        pressed = st.button(t("Take a sample"), key="tour_sample", type="primary", icon=":material/play_circle:")
         if pressed and samples_section.take_first():
             st.rerun()
         _end("Skip the tour")
@@ -45,24 +46,30 @@ def _choose_recording() -> None:
 
 def _read_verdict() -> None:
     st.markdown(
-        "**Step 2 of 3: read the verdict.** Each emotion has a score from 0 to 1, and the highest is the verdict. The "
-        "model judges how a voice sounds; it may be wrong, and it does not know what anybody feels."
+        t(
+            "**Step 2 of 3: read the verdict.** Each emotion has a score from 0 to 1, and the highest is the "
+            "verdict. The model judges how a voice sounds; it may be wrong, and it does not know what "
+            "anybody feels."
+        )
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.page_link("pages/2_Listen.py", label="Next: hear what decided", icon=":material/hearing:")
+        st.page_link("pages/2_Listen.py", label=t("Next: hear what decided"), icon=":material/hearing:")
         _end("Skip the tour")
 
 
 def _hear_evidence() -> None:
     st.markdown(
-        "**Step 3 of 3: hear what decided.** The shaded stretches are the focus: from them alone the model says the "
-        "same, without them something else. Play one from the list below the player. Then choose *the focus alone* "
-        "above the player, and compare. *Words*, further down, tells which words they are."
+        t(
+            "**Step 3 of 3: hear what decided.** The shaded stretches are the focus: from them alone the "
+            "model says the same, without them something else. Play one from the list below the player. Then "
+            "choose *the focus alone* above the player, and compare. *Words*, further down, tells which "
+            "words they are."
+        )
     )
     _end("End the tour")
 
 
 def _end(label: str) -> None:
-    if st.button(label, key="tour_end", type="tertiary", help="Start it again from *Help* in the sidebar."):
+    if st.button(label, key="tour_end", type="tertiary", help=t("Start it again from *Help* in the sidebar.")):
         st.session_state["tour"] = False
         st.rerun()

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis import Recording
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile, Speaker
@@ -40,13 +41,18 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
     labels : dict of str to str
         Labels of this visit's recordings, by SHA-256.
     """
-    with st.expander("Voice", icon=":material/record_voice_over:"):
+    with st.expander(t("Voice"), icon=":material/record_voice_over:"):
         chosen = _choose(classifier, labels)
         files = _of_project() if classifier.voice is not None and session.choice("voice_on") else []
     if not chosen and not files:
         return None
     if recording.sha256 not in {*chosen, *(file.sha256 for file in files)}:
-        st.caption(f"{in_markdown(recording.name)} is not listed under *Voice*; its voice is judged like any other.")
+        st.caption(
+            t(
+                "{name} is not listed under *Voice*; its voice is judged like any other.",
+                name=in_markdown(recording.name),
+            )
+        )
         return None
     held = session.held()
     job = cached.voice_job(
@@ -59,10 +65,12 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
 def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
     """Return the recordings of one person: by default all present ones, but none that is added later."""
     if classifier.voice is None:
-        st.caption(f"{in_markdown(classifier.name)} judges every voice alike. Choose another model to use this.")
+        st.caption(
+            t("{name} judges every voice alike. Choose another model to use this.", name=in_markdown(classifier.name))
+        )
         return []
     on = session.choice("voice_on")
-    st.toggle("Recordings of one person", help=HELP, **session.widget("voice_on", on))
+    st.toggle(t("Recordings of one person"), help=HELP, **session.widget("voice_on", on))
     if not on:
         return []
     chosen = session.choice("voice")
@@ -70,14 +78,14 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
     if there != chosen:
         session.choose("voice", there)
     recordings = st.multiselect(
-        "Recordings of this person",
+        t("Recordings of this person"),
         list(labels),
         format_func=labels.get,
-        placeholder="Choose at least one",
+        placeholder=t("Choose at least one"),
         **session.widget("voice", there),
     )
     mixed = session.choice("voice_mixed")
-    st.checkbox("They show different emotions", help=MIXED_HELP, **session.widget("voice_mixed", mixed))
+    st.checkbox(t("They show different emotions"), help=MIXED_HELP, **session.widget("voice_mixed", mixed))
     return recordings
 
 
@@ -101,11 +109,14 @@ def _of_project() -> list[RecordingFile]:
         if not speakers:
             return []
         key = st.selectbox(
-            "Also from a project",
+            t("Also from a project"),
             [None, *speakers],
             format_func=lambda key: "none" if key is None else _labelled(speakers[key]),
-            help="Recordings on the page Annotate whose speaker is named. "
-            f"Of more than {MOST_OF_PROJECT}, the first by name are used.",
+            help=t(
+                "Recordings on the page Annotate whose speaker is named. Of more than {MOST_OF_PROJECT}, the "
+                "first by name are used.",
+                MOST_OF_PROJECT=MOST_OF_PROJECT,
+            ),
             **session.widget("voice_project", session.choice("voice_project")),
         )
         return store.recordings_of_speaker(*key)[:MOST_OF_PROJECT] if key else []

@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.shared import waiting
 from pages.shared.cached import transcribing
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.errors import WordModelRefused
 from ser_core.words.transcription import DOWNLOAD_MB
 
@@ -61,15 +62,21 @@ def offer() -> None:
         st.error(in_markdown(str(refusal)), icon=":material/block:")
         return
     st.info(
-        "To transcribe, this app needs a model of Whisper, which is not part of it. Fetch it once, or set "
-        "SER_WORD_MODEL to a folder in the format of faster-whisper.",
+        t(
+            "To transcribe, this app needs a model of Whisper, which is not part of it. Fetch it once, or "
+            "set SER_WORD_MODEL to a folder in the format of faster-whisper."
+        ),
         icon=":material/segment:",
     )
     if not st.session_state.get("word_model_asked", False):
-        if st.button(f"Fetch Whisper base ({DOWNLOAD_MB} MB)", key="fetch_word_model", icon=":material/download:"):
+        if st.button(
+            t("Fetch Whisper base ({DOWNLOAD_MB} MB)", DOWNLOAD_MB=DOWNLOAD_MB),
+            key="fetch_word_model",
+            icon=":material/download:",
+        ):
             st.session_state["word_model_asked"] = True
             st.rerun()
-        st.caption("From Hugging Face. Your audio stays here.")
+        st.caption(t("From Hugging Face. Your audio stays here."))
         return
     job = transcribing.word_model_job()
     if "word model" in waiting.results({"word model": job}):
@@ -77,6 +84,6 @@ def offer() -> None:
         job.queue.drop(job)
         st.session_state["word_model_asked"] = False
         st.rerun()
-    if job.state == "failed" and st.button("Try again", key="fetch_again", icon=":material/refresh:"):
+    if job.state == "failed" and st.button(t("Try again"), key="fetch_again", icon=":material/refresh:"):
         job.queue.drop(job)
         st.rerun()

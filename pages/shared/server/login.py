@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 
 
 def require() -> None:
@@ -15,13 +16,16 @@ def require() -> None:
     if "auth" not in secrets:
         return
     if not st.user.get("is_logged_in"):
-        st.button("Log in", on_click=st.login, type="primary", icon=":material/login:", key="login")
+        st.button(t("Log in"), on_click=st.login, type="primary", icon=":material/login:", key="login")
         st.stop()
     who = person()
     if not is_allowed(st.user.to_dict(), secrets.get("access", {}).get("allowed", [])):
         st.error(
-            f"{in_markdown(who)} is not on the list of people who may use this app. Ask its operator to add you, or "
-            "log in with another account.",
+            t(
+                "{who} is not on the list of people who may use this app. Ask its operator to add you, or log in "
+                "with another account.",
+                who=in_markdown(who),
+            ),
             icon=":material/block:",
         )
         _logout()
@@ -58,7 +62,9 @@ def is_allowed(person: dict[str, Any], allowed: list[str]) -> bool:
 
 
 def _logout(who: str = "") -> None:
-    st.button("Log out", on_click=st.logout, icon=":material/logout:", key="logout", help=who or None, type="tertiary")
+    st.button(
+        t("Log out"), on_click=st.logout, icon=":material/logout:", key="logout", help=who or None, type="tertiary"
+    )
 
 
 def _secrets() -> dict[str, Any]:
@@ -67,6 +73,8 @@ def _secrets() -> dict[str, Any]:
         return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
         if any(Path(file).exists() for file in st.get_option("secrets.files")):
-            st.error("The secrets file cannot be read, so nobody can log in. The operator of this app has to fix it.")
+            st.error(
+                t("The secrets file cannot be read, so nobody can log in. The operator of this app has to fix it.")
+            )
             st.stop()
         return {}

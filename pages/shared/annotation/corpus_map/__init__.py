@@ -7,17 +7,18 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared.language.components import component
 from pages.shared.player.media import served
-from pages.shared.player.modules import script_of
 
 HERE = Path(__file__).parent
 HEIGHT_PX = 560
 
-_mount = st.components.v2.component(
+_mount = component(
     "hear_why_map",
-    html=(HERE / "map.html").read_text("utf-8"),
-    css=(HERE / "map.css").read_text("utf-8"),
-    js=script_of(HERE / "js", main="map.js"),
+    HERE / "js",
+    main="map.js",
+    body=(HERE / "map.html").read_text("utf-8"),
+    style=(HERE / "map.css").read_text("utf-8"),
 )
 
 

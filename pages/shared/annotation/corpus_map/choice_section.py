@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import Point
@@ -26,7 +27,7 @@ def show_choice(
     st.markdown(f"**{counted(len(rows), 'recording')} {'chosen on the map' if chosen else 'on the map'}**")
     ticked = _table(project, rows, shown, points, found)
     if not chosen and not ticked:
-        st.caption("Choose recordings: draw around them with *Lasso*, or tick rows of the table.")
+        st.caption(t("Choose recordings: draw around them with *Lasso*, or tick rows of the table."))
     _actions(project, [shown[row] for row in ticked or chosen])
     _say_what_was_done(project)
 
@@ -64,20 +65,20 @@ def _table(
 def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
     label, status, give, queue = st.columns([2, 1.3, 1.5, 1.5], vertical_alignment="bottom")
     emotion = label.selectbox(
-        "Label",
+        t("Label"),
         list(LABELS),
         index=None,
         accept_new_options=True,
         placeholder=AS_IT_IS,
         key=f"map label {project.id}",
-        help="Of the recording as a whole. Only your own labels change.",
+        help=t("Of the recording as a whole. Only your own labels change."),
     )
-    wanted = status.selectbox("Status", [AS_IT_IS, *STATUSES], key=f"map status {project.id}")
+    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], key=f"map status {project.id}")
     number = f" {len(chosen)}" if chosen else ""
     # What was shown when the button was drawn: what somebody changes before the click is not overwritten.
     seen = {one.file.sha256: _revision(one, project.annotator) for one in chosen}
     give.button(
-        f"Label{number}",
+        t("Label{number}", number=number),
         type="primary",
         icon=":material/label:",
         width="stretch",
@@ -86,11 +87,11 @@ def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
         args=(project, seen, emotion, None if wanted == AS_IT_IS else wanted),
     )
     queue.button(
-        f"Queue{number}",
+        t("Queue{number}", number=number),
         icon=":material/playlist_play:",
         width="stretch",
         disabled=not chosen,
-        help="Work through these alone, one after the other.",
+        help=t("Work through these alone, one after the other."),
         on_click=_queue,
         args=(project, frozenset(seen)),
     )
@@ -131,6 +132,6 @@ def _say_what_was_done(project: OpenProject) -> None:
     if done is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.success(f"{counted(len(done.sha256), 'label')} changed.", icon=":material/check:")
+        st.success(t("{sha256} changed.", sha256=counted(len(done.sha256), "label")), icon=":material/check:")
         if done.sha256:
-            st.button("Undo", icon=":material/undo:", on_click=_undo, args=(project,), key=f"undo map {project.id}")
+            st.button(t("Undo"), icon=":material/undo:", on_click=_undo, args=(project,), key=f"undo map {project.id}")

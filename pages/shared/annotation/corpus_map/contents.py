@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from pages.shared.annotation.corpus_map import MapContent
-from pages.shared.names import printable
+from pages.shared.language.names import printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import (

@@ -12,7 +12,8 @@ from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import queue_section
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
 from ser_core.analysis import Region
 from ser_core.annotations.corpus_map.features import require_features
@@ -45,7 +46,7 @@ def show(project: OpenProject) -> None:
     """Show the map and, below it, the recordings that are chosen there."""
     recordings = project.store.labelled_recordings(project.id)
     if not recordings:
-        st.info("This project is empty. Add recordings in the view Queue.", icon=":material/scatter_plot:")
+        st.info(t("This project is empty. Add recordings in the view Queue."), icon=":material/scatter_plot:")
         return
     classifier = _classifier()
     if classifier is None:
@@ -57,10 +58,12 @@ def show(project: OpenProject) -> None:
         return
     if found.left_out:
         st.caption(
-            f"{counted(found.left_out, 'recording')} without a point: its sound is missing, "
-            "cannot be read, or is longer than ten minutes."
+            t(
+                "{left_out} without a point: its sound is missing, cannot be read, or is longer than ten minutes.",
+                left_out=counted(found.left_out, "recording"),
+            )
         )
-        st.button("Look again", icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
+        st.button(t("Look again"), icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
     if not found.sha256:
         return
     by_sha256 = {recording.file.sha256: recording for recording in recordings}
@@ -83,7 +86,10 @@ def _classifier() -> NetworkClassifier | None:
         if name is not None:
             require_features(name)
     except ModelRefused as refusal:
-        st.info(f"{in_markdown(str(refusal))} Using **{USUAL}** instead.", icon=":material/hearing:")
+        st.info(
+            t("{refusal} Using **{USUAL}** instead.", refusal=in_markdown(str(refusal)), USUAL=USUAL),
+            icon=":material/hearing:",
+        )
         name = USUAL
     return None if name is None else cached.model(name)
 
@@ -91,25 +97,27 @@ def _classifier() -> NetworkClassifier | None:
 def _controls() -> None:
     layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
     layout.selectbox(
-        "Lay out by",
+        t("Lay out by"),
         LAYOUTS,
         format_func=LAYOUT_NAMES.get,
-        help="Principal components: the two directions in which the recordings differ most. Neighbours (t-SNE): those "
-        "that the model hears as alike lie together.",
+        help=t(
+            "Principal components: the two directions in which the recordings differ most. Neighbours "
+            "(t-SNE): those that the model hears as alike lie together."
+        ),
         **session.widget("map_layout", session.choice("map_layout")),
     )
     colour.segmented_control(
-        "Colour by",
+        t("Colour by"),
         list(COLOURINGS),
         format_func=COLOURINGS.get,
         required=True,
         **session.widget("map_colour", session.choice("map_colour")),
     )
     whose.selectbox(
-        "Whose labels",
+        t("Whose labels"),
         list(WHOSE),
         format_func=WHOSE.get,
-        help="Labels of whole recordings. Everybody's: the emotion that most people name.",
+        help=t("Labels of whole recordings. Everybody's: the emotion that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )
 
@@ -122,10 +130,12 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
     if cached.jobs().find(session.owner(), key) is None:
         new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
         if len(new) > WITHOUT_ASKING and not st.button(
-            f"Listen to {counted(len(new), 'recording')}",
+            t("Listen to {new}", new=counted(len(new), "recording")),
             type="primary",
             icon=":material/hearing:",
-            help=f"{classifier.name} takes about a quarter of a second for each, once. You can go on working.",
+            help=t(
+                "{name} takes about a quarter of a second for each, once. You can go on working.", name=classifier.name
+            ),
         ):
             return None
         cached.jobs().withdraw(session.owner(), ("map",), running=True)
@@ -199,8 +209,11 @@ def _sound(
 def _say_what_axes_mean(found: CorpusMap, points: Sequence[Point], classifier: NetworkClassifier) -> None:
     if found.layout.variance is None:
         st.caption(
-            f"Recordings that {in_markdown(classifier.name)} hears as alike lie together. Directions, and distances "
-            "between groups, mean nothing."
+            t(
+                "Recordings that {name} hears as alike lie together. Directions, and distances between groups, "
+                "mean nothing.",
+                name=in_markdown(classifier.name),
+            )
         )
         return
     logits = np.log(np.maximum(found.probabilities, 1e-4))

@@ -11,7 +11,8 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.exchange import import_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.annotation import settled
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
@@ -63,23 +64,24 @@ class Download:
 
 
 def _export(project: OpenProject) -> None:
-    st.markdown("**Export**")
+    st.markdown(t("**Export**"))
     kind = st.selectbox(
-        "Format",
+        t("Format"),
         list(EXPORTED),
         format_func=lambda key: EXPORTED[key].name,
-        help="Only JSON keeps everything. Before you download, the page says what another format leaves out.",
+        help=t("Only JSON keeps everything. Before you download, the page says what another format leaves out."),
     )
     may_settle = kind != "json" and project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
     whose = st.radio(
-        "Whose marks",
+        t("Whose marks"),
         [*([SETTLED] if may_settle else []), "everybody's", "mine"],
         horizontal=True,
-        help="Where a reviewer has decided, only what was decided; else everybody's." if may_settle else None,
+        help=t("Where a reviewer has decided, only what was decided; else everybody's.") if may_settle else None,
     )
     can_be_plain = "plain" in choices_of(EXPORTED[kind])
     plain = can_be_plain and st.checkbox(
-        "Plain labels", help="The text of a mark is only its emotion or note, without the brackets that we read again."
+        t("Plain labels"),
+        help=t("The text of a mark is only its emotion or note, without the brackets that we read again."),
     )
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     found = _result_of(
@@ -93,13 +95,15 @@ def _export(project: OpenProject) -> None:
 
 def _export_into(project: OpenProject) -> None:
     """Write marks into a file that a person has, and offer the result."""
-    with st.expander("Into a file you have", icon=":material/note_add:"):
+    with st.expander(t("Into a file you have"), icon=":material/note_add:"):
         st.caption(
-            "Tiers with marks are added or, by their names, replaced. Nothing else in the file changes. Where a "
-            "reviewer has decided, of emotions only what was decided is written."
+            t(
+                "Tiers with marks are added or, by their names, replaced. Nothing else in the file changes. "
+                "Where a reviewer has decided, of emotions only what was decided is written."
+            )
         )
         turn = session.choice("export_turn")
-        given = st.file_uploader("TextGrid or EAF", key=f"into_{turn}")
+        given = st.file_uploader(t("TextGrid or EAF"), key=f"into_{turn}")
         if given is None:
             return
         name, content = printable(given.name), given.getvalue()
@@ -140,18 +144,28 @@ def _result_of(key: tuple, words: str, label: str, icon: str, run: Callable[[Wor
 def _losses(found: Download, format_name: str) -> None:
     """Say what is not in the files."""
     for words in found.written.dropped:
-        st.caption(f"Not in {format_name}: {in_markdown(words)}.")
+        st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=in_markdown(words)))
     for words in found.written.unfit[:MOST_UNFIT]:
-        st.warning(f"Changed in the export: {in_markdown(words)}", icon=":material/content_cut:")
+        st.warning(t("Changed in the export: {words}", words=in_markdown(words)), icon=":material/content_cut:")
     if len(found.written.unfit) > MOST_UNFIT:
-        st.warning(f"And {len(found.written.unfit) - MOST_UNFIT} more.", icon=":material/content_cut:")
+        st.warning(
+            t("And {most_unfit} more.", most_unfit=len(found.written.unfit) - MOST_UNFIT), icon=":material/content_cut:"
+        )
     if found.written.without_marks:
-        st.caption(f"Without marks, so without a file: {counted(found.written.without_marks, 'recording')}.")
+        st.caption(
+            t(
+                "Without marks, so without a file: {without_marks}.",
+                without_marks=counted(found.written.without_marks, "recording"),
+            )
+        )
     if found.silent:
         st.caption(
-            f"Without its sound: {counted(found.silent, 'recording')}. Sound that is not saved here is left out, "
-            f"and so are recordings over ten minutes and all beyond {MOST_SOUND_BYTES // 2**20} MiB; "
-            "`annotations export` has no such limit."
+            t(
+                "Without its sound: {silent}. Sound that is not saved here is left out, and so are recordings "
+                "over ten minutes and all beyond {most_sound_bytes} MiB; `annotations export` has no such limit.",
+                silent=counted(found.silent, "recording"),
+                most_sound_bytes=MOST_SOUND_BYTES // 2**20,
+            )
         )
 
 
@@ -206,13 +220,15 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
 
 
 def _measure(project: OpenProject) -> None:
-    st.markdown("**Measures**")
-    st.caption("A CSV with a row for each mark: duration, F0, intensity, formants, harmonics-to-noise ratio and tilt.")
+    st.markdown(t("**Measures**"))
+    st.caption(
+        t("A CSV with a row for each mark: duration, F0, intensity, formants, harmonics-to-noise ratio and tilt.")
+    )
     ceiling_hz = st.selectbox(
-        "Formant ceiling",
+        t("Formant ceiling"),
         list(CEILINGS),
         format_func=lambda hz: f"{hz:.0f} Hz, {CEILINGS[hz]}",
-        help="Five formants are looked for up to this frequency. A short vocal tract needs a high one.",
+        help=t("Five formants are looked for up to this frequency. A short vocal tract needs a high one."),
     )
     key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))
     measured: MeasuredMarks | None = _result_of(
@@ -226,10 +242,16 @@ def _measure(project: OpenProject) -> None:
         return
     if measured.silent:
         words = counted(measured.silent, "recording")
-        st.caption(f"Without measures: the marks in {words} whose sound is missing or cannot be read.")
+        st.caption(t("Without measures: the marks in {words} whose sound is missing or cannot be read.", words=words))
     if measured.too_long:
         minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
-        st.caption(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
+        st.caption(
+            t(
+                "Without measures: {too_long} of more than {minutes}.",
+                too_long=counted(measured.too_long, "mark"),
+                minutes=minutes,
+            )
+        )
     name = f"{folder_name(project.name)}-measures.csv"
     _offer(counted(measured.marks, "mark"), name, measured.content, "text/csv", "Measure again")
 

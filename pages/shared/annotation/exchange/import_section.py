@@ -9,7 +9,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
@@ -41,37 +42,48 @@ class Preview:
 
 def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
     """Draw the upload and the options, and return what was chosen."""
-    st.markdown("**Import**")
+    st.markdown(t("**Import**"))
     turn = session.choice("import_turn")
     given = st.file_uploader(
-        "Annotation files",
+        t("Annotation files"),
         accept_multiple_files=True,
         key=f"import_{turn}",
-        help=f"{', '.join(each.name for each in READERS.values())}; recognised by content. A file that does not name "
-        "its recording by SHA-256 belongs to the recording of the same name in this project.",
+        help=t(
+            "{values}; recognised by content. A file that does not name its recording by SHA-256 belongs to "
+            "the recording of the same name in this project.",
+            values=", ".join(each.name for each in READERS.values()),
+        ),
     )
     usual = ImportOptions()
-    with st.expander("Options", icon=":material/tune:"):
+    with st.expander(t("Options"), icon=":material/tune:"):
         left, right = st.columns(2)
         offset_s = left.number_input(
-            "Add to all times (s)", -86_400.0, 86_400.0, usual.offset_s, 0.1, format="%.3f", key=f"import_offset_{turn}"
+            t("Add to all times (s)"),
+            -86_400.0,
+            86_400.0,
+            usual.offset_s,
+            0.1,
+            format="%.3f",
+            key=f"import_offset_{turn}",
         )
         tolerance_s = right.number_input(
-            "Tolerance at the end (s)",
+            t("Tolerance at the end (s)"),
             0.0,
             60.0,
             usual.tolerance_s,
             0.05,
             format="%.3f",
             key=f"import_tolerance_{turn}",
-            help="Marks may end this much after their recording, and are cut there.",
+            help=t("Marks may end this much after their recording, and are cut there."),
         )
-        encoding = left.selectbox("Encoding of text", ENCODINGS, key=f"import_encoding_{turn}")
-        status = right.selectbox("Status of the marks", (AS_SAID, *STATUSES), key=f"import_status_{turn}")
+        encoding = left.selectbox(t("Encoding of text"), ENCODINGS, key=f"import_encoding_{turn}")
+        status = right.selectbox(t("Status of the marks"), (AS_SAID, *STATUSES), key=f"import_status_{turn}")
         tiers = left.text_input(
-            "Only these tiers of emotions", placeholder="all, or names with commas between", key=f"import_tiers_{turn}"
+            t("Only these tiers of emotions"),
+            placeholder=t("all, or names with commas between"),
+            key=f"import_tiers_{turn}",
         )
-        as_notes = right.checkbox("Take no text for an emotion", key=f"import_notes_{turn}")
+        as_notes = right.checkbox(t("Take no text for an emotion"), key=f"import_notes_{turn}")
     options = ImportOptions(offset_s, tolerance_s, None if encoding == FOUND else encoding)
     names = tuple(name.strip() for name in tiers.split(",") if name.strip())
     return given, options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
@@ -90,7 +102,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
     base = _looked_at(job)
     if base is None:
         return
-    st.markdown("**What these files bring**")
+    st.markdown(t("**What these files bring**"))
     _files(base.files)
     preview = base
     edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
@@ -101,7 +113,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
     for sentence in unknown_labels(preview.labels):
         st.caption(in_markdown(sentence))
     mode, restore = _differences(preview.imported)
-    if st.button("Import", type="primary", icon=":material/input:"):
+    if st.button(t("Import"), type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
         session.forget_uploads(file.file_id for file in given)
         st.session_state[f"importing {project.id}"] = cached.jobs().submit(
@@ -184,7 +196,7 @@ def _losses(files: Sequence[ImportedFile]) -> None:
     for words in said[:MOST_LINES]:
         st.caption(f"{in_markdown(words)}.")
     if len(said) > MOST_LINES:
-        st.caption(f"And {len(said) - MOST_LINES} more of that kind.")
+        st.caption(t("And {most_lines} more of that kind.", most_lines=len(said) - MOST_LINES))
 
 
 def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
@@ -196,7 +208,9 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
         for use in labels[:MOST_ROWS]
     ]
     others = sorted({row["Becomes"] for row in rows} - {*COLOURS, NOTE, LEFT_OUT})
-    with st.expander(f"{counted(len(labels), 'label')}, and what they become", icon=":material/label:"):
+    with st.expander(
+        t("{labels}, and what they become", labels=counted(len(labels), "label")), icon=":material/label:"
+    ):
         edited = st.data_editor(
             rows,
             hide_index=True,
@@ -205,7 +219,7 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
             disabled=["Label", "Tier", "Marks"],
             column_config={
                 "Becomes": st.column_config.SelectboxColumn(
-                    options=[*COLOURS, *others, NOTE, LEFT_OUT], required=True, help="Choose an emotion or a note."
+                    options=[*COLOURS, *others, NOTE, LEFT_OUT], required=True, help=t("Choose an emotion or a note.")
                 )
             },
         )
@@ -228,15 +242,21 @@ def _differences(imported: Imported) -> tuple[str, bool]:
     words = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
     words += [counted(counts["conflict"], "conflict")] if counts["conflict"] else []
     words += [f"{imported.known} already here"] if imported.known else []
-    st.markdown(f"Marks: {', '.join(words) or 'none'}.")
+    st.markdown(t("Marks: {words}.", words=", ".join(words) or "none"))
     if imported.new_tiers:
         names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
-        st.markdown(f"New {'tier' if len(imported.new_tiers) == 1 else 'tiers'} of the project: {names}.")
+        st.markdown(
+            t(
+                "New {new_tiers} of the project: {names}.",
+                new_tiers="tier" if len(imported.new_tiers) == 1 else "tiers",
+                names=names,
+            )
+        )
     if not imported.differences:
         return "add", False
     rows = difference_rows(imported.differences)
     others = len(imported.differences) - counts["new"]
-    with st.expander("Each of them", icon=":material/difference:", expanded=bool(others)):
+    with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
         st.dataframe(
             [{name: printable(value) for name, value in row.items()} for row in rows[:MOST_ROWS]],
             hide_index=True,
@@ -245,22 +265,22 @@ def _differences(imported: Imported) -> tuple[str, bool]:
             | {"Change": st.column_config.TextColumn(width="small")},
         )
         if len(rows) > MOST_ROWS:
-            st.caption(f"And {len(rows) - MOST_ROWS} more.")
+            st.caption(t("And {most_rows} more.", most_rows=len(rows) - MOST_ROWS))
     if counts["conflict"]:
-        st.caption("Conflicts are marks that were changed both here and in the files. They stay as they are here.")
+        st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
     restore = counts["deleted here"] > 0 and st.checkbox(
-        f"Take back {counted(counts['deleted here'], 'mark')} deleted here since the export",
+        t("Take back {counts} deleted here since the export", counts=counted(counts["deleted here"], "mark")),
         key=f"import_restore_{session.choice('import_turn')}",
     )
     if others == counts["conflict"] + counts["deleted here"]:
         return "add", restore
     mode = st.radio(
-        "Marks that differ",
+        t("Marks that differ"),
         ["add", "replace"],
         format_func={"add": "Leave them as they are here", "replace": "Replace them by those of the files"}.get,
         horizontal=True,
         key=f"import_mode_{session.choice('import_turn')}",
-        help="Replacing is one step in each recording, which you can undo.",
+        help=t("Replacing is one step in each recording, which you can undo."),
     )
     return mode, restore
 
@@ -283,10 +303,15 @@ def _result(project: OpenProject) -> None:
     kinds = ("changed", "moved", "deleted", "restored")
     more = [f"{getattr(imported, kind)} {kind}" for kind in kinds if getattr(imported, kind)]
     st.success(
-        f"{counted(imported.recordings, 'recording')}: {counted(imported.added, 'mark')} added, "
-        f"{', '.join([*more, f'{imported.known} already in the project'])}, {imported.left_out} left out.",
+        t(
+            "{recordings}: {added} added, {known}, {left_out} left out.",
+            recordings=counted(imported.recordings, "recording"),
+            added=counted(imported.added, "mark"),
+            known=", ".join([*more, f"{imported.known} already in the project"]),
+            left_out=imported.left_out,
+        ),
         icon=":material/check:",
     )
     if imported.left_out:
-        st.caption("Left out: marks that differ from those here, or were deleted here.")
+        st.caption(t("Left out: marks that differ from those here, or were deleted here."))
     _losses(read)

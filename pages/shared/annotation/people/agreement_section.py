@@ -19,7 +19,8 @@ from pages.shared.charts.annotators import (
     annotator_confusion_chart,
     people_against_maps_chart,
 )
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     AnnotatorAgreement,
     LabelAgreement,
@@ -56,10 +57,10 @@ def show(project: OpenProject) -> None:
     """Compare all marks in the project."""
     details_section.show_refusals()
     if not project.store.recordings(project.id, Queue(marked=True), size=1).total:
-        st.info("This project has no marks yet. Mark some recordings first.", icon=":material/group:")
+        st.info(t("This project has no marks yet. Mark some recordings first."), icon=":material/group:")
         return
     turn = session.choice("people_turn")
-    if st.button("Update", icon=":material/refresh:", help="Include marks made since."):
+    if st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since.")):
         session.choose("people_turn", turn + 1)
         st.rerun()
     job = cached.jobs().submit(
@@ -71,16 +72,20 @@ def show(project: OpenProject) -> None:
     recordings, agreement, differing = done["people"]
     marks = sum(len(recording.annotations) for recording in recordings)
     st.caption(
-        f"{counted(marks, 'mark')} in {counted(len(recordings), 'recording')}, by "
-        f"{counted(len(agreement.annotators), 'annotator')}. Intervals (95 %) resample recordings."
+        t(
+            "{marks} in {recordings}, by {annotators}. Intervals (95 %) resample recordings.",
+            marks=counted(marks, "mark"),
+            recordings=counted(len(recordings), "recording"),
+            annotators=counted(len(agreement.annotators), "annotator"),
+        )
     )
     if any(recording.has_gold for recording in recordings):
-        st.caption("The gold layer is not compared: it holds decisions, not a person's marks.")
+        st.caption(t("The gold layer is not compared: it holds decisions, not a person's marks."))
     if len(agreement.annotators) > 1:
         _people(project, recordings, agreement)
         _differing(project, differing)
     else:
-        st.info("Agreement needs two annotators who marked the same recordings.", icon=":material/group:")
+        st.info(t("Agreement needs two annotators who marked the same recordings."), icon=":material/group:")
     st.divider()
     _explainers(project, recordings, turn)
 
@@ -116,11 +121,11 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
             hide_index=True,
             column_config={
                 "F1 of regions": st.column_config.Column(
-                    help="Two regions match if they overlap (IoU) by 0.5 or more."
+                    help=t("Two regions match if they overlap (IoU) by 0.5 or more.")
                 ),
-                "F1 of marked time": st.column_config.Column(help="By frames of 10 ms."),
+                "F1 of marked time": st.column_config.Column(help=t("By frames of 10 ms.")),
                 "Start difference": st.column_config.Column(
-                    help="Mean distance between the starts of matching regions."
+                    help=t("Mean distance between the starts of matching regions.")
                 ),
             },
         )
@@ -146,11 +151,11 @@ def _labels(
             value = f"{found.value:.2f}".replace("-", "−")
             column.metric(name, value, _interval(found), "off", help=words, delta_arrow="off")
     dark = st.context.theme.type == "dark"
-    st.markdown("**Cohen's kappa by pair**")
+    st.markdown(t("**Cohen's kappa by pair**"))
     st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
-    st.markdown("**Labels of two annotators**")
+    st.markdown(t("**Labels of two annotators**"))
     pair = st.selectbox(
-        "Pair",
+        t("Pair"),
         list(agreement.confusion),
         format_func=lambda two: printable(" and ".join(two)),
         key=f"pair_{units}",
@@ -195,7 +200,7 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened:
     cells = sorted(((row, column) for row, column in np.argwhere(counts).tolist()), key=lambda cell: -counts[*cell])
     cells = sorted(cells, key=lambda cell: cell[0] == cell[1])
     if cells:
-        st.caption("A click on a cell or a row opens its recordings in the queue. Disagreements come first.")
+        st.caption(t("A click on a cell or a row opens its recordings in the queue. Disagreements come first."))
         queue_table(
             [Column(printable(pair[0])), Column(printable(pair[1])), Column(units.capitalize(), kind="number")],
             [
@@ -211,19 +216,27 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened:
 def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, float]]) -> None:
     """List the recordings on which people disagree; a row opens one in the gold layer, where somebody decides."""
     st.markdown(
-        "**Decide**",
-        help="Recordings on which people disagree. A row opens one: everybody's marks lie below each other, and what "
-        "you take over or draw becomes the gold layer, which exports and teaching then use.",
+        t("**Decide**"),
+        help=t(
+            "Recordings on which people disagree. A row opens one: everybody's marks lie below each other, "
+            "and what you take over or draw becomes the gold layer, which exports and teaching then use."
+        ),
     )
     if not differing:
-        st.caption("Nobody disagrees.")
+        st.caption(t("Nobody disagrees."))
         return
     if not project.store.may_review(project.id, project.annotator):
-        st.caption("Reviewers and the project's owner decide.")
+        st.caption(t("Reviewers and the project's owner decide."))
         return
     by_sha256 = {recording.sha256: recording for recording, _ in differing}
     undecided = [(recording, share) for recording, share in differing if not recording.has_gold]
-    st.caption(f"{len(undecided)} of {counted(len(differing), 'recording')} with differing marks are undecided.")
+    st.caption(
+        t(
+            "{n} of {differing} with differing marks are undecided.",
+            n=len(undecided),
+            differing=counted(len(differing), "recording"),
+        )
+    )
     queue_table(
         [Column("Recording"), Column("Whole recording"), Column("Disagreement", "1: nobody agrees.", "share")],
         [
@@ -235,7 +248,7 @@ def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, f
         lambda sha256: _decide(project, by_sha256[sha256]),
     )
     if len(undecided) > MOST_ROWS:
-        st.caption(f"And {len(undecided) - MOST_ROWS} more.")
+        st.caption(t("And {most_rows} more.", most_rows=len(undecided) - MOST_ROWS))
 
 
 def _said(recording: AnnotatedRecording) -> str:
@@ -272,19 +285,21 @@ def _interval(found: Measured, digits: int = 2) -> str:
 
 def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn: int) -> None:
     st.markdown(
-        "**Do the explainers mark what people mark?**",
-        help="Each recording with region marks is explained for the emotion that most of them name. Each map is "
-        "compared with loudness, which ignores the model, and with chance.",
+        t("**Do the explainers mark what people mark?**"),
+        help=t(
+            "Each recording with region marks is explained for the emotion that most of them name. Each map "
+            "is compared with loudness, which ignores the model, and with chance."
+        ),
     )
     methods = st.pills(
-        "Explainers", COMPARED, selection_mode="multi", default=["lime_time"], format_func=METHOD_NAMES.get
+        t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=METHOD_NAMES.get
     )
     name = controls.model_name()
     key = ("explainers", project.id, turn, tuple(methods), name)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
-        st.caption("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds.")
-        if not st.button("Compare", type="primary", disabled=not methods or name is None, icon=":material/compare:"):
+        st.caption(t("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds."))
+        if not st.button(t("Compare"), type="primary", disabled=not methods or name is None, icon=":material/compare:"):
             return
         _submit(project, recordings, methods, name, key)
         st.rerun()
@@ -310,18 +325,20 @@ def _submit(
 
 def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None:
     for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
-        st.caption(f"{counted(count, 'recording')} not compared: {in_markdown(reason)}")
+        st.caption(t("{count} not compared: {reason}", count=counted(count, "recording"), reason=in_markdown(reason)))
     if found.silent:
         st.caption(
-            f"{counted(found.silent, 'recording')} left out: the audio is missing, longer than "
-            "ten minutes or does not suit this model."
+            t(
+                "{silent} left out: the audio is missing, longer than ten minutes or does not suit this model.",
+                silent=counted(found.silent, "recording"),
+            )
         )
     compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
     if not compared:
-        st.info("No recording could be compared. Mark regions with an emotion that the model knows.")
+        st.info(t("No recording could be compared. Mark regions with an emotion that the model knows."))
         return
     st.plotly_chart(people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch")
-    with st.expander("By recording", icon=":material/table:"):
+    with st.expander(t("By recording"), icon=":material/table:"):
         st.dataframe(
             [
                 {"Recording": printable(names[sha256]), "Map": METHOD_NAMES.get(method, "loudness")}

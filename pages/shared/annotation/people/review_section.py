@@ -9,7 +9,8 @@ from pages.shared import session
 from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
 from ser_core.annotations.store.store import OpenRecording
 
@@ -26,7 +27,9 @@ def show_sent_back(project: OpenProject, opened: OpenRecording) -> None:
     label = next((m for m in opened.annotations if (m.tier, m.annotator) == (RECORDING_TIER, project.annotator)), None)
     work = next((one for one in opened.assignments if one.annotator == project.annotator and one.reason), None)
     if work is not None and (label is None or label.status == "open"):
-        st.warning(f"{_in_words(work)} Set the whole recording to *done* (D) when it is.", icon=":material/undo:")
+        st.warning(
+            t("{work} Set the whole recording to *done* (D) when it is.", work=_in_words(work)), icon=":material/undo:"
+        )
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_review: bool) -> None:
@@ -36,10 +39,13 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
     if shown.layer:
         others = [mark for mark in others if mark.tier in (REGION_TIER, RECORDING_TIER)]
     st.markdown(
-        "**Everybody's marks**" if shown.layer else "**Others' marks**", help=GOLD_HELP if shown.layer else OTHERS_HELP
+        t("**Everybody's marks**") if shown.layer else t("**Others' marks**"),
+        help=GOLD_HELP if shown.layer else OTHERS_HELP,
     )
     if not others:
-        st.caption("Nobody has marked this recording yet." if shown.layer else "Nobody else has marked this recording.")
+        st.caption(
+            t("Nobody has marked this recording yet.") if shown.layer else t("Nobody else has marked this recording.")
+        )
         return
     table = st.dataframe(
         [_row(mark) for mark in others],
@@ -63,16 +69,16 @@ def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annota
     changed = [replace(mark, status="verified") for mark in chosen if mark.status != "verified"]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Verify {len(changed)}" if changed else "Verify",
+            t("Verify {n}", n=len(changed)) if changed else t("Verify"),
             icon=":material/verified:",
-            help="The marks are right. Undo reverts this.",
+            help=t("The marks are right. Undo reverts this."),
             disabled=not changed,
             on_click=details_section.do,
             args=(project.store.edit, project.id, opened.recording.file.sha256, project.annotator),
             kwargs={"change": changed},
         )
         if not chosen:
-            st.caption("Select one or more rows.")
+            st.caption(t("Select one or more rows."))
 
 
 def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen: Sequence[Annotation]) -> None:
@@ -81,20 +87,20 @@ def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen
     labels = [mark for mark in new if mark.tier == RECORDING_TIER]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Take over {len(new)}" if new else "Take over",
+            t("Take over {n}", n=len(new)) if new else t("Take over"),
             icon=":material/gavel:",
             type="primary",
-            help="As decisions in the gold layer, where they can be corrected. Undo reverts this.",
+            help=t("As decisions in the gold layer, where they can be corrected. Undo reverts this."),
             disabled=not new or len(labels) > 1,
             on_click=details_section.do,
             args=(_decide, project, opened.recording.file.sha256, shown, chosen),
         )
         if len(labels) > 1:
-            st.caption("Select one label of the whole recording; it can only have one.")
+            st.caption(t("Select one label of the whole recording; it can only have one."))
         elif not chosen:
-            st.caption("Select one or more rows.")
+            st.caption(t("Select one or more rows."))
         elif not new:
-            st.caption("The gold layer says this already.")
+            st.caption(t("The gold layer says this already."))
 
 
 def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[Annotation]) -> None:
@@ -127,9 +133,9 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
     for work in opened.assignments:
         if work.reason and work.annotator != project.annotator:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(f"To {in_markdown(work.annotator)}: {_in_words(work)}")
+                st.caption(t("To {annotator}: {work}", annotator=in_markdown(work.annotator), work=_in_words(work)))
                 st.button(
-                    "Withdraw",
+                    t("Withdraw"),
                     key=f"withdraw {sha256} {work.annotator}",
                     icon=":material/close:",
                     type="tertiary",
@@ -141,13 +147,13 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
         return
     with st.form(f"send back {sha256}", border=False, clear_on_submit=True):
         to, why, send = st.columns([1.2, 3, 1], vertical_alignment="bottom")
-        name = to.selectbox("Send back to", names, format_func=printable)
-        reason = why.text_input("Reason", max_chars=2_000, placeholder="What should be looked at again")
+        name = to.selectbox(t("Send back to"), names, format_func=printable)
+        reason = why.text_input(t("Reason"), max_chars=2_000, placeholder=t("What should be looked at again"))
         if send.form_submit_button(
-            "Send back",
+            t("Send back"),
             icon=":material/assignment_return:",
             width="stretch",
-            help="Their marks here become open, and they see the reason in the queue and on Mark.",
+            help=t("Their marks here become open, and they see the reason in the queue and on Mark."),
         ):
             details_section.do(project.store.send_back, project.id, sha256, project.annotator, name, reason)
             st.rerun()

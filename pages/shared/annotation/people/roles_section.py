@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.formats.format import counted
@@ -29,7 +30,7 @@ def show(project: OpenProject) -> None:
     """Show who does what, and to the owner how to change it."""
     people = project.store.people(project.id)
     owner = next((person.name for person in people if person.role == OWNER), None)
-    st.caption("Who does what in this project.", help=MEANS)
+    st.caption(t("Who does what in this project."), help=MEANS)
     if words := st.session_state.pop(DONE, None):
         st.success(in_markdown(words), icon=":material/check:")
     if people:
@@ -37,7 +38,7 @@ def show(project: OpenProject) -> None:
     if login.person() is None:
         st.caption(UNCHECKED)
     if owner not in (None, project.annotator):
-        st.caption(f"{in_markdown(owner)} owns this project, and gives roles and assigns recordings.")
+        st.caption(t("{owner} owns this project, and gives roles and assigns recordings.", owner=in_markdown(owner)))
         return
     roles, work = st.tabs(["Roles", "Assign recordings"])
     with roles:
@@ -61,16 +62,16 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
     with st.form(f"role {project.id}", border=False, clear_on_submit=False):
         who, role, give = st.columns([2, 1.4, 1], vertical_alignment="bottom")
         name = who.selectbox(
-            "Person",
+            t("Person"),
             names,
             index=None,
             accept_new_options=True,
             format_func=printable,
-            placeholder="Choose or type a name",
-            help="With a login: exactly the address or identifier that the person logs in with.",
+            placeholder=t("Choose or type a name"),
+            help=t("With a login: exactly the address or identifier that the person logs in with."),
         )
-        chosen = role.selectbox("Role", [ANNOTATOR, REVIEWER, OWNER, "none"])
-        if give.form_submit_button("Give role", icon=":material/badge:", width="stretch"):
+        chosen = role.selectbox(t("Role"), [ANNOTATOR, REVIEWER, OWNER, "none"])
+        if give.form_submit_button(t("Give role"), icon=":material/badge:", width="stretch"):
             given = None if chosen == "none" else chosen
             words = f"{name} is {'without a role' if given is None else given} now."
             _do(lambda: (project.store.set_role(project.id, project.annotator, name or "", given), words)[1])
@@ -78,27 +79,31 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 
 def _assign(project: OpenProject, people: Sequence[Person]) -> None:
     names = [person.name for person in people]
-    st.caption("Unassigned recordings are drawn at random, so that everybody gets about the same number.")
+    st.caption(t("Unassigned recordings are drawn at random, so that everybody gets about the same number."))
     with st.form(f"assign {project.id}", border=False):
         chosen = st.multiselect(
-            "Annotators",
+            t("Annotators"),
             names,
             [person.name for person in people if person.role == ANNOTATOR],
             accept_new_options=True,
             format_func=printable,
         )
         share, by, seed, draw = st.columns([1, 1, 1, 1.2], vertical_alignment="bottom")
-        overlap = share.number_input("Overlap (%)", 0, 100, 20, help="Share of the recordings for several people.")
-        each = by.number_input("By", 2, 10, 2, help="How many people annotate each of these.")
-        drawn_with = seed.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed draws the same again.")
-        if draw.form_submit_button("Assign", type="primary", icon=":material/assignment_ind:", width="stretch"):
+        overlap = share.number_input(
+            t("Overlap (%)"), 0, 100, 20, help=t("Share of the recordings for several people.")
+        )
+        each = by.number_input(t("By"), 2, 10, 2, help=t("How many people annotate each of these."))
+        drawn_with = seed.number_input(t("Seed"), 0, 2**31 - 1, 0, help=t("The same seed draws the same again."))
+        if draw.form_submit_button(t("Assign"), type="primary", icon=":material/assignment_ind:", width="stretch"):
             plan = {"overlap": overlap / 100, "people": each, "seed": drawn_with}
             _do(lambda: _drawn(project, chosen, AssignmentPlan(**plan)))
     busy = [person.name for person in people if person.assigned > person.finished]
     if busy:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            who = st.selectbox("Unfinished work of", busy, format_func=printable, width=260)
-            if st.button("Take it away", icon=":material/assignment_return:", help="Marks stay. Then assign it again."):
+            who = st.selectbox(t("Unfinished work of"), busy, format_func=printable, width=260)
+            if st.button(
+                t("Take it away"), icon=":material/assignment_return:", help=t("Marks stay. Then assign it again.")
+            ):
                 _do(lambda: _taken_away(project, who))
 
 

@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
@@ -22,28 +23,33 @@ def show(project: OpenProject) -> None:
     """Ask for files, and show the progress of adding them."""
     one_by_one, folder = st.tabs(["Files", "Folder"])
     given = one_by_one.file_uploader(
-        "Recordings of speech",
+        t("Recordings of speech"),
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
-        help=f"Up to two hours each, in files of up to {st.get_option('server.maxUploadSize')} MB; larger ones are "
-        "added on the server by the command `annotations add`. "
-        f"Formats: {READABLE}, recognised by content, not by name.",
+        help=t(
+            "Up to two hours each, in files of up to {get_option} MB; larger ones are added on the server by "
+            "the command `annotations add`. Formats: {READABLE}, recognised by content, not by name.",
+            get_option=st.get_option("server.maxUploadSize"),
+            READABLE=READABLE,
+        ),
     )
     given = given or folder.file_uploader(
-        "Folder of recordings",
+        t("Folder of recordings"),
         accept_multiple_files="directory",
         key=f"queue_folder_{session.choice('queue_added')}",
     )
     speaker = st.text_input(
-        "Speaker (optional)",
+        t("Speaker (optional)"),
         max_chars=80,
         key=f"queue_speaker_{session.choice('queue_added')}",
-        help="The same name for every recording of one person; initials will do. A taught model is then tested on "
-        "other voices than it learnt from.",
+        help=t(
+            "The same name for every recording of one person; initials will do. A taught model is then "
+            "tested on other voices than it learnt from."
+        ),
     ).strip()
     current = session.current()
     label = f"Add {counted(len(given), 'recording')}" if given else "Add"
-    st.caption("Their audio is stored on this machine with the marks until you delete it.")
+    st.caption(t("Their audio is stored on this machine with the marks until you delete it."))
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
         _submit(project, [(file.getvalue(), file.name) for file in given], speaker)
@@ -51,7 +57,7 @@ def show(project: OpenProject) -> None:
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
     if held.button(
-        "Add the current recording",
+        t("Add the current recording"),
         disabled=current is None or current.part_of is not None,
         icon=":material/add:",
         width="stretch",
@@ -103,7 +109,7 @@ def _progress(project: OpenProject) -> None:
         return
     added, refused = done["add"]
     if added:
-        st.success(f"Added: {counted(added, 'recording')}.", icon=":material/check:")
+        st.success(t("Added: {added}.", added=counted(added, "recording")), icon=":material/check:")
     if refused:
         st.warning(
             f"{len(refused)} could not be read:\n" + "\n".join(f"- {in_markdown(words)}" for words in refused[:20]),

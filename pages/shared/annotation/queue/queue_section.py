@@ -22,7 +22,8 @@ from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
@@ -60,7 +61,7 @@ def show(project: OpenProject) -> None:
     counts = project.store.count_by_status(project.id, project.annotator, "assigned" if task == "assigned" else None)
     total = sum(counts.values())
     if not total and task != "assigned":
-        st.info("This project is empty. Add recordings to mark.", icon=":material/playlist_add:")
+        st.info(t("This project is empty. Add recordings to mark."), icon=":material/playlist_add:")
         filling_section.show(project)
         return
     finished = counts["done"] + counts["verified"]
@@ -73,16 +74,16 @@ def show(project: OpenProject) -> None:
     _filters(task)
     if chosen := chosen_recordings(project):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(f"Only {in_markdown(chosen[1])}.", icon=":material/filter_alt:")
-            st.button("All recordings", icon=":material/close:", type="tertiary", on_click=_show_all)
+            st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
+            st.button(t("All recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
     _list(project)
-    with st.expander("People", icon=":material/groups:", key=f"people {project.id}", on_change="rerun") as people:
+    with st.expander(t("People"), icon=":material/groups:", key=f"people {project.id}", on_change="rerun") as people:
         if people.open:
             roles_section.show(project)
     add, rate = st.columns(2, gap="large")
-    with add.expander("Add recordings", icon=":material/playlist_add:"):
+    with add.expander(t("Add recordings"), icon=":material/playlist_add:"):
         filling_section.show(project)
-    with rate.expander("Rate the queue", icon=":material/sort:", expanded=rating_section.is_running(project)):
+    with rate.expander(t("Rate the queue"), icon=":material/sort:", expanded=rating_section.is_running(project)):
         rating_section.show(project)
 
 
@@ -167,32 +168,32 @@ def ahead(sha256: str | None) -> Recording | None:
 def _filters(task: str) -> None:
     text, work, status, whose, emotion, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2])
     work.selectbox(
-        "Work",
+        t("Work"),
         list(TASKS),
         format_func=TASKS.get,
-        help="*Assigned* and *sent back* are to whoever *Whose marks* says. *Decided*: with a gold layer.",
+        help=t("*Assigned* and *sent back* are to whoever *Whose marks* says. *Decided*: with a gold layer."),
         **session.widget("queue_task", task),
     )
-    text.text_input("Name contains", **session.widget("queue_text", session.choice("queue_text")))
+    text.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))
     status.selectbox(
-        "Status",
+        t("Status"),
         [ANY, *STATUSES],
         **session.widget("queue_status", session.choice("queue_status")),
     )
     whose.selectbox(
-        "Whose marks",
+        t("Whose marks"),
         ["me", "anybody"],
         format_func={"me": "mine", "anybody": "anybody's"}.get,
-        help="Whose status and marks the filters refer to.",
+        help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
     emotion.selectbox(
-        "Marked emotion",
+        t("Marked emotion"),
         [ANY, *LABELS],
         **session.widget("queue_emotion", session.choice("queue_emotion")),
     )
     order.selectbox(
-        "Order by",
+        t("Order by"),
         list(ORDERS),
         format_func=ORDERS.get,
         **session.widget("queue_order", session.choice("queue_order")),
@@ -212,7 +213,7 @@ def _list(project: OpenProject) -> None:
         session.choose("queue_page", pages - 1)
         st.rerun()
     if not found.items:
-        st.info("No recording matches these filters.", icon=":material/filter_alt_off:")
+        st.info(t("No recording matches these filters."), icon=":material/filter_alt_off:")
         return
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
     work = [(column, value) for column, value in WORK if any(map(value, found.items))]
@@ -227,7 +228,12 @@ def _list(project: OpenProject) -> None:
     position, pager = st.columns([4, 2], vertical_alignment="center")
     first = number * PAGE_SIZE
     position.caption(
-        f"{first + 1} to {first + len(found.items)} of {found.total}. Click a row, or press Enter on it, to open it."
+        t(
+            "{first} to {items} of {total}. Click a row, or press Enter on it, to open it.",
+            first=first + 1,
+            items=first + len(found.items),
+            total=found.total,
+        )
     )
     if pages > 1:
         for column, words, to in zip(pager.columns(2), ("Previous", "Next"), (number - 1, number + 1), strict=True):

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import ORDERS, OpenProject
+from pages.shared.language import t
 from ser_core.analysis import Recording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
@@ -32,14 +33,14 @@ def is_running(project: OpenProject) -> bool:
 def show(project: OpenProject) -> None:
     """Ask for the measure, and show the progress."""
     rating = st.radio(
-        "Measure",
+        t("Measure"),
         RATINGS,
         format_func=lambda name: ORDERS[name].removesuffix(", highest first"),
         captions=[NEEDED[name] for name in RATINGS],
     )
     name = controls.model_name()
     job = st.session_state.get(_rating(project))
-    if st.button("Rate all recordings", icon=":material/sort:", disabled=is_running(project) or name is None):
+    if st.button(t("Rate all recordings"), icon=":material/sort:", disabled=is_running(project) or name is None):
         if job is not None:
             job.queue.drop(job)
         job = st.session_state[_rating(project)] = _submit(project, rating, name)
@@ -49,7 +50,7 @@ def show(project: OpenProject) -> None:
     if "rate" in done:
         left_out = counted(done["rate"], "recording")
         words = f" Not rated: {left_out} without audio here or over ten minutes." if done["rate"] else ""
-        st.success(f"Done. Choose the order above.{words}", icon=":material/check:")
+        st.success(t("Done. Choose the order above.{words}", words=words), icon=":material/check:")
 
 
 def _rating(project: OpenProject) -> str:

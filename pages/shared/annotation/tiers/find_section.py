@@ -10,7 +10,8 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue import queue_section
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
@@ -32,11 +33,11 @@ def show(project: OpenProject) -> None:
     tiers = project.store.tiers(project.id)
     query = _form(project, tiers)
     if query is None:
-        st.caption("For example: *angry* marks of at least 0.5 s over the word *nein*.")
+        st.caption(t("For example: *angry* marks of at least 0.5 s over the word *nein*."))
         return
     hits = project.store.find(project.id, query)
     if not hits:
-        st.info("No mark is like this.", icon=":material/search_off:")
+        st.info(t("No mark is like this."), icon=":material/search_off:")
         return
     st.markdown(f"**{counted(len(hits), 'mark')}**" + (", the most that are listed" if len(hits) == MOST_HITS else ""))
     _table(project, hits)
@@ -51,14 +52,14 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
     with st.form("find_marks"):
         what, tier, least = st.columns([2, 2, 1])
         label = what.selectbox(
-            "Marks that say", list(LABELS), index=None, accept_new_options=True, placeholder="anything"
+            t("Marks that say"), list(LABELS), index=None, accept_new_options=True, placeholder=t("anything")
         )
-        in_tier = tier.selectbox("In the tier", list(names), format_func=lambda of: printable(names[of]))
-        least_s = least.number_input("Of at least (s)", 0.0, 3_600.0, 0.0, 0.1)
+        in_tier = tier.selectbox(t("In the tier"), list(names), format_func=lambda of: printable(names[of]))
+        least_s = least.number_input(t("Of at least (s)"), 0.0, 3_600.0, 0.0, 0.1)
         said, over, send = st.columns([2, 2, 1], vertical_alignment="bottom")
-        over_label = said.text_input("Over marks that say", placeholder="anything", max_chars=200)
-        over_tier = over.selectbox("Of the tier", list(others), format_func=lambda of: printable(others[of]))
-        if send.form_submit_button("Find", type="primary", icon=":material/search:", width="stretch"):
+        over_label = said.text_input(t("Over marks that say"), placeholder=t("anything"), max_chars=200)
+        over_tier = over.selectbox(t("Of the tier"), list(others), format_func=lambda of: printable(others[of]))
+        if send.form_submit_button(t("Find"), type="primary", icon=":material/search:", width="stretch"):
             try:
                 st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
             except AnnotationsRefused as refusal:
@@ -88,7 +89,7 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         column_config=dict.fromkeys(("Start (s)", "Length (s)"), st.column_config.NumberColumn(format="%.3f")),
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
-    if chosen_rows and st.button("Open its recording", icon=":material/edit:"):
+    if chosen_rows and st.button(t("Open its recording"), icon=":material/edit:"):
         refusal = queue_section.open_recording(project, hits[chosen_rows[0]].file.sha256)
         if refusal is None:
             st.rerun()
@@ -108,12 +109,17 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         return
     recording, regions = done["hits"]
     if recording is None:
-        st.caption("None of these recordings has its sound on this machine.")
+        st.caption(t("None of these recordings has its sound on this machine."))
         return
     if len(regions) < len(hits):
         st.caption(
-            f"Below, one after another: {counted(len(regions), 'mark')} whose sound is at hand; at most {MOST_PLAYED}, "
-            f"of {LONGEST_S / 60:.0f} minutes."
+            t(
+                "Below, one after another: {regions} whose sound is at hand; at most {MOST_PLAYED}, of "
+                "{longest_s:.0f} minutes.",
+                regions=counted(len(regions), "mark"),
+                MOST_PLAYED=MOST_PLAYED,
+                longest_s=LONGEST_S / 60,
+            )
         )
     player(recording, key="hits", regions=regions, regions_title="Hits")
 

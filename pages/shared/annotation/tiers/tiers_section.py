@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.names import in_markdown, printable
+from pages.shared.language import t
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
 from ser_core.annotations.formats.format import counted
 
@@ -23,10 +24,10 @@ USUAL_COLOUR = "#7f8fa6"
 
 def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
     """Show a popover with everything that can be done to the tiers."""
-    with st.popover("Tiers", icon=":material/segment:", width="stretch", help="Words, phones, tones and others"):
+    with st.popover(t("Tiers"), icon=":material/segment:", width="stretch", help=t("Words, phones, tones and others")):
         names = {tier.key: tier.name for tier in tiers}
         key = st.selectbox(
-            "Tier",
+            t("Tier"),
             [*names, NEW],
             min(1, len(names)),
             format_func=lambda key: "New tier" if key == NEW else printable(names.get(key, key)),
@@ -43,11 +44,11 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
 def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
     turn = st.session_state.setdefault(TURN, 0)  # a form that was refused keeps what was typed
     with st.form(f"new_tier {turn}", border=False):
-        name = st.text_input("Name", max_chars=120)
-        kind = st.radio("Of", KINDS, horizontal=True)
+        name = st.text_input(t("Name"), max_chars=120)
+        kind = st.radio(t("Of"), KINDS, horizontal=True)
         content, labels = _content_fields("text", ())
         parent = _parent_field(tiers, None)
-        if st.form_submit_button("Add tier", type="primary", icon=":material/add:"):
+        if st.form_submit_button(t("Add tier"), type="primary", icon=":material/add:"):
             new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
             refused = len(details_section.refusals())
             details_section.do(lambda: project.store.add_tier(project.id, Tier(name.strip() or " ", name, **new)))
@@ -58,19 +59,19 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
 
 def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     if tier.key == REGION_TIER:
-        st.caption("The tier of emotions is *My marks*. It stays; in files its place among the others counts.")
+        st.caption(t("The tier of emotions is *My marks*. It stays; in files its place among the others counts."))
         _move(project, [other.key for other in tiers], tier)
         return
     with st.form(f"tier {project.id} {tier}", border=False):
-        name = st.text_input("Name", tier.name, max_chars=120)
-        shown = st.checkbox("Show it below the marks", tier.shown)
+        name = st.text_input(t("Name"), tier.name, max_chars=120)
+        shown = st.checkbox(t("Show it below the marks"), tier.shown)
         content, labels = tier.content, tier.labels
         if tier.content != "emotions":
             content, labels = _content_fields(tier.content, tier.labels)
         parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
-        colour = st.color_picker("Colour", tier.colour or USUAL_COLOUR)
+        colour = st.color_picker(t("Colour"), tier.colour or USUAL_COLOUR)
         colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
-        if st.form_submit_button("Save", icon=":material/check:"):
+        if st.form_submit_button(t("Save"), icon=":material/check:"):
             values = {"name": name, "content": content, "labels": labels, "parent": parent}
             _do(lambda: project.store.change_tier(project.id, replace(tier, **values, colour=colour, shown=shown)))
     _move(project, [other.key for other in tiers], tier)
@@ -79,12 +80,12 @@ def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
 
 def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     content = st.radio(
-        "Holds", list(CONTENTS), list(CONTENTS).index(content), format_func=CONTENTS.get, horizontal=True
+        t("Holds"), list(CONTENTS), list(CONTENTS).index(content), format_func=CONTENTS.get, horizontal=True
     )
     words = st.text_area(
-        "Labels",
+        t("Labels"),
         "\n".join(labels),
-        help="One per line, for a tier of labels. The first nine are on the keys 1 to 9.",
+        help=t("One per line, for a tier of labels. The first nine are on the keys 1 to 9."),
     )
     return content, tuple(dict.fromkeys(word.strip() for word in words.splitlines() if word.strip()))
 
@@ -92,11 +93,11 @@ def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[s
 def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
     names = {None: "none"} | {tier.key: tier.name for tier in tiers if tier.kind == "intervals"}
     return st.selectbox(
-        "Parent",
+        t("Parent"),
         list(names),
         list(names).index(parent) if parent in names else 0,
         format_func=lambda key: printable(names[key]),
-        help="Its marks hold those of this tier, as a word holds phones: these move, shrink and go with it.",
+        help=t("Its marks hold those of this tier, as a word holds phones: these move, shrink and go with it."),
     )
 
 
@@ -112,7 +113,7 @@ def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
 
 def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     """Say what goes with a tier before it is deleted; only then its marks are counted, in all recordings."""
-    if not st.toggle("Delete this tier", key=f"delete {project.id} {tier.key}"):
+    if not st.toggle(t("Delete this tier"), key=f"delete {project.id} {tier.key}"):
         return
     counts = project.store.count_marks_in_tier(project.id, tier.key)
     whose = ", ".join(f"{counted(count, 'mark')} of {in_markdown(name)}" for name, count in counts.items())
@@ -120,14 +121,16 @@ def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     words = f"With it {'go ' + whose if whose else 'goes no mark'}, in all recordings."
     if below:
         words += f" Their parent will be gone for {below}, whose marks stay."
-    st.caption(f"{words} For 30 days it can be restored here.")
-    if st.button("Delete it", type="primary", icon=":material/delete:"):
+    st.caption(t("{words} For 30 days it can be restored here.", words=words))
+    if st.button(t("Delete it"), type="primary", icon=":material/delete:"):
         _do(lambda: project.store.delete_tier(project.id, tier.key, project.annotator))
 
 
 def _deleted(project: OpenProject) -> None:
     for tier in project.store.deleted_tiers(project.id):
-        if st.button(f"Restore {in_markdown(tier.name)}", icon=":material/undo:", key=f"restore {tier.key}"):
+        if st.button(
+            t("Restore {name}", name=in_markdown(tier.name)), icon=":material/undo:", key=f"restore {tier.key}"
+        ):
             _do(lambda tier=tier: project.store.restore_tier(project.id, tier.key, project.annotator))
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.language.components import component
+
 HERE = Path(__file__).parent
 
-_mount = st.components.v2.component(
+_mount = component(
     "hear_why_queue",
-    html="<div class='queue'></div>",
-    css=(HERE / "queue_table.css").read_text("utf-8"),
-    js=(HERE / "queue_table.js").read_text("utf-8"),
+    HERE,
+    main="queue_table.js",
+    body="<div class='queue'></div>",
+    style=(HERE / "queue_table.css").read_text("utf-8"),
 )
 
 

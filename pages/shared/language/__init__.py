@@ -1,0 +1,137 @@
+"""The language of a visit: English as the code has it, or a catalogue of the same texts in another language.
+
+    st.button(t("Delete"))
+    st.caption(t("{share:.0%} of {name}", share=0.25, name=recording.name))
+    st.caption(plural(len(marks), "{n} mark", "{n} marks"))
+    RULES = texts({DECIDING: "What decides"})  # a constant, shown by t(RULES[rule])
+    st.error(in_markdown(recognised(refusal)))
+
+English texts are the keys of a catalogue. `ser_core` knows of no language: its sentences are recognised by the texts
+that they are made from, which a catalogue has as the code has them, such as `{name}: the file is empty.`
+"""
+
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.shared import session
+
+HERE = Path(__file__).parent
+
+ENGLISH = "en"
+LANGUAGES = {ENGLISH: "English", "de": "Deutsch", "ko": "한국어"}
+
+#: Languages that write 1.234,5 for 1,234.5.
+DECIMAL_COMMA = {"de"}
+SWAPPED = str.maketrans(".,", ",.")
+
+#: A field of a text: whatever it says in an f-string.
+FIELD = re.compile(r"\{([^{}]+)\}")
+NUMBER = re.compile(r"[-−+]?\d[\d,]*\.?\d*")
+
+Texts = TypeVar("Texts")
+
+
+def language() -> str:
+    """Return the code of this visit's language: the one that was chosen, else the browser's if there is a catalogue."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ENGLISH
+    wished = session.choice("language") or (st.context.locale or ENGLISH).partition("-")[0].lower()
+    return wished if wished in LANGUAGES else ENGLISH
+
+
+def t(text: str, /, **values: Any) -> str:
+    """Return a text in this visit's language.
+
+    Parameters
+    ----------
+    text : str
+        The English text, written out in the code, here or within `texts`.
+    **values : object
+        Of its fields, which are those of `str.format`. Numbers are written as the language writes them.
+    """
+    code = language()
+    said = catalogue(code).get(text, text)
+    return _FORMATTERS[code].vformat(said, (), values) if values else said
+
+
+def plural(n: int, one: str, many: str, /, **values: Any) -> str:
+    """Return the text for one or for many; the number is the field `n`."""
+    return t(one if n == 1 else many, n=n, **values)
+
+
+def texts(constant: Texts) -> Texts:
+    """Return a constant as it is; it says that the texts in it are in the catalogues."""
+    return constant
+
+
+def recognised(sentence: str) -> str:
+    """Return a sentence of `ser_core` in this visit's language, or as it is if it is not known."""
+    code = language()
+    return sentence if code == ENGLISH else _recognised(code, sentence)
+
+
+@cache
+def catalogue(code: str) -> dict[str, str]:
+    """Return the texts of a language by their English."""
+    return {} if code == ENGLISH else json.loads((HERE / f"{code}.json").read_text("utf-8"))
+
+
+def choose() -> None:
+    """Ask for the language of this visit."""
+    st.selectbox(t("Language"), LANGUAGES, format_func=LANGUAGES.get, **session.widget("language", language()))
+
+
+@lru_cache(4096)
+def _recognised(code: str, sentence: str) -> str:
+    known = catalogue(code).get(sentence)
+    if known is not None:
+        return known
+    for pattern, fields, template in _patterns(code):
+        found = pattern.fullmatch(sentence)
+        if found:
+            values = {field: _value(code, said) for field, said in zip(fields, found.groups(), strict=True)}
+            return FIELD.sub(lambda field, values=values: values[field[1]], template)
+    return sentence
+
+
+def _value(code: str, said: str) -> str:
+    """Return what a field said: a number, a sentence of its own, or else a name, which stays."""
+    if code in DECIMAL_COMMA and NUMBER.fullmatch(said):
+        return said.translate(SWAPPED)
+    return _recognised(code, said) if " " in said else said
+
+
+@cache
+def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
+    """Return the pattern of each text with fields, its fields, and its translation; the most specific first."""
+    found = []
+    for text, template in catalogue(code).items():
+        literal, *rest = FIELD.split(text)
+        if rest:
+            fields, pattern = [], re.escape(literal)
+            for field, literal in zip(rest[::2], rest[1::2], strict=True):
+                known = field in fields
+                pattern += (f"\\{fields.index(field) + 1}" if known else "(.+?)") + re.escape(literal)
+                fields += [] if known else [field]
+            found.append((len(FIELD.sub("", text)), re.compile(pattern, re.DOTALL), fields, template))
+    return [entry for _, *entry in sorted(found, key=lambda each: -each[0])]
+
+
+class _InLanguage(Formatter):
+    def __init__(self, code: str) -> None:
+        self._swapped = code in DECIMAL_COMMA
+
+    def format_field(self, value: Any, spec: str) -> str:
+        said = super().format_field(value, spec)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return said.translate(SWAPPED) if self._swapped and is_number else said
+
+
+_FORMATTERS = {code: _InLanguage(code) for code in LANGUAGES}

@@ -1,0 +1,112 @@
+"""Components of our own in HTML, CSS and JavaScript, in the visit's language.
+
+The scripts are ES modules with relative imports, so that editors and linters understand them. Streamlit takes one
+script, which contains the text of each; in the browser it gives each a blob address and imports the main one. So there
+is no build step, and no address on the server that a proxy could lose or a cache could keep too long.
+
+All texts of the HTML are translated, and those of the scripts that are given to `t` of `language.js`.
+"""
+
+import html
+import json
+import re
+from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
+from os.path import relpath
+from pathlib import Path
+from posixpath import dirname, join, normpath
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.language import DECIMAL_COMMA, LANGUAGES, catalogue, language
+
+LANGUAGE = Path(__file__).parent / "language.js"
+
+IMPORTED = re.compile(r'^(import .* from )"(\.{1,2}/[\w/.]+\.js)";$', re.MULTILINE)
+TEXT_IN_HTML = re.compile(r'(?<=aria-label=")[^"]+|(?<=title=")[^"]+|(?<=>)[^<>]*\w[^<>]*(?=<)')
+
+#: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
+#: traces and in the browser's debugger.
+SCRIPT = r"""const addresses = {};
+for (const [name, text] of %s) {
+  const imports = /^(import .* from )"\.\/([\w/.]+\.js)";$/gm;
+  const placed = text.replace(imports, (_, line, other) => `${line}"${addresses[other]}";`);
+  const named = `${placed}\n//# sourceURL=%s/${name}`;
+  addresses[name] = URL.createObjectURL(new Blob([named], { type: "text/javascript" }));
+}
+export default (await import(addresses["%s"])).default;
+"""
+
+
+def component(name: str, folder: Path, main: str, body: str, style: str) -> Callable[..., Any]:
+    """Return a function that mounts a component.
+
+    Parameters
+    ----------
+    name : str
+        Its name among Streamlit's components.
+    folder : Path
+        Of its modules, with those in folders below it.
+    main : str
+        Path of the main module in the folder.
+    body, style : str
+        Its HTML and CSS.
+    """
+    mounts = {
+        code: st.components.v2.component(
+            f"{name}_{code}",
+            html=translated(body, catalogue(code)),
+            css=style,
+            js=script_of(folder, main, catalogue(code), "," if code in DECIMAL_COMMA else "."),
+        )
+        for code in LANGUAGES
+    }
+    return lambda **arguments: mounts[language()](**arguments)
+
+
+def translated(body: str, known: Mapping[str, str]) -> str:
+    """Return HTML with its texts, labels and titles in another language."""
+
+    def replaced(found: re.Match[str]) -> str:
+        text = html.unescape(found[0].strip())
+        return found[0].replace(found[0].strip(), html.escape(known[text])) if text in known else found[0]
+
+    return TEXT_IN_HTML.sub(replaced, body)
+
+
+def script_of(folder: Path, main: str, known: Mapping[str, str], decimal_sign: str = ".") -> str:
+    """Return a script whose default export is that of the main module.
+
+    Parameters
+    ----------
+    folder : Path
+        All its modules are included, with those in folders below it.
+    main : str
+        Path of the main module in the folder.
+    known : mapping of str to str
+        Texts by their English; those of the modules are included.
+    decimal_sign : str
+
+    Raises
+    ------
+    graphlib.CycleError
+        Modules import each other in a circle.
+    """
+    paths = {Path(relpath(path, folder)).as_posix(): path for path in (*folder.rglob("*.js"), LANGUAGE)}
+    # Imports by their path from the folder, from wherever a module is.
+    scripts, imported = {}, {}
+    for name, path in sorted(paths.items()):
+        script = path.read_text("utf-8")
+        imported[name] = [normpath(join(dirname(name), other)) for _, other in IMPORTED.findall(script)]
+        others = iter(imported[name])
+        scripts[name] = IMPORTED.sub(lambda found, others=others: f'{found[1]}"./{next(others)}";', script)
+    everything = "".join(scripts.values())
+    own = {text: said for text, said in known.items() if json.dumps(text, ensure_ascii=False) in everything}
+    module = Path(relpath(LANGUAGE, folder)).as_posix()
+    for constant, empty, value in (("TRANSLATIONS", "{}", own), ("DECIMAL_SIGN", '"."', decimal_sign)):
+        filled = f"{constant} = {json.dumps(value, ensure_ascii=False)}"
+        scripts[module] = scripts[module].replace(f"{constant} = {empty}", filled)
+    order = TopologicalSorter(imported).static_order()
+    modules = json.dumps([[name, scripts[name]] for name in order], ensure_ascii=False)
+    return SCRIPT % (modules, folder.parent.name, main)

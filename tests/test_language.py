@@ -1,0 +1,193 @@
+"""Every text on a page is in every catalogue, and a page speaks the language of its visitor."""
+
+import ast
+import re
+from string import Formatter
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import language as languages
+from pages.shared.language import FIELD, LANGUAGES, catalogue, components, plural, recognised, t
+from tests import texts
+
+OTHERS = [code for code in LANGUAGES if code != languages.ENGLISH]
+
+#: What draws its first argument, and keywords that are drawn.
+DRAWS = {
+    *("button", "caption", "markdown", "write", "error", "info", "warning", "success", "title", "header", "subheader"),
+    *("toast", "checkbox", "toggle", "slider", "select_slider", "selectbox", "multiselect", "radio", "pills"),
+    *("segmented_control", "text_input", "text_area", "number_input", "file_uploader", "download_button", "expander"),
+    *("popover", "metric", "text", "spinner", "form_submit_button", "date_input", "color_picker", "audio_input"),
+    *("tabs", "dialog", "TextColumn", "NumberColumn", "CheckboxColumn", "ProgressColumn", "begin"),
+}
+DRAWN = {"help", "label", "text", "placeholder", "caption", "body", "title", "name", "hovertemplate"}
+
+
+@pytest.fixture
+def speaking(monkeypatch):
+    """A function that sets the language, and may give its catalogue."""
+
+    def speak(code: str, known: dict[str, str] | None = None) -> None:
+        monkeypatch.setattr(languages, "language", lambda: code)
+        if known is not None:
+            monkeypatch.setattr(languages, "catalogue", lambda _: known)
+            languages._patterns.cache_clear()
+            languages._recognised.cache_clear()
+
+    yield speak
+    languages._patterns.cache_clear()
+    languages._recognised.cache_clear()
+
+
+# --- the catalogues ---
+
+
+def fields(text: str) -> list[str]:
+    return sorted(set(FIELD.findall(text)))
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_translations_have_the_fields_and_the_markup_of_their_texts(code):
+    wrong = {}
+    for text, said in catalogue(code).items():
+        same = all(text.count(sign) == said.count(sign) for sign in ("**", "`", "](", "<", ":material/"))
+        # Of one thing its number may stay unsaid.
+        if not same or not said.strip() or set(fields(text)) - {"n"} != set(fields(said)) - {"n"}:
+            wrong[text] = said
+    assert not wrong
+
+
+def test_texts_that_a_page_fills_in_have_plain_names_as_fields():
+    unfit = {
+        text
+        for text in texts.of_pages()
+        for _, field, *_ in Formatter().parse(text)
+        if field is not None and not field.isidentifier()
+    }
+    # Only what is not filled in may have braces of another kind, and such texts have none.
+    assert not unfit
+
+
+# --- nothing outside the catalogue ---
+
+
+def drawn_as_written(tree: ast.AST) -> list[str]:
+    """Return texts that are drawn without `t`."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        name = node.func.attr
+        drawn = [keyword.value for keyword in node.keywords if keyword.arg in DRAWN] if name != "dialog" else []
+        if name in DRAWS and node.args:
+            drawn.append(node.args[0])
+        for argument in drawn:
+            parts = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument]
+            for part in (one for each in parts for one in texts.choices(each)):
+                text = re.sub(r"\{[^{}]*\}|:material/\w+:|<[^>]*>", "", texts.template(part) or "")
+                if re.search(r"[A-Za-z]{2}", text) and not re.fullmatch(r"[\w-]+", text):
+                    found.append(f"{node.lineno}: {text.strip()}")
+    return found
+
+
+def test_the_search_for_untranslated_texts_sees_them():
+    source = 'st.button("Delete it"); st.caption(t("x y")); st.info(f"{n} marks here", help="So that"); st.text("ok")'
+    assert [found.partition(": ")[2] for found in drawn_as_written(ast.parse(source))] == [
+        "Delete it",
+        "So that",
+        "marks here",
+    ]
+
+
+def calls_while_importing(tree: ast.AST) -> list[str]:
+    """Return calls of `t` and `plural` outside of functions, where no visit is known yet."""
+    found = []
+
+    def visit(node: ast.AST, inside: bool) -> None:
+        called = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "plural")
+        if called and not inside:
+            found.append(ast.unparse(node))
+        for name, value in ast.iter_fields(node):
+            begins = isinstance(node, ast.FunctionDef | ast.Lambda) and name == "body"
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    visit(child, inside or begins)
+
+    visit(tree, False)
+    return found
+
+
+def test_texts_are_translated_during_a_visit_only():
+    scripts = {texts.ROOT / "app.py", *(texts.ROOT / "pages").glob("*.py")}
+    assert not [
+        call
+        for path in texts.PAGES
+        if path not in scripts
+        for call in calls_while_importing(ast.parse(path.read_text()))
+    ]
+    assert calls_while_importing(ast.parse("@dialog(t('a'))\ndef f(x=t('b')): t('c')\nA = [t('d')]")) == [
+        "t('b')",
+        "t('a')",
+        "t('d')",
+    ]
+
+
+# --- what is said ---
+
+
+def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(speaking):
+    known = {
+        "{n} mark": "{n} Marke",
+        "{n} marks": "{n} Marken",
+        "{s:.2f} of {all:,} {name}": "{name}: {s:.2f} von {all:,}",
+    }
+    speaking("de", known)
+    assert plural(1, "{n} mark", "{n} marks") == "1 Marke"
+    assert plural(1.5, "{n} mark", "{n} marks") == "1,5 Marken"
+    assert t("{s:.2f} of {all:,} {name}", s=1234.5, all=12345, name="1.5.wav") == "1.5.wav: 1234,50 von 12.345"
+    assert t("not in the catalogue") == "not in the catalogue"
+    speaking("en", {})
+    assert t("{s:.2f} of {all:,} {name}", s=1234.5, all=12345, name="a") == "1234.50 of 12,345 a"
+
+
+def test_sentences_of_the_library_are_recognised_the_most_specific_first(speaking):
+    speaking(
+        "de",
+        {
+            "{name}: {reason}": "{name} – {reason}",
+            "{name}: it lasts {self.s} s; at least {least} s.": "{least} s sind nötig; {name} dauert {self.s} s.",
+            "from {a} to {a}": "zweimal {a}",
+            "this is not audio": "das ist kein Ton",
+        },
+    )
+    assert recognised("a.wav: it lasts 0.125 s; at least 1 s.") == "1 s sind nötig; a.wav dauert 0,125 s."
+    assert recognised("a (1.5).wav: this is not audio") == "a (1.5).wav – das ist kein Ton"
+    assert recognised("from 2 to 2") == "zweimal 2"
+    assert recognised("from 2 to 3") == "from 2 to 3"
+
+
+@pytest.mark.parametrize(("wished", "spoken"), [("de-AT", "de"), ("ko", "ko"), ("fr-FR", "en"), (None, "en")])
+def test_the_language_is_the_browsers_until_another_is_chosen(wished, spoken, monkeypatch):
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.locale", property(lambda _: wished))
+
+    def page() -> None:
+        import streamlit as st
+
+        from pages.shared import language, session
+
+        st.text(language.language())
+        if st.button("choose"):
+            session.choose("language", "ko")
+            st.rerun()
+
+    app = AppTest.from_function(page).run()
+    assert app.text[0].value == spoken
+    assert app.button[0].click().run().text[0].value == "ko"
+
+
+def test_scripts_and_html_of_a_component_are_translated(tmp_path):
+    known = {"Play (Space)": "Abspielen <(Leertaste)", "Loop on": "Schleife an", "Not here": "Nicht hier"}
+    body = '<button aria-label="Play (Space)">\n  Play (Space)\n</button><b>Play</b>'
+    said = "Abspielen &lt;(Leertaste)"
+    assert components.translated(body, known) == f'<button aria-label="{said}">\n  {said}\n</button><b>Play</b>'

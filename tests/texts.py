@@ -1,0 +1,109 @@
+"""The texts that people see, as the code has them: the keys of every catalogue.
+
+    python -m tests.texts de
+
+prints as JSON what a catalogue lacks, to be translated.
+"""
+
+import ast
+import html
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pages.shared.language.components import TEXT_IN_HTML
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
+LIBRARY = sorted((ROOT / "ser_core").rglob("*.py"))
+
+ERROR = re.compile(r"\w+Refused|RecordingTooLong|AnnotationsOutdated|TrainingFailed")
+STRING = r'("(?:[^"\\]|\\.)*")'
+IN_SCRIPT = re.compile(rf"\bt\(\s*{STRING}")
+PLURAL_IN_SCRIPT = re.compile(rf"\bcounted\([^\"]*?{STRING},\s*{STRING}")
+
+
+def calls(paths: Iterable[Path]) -> Iterator[tuple[str, ast.Call]]:
+    """Yield each call with the last name of what is called."""
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield getattr(node.func, "attr", getattr(node.func, "id", "")), node
+
+
+def template(node: ast.expr) -> str | None:
+    """Return a text as the code has it, with the expressions of an f-string as its fields."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if not isinstance(node, ast.JoinedStr):
+        return None
+    return "".join(
+        part.value if isinstance(part, ast.Constant) else "{" + ast.unparse(part.value) + "}" for part in node.values
+    )
+
+
+def constants(node: ast.AST) -> Iterator[str]:
+    """Yield the texts of a constant: of a mapping those of its values."""
+    if isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from constants(value)
+    elif isinstance(node, ast.Constant):
+        yield from [node.value] if isinstance(node.value, str) else []
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from constants(child)
+
+
+def choices(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield what an argument may be: both sides of a condition."""
+    if isinstance(node, ast.IfExp):
+        yield from choices(node.body)
+        yield from choices(node.orelse)
+    else:
+        yield node
+
+
+def of_pages() -> set[str]:
+    """Return the texts that pages translate."""
+    found: set[str] = set()
+    for name, call in calls(PAGES):
+        if name == "t" and call.args:
+            found |= {text for node in choices(call.args[0]) if (text := template(node)) is not None}
+        elif name == "plural" and len(call.args) == 3:
+            found |= set(filter(None, map(template, call.args[1:])))
+        elif name == "texts":
+            found |= set(constants(call.args[0]))
+    return found | of_scripts()
+
+
+def of_scripts() -> set[str]:
+    found = set()
+    for path in (ROOT / "pages").rglob("*.js"):
+        script = path.read_text()
+        strings = IN_SCRIPT.findall(script) + [one for both in PLURAL_IN_SCRIPT.findall(script) for one in both]
+        found |= set(map(json.loads, strings))
+    for path in (ROOT / "pages").rglob("*.html"):
+        found |= {html.unescape(text.strip()) for text in TEXT_IN_HTML.findall(path.read_text())}
+    return {text for text in found if re.search(r"[A-Za-z]", text)}
+
+
+def refusals() -> set[str]:
+    """Return the texts of all refusals but those of commands."""
+    shown = (path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts)
+    raised = (call.args[0] for name, call in calls(shown) if ERROR.fullmatch(name) and len(call.args) == 1)
+    texts = {template(node) for argument in raised for node in choices(argument)}
+    return {text for text in texts if text and re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
+
+
+def of_library() -> set[str]:
+    """Return every text in `ser_core`, of which pages show some."""
+    trees = (ast.parse(path.read_text()) for path in LIBRARY)
+    return {text for tree in trees for node in ast.walk(tree) if (text := template(node)) is not None}
+
+
+if __name__ == "__main__":
+    known = json.loads((ROOT / f"pages/shared/language/{sys.argv[1]}.json").read_text("utf-8"))
+    lacking = sorted((of_pages() | refusals()) - set(known))
+    print(json.dumps(dict.fromkeys(lacking, ""), ensure_ascii=False, indent=1))
