@@ -66,6 +66,8 @@ def test_main_way(engine, seed, request, tmp_path, make_voice):
 def go_the_main_way(engine, address, voice):
     with engines.ENGINES[engine]() as browser:
         browser.open(f"{address}/?model=yamnet&explainer=grad_cam")
+        browser.wait("() => all('button', 'I understand').length")
+        browser.at_rest()
         browser.click("button", "I understand")
         browser.wait("() => !all('p', 'Before you begin').length && all('[role=tab]', '').length === 3")
         use(browser, voice)

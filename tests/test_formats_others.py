@@ -188,6 +188,14 @@ def test_transcripts_in_chat_are_read_as_far_as_they_have_times():
 # --- written, and read again ---
 
 
+def test_a_name_with_line_ends_stays_in_its_row_of_a_selection_table():
+    recording = AnnotatedRecording("a\rb\n.wav", None, 3.0, None, annotations=(Annotation(Region(0.5, 1.0)),))
+    written = READERS["raven"].write([recording]).content
+    assert written.decode().splitlines()[1].split("\t")[7] == "a b .wav"
+    (read,) = READERS["raven"].read(written, "table.txt").recordings
+    assert same(read.annotations) == same(recording.annotations)
+
+
 @given(recordings())
 def test_a_selection_table_keeps_every_mark_but_its_time_of_change(recording):
     (read,) = READERS["raven"].read(READERS["raven"].write([recording]).content, recording.name).recordings

@@ -38,6 +38,8 @@ LABELS = ("emotion", "annotation", "label", "species", "type", "notes", "comment
 #: A selection that only a waveform shows has all frequencies.
 WAVEFORM, SPECTROGRAM = "Waveform 1", "Spectrogram 1"
 USUAL_RATE_HZ = 48_000
+#: A row is a line, so a name is in one too.
+ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
@@ -67,7 +69,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
         view = SPECTROGRAM if limits else WAVEFORM
         edges = (region.start_s, region.end_s, low_hz, high_hz)
-        rows.writerow([place, view, 1, *map(repr, edges), recording.name, text])
+        rows.writerow([place, view, 1, *map(repr, edges), recording.name.translate(ONE_LINE), text])
     fields = ("sha256", "duration_s", "sample_rate_hz", "provenance")
     dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz"), plain)
     return Written(written.getvalue().encode(), dropped)
