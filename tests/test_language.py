@@ -159,6 +159,7 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
             "{name}: it lasts {self.s} s; at least {least} s.": "{least} s sind nötig; {name} dauert {self.s} s.",
             "from {a} to {a}": "zweimal {a}",
             "this is not audio": "das ist kein Ton",
+            "{value:.2f}": "{value:.2f}",
         },
     )
     assert recognised("a.wav: it lasts 0.125 s; at least 1 s.") == "1 s sind nötig; a.wav dauert 0,125 s."

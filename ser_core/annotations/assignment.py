@@ -43,8 +43,9 @@ class AssignmentPlan:
         >>> AssignmentPlan().in_words()
         '1 person each, 20 % by 2 people, seed 0'
         """
-        overlap = f", {100 * self.overlap:g} % by {self.people} people" if self.overlap else ""
-        return f"1 person each{overlap}, seed {self.seed}"
+        if not self.overlap:
+            return f"1 person each, seed {self.seed}"
+        return f"1 person each, {100 * self.overlap:g} % by {self.people} people, seed {self.seed}"
 
 
 def draw_assignments(

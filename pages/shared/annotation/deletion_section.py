@@ -1,13 +1,12 @@
 """Delete a project, after showing whose marks it contains, and restore what is in the trash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.language import t
-from pages.shared.language.names import in_markdown, printable
-from ser_core.annotations.formats.format import counted
+from pages.shared.language import plural, recognised, t
+from pages.shared.language.names import in_markdown
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.store import Project, Store
 from ser_core.annotations.store.trash import Deleted
@@ -29,15 +28,15 @@ def delete_project(store: Store, project: Project, person: str) -> None:
     try:
         holding = store.holding_of_project(project.id)
     except AnnotationsRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
     with st.container(border=True, key="confirm_project"):
         st.markdown(
             t(
-                "**{name}** contains {recordings}: {in_words}.",
+                "**{name}** contains {recordings}: {marks}.",
                 name=name,
-                recordings=counted(project.recordings, "recording"),
-                in_words=in_markdown(holding.in_words()),
+                recordings=plural(project.recordings, "{n} recording", "{n} recordings"),
+                marks=in_markdown(marks_in_words(holding.marks)),
             )
         )
         if not holding.may_delete(person):
@@ -63,6 +62,14 @@ def delete_project(store: Store, project: Project, person: str) -> None:
             st.rerun()
 
 
+def marks_in_words(marks: Mapping[str, int]) -> str:
+    """Return the number of marks of each annotator."""
+    counts = [
+        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name) for name, count in sorted(marks.items())
+    ]
+    return ", ".join(counts) or t("no marks")
+
+
 def trash(store: Store, person: str) -> None:
     """List what was deleted in the last 30 days and this person may restore."""
     with st.expander(t("Trash"), icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
@@ -76,15 +83,20 @@ def trash(store: Store, person: str) -> None:
 
 
 def _deleted(store: Store, deleted: Deleted, person: str) -> None:
-    what = f"**{in_markdown(deleted.project_name)}**, {counted(deleted.recordings, 'recording')}"
-    if deleted.recording_name is not None:
-        what = f"**{in_markdown(deleted.recording_name)}** in {in_markdown(deleted.project_name)}"
-    marks = counted(sum(deleted.marks.values()), "mark")
-    st.markdown(f"{what}, {marks}")
-    by = printable(deleted.deleted_by) or "an unnamed person"
+    project = in_markdown(deleted.project_name)
+    marks = plural(sum(deleted.marks.values()), "{n} mark", "{n} marks")
+    if deleted.recording_name is None:
+        recordings = plural(deleted.recordings, "{n} recording", "{n} recordings")
+        st.markdown(f"**{project}**, {recordings}, {marks}")
+    else:
+        recording = in_markdown(deleted.recording_name)
+        st.markdown(t("**{recording}** in {project}, {marks}", recording=recording, project=project, marks=marks))
     st.caption(
-        in_markdown(
-            f"Deleted by {by} on {deleted.deleted_at:%Y-%m-%d}. Removed permanently on {deleted.goes_at:%Y-%m-%d}."
+        t(
+            "Deleted by {person} on {deleted_at:%Y-%m-%d}. Removed permanently on {goes_at:%Y-%m-%d}.",
+            person=in_markdown(deleted.deleted_by) or t("an unnamed person"),
+            deleted_at=deleted.deleted_at,
+            goes_at=deleted.goes_at,
         )
     )
     with st.container(horizontal=True):
@@ -117,7 +129,7 @@ def _done(store: Store, action: Callable[[], object]) -> bool:
         action()
         finish_deletions(store, data_folder())
     except AnnotationsRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return False
     return True
 

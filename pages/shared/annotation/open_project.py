@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session
 from pages.shared.annotation import deletion_section
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
@@ -23,24 +23,28 @@ from ser_core.output.saved_analyses import data_folder
 #: Labels on the keys 1 to 8, with their colours. Any other label can be typed.
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
 
-ANY = "any"
+ANY = texts("any")
 
 #: What the queue can be limited to, in words.
-TASKS = {
-    ANY: "any",
-    "assigned": "assigned",
-    "sent back": "sent back",
-    "unassigned": "not assigned",
-    "gold": "decided (gold)",
-}
+TASKS = texts(
+    {
+        ANY: "any",
+        "assigned": "assigned",
+        "sent back": "sent back",
+        "unassigned": "not assigned",
+        "gold": "decided (gold)",
+    }
+)
 
-ORDERS = {
-    "added": "time added",
-    "name": "name",
-    "uncertainty": "model uncertainty, highest first",
-    "explainers_disagreement": "explainer disagreement, highest first",
-    "annotators_disagreement": "annotator disagreement, highest first",
-}
+ORDERS = texts(
+    {
+        "added": "time added",
+        "name": "name",
+        "uncertainty": "model uncertainty, highest first",
+        "explainers_disagreement": "explainer disagreement, highest first",
+        "annotators_disagreement": "annotator disagreement, highest first",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def choose(alone: bool = True) -> OpenProject:
         store = cached.annotations(default_url(data_folder()))
         projects = {project.name: project for project in store.projects(size=1_000).items}
     except AnnotationsRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/database_off:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/database_off:")
         st.stop()
     who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
     annotator = _annotator(who)
@@ -156,7 +160,7 @@ def _create(store: Store, owner: str) -> None:
             try:
                 store.create_project(name, owner)
             except AnnotationsRefused as refusal:
-                st.error(in_markdown(str(refusal)), icon=":material/block:")
+                st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
                 return
             session.choose("project", valid_name(name, "name of the project"))
             st.rerun()

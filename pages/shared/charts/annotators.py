@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_chart
 from ser_core.annotations.agreement.agreement import LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
@@ -24,12 +25,21 @@ BELOW_AND_ABOVE = [
 ]
 SHARES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.95)"]]
 LOUD, CHANCE = "#8a8a8a", "#7f7f7f"
-TITLES = {
-    "focus_iou": "Overlap in time (IoU)",
-    "box_iou": "Overlap of boxes (IoU)",
-    "pointing": "Pointing game (hits)",
-    "roc_area": "ROC area over time",
-}
+TITLES = texts(
+    {
+        "focus_iou": "Overlap in time (IoU)",
+        "box_iou": "Overlap of boxes (IoU)",
+        "pointing": "Pointing game (hits)",
+        "roc_area": "ROC area over time",
+    }
+)
+#: What is said of a cell of a confusion matrix, by what annotators label.
+CELL = texts(
+    {
+        "recordings": "%{y}, labelled %{x} by the other: %{customdata} recordings",
+        "frames": "%{y}, labelled %{x} by the other: %{customdata} frames",
+    }
+)
 
 
 def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str], dark: bool = False) -> go.Figure:
@@ -46,24 +56,24 @@ def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str],
             texttemplate="%{text}",
             textfont={"color": "white"} if dark else None,  # else plotly picks a colour for white paper
             customdata=[["" if kappa is None else _in_words(kappa) for kappa in row] for row in rows],
-            hovertemplate="%{y} and %{x}: %{customdata}<extra></extra>",
+            hovertemplate=t("%{y} and %{x}: %{customdata}") + "<extra></extra>",
             colorscale=BELOW_AND_ABOVE,
             zmin=-1,
             zmax=1,
-            colorbar={"title": "Cohen's kappa", "thickness": 12, "tickvals": [-1, 0, 1]},
+            colorbar={"title": t("Cohen's kappa"), "thickness": 12, "tickvals": [-1, 0, 1]},
         )
     )
-    return _of_cells(figure, "Annotator", "Annotator", len(names))
+    return _of_cells(figure, t("Annotator"), t("Annotator"), len(names))
 
 
 def annotator_confusion_chart(
     agreement: LabelAgreement, pair: tuple[str, str], units: str, dark: bool = False
 ) -> go.Figure:
-    """Draw how the second annotator labelled the `units` ("recordings") by the label of the first.
+    """Draw how the second annotator labelled the `units` ("recordings", "frames") by the label of the first.
 
     Cells are coloured by the share of their row and labelled with share and count.
     """
-    counts, labels = agreement.confusion[pair], [in_chart(label) for label in agreement.labels]
+    counts, labels = agreement.confusion[pair], [in_chart(t(label)) for label in agreement.labels]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
@@ -77,14 +87,14 @@ def annotator_confusion_chart(
             texttemplate="%{text}",
             textfont={"color": "white"} if dark else None,
             customdata=counts,
-            hovertemplate="%{y}, labelled %{x} by the other: %{customdata} " + in_chart(units) + "<extra></extra>",
+            hovertemplate=t(CELL[units]) + "<extra></extra>",
             colorscale=SHARES,
             zmin=0,
             zmax=1,
             showscale=False,
         )
     )
-    figure.add_trace(invisible_markers(labels, "labelled by the other as"))
+    figure.add_trace(invisible_markers(labels, t("labelled by the other as")))
     return _of_cells(figure, *(_name(annotator) for annotator in pair), len(labels))
 
 
@@ -101,13 +111,13 @@ def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideCh
     """
     shown = [m for m in MEASURES if any(found[m].value.value is not None for found in pooled.values())] or MEASURES
     figure = make_subplots(cols=len(shown), shared_yaxes=True, horizontal_spacing=0.04)
-    methods = [METHOD_NAMES.get(method, "loudness") for method in pooled]
+    methods = [map_name(method) for method in pooled]
     for column, measure in enumerate(shown, start=1):
         found = [each[measure] for each in pooled.values()]
         colours = [LOUD if method == ENERGY else LINES[method][0] for method in pooled]
         figure.add_trace(_dots(methods, [each.value for each in found], colours), 1, column)
         figure.add_trace(_ticks(methods, [each.by_chance for each in found], shown_in_legend=column == 1), 1, column)
-        figure.update_xaxes(title=TITLES[measure], row=1, col=column)
+        figure.update_xaxes(title=t(TITLES[measure]), row=1, col=column)
     figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(range=[len(methods) - 0.5, -0.5], showgrid=False)
     axes.sized(figure, 130 + 40 * len(methods))
@@ -138,26 +148,36 @@ def _ticks(methods: list[str], by_chance: Sequence[Measured], *, shown_in_legend
         x=[each.value for each in by_chance],
         mode="markers",
         marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": CHANCE}},
-        name="chance",
-        hovertemplate="%{y}, by chance: %{x:.2f}<extra></extra>",
+        name=t("chance"),
+        hovertemplate=t("%{y}, by chance: %{x:.2f}") + "<extra></extra>",
         showlegend=shown_in_legend,
     )
 
 
 def _name(annotator: str) -> str:
-    return in_chart(annotator) or "(no name)"
+    return in_chart(annotator) or t("(no name)")
 
 
 def _figure(found: Measured, between: str) -> str:
     """Return a value with two digits and its interval; an empty string if there is no value."""
     if found.value is None:
         return ""
-    interval = found.interval and "{:.2f} to {:.2f}".format(*found.interval)
-    words = f"{found.value:.2f}{between}({interval})" if interval else f"{found.value:.2f}"
-    return words.replace("-", "\N{MINUS SIGN}")
+    value = t("{value:.2f}", value=found.value).replace("-", "\N{MINUS SIGN}")
+    return f"{value}{between}({interval_in_words(found.interval)})" if found.interval else value
 
 
 def _in_words(found: Measured) -> str:
     if found.value is None:
-        return found.reason
-    return f"{_figure(found, ' ')}, {found.recordings} recording{'s' * (found.recordings != 1)}"
+        return recognised(found.reason)
+    return plural(found.recordings, "{value}, {n} recording", "{value}, {n} recordings", value=_figure(found, " "))
+
+
+def interval_in_words(interval: tuple[float, float], digits: int = 2) -> str:
+    """Return an interval with two digits or none."""
+    words = t("{low:.2f} to {high:.2f}" if digits else "{low:.0f} to {high:.0f}", low=interval[0], high=interval[1])
+    return words.replace("-", "\N{MINUS SIGN}")
+
+
+def map_name(method: str) -> str:
+    """Return what the map of an explainer, or of `ENERGY`, is called."""
+    return t(METHOD_NAMES[method]) if method in METHOD_NAMES else t("loudness")

@@ -114,7 +114,7 @@ def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
     found = []
     for text, template in catalogue(code).items():
         literal, *rest = FIELD.split(text)
-        if rest:
+        if rest and FIELD.sub("", text):  # a mere field, a number as it is written here, would match every sentence
             fields, pattern = [], re.escape(literal)
             for field, literal in zip(rest[::2], rest[1::2], strict=True):
                 known = field in fields

@@ -1,6 +1,6 @@
 """How far annotators agree: in their labels of recordings, in their labels of each moment, and in what they mark."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -44,10 +44,20 @@ ALONE = "Agreement needs two annotators."
 ALL_THE_SAME = "Only one label was given, so that chance would agree as well."
 NO_INTENSITIES = "No two people gave an intensity of the same."
 ALL_AS_STRONG = "Only one intensity was given, so that chance would agree as well."
-NOTHING = "No recording was marked in time by both."
 NONE_MATCHED = "No two regions overlap enough to match."
 NO_EMOTIONS = "No two regions that match both have an emotion."
 TOO_SHORT = "All marks are shorter than a frame of 10 ms."
+#: Said where nothing was labelled by so many.
+NOT_LABELLED = {
+    "both": "No recording was labelled by both.",
+    "two": "No recording was labelled by two people.",
+    "everybody": "No recording was labelled by everybody.",
+}
+NOT_MARKED = {
+    "both": "No recording was marked in time by both.",
+    "two": "No recording was marked in time by two people.",
+    "everybody": "No recording was marked in time by everybody.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +265,7 @@ def recording_label_agreement(recordings: Sequence[AnnotatedRecording], annotato
         for mark in each:
             _give(of_recording, annotators.index(mark.annotator), slice(None), mark, labels)
         given.append(of_recording)
-    return _label_agreement(given, annotators, labels, "labelled")
+    return _label_agreement(given, annotators, labels, NOT_LABELLED)
 
 
 def frame_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: tuple[str, ...]) -> LabelAgreement:
@@ -275,7 +285,7 @@ def frame_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: 
             for mark in each:
                 _give(of_recording, who, frames_inside(mark.region, middles_s), mark, labels)
         given.append(of_recording)
-    return _label_agreement(given, annotators, labels, "marked in time")
+    return _label_agreement(given, annotators, labels, NOT_MARKED)
 
 
 def _labels(marks: Sequence[Annotation]) -> tuple[str, ...]:
@@ -294,24 +304,24 @@ def _give(given: _Given, who: int, units: slice, mark: Annotation, labels: tuple
 
 
 def _label_agreement(
-    given: Sequence[_Given], annotators: tuple[str, ...], labels: tuple[str, ...], done: str
+    given: Sequence[_Given], annotators: tuple[str, ...], labels: tuple[str, ...], nothing: Mapping[str, str]
 ) -> LabelAgreement:
     confusion = {
         (annotators[i], annotators[j]): [_confusion(each.labels[i], each.labels[j], len(labels)) for each in given]
         for i, j in combinations(range(len(annotators)), 2)
     }
-    by_both = {"nothing": f"No recording was {done} by both.", "undefined": ALL_THE_SAME}
+    by_both = {"nothing": nothing["both"], "undefined": ALL_THE_SAME}
     counts = [_counts(each.labels, len(labels)) for each in given]
     everybody = sum(any((each.labels[who] != MISSING).any() for each in given) for who in range(len(annotators)))
     return LabelAgreement(
         labels,
         {pair: np.sum(tables, axis=0) for pair, tables in confusion.items()},
         {pair: measured(_nonzero(tables), cohen_kappa, **by_both) for pair, tables in confusion.items()},
-        _fleiss(counts, everybody, done),
+        _fleiss(counts, everybody, nothing["everybody"]),
         _alpha(
             counts,
             nominal_distance(len(labels)),
-            nothing=f"No recording was {done} by two people." if everybody > 1 else ALONE,
+            nothing=nothing["two"] if everybody > 1 else ALONE,
             undefined=ALL_THE_SAME,
         ),
         _alpha(
@@ -338,14 +348,14 @@ def _nonzero(tallies: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([tally for tally in tallies if tally.any()])
 
 
-def _fleiss(counts: Sequence[np.ndarray], annotators: int, done: str) -> Measured:
+def _fleiss(counts: Sequence[np.ndarray], annotators: int, nothing: str) -> Measured:
     if annotators < 2:
         return Measured(None, None, 0, ALONE)
     by_all = [each[each.sum(axis=1) == annotators] for each in counts]
     return measured(
         _nonzero([fleiss_tally(each) for each in by_all]),
         lambda sums: fleiss_kappa(sums, annotators),
-        nothing=f"No recording was {done} by everybody.",
+        nothing=nothing,
         undefined=ALL_THE_SAME,
     )
 
@@ -367,8 +377,9 @@ def region_agreement(recordings: Sequence[AnnotatedRecording], one: str, other: 
             tallies.append(_region_tally(*marks, frame_middles_s(recording.duration_s)))
     reasons = (NONE_MATCHED, TOO_SHORT, NONE_MATCHED, NONE_MATCHED, NO_EMOTIONS)
     figures = np.array(tallies).reshape(-1, len(reasons), 2).swapaxes(0, 1)
+    nothing = NOT_MARKED["both"]
     return RegionAgreement(
-        *(measured_ratio(each, nothing=NOTHING, undefined=why) for each, why in zip(figures, reasons, strict=True))
+        *(measured_ratio(each, nothing=nothing, undefined=why) for each, why in zip(figures, reasons, strict=True))
     )
 
 

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.corpus_map.mapping import CorpusMap
-from ser_core.annotations.corpus_map.points import Point
-from ser_core.annotations.formats.format import counted
+from ser_core.annotations.corpus_map.points import NO_SPEAKER, Point
 from ser_core.annotations.store.labelling import LabelledRecording
 from ser_core.errors import AnnotationsRefused
 
-AS_IT_IS = "as it is"
+AS_IT_IS = texts("as it is")
 
 
 def show_choice(
@@ -24,7 +23,11 @@ def show_choice(
     sha256 = set(st.session_state.get(f"map chosen {project.id}", ()))
     chosen = [index for index, recording in enumerate(shown) if recording.file.sha256 in sha256]
     rows = chosen or list(range(len(shown)))
-    st.markdown(f"**{counted(len(rows), 'recording')} {'chosen on the map' if chosen else 'on the map'}**")
+    if chosen:
+        words = plural(len(rows), "**{n} recording chosen on the map**", "**{n} recordings chosen on the map**")
+    else:
+        words = plural(len(rows), "**{n} recording on the map**", "**{n} recordings on the map**")
+    st.markdown(words)
     ticked = _table(project, rows, shown, points, found)
     if not chosen and not ticked:
         st.caption(t("Choose recordings: draw around them with *Lasso*, or tick rows of the table."))
@@ -41,14 +44,16 @@ def _table(
 ) -> list[int]:
     """Show rows, and return those that are ticked."""
     places = found.layout.points
+    across, up = t("Left to right"), t("Bottom to top")
+    speakers = [points[row].speaker for row in rows]
     table = {
-        "Recording": [printable(shown[row].file.name) for row in rows],
-        "Label": [printable(points[row].label) for row in rows],
-        "Model": [points[row].verdict for row in rows],
-        "Speaker": [printable(points[row].speaker) for row in rows],
-        "Disagreement": [points[row].disagreement for row in rows],
-        "Left to right": [float(places[row, 0]) for row in rows],
-        "Bottom to top": [float(places[row, 1]) for row in rows],
+        t("Recording"): [printable(shown[row].file.name) for row in rows],
+        t("Label"): [printable(t(points[row].label)) for row in rows],
+        t("Model"): [t(points[row].verdict) for row in rows],
+        t("Speaker"): [t(NO_SPEAKER) if speaker == NO_SPEAKER else printable(speaker) for speaker in speakers],
+        t("Disagreement"): [t(points[row].disagreement) for row in rows],
+        across: [float(places[row, 0]) for row in rows],
+        up: [float(places[row, 1]) for row in rows],
     }
     made = st.dataframe(
         table,
@@ -57,7 +62,7 @@ def _table(
         on_select="rerun",
         selection_mode="multi-row",
         key=f"map table {hash(tuple(shown[row].file.sha256 for row in rows))} {project.id}",
-        column_config=dict.fromkeys(("Left to right", "Bottom to top"), st.column_config.NumberColumn(format="%.1f")),
+        column_config=dict.fromkeys((across, up), st.column_config.NumberColumn(format="%.1f")),
     )
     return [rows[at] for at in made["selection"]["rows"] if at < len(rows)]
 
@@ -68,17 +73,17 @@ def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
         t("Label"),
         list(LABELS),
         index=None,
+        format_func=t,
         accept_new_options=True,
-        placeholder=AS_IT_IS,
+        placeholder=t(AS_IT_IS),
         key=f"map label {project.id}",
         help=t("Of the recording as a whole. Only your own labels change."),
     )
-    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], key=f"map status {project.id}")
-    number = f" {len(chosen)}" if chosen else ""
+    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], format_func=t, key=f"map status {project.id}")
     # What was shown when the button was drawn: what somebody changes before the click is not overwritten.
     seen = {one.file.sha256: _revision(one, project.annotator) for one in chosen}
     give.button(
-        t("Label{number}", number=number),
+        t("Label {n}", n=len(chosen)) if chosen else t("Label"),
         type="primary",
         icon=":material/label:",
         width="stretch",
@@ -87,7 +92,7 @@ def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
         args=(project, seen, emotion, None if wanted == AS_IT_IS else wanted),
     )
     queue.button(
-        t("Queue{number}", number=number),
+        t("Queue {n}", n=len(chosen)) if chosen else t("Queue"),
         icon=":material/playlist_play:",
         width="stretch",
         disabled=not chosen,
@@ -122,16 +127,17 @@ def _undo(project: OpenProject) -> None:
 
 
 def _queue(project: OpenProject, chosen: frozenset[str]) -> None:
-    choose_recordings(project, chosen, f"the {counted(len(chosen), 'recording')} chosen on the map")
+    words = plural(len(chosen), "the {n} recording chosen on the map", "the {n} recordings chosen on the map")
+    choose_recordings(project, chosen, words)
 
 
 def _say_what_was_done(project: OpenProject) -> None:
     if refusal := st.session_state.pop(f"map refusal {project.id}", None):
-        st.error(in_markdown(refusal), icon=":material/sync_problem:")
+        st.error(in_markdown(recognised(refusal)), icon=":material/sync_problem:")
     done = st.session_state.get(f"map done {project.id}")
     if done is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.success(t("{sha256} changed.", sha256=counted(len(done.sha256), "label")), icon=":material/check:")
+        st.success(plural(len(done.sha256), "{n} label changed.", "{n} labels changed."), icon=":material/check:")
         if done.sha256:
             st.button(t("Undo"), icon=":material/undo:", on_click=_undo, args=(project,), key=f"undo map {project.id}")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from pages.shared.annotation.corpus_map import MapContent
+from pages.shared.language import t, texts
 from pages.shared.language.names import printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.corpus_map.mapping import CorpusMap
@@ -23,17 +24,19 @@ from ser_core.annotations.corpus_map.points import (
 )
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
-COLOURINGS = {
-    "label": "Label",
-    "verdict": "Model",
-    "speaker": "Speaker",
-    "disagreement": "Disagreement",
-}
+COLOURINGS = texts(
+    {
+        "label": "Label",
+        "verdict": "Model",
+        "speaker": "Speaker",
+        "disagreement": "Disagreement",
+    }
+)
 #: Okabe and Ito's palette; with the shapes, 56 groups can be told apart.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B7A800")
 SHAPES = ("circle", "triangle", "square", "diamond", "down", "plus", "cross", "star")
 MOST_GROUPS = len(PALETTE) * len(SHAPES)
-OTHERS = "others"
+OTHERS = texts("others")
 GREY = "#7F7F7F"
 #: Groups that say that nothing is known are rings, after all others.
 UNKNOWN = (NO_LABEL, NO_SPEAKER, NO_SPEECH, NOT_SURE, NO_VERDICT, OTHERS)
@@ -55,7 +58,7 @@ def content_of(found: CorpusMap, names: Sequence[str], points: Sequence[Point]) 
         "names": [printable(name) for name in names],
         "x": x,
         "y": y,
-        "colourings": [_colouring(key, title, [one[key] for one in known]) for key, title in COLOURINGS.items()],
+        "colourings": [_colouring(key, t(title), [one[key] for one in known]) for key, title in COLOURINGS.items()],
     }
     encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return MapContent(of, len(known), encoded, hashlib.sha256(encoded).hexdigest())
@@ -75,5 +78,6 @@ def _colouring(key: str, title: str, values: Sequence[str]) -> dict[str, object]
     groups = []
     for name in order:
         colour, shape = (GREY, "ring") if name in UNKNOWN else STYLES.get(name) or next(free)
-        groups.append({"name": printable(name), "colour": colour, "shape": shape, "count": counts[name]})
+        said = name if key == "speaker" and name not in UNKNOWN else t(name)
+        groups.append({"name": printable(said), "colour": colour, "shape": shape, "count": counts[name]})
     return {"key": key, "title": title, "groups": groups, "of": [index[value] for value in values]}

@@ -1,7 +1,7 @@
 """The view Map: all recordings of a project as points, to be heard, chosen, labelled in one go or worked through."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -12,7 +12,7 @@ from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import queue_section
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
 from ser_core.analysis import Region
@@ -21,7 +21,6 @@ from ser_core.annotations.corpus_map.layout import axis_meaning
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
 from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point, point_of
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.labelling import LabelledRecording
 from ser_core.audio.cutting import wav_bytes
@@ -32,8 +31,15 @@ from ser_core.work.jobs import Job, work_owner
 from ser_core.work.progress import Work
 
 USUAL = "whisper"
-LAYOUT_NAMES = {COMPONENTS: "principal components", NEIGHBOURS: "neighbours"}
-WHOSE = {"me": "mine", "anybody": "everybody's"}
+LAYOUT_NAMES = texts({COMPONENTS: "principal components", NEIGHBOURS: "neighbours"})
+WHOSE = texts({"me": "mine", "anybody": "everybody's"})
+#: What of an axis lies between groups of recordings.
+BETWEEN = texts(
+    {
+        "speakers": "{share:.0f} % of it lies between speakers",
+        "labels": "{share:.0f} % of it lies between labels",
+    }
+)
 #: New recordings are listened to without asking, up to so many.
 WITHOUT_ASKING = 20
 #: So much of a recording is played.
@@ -58,9 +64,10 @@ def show(project: OpenProject) -> None:
         return
     if found.left_out:
         st.caption(
-            t(
-                "{left_out} without a point: its sound is missing, cannot be read, or is longer than ten minutes.",
-                left_out=counted(found.left_out, "recording"),
+            plural(
+                found.left_out,
+                "{n} recording without a point: its sound is missing, cannot be read, or is longer than ten minutes.",
+                "{n} recordings without a point: its sound is missing, cannot be read, or is longer than ten minutes.",
             )
         )
         st.button(t("Look again"), icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
@@ -87,7 +94,7 @@ def _classifier() -> NetworkClassifier | None:
             require_features(name)
     except ModelRefused as refusal:
         st.info(
-            t("{refusal} Using **{USUAL}** instead.", refusal=in_markdown(str(refusal)), USUAL=USUAL),
+            t("{refusal} Using **{model}** instead.", refusal=in_markdown(recognised(str(refusal))), model=USUAL),
             icon=":material/hearing:",
         )
         name = USUAL
@@ -99,7 +106,7 @@ def _controls() -> None:
     layout.selectbox(
         t("Lay out by"),
         LAYOUTS,
-        format_func=LAYOUT_NAMES.get,
+        format_func=lambda layout: t(LAYOUT_NAMES[layout]),
         help=t(
             "Principal components: the two directions in which the recordings differ most. Neighbours "
             "(t-SNE): those that the model hears as alike lie together."
@@ -109,14 +116,14 @@ def _controls() -> None:
     colour.segmented_control(
         t("Colour by"),
         list(COLOURINGS),
-        format_func=COLOURINGS.get,
+        format_func=lambda colouring: t(COLOURINGS[colouring]),
         required=True,
         **session.widget("map_colour", session.choice("map_colour")),
     )
     whose.selectbox(
         t("Whose labels"),
         list(WHOSE),
-        format_func=WHOSE.get,
+        format_func=lambda whose: t(WHOSE[whose]),
         help=t("Labels of whole recordings. Everybody's: the emotion that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )
@@ -130,7 +137,7 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
     if cached.jobs().find(session.owner(), key) is None:
         new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
         if len(new) > WITHOUT_ASKING and not st.button(
-            t("Listen to {new}", new=counted(len(new), "recording")),
+            plural(len(new), "Listen to {n} recording", "Listen to {n} recordings"),
             type="primary",
             icon=":material/hearing:",
             help=t(
@@ -180,7 +187,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
         refusal = st.session_state.pop(leave)
         if not refusal:
             st.rerun()
-        st.error(in_markdown(refusal), icon=":material/volume_off:")
+        st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
 
 
 def _sound(
@@ -195,9 +202,9 @@ def _sound(
     try:
         recording = sounds_of([file], data_folder())(file.sha256, Region(0.0, min(PLAYED_S, file.duration_s)))
     except SerError as refusal:
-        return {"index": index, "number": number, "refusal": str(refusal)}
+        return {"index": index, "number": number, "refusal": recognised(str(refusal))}
     if recording is None:
-        return {"index": index, "number": number, "refusal": "Its sound is not on this machine."}
+        return {"index": index, "number": number, "refusal": t("Its sound is not on this machine.")}
     wav = wav_bytes(recording.samples[: round(PLAYED_S * recording.sample_rate_hz)], recording.sample_rate_hz)
     identity = hashlib.sha256(wav).hexdigest()
     return {"index": index, "number": number, "address": served(wav, "audio/wav", identity, "map sound")}
@@ -224,12 +231,23 @@ def _say_what_axes_mean(found: CorpusMap, points: Sequence[Point], classifier: N
     }
     lines = []
     for name, positions, share in zip(
-        ("Left to right", "Bottom to top"), found.layout.points.T, found.layout.variance, strict=True
+        (t("Left to right"), t("Bottom to top")), found.layout.points.T, found.layout.variance, strict=True
     ):
-        meaning = axis_meaning(positions, measures, groups)
-        strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
-        ends = [f"{emotion} (r = {r:.2f})".replace("-", "−") for r, emotion in strong]
-        follows = f"follows the scores of {', '.join(ends)}" if ends else "follows no score of the model"
-        between = "".join(f"; {100 * part:.0f} % of it lies between {whose}" for whose, part in meaning.shares.items())
-        lines.append(f"**{name}**: {100 * share:.0f} % of the variance; {in_markdown(follows)}{between}.")
+        variance = t("{share:.0f} % of the variance", share=100 * share)
+        lines.append(f"**{name}**: {'; '.join([variance, *_meaning(positions, measures, groups)])}.")
     st.caption("  \n".join(lines))
+
+
+def _meaning(
+    positions: np.ndarray, measures: Mapping[str, np.ndarray], groups: Mapping[str, list[str | None]]
+) -> Iterator[str]:
+    """Yield which scores an axis follows, and how much of it lies between groups."""
+    meaning = axis_meaning(positions, measures, groups)
+    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
+    ends = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
+    if ends:
+        yield t("follows the scores of {scores}", scores=in_markdown(", ".join(ends)))
+    else:
+        yield t("follows no score of the model")
+    for whose, part in meaning.shares.items():
+        yield t(BETWEEN[whose], share=100 * part)

@@ -17,9 +17,11 @@ from pages.shared.charts.annotators import (
     TITLES,
     agreement_matrix_chart,
     annotator_confusion_chart,
+    interval_in_words,
+    map_name,
     people_against_maps_chart,
 )
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     AnnotatorAgreement,
@@ -36,12 +38,10 @@ from ser_core.annotations.agreement.human_agreement import (
     people_against_maps,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
 from ser_core.errors import AnnotationsRefused
-from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
@@ -51,6 +51,8 @@ from ser_core.work.progress import Work
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
 #: Most cells and recordings that are listed.
 MOST_ROWS = 50
+#: What annotators label.
+UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
 
 
 def show(project: OpenProject) -> None:
@@ -74,9 +76,9 @@ def show(project: OpenProject) -> None:
     st.caption(
         t(
             "{marks} in {recordings}, by {annotators}. Intervals (95 %) resample recordings.",
-            marks=counted(marks, "mark"),
-            recordings=counted(len(recordings), "recording"),
-            annotators=counted(len(agreement.annotators), "annotator"),
+            marks=plural(marks, "{n} mark", "{n} marks"),
+            recordings=plural(len(recordings), "{n} recording", "{n} recordings"),
+            annotators=plural(len(agreement.annotators), "{n} annotator", "{n} annotators"),
         )
     )
     if any(recording.has_gold for recording in recordings):
@@ -98,7 +100,7 @@ def _compared(project: OpenProject) -> Found:
 
 
 def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreement: AnnotatorAgreement) -> None:
-    whole, moments, regions = st.tabs(["Whole recordings", "Every 10 ms", "Regions"])
+    whole, moments, regions = st.tabs([t("Whole recordings"), t("Every 10 ms"), t("Regions")])
     with whole:
         opened = partial(_open_cell, project, recordings, agreement.recordings.labels, "recordings")
         _labels(agreement.recordings, agreement.annotators, "recordings", opened)
@@ -109,22 +111,22 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
         st.dataframe(
             [
                 {
-                    "Annotators": printable(" and ".join(pair)),
-                    "F1 of regions": _in_words(found.detection_f1),
-                    "F1 of marked time": _in_words(found.time_f1),
-                    "Start difference": _in_words(found.start_error_ms, "ms"),
-                    "End difference": _in_words(found.end_error_ms, "ms"),
-                    "Same emotion": _in_words(found.same_emotion),
+                    t("Annotators"): _both(pair),
+                    t("F1 of regions"): _in_words(found.detection_f1),
+                    t("F1 of marked time"): _in_words(found.time_f1),
+                    t("Start difference"): _in_words(found.start_error_ms, "ms"),
+                    t("End difference"): _in_words(found.end_error_ms, "ms"),
+                    t("Same emotion"): _in_words(found.same_emotion),
                 }
                 for pair, found in agreement.regions.items()
             ],
             hide_index=True,
             column_config={
-                "F1 of regions": st.column_config.Column(
+                t("F1 of regions"): st.column_config.Column(
                     help=t("Two regions match if they overlap (IoU) by 0.5 or more.")
                 ),
-                "F1 of marked time": st.column_config.Column(help=t("By frames of 10 ms.")),
-                "Start difference": st.column_config.Column(
+                t("F1 of marked time"): st.column_config.Column(help=t("By frames of 10 ms.")),
+                t("Start difference"): st.column_config.Column(
                     help=t("Mean distance between the starts of matching regions.")
                 ),
             },
@@ -140,16 +142,15 @@ def _labels(
     """Show figures and charts of labels; `opened` is called with a pair, a row and a column of its matrix."""
     alpha, fleiss, intensity = st.columns(3)
     for column, name, found, words in (
-        (alpha, "Krippendorff's alpha", agreement.alpha, "1: perfect. 0: chance. Allows for missing labels."),
-        (fleiss, "Fleiss' kappa", agreement.fleiss, "Over the items that every annotator labelled."),
-        (intensity, "Alpha of intensity", agreement.intensity_alpha, "Interval scale, 1 to 5."),
+        (alpha, t("Krippendorff's alpha"), agreement.alpha, t("1: perfect. 0: chance. Allows for missing labels.")),
+        (fleiss, t("Fleiss' kappa"), agreement.fleiss, t("Over the items that every annotator labelled.")),
+        (intensity, t("Alpha of intensity"), agreement.intensity_alpha, t("Interval scale, 1 to 5.")),
     ):
         if found.value is None:
             column.metric(name, "–", help=words)
-            column.caption(in_markdown(found.reason))
+            column.caption(in_markdown(recognised(found.reason)))
         else:
-            value = f"{found.value:.2f}".replace("-", "−")
-            column.metric(name, value, _interval(found), "off", help=words, delta_arrow="off")
+            column.metric(name, _value(found), _interval(found), "off", help=words, delta_arrow="off")
     dark = st.context.theme.type == "dark"
     st.markdown(t("**Cohen's kappa by pair**"))
     st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
@@ -157,7 +158,7 @@ def _labels(
     pair = st.selectbox(
         t("Pair"),
         list(agreement.confusion),
-        format_func=lambda two: printable(" and ".join(two)),
+        format_func=_both,
         key=f"pair_{units}",
         label_visibility="collapsed",
     )
@@ -189,7 +190,8 @@ def _open_cell(
 ) -> None:
     said = labels[row], labels[column]
     found = in_cell(recordings, pair, said, whole=units == "recordings")
-    words = f"{counted(len(found), 'recording')} · {pair[0]}: {said[0]} · {pair[1]}: {said[1]}"
+    words = plural(len(found), "{n} recording", "{n} recordings")
+    words += "".join(f" · {annotator}: {t(label)}" for annotator, label in zip(pair, said, strict=True))
     choose_recordings(project, [recording.sha256 for recording in found], words)
 
 
@@ -202,9 +204,9 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened:
     if cells:
         st.caption(t("A click on a cell or a row opens its recordings in the queue. Disagreements come first."))
         queue_table(
-            [Column(printable(pair[0])), Column(printable(pair[1])), Column(units.capitalize(), kind="number")],
+            [Column(printable(pair[0])), Column(printable(pair[1])), Column(t(UNITS[units]), kind="number")],
             [
-                Row(f"{row} {column}", (printable(labels[row]), printable(labels[column]), str(counts[row, column])))
+                Row(f"{row} {column}", (*(printable(t(labels[at])) for at in (row, column)), str(counts[row, column])))
                 for row, column in cells[:MOST_ROWS]
             ],
             None,
@@ -231,14 +233,19 @@ def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, f
     by_sha256 = {recording.sha256: recording for recording, _ in differing}
     undecided = [(recording, share) for recording, share in differing if not recording.has_gold]
     st.caption(
-        t(
-            "{n} of {differing} with differing marks are undecided.",
-            n=len(undecided),
-            differing=counted(len(differing), "recording"),
+        plural(
+            len(differing),
+            "{undecided} of {n} recording with differing marks are undecided.",
+            "{undecided} of {n} recordings with differing marks are undecided.",
+            undecided=len(undecided),
         )
     )
     queue_table(
-        [Column("Recording"), Column("Whole recording"), Column("Disagreement", "1: nobody agrees.", "share")],
+        [
+            Column(t("Recording")),
+            Column(t("Whole recording")),
+            Column(t("Disagreement"), t("1: nobody agrees."), "share"),
+        ],
         [
             Row(recording.sha256, (printable(recording.name), _said(recording), share))
             for recording, share in undecided[:MOST_ROWS]
@@ -248,12 +255,12 @@ def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, f
         lambda sha256: _decide(project, by_sha256[sha256]),
     )
     if len(undecided) > MOST_ROWS:
-        st.caption(t("And {most_rows} more.", most_rows=len(undecided) - MOST_ROWS))
+        st.caption(t("And {n} more.", n=len(undecided) - MOST_ROWS))
 
 
 def _said(recording: AnnotatedRecording) -> str:
     labels = [mark for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
-    return printable(" · ".join(sorted(f"{mark.annotator}: {mark.emotion}" for mark in labels)))
+    return printable(" · ".join(sorted(f"{mark.annotator}: {t(mark.emotion)}" for mark in labels)))
 
 
 def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
@@ -269,15 +276,22 @@ def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
     session.choose("annotate_view", "Mark")
 
 
+def _both(pair: tuple[str, str]) -> str:
+    return printable(t("{one} and {other}", one=pair[0], other=pair[1]))
+
+
 def _in_words(found: Measured, unit: str = "") -> str:
     if found.value is None:
         return "–"
-    return f"{found.value:.0f} {unit} {_interval(found, 0)}" if unit else f"{found.value:.2f} {_interval(found)}"
+    return f"{found.value:.0f} {unit} {_interval(found, 0)}" if unit else f"{_value(found)} {_interval(found)}"
+
+
+def _value(found: Measured) -> str:
+    return t("{value:.2f}", value=found.value).replace("-", "−")
 
 
 def _interval(found: Measured, digits: int = 2) -> str:
-    words = "" if found.interval is None else "({:.{d}f} to {:.{d}f})".format(*found.interval, d=digits)
-    return words.replace("-", "−")
+    return "" if found.interval is None else f"({interval_in_words(found.interval, digits)})"
 
 
 # --- explainers ---
@@ -291,9 +305,7 @@ def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn
             "is compared with loudness, which ignores the model, and with chance."
         ),
     )
-    methods = st.pills(
-        t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=METHOD_NAMES.get
-    )
+    methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=map_name)
     name = controls.model_name()
     key = ("explainers", project.id, turn, tuple(methods), name)
     job = cached.jobs().find(session.owner(), key)
@@ -325,12 +337,20 @@ def _submit(
 
 def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None:
     for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
-        st.caption(t("{count} not compared: {reason}", count=counted(count, "recording"), reason=in_markdown(reason)))
+        st.caption(
+            plural(
+                count,
+                "{n} recording not compared: {reason}",
+                "{n} recordings not compared: {reason}",
+                reason=in_markdown(recognised(reason)),
+            )
+        )
     if found.silent:
         st.caption(
-            t(
-                "{silent} left out: the audio is missing, longer than ten minutes or does not suit this model.",
-                silent=counted(found.silent, "recording"),
+            plural(
+                found.silent,
+                "{n} recording left out: the audio is missing, longer than ten minutes or does not suit this model.",
+                "{n} recordings left out: the audio is missing, longer than ten minutes or does not suit this model.",
             )
         )
     compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
@@ -341,8 +361,8 @@ def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None
     with st.expander(t("By recording"), icon=":material/table:"):
         st.dataframe(
             [
-                {"Recording": printable(names[sha256]), "Map": METHOD_NAMES.get(method, "loudness")}
-                | {TITLES[measure]: round(one.value, 3) for measure, one in measures.items()}
+                {t("Recording"): printable(names[sha256]), t("Map"): map_name(method)}
+                | {t(TITLES[measure]): round(one.value, 3) for measure, one in measures.items()}
                 for sha256, each in compared.items()
                 for method, measures in each.compared.items()
             ],

@@ -9,17 +9,16 @@ from pages.shared import session
 from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
 from ser_core.annotations.store.store import OpenRecording
 
-OTHERS_HELP = (
+OTHERS_HELP = texts(
     "Select rows to verify the marks. Click a mark in the lane above to play it; a number key then adds a mark of your "
     "own there. Changing a verified mark sets it back to *done*."
 )
-GOLD_HELP = "Select rows to take them over. What the gold layer says of the whole recording is replaced."
-ONLY_REVIEWERS = "Only reviewers and the project's owner verify marks or send recordings back."
+GOLD_HELP = texts("Select rows to take them over. What the gold layer says of the whole recording is replaced.")
 
 
 def show_sent_back(project: OpenProject, opened: OpenRecording) -> None:
@@ -40,7 +39,7 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
         others = [mark for mark in others if mark.tier in (REGION_TIER, RECORDING_TIER)]
     st.markdown(
         t("**Everybody's marks**") if shown.layer else t("**Others' marks**"),
-        help=GOLD_HELP if shown.layer else OTHERS_HELP,
+        help=t(GOLD_HELP) if shown.layer else t(OTHERS_HELP),
     )
     if not others:
         st.caption(
@@ -57,7 +56,7 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
     )
     chosen = [others[row] for row in table.selection.rows]
     if not may_review:
-        st.caption(ONLY_REVIEWERS)
+        st.caption(t("Only reviewers and the project's owner verify marks or send recordings back."))
     elif shown.layer:
         _take_over(project, opened, shown, chosen)
     else:
@@ -160,19 +159,22 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
 
 
 def _in_words(work: Assignment) -> str:
-    return (
-        f"Sent back by {in_markdown(work.sent_back_by)} on {session.local_time(work.sent_back_at):%Y-%m-%d}: "
-        f"{in_markdown(work.reason).rstrip('.')}."
+    return t(
+        "Sent back by {person} on {at:%Y-%m-%d}: {reason}.",
+        person=in_markdown(work.sent_back_by),
+        at=session.local_time(work.sent_back_at),
+        reason=in_markdown(work.reason).rstrip("."),
     )
 
 
 def _row(mark: Annotation) -> dict[str, object]:
-    region = mark.region
     return {
-        "Annotator": printable(mark.annotator),
-        "Time": "whole recording" if mark.tier == RECORDING_TIER else f"{region.start_s:.2f} to {region.end_s:.2f} s",
-        "Emotion": printable(mark.emotion or "none"),
-        "Intensity": "" if mark.intensity is None else str(mark.intensity),
-        "Status": mark.status,
-        "Note": printable(mark.note),
+        t("Annotator"): printable(mark.annotator),
+        t("Time"): t("whole recording")
+        if mark.tier == RECORDING_TIER
+        else t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s),
+        t("Emotion"): printable(t(mark.emotion or "none")),
+        t("Intensity"): "" if mark.intensity is None else str(mark.intensity),
+        t("Status"): t(mark.status),
+        t("Note"): printable(mark.note),
     }

@@ -7,40 +7,44 @@ import streamlit as st
 
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.annotations.assignment import AssignmentPlan
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.people import ANNOTATOR, OWNER, REVIEWER, Person
 
 DONE = "what people's form did"
-MEANS = """
+MEANS = texts("""
 - An *annotator* marks, and changes only marks of their own.
 - A *reviewer* also verifies others' marks, sends recordings back, and decides in the gold layer.
 - The *owner* also gives roles, assigns recordings, and may delete everything.
 
 As long as the project has no roles, everybody may do what a reviewer may. Words are
 everybody's.
-"""
-UNCHECKED = "Names are not checked: without a login anybody can type any name, so roles prevent mistakes, not malice."
+""")
+NO_ROLE = texts("none")
 
 
 def show(project: OpenProject) -> None:
     """Show who does what, and to the owner how to change it."""
     people = project.store.people(project.id)
     owner = next((person.name for person in people if person.role == OWNER), None)
-    st.caption(t("Who does what in this project."), help=MEANS)
+    st.caption(t("Who does what in this project."), help=t(MEANS))
     if words := st.session_state.pop(DONE, None):
         st.success(in_markdown(words), icon=":material/check:")
     if people:
         st.dataframe([_row(person) for person in people], hide_index=True)
     if login.person() is None:
-        st.caption(UNCHECKED)
+        st.caption(
+            t(
+                "Names are not checked: without a login anybody can type any name, so roles prevent mistakes, "
+                "not malice."
+            )
+        )
     if owner not in (None, project.annotator):
         st.caption(t("{owner} owns this project, and gives roles and assigns recordings.", owner=in_markdown(owner)))
         return
-    roles, work = st.tabs(["Roles", "Assign recordings"])
+    roles, work = st.tabs([t("Roles"), t("Assign recordings")])
     with roles:
         _roles(project, people)
     with work:
@@ -49,11 +53,11 @@ def show(project: OpenProject) -> None:
 
 def _row(person: Person) -> dict[str, object]:
     return {
-        "Person": printable(person.name),
-        "Role": person.role or "none",
-        "Assigned": person.assigned,
-        "Done": person.finished,
-        "Sent back": person.sent_back,
+        t("Person"): printable(person.name),
+        t("Role"): t(person.role or NO_ROLE),
+        t("Assigned"): person.assigned,
+        t("Done"): person.finished,
+        t("Sent back"): person.sent_back,
     }
 
 
@@ -70,11 +74,16 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
             placeholder=t("Choose or type a name"),
             help=t("With a login: exactly the address or identifier that the person logs in with."),
         )
-        chosen = role.selectbox(t("Role"), [ANNOTATOR, REVIEWER, OWNER, "none"])
+        chosen = role.selectbox(t("Role"), [ANNOTATOR, REVIEWER, OWNER, NO_ROLE], format_func=t)
         if give.form_submit_button(t("Give role"), icon=":material/badge:", width="stretch"):
-            given = None if chosen == "none" else chosen
-            words = f"{name} is {'without a role' if given is None else given} now."
-            _do(lambda: (project.store.set_role(project.id, project.annotator, name or "", given), words)[1])
+            _do(lambda: _given(project, name or "", None if chosen == NO_ROLE else chosen))
+
+
+def _given(project: OpenProject, name: str, role: str | None) -> str:
+    project.store.set_role(project.id, project.annotator, name, role)
+    if role is None:
+        return t("{name} is without a role now.", name=name)
+    return t("{name} is {role} now.", name=name, role=t(role))
 
 
 def _assign(project: OpenProject, people: Sequence[Person]) -> None:
@@ -111,13 +120,20 @@ def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> 
     drawn = project.store.assign(project.id, project.annotator, names, plan)
     several = sum(len(each) > 1 for each in drawn.values())
     if not drawn:
-        return "Every recording is assigned already."
-    return f"{counted(len(drawn), 'recording')} assigned, {several} of them to {plan.people} people: {plan.in_words()}."
+        return t("Every recording is assigned already.")
+    return plural(
+        len(drawn),
+        "{n} recording assigned, {several} of them to {people} people: {plan}.",
+        "{n} recordings assigned, {several} of them to {people} people: {plan}.",
+        several=several,
+        people=plan.people,
+        plan=recognised(plan.in_words()),
+    )
 
 
 def _taken_away(project: OpenProject, name: str) -> str:
     count = project.store.unassign(project.id, project.annotator, name)
-    return f"{counted(count, 'recording')} taken away from {name}."
+    return plural(count, "{n} recording taken away from {name}.", "{n} recordings taken away from {name}.", name=name)
 
 
 def _do(action: Callable[[], Any]) -> None:

@@ -7,9 +7,8 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
@@ -21,16 +20,16 @@ from ser_core.work.progress import Work
 
 def show(project: OpenProject) -> None:
     """Ask for files, and show the progress of adding them."""
-    one_by_one, folder = st.tabs(["Files", "Folder"])
+    one_by_one, folder = st.tabs([t("Files"), t("Folder")])
     given = one_by_one.file_uploader(
         t("Recordings of speech"),
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
         help=t(
-            "Up to two hours each, in files of up to {get_option} MB; larger ones are added on the server by "
-            "the command `annotations add`. Formats: {READABLE}, recognised by content, not by name.",
-            get_option=st.get_option("server.maxUploadSize"),
-            READABLE=READABLE,
+            "Up to two hours each, in files of up to {most} MB; larger ones are added on the server by "
+            "the command `annotations add`. Formats: {formats}, recognised by content, not by name.",
+            most=st.get_option("server.maxUploadSize"),
+            formats=t(READABLE),
         ),
     )
     given = given or folder.file_uploader(
@@ -48,7 +47,7 @@ def show(project: OpenProject) -> None:
         ),
     ).strip()
     current = session.current()
-    label = f"Add {counted(len(given), 'recording')}" if given else "Add"
+    label = plural(len(given), "Add {n} recording", "Add {n} recordings") if given else t("Add")
     st.caption(t("Their audio is stored on this machine with the marks until you delete it."))
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
@@ -74,7 +73,7 @@ def add_current(project: OpenProject, speaker: str = "") -> None:
         file = audio_file(io.BytesIO(held.source), held.recording.name, speaker=speaker or None)
         _keep(project, [(file, held.source)])
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
     session.choose("annotate_view", "Mark")
     st.rerun()
@@ -109,12 +108,10 @@ def _progress(project: OpenProject) -> None:
         return
     added, refused = done["add"]
     if added:
-        st.success(t("Added: {added}.", added=counted(added, "recording")), icon=":material/check:")
+        st.success(plural(added, "Added: {n} recording.", "Added: {n} recordings."), icon=":material/check:")
     if refused:
-        st.warning(
-            f"{len(refused)} could not be read:\n" + "\n".join(f"- {in_markdown(words)}" for words in refused[:20]),
-            icon=":material/block:",
-        )
+        lines = [f"- {in_markdown(recognised(words))}" for words in refused[:20]]
+        st.warning("\n".join([t("{n} could not be read:", n=len(refused)), *lines]), icon=":material/block:")
     if st.session_state.get("adding_seen") != job.key:
         st.session_state["adding_seen"] = job.key
         st.rerun()

@@ -22,7 +22,7 @@ from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
@@ -36,17 +36,14 @@ from ser_core.work.jobs import Lane, work_owner
 from ser_core.work.progress import Work
 
 #: Title and meaning of each rating.
-RATINGS = {
-    "uncertainty": ("Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
-    "explainers_disagreement": ("Explainer disagreement", "1 minus the mean rank correlation of the maps."),
-    "annotators_disagreement": ("Annotator disagreement", "0: all agree. 1: nobody agrees."),
-}
-#: Columns that are shown where a recording of the page has something in them.
-WORK: tuple[tuple[Column, Callable[[QueuedRecording], str]], ...] = (
-    (Column("Sent back", "Why a reviewer wants it to be looked at again."), lambda queued: _short(queued.sent_back)),
-    (Column("Assigned to", "Whose work it is."), lambda queued: _short(", ".join(queued.assigned_to))),
-    (Column("Gold", "Whether a reviewer decided what is right."), lambda queued: "decided" * queued.has_gold),
+RATINGS = texts(
+    {
+        "uncertainty": ("Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
+        "explainers_disagreement": ("Explainer disagreement", "1 minus the mean rank correlation of the maps."),
+        "annotators_disagreement": ("Annotator disagreement", "0: all agree. 1: nobody agrees."),
+    }
 )
+WHOSE = texts({"me": "mine", "anybody": "anybody's"})
 LONGEST_CELL = 60
 REFUSED = "queue refusal"
 
@@ -55,7 +52,7 @@ def show(project: OpenProject) -> None:
     """Show the progress, the list of recordings, and how to add more."""
     with st.container():  # else what comes and goes here would move the table in the page's tree, and mount it again
         if refusal := st.session_state.pop(REFUSED, None):
-            st.error(in_markdown(refusal), icon=":material/volume_off:")
+            st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
         details_section.show_refusals()
     task = task_of(project)
     counts = project.store.count_by_status(project.id, project.annotator, "assigned" if task == "assigned" else None)
@@ -65,12 +62,17 @@ def show(project: OpenProject) -> None:
         filling_section.show(project)
         return
     finished = counts["done"] + counts["verified"]
-    which = "assigned recordings" if task == "assigned" else "recordings"
-    st.progress(
-        finished / max(total, 1),
-        text=f"**{finished} of {total}** {which} done by {in_markdown(project.annotator)}"
-        + (f", {counts['verified']} of them verified" if counts["verified"] else ""),
+    words = t(
+        "**{finished} of {total}** assigned recordings done by {annotator}"
+        if task == "assigned"
+        else "**{finished} of {total}** recordings done by {annotator}",
+        finished=finished,
+        total=total,
+        annotator=in_markdown(project.annotator),
     )
+    if counts["verified"]:
+        words = t("{progress}, {verified} of them verified", progress=words, verified=counts["verified"])
+    st.progress(finished / max(total, 1), text=words)
     _filters(task)
     if chosen := chosen_recordings(project):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -128,9 +130,10 @@ def _read(queued: QueuedRecording) -> session.Held:
 
 
 def _missing(queued: QueuedRecording) -> str:
-    return (
-        f"The audio of {queued.file.name} is no longer on this machine. Add the same file again: "
-        "it is recognised by its content, and its marks are still there."
+    return t(
+        "The audio of {name} is no longer on this machine. Add the same file again: "
+        "it is recognised by its content, and its marks are still there.",
+        name=queued.file.name,
     )
 
 
@@ -170,7 +173,7 @@ def _filters(task: str) -> None:
     work.selectbox(
         t("Work"),
         list(TASKS),
-        format_func=TASKS.get,
+        format_func=lambda task: t(TASKS[task]),
         help=t("*Assigned* and *sent back* are to whoever *Whose marks* says. *Decided*: with a gold layer."),
         **session.widget("queue_task", task),
     )
@@ -178,24 +181,26 @@ def _filters(task: str) -> None:
     status.selectbox(
         t("Status"),
         [ANY, *STATUSES],
+        format_func=t,
         **session.widget("queue_status", session.choice("queue_status")),
     )
     whose.selectbox(
         t("Whose marks"),
-        ["me", "anybody"],
-        format_func={"me": "mine", "anybody": "anybody's"}.get,
+        list(WHOSE),
+        format_func=lambda whose: t(WHOSE[whose]),
         help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
     emotion.selectbox(
         t("Marked emotion"),
         [ANY, *LABELS],
+        format_func=t,
         **session.widget("queue_emotion", session.choice("queue_emotion")),
     )
     order.selectbox(
         t("Order by"),
         list(ORDERS),
-        format_func=ORDERS.get,
+        format_func=lambda order: t(ORDERS[order]),
         **session.widget("queue_order", session.choice("queue_order")),
     )
 
@@ -216,10 +221,11 @@ def _list(project: OpenProject) -> None:
         st.info(t("No recording matches these filters."), icon=":material/filter_alt_off:")
         return
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
-    work = [(column, value) for column, value in WORK if any(map(value, found.items))]
+    work = [(column, value) for column, value in _work_columns() if any(map(value, found.items))]
+    ratings = (Column(*map(t, RATINGS[name]), "share") for name in rated)
     current = session.current()
     queue_table(
-        [*_columns(), *(column for column, _ in work), *(Column(*RATINGS[name], "share") for name in rated)],
+        [*_columns(), *(column for column, _ in work), *ratings],
         [_row(queued, [value for _, value in work], rated) for queued in found.items],
         current and current.sha256,
         f"queue {project.id}",
@@ -229,14 +235,15 @@ def _list(project: OpenProject) -> None:
     first = number * PAGE_SIZE
     position.caption(
         t(
-            "{first} to {items} of {total}. Click a row, or press Enter on it, to open it.",
+            "{first} to {last} of {total}. Click a row, or press Enter on it, to open it.",
             first=first + 1,
-            items=first + len(found.items),
+            last=first + len(found.items),
             total=found.total,
         )
     )
     if pages > 1:
-        for column, words, to in zip(pager.columns(2), ("Previous", "Next"), (number - 1, number + 1), strict=True):
+        turns = (t("Previous"), number - 1), (t("Next"), number + 1)
+        for column, (words, to) in zip(pager.columns(2), turns, strict=True):
             turn = {"on_click": session.choose, "args": ("queue_page", to)}
             column.button(words, disabled=not 0 <= to < pages, width="stretch", **turn)
 
@@ -251,15 +258,30 @@ def _open(shown: Sequence[QueuedRecording], sha256: str) -> None:
 
 def _columns() -> list[Column]:
     mine = session.choice("queue_whose") == "me"
-    status = Column("My status", "Of your label of the whole recording.")
-    anybody = Column("Furthest status", "The most advanced status of anybody's label of the whole recording.")
+    status = Column(t("My status"), t("Of your label of the whole recording."))
+    anybody = Column(t("Furthest status"), t("The most advanced status of anybody's label of the whole recording."))
     return [
-        Column("Recording"),
-        Column("Length", kind="number"),
+        Column(t("Recording")),
+        Column(t("Length"), kind="number"),
         status if mine else anybody,
-        *([Column("My marks", "Yours, with the label of the whole recording.", "number")] if mine else []),
-        Column("All marks", "Everybody's, with their labels of the whole recording.", "number"),
+        *([Column(t("My marks"), t("Yours, with the label of the whole recording."), "number")] if mine else []),
+        Column(t("All marks"), t("Everybody's, with their labels of the whole recording."), "number"),
     ]
+
+
+def _work_columns() -> tuple[tuple[Column, Callable[[QueuedRecording], str]], ...]:
+    """Return columns that are shown where a recording of the page has something in them."""
+    return (
+        (
+            Column(t("Sent back"), t("Why a reviewer wants it to be looked at again.")),
+            lambda queued: _short(queued.sent_back),
+        ),
+        (Column(t("Assigned to"), t("Whose work it is.")), lambda queued: _short(", ".join(queued.assigned_to))),
+        (
+            Column(t("Gold"), t("Whether a reviewer decided what is right.")),
+            lambda queued: t("decided") if queued.has_gold else "",
+        ),
+    )
 
 
 def _row(queued: QueuedRecording, work: Sequence[Callable[[QueuedRecording], str]], rated: Sequence[str]) -> Row:
@@ -267,9 +289,9 @@ def _row(queued: QueuedRecording, work: Sequence[Callable[[QueuedRecording], str
     marks = (str(queued.own_marks), str(queued.marks)) if mine else (str(queued.marks),)
     ratings = (getattr(queued, name) for name in rated)
     seconds = queued.file.duration_s
-    length = clock(seconds) if queued.file.is_long else f"{seconds:.1f} s"
+    length = clock(seconds) if queued.file.is_long else t("{seconds:.1f} s", seconds=seconds)
     about = (value(queued) for value in work)
-    return Row(queued.file.sha256, (printable(queued.file.name), length, queued.status, *marks, *about, *ratings))
+    return Row(queued.file.sha256, (printable(queued.file.name), length, t(queued.status), *marks, *about, *ratings))
 
 
 def _short(words: str) -> str:

@@ -3,10 +3,9 @@
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.open_project import ORDERS, OpenProject
-from pages.shared.language import t
+from pages.shared.annotation.open_project import OpenProject
+from pages.shared.language import plural, t, texts
 from ser_core.analysis import Recording
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
 from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import RecordingFile
@@ -16,12 +15,17 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
-RATINGS = tuple(name for name in ORDERS if name not in ("added", "name"))
-NEEDED = {
-    "uncertainty": "About a tenth of a second per recording.",
-    "explainers_disagreement": "Computes draft maps: one to three seconds per recording.",
-    "annotators_disagreement": "Computed from the marks, without a model.",
-}
+#: Title of each rating, and what it needs.
+RATINGS = texts(
+    {
+        "uncertainty": ("model uncertainty", "About a tenth of a second per recording."),
+        "explainers_disagreement": (
+            "explainer disagreement",
+            "Computes draft maps: one to three seconds per recording.",
+        ),
+        "annotators_disagreement": ("annotator disagreement", "Computed from the marks, without a model."),
+    }
+)
 
 
 def is_running(project: OpenProject) -> bool:
@@ -34,9 +38,9 @@ def show(project: OpenProject) -> None:
     """Ask for the measure, and show the progress."""
     rating = st.radio(
         t("Measure"),
-        RATINGS,
-        format_func=lambda name: ORDERS[name].removesuffix(", highest first"),
-        captions=[NEEDED[name] for name in RATINGS],
+        list(RATINGS),
+        format_func=lambda name: t(RATINGS[name][0]),
+        captions=[t(needed) for _, needed in RATINGS.values()],
     )
     name = controls.model_name()
     job = st.session_state.get(_rating(project))
@@ -48,9 +52,14 @@ def show(project: OpenProject) -> None:
         return
     done = waiting.results({"rate": job})
     if "rate" in done:
-        left_out = counted(done["rate"], "recording")
-        words = f" Not rated: {left_out} without audio here or over ten minutes." if done["rate"] else ""
-        st.success(t("Done. Choose the order above.{words}", words=words), icon=":material/check:")
+        words = t("Done. Choose the order above.")
+        if done["rate"]:
+            words += " " + plural(
+                done["rate"],
+                "Not rated: {n} recording without audio here or over ten minutes.",
+                "Not rated: {n} recordings without audio here or over ten minutes.",
+            )
+        st.success(words, icon=":material/check:")
 
 
 def _rating(project: OpenProject) -> str:
