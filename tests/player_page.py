@@ -1,4 +1,4 @@
-"""Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable`."""
+"""Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable&language=de`."""
 
 import sys
 import tempfile
@@ -12,6 +12,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from pages.shared import session
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import (
@@ -323,4 +324,5 @@ SHOWN = {
 }
 if st.runtime.exists():  # tests take parts of this file too
     st.set_page_config(layout="wide")
+    session.choose("language", st.query_params.get("language", "en"))
     SHOWN[st.query_params.get("show", "whole")]()

@@ -94,10 +94,9 @@ def launch(playwright: Playwright, *more: str):
     return playwright.chromium.launch(executable_path=browser_path(), args=[*QUIET, *more])
 
 
-def serve_modules(page: Page) -> None:
-    """Let a page import the player's modules as they are written, from /modules/, and what they import."""
-    modules, language = ROOT / "pages/shared/player/js", ROOT / "pages/shared/language/language.js"
-    page.route("**/language.js", lambda route: route.fulfill(path=language))
+def serve_modules(page: Page, modules: Path = ROOT / "pages/shared/player/js") -> None:
+    """Let a page import modules, the player's or others, as they are written, from /modules/, and what they import."""
+    page.route("**/language.js", lambda route: route.fulfill(path=ROOT / "pages/shared/language/language.js"))
     page.route("**/modules/**", lambda route: route.fulfill(path=modules / route.request.url.split("/modules/")[1]))
 
 

@@ -2,12 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.running_app import ROOT, launch, needs_browser, running_app
+from tests.running_app import ROOT, launch, needs_browser, running_app, serve_modules
 
 MODULES = ROOT / "pages/shared/annotation/corpus_map/js"
 
@@ -33,7 +32,7 @@ def page(browser, address):
     opened = browser.new_page(viewport={"width": 1000, "height": 900})
     errors = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.route("**/modules/*", lambda route: route.fulfill(path=MODULES / Path(route.request.url).name))
+    serve_modules(opened, MODULES)
     opened.goto(f"{address}/?points=100&colouring=verdict")
     opened.locator(".map .legend button").first.wait_for(timeout=120_000)
     yield opened

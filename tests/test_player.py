@@ -447,6 +447,25 @@ def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fad
 
 
 @pytest.mark.browser
+def test_a_player_in_german_says_its_labels_and_writes_and_reads_a_decimal_comma(opened):
+    page = opened("tone&language=de")
+    expect(page.get_by_role("button", name="Abspielen (Leertaste)")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Hinweise", exact=True)).to_have_value("LIME")
+    line = page.get_by_role("slider", name="Position in voice 4.wav")
+    line.press("End")
+    expect(page.locator(".clock")).to_have_text("4,000 / 4,00 s")
+    line.press("Shift+ArrowLeft")
+    expect(page.locator(".said")).to_have_text("Ausgewählt: 3,920 bis 4,000 Sekunden, 0,080 Sekunden lang")
+    line.press("e")
+    expect(page.get_by_role("textbox", name="Von", exact=True)).to_have_value("3,920")
+    page.keyboard.type("3,95")
+    page.keyboard.press("Enter")
+    expect(page.locator(".said")).to_contain_text("0,030 Sekunden lang")
+    line.press("?")
+    expect(page.get_by_role("dialog", name="Tastenkürzel")).to_contain_text("Leertaste")
+
+
+@pytest.mark.browser
 def test_the_keys_do_what_the_list_of_keys_says(opened):
     page = opened("whole")
     line = page.locator(".timeline")

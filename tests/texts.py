@@ -22,7 +22,7 @@ LIBRARY = sorted((ROOT / "ser_core").rglob("*.py"))
 ERROR = re.compile(r"\w+Refused|RecordingTooLong|AnnotationsOutdated|TrainingFailed")
 STRING = r'("(?:[^"\\]|\\.)*")'
 IN_SCRIPT = re.compile(rf"\bt\(\s*{STRING}")
-PLURAL_IN_SCRIPT = re.compile(rf"\bcounted\([^\"]*?{STRING},\s*{STRING}")
+PLURAL_IN_SCRIPT = re.compile(rf"\bplural\([^\"]*?{STRING},\s*{STRING}")
 
 
 def calls(paths: Iterable[Path]) -> Iterator[tuple[str, ast.Call]]:

@@ -4,7 +4,7 @@
 const TRANSLATIONS = {};
 const DECIMAL_SIGN = ".";
 
-// A text in the visit's language, with its fields, such as t("{n} s", { n: 2 }).
+// A text in the visit's language, with its fields, such as t("Region {name}", { name }).
 export function t(text, values = {}) {
   return (TRANSLATIONS[text] ?? text).replace(/\{(\w+)\}/g, (field, name) => values[name] ?? field);
 }
@@ -14,7 +14,7 @@ export function plural(n, one, many, values = {}) {
   return t(n === 1 ? one : many, { n, ...values });
 }
 
-// A number with so many decimals, as the visit's language writes it.
+// A number with so many decimals, else with those that it has, as the visit's language writes it.
 export function decimal(value, digits) {
-  return value.toFixed(digits).replace(".", DECIMAL_SIGN);
+  return (digits === undefined ? String(value) : value.toFixed(digits)).replace(".", DECIMAL_SIGN);
 }

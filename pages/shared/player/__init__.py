@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pages.shared.language import t
 from pages.shared.language.components import component
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
@@ -66,7 +67,7 @@ def player(
     threshold: float | None = None,
     analysis: Analysis | None = None,
     regions: Sequence[Region] = (),
-    regions_title: str = "Regions",
+    regions_title: str = "",
     region_table: RegionTable | None = None,
     words: Sequence[Region] = (),
     word_evidence: WordEvidence | None = None,
@@ -99,6 +100,8 @@ def player(
         Its segments' scores are drawn over time.
     regions : sequence of Region
         Labelled with their labels, else numbered in this order. A click plays one.
+    regions_title : str
+        By default "Regions" in the visit's language.
     region_table : RegionTable, optional
     words : sequence of Region
         Spoken words with their times; shown in a lane of their own and, to be played, as a transcript.
@@ -131,7 +134,7 @@ def player(
         ],
         "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key, from_s),
         "scores": contents.of_scores(analysis, key, from_s),
-        "regionsTitle": regions_title,
+        "regionsTitle": regions_title or t("Regions"),
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
         "measures": of_measures(measure, of, key, from_s),

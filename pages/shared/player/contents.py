@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from pages.shared.language.names import printable
 from pages.shared.player.media import served
 from pages.shared.player.tiles import (
@@ -107,8 +108,8 @@ def of_overlay(
         **_frames(int(first), settings, from_s),
         "levels": _levels(levels, f"{key} overlay {name}"),
         "name": name,
-        "emotion": explanation.emotion,
-        "against": explanation.against,
+        "emotion": t(explanation.emotion),
+        "against": explanation.against and t(explanation.against),
         "most": most,
         "full": colour_limit(explanation) or most,
         "errors": errors,
@@ -131,8 +132,8 @@ def of_profile(
         "levels": _levels(profile_levels(profile), f"{key} profile"),
         "reach": 1.15 * float(np.abs(profile).max(initial=0.0)) or 1.0,
         "threshold": threshold,
-        "title": f"Evidence for {emotion} over time" if emotion else "Evidence over time",
-        "note": "mean over frequency",
+        "title": t("Evidence for {emotion} over time", emotion=t(emotion)) if emotion else t("Evidence over time"),
+        "note": t("mean over frequency"),
     }
 
 
@@ -147,7 +148,7 @@ def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[
     return {
         "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
         "segments": len(rows),
-        "emotions": [{"name": emotion, "colour": COLOURS[emotion]} for emotion in analysis.emotions],
+        "emotions": [{"name": t(emotion), "colour": COLOURS[emotion]} for emotion in analysis.emotions],
     }
 
 
@@ -193,20 +194,26 @@ def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dic
         shown, evidence.value, evidence.low, evidence.high, evidence.in_focus, strict=True
     ):
         if np.isnan(value):
-            word |= {"figure": "–", "note": "not in the explained stretch"}
+            word |= {"figure": "–", "note": t("not in the explained stretch")}
             continue
         word |= {
             "share": float(value / largest),
             "figure": signed(value),
-            "note": f"evidence for {evidence.emotion} {signed(value)}, from {signed(low)} to {signed(high)}",
+            "note": t(
+                "evidence for {emotion} {value}, from {low} to {high}",
+                emotion=t(evidence.emotion),
+                value=signed(value),
+                low=signed(low),
+                high=signed(high),
+            ),
             "focus": bool(inside),
         }
     return shown
 
 
 def signed(value: float) -> str:
-    """Return a value in log-odds with its sign."""
-    return f"{value:+.2f}".replace("-", "−")
+    """Return a value in log-odds with its sign, as the visit's language writes it."""
+    return t("{value:+.2f}", value=value).replace("-", "−")
 
 
 def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
@@ -235,7 +242,7 @@ def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any
         {"name": name, "url": served(wav, "audio/wav", hashlib.sha256(wav).hexdigest(), f"{key} sound {name}")}
         for name, wav in sounds.items()
     ]
-    return [{"name": "the recording", "url": recording["recording"]["url"]}, *others]
+    return [{"name": t("the recording"), "url": recording["recording"]["url"]}, *others]
 
 
 def forget_all() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared.language import recognised, t, texts
 from pages.shared.player import contents
 from ser_core.analysis import Recording
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
@@ -12,13 +13,13 @@ from ser_core.audio.long_recording import WorkingCopy
 from ser_core.work.jobs import Job
 
 #: Ceilings of formants to choose from, in Hz, and for whom.
-CEILINGS = {5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small children"}
+CEILINGS = texts({5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small children"})
 
 #: Takes a recording and the ceiling of formants in Hz, and returns the job of `tracks_of`.
 Measure = Callable[[Recording, float], Job]
 
 #: What the lanes of a long recording say until a stretch of it is analysed.
-NEEDS_STRETCH = "Analyse what is in view (H) to measure it"
+NEEDS_STRETCH = texts("Analyse what is in view (H) to measure it")
 
 #: Most recordings are measured in less, and then their lanes come with the page.
 PATIENCE_S = 0.3
@@ -36,12 +37,12 @@ def of_measures(
     """
     if measure is None:
         return None
-    offered = {"ceilings": [[hz, words] for hz, words in CEILINGS.items()]}
+    offered = {"ceilings": [[hz, t(whose)] for hz, whose in CEILINGS.items()]}
     wanted = _wanted(st.session_state.get(key) or {})
     if wanted is None:
         return {"state": "idle", **offered}
     if isinstance(recording, WorkingCopy):
-        return {"state": "failed", "ceiling": wanted, **offered, "refusal": NEEDS_STRETCH}
+        return {"state": "failed", "ceiling": wanted, **offered, "refusal": t(NEEDS_STRETCH)}
     job = measure(recording, wanted)
     if job.state == "cancelled":  # withdrawn while another recording was shown
         job.queue.drop(job)
@@ -49,7 +50,7 @@ def of_measures(
     if not job.ended.wait(PATIENCE_S):
         return {"state": "running", "ceiling": wanted, **offered}
     if job.state != "done":
-        return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal}
+        return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal and recognised(job.refusal)}
     return {
         "state": "done",
         "ceiling": wanted,

@@ -1,6 +1,8 @@
 // The axes: the visible time range, and the positions of times and frequencies. Throughout the player, times are in
 // seconds and lengths in CSS pixels.
 
+import { decimal } from "../../language/language.js";
+
 const SHORTEST_VIEW = 0.005;
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
 const TICK_APART = 70;
@@ -80,10 +82,10 @@ function decimalsOf(step) {
 
 // Seconds; from one minute on minutes and seconds, and from one hour on hours too.
 export function clock(time, decimals) {
-  if (time < 60) return time.toFixed(decimals);
+  if (time < 60) return decimal(time, decimals);
   const rounded = Number(time.toFixed(decimals)); // before the minutes, or 119.999 could become 1:60
   const minutes = Math.floor(rounded / 60);
-  const seconds = (rounded - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
+  const seconds = decimal(rounded - 60 * minutes, decimals).padStart(decimals ? 3 + decimals : 2, "0");
   if (minutes < 60) return `${minutes}:${seconds}`;
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
 }

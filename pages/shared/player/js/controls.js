@@ -3,6 +3,7 @@
 
 import { EDITING_POINTER, POINTER, keysOf, oneCharacter } from "./input/keys.js";
 import { shadeOf } from "./pictures.js";
+import { decimal, t } from "../../language/language.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 const ICONS = {
@@ -42,7 +43,7 @@ export class Bar {
       button.addEventListener("click", action);
     }
     const speed = this.find(".speed select");
-    speed.append(...SPEEDS.map((rate) => new Option(`${rate}×`, rate, rate === 1, rate === 1)));
+    speed.append(...SPEEDS.map((rate) => new Option(`${decimal(rate)}×`, rate, rate === 1, rate === 1)));
     speed.addEventListener("change", () => player.sound.setRate(Number(speed.value)));
     for (const choice of [".overlay select", ".opacity input", ".colours select"]) {
       this.find(choice).addEventListener("input", () => player.view.refresh());
@@ -53,7 +54,7 @@ export class Bar {
   showPlaying(playing) {
     const button = this.find(".play");
     button.innerHTML = icon(playing ? "pause" : "play");
-    button.setAttribute("aria-label", playing ? "Pause (Space)" : "Play (Space)");
+    button.setAttribute("aria-label", playing ? t("Pause (Space)") : t("Play (Space)"));
   }
 
   // The chosen overlay stays chosen while it exists, and so does "none". Until somebody chooses the spectrogram's
@@ -66,7 +67,7 @@ export class Bar {
     if (before.join("\n") !== names.join("\n")) {
       const none = list.options.length > 1 && list.value === "";
       const chosen = none ? "" : names.includes(list.value) ? list.value : (names[0] ?? "");
-      list.replaceChildren(new Option("none", ""), ...names.map((name) => new Option(name, name)));
+      list.replaceChildren(new Option(t("none"), ""), ...names.map((name) => new Option(name, name)));
       list.value = chosen;
     }
     this.find(".overlay").hidden = this.find(".opacity").hidden = !names.length;
@@ -93,7 +94,7 @@ export class Bar {
 
   versionButton(index) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", textContent: this.player.data.sounds[index].name, title: `Play this version (${index + 1})` });
+    Object.assign(button, { type: "button", textContent: this.player.data.sounds[index].name, title: t("Play this version ({key})", { key: index + 1 }) });
     button.setAttribute("role", "radio");
     button.addEventListener("click", () => this.playVersion(index));
     button.addEventListener("keydown", (event) => {
@@ -113,7 +114,7 @@ export class Bar {
     this.version = chosen.name;
     this.player.sound.switchTo(chosen.url);
     this.markVersion(focus);
-    this.player.say(`Playing ${chosen.name}`);
+    this.player.say(t("Playing {name}", { name: chosen.name }));
   }
 
   markVersion(focus = false) {
@@ -148,7 +149,7 @@ export class Bar {
     box.addEventListener("change", () => {
       oneCharacter.on = box.checked;
     });
-    label.append(box, "Keys of one character work while the focus is in the player");
+    label.append(box, t("Keys of one character work while the focus is in the player"));
     return label;
   }
 }
@@ -170,7 +171,8 @@ export class Transcript {
 
   button(word, index) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: word.label, title: word.note ?? "" });
-    button.setAttribute("aria-label", `Play ${word.label}${word.note ? `. ${word.note}` : ""}`);
+    const played = t("Play {name}", { name: word.label });
+    button.setAttribute("aria-label", word.note ? `${played}. ${word.note}` : played);
     button.classList.toggle("focus", Boolean(word.focus));
     if (word.figure) button.append(Object.assign(document.createElement("small"), { textContent: word.figure }));
     if (word.share) button.style.setProperty("--shade", shadeOf(word.share));
@@ -209,7 +211,7 @@ export class RegionTable {
     this.rows = this.element.hidden ? [] : table.rows.map((row, index) => this.row(row, index));
     if (this.element.hidden) return this.element.replaceChildren();
     const head = document.createElement("tr");
-    head.append(unseenHead("Play"), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), unseenHead("Download"));
+    head.append(unseenHead(t("Play")), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), unseenHead(t("Download")));
     const body = document.createElement("tbody");
     body.append(...this.rows);
     const whole = document.createElement("table");
@@ -221,9 +223,10 @@ export class RegionTable {
   row({ cells, file, url }, index) {
     const row = document.createElement("tr");
     const actions = document.createElement("td");
-    actions.append(this.button("play", `Play region ${index + 1}`, index, false), this.button("loop", `Loop region ${index + 1}`, index, true));
-    const link = Object.assign(document.createElement("a"), { href: url, download: file, title: "Download as WAV", innerHTML: icon("file") });
-    link.setAttribute("aria-label", `Download region ${index + 1} as WAV`);
+    const name = index + 1;
+    actions.append(this.button("play", t("Play region {name}", { name }), index, false), this.button("loop", t("Loop region {name}", { name }), index, true));
+    const link = Object.assign(document.createElement("a"), { href: url, download: file, title: t("Download as WAV"), innerHTML: icon("file") });
+    link.setAttribute("aria-label", t("Download region {name} as WAV", { name }));
     const last = document.createElement("td");
     last.append(link);
     row.append(actions, ...cells.map((text) => cell("td", text)), last);

@@ -1,5 +1,7 @@
 // Messages to Python about edits. Each one reruns the page, so selections are sent only once they have settled.
 
+import { t } from "../../language/language.js";
+
 const TELL_AFTER_MS = 250;
 // Edits that Python has not answered, by the owner of the marks. If the visitor leaves the page, a busy Python may never
 // receive them; they are sent again when the player returns.
@@ -46,7 +48,7 @@ export class Messages {
     if (data.editable) unanswered.set(data.whose, this.pending);
     const shown = this.player.find(".saved");
     shown.hidden = !data.editable;
-    const words = this.pending.length ? "Saving …" : "All saved";
+    const words = this.pending.length ? t("Saving …") : t("All saved");
     if (shown.textContent !== words) shown.textContent = words;
   }
 

@@ -4,6 +4,7 @@
 import { FrequencyAxis, TRACKS } from "./lanes/acoustics.js";
 import { clamp } from "./axes.js";
 import { fetchBytes } from "./wav.js";
+import { decimal, t } from "../../language/language.js";
 
 export const WAVE = "#7f8fa6";
 // Visible on grey and on magma, in either theme.
@@ -60,7 +61,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
 function tracksOf(measures, valuesOf, menu) {
   const names = TRACKS.filter((name) => menu.isShown(name));
   if (measures?.state === "done" && measures.ceiling === menu.ceiling) return { names, values: valuesOf(measures), ranges: measures.ranges };
-  return { names, message: measures?.state === "failed" ? (measures.refusal ?? "Measuring was stopped") : "Measuring …" };
+  return { names, message: measures?.state === "failed" ? (measures.refusal ?? t("Measuring was stopped")) : t("Measuring …") };
 }
 
 const tables = new Map();
@@ -72,30 +73,34 @@ function overlayTable(stops) {
 
 function titlesOf(data, chosen, menu) {
   const strong = (text) => ({ text, strong: true });
-  const against = chosen?.against ? ` versus ${chosen.against}` : "";
   return {
-    waveform: { words: [strong("Waveform")] },
+    waveform: { words: [strong(t("Waveform"))] },
     spectrogram: {
-      words: [strong("Log-mel spectrogram"), chosen && { text: `${chosen.name}: evidence for ${chosen.emotion}${against}` }].filter(Boolean),
+      words: [strong(t("Log-mel spectrogram")), ...(chosen ? [{ text: evidenceOf(chosen) }] : [])],
       unit: "Hz",
       scale: chosen && data.scale,
     },
     spectrum: {
-      words: [strong("Spectrogram"), { text: menu.windowInWords }, ...(menu.isShown("formants") ? [{ text: "formants", colour: FORMANT }] : [])],
+      words: [strong(t("Spectrogram")), { text: menu.windowInWords }, ...(menu.isShown("formants") ? [{ text: t("formants"), colour: FORMANT }] : [])],
       unit: "Hz",
     },
     f0: { words: [strong("F0")], unit: "Hz" },
-    intensity: { words: [strong("Intensity")], unit: "dB" },
-    hnr: { words: [strong("Harmonics-to-noise ratio")], unit: "dB" },
-    tilt: { words: [strong("Spectral tilt")], unit: "dB/oct" },
-    profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [strong("Evidence over time")] },
-    scores: { words: [strong("Segment scores"), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
-    words: { words: [strong("Words"), { text: "click to play" }] },
-    regions: { words: [strong(data.regionsTitle), { text: data.editable ? "drag to draw" : "click to play" }] },
-    tiers: { words: [strong("Tiers"), { text: "click to play, drag to draw" }] },
-    others: { words: [strong("Others' marks"), { text: "click to play" }] },
+    intensity: { words: [strong(t("Intensity"))], unit: "dB" },
+    hnr: { words: [strong(t("Harmonics-to-noise ratio"))], unit: "dB" },
+    tilt: { words: [strong(t("Spectral tilt"))], unit: "dB/oct" },
+    profile: { words: data.profile ? [strong(data.profile.title), { text: data.profile.note }] : [strong(t("Evidence over time"))] },
+    scores: { words: [strong(t("Segment scores")), ...(data.scores?.emotions ?? []).map(({ name, colour }) => ({ text: name, colour }))] },
+    words: { words: [strong(t("Words")), { text: t("click to play") }] },
+    regions: { words: [strong(data.regionsTitle), { text: data.editable ? t("drag to draw") : t("click to play") }] },
+    tiers: { words: [strong(t("Tiers")), { text: t("click to play, drag to draw") }] },
+    others: { words: [strong(t("Others' marks")), { text: t("click to play") }] },
     ruler: { words: [] },
   };
+}
+
+function evidenceOf({ name, emotion, against }) {
+  if (!against) return t("{map}: evidence for {emotion}", { map: name, emotion });
+  return t("{map}: evidence for {emotion} versus {against}", { map: name, emotion, against });
 }
 
 // One row per segment: its centre, whether it is selected, and its score of each emotion.
@@ -116,7 +121,7 @@ export function readoutAt(picture, lanes, axis, { x, y }) {
   if (lane === "spectrogram") words.push(...spectrogramAt(picture, lanes.lanes.spectrogram, time, y));
   else if (picture.profile) {
     const value = picture.profile.values.valueAt(time, 0);
-    if (value !== null) words.push(`mean relevance ${digits(value)}`);
+    if (value !== null) words.push(t("mean relevance {value}", { value: digits(value) }));
   }
   if (lane === "scores" && picture.scores) words.push(...scoresAt(picture.scores, time));
   if (lane === "spectrum") words.push(...spectrumAt(picture.spectrum, lanes.lanes.spectrum, time, y));
@@ -133,14 +138,14 @@ function spectrogramAt({ spectrogram, overlay }, lane, time, y) {
   const relevance = overlay?.values.valueAt(time, row) ?? null;
   if (relevance === null) return words;
   const certainty = overlay.errors ? errorAt(overlay.errors, time, row) : "";
-  return [...words, `relevance ${digits((relevance / SHORT) * overlay.most)}${certainty}`];
+  return [...words, t("relevance {value}", { value: digits((relevance / SHORT) * overlay.most) + certainty })];
 }
 
 // Errors are not drawn, so their tiles are fetched where somebody points.
 function errorAt({ values, most }, time, row) {
   for (const { tile } of values.between(time, time + values.column, 0)) if (!tile) return "";
   const error = values.valueAt(time, row);
-  return error === null ? "" : ` ± ${signed(Number(((error / SHORT) * most).toPrecision(1)).toString())}`;
+  return error === null ? "" : ` ± ${digits((error / SHORT) * most, 1)}`;
 }
 
 function spectrumAt({ spectrogram, frequencies }, lane, time, y) {
@@ -151,9 +156,9 @@ function spectrumAt({ spectrogram, frequencies }, lane, time, y) {
 
 const TRACK_WORDS = {
   f0: (value) => `F0 ${value.toFixed(0)} Hz`,
-  intensity: (value) => `intensity ${signed(value.toFixed(1))} dB`,
-  hnr: (value) => `HNR ${signed(value.toFixed(1))} dB`,
-  tilt: (value) => `tilt ${signed(value.toFixed(1))} dB/octave`,
+  intensity: (value) => t("intensity {value} dB", { value: signed(decimal(value, 1)) }),
+  hnr: (value) => t("HNR {value} dB", { value: signed(decimal(value, 1)) }),
+  tilt: (value) => t("tilt {value} dB/octave", { value: signed(decimal(value, 1)) }),
 };
 
 function tracksAt({ names, values }, time) {
@@ -164,11 +169,11 @@ function tracksAt({ names, values }, time) {
 function scoresAt({ segments, emotions }, time) {
   if (!segments.length) return [];
   const near = segments.reduce((best, one) => (Math.abs(one.time - time) < Math.abs(best.time - time) ? one : best));
-  return emotions.map(({ name }, index) => `${name} ${near.scores[index].toFixed(2)}`);
+  return emotions.map(({ name }, index) => `${name} ${decimal(near.scores[index], 2)}`);
 }
 
 export const signed = (text) => text.replace("-", "−");
-const digits = (value) => signed(Number(value.toPrecision(2)).toString());
+const digits = (value, count = 2) => signed(decimal(Number(value.toPrecision(count))));
 
 // --- colours ---
 

@@ -14,6 +14,7 @@ import { WAVE, readoutAt } from "./pictures.js";
 import { Regions, nothingYet } from "./regions.js";
 import { Sound } from "./sound.js";
 import { View } from "./view.js";
+import { decimal, t } from "../../language/language.js";
 
 const players = new WeakMap();
 const TURNS = ["previous", "next"];
@@ -98,8 +99,8 @@ class Player {
     this.bar.offerVersions();
     this.transcript.set(data.words);
     this.table.set(data.regionTable);
-    this.find(".player").setAttribute("aria-label", `Player of ${data.recording.name}`);
-    this.timeline.setAttribute("aria-label", `Position in ${data.recording.name}`);
+    this.find(".player").setAttribute("aria-label", t("Player of {name}", { name: data.recording.name }));
+    this.timeline.setAttribute("aria-label", t("Position in {name}", { name: data.recording.name }));
     const { origin, duration } = data.recording;
     this.timeline.setAttribute("aria-valuemin", origin.toFixed(2));
     this.timeline.setAttribute("aria-valuemax", (origin + duration).toFixed(2));
@@ -166,7 +167,7 @@ class Player {
   }
 
   zoomToSelection() {
-    if (!this.selection) return this.say("Select a stretch first");
+    if (!this.selection) return this.say(t("Select a stretch first"));
     const { start, end } = this.selection;
     const margin = 0.05 * (end - start);
     this.show(start - margin, end + margin);
@@ -180,7 +181,7 @@ class Player {
     box.popover = this.full ? "manual" : null;
     if (this.full) box.showPopover();
     this.find(".bar .full").setAttribute("aria-pressed", this.full);
-    this.say(this.full ? "Fills the window" : "Back on the page");
+    this.say(this.full ? t("Fills the window") : t("Back on the page"));
     timeline.focus({ preventScroll: true });
     this.view.layOut();
   }
@@ -237,7 +238,7 @@ class Player {
   toggleLoop() {
     this.sound.setLoop(!this.sound.loop);
     this.find(".loop").setAttribute("aria-pressed", this.sound.loop);
-    this.say(this.sound.loop ? "Loop on" : "Loop off");
+    this.say(this.sound.loop ? t("Loop on") : t("Loop off"));
   }
 
   // --- the selection ---
@@ -248,12 +249,13 @@ class Player {
     this.bounds.show();
     this.menu.measure();
     if (!done) return;
-    if (!selection) return this.say("Selection cleared");
+    if (!selection) return this.say(t("Selection cleared"));
     this.sound.prepare(selection);
     const { start, end } = selection;
-    const { origin } = this.axis;
-    this.say(`Selected ${(origin + start).toFixed(3)} to ${(origin + end).toFixed(3)} seconds, ${(end - start).toFixed(3)} seconds long`);
-    this.read(`Selected ${this.axis.clock(start, 3)} to ${this.axis.clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+    const { axis } = this;
+    const [from, to, length] = [axis.origin + start, axis.origin + end, end - start].map((time) => decimal(time, 3));
+    this.say(t("Selected {from} to {to} seconds, {length} seconds long", { from, to, length }));
+    this.read(t("Selected {from} to {to}: {length} s", { from: axis.clock(start, 3), to: axis.clock(end, 3), length }));
   }
 
   // Select from one time to another, in either order; once `done`, playback moves there.
@@ -343,7 +345,7 @@ class Player {
     this.tiers.chooseNone();
     const stretch = { start, end };
     this.setSelection(stretch, true);
-    this.say(`Region ${name}`);
+    this.say(t("Region {name}", { name }));
     if (this.axis.follow(start)) this.view.redraw();
     this.sound.stop();
     this.sound.seek(start);
@@ -386,19 +388,19 @@ class Player {
   label(index, whole) {
     const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
     if (!label) return;
-    if (whole) this.command("label", label, `Whole recording: ${label}`);
+    if (whole) this.command("label", label, t("Whole recording: {label}", { label }));
     else if (!this.keyed.label(label)) {
       if (this.selection) this.keyed.add({ ...this.selection, label });
-      else this.say("Select or draw a region first");
+      else this.say(t("Select or draw a region first"));
     }
   }
 
   split() {
-    if (!this.keyed.split(this.sound.position)) this.say("The playhead is not inside a region");
+    if (!this.keyed.split(this.sound.position)) this.say(t("The playhead is not inside a region"));
   }
 
   merge() {
-    if (!this.keyed.merge()) this.say("Select a region that has another one after it");
+    if (!this.keyed.merge()) this.say(t("Select a region that has another one after it"));
   }
 
   // Regions of time and frequency are drawn on the spectrograms.
@@ -445,7 +447,7 @@ class Player {
   }
 
   turn(way) {
-    this.command(way, null, "Opening another recording");
+    this.command(way, null, t("Opening another recording"));
     this.turning = true;
     if (way === "next" && this.data.ahead) this.presentAhead();
   }
@@ -462,16 +464,16 @@ class Player {
   analyse() {
     const { start, end, span } = this.axis;
     if (span > LONGEST_ANALYSED + 1e-6) {
-      this.read("At most ten minutes are analysed at once: zoom in first");
-      return this.say("Zoom in to at most ten minutes first");
+      this.read(t("At most ten minutes are analysed at once: zoom in first"));
+      return this.say(t("Zoom in to at most ten minutes first"));
     }
-    this.say("Analysing what is in view");
-    this.read("Analysing what is in view …");
+    this.say(t("Analysing what is in view"));
+    this.read(t("Analysing what is in view …"));
     this.messages.tellEdit({ command: "analyse", changed: [{ ...nothingYet(), start, end }] });
   }
 
   setDone(done) {
-    this.command("status", done ? "done" : "open", done ? "This recording is done" : "This recording is open again");
+    this.command("status", done ? "done" : "open", done ? t("This recording is done") : t("This recording is open again"));
   }
 
   doneAndNext() {
@@ -491,12 +493,12 @@ class Player {
     const field = this.asked;
     this.asked = null;
     if (!field) return false;
-    const { letter, of, words } = VALUES[field];
+    const { letter, of, words, none } = VALUES[field];
     const value = key.toLowerCase() === letter ? null : of(key);
     if (value === undefined) return false;
     const region = this.regions.list[this.regions.chosenIndex()];
-    if (region?.suggested) this.say("Accept the suggestion first");
-    else this.command(field, value, value === null ? `No ${field}` : words(value), region?.id ?? null);
+    if (region?.suggested) this.say(t("Accept the suggestion first"));
+    else this.command(field, value, value === null ? none : words(value), region?.id ?? null);
     return true;
   }
 
@@ -530,7 +532,8 @@ class Player {
     if (!this.gestures.drag?.moved) this.read(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
     else if (this.selection) {
       const { start, end } = this.selection;
-      this.read(`${this.axis.clock(start, 3)} to ${this.axis.clock(end, 3)}: ${(end - start).toFixed(3)} s`);
+      const [from, to, length] = [this.axis.clock(start, 3), this.axis.clock(end, 3), decimal(end - start, 3)];
+      this.read(t("{from} to {to}: {length} s", { from, to, length }));
     }
   }
 
@@ -539,7 +542,8 @@ class Player {
     this.find(".silent").hidden = why !== "silent";
     if (why === "play" || why === "pause") {
       this.bar.showPlaying(playing);
-      this.say(playing ? "Playing" : `Paused at ${(this.axis.origin + this.sound.position).toFixed(2)} seconds`);
+      const at = decimal(this.axis.origin + this.sound.position, 2);
+      this.say(playing ? t("Playing") : t("Paused at {at} seconds", { at }));
     }
     this.view.wake();
   }

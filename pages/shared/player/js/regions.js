@@ -4,6 +4,7 @@
 
 import { clamp } from "./axes.js";
 import { WAVE } from "./pictures.js";
+import { decimal, t } from "../../language/language.js";
 
 const LEAST = 4;
 const EDGE = 7;
@@ -11,6 +12,19 @@ const SNAP = 6;
 const TWICE_MS = 400;
 const MOST_ROWS = 3;
 const REST_MS = 500;
+// What people are told of an edit.
+const EDITS = {
+  drawn: (at) => t("Region {name}, {from} to {to} seconds, drawn", at),
+  moved: (at) => t("Region {name}, {from} to {to} seconds, moved", at),
+  resized: (at) => t("Region {name}, {from} to {to} seconds, resized", at),
+  labelled: (at) => t("Region {name}, {from} to {to} seconds, labelled", at),
+  accepted: (at) => t("Region {name}, {from} to {to} seconds, accepted", at),
+  split: (at) => t("Region {name}, {from} to {to} seconds, split", at),
+  merged: (at) => t("Region {name}, {from} to {to} seconds, merged with the next", at),
+  named: (at) => t("Region {name}, {from} to {to} seconds, named", at),
+  dismissed: () => t("Region dismissed"),
+  deleted: () => t("Region deleted"),
+};
 
 export class Regions {
   // `hooks`: choose(region), edited(edit, words), preview().
@@ -74,14 +88,17 @@ export class Regions {
       button.classList.toggle("suggested", suggested);
       button.setAttribute("aria-pressed", id === this.chosen);
       if (button.textContent !== label) button.textContent = label;
-      const words = `${suggested ? "Suggested region" : "Region"} ${label}, ${this.seconds(start)} to ${this.seconds(end)} seconds`;
+      const at = this.wordsOf(index);
+      const words = suggested ? t("Suggested region {name}, {from} to {to} seconds", at) : t("Region {name}, {from} to {to} seconds", at);
       if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
     });
     if (focused?.matches(".region")) this.keepFocus(focused);
   }
 
-  seconds(time) {
-    return (this.axis.origin + time).toFixed(2);
+  // The name and the bounds of a region, as people are told them.
+  wordsOf(index) {
+    const [from, to] = [this.list[index].start, this.list[index].end].map((time) => decimal(this.axis.origin + time, 2));
+    return { name: this.name(index), from, to };
   }
 
   // One element per region, in order of time, as the Tab key goes. A region keeps its element as long as it exists.
@@ -267,9 +284,7 @@ export class Regions {
     this.layOut();
     const index = this.chosenIndex();
     if (index >= 0) this.buttons[index].focus({ preventScroll: true });
-    const region = changed[0];
-    const where = region ? ` ${this.name(index)}, ${this.seconds(region.start)} to ${this.seconds(region.end)} seconds,` : "";
-    this.hooks.edited({ changed, deleted }, `Region${where} ${what}`);
+    this.hooks.edited({ changed, deleted }, EDITS[what](index < 0 ? {} : this.wordsOf(index)));
   }
 
   add(stretch) {
@@ -308,7 +323,7 @@ export class Regions {
       low: widest(Math.min, one.low, next.low),
       high: widest(Math.max, one.high, next.high),
     };
-    this.commit("merged with the next", [merged], [next.id]);
+    this.commit("merged", [merged], [next.id]);
     return true;
   }
 
@@ -331,7 +346,7 @@ export class Regions {
     const { id, label: before, start } = this.list[index];
     const input = document.createElement("input");
     Object.assign(input, { value: before ?? "", maxLength: 80 });
-    input.setAttribute("aria-label", `Name of region ${this.name(index)}`);
+    input.setAttribute("aria-label", t("Name of region {name}", { name: this.name(index) }));
     input.style.left = `${clamp(this.axis.x(start), 0, Math.max(0, this.axis.width - 144))}px`;
     const done = (keep) => {
       if (!input.isConnected) return;

@@ -7,6 +7,7 @@ import { Lanes } from "./lanes/lanes.js";
 import { colourTable, fetchScores, greyTable, pictureOf, themeOf } from "./pictures.js";
 import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";
+import { decimal, t } from "../../language/language.js";
 
 const TIME_FOR_READERS_MS = 250;
 // On a lower window marks are drawn on lower lanes, so that their fields are in view too.
@@ -199,7 +200,8 @@ export class View {
     table.markAt(regions.list, sound.run ? position : null);
     const { origin, duration } = this.axis;
     timeline.setAttribute("aria-valuenow", (origin + position).toFixed(2));
-    timeline.setAttribute("aria-valuetext", `${(origin + position).toFixed(2)} of ${(origin + duration).toFixed(2)} seconds`);
+    const [at, end] = [origin + position, origin + duration].map((time) => decimal(time, 2));
+    timeline.setAttribute("aria-valuetext", t("{at} of {end} seconds", { at, end }));
   }
 
   placeSelection() {

@@ -1,5 +1,7 @@
 // The map by keys: step from recording to recording, play, open, and choose what lies in a rectangle.
 
+import { t } from "../../../language/language.js";
+
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const ZOOM = 1.5;
 
@@ -34,7 +36,7 @@ export class Keys {
     const { scene } = map;
     const from = map.current >= 0 && scene.visible[map.current] ? map.current : -1;
     const to = from < 0 ? scene.nearest(scene.width / 2, scene.height / 2, Infinity) : scene.neighbour(from, way);
-    if (to < 0) return map.say("Nothing further in this direction.");
+    if (to < 0) return map.say(t("Nothing further in this direction."));
     scene.reveal(to);
     map.goTo(to);
     this.draw();
@@ -43,10 +45,10 @@ export class Keys {
   // The first R sets a corner, the second chooses what lies between it and the recording that was reached.
   rectangle() {
     const { map } = this;
-    if (map.current < 0) return map.say("Go to a recording first, with the arrow keys.");
+    if (map.current < 0) return map.say(t("Go to a recording first, with the arrow keys."));
     if (this.corner < 0) {
       this.corner = map.current;
-      map.say("Corner set. Go to the opposite corner and press R again.");
+      map.say(t("Corner set. Go to the opposite corner and press R again."));
       return this.draw();
     }
     const line = this.line();
@@ -71,6 +73,6 @@ export class Keys {
     if (this.corner < 0) return map.choose([], false);
     this.corner = -1;
     map.showLine(null);
-    map.say("No rectangle.");
+    map.say(t("No rectangle."));
   }
 }

@@ -1,6 +1,7 @@
 // The groups of points with their numbers; a click hides or shows one.
 
 import { paint } from "./glyphs.js";
+import { t } from "../../../language/language.js";
 
 const SIZE = 16;
 
@@ -15,13 +16,13 @@ export class Legend {
     if (wish === this.wish) return;
     if (title !== this.title) this.hidden.clear();
     Object.assign(this, { wish, title, groups });
-    this.element.setAttribute("aria-label", `Shown, by ${title.toLowerCase()}`);
+    this.element.setAttribute("aria-label", t("Shown, by {title}", { title: title.toLowerCase() }));
     this.element.replaceChildren(...groups.map((group, index) => this.button(group, index, around)), this.all());
     this.mark();
   }
 
   button(group, index, around) {
-    const button = Object.assign(document.createElement("button"), { type: "button", title: "Hide or show" });
+    const button = Object.assign(document.createElement("button"), { type: "button", title: t("Hide or show") });
     button.dataset.index = index;
     const ratio = devicePixelRatio || 1;
     const canvas = Object.assign(document.createElement("canvas"), { width: SIZE * ratio, height: SIZE * ratio });
@@ -32,7 +33,7 @@ export class Legend {
   }
 
   all() {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Show all" });
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: t("Show all") });
     button.className = "all";
     return button;
   }

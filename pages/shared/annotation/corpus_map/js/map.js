@@ -6,6 +6,7 @@ import { Keys } from "./keys.js";
 import { Legend } from "./legend.js";
 import { Scene } from "./scene.js";
 import { Sound } from "./sound.js";
+import { plural, t } from "../../../language/language.js";
 
 const maps = new WeakMap();
 const RADIUS = 4;
@@ -57,7 +58,7 @@ class CorpusMap {
         if (data.address === this.address) this.take(content);
       } catch {
         this.address = null;
-        this.say("The map could not be loaded. Load the page again.");
+        this.say(t("The map could not be loaded. Load the page again."));
         return;
       }
     }
@@ -178,7 +179,7 @@ class CorpusMap {
     if (!more) this.chosen.fill(0);
     for (const index of indexes) this.chosen[index] = turn ? 1 - this.chosen[index] : 1;
     const all = [...this.chosen.keys()].filter((index) => this.chosen[index]);
-    this.say(`${all.length} ${all.length === 1 ? "recording" : "recordings"} chosen.`);
+    this.say(plural(all.length, "{n} recording chosen.", "{n} recordings chosen."));
     this.send("chosen", all);
     this.mark();
     this.redraw();

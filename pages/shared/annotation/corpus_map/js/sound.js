@@ -1,11 +1,13 @@
 // Plays one recording after the other; hovering plays only once somebody has asked for sound.
 
+import { t } from "../../../language/language.js";
+
 const DWELL_MS = 160;
 
 export class Sound {
   constructor(ask, failed) {
     Object.assign(this, { ask, failed, on: false, wanted: -1, audio: new Audio() });
-    this.audio.addEventListener("error", () => this.audio.src && failed("This recording cannot be played here."));
+    this.audio.addEventListener("error", () => this.audio.src && failed(t("This recording cannot be played here.")));
   }
 
   switch(on) {
@@ -51,6 +53,6 @@ export class Sound {
     const { address, refusal } = this.answer;
     if (!address) return this.failed(refusal);
     this.audio.src = address;
-    this.audio.play().catch((reason) => reason.name === "AbortError" || this.failed("The browser does not play sound."));
+    this.audio.play().catch((reason) => reason.name === "AbortError" || this.failed(t("The browser does not play sound.")));
   }
 }

@@ -1,5 +1,7 @@
 // A table of recordings. A row keeps its element while its recording is shown, so that a click during a rerun is not lost.
 
+import { decimal } from "../../../language/language.js";
+
 const tables = new WeakMap();
 const ROWS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
@@ -118,7 +120,7 @@ function nameOf(name) {
 function cellOf(value, kind) {
   const cell = Object.assign(document.createElement("td"), { className: kind });
   if (value === null) return cell;
-  cell.textContent = kind === "share" ? value.toFixed(2) : value;
+  cell.textContent = kind === "share" ? decimal(value, 2) : value;
   if (kind === "share") cell.style.setProperty("--share", `${100 * Math.min(1, Math.max(0, value))}%`);
   return cell;
 }

@@ -3,6 +3,7 @@
 
 import { clamp } from "../axes.js";
 import { fetchStretch } from "../wav.js";
+import { decimal, t } from "../../../language/language.js";
 
 const LEAST_S = 0.001;
 // How far an edge may be from where the sound crosses zero.
@@ -22,13 +23,13 @@ export class Bounds {
     this.element.hidden = !selection;
     if (!selection) return;
     for (const [name, input] of Object.entries(this.inputs)) {
-      if (!input.matches(":focus")) input.value = (this.player.axis.origin + selection[name]).toFixed(3);
+      if (!input.matches(":focus")) input.value = decimal(this.player.axis.origin + selection[name], 3);
       input.classList.toggle("moving", name === this.edge);
     }
   }
 
   type() {
-    if (!this.player.selection) return this.player.say("Select a stretch first");
+    if (!this.player.selection) return this.player.say(t("Select a stretch first"));
     this.inputs[this.edge].focus({ preventScroll: true });
     this.inputs[this.edge].select();
   }
@@ -48,8 +49,9 @@ export class Bounds {
     const { duration, origin } = this.player.axis;
     const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")) - origin);
     if (!(start >= -1e-9 && end <= duration + LEAST_S && end - start >= LEAST_S - 1e-9)) {
-      this.player.read(`Bounds must be from ${origin} to ${(origin + duration).toFixed(3)} s, and at least 1 ms apart`);
-      return this.player.say("These bounds are not possible");
+      const [from, to] = [decimal(origin), decimal(origin + duration, 3)];
+      this.player.read(t("Bounds must be from {from} to {to} s, and at least 1 ms apart", { from, to }));
+      return this.player.say(t("These bounds are not possible"));
     }
     this.leave();
     this.set({ start: Math.max(0, start), end: Math.min(end, duration) });
@@ -60,12 +62,12 @@ export class Bounds {
   turn() {
     this.edge = this.edge === "end" ? "start" : "end";
     this.show();
-    this.player.say(`The ${this.edge} moves`);
+    this.player.say(this.edge === "end" ? t("The end moves") : t("The start moves"));
   }
 
   nudge(seconds) {
     const { selection, axis } = this.player;
-    if (!selection) return this.player.say("Select a stretch first");
+    if (!selection) return this.player.say(t("Select a stretch first"));
     const { start, end } = selection;
     const [least, most] = this.edge === "start" ? [0, end - LEAST_S] : [start + LEAST_S, axis.duration];
     this.set({ start, end, [this.edge]: clamp(selection[this.edge] + seconds, least, most) });
@@ -81,12 +83,12 @@ export class Bounds {
   async toZero() {
     const { player } = this;
     const { selection, sound } = player;
-    if (!selection) return player.say("Select a stretch first");
+    if (!selection) return player.say(t("Select a stretch first"));
     const { url } = sound;
     const header = await sound.header;
     const [start, end] = await Promise.all([selection.start, selection.end].map((edge) => crossingNear(edge, url, header)));
     if (player.selection !== selection || sound.url !== url) return;
-    if (start === null || end === null || end - start < LEAST_S) return player.say("The sound crosses zero nowhere near");
+    if (start === null || end === null || end - start < LEAST_S) return player.say(t("The sound crosses zero nowhere near"));
     this.set({ start, end });
     player.keyed.settle();
   }

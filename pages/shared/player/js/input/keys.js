@@ -1,73 +1,77 @@
 // The keys, and what each of them does. They work only while the focus is in the player, and those of one character can be
 // switched off.
 
+import { t } from "../../../language/language.js";
+
 // [keys as shown, keys as the browser names them, description, action]
 const KEYS = [
-  ["Space", [" "], "play or pause (the selection, if any)", (player) => player.toggle()],
-  ["← →", ["ArrowLeft", "ArrowRight"], "move by 1/50 of the view", (player, way) => player.step(way)],
-  ["Shift ← →", [], "extend the selection", (player, way) => player.extend(way)],
-  ["Home, End", ["Home", "End"], "go to the start or end", (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
-  ["L", ["l", "L"], "loop on or off", (player) => player.toggleLoop()],
-  ["+ −", ["+", "=", "-", "_"], "zoom in or out", (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
-  ["0", ["0"], "show the whole recording", (player) => player.showAll()],
-  ["Z", ["z", "Z"], "zoom to the selection", (player) => player.zoomToSelection()],
-  ["W", ["w", "W"], "play what is in view", (player) => player.playView()],
-  ["E", ["e", "E"], "type the bounds of the selection", (player) => player.bounds.type()],
-  [", .", ["Comma", "Period"], "move an edge of the selection by 1 ms, with Shift by 10 ms", (player, way, _, event) => player.bounds.nudge(way * (event.shiftKey ? 0.01 : 0.001))],
-  ["X", ["x", "X"], "move the other edge", (player) => player.bounds.turn()],
-  ["O", ["o", "O"], "move both edges to where the sound crosses zero", (player) => player.bounds.toZero()],
-  ["Escape", ["Escape"], "clear the selection", (player) => player.escape()],
-  ["V", ["v", "V"], "choose what is shown: spectrogram, F0, formants and others", (player) => player.menu.toggle()],
-  ["F", ["f", "F"], "fill the window with the player, and back", (player) => player.toggleFull()],
-  ["C", ["c", "C"], "measure the selection, and copy its measures", (player) => player.menu.copy()],
-  ["?", ["?"], "show or hide this list", (player) => player.bar.help()],
+  [t("Space"), [" "], t("play or pause (the selection, if any)"), (player) => player.toggle()],
+  ["← →", ["ArrowLeft", "ArrowRight"], t("move by 1/50 of the view"), (player, way) => player.step(way)],
+  [t("Shift ← →"), [], t("extend the selection"), (player, way) => player.extend(way)],
+  [t("Home, End"), ["Home", "End"], t("go to the start or end"), (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
+  ["L", ["l", "L"], t("loop on or off"), (player) => player.toggleLoop()],
+  ["+ −", ["+", "=", "-", "_"], t("zoom in or out"), (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
+  ["0", ["0"], t("show the whole recording"), (player) => player.showAll()],
+  ["Z", ["z", "Z"], t("zoom to the selection"), (player) => player.zoomToSelection()],
+  ["W", ["w", "W"], t("play what is in view"), (player) => player.playView()],
+  ["E", ["e", "E"], t("type the bounds of the selection"), (player) => player.bounds.type()],
+  [", .", ["Comma", "Period"], t("move an edge of the selection by 1 ms, with Shift by 10 ms"), (player, way, _, event) => player.bounds.nudge(way * (event.shiftKey ? 0.01 : 0.001))],
+  ["X", ["x", "X"], t("move the other edge"), (player) => player.bounds.turn()],
+  ["O", ["o", "O"], t("move both edges to where the sound crosses zero"), (player) => player.bounds.toZero()],
+  [t("Escape"), ["Escape"], t("clear the selection"), (player) => player.escape()],
+  ["V", ["v", "V"], t("choose what is shown: spectrogram, F0, formants and others"), (player) => player.menu.toggle()],
+  ["F", ["f", "F"], t("fill the window with the player, and back"), (player) => player.toggleFull()],
+  ["C", ["c", "C"], t("measure the selection, and copy its measures"), (player) => player.menu.copy()],
+  ["?", ["?"], t("show or hide this list"), (player) => player.bar.help()],
 ];
 const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp", "Comma"];
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
-  ["1 to 9", [...DIGITS, "9"], "label the selected region or time range (9 in tiers only); with Shift the whole recording", (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
-  ["R", ["r", "R"], "turn the selection into a region", (player) => player.selectionToRegion()],
-  ["J K", ["j", "k"], "select the previous or next region", (player, way) => player.keyed.chooseNext(way)],
-  ["A", ["a", "A"], "accept the selected suggestion", (player) => player.regions.accept()],
-  ["S", ["s", "S"], "split at the playhead", (player) => player.split()],
-  ["M", ["m", "M"], "merge the selected region with the next", (player) => player.merge()],
-  ["F2, Delete", [], "rename or delete the focused region"],
-  ["I", ["i", "I"], "then 1 to 5: intensity of the selected region, else of the whole recording", (player) => player.askFor("intensity")],
-  ["P", ["p", "P"], "then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise", (player) => player.askFor("confidence")],
-  ["D", ["d", "D"], "this recording is done, or is not", (player) => player.setDone(!player.data.done)],
-  ["N", ["n", "N"], "done, and open the next recording", (player) => player.doneAndNext()],
-  ["Page up, down", ["PageUp", "PageDown"], "previous or next recording", (player, way) => player.turn(way < 0 ? "previous" : "next")],
-  ["Q", ["q", "Q"], "back to the queue", (player) => player.command("queue", null, "Opening the queue")],
+  [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
+  ["R", ["r", "R"], t("turn the selection into a region"), (player) => player.selectionToRegion()],
+  ["J K", ["j", "k"], t("select the previous or next region"), (player, way) => player.keyed.chooseNext(way)],
+  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.regions.accept()],
+  ["S", ["s", "S"], t("split at the playhead"), (player) => player.split()],
+  ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.merge()],
+  [t("F2, Delete"), [], t("rename or delete the focused region")],
+  ["I", ["i", "I"], t("then 1 to 5: intensity of the selected region, else of the whole recording"), (player) => player.askFor("intensity")],
+  ["P", ["p", "P"], t("then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise"), (player) => player.askFor("confidence")],
+  ["D", ["d", "D"], t("this recording is done, or is not"), (player) => player.setDone(!player.data.done)],
+  ["N", ["n", "N"], t("done, and open the next recording"), (player) => player.doneAndNext()],
+  [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, way) => player.turn(way < 0 ? "previous" : "next")],
+  ["Q", ["q", "Q"], t("back to the queue"), (player) => player.command("queue", null, t("Opening the queue"))],
 ];
 export const VALUES = {
   intensity: {
     letter: "i",
-    question: "Intensity: 1 to 5, or I for none",
+    question: t("Intensity: 1 to 5, or I for none"),
     of: (key) => (/^[1-5]$/.test(key) ? Number(key) : undefined),
-    words: (value) => `Intensity ${value}`,
+    words: (value) => t("Intensity {value}", { value }),
+    none: t("No intensity"),
   },
   confidence: {
     letter: "p",
-    question: "Confidence: 1 to 9 for 10 to 90 %, 0 for 100 %, or P for none",
+    question: t("Confidence: 1 to 9 for 10 to 90 %, 0 for 100 %, or P for none"),
     of: (key) => (/^[0-9]$/.test(key) ? (Number(key) || 10) / 10 : undefined),
-    words: (value) => `Confidence ${Math.round(100 * value)} %`,
+    words: (value) => t("Confidence {value} %", { value: Math.round(100 * value) }),
+    none: t("No confidence"),
   },
 };
 const soundKeys = ({ length }) => {
   const digits = DIGITS.slice(0, length);
-  return length ? [[digits.join(" "), digits, "play one of the versions", (player, _, key) => player.bar.playVersion(Number(key) - 1)]] : [];
+  return length ? [[digits.join(" "), digits, t("play one of the versions"), (player, _, key) => player.bar.playVersion(Number(key) - 1)]] : [];
 };
 export const POINTER = [
-  ["Click, drag", [], "go to a time, select a range; click a word or another person's mark to play it"],
-  ["Ctrl + wheel", [], "zoom; Shift + wheel pans"],
+  [t("Click, drag"), [], t("go to a time, select a range; click a word or another person's mark to play it")],
+  [t("Ctrl + wheel"), [], t("zoom; Shift + wheel pans")],
 ];
 export const EDITING_POINTER = [
-  ["Ctrl + Z, Y", [], "undo, redo"],
-  ["Drag a region", [], "move it or its edge; hold Alt to switch off snapping"],
-  ["Ctrl + drag", [], "on the spectrogram: draw a region of time and frequency"],
+  [t("Ctrl + Z, Y"), [], t("undo, redo")],
+  [t("Drag a region"), [], t("move it or its edge; hold Alt to switch off snapping")],
+  [t("Ctrl + drag"), [], t("on the spectrogram: draw a region of time and frequency")],
 ];
 
-const LONG_KEYS = [["H", ["h", "H"], "show what the model sees in view, and measure it", (player) => player.analyse()]];
+const LONG_KEYS = [["H", ["h", "H"], t("show what the model sees in view, and measure it"), (player) => player.analyse()]];
 
 export function keysOf(player) {
   const { data, regions } = player;
@@ -113,8 +117,8 @@ function undoOrRedo(player, event) {
   event.stopPropagation();
   if (player.holds(event, true)) return;
   player.keyed.settle();
-  if (key === "y" || event.shiftKey) player.command("redo", null, "Redo");
-  else player.command("undo", null, "Undo");
+  if (key === "y" || event.shiftKey) player.command("redo", null, t("Redo"));
+  else player.command("undo", null, t("Undo"));
 }
 
 // Whether keys of one character do anything (WCAG 2.1.4), for all players of this browser.

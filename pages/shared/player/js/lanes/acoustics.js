@@ -2,6 +2,7 @@
 
 import { clamp } from "../axes.js";
 import { FULL_SCALE } from "../wav.js";
+import { decimal, t } from "../../../language/language.js";
 
 // Effective lengths of the windows in seconds; a whole window is twice as long.
 export const WINDOWS = { wide: 0.005, narrow: 0.03 };
@@ -341,18 +342,18 @@ function formantsAt(data, count, position) {
 // Measures in a line for people; what is missing is left out.
 export function inWords(measures) {
   // No minus before a zero.
-  const digits = (value, decimals = 0) => (Number(value.toFixed(decimals)) || 0).toFixed(decimals).replace("-", "−");
+  const digits = (value, decimals = 0) => decimal(Number(value.toFixed(decimals)) || 0, decimals).replace("-", "−");
   const words = [`${digits(measures.duration_s, 3)} s`];
   const { f0_mean_hz: f0, f0_slope_st_per_s: rising } = measures;
   if (f0 !== null) {
     const range = `${digits(measures.f0_lowest_hz)}–${digits(measures.f0_highest_hz)} Hz, ${digits(measures.f0_range_st, 1)} st`;
     words.push(`F0 ${digits(f0)} Hz (${range}${rising === null ? "" : `, ${rising > 0 ? "+" : ""}${digits(rising, 1)} st/s`})`);
-  } else words.push("no voice");
+  } else words.push(t("no voice"));
   if (measures.intensity_db !== null) words.push(`${digits(measures.intensity_db, 1)} dB`);
   const formants = [1, 2, 3, 4].map((number) => measures[`f${number}_hz`]);
   if (formants.some((hz) => hz !== null)) words.push(`F1–F4 ${formants.map((hz) => (hz === null ? "–" : digits(hz))).join(", ")} Hz`);
-  if (measures.hnr_db !== null) words.push(`HNR ${digits(measures.hnr_db, 1)} dB`);
-  if (measures.tilt_db_per_octave !== null) words.push(`tilt ${digits(measures.tilt_db_per_octave, 1)} dB/octave`);
+  if (measures.hnr_db !== null) words.push(t("HNR {value} dB", { value: digits(measures.hnr_db, 1) }));
+  if (measures.tilt_db_per_octave !== null) words.push(t("tilt {value} dB/octave", { value: digits(measures.tilt_db_per_octave, 1) }));
   return words.join(" · ");
 }
 

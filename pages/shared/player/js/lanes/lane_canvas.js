@@ -2,6 +2,7 @@
 // there is no evidence.
 
 import { WAVE } from "../pictures.js";
+import { t } from "../../../language/language.js";
 
 const SCALE_WIDTH = 90;
 
@@ -106,7 +107,7 @@ export class LaneCanvas {
   scaleBar(stops, right, y, least) {
     const { pen, theme, picture } = this;
     pen.font = `11px ${theme.font}`;
-    const [before, after] = ["against", "for"];
+    const [before, after] = [t("against"), t("for")];
     const left = right - pen.measureText(after).width - 6 - SCALE_WIDTH;
     if (left - pen.measureText(before).width - 6 < least) return;
     const gradient = pen.createLinearGradient(left, 0, left + SCALE_WIDTH, 0);

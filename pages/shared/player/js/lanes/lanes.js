@@ -5,6 +5,7 @@ import { clamp, rowOf } from "../axes.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
 import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
 import { FULL_SCALE } from "../wav.js";
+import { decimal, t } from "../../../language/language.js";
 
 const TITLE = 24;
 const HEIGHTS = {
@@ -28,7 +29,7 @@ const ROWS = { regions: 24, tiers: 22, others: 18 };
 const FIXED = ["words", "regions", "tiers", "others", "ruler"];
 const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
-const AWAITED = "This appears once it is computed";
+const AWAITED = t("This appears once it is computed");
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
 const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
@@ -93,7 +94,7 @@ export class Lanes extends LaneCanvas {
     this.shadeRegions(lane);
     this.rule(y(0), { alpha: 0.2 });
     drawSamples(this.pen, points, y);
-    for (const value of [peak, -peak]) this.mark(signed(value.toFixed(2)), y(value * FULL_SCALE));
+    for (const value of [peak, -peak]) this.mark(signed(decimal(value, 2)), y(value * FULL_SCALE));
     this.mark("0", y(0));
   }
 
@@ -143,7 +144,7 @@ export class Lanes extends LaneCanvas {
     const { pen, axis, theme, picture } = this;
     const { spectrogram, frequencies, decibels, table, formants } = picture.spectrum;
     if (axis.span > spectrogram.longestView) {
-      this.note(lane, `Zoom in to ${Math.floor(spectrogram.longestView)} s or less`);
+      this.note(lane, t("Zoom in to {n} s or less", { n: Math.floor(spectrogram.longestView) }));
     } else {
       const ratio = window.devicePixelRatio || 1;
       spectrogram.set({ window: picture.spectrum.window, axis: frequencies, rows: Math.round(lane.height * ratio) });
@@ -224,13 +225,13 @@ export class Lanes extends LaneCanvas {
     const { pen, axis, picture } = this;
     const { values, ranges, message } = picture.tracks;
     this.shadeRegions(lane);
-    if (message || !ranges[name]) return this.note(lane, message || "No voice in this recording");
+    if (message || !ranges[name]) return this.note(lane, message || t("No voice in this recording"));
     const [low, high] = roomFor(ranges[name]);
     const y = (value) => lane.bottom - ((value - low) / (high - low)) * lane.height;
     const step = TRACK_STEPS.find((candidate) => (candidate / (high - low)) * lane.height >= 14) ?? high - low;
     for (let value = Math.ceil(low / step) * step; value <= high; value += step) {
       this.rule(y(value), { alpha: 0.15 });
-      this.mark(signed(String(value)), y(value));
+      this.mark(signed(decimal(value)), y(value));
     }
     const { points, fine } = trackPoints(values, TRACKS.indexOf(name), axis);
     pen.strokeStyle = pen.fillStyle = picture.accent;
@@ -263,9 +264,9 @@ export class Lanes extends LaneCanvas {
     this.half(lane.top, y(0), () => this.area(points, y, colour));
     this.half(y(0), lane.bottom, () => this.area({ ...points, high: points.low }, y, AGAINST));
     if (threshold !== null) this.rule(y(threshold), { dashed: true, alpha: 0.9 });
-    this.mark("for", lane.top + 10);
+    this.mark(t("for"), lane.top + 10);
     this.mark("0", y(0));
-    this.mark("against", lane.bottom - 10);
+    this.mark(t("against"), lane.bottom - 10);
   }
 
   scores(lane) {
@@ -274,7 +275,7 @@ export class Lanes extends LaneCanvas {
     const y = (score) => lane.bottom - 4 - score * (lane.height - 8);
     for (const score of [0, 0.5, 1]) {
       this.rule(y(score), { alpha: 0.15 });
-      this.mark(String(score), y(score));
+      this.mark(decimal(score), y(score));
     }
     const x = segments.map(({ time }) => this.axis.x(time));
     const first = Math.max(0, x.findIndex((at) => at >= 0) - 1);

@@ -2,26 +2,34 @@
 
 import { icon } from "../controls.js";
 import { asTable, framesOf, inWords, measuresOf } from "./acoustics.js";
+import { t } from "../../../language/language.js";
 
 // What each lane is called, in the order of the lanes. Those that need measures are measured once one of them is shown.
 const CHOICES = [
-  { name: "spectrogram", words: "Log-mel spectrogram", own: true },
-  { name: "spectrum", words: "Spectrogram" },
-  { name: "formants", words: "Formants", measured: true },
+  { name: "spectrogram", words: t("Log-mel spectrogram"), own: true },
+  { name: "spectrum", words: t("Spectrogram") },
+  { name: "formants", words: t("Formants"), measured: true },
   { name: "f0", words: "F0", measured: true },
-  { name: "intensity", words: "Intensity", measured: true },
-  { name: "hnr", words: "Harmonics-to-noise ratio", measured: true },
-  { name: "tilt", words: "Spectral tilt", measured: true },
-  { name: "measures", words: "Measures of the selection", measured: true },
-  { name: "profile", words: "Evidence over time", own: true },
-  { name: "scores", words: "Segment scores", own: true },
+  { name: "intensity", words: t("Intensity"), measured: true },
+  { name: "hnr", words: t("Harmonics-to-noise ratio"), measured: true },
+  { name: "tilt", words: t("Spectral tilt"), measured: true },
+  { name: "measures", words: t("Measures of the selection"), measured: true },
+  { name: "profile", words: t("Evidence over time"), own: true },
+  { name: "scores", words: t("Segment scores"), own: true },
 ];
 const SETTINGS = {
-  window: { words: "Window", of: () => [["wide", "Wide band, 5 ms"], ["narrow", "Narrow band, 30 ms"]] },
-  top: { words: "Up to", of: (rate) => [...[3000, 4000, 5500, 8000, 12000, 16000].filter((hz) => hz < rate / 2).map((hz) => [hz, `${hz} Hz`]), [0, `${Math.round(rate / 2)} Hz, all`]] },
-  decibels: { words: "Dynamic range", of: () => [30, 40, 50, 60, 70, 80, 100].map((decibels) => [decibels, `${decibels} dB`]) },
-  scale: { words: "Frequency axis", of: () => [["linear", "Linear"], ["mel", "Mel"], ["bark", "Bark"]] },
+  window: { words: t("Window"), of: () => [["wide", t("Wide band, 5 ms")], ["narrow", t("Narrow band, 30 ms")]] },
+  top: {
+    words: t("Up to"),
+    of: (rate) => {
+      const lower = [3000, 4000, 5500, 8000, 12000, 16000].filter((hz) => hz < rate / 2);
+      return [...lower.map((hz) => [hz, `${hz} Hz`]), [0, t("{hz} Hz, all", { hz: Math.round(rate / 2) })]];
+    },
+  },
+  decibels: { words: t("Dynamic range"), of: () => [30, 40, 50, 60, 70, 80, 100].map((decibels) => [decibels, `${decibels} dB`]) },
+  scale: { words: t("Frequency axis"), of: () => [["linear", t("Linear")], ["mel", "Mel"], ["bark", "Bark"]] },
 };
+const WINDOWS = { wide: t("wide band, 5 ms"), narrow: t("narrow band, 30 ms") };
 const USUAL = { window: "wide", top: 8000, decibels: 70, scale: "linear", ceiling: 5500 };
 // For the visit: of all players in this tab of the browser.
 const STORED = "hear-why-lanes";
@@ -56,7 +64,7 @@ export class LanesMenu {
   }
 
   get windowInWords() {
-    return SETTINGS.window.of().find(([value]) => value === this.settings.window)[1].toLowerCase();
+    return WINDOWS[this.settings.window];
   }
 
   offered() {
@@ -118,7 +126,7 @@ export class LanesMenu {
     });
     this.find(".menu .choices").replaceChildren(...lanes);
     const fields = Object.entries(SETTINGS).map(([name, { words, of }]) => this.field(name, words, of(data.recording.rate)));
-    if (data.measures) fields.push(this.field("ceiling", "Formant ceiling", data.measures.ceilings.map(([hz, whose]) => [hz, `${hz} Hz, ${whose}`])));
+    if (data.measures) fields.push(this.field("ceiling", t("Formant ceiling"), data.measures.ceilings.map(([hz, whose]) => [hz, `${hz} Hz, ${whose}`])));
     this.find(".menu .settings").replaceChildren(...fields);
     this.mark();
   }
@@ -150,7 +158,8 @@ export class LanesMenu {
     const on = !this.isShown(name);
     const also = { formants: on && { spectrum: true }, spectrum: !on && { formants: false } }[name] || {};
     this.change({}, { [name]: on, ...also });
-    this.player.say(`${CHOICES.find((one) => one.name === name).words} ${on ? "shown" : "hidden"}`);
+    const { words: lane } = CHOICES.find((one) => one.name === name);
+    this.player.say(on ? t("{lane} shown", { lane }) : t("{lane} hidden", { lane }));
   }
 
   change(settings, shown) {
@@ -191,7 +200,7 @@ export class LanesMenu {
     if (line.hidden || !selection) this.copying = false;
     if (line.hidden) return;
     const measures = this.measured();
-    const message = selection ? (view?.picture?.tracks.message ?? "Measuring …") : "Select a stretch to measure it";
+    const message = selection ? (view?.picture?.tracks.message ?? t("Measuring …")) : t("Select a stretch to measure it");
     const words = measures ? inWords(measures) : message;
     const shown = this.find(".measures .words");
     if (shown.textContent !== words) shown.textContent = words;
@@ -202,15 +211,15 @@ export class LanesMenu {
   // With the key the line is shown too; if its measures are still on their way, they are copied when they arrive.
   async copy() {
     const { player } = this;
-    if (!player.selection) return player.say("Select a stretch first");
+    if (!player.selection) return player.say(t("Select a stretch first"));
     if (!player.data.measures) return;
     if (!this.isShown("measures")) this.change({}, { measures: true });
     const measures = this.measured();
     this.copying = !measures;
     if (!measures) return;
     const copied = await toClipboard(asTable(measures, player.selection, player.axis.origin), this.find(".player"));
-    player.say(copied ? "Measures copied" : "The browser does not allow copying");
-    player.read(copied ? "Measures copied, with a heading for each column" : "The browser does not allow copying");
+    player.say(copied ? t("Measures copied") : t("The browser does not allow copying"));
+    player.read(copied ? t("Measures copied, with a heading for each column") : t("The browser does not allow copying"));
   }
 }
 

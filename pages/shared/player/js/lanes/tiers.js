@@ -3,6 +3,7 @@
 
 import { WAVE } from "../pictures.js";
 import { Regions } from "../regions.js";
+import { t } from "../../../language/language.js";
 
 const ROW = 22;
 // What is played of a point, in seconds to either side.
@@ -90,7 +91,7 @@ class TierRow extends Regions {
   follow(tier, snaps) {
     this.tier = tier;
     this.labels = tier.labels;
-    this.element.setAttribute("aria-label", `Tier ${tier.name}`);
+    this.element.setAttribute("aria-label", t("Tier {name}", { name: tier.name }));
     this.set(tier.marks, { editable: true, labels: tier.labels, snaps });
   }
 
