@@ -9,9 +9,9 @@ from pages.shared.annotation.exchange import files_section
 from pages.shared.annotation.people import agreement_section
 from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.tiers import find_section
-from pages.shared.language import t
+from pages.shared.language import t, texts
 
-MARK = "Mark"
+MARK = texts("Mark")
 OTHERS = {
     "Queue": queue_section.show,
     "Find": find_section.show,
@@ -21,9 +21,9 @@ OTHERS = {
     "Files": files_section.show,
 }
 
-VIEWS = ("Queue", MARK, "Find", "Map", "Agreement", "Teach", "Files")
+VIEWS = texts(("Queue", MARK, "Find", "Map", "Agreement", "Teach", "Files"))
 
-frame.begin("Annotate", "👂", "Mark and label the emotions you hear, with or without the model's evidence.")
+frame.begin(t("Annotate"), "👂", t("Mark and label the emotions you hear, with or without the model's evidence."))
 chosen = controls.sidebar()
 marking = session.choice("annotate_view") == MARK
 project, bar = open_project.choose_in_bar() if marking else (open_project.choose(), st.container())
@@ -31,6 +31,7 @@ marking_section.take_edits(project)
 view = bar.segmented_control(
     t("View"),
     VIEWS,
+    format_func=t,
     required=True,
     label_visibility="collapsed",
     **session.widget("annotate_view", session.choice("annotate_view")),

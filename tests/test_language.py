@@ -160,12 +160,16 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
             "from {a} to {a}": "zweimal {a}",
             "this is not audio": "das ist kein Ton",
             "{value:.2f}": "{value:.2f}",
+            "the colour of {}": "die Farbe von {}",
+            "{n} label": "{n} Etikett",
         },
     )
     assert recognised("a.wav: it lasts 0.125 s; at least 1 s.") == "1 s sind nötig; a.wav dauert 0,125 s."
     assert recognised("a (1.5).wav: this is not audio") == "a (1.5).wav – das ist kein Ton"
     assert recognised("from 2 to 2") == "zweimal 2"
     assert recognised("from 2 to 3") == "from 2 to 3"
+    assert recognised("the colour of 1 label") == "die Farbe von 1 Etikett"
+    assert recognised("no label") == "no label"
 
 
 @pytest.mark.parametrize(("wished", "spoken"), [("de-AT", "de"), ("ko", "ko"), ("fr-FR", "en"), (None, "en")])

@@ -7,11 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session, waiting
-from pages.shared.annotation.marking import Shown, change_mark, label_whole
+from pages.shared.annotation.marking import Shown, change_mark, emotion_in_words, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.cached import transcribing
-from pages.shared.language import t
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language import recognised, t, texts
+from pages.shared.language.names import in_markdown
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
 from ser_core.analysis import Recording, Region, moved
@@ -35,10 +35,19 @@ CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
 #: Of the text of a mark, in the history.
 LONGEST_SAID = 80
 WORD_TIER = "words"
-WORDS_HELP = """
+WORDS_HELP = texts("""
 Each word becomes a mark of the tier *words*, with the word as its note. They are the words that you gave or edited on
 the page Listen, else Whisper transcribes on this machine. Undo takes all of them away again.
-"""
+""")
+CHANGES = texts(
+    {
+        "changed": "changed {where}: {said}",
+        "labelled": "labelled {where}: {said}",
+        "added": "added {where}: {said}",
+        "deleted": "deleted {where}: {said}",
+    }
+)
+STEPS = texts({"undo": "undo: {words}", "redo": "redo: {words}"})
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
@@ -64,7 +73,7 @@ def refusals() -> list[str]:
 def show_refusals() -> None:
     """Show each refusal once."""
     for refusal in refusals():
-        st.error(in_markdown(refusal), icon=":material/sync_problem:")
+        st.error(in_markdown(recognised(refusal)), icon=":material/sync_problem:")
     refusals().clear()
 
 
@@ -78,8 +87,13 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
                 t("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
             )
         else:
-            lane = "Gold layer" if shown.layer else "My marks"
-            st.caption(f"Drag in the lane *{lane}*, or select a time range and press a number: " + _keys() + ".")
+            st.caption(
+                t(
+                    "Drag in the lane *{lane}*, or select a time range and press a number: {keys}.",
+                    lane=t("Gold layer" if shown.layer else "My marks"),
+                    keys=_keys(),
+                )
+            )
         return
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
     title = _fields(mark, f"mark {mark.key} {mark.revision}", change)
@@ -130,11 +144,11 @@ def _fields(
         t("Emotion"),
         names,
         index=names.index(mark.emotion),
-        format_func=lambda name: printable(name or "none"),
+        format_func=lambda name: emotion_in_words(name) if name else t("none"),
         accept_new_options=True,
         **field("emotion"),
     )
-    status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), **field("status"))
+    status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), format_func=t, **field("status"))
     intensity.segmented_control(
         t("Intensity"),
         INTENSITIES,
@@ -148,7 +162,7 @@ def _fields(
         t("Confidence"),
         options,
         index=options.index(mark.confidence),
-        format_func=lambda part: "not given" if part is None else f"{100 * part:.0f} %",
+        format_func=lambda part: t("not given") if part is None else f"{100 * part:.0f} %",
         placeholder=t("not given"),
         **field("confidence"),
     )
@@ -167,7 +181,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
     for column, name, words, value in zip(
         st.columns(2),
         ("low", "high"),
-        ("Lowest frequency (Hz)", "Highest frequency (Hz)"),
+        (t("Lowest frequency (Hz)"), t("Highest frequency (Hz)")),
         (mark.region.low_hz, mark.region.high_hz),
         strict=True,
     ):
@@ -185,7 +199,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
 
 
 def _keys() -> str:
-    return ", ".join(f"{number} {name}" for number, name in enumerate(LABELS, start=1))
+    return ", ".join(f"{number} {t(name)}" for number, name in enumerate(LABELS, start=1))
 
 
 # --- words ---
@@ -209,7 +223,7 @@ def offer_words(project: OpenProject, opened: OpenRecording, recording: Recordin
         return
     asked, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
     if key not in asked:
-        if st.button(t("Add the words as a tier"), key="add_words", icon=":material/segment:", help=WORDS_HELP):
+        if st.button(t("Add the words as a tier"), key="add_words", icon=":material/segment:", help=t(WORDS_HELP)):
             asked.add(key)
             st.rerun()
         return
@@ -295,27 +309,32 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
 
 
 def _in_words(step: Step) -> str:
-    said = "; ".join(_change_in_words(change, step.annotator) for change in step.changes[:5])
-    more = f"; and {len(step.changes) - 5} more" if len(step.changes) > 5 else ""
-    return ("" if step.kind == "edit" else f"{step.kind}: ") + said + more
+    words = "; ".join(_change_in_words(change, step.annotator) for change in step.changes[:5])
+    if len(step.changes) > 5:
+        words = t("{words}; and {n} more", words=words, n=len(step.changes) - 5)
+    return t(STEPS[step.kind], words=words) if step.kind in STEPS else words
 
 
 def _change_in_words(change: Change, annotator: str) -> str:
     before, after = change.before, change.after
     mark = after or before
-    whole = mark.tier == RECORDING_TIER
-    action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
-    where = "the whole recording" if whole else f"{mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
-    said = _said(mark)
+    whole, said = mark.tier == RECORDING_TIER, _said(mark)
     if before and after and _said(before) != said:
         said = f"{_said(before)} → {said}"
-    whose = "" if mark.annotator == annotator else f", a mark by {in_markdown(mark.annotator)}"
-    now = f", now {after.status}" if before and after and before.status != after.status else ""
-    return f"{action} {where}: {said}{whose}{now}"
+    region = mark.region
+    where = t("{start_s:.2f} to {end_s:.2f} s", start_s=region.start_s, end_s=region.end_s)
+    where = t("the whole recording") if whole else where
+    action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
+    words = t(CHANGES[action], where=where, said=said)
+    if mark.annotator != annotator:
+        words = t("{words}, a mark by {name}", words=words, name=in_markdown(mark.annotator))
+    if before and after and before.status != after.status:
+        words = t("{words}, now {status}", words=words, status=t(after.status))
+    return words
 
 
 def _said(mark: Annotation) -> str:
     """Return the emotion of a mark or, in other tiers, the beginning of its text."""
     if mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion:
-        return in_markdown(mark.emotion or "no emotion")
-    return in_markdown(mark.note[:LONGEST_SAID] or "no label")
+        return in_markdown(emotion_in_words(mark.emotion)) if mark.emotion else t("no emotion")
+    return in_markdown(mark.note[:LONGEST_SAID]) or t("no label")

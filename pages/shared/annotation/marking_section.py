@@ -16,12 +16,11 @@ from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.cached import long_recordings, transcribing
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import AnnotationsRefused, SerError
@@ -29,7 +28,13 @@ from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
 
 PLAYER = "annotate"
-TURNS = ("previous", "next")
+#: Ways to turn, and what is said where there is no such recording.
+TURNS = texts(
+    {
+        "previous": "There is no previous recording in the filtered queue.",
+        "next": "There is no next recording in the filtered queue.",
+    }
+)
 END = "annotation end of the queue"
 
 #: Player, marks and their fields in view at once: the page's heading is only read out, and rows stand closer.
@@ -55,8 +60,8 @@ COMPACT = """
   .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
 </style>
 """
-EVIDENCE, OTHERS, DECIDE = "Model's evidence", "Others' marks", "Gold"
-DECIDING = (
+EVIDENCE, OTHERS, DECIDE = texts(("Model's evidence", "Others' marks", "Gold"))
+DECIDING = texts(
     "You decide in the **gold layer**. Everybody's marks lie below it: take over what is right, correct it, or draw. "
     "Exports and teaching then use what you decide; agreement does not count it."
 )
@@ -85,7 +90,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         opened = project.store.open_recording(project.id, recording.sha256, project.annotator, queue_of(project))
     except AnnotationsRefused as refusal:
         _offer_to_add(project, recording)
-        st.caption(in_markdown(str(refusal)))
+        st.caption(in_markdown(recognised(str(refusal))))
         return
     if words := st.session_state.pop("annotation gone", None):
         st.toast(words, icon=":material/account_tree:")
@@ -93,7 +98,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     with notices:
         review_section.show_sent_back(project, opened)
         if may_review and DECIDE in session.choice("beside"):
-            st.info(DECIDING, icon=":material/gavel:")
+            st.info(t(DECIDING), icon=":material/gavel:")
     _marks(project, opened, recording, stretch, chosen, may_review)
 
 
@@ -150,11 +155,12 @@ def _say_what_is_analysed(stretch: Recording | None) -> None:
         )
     else:
         until_s = round(stretch.start_s + stretch.duration_s, 3)  # else 10:59 for what ends at 11:00
-        part = f"{clock(stretch.start_s)} to {clock(until_s)}"
         st.caption(
             t(
-                "The model's evidence and the measures are of {part} only. Press H in the player for another part.",
-                part=part,
+                "The model's evidence and the measures are of {start} to {end} only. Press H in the player for "
+                "another part.",
+                start=clock(stretch.start_s),
+                end=clock(until_s),
             )
         )
 
@@ -185,9 +191,14 @@ def _make(project: OpenProject, edit: Edit) -> None:
         if shown.gone:
             names = {tier.key: tier.name for tier in shown.tiers}
             held = Counter(names.get(mark.tier, mark.tier) for mark in shown.gone)
-            words = ", ".join(f"{count} in the tier {in_markdown(name)}" for name, count in held.items())
-            st.session_state["annotation gone"] = (
-                f"{counted(len(shown.gone), 'mark')} went along: {words}. Undo brings all back."
+            words = ", ".join(
+                t("{n} in the tier {name}", n=count, name=in_markdown(name)) for name, count in held.items()
+            )
+            st.session_state["annotation gone"] = plural(
+                len(shown.gone),
+                "{n} mark went along: {words}. Undo brings all back.",
+                "{n} marks went along: {words}. Undo brings all back.",
+                words=words,
             )
             shown.gone = ()
     except AnnotationsRefused as refusal:
@@ -226,7 +237,7 @@ def _shown(project: OpenProject, sha256: str, layer: str) -> Shown:
 def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> None:
     name = in_markdown(recording.name)
     st.info(
-        t("{name} is not in the project {name_2}.", name=name, name_2=in_markdown(project.name)),
+        t("{name} is not in the project {project}.", name=name, project=in_markdown(project.name)),
         icon=":material/playlist_add:",
     )
     if st.button(t("Add it and mark it"), type="primary", icon=":material/add:"):
@@ -243,7 +254,7 @@ def _turn(project: OpenProject, sha256: str, way: str) -> None:
         opened = project.store.open_recording(project.id, sha256, project.annotator, queue_of(project))
         to = opened.previous if way == "previous" else opened.next
         if to is None:
-            st.session_state[END] = f"There is no {way} recording in the filtered queue."
+            st.session_state[END] = t(TURNS[way])
             return
         refusal = queue_section.open_queued(project.store.open_recording(project.id, to, project.annotator).recording)
     except AnnotationsRefused as unknown:
@@ -255,18 +266,19 @@ def _turn(project: OpenProject, sha256: str, way: str) -> None:
 def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
     queued = opened.recording
     actions = (
-        ("undo", opened.can_undo, "Undo (Ctrl + Z)", project.store.undo),
-        ("redo", opened.can_redo, "Redo (Ctrl + Y)", project.store.redo),
+        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.undo),
+        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.redo),
     )
     turns = (
-        ("previous", opened.previous, "Previous recording (Page up)"),
-        ("next", opened.next, "Next recording (Page down)"),
+        ("previous", opened.previous, t("Previous recording (Page up)")),
+        ("next", opened.next, t("Next recording (Page down)")),
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
         st.header(in_markdown(queued.file.name), width="content")
         st.pills(
             t("Beside my marks"),
             [EVIDENCE, OTHERS, DECIDE] if may_review else [EVIDENCE, OTHERS],
+            format_func=t,
             selection_mode="multi",
             label_visibility="collapsed",
             width="content",
@@ -304,7 +316,7 @@ def _explainer(chosen: Chosen | None) -> None:
         t("Evidence by"),
         methods,
         width=150,
-        format_func=METHOD_NAMES.get,
+        format_func=lambda method: t(METHOD_NAMES[method]),
         label_visibility="collapsed",
         help=t("The explainer that gives the model's evidence and the suggestions."),
         **session.widget("suggest_by", session.choice("suggest_by")),
@@ -358,7 +370,7 @@ def _player(
     evidence = {}
     if explanation is not None:
         evidence = {
-            "overlays": {METHOD_NAMES[explanation.method]: explanation},
+            "overlays": {t(METHOD_NAMES[explanation.method]): explanation},
             "profile": analysis.profile,
             "threshold": level_of_focus(analysis),
             "analysis": analysis,
@@ -368,7 +380,7 @@ def _player(
         key=PLAYER,
         stretch=stretch,
         spectrogram=spectrogram,
-        regions_title="Gold layer" if shown.layer else "My marks",
+        regions_title=t("Gold layer" if shown.layer else "My marks"),
         words=[moved(word, from_s) for word in transcribing.known_words((stretch or recording).sha256)],
         editing=Editing(
             shown.for_player(),
@@ -377,7 +389,7 @@ def _player(
             _whose(project, shown.layer),
             snaps=_snaps(recording, analysis, shown, from_s) if session.choice("snap") else (),
             others=others,
-            state=f"Whole recording: {in_words(shown.label)}",
+            state=t("Whole recording: {words}", words=in_words(shown.label)),
             done=shown.label is not None and shown.label.status != "open",
             tiers=shown.tier_lanes(project.annotator, LABELS),
         ),

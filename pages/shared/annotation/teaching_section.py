@@ -1,7 +1,7 @@
 """The view Teach: fine-tune a model on the labels, and offer it only if it did not get worse."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -9,10 +9,9 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject, choose_recordings
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import saved_file, sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
@@ -38,6 +37,7 @@ from ser_core.work.training_process import train_in_process
 
 #: Missing on servers where visitors may not train.
 TRAIN_PAGE = Path(__file__).parents[2] / "5_Train.py"
+MINE, EVERYBODYS = texts(("my marks", "everybody's marks"))
 EVERYBODY = "everybody"  # as on the page Train: one training at a time on this machine
 
 
@@ -51,7 +51,11 @@ def show(project: OpenProject) -> None:
     except ModelRefused as refusal:
         model = first_teachable()
         st.info(
-            t("{refusal} Using **{model}** instead.", refusal=in_markdown(str(refusal)), model=in_markdown(model)),
+            t(
+                "{refusal} Using **{model}** instead.",
+                refusal=in_markdown(recognised(str(refusal))),
+                model=in_markdown(model),
+            ),
             icon=":material/school:",
         )
     st.markdown(
@@ -79,9 +83,9 @@ def show(project: OpenProject) -> None:
         st.info(
             t(
                 "This server does not train models. Its operator finds the corpus in the folder `{name}` under "
-                "`{TAUGHT}`.",
+                "`{parent}`.",
                 name=in_markdown(teaching.train.parent.name),
-                TAUGHT=TAUGHT,
+                parent=TAUGHT,
             ),
             icon=":material/model_training:",
         )
@@ -97,22 +101,23 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
     found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
         return
-    counts = ", ".join(f"{in_markdown(emotion)} {count}" for emotion, count in found.pieces.items())
     st.markdown(
-        t(
-            "**Would be taught:** {counts}, in {recordings}.",
-            counts=counts or "nothing",
-            recordings=counted(found.recordings, "recording"),
+        plural(
+            found.recordings,
+            "**Would be taught:** {counts}, in {n} recording.",
+            "**Would be taught:** {counts}, in {n} recordings.",
+            counts=_counts(found.pieces),
         )
     )
     if found.decided:
         st.caption(
-            t(
-                "In {decided} the gold layer counts instead of everybody's marks.",
-                decided=counted(found.decided, "recording"),
+            plural(
+                found.decided,
+                "In {n} recording the gold layer counts instead of everybody's marks.",
+                "In {n} recordings the gold layer counts instead of everybody's marks.",
             )
         )
-    st.caption(speakers_in_words(found.speakers))
+    st.caption(recognised(speakers_in_words(found.speakers)))
     if not found.left_out:
         st.caption(t("Nothing is left out."))
         return
@@ -122,10 +127,10 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
     table = st.dataframe(
         [
             {
-                "Reason": printable(row.reason[:1].upper() + row.reason[1:]),
-                "Recordings": len(row.recordings),
-                "Labels": row.labels,
-                "How to mend it": printable(row.mend),
+                t("Reason"): _as_sentence(printable(recognised(row.reason))),
+                t("Recordings"): len(row.recordings),
+                t("Labels"): row.labels,
+                t("How to mend it"): recognised(row.mend),
             }
             for row in found.left_out
         ],
@@ -141,6 +146,14 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
         st.caption(t("Select rows to mend them."))
 
 
+def _counts(pieces: Mapping[str, int]) -> str:
+    return ", ".join(f"{in_markdown(t(emotion))} {count}" for emotion, count in pieces.items()) or t("nothing")
+
+
+def _as_sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _foreseen(project: OpenProject, model: str) -> Foreseen:
     files = {queued.file.sha256: queued.file for queued in project.store.recordings(project.id, size=EVERY).items}
     emotions = read_card(find_model(model))["emotions"]
@@ -153,30 +166,35 @@ def _foreseen(project: OpenProject, model: str) -> Foreseen:
 def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
     """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
     sha256 = sorted({one for row in chosen for one in row.recordings})
-    words = counted(len(sha256), "recording")
+    n = len(sha256)
     may_review = project.store.may_review(project.id, project.annotator)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), width=130)
-        whose = st.selectbox(t("Of"), ["my marks", *(["everybody's marks"] if may_review else [])], width=190)
-        annotator = project.annotator if whose == "my marks" else None
+        status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), format_func=t, width=130)
+        whose = st.selectbox(t("Of"), [MINE, *([EVERYBODYS] if may_review else [])], format_func=t, width=190)
+        annotator = project.annotator if whose == MINE else None
         st.button(
-            t("Set it in {words}", words=words),
+            plural(n, "Set it in {n} recording", "Set it in {n} recordings"),
             icon=":material/done_all:",
             help=t("All marks of emotions in them. Undo on Mark reverts it, one recording at a time."),
             on_click=details_section.do,
             args=(_set_status, project, sha256, status, annotator),
         )
         st.button(
-            t("Open {words} in the queue", words=words),
+            plural(n, "Open {n} recording in the queue", "Open {n} recordings in the queue"),
             icon=":material/queue_music:",
             on_click=choose_recordings,
-            args=(project, sha256, f"{words} left out of teaching"),
+            args=(
+                project,
+                sha256,
+                plural(n, "{n} recording left out of teaching", "{n} recordings left out of teaching"),
+            ),
         )
 
 
 def _set_status(project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None) -> None:
     count = project.store.set_status(project.id, sha256, project.annotator, status, annotator)
-    st.toast(t("{count} set to {status}.", count=counted(count, "mark"), status=status), icon=":material/done_all:")
+    words = plural(count, "{n} mark set to {status}.", "{n} marks set to {status}.", status=t(status))
+    st.toast(words, icon=":material/done_all:")
 
 
 def _submit_corpus(project: OpenProject, model: str) -> object:
@@ -193,13 +211,17 @@ def _submit_corpus(project: OpenProject, model: str) -> object:
 
 
 def _show_corpus(teaching: Teaching) -> None:
-    for words, counts in (("Training", teaching.train_count), ("Held out", teaching.held_out_count)):
-        found = ", ".join(f"{in_markdown(emotion)} {count}" for emotion, count in counts.items())
-        st.markdown(f"**{words}:** {found or 'nothing'}")
-    st.caption(in_markdown(teaching.words))
+    st.markdown(t("**Training:** {counts}", counts=_counts(teaching.train_count)))
+    st.markdown(t("**Held out:** {counts}", counts=_counts(teaching.held_out_count)))
+    st.caption(in_markdown(recognised(teaching.words)))
     for reason, count in teaching.reasons().items():
         st.caption(
-            t("Left out: {count}, {rstrip}.", count=counted(count, "label"), rstrip=in_markdown(reason).rstrip("."))
+            plural(
+                count,
+                "Left out: {n} label, {reason}.",
+                "Left out: {n} labels, {reason}.",
+                reason=in_markdown(recognised(reason)).rstrip("."),
+            )
         )
 
 
@@ -253,7 +275,13 @@ def _compare(teaching: Teaching, begun: str, taught: str) -> None:
         return
     better: Acceptance = done["taught"]
     show_words, icon = (st.success, ":material/thumb_up:") if better.offered else (st.warning, ":material/thumb_down:")
-    show_words(f"**{in_markdown(taught)}** compared with {in_markdown(begun)}: {in_markdown(better.words)}", icon=icon)
+    words = t(
+        "**{taught}** compared with {begun}: {words}",
+        taught=in_markdown(taught),
+        begun=in_markdown(begun),
+        words=in_markdown(recognised(better.words)),
+    )
+    show_words(words, icon=icon)
     if better.offered and st.button(
         t("3 · Use {taught} from now on", taught=in_markdown(taught)), icon=":material/check:"
     ):

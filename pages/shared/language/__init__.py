@@ -7,7 +7,8 @@
     st.error(in_markdown(recognised(refusal)))
 
 English texts are the keys of a catalogue. `ser_core` knows of no language: its sentences are recognised by the texts
-that they are made from, which a catalogue has as the code has them, such as `{name}: the file is empty.`
+that they are made from, which a catalogue has as the code has them, such as `{name}: the file is empty.` There `{n}`
+is a number.
 """
 
 import json
@@ -31,8 +32,8 @@ LANGUAGES = {ENGLISH: "English", "de": "Deutsch", "ko": "한국어"}
 DECIMAL_COMMA = {"de"}
 SWAPPED = str.maketrans(".,", ",.")
 
-#: A field of a text: whatever it says in an f-string.
-FIELD = re.compile(r"\{([^{}]+)\}")
+#: A field of a text: whatever it says in an f-string, nothing in a text for `str.format`.
+FIELD = re.compile(r"\{([^{}]*)\}")
 NUMBER = re.compile(r"[-−+]?\d[\d,]*\.?\d*")
 
 Texts = TypeVar("Texts")
@@ -118,7 +119,8 @@ def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
             fields, pattern = [], re.escape(literal)
             for field, literal in zip(rest[::2], rest[1::2], strict=True):
                 known = field in fields
-                pattern += (f"\\{fields.index(field) + 1}" if known else "(.+?)") + re.escape(literal)
+                said = f"({NUMBER.pattern})" if field == "n" else "(.+?)"
+                pattern += (f"\\{fields.index(field) + 1}" if known else said) + re.escape(literal)
                 fields += [] if known else [field]
             found.append((len(FIELD.sub("", text)), re.compile(pattern, re.DOTALL), fields, template))
     return [entry for _, *entry in sorted(found, key=lambda each: -each[0])]

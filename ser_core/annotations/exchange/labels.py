@@ -115,7 +115,7 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
             documents.append(
                 with_marks(document, (mark for mark, why in read if not why), (mark for mark, why in read if why))
             )
-        dropped = file.dropped + tuple(f"{counted(count, 'mark')} {why}" for why, count in reasons.items())
+        dropped = file.dropped + tuple(why.replace("{}", counted(count, "mark"), 1) for why, count in reasons.items())
         found.append(replace(file, documents=tuple(documents), dropped=dropped))
     return found, tuple(
         LabelUse(tier, label, count, emotion, kind, expected)
@@ -172,11 +172,14 @@ def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
 def _mapped(
     mark: Annotation, rules: LabelRules, is_ours: bool, content: str | None, uses: Counter
 ) -> tuple[Annotation, str]:
-    """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label."""
+    """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label.
+
+    In the reason, {} is for the number of such marks.
+    """
     if not is_ours and mark.tier.casefold() == REGION_TIER and not isinstance(mark.region, Point):
         mark = replace(mark, tier=REGION_TIER)
     if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
-        return mark, f"of the tier {shown(mark.tier)}, which was not chosen"
+        return mark, f"{{}} of the tier {shown(mark.tier)}, which was not chosen"
     if rules.status is not None:
         mark = replace(mark, status=rules.status)
     expected = bool(rules.tiers) or content == "emotions" or holds_emotions(mark.tier)
@@ -186,7 +189,7 @@ def _mapped(
     wanted = rules.emotions.get(label.strip().casefold())
     if label and wanted == "":
         uses[mark.tier, label, None, "left out", expected] += 1
-        return mark, f"with the label {shown(label)}, as it was mapped"
+        return mark, f"{{}} with the label {shown(label)}, as it was mapped"
     if wanted is not None:
         mark = _as(mark, wanted)
     elif rules.as_notes or is_mapped or (is_text and not is_ours):
@@ -219,7 +222,7 @@ def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
     ["4 labels of the tier 'emotion' are not known emotions; kept as notes: hmm 2, oh 2."]
     """
     sentences = []
-    for kind, becomes in (("note", "kept as notes"), ("other emotion", "kept as they are")):
+    for kind in ("note", "other emotion"):
         tiers: dict[str, list[LabelUse]] = {}
         for use in uses:
             if use.expected and use.kind == kind:
@@ -227,10 +230,14 @@ def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
         for tier, unknown in tiers.items():
             total = sum(use.count for use in unknown)
             said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MOST_SHOWN])
-            more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
-            are = "is not a known emotion" if total == 1 else "are not known emotions"
-            kept = becomes.replace("notes", "a note").replace("they are", "it is") if total == 1 else becomes
-            sentences.append(f"{counted(total, 'label')} of the tier {shown(tier)} {are}; {kept}: {said}{more}.")
+            if len(unknown) > MOST_SHOWN:
+                said = f"{said} and {len(unknown) - MOST_SHOWN} more"
+            if total == 1:
+                kept = "kept as a note" if kind == "note" else "kept as it is"
+                sentences.append(f"1 label of the tier {shown(tier)} is not a known emotion; {kept}: {said}.")
+            else:
+                kept = "kept as notes" if kind == "note" else "kept as they are"
+                sentences.append(f"{total} labels of the tier {shown(tier)} are not known emotions; {kept}: {said}.")
     return sentences
 
 

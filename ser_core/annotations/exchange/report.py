@@ -108,7 +108,8 @@ def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
 def _mark(mark: Annotation | None) -> str:
     if mark is None:
         return ""
-    where = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s"
     said = mark.emotion or (shown(mark.note) if mark.note else "no label")
-    strength = "" if mark.intensity is None else f" (intensity {mark.intensity})"
-    return f"{mark.annotator}, {mark.tier}{where}, {said}{strength}"
+    said = said if mark.intensity is None else f"{said} (intensity {mark.intensity})"
+    if mark.tier == RECORDING_TIER:
+        return f"{mark.annotator}, {mark.tier}, {said}"
+    return f"{mark.annotator}, {mark.tier} {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"

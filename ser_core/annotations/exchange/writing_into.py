@@ -41,12 +41,13 @@ class WrittenInto:
 
     def lines(self) -> list[str]:
         """Return what was written and what was not, as sentences."""
-        done = {
-            "New in it": self.into.added,
-            "Replaced": self.into.replaced,
-            "As they were, because all their marks are in the file": self.unchanged,
-        }
-        lines = [f"{what}: {', '.join(map(shown, tiers))}." for what, tiers in done.items() if tiers]
+        lines = []
+        if self.into.added:
+            lines.append(f"New in it: {_names(self.into.added)}.")
+        if self.into.replaced:
+            lines.append(f"Replaced: {_names(self.into.replaced)}.")
+        if self.unchanged:
+            lines.append(f"As they were, because all their marks are in the file: {_names(self.unchanged)}.")
         if not lines:
             lines.append(f"Nothing is new in it: the project has no marks of {shown(self.recording)} to write.")
         if self.gone:
@@ -108,6 +109,10 @@ def write_into_file(
     lost = [mark for mark in document.annotations if (mark.annotator, mark.tier) in replaced]
     gone = sum(_said(mark, mark.annotator) not in ours for mark in lost)
     return WrittenInto(into, recording.name, tuple(layer.name for layer in unchanged), gone, tuple(unfit))
+
+
+def _names(tiers: Sequence[str]) -> str:
+    return ", ".join(map(shown, tiers))
 
 
 def _is_there(mark: Annotation, there: set[tuple]) -> bool:

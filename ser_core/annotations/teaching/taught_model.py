@@ -114,16 +114,16 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     speaker_of = {recording_of.get(piece, piece): speaker for piece, speaker in pieces if piece in both}
     nameless = {recording for recording, who in speaker_of.items() if who == f"{CORPUS}:{speaker_for(recording)}"}
     named = len({who for recording, who in speaker_of.items() if recording not in nameless})
-    resampled = "speakers"
+    resampled = "over speakers"
     if named < FEWEST_SPEAKERS:
-        resampled = "recordings, so that it says nothing of other voices"
+        resampled = "over recordings, so that it says nothing of other voices"
         by_recording = (
             replace(tested, speakers=tuple(recording_of.get(piece, piece) for piece in tested.sha256))
             for tested in (after, before)
         )
         difference = paired_difference(*by_recording)
     elif nameless:
-        resampled = "speakers, each recording that names none counting as one"
+        resampled = "over speakers, each recording that names none counting as one"
     difference = replace(difference, speakers=named)
     measured = _in_words(difference, len(speaker_of), len(nameless), resampled)
     if len(speaker_of) < FEWEST_RECORDINGS:
@@ -152,11 +152,13 @@ def speakers_in_words(named: int) -> str:
 
 def _in_words(difference: PairedDifference, recordings: int, nameless: int, resampled: str) -> str:
     gain, (low, high) = 100 * difference.gain, (100 * bound for bound in difference.interval)
-    if difference.speakers:
-        whose = f"by {difference.speakers} speakers" + (f" ({nameless} recordings name none)" if nameless else "")
-    else:
+    if not difference.speakers:
         whose = "that name no speaker"
+    elif nameless:
+        whose = f"by {difference.speakers} speakers ({nameless} recordings name none)"
+    else:
+        whose = f"by {difference.speakers} speakers"
     return (
         f"On {difference.recordings} held-out pieces of {recordings} recordings {whose} "
-        f"its UAR changed by {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, over {resampled})"
+        f"its UAR changed by {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, {resampled})"
     )

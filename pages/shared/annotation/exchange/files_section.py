@@ -9,16 +9,15 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.exchange import import_section
+from pages.shared.annotation.exchange import import_section, losses
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.player.measuring import CEILINGS
 from ser_core.annotations.annotation import settled
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
@@ -29,7 +28,8 @@ from ser_core.work.progress import Work
 
 MOST_UNFIT = 20
 #: The gold layer where there is one, else everybody's marks.
-SETTLED = "gold where decided"
+SETTLED = texts("gold where decided")
+EVERYBODYS, MINE = texts(("everybody's", "mine"))
 #: In a ZIP, which is made in memory.
 MOST_SOUND_BYTES = 200 * 2**20
 
@@ -68,13 +68,14 @@ def _export(project: OpenProject) -> None:
     kind = st.selectbox(
         t("Format"),
         list(EXPORTED),
-        format_func=lambda key: EXPORTED[key].name,
+        format_func=lambda key: recognised(EXPORTED[key].name),
         help=t("Only JSON keeps everything. Before you download, the page says what another format leaves out."),
     )
     may_settle = kind != "json" and project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
     whose = st.radio(
         t("Whose marks"),
-        [*([SETTLED] if may_settle else []), "everybody's", "mine"],
+        [*([SETTLED] if may_settle else []), EVERYBODYS, MINE],
+        format_func=t,
         horizontal=True,
         help=t("Where a reviewer has decided, only what was decided; else everybody's.") if may_settle else None,
     )
@@ -85,12 +86,13 @@ def _export(project: OpenProject) -> None:
     )
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     found = _result_of(
-        key, "Export", "Prepare export", ":material/output:", lambda work: _exported(project, kind, whose, plain)
+        key, "Export", t("Prepare export"), ":material/output:", lambda work: _exported(project, kind, whose, plain)
     )
     if found is not None:
-        _losses(found, EXPORTED[kind].name)
-        files = counted(len(found.written.files) + len(found.written.sounds) - found.silent, "file")
-        _offer(files, found.name, found.content, found.media_type, "Export again")
+        _losses(found, recognised(EXPORTED[kind].name))
+        n = len(found.written.files) + len(found.written.sounds) - found.silent
+        files = plural(n, "{n} file", "{n} files")
+        _offer(files, found.name, found.content, found.media_type, t("Export again"))
 
 
 def _export_into(project: OpenProject) -> None:
@@ -111,14 +113,14 @@ def _export_into(project: OpenProject) -> None:
         written: WrittenInto | None = _result_of(
             key,
             "Writing into a file",
-            "Write marks into it",
+            t("Write marks into it"),
             ":material/note_add:",
             lambda _: _written_into(project, name, content),
         )
         if written is not None:
             for line in written.lines():
-                st.caption(in_markdown(line))
-            tiers = counted(len(written.into.added) + len(written.into.replaced), "tier")
+                st.caption(losses.in_words(line))
+            tiers = plural(len(written.into.added) + len(written.into.replaced), "{n} tier", "{n} tiers")
             _offer(tiers, name, written.into.content, "application/octet-stream")
 
 
@@ -144,27 +146,28 @@ def _result_of(key: tuple, words: str, label: str, icon: str, run: Callable[[Wor
 def _losses(found: Download, format_name: str) -> None:
     """Say what is not in the files."""
     for words in found.written.dropped:
-        st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=in_markdown(words)))
+        st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=losses.in_words(words)))
     for words in found.written.unfit[:MOST_UNFIT]:
-        st.warning(t("Changed in the export: {words}", words=in_markdown(words)), icon=":material/content_cut:")
+        st.warning(t("Changed in the export: {words}", words=losses.in_words(words)), icon=":material/content_cut:")
     if len(found.written.unfit) > MOST_UNFIT:
-        st.warning(
-            t("And {most_unfit} more.", most_unfit=len(found.written.unfit) - MOST_UNFIT), icon=":material/content_cut:"
-        )
+        st.warning(t("And {n} more.", n=len(found.written.unfit) - MOST_UNFIT), icon=":material/content_cut:")
     if found.written.without_marks:
         st.caption(
-            t(
-                "Without marks, so without a file: {without_marks}.",
-                without_marks=counted(found.written.without_marks, "recording"),
+            plural(
+                found.written.without_marks,
+                "Without marks, so without a file: {n} recording.",
+                "Without marks, so without a file: {n} recordings.",
             )
         )
     if found.silent:
         st.caption(
-            t(
-                "Without its sound: {silent}. Sound that is not saved here is left out, and so are recordings "
-                "over ten minutes and all beyond {most_sound_bytes} MiB; `annotations export` has no such limit.",
-                silent=counted(found.silent, "recording"),
-                most_sound_bytes=MOST_SOUND_BYTES // 2**20,
+            plural(
+                found.silent,
+                "Without its sound: {n} recording. Sound that is not saved here is left out, and so are recordings "
+                "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
+                "Without its sound: {n} recordings. Sound that is not saved here is left out, and so are recordings "
+                "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
+                most=MOST_SOUND_BYTES // 2**20,
             )
         )
 
@@ -193,7 +196,7 @@ def _offer(files: str, name: str, content: bytes, media_type: str, again: str = 
 
 
 def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
-    recordings = list(project.store.export(project.id, project.annotator if whose == "mine" else None))
+    recordings = list(project.store.export(project.id, project.annotator if whose == MINE else None))
     if whose == SETTLED:
         recordings = [settled(recording) for recording in recordings]
     if not any(recording.annotations for recording in recordings):
@@ -227,33 +230,38 @@ def _measure(project: OpenProject) -> None:
     ceiling_hz = st.selectbox(
         t("Formant ceiling"),
         list(CEILINGS),
-        format_func=lambda hz: f"{hz:.0f} Hz, {CEILINGS[hz]}",
+        format_func=lambda hz: f"{hz:.0f} Hz, {t(CEILINGS[hz])}",
         help=t("Five formants are looked for up to this frequency. A short vocal tract needs a high one."),
     )
     key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))
     measured: MeasuredMarks | None = _result_of(
         key,
         "Measuring marks",
-        "Measure marks",
+        t("Measure marks"),
         ":material/straighten:",
         lambda work: _measured(project, ceiling_hz, work),
     )
     if measured is None:
         return
     if measured.silent:
-        words = counted(measured.silent, "recording")
-        st.caption(t("Without measures: the marks in {words} whose sound is missing or cannot be read.", words=words))
-    if measured.too_long:
-        minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
         st.caption(
-            t(
-                "Without measures: {too_long} of more than {minutes}.",
-                too_long=counted(measured.too_long, "mark"),
-                minutes=minutes,
+            plural(
+                measured.silent,
+                "Without measures: the marks in {n} recording whose sound is missing or cannot be read.",
+                "Without measures: the marks in {n} recordings whose sound is missing or cannot be read.",
             )
         )
-    name = f"{folder_name(project.name)}-measures.csv"
-    _offer(counted(measured.marks, "mark"), name, measured.content, "text/csv", "Measure again")
+    if measured.too_long:
+        st.caption(
+            plural(
+                measured.too_long,
+                "Without measures: {n} mark of more than {minutes:g} minutes.",
+                "Without measures: {n} marks of more than {minutes:g} minutes.",
+                minutes=LONGEST_MEASURED_S / 60,
+            )
+        )
+    name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
+    _offer(marks, name, measured.content, "text/csv", t("Measure again"))
 
 
 def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:

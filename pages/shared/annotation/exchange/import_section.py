@@ -8,25 +8,40 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import cached, session, waiting
+from pages.shared.annotation.exchange import losses
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
-from ser_core.annotations.exchange.report import difference_rows, marks_of, tiers_in_words
+from ser_core.annotations.exchange.report import MOST_TIERS, difference_rows, marks_of
 from ser_core.annotations.formats import READERS
-from ser_core.annotations.formats.format import counted
+from ser_core.annotations.formats.format import FileTier
+from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
-FOUND = "found by content"
+FOUND = texts("found by content")
 ENCODINGS = (FOUND, "utf-8", "utf-16", "cp1252", "latin-1", "mac_roman", "shift_jis", "gb18030", "euc_kr")
-AS_SAID = "as the files say"
-NOTE, LEFT_OUT = "a note", "left out"
+AS_SAID = texts("as the files say")
+NOTE, LEFT_OUT = texts(("a note", "left out"))
+#: Kinds of differences, and what becomes of marks.
+COUNTS = texts(
+    {
+        "new": "{n} new",
+        "changed": "{n} changed",
+        "moved": "{n} moved",
+        "deleted": "{n} deleted",
+        "deleted here": "{n} deleted here",
+        "restored": "{n} restored",
+    }
+)
+NOT_IMPORTED, READ_OTHERWISE = texts(("Not imported from {name}: {words}.", "Read otherwise in {name}: {words}."))
+MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by those of the files"})
 MOST_ROWS = 300
 MOST_LINES = 20
 
@@ -49,9 +64,9 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
         accept_multiple_files=True,
         key=f"import_{turn}",
         help=t(
-            "{values}; recognised by content. A file that does not name its recording by SHA-256 belongs to "
+            "{formats}; recognised by content. A file that does not name its recording by SHA-256 belongs to "
             "the recording of the same name in this project.",
-            values=", ".join(each.name for each in READERS.values()),
+            formats=", ".join(recognised(each.name) for each in READERS.values()),
         ),
     )
     usual = ImportOptions()
@@ -76,8 +91,10 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
             key=f"import_tolerance_{turn}",
             help=t("Marks may end this much after their recording, and are cut there."),
         )
-        encoding = left.selectbox(t("Encoding of text"), ENCODINGS, key=f"import_encoding_{turn}")
-        status = right.selectbox(t("Status of the marks"), (AS_SAID, *STATUSES), key=f"import_status_{turn}")
+        encoding = left.selectbox(t("Encoding of text"), ENCODINGS, format_func=t, key=f"import_encoding_{turn}")
+        status = right.selectbox(
+            t("Status of the marks"), (AS_SAID, *STATUSES), format_func=t, key=f"import_status_{turn}"
+        )
         tiers = left.text_input(
             t("Only these tiers of emotions"),
             placeholder=t("all, or names with commas between"),
@@ -111,7 +128,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
         if preview is None:
             return
     for sentence in unknown_labels(preview.labels):
-        st.caption(in_markdown(sentence))
+        st.caption(in_markdown(recognised(sentence)))
     mode, restore = _differences(preview.imported)
     if st.button(t("Import"), type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
@@ -177,10 +194,10 @@ def _files(files: Sequence[ImportedFile]) -> None:
     st.dataframe(
         [
             {
-                "File": printable(file.name),
-                "Format": file.format_name,
-                "Tiers": printable(tiers_in_words(file)),
-                "Marks": marks_of(file),
+                t("File"): printable(file.name),
+                t("Format"): recognised(file.format_name),
+                t("Tiers"): _tiers(file),
+                t("Marks"): marks_of(file),
             }
             for file in files[:MOST_ROWS]
         ],
@@ -190,13 +207,26 @@ def _files(files: Sequence[ImportedFile]) -> None:
     _losses(files)
 
 
+def _tiers(file: ImportedFile) -> str:
+    tiers = ", ".join(map(_tier, file.tiers[:MOST_TIERS]))
+    more = len(file.tiers) - MOST_TIERS
+    return t("{tiers} and {n} more", tiers=tiers, n=more) if more > 0 else tiers
+
+
+def _tier(tier: FileTier) -> str:
+    name = printable(shown(tier.name))
+    if tier.points:
+        return plural(tier.labels, "{name} {n} point", "{name} {n} points", name=name)
+    return plural(tier.labels, "{name} {n} label", "{name} {n} labels", name=name)
+
+
 def _losses(files: Sequence[ImportedFile]) -> None:
-    said = [f"Not imported from {file.name}: {words}" for file in files for words in file.dropped]
-    said += [f"Read otherwise in {file.name}: {words}" for file in files for words in file.changed]
-    for words in said[:MOST_LINES]:
-        st.caption(f"{in_markdown(words)}.")
-    if len(said) > MOST_LINES:
-        st.caption(t("And {most_lines} more of that kind.", most_lines=len(said) - MOST_LINES))
+    found = [(NOT_IMPORTED, file, words) for file in files for words in file.dropped]
+    found += [(READ_OTHERWISE, file, words) for file in files for words in file.changed]
+    for sentence, file, words in found[:MOST_LINES]:
+        st.caption(t(sentence, name=in_markdown(file.name), words=losses.in_words(words)))
+    if len(found) > MOST_LINES:
+        st.caption(t("And {n} more of that kind.", n=len(found) - MOST_LINES))
 
 
 def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
@@ -208,9 +238,8 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
         for use in labels[:MOST_ROWS]
     ]
     others = sorted({row["Becomes"] for row in rows} - {*COLOURS, NOTE, LEFT_OUT})
-    with st.expander(
-        t("{labels}, and what they become", labels=counted(len(labels), "label")), icon=":material/label:"
-    ):
+    title = plural(len(labels), "{n} label, and what they become", "{n} labels, and what they become")
+    with st.expander(title, icon=":material/label:"):
         edited = st.data_editor(
             rows,
             hide_index=True,
@@ -218,9 +247,16 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
             key=key,
             disabled=["Label", "Tier", "Marks"],
             column_config={
+                "Label": st.column_config.Column(t("Label")),
+                "Tier": st.column_config.Column(t("Tier")),
+                "Marks": st.column_config.Column(t("Marks")),
                 "Becomes": st.column_config.SelectboxColumn(
-                    options=[*COLOURS, *others, NOTE, LEFT_OUT], required=True, help=t("Choose an emotion or a note.")
-                )
+                    t("Becomes"),
+                    options=[*COLOURS, *others, NOTE, LEFT_OUT],
+                    format_func=lambda word: t(word) if word in {*COLOURS, NOTE, LEFT_OUT} else word,
+                    required=True,
+                    help=t("Choose an emotion or a note."),
+                ),
             },
         )
     rules = {NOTE: None, LEFT_OUT: ""}
@@ -239,16 +275,17 @@ def _differences(imported: Imported) -> tuple[str, bool]:
     """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
     counts = Counter(each.difference.kind for each in imported.differences)
     kinds = ("new", "changed", "moved", "deleted", "deleted here")
-    words = [f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
-    words += [counted(counts["conflict"], "conflict")] if counts["conflict"] else []
-    words += [f"{imported.known} already here"] if imported.known else []
-    st.markdown(t("Marks: {words}.", words=", ".join(words) or "none"))
+    words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
+    words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
+    words += [t("{n} already here", n=imported.known)] if imported.known else []
+    st.markdown(t("Marks: {words}.", words=", ".join(words) or t("none")))
     if imported.new_tiers:
         names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
         st.markdown(
-            t(
-                "New {new_tiers} of the project: {names}.",
-                new_tiers="tier" if len(imported.new_tiers) == 1 else "tiers",
+            plural(
+                len(imported.new_tiers),
+                "New tier of the project: {names}.",
+                "New tiers of the project: {names}.",
                 names=names,
             )
         )
@@ -258,26 +295,38 @@ def _differences(imported: Imported) -> tuple[str, bool]:
     others = len(imported.differences) - counts["new"]
     with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
         st.dataframe(
-            [{name: printable(value) for name, value in row.items()} for row in rows[:MOST_ROWS]],
+            [
+                {
+                    t("Recording"): printable(row["Recording"]),
+                    t("Change"): t(row["Change"]),
+                    t("Here"): printable(recognised(row["Here"])),
+                    t("In the files"): printable(recognised(row["In the files"])),
+                }
+                for row in rows[:MOST_ROWS]
+            ],
             hide_index=True,
             width="stretch",
-            column_config=dict.fromkeys(("Here", "In the files"), st.column_config.TextColumn(width="large"))
-            | {"Change": st.column_config.TextColumn(width="small")},
+            column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
+            | {t("Change"): st.column_config.TextColumn(width="small")},
         )
         if len(rows) > MOST_ROWS:
-            st.caption(t("And {most_rows} more.", most_rows=len(rows) - MOST_ROWS))
+            st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
     if counts["conflict"]:
         st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
     restore = counts["deleted here"] > 0 and st.checkbox(
-        t("Take back {counts} deleted here since the export", counts=counted(counts["deleted here"], "mark")),
+        plural(
+            counts["deleted here"],
+            "Take back {n} mark deleted here since the export",
+            "Take back {n} marks deleted here since the export",
+        ),
         key=f"import_restore_{session.choice('import_turn')}",
     )
     if others == counts["conflict"] + counts["deleted here"]:
         return "add", restore
     mode = st.radio(
         t("Marks that differ"),
-        ["add", "replace"],
-        format_func={"add": "Leave them as they are here", "replace": "Replace them by those of the files"}.get,
+        list(MODES),
+        format_func=lambda mode: t(MODES[mode]),
         horizontal=True,
         key=f"import_mode_{session.choice('import_turn')}",
         help=t("Replacing is one step in each recording, which you can undo."),
@@ -301,14 +350,19 @@ def _result(project: OpenProject) -> None:
         return
     imported, read = done["import"]
     kinds = ("changed", "moved", "deleted", "restored")
-    more = [f"{getattr(imported, kind)} {kind}" for kind in kinds if getattr(imported, kind)]
+    more = [t(COUNTS[kind], n=getattr(imported, kind)) for kind in kinds if getattr(imported, kind)]
     st.success(
         t(
-            "{recordings}: {added} added, {known}, {left_out} left out.",
-            recordings=counted(imported.recordings, "recording"),
-            added=counted(imported.added, "mark"),
-            known=", ".join([*more, f"{imported.known} already in the project"]),
-            left_out=imported.left_out,
+            "{recordings}: {counts}.",
+            recordings=plural(imported.recordings, "{n} recording", "{n} recordings"),
+            counts=", ".join(
+                [
+                    plural(imported.added, "{n} mark added", "{n} marks added"),
+                    *more,
+                    t("{n} already in the project", n=imported.known),
+                    t("{n} left out", n=imported.left_out),
+                ]
+            ),
         ),
         icon=":material/check:",
     )

@@ -2,20 +2,21 @@
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
+from pages.shared.annotation.marking import emotion_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue import queue_section
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
-from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.finding import MOST_HITS, Hit, MarkQuery
 from ser_core.audio.cutting import region_samples
@@ -26,6 +27,7 @@ from ser_core.work.progress import Work
 
 #: So many hits are played, for so long, with a pause between them, and a point with what is around it.
 MOST_PLAYED, LONGEST_S, PAUSE_S, AROUND_S, FADE_S = 50, 600.0, 0.4, 0.15, 0.005
+CUTTING = texts("Mark {number} of {total}")
 
 
 def show(project: OpenProject) -> None:
@@ -39,7 +41,11 @@ def show(project: OpenProject) -> None:
     if not hits:
         st.info(t("No mark is like this."), icon=":material/search_off:")
         return
-    st.markdown(f"**{counted(len(hits), 'mark')}**" + (", the most that are listed" if len(hits) == MOST_HITS else ""))
+    st.markdown(
+        t("**{n} marks**, the most that are listed", n=MOST_HITS)
+        if len(hits) == MOST_HITS
+        else plural(len(hits), "**{n} mark**", "**{n} marks**")
+    )
     _table(project, hits)
     _sound(project, hits)
 
@@ -47,12 +53,17 @@ def show(project: OpenProject) -> None:
 def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
     """Return the query that was sent last in this project."""
     names = {tier.key: tier.name for tier in tiers}
-    others = {None: "any other"} | names
+    others = {None: t("any other")} | names
     key = f"query of {project.id}"
     with st.form("find_marks"):
         what, tier, least = st.columns([2, 2, 1])
         label = what.selectbox(
-            t("Marks that say"), list(LABELS), index=None, accept_new_options=True, placeholder=t("anything")
+            t("Marks that say"),
+            list(LABELS),
+            index=None,
+            format_func=emotion_in_words,
+            accept_new_options=True,
+            placeholder=t("anything"),
         )
         in_tier = tier.selectbox(t("In the tier"), list(names), format_func=lambda of: printable(names[of]))
         least_s = least.number_input(t("Of at least (s)"), 0.0, 3_600.0, 0.0, 0.1)
@@ -63,7 +74,7 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
             try:
                 st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
             except AnnotationsRefused as refusal:
-                st.error(in_markdown(str(refusal)), icon=":material/block:")
+                st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
                 return None
     return st.session_state.get(key)
 
@@ -71,12 +82,12 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
 def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     rows = [
         {
-            "Recording": printable(hit.file.name),
-            "Mark": printable(_said(hit.mark)),
-            "Start (s)": hit.mark.region.start_s,
-            "Length (s)": hit.mark.region.duration_s,
-            "Over": "" if hit.over is None else printable(_said(hit.over)),
-            "Annotator": printable(hit.mark.annotator),
+            t("Recording"): printable(hit.file.name),
+            t("Mark"): _in_words(hit.mark),
+            t("Start (s)"): hit.mark.region.start_s,
+            t("Length (s)"): hit.mark.region.duration_s,
+            t("Over"): "" if hit.over is None else _in_words(hit.over),
+            t("Annotator"): printable(hit.mark.annotator),
         }
         for hit in hits
     ]
@@ -86,14 +97,14 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key=f"hits of {project.id} {st.session_state[f'query of {project.id}']}",
-        column_config=dict.fromkeys(("Start (s)", "Length (s)"), st.column_config.NumberColumn(format="%.3f")),
+        column_config=dict.fromkeys((t("Start (s)"), t("Length (s)")), st.column_config.NumberColumn(format="%.3f")),
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
     if chosen_rows and st.button(t("Open its recording"), icon=":material/edit:"):
         refusal = queue_section.open_recording(project, hits[chosen_rows[0]].file.sha256)
         if refusal is None:
             st.rerun()
-        st.error(in_markdown(refusal), icon=":material/volume_off:")
+        st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
 
 
 def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
@@ -113,15 +124,16 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         return
     if len(regions) < len(hits):
         st.caption(
-            t(
-                "Below, one after another: {regions} whose sound is at hand; at most {MOST_PLAYED}, of "
-                "{longest_s:.0f} minutes.",
-                regions=counted(len(regions), "mark"),
-                MOST_PLAYED=MOST_PLAYED,
-                longest_s=LONGEST_S / 60,
+            plural(
+                len(regions),
+                "Below, one after another: {n} mark whose sound is at hand; at most {most}, of {minutes:.0f} minutes.",
+                "Below, one after another: {n} marks whose sound is at hand; at most {most}, of {minutes:.0f} minutes.",
+                most=MOST_PLAYED,
+                minutes=LONGEST_S / 60,
             )
         )
-    player(recording, key="hits", regions=regions, regions_title="Hits")
+    labelled = [replace(region, label=region.label or t("no label")) for region in regions]
+    player(recording, key="hits", regions=labelled, regions_title=t("Hits"))
 
 
 def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[Region, ...]]:
@@ -142,7 +154,7 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
     rate, at = 0, 0
     for number, hit in enumerate(hits):
         work.check("Cutting was stopped.")
-        work.report(number / len(hits), f"Mark {number + 1} of {len(hits)}")
+        work.report(number / len(hits), CUTTING.format(number=number + 1, total=len(hits)))
         sound = sound_of(hit)
         if sound is None:
             continue
@@ -154,7 +166,7 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
             continue
         if pieces and at + len(cut) > LONGEST_S * rate:
             break
-        regions.append(Region(at / rate, (at + len(cut)) / rate, label=_said(hit.mark)))
+        regions.append(Region(at / rate, (at + len(cut)) / rate, label=hit.mark.emotion or hit.mark.note))
         pieces += [cut, np.zeros(round(PAUSE_S * rate), np.float32)]
         at += len(cut) + len(pieces[-1])
     if not pieces:
@@ -170,5 +182,5 @@ def _stretch(region: Region, duration_s: float) -> Region:
     return Region(max(0.0, region.start_s - AROUND_S), min(duration_s, region.end_s + AROUND_S))
 
 
-def _said(mark: Annotation) -> str:
-    return (mark.emotion or mark.note) or "no label"
+def _in_words(mark: Annotation) -> str:
+    return emotion_in_words(mark.emotion) if mark.emotion else printable(mark.note) or t("no label")

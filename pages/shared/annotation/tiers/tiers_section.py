@@ -8,12 +8,11 @@ import streamlit as st
 
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.language import t
+from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
-from ser_core.annotations.formats.format import counted
 
-CONTENTS = {"text": "free text", "labels": "labels from a set"}
+CONTENTS = texts({"text": "free text", "labels": "labels from a set"})
 #: Instead of the key of a tier, which is never empty.
 NEW = ""
 #: Session key: how many tiers were added.
@@ -30,7 +29,7 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
             t("Tier"),
             [*names, NEW],
             min(1, len(names)),
-            format_func=lambda key: "New tier" if key == NEW else printable(names.get(key, key)),
+            format_func=lambda key: t("New tier") if key == NEW else printable(names.get(key, key)),
             key=f"tier of {project.id}",
         )
         chosen = next((tier for tier in tiers if tier.key == key), None)
@@ -45,7 +44,7 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
     turn = st.session_state.setdefault(TURN, 0)  # a form that was refused keeps what was typed
     with st.form(f"new_tier {turn}", border=False):
         name = st.text_input(t("Name"), max_chars=120)
-        kind = st.radio(t("Of"), KINDS, horizontal=True)
+        kind = st.radio(t("Of"), KINDS, format_func=t, horizontal=True)
         content, labels = _content_fields("text", ())
         parent = _parent_field(tiers, None)
         if st.form_submit_button(t("Add tier"), type="primary", icon=":material/add:"):
@@ -80,7 +79,11 @@ def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
 
 def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     content = st.radio(
-        t("Holds"), list(CONTENTS), list(CONTENTS).index(content), format_func=CONTENTS.get, horizontal=True
+        t("Holds"),
+        list(CONTENTS),
+        list(CONTENTS).index(content),
+        format_func=lambda kind: t(CONTENTS[kind]),
+        horizontal=True,
     )
     words = st.text_area(
         t("Labels"),
@@ -91,7 +94,7 @@ def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[s
 
 
 def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
-    names = {None: "none"} | {tier.key: tier.name for tier in tiers if tier.kind == "intervals"}
+    names = {None: t("none")} | {tier.key: tier.name for tier in tiers if tier.kind == "intervals"}
     return st.selectbox(
         t("Parent"),
         list(names),
@@ -104,7 +107,7 @@ def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
 def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
     at = keys.index(tier.key)
     with st.container(horizontal=True):
-        for words, icon, to in (("Up", "arrow_upward", at - 1), ("Down", "arrow_downward", at + 1)):
+        for words, icon, to in ((t("Up"), "arrow_upward", at - 1), (t("Down"), "arrow_downward", at + 1)):
             if st.button(words, icon=f":material/{icon}:", disabled=not 0 <= to < len(keys)):
                 order = [key for key in keys if key != tier.key]
                 order.insert(to, tier.key)
@@ -116,12 +119,19 @@ def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     if not st.toggle(t("Delete this tier"), key=f"delete {project.id} {tier.key}"):
         return
     counts = project.store.count_marks_in_tier(project.id, tier.key)
-    whose = ", ".join(f"{counted(count, 'mark')} of {in_markdown(name)}" for name, count in counts.items())
+    marks = ", ".join(
+        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=in_markdown(name))
+        for name, count in counts.items()
+    )
     below = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
-    words = f"With it {'go ' + whose if whose else 'goes no mark'}, in all recordings."
+    said = [
+        t("With it go {marks}, in all recordings.", marks=marks)
+        if marks
+        else t("With it goes no mark, in all recordings.")
+    ]
     if below:
-        words += f" Their parent will be gone for {below}, whose marks stay."
-    st.caption(t("{words} For 30 days it can be restored here.", words=words))
+        said.append(t("Their parent will be gone for {tiers}, whose marks stay.", tiers=below))
+    st.caption(" ".join([*said, t("For 30 days it can be restored here.")]))
     if st.button(t("Delete it"), type="primary", icon=":material/delete:"):
         _do(lambda: project.store.delete_tier(project.id, tier.key, project.annotator))
 

@@ -1,0 +1,43 @@
+"""What files lose of marks, as `ser_core` says it, in the visit's language."""
+
+from pages.shared.language import recognised, texts
+from pages.shared.language.names import in_markdown
+
+#: What is counted in the sentences of `ser_core`, which are recognised with these.
+COUNTED = texts(
+    (
+        ("{n} annotation", "{n} annotations"),
+        ("{n} background", "{n} backgrounds"),
+        ("{n} cancelled annotation", "{n} cancelled annotations"),
+        ("{n} controlled vocabulary", "{n} controlled vocabularies"),
+        ("{n} cue", "{n} cues"),
+        ("{n} description of a speaker", "{n} descriptions of a speaker"),
+        ("{n} description of a turn, such as its channel", "{n} descriptions of a turn, such as its channel"),
+        ("{n} draft", "{n} drafts"),
+        ("{n} file", "{n} files"),
+        ("{n} item", "{n} items"),
+        ("{n} label", "{n} labels"),
+        ("{n} level", "{n} levels"),
+        ("{n} mark", "{n} marks"),
+        ("{n} number", "{n} numbers"),
+        ("{n} other column", "{n} other columns"),
+        ("{n} prediction", "{n} predictions"),
+        ("{n} rating of the control {name}", "{n} ratings of the control {name}"),
+        ("{n} recording", "{n} recordings"),
+        ("{n} result of the kind {name}", "{n} results of the kind {name}"),
+        ("{n} row", "{n} rows"),
+        ("{n} section without a topic", "{n} sections without a topic"),
+        ("{n} selection", "{n} selections"),
+        ("{n} speaker", "{n} speakers"),
+        ("{n} text behind the time of an utterance", "{n} texts behind the time of an utterance"),
+        ("{n} tier", "{n} tiers"),
+        ("{n} turn", "{n} turns"),
+        ("{n} utterance without times", "{n} utterances without times"),
+        ("{n} value of the control {name}", "{n} values of the control {name}"),
+    )
+)
+
+
+def in_words(loss: str) -> str:
+    """Return for Markdown what a file lost."""
+    return in_markdown(recognised(loss))
