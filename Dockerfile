@@ -13,7 +13,7 @@ COPY pages pages
 # Training reads folders of the machine and writes models: nothing for visitors of a server.
 RUN rm pages/5_Train.py
 COPY models models
-COPY docs/law.md docs/glossary.md docs/
+COPY docs/law*.md docs/glossary*.md docs/
 RUN python -m compileall -q ser_core pages
 
 # Two arenas of the allocator for all threads: a fifth less memory when many visits have been. Without a name of its own

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.shared import controls, frame
+from pages.shared.language import document, t
 
-frame.begin("Glossary", "📖", "What the words on these pages mean.")
+frame.begin(t("Glossary"), "📖", t("What the words on these pages mean."))
 controls.sidebar()
-st.markdown((frame.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").partition("\n\n")[2])
+st.markdown(document(frame.ROOT / "docs" / "glossary.md"))

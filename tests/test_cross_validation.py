@@ -206,7 +206,7 @@ def test_a_fold_that_does_not_exist_is_refused_before_any_is_trained(validate, t
 def test_progress_rises_over_the_folds_and_names_them(validate):
     said = []
     validate(work=Work(lambda fraction, text: said.append((fraction, text))))
-    assert [text for _, text in said] == [f"Fold {fold}, half way" for fold in (1, 2, 3)]
+    assert [text for _, text in said] == [f"Fold {fold} · half way" for fold in (1, 2, 3)]
     assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
 
 

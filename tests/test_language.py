@@ -155,7 +155,8 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     speaking(
         "de",
         {
-            "{name}: {reason}": "{name} – {reason}",
+            "{name} is unreadable: {reason}": "{name} ist unlesbar: {reason}",
+            "{a} of {b}": "{a} von {b}",
             "{name}: it lasts {self.s} s; at least {least} s.": "{least} s sind nötig; {name} dauert {self.s} s.",
             "from {a} to {a}": "zweimal {a}",
             "this is not audio": "das ist kein Ton",
@@ -165,7 +166,10 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
         },
     )
     assert recognised("a.wav: it lasts 0.125 s; at least 1 s.") == "1 s sind nötig; a.wav dauert 0,125 s."
-    assert recognised("a (1.5).wav: this is not audio") == "a (1.5).wav – das ist kein Ton"
+    assert recognised("a (1.5).wav is unreadable: this is not audio") == "a (1.5).wav ist unlesbar: das ist kein Ton"
+    # A text of little more than fields is not found in every sentence.
+    assert recognised("1:30 of 2:00") == "1:30 von 2:00"
+    assert recognised("this is one of them") == "this is one of them"
     assert recognised("from 2 to 2") == "zweimal 2"
     assert recognised("from 2 to 3") == "from 2 to 3"
     assert recognised("the colour of 1 label") == "die Farbe von 1 Etikett"

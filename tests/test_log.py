@@ -85,7 +85,7 @@ def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
 def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog, monkeypatch):
-    monkeypatch.setattr(frame, "PAGES", dict(frame.PAGES))  # which the page clears
+    monkeypatch.setattr(frame, "PAGES", list(frame.PAGES))  # which the page clears
     app = AppTest.from_file("failing_page.py", default_timeout=60)
     app.session_state["notice_read"] = True
     app.run()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.cached import saved_results
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import deletion, voice_section
 from ser_core.analysis import Recording, clock
@@ -22,16 +22,21 @@ from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, l
 from ser_core.settings import AnalysisSettings
 
 SAVED_PAGE = 10
-FILL_WORDS = {"noise_floor": "noise floor", "band_mean": "mean of each band", "random": "random, from the same band"}
-LAYER_WORDS = {
-    "both": "both branches",
-    "vggish": "VGGish, fused map (12 x 8)",
-    "yamnet": "YAMNet, last map (3 x 2)",
-    "vggish_pool2": "VGGish, pool 2 (24 x 16)",
-    "vggish_pool3": "VGGish, pool 3 (12 x 8)",
-    "vggish_pool4": "VGGish, pool 4 (6 x 4)",
-    "yamnet_layer12": "YAMNet, layer 12 (6 x 4)",
-}
+FILL_WORDS = texts(
+    {"noise_floor": "noise floor", "band_mean": "mean of each band", "random": "random, from the same band"}
+)
+LAYER_WORDS = texts(
+    {
+        "both": "both branches",
+        "vggish": "VGGish, fused map (12 x 8)",
+        "yamnet": "YAMNet, last map (3 x 2)",
+        "vggish_pool2": "VGGish, pool 2 (24 x 16)",
+        "vggish_pool3": "VGGish, pool 3 (12 x 8)",
+        "vggish_pool4": "VGGish, pool 4 (6 x 4)",
+        "yamnet_layer12": "YAMNet, layer 12 (6 x 4)",
+    }
+)
+TARGET_WORDS = texts({session.BEST: "best score", session.ALL_OTHERS: "all others"})
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def _recordings() -> None:
     labels = _labels()
     shown = current.sha256 if current else long.sha256
     if long is not None:
-        labels[long.sha256] = f"{long.name} (whole)"
+        labels[long.sha256] = t("{name} (whole)", name=long.name)
     chosen = st.selectbox(
         t("Recording"),
         list(labels),
@@ -109,7 +114,8 @@ def _recordings() -> None:
 def _labels() -> dict[str, str]:
     """Return labels of this visit's recordings by SHA-256; unique, because Streamlit finds an option by its text."""
     labels = {
-        sha256: f"{one.recording.name} ({one.recording.duration_s:.1f} s)" for sha256, one in session.held().items()
+        sha256: t("{name} ({seconds:.1f} s)", name=one.recording.name, seconds=one.recording.duration_s)
+        for sha256, one in session.held().items()
     }
     alike = {label for label, count in Counter(labels.values()).items() if count > 1}
     return {sha256: f"{label} · {sha256[:6]}" if label in alike else label for sha256, label in labels.items()}
@@ -144,22 +150,22 @@ def _saved() -> None:
         if pages > 1:
             newer, position, older = st.columns([1, 3, 1], vertical_alignment="center")
             position.caption(
-                t("{first} to {shown} of {n}", first=first + 1, shown=first + len(shown), n=len(found)),
+                t("{first} to {last} of {n}", first=first + 1, last=first + len(shown), n=len(found)),
                 text_alignment="center",
             )
-            for column, words, icon, to in (
-                (newer, "Newer", ":material/chevron_left:", number - 1),
-                (older, "Older", ":material/chevron_right:", number + 1),
+            for column, way, words, icon, to in (
+                (newer, "Newer", t("Newer"), ":material/chevron_left:", number - 1),
+                (older, "Older", t("Older"), ":material/chevron_right:", number + 1),
             ):
                 turn = {"on_click": session.choose, "args": ("saved_page", (text, to)), "help": words}
                 column.button(
-                    words, key=f"icon_saved_{words}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
+                    words, key=f"icon_saved_{way}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
                 )
 
 
 def _saved_row(saved: SavedAnalysis) -> None:
     name, remove = st.columns([5, 1], vertical_alignment="center")
-    label = in_markdown(f"{saved.recording_name}: {saved.verdict}")
+    label = in_markdown(f"{saved.recording_name}: {t(saved.verdict)}")
     if name.button(
         label,
         key=f"open_{saved.folder.name}",
@@ -182,14 +188,14 @@ def _saved_row(saved: SavedAnalysis) -> None:
 
 
 def _words_of(saved: SavedAnalysis) -> str:
-    return f"{saved.recording_name} {saved.model_name} {saved.verdict}".casefold()
+    return f"{saved.recording_name} {saved.model_name} {saved.verdict} {t(saved.verdict)}".casefold()
 
 
 def _delete(saved: SavedAnalysis) -> None:
     try:
         delete(saved, data_folder())
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
     st.rerun()
 
@@ -199,7 +205,8 @@ def _reopen(saved: SavedAnalysis) -> None:
         recording = session.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
     except SerError as refusal:
         st.error(
-            t("This analysis cannot be opened: {refusal}", refusal=in_markdown(str(refusal))), icon=":material/error:"
+            t("This analysis cannot be opened: {refusal}", refusal=in_markdown(recognised(str(refusal)))),
+            icon=":material/error:",
         )
         return
     session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
@@ -211,16 +218,17 @@ def _reopen(saved: SavedAnalysis) -> None:
 def _changed_since(saved: SavedAnalysis) -> str | None:
     """Say why a saved analysis is computed again, and what its verdict was; None if the same model is here."""
     name = saved.model_name.removesuffix(OF_A_VOICE)
-    then = f"The verdict was {saved.verdict} when it was saved."
+    then = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
     if name != saved.model_name:
-        return f"It was saved relative to a voice's own normal, which is never stored. {then}"
+        return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), then])
     if name not in model_names():
-        return f"The model {name}, which it was saved with, is not here any more. {then}"
+        return " ".join([t("The model {name}, which it was saved with, is not here any more.", name=name), then])
     try:
         same = saved.is_of(cached.model(name).sha256)
     except SerError:
         return None  # the sidebar says why the model cannot be loaded
-    return None if same else f"The model {name} has changed since this analysis was saved. {then}"
+    changed = t("The model {name} has changed since this analysis was saved.", name=name)
+    return None if same else f"{changed} {then}"
 
 
 def model_name() -> str | None:
@@ -232,14 +240,14 @@ def model_name() -> str | None:
 def _model() -> Classifier | None:
     names = model_names()
     for left_out, why in models_left_out().items():
-        st.caption(t("{left_out} is not available. {why}", left_out=in_markdown(left_out), why=in_markdown(why)))
+        st.caption(t("{name} is not available. {why}", name=in_markdown(left_out), why=in_markdown(recognised(why))))
     if not names:
         st.error(t("There is no model yet. Train one: python -m ser_core train --help"), icon=":material/error:")
         return None
     name = st.selectbox(
         t("Model"),
         names,
-        format_func=lambda name: f"{name} (peer)" if name in PEERS else name,
+        format_func=lambda name: t("{name} (peer)", name=name) if name in PEERS else name,
         help=t(
             "Peers are small versions of the systems in the paper's Table 1. The page Evaluate compares all models."
         ),
@@ -248,7 +256,7 @@ def _model() -> Classifier | None:
     try:
         return cached.model(name)
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return None
 
 
@@ -266,6 +274,7 @@ def _target(recording: Recording, classifier: Classifier) -> None:
     st.selectbox(
         t("Emotion"),
         [session.BEST, *emotions],
+        format_func=_target_in_words,
         help=t("The emotion whose evidence is shown."),
         **session.widget("emotion", session.choice("emotion")),
     )
@@ -274,6 +283,7 @@ def _target(recording: Recording, classifier: Classifier) -> None:
     st.selectbox(
         t("Contrast with"),
         [session.ALL_OTHERS, *(e for e in emotions if e != session.choice("emotion"))],
+        format_func=_target_in_words,
         help=t("The emotion to compare with: evidence for one emotion against this one, instead of all others."),
         **session.widget("against", session.choice("against")),
     )
@@ -282,7 +292,9 @@ def _target(recording: Recording, classifier: Classifier) -> None:
         session.choose("stretch", None)
     if recording.duration_s > 1:
         st.slider(
-            "Time range (s)" + (f" from {clock(recording.start_s)}" if recording.start_s else ""),
+            t("Time range (s) from {start}", start=clock(recording.start_s))
+            if recording.start_s
+            else t("Time range (s)"),
             0.0,
             whole[1],
             step=0.01,
@@ -295,6 +307,10 @@ def _target(recording: Recording, classifier: Classifier) -> None:
             session.choose("stretch", None)
 
 
+def _target_in_words(target: str) -> str:
+    return t(TARGET_WORDS.get(target, target))
+
+
 def _settings(classifier: Classifier) -> None:
     with st.expander(t("Settings"), icon=":material/tune:"):
         layers = list(classifier.layers)
@@ -304,14 +320,14 @@ def _settings(classifier: Classifier) -> None:
             st.selectbox(
                 t("Grad-CAM layer"),
                 layers,
-                format_func=lambda layer: LAYER_WORDS.get(layer, layer),
+                format_func=lambda layer: t(LAYER_WORDS.get(layer, layer)),
                 help=t("VGGish localises better. YAMNet's map is coarser: 3 by 2 cells per segment."),
                 **session.widget("layer", session.choice("layer") or layers[0]),
             )
         st.selectbox(
             t("Replacement for masked parts"),
             FILLS,
-            format_func=FILL_WORDS.get,
+            format_func=lambda fill: t(FILL_WORDS[fill]),
             help=t("What LIME and occlusion put in place of the parts they mask."),
             **session.widget("fill", session.choice("fill")),
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import language, links, session
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import tour
 from pages.shared.server import login, uncaught, visits
@@ -13,25 +13,33 @@ from pages.shared.server import login, uncaught, visits
 ROOT = Path(__file__).parents[2]
 LAW = ROOT / "docs" / "law.md"
 
-NOTICE = """
+NOTICE = texts("""
 **Before you begin.** A model listens to a voice and guesses an emotion. It learnt from acted speech, is often wrong,
 and cannot know what anybody feels. Use it for research, teaching and art, never to judge people: inferring emotions at
 work or in education is prohibited in the European Union (AI Act, Article 5(1)(f)). Tell anyone you record. Audio stays
 on the machine that runs this app, and is stored only if you save it or add it to a project.
-"""
+""")
 
-#: Streamlit's own list of pages would call the first one "app", and has no groups.
-PAGES = {
-    "Explore": {
-        "Recording": "app.py",
-        "Explain": "pages/1_Explain.py",
-        "Listen": "pages/2_Listen.py",
-        "Compare": "pages/7_Compare.py",
-    },
-    "Annotation": {"Annotate": "pages/3_Annotate.py"},
-    "Models": {"Select": "pages/4_Select.py", "Train": "pages/5_Train.py", "Evaluate": "pages/6_Evaluate.py"},
-    "Help": {"Glossary": "pages/8_Glossary.py"},
-}
+#: Names by file, in groups; Streamlit's own list of pages would call the first one "app", and has no groups.
+PAGES = texts(
+    [
+        (
+            "Explore",
+            {
+                "app.py": "Recording",
+                "pages/1_Explain.py": "Explain",
+                "pages/2_Listen.py": "Listen",
+                "pages/7_Compare.py": "Compare",
+            },
+        ),
+        ("Annotation", {"pages/3_Annotate.py": "Annotate"}),
+        (
+            "Models",
+            {"pages/4_Select.py": "Select", "pages/5_Train.py": "Train", "pages/6_Evaluate.py": "Evaluate"},
+        ),
+        ("Help", {"pages/8_Glossary.py": "Glossary"}),
+    ]
+)
 
 STYLE = """
 <style>
@@ -40,7 +48,9 @@ STYLE = """
   .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
   .st-key-samples button { text-align: left; min-height: 2rem; }
-  .st-key-tour_begin button { padding: 0.25rem 0.5rem; min-height: 0; }
+  .st-key-tour_begin button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
+  /* Of Korean, words stay whole. */
+  [data-testid="stMarkdownContainer"] { word-break: keep-all; overflow-wrap: anywhere; }
   /* White on the dark theme's light blue could not be read. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
     { color: light-dark(#fff, #0e1117); }
@@ -119,20 +129,20 @@ def say_what_was_closed() -> None:
         st.toast(
             t(
                 "{name} was closed to make room: one recording over ten minutes is open at a time, and "
-                "{most_held_bytes} MiB of others.",
+                "{most} MiB of others.",
                 name=in_markdown(name),
-                most_held_bytes=session.MOST_HELD_BYTES // 2**20,
+                most=session.MOST_HELD_BYTES // 2**20,
             )
         )
 
 
 def _links(view: dict[str, str]) -> None:
     """Link to all pages, by what one wants to do; a server may leave some out, as the Dockerfile does."""
-    for group, files in PAGES.items():
-        st.caption(group)
-        for label, file in files.items():
+    for group, files in PAGES:
+        st.caption(t(group))
+        for file, name in files.items():
             if (ROOT / file).is_file():
-                st.page_link(file, label=label, query_params=view)
+                st.page_link(file, label=t(name), query_params=view)
     if st.button(t("Guided first minute"), key="tour_begin", type="tertiary"):
         tour.begin()
     language.choose()
@@ -140,7 +150,7 @@ def _links(view: dict[str, str]) -> None:
 
 def _notice() -> None:
     with st.container(border=True):
-        st.markdown(NOTICE)
+        st.markdown(t(NOTICE))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             understood = st.button(t("I understand"), type="primary", key="notice_button")
             shown_around = st.button(t("Understood, show me around"), key="notice_tour", icon=":material/explore:")
@@ -158,5 +168,5 @@ def _law() -> None:
 
 
 def law() -> str:
-    """Return the text of docs/law.md without its title."""
-    return LAW.read_text(encoding="utf-8").partition("\n\n")[2]
+    """Return the text of docs/law.md without its title, in the visit's language."""
+    return language.document(LAW)

@@ -41,7 +41,7 @@ def begin_visit() -> None:
     page, ignored = st.session_state.get("link_ignored", (None, []))
     if page == st.session_state["page"]:
         st.info(
-            t("Parts of the link cannot be opened here and were ignored: {ignored}.", ignored=", ".join(ignored)),
+            t("Parts of the link cannot be opened here and were ignored: {parts}.", parts=", ".join(ignored)),
             icon=":material/link_off:",
         )
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import cached, controls
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import samples_section
 from pages.shared.server import visits
@@ -17,38 +17,41 @@ from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
 from ser_core.pipeline import with_explanation, with_focus
 from ser_core.work.jobs import Job
+from ser_core.work.progress import SEPARATOR
 
-LABELS = {
-    "classify": "Classifying",
-    "without voice": "Without the voice's own normal",
-    "voice": "Computing the voice's own normal",
-    "timeline": "Emotion over time",
-    "copy": "Opening the recording",
-    "train": "Training",
-    **METHOD_NAMES,
-    "deciding": "Finding the stretches that decide",
-    "judge": "Testing the maps",
-    "focus": "Classifying the focus",
-    "usual voice": "Measuring the voice's other recordings",
-    "voice changes": "Changing the voice",
-    "transcribe": "Transcribing",
-    "words": "Evidence of the words",
-    "timeline words": "Transcribing",
-    "word model": "Fetching the word model",
-    "add": "Adding recordings",
-    "rate": "Rating the queue",
-    "people": "Comparing annotators",
-    "explainers": "Comparing explainers with annotators",
-    "export": "Export",
-    "map": "Map of the recordings",
-    "hits": "Sounds of the hits",
-    "measure": "Measuring marks",
-    "look": "Reading annotation files",
-    "import": "Import",
-    "teach": "Making a corpus",
-    "foreseen": "What would be taught",
-    "taught": "Comparing before and after",
-}
+LABELS = texts(
+    {
+        "classify": "Classifying",
+        "without voice": "Without the voice's own normal",
+        "voice": "Computing the voice's own normal",
+        "timeline": "Emotion over time",
+        "copy": "Opening the recording",
+        "train": "Training",
+        **METHOD_NAMES,
+        "deciding": "Finding the stretches that decide",
+        "judge": "Testing the maps",
+        "focus": "Classifying the focus",
+        "usual voice": "Measuring the voice's other recordings",
+        "voice changes": "Changing the voice",
+        "transcribe": "Transcribing",
+        "words": "Evidence of the words",
+        "timeline words": "Transcribing",
+        "word model": "Fetching the word model",
+        "add": "Adding recordings",
+        "rate": "Rating the queue",
+        "people": "Comparing annotators",
+        "explainers": "Comparing explainers with annotators",
+        "export": "Export",
+        "map": "Map of the recordings",
+        "hits": "Sounds of the hits",
+        "measure": "Measuring marks",
+        "look": "Reading annotation files",
+        "import": "Import",
+        "teach": "Making a corpus",
+        "foreseen": "What would be taught",
+        "taught": "Comparing before and after",
+    }
+)
 
 
 def classified_recording() -> tuple[Chosen, Job]:
@@ -76,7 +79,7 @@ def _has_contrast(chosen: Chosen, classification: Job) -> bool:
             t(
                 "{emotion} has the best score and cannot be contrasted with itself. Choose another *Emotion* or "
                 "another one under *Contrast with*.",
-                emotion=emotion.capitalize(),
+                emotion=t(emotion).capitalize(),
             ),
             icon=":material/compare_arrows:",
         )
@@ -147,10 +150,10 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     watch(jobs, drafts)
     # Jobs about one file may fail for the same reason.
     for refusal in dict.fromkeys(job.refusal for job in jobs.values() if job.state == "failed"):
-        st.error(in_markdown(refusal), icon=":material/error:")
+        st.error(in_markdown(recognised(refusal)), icon=":material/error:")
     for name, job in jobs.items():
         if job.state == "cancelled":
-            st.info(t("{name} was stopped.", name=LABELS[name]), icon=":material/stop_circle:")
+            st.info(t("{name} was stopped.", name=t(LABELS[name])), icon=":material/stop_circle:")
             if st.button(t("Start again"), key=f"again_{name}"):
                 job.queue.drop(job)
                 st.rerun()
@@ -187,7 +190,7 @@ def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str]
     for name, job in pending.items():
         # Bar and button share a row on a narrow screen too.
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"progress_{name}"):
-            st.progress(job.fraction, text=f"**{titles[name]}** · {_state_in_words(job, shown, drafts)}")
+            st.progress(job.fraction, text=f"**{t(titles[name])}** · {_state_in_words(job, shown, drafts)}")
             if st.button(t("Stop"), key=f"stop_{name}", icon=":material/stop:", width="content"):
                 job.queue.cancel(job)
         shown.append(job)
@@ -206,15 +209,16 @@ def _state_in_words(job: Job, above: Sequence[Job], drafts: Sequence[Job]) -> st
         ahead = job.queue.ahead(job)
         others = sum(other.owner != job.owner for other in ahead)
         if others:
-            return f"waiting, {others} {'job' if others == 1 else 'jobs'} of others ahead"
+            return plural(others, "waiting, {n} job of others ahead", "waiting, {n} jobs of others ahead")
         if any(other in drafts for other in ahead):
-            return "after the drafts"
+            return t("after the drafts")
         if any(other in above for other in ahead):
-            return "after the one above"
-        return "after your other work" if ahead else "starting"
-    left = job.seconds_left
+            return t("after the one above")
+        return t("after your other work" if ahead else "starting")
+    left, doing = job.seconds_left, SEPARATOR.join(map(recognised, job.text.split(SEPARATOR)))
     if left is None:
-        return job.text or "starting"
+        return doing or t("starting")
     if left < 1:
-        return job.text
-    return f"{job.text} · about {left:.0f} s left" if left < 90 else f"{job.text} · about {left / 60:.0f} min left"
+        return doing
+    remains = t("about {s:.0f} s left", s=left) if left < 90 else t("about {min:.0f} min left", min=left / 60)
+    return f"{doing}{SEPARATOR}{remains}"

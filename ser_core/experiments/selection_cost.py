@@ -54,7 +54,7 @@ def selection_cost(
     steps = len(rules) * len(folds)
 
     def part(done: int, title: str) -> Work:
-        return work.part(done, steps, f"{title}, ")
+        return work.part(done, steps, title)
 
     materials = {f: read_material(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
     trained, validated = {}, []

@@ -131,7 +131,7 @@ def lime(
     rounds = np.diff([*range(0, pairs * 2, MASKS_OF_A_ROUND), pairs * 2])
     windows: list[Window] = []
     for done, masks in enumerate(rounds):
-        of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}, ")
+        of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
         windows = [
             _window(*grid, int(masks), before, perturbed, target, rng, of_round.part(number, len(grids)))
             for number, (grid, before) in enumerate(zip(grids, windows or [None] * len(grids), strict=True))

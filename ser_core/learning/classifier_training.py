@@ -99,7 +99,7 @@ def train_classifier(
     save_model(draft, model, card, list(material.seen.items()), "")
     classifier = load_model(draft)
     tested_items = [entry.item for entry in material.test]
-    logits, _ = logits_of_recordings(classifier, tested_items, work.part(0, 1, "Testing, "))
+    logits, _ = logits_of_recordings(classifier, tested_items, work.part(0, 1, "Testing"))
     about = classifier.emotions, classifier.temperature
     write_predictions(tabulate(*about, logits, classifier.pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
@@ -193,7 +193,7 @@ def train_stages(
     branches: dict[str, nn.Module] = {}
     history: History = {}
     for done, stage in enumerate(plan.stages):
-        stage_work = work.part(done, len(plan.stages), f"{stage}: ")
+        stage_work = work.part(done, len(plan.stages), stage)
         if stage == "estimator":
             stage_work.report(0.0, "Fitting")
             began = time.perf_counter()

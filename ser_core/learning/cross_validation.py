@@ -185,7 +185,7 @@ def _models_of_folds(
     plans = [replace(plan, fold=fold) for fold in folds]
     models, learnt_from = [], _learnt_from(plan)
     for done, fold_plan in enumerate(plans):
-        fold_work = work.part(done, len(folds), f"Fold {fold_plan.fold}, ")
+        fold_work = work.part(done, len(folds), f"Fold {fold_plan.fold}")
         models.append(_model_of_fold(fold_plan, learnt_from, runs, resume, fold_work))
     return models
 

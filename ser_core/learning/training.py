@@ -332,7 +332,7 @@ def best_settings(
             seed,
             state_file.with_name(f"{state_file.stem}-try{number}.safetensors"),
             log_offset,
-            work.part(number - 1, len(candidates), f"Trying {number} of {len(candidates)}, "),
+            work.part(number - 1, len(candidates), f"Trying {number} of {len(candidates)}"),
         )
         reached = max(epoch["validation_uar"] for epoch in history)
         seconds = sum(epoch["seconds"] for epoch in history)

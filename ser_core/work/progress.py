@@ -12,6 +12,9 @@ POINTS, BETWEEN_S = 30, 10.0
 #: Below this fraction the time left would be a guess.
 LEAST_DONE = 0.02
 
+#: Between what is being done and the part of it that is.
+SEPARATOR = " · "
+
 
 def _nobody_watches(fraction: float, text: str) -> None:
     """Ignore a report of progress."""
@@ -53,7 +56,11 @@ class Work:
 
     def part(self, done: float, parts: float, text: str = "") -> "Work":
         """Return the work for one of `parts` equal parts, after `done` of them; `text` goes before its reports."""
-        return Work(lambda fraction, own: self.progress((done + fraction) / parts, text + own), self.stop)
+
+        def progress(fraction: float, own: str) -> None:
+            self.progress((done + fraction) / parts, SEPARATOR.join(filter(None, (text, own))))
+
+        return Work(progress, self.stop)
 
     def silently(self) -> "Work":
         """Return the same work without progress."""

@@ -19,6 +19,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.cached import sounds
+from pages.shared.language import language, t
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.annotations.saved_sounds import finish_deletions, sounds_of
@@ -68,10 +69,11 @@ RECORDING_JOBS = (
 def model(name: str) -> Classifier:
     """Return a model; it is loaded again once it was retrained under the same name."""
     card = find_model(name) / CARD
-    return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
+    with st.spinner(t("Loading the model")):
+        return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model")
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _model(name: str, written_ns: int) -> Classifier:
     return load_model(name)
 
@@ -101,8 +103,13 @@ def broken_off() -> str | None:
     return clear_unfinished(data_folder())
 
 
-@st.cache_resource(show_spinner="Opening the annotations")
 def annotations(url: str) -> Store:
+    with st.spinner(t("Opening the annotations")):
+        return _annotations(url)
+
+
+@st.cache_resource(show_spinner=False)
+def _annotations(url: str) -> Store:
     return open_store(url)
 
 
@@ -396,10 +403,14 @@ def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None 
     )
 
 
+def chart(key: Hashable, draw: Callable[[], go.Figure]) -> go.Figure:
+    """Return a chart, which is drawn once for everything that it depends on."""
+    return _chart((key, language()), draw)
+
+
 # Plotly computes for 0.1 s to build what a page shows in each of its runs.
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def chart(key: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
-    """Return a chart, which is drawn once for everything that it depends on."""
+def _chart(key: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
     return _draw()
 
 
@@ -427,7 +438,7 @@ def forget_recording(sha256: str) -> None:
             queue.forget(session.owner(), about=gone)
     for cache in (
         _explanation,
-        chart,
+        _chart,
         spectrogram,
         sounds.focus_sounds,
         sounds.changed_voices,
@@ -448,7 +459,17 @@ def _stretches_of(sha256: str) -> set[str]:
     return {recording.sha256 for recording in recordings if recording.part_of == sha256}
 
 
-@st.cache_data(max_entries=16, show_spinner="Reading the corpus")
 def corpus_overview(name: str, folder: str) -> CorpusOverview:
     """Return figures of a corpus, as of the first time its folder was read."""
+    with st.spinner(t("Reading the corpus")):
+        return _corpus_overview(name, folder)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _corpus_overview(name: str, folder: str) -> CorpusOverview:
     return overview_of(read_corpus(name, folder))
+
+
+def forget_overviews() -> None:
+    """Read each corpus again when it is shown next."""
+    _corpus_overview.clear()

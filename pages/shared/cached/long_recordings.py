@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.cached import ahead, jobs
 from pages.shared.cached.transcribing import add_transcription, word_model
+from pages.shared.language import texts
 from pages.shared.player import contents
 from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.errors import AudioRefused
@@ -84,7 +85,7 @@ def timeline_words_job(long: session.HeldLong, timeline: Timeline, folder: Path,
     """Return the job that transcribes a long recording, from where an earlier one stopped, until it is closed."""
 
     def run(work: Work) -> None:
-        work.report(0.0, "Loading the word model")
+        work.report(0.0, texts("Loading the word model"))
         model, so_far = word_model(folder), long.words.get(language)
         stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
         for found in words_over_time(long.file(), timeline, model, language or None, stopping, so_far):

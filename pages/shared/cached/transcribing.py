@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.cached import finished, jobs
+from pages.shared.language import texts
 from ser_core.analysis import Analysis, Recording, Region
 from ser_core.model.classifier import Classifier
 from ser_core.output.saved_analyses import data_folder
@@ -71,7 +72,7 @@ def transcription_job(recording: Recording, folder: Path, language: str | None) 
     """Return the job that transcribes a recording in a language, or in the one that the model finds."""
 
     def run(work: Work) -> Transcript:
-        work.report(0.0, "Loading the word model")
+        work.report(0.0, texts("Loading the word model"))
         return transcribe(recording, word_model(folder), language, work)
 
     key = _transcription_key(recording.sha256, language)

@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from ser_core.analysis import Analysis, Recording, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 
@@ -42,13 +43,13 @@ def stretch_chart(analysis: Analysis) -> go.Figure:
         figure.add_scatter(
             x=middles.round(2),
             y=mean.round(3),
-            name=emotion,
+            name=t(emotion),
             line={"color": COLOURS[emotion], "width": 2},
-            hovertemplate="%{x:.0f} s: " + emotion + " %{y:.2f}<extra></extra>",
+            hovertemplate="%{x:.0f} s: " + t(emotion) + " %{y:.2f}<extra></extra>",
         )
     chosen = {"fillcolor": CHOSEN, "line": {"color": "rgb(86, 180, 233)", "width": 1}, "layer": "below"}
     figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, **chosen)
-    figure.update_yaxes(title="Score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
+    figure.update_yaxes(title=t("Score"), range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
     figure.update_xaxes(title=axes.time_title(analysis.recording))
     axes.finish(figure, analysis.recording.duration_s, 190)
     # A box sets the time range whatever its height.
@@ -70,7 +71,7 @@ def hatching(frames: np.ndarray, settings: object, low: float, high: float) -> l
                 fillcolor="rgba(127,127,127,0.12)",
                 mode="lines",
                 line={"width": 0},
-                name="not selected",
+                name=t("not selected"),
                 legendgroup="not selected",
                 showlegend=number == 0,
                 hoverinfo="skip",

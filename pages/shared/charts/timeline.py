@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import CHOSEN
+from pages.shared.language import t
 from ser_core.analysis.emotions import COLOURS
 from ser_core.timeline.curves import smoothed
 from ser_core.timeline.timeline import Timeline
@@ -38,7 +39,7 @@ def timeline_chart(
         trace = go.Scatter(
             x=shown,
             y=curves[:, index].astype(np.float32),
-            name=emotion,
+            name=t(emotion),
             line={"color": COLOURS[emotion], "width": 1.6},
             hovertemplate="%{y:.2f}",
         )
@@ -46,7 +47,7 @@ def timeline_chart(
     level = go.Scatter(
         x=times,
         y=np.maximum(timeline.level_dbfs, quiet_dbfs - 30),
-        name="level",
+        name=t("level"),
         line={"color": LEVEL, "width": 1},
         showlegend=False,
         hovertemplate="%{y:.0f} dBFS",
@@ -55,7 +56,7 @@ def timeline_chart(
     if found_s:
         marks = {"symbol": "triangle-down", "size": 10, "color": FOUND}
         # As dates: Plotly takes a whole number of four digits for a year.
-        times_ms, name = (1000 * np.array(found_s)).astype("datetime64[ms]"), "found words"
+        times_ms, name = (1000 * np.array(found_s)).astype("datetime64[ms]"), t("found words")
         heights = np.full(len(times_ms), MARKED_AT)
         figure.add_trace(
             go.Scatter(x=times_ms, y=heights, name=name, mode="markers", marker=marks, hoverinfo="skip"), 1, 1
@@ -63,12 +64,12 @@ def timeline_chart(
     figure.add_hline(quiet_dbfs, row=2, col=1, line={"dash": "dot", "width": 1, "color": "#888888"})
     figure.add_vrect(*(second * 1000 for second in stretch_s), fillcolor=CHOSEN, line_width=0, layer="below")
     figure.update_yaxes(fixedrange=True, zeroline=False, gridcolor=axes.GREY)
-    figure.update_yaxes(title="Probability", range=[0, 1.02], tickvals=[0, 0.5, 1], row=1, col=1)
+    figure.update_yaxes(title=t("Probability"), range=[0, 1.02], tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(title="dBFS", nticks=4, row=2, col=1)
     axes.finish(figure, timeline.duration_s * 1000, 420)
     clock = "%-H:%M:%S" if timeline.duration_s >= 3600 else "%-M:%S"
     figure.update_xaxes(type="date", tickformat=clock, hoverformat=clock)
-    figure.update_xaxes(title="Time (h:min:s)" if timeline.duration_s >= 3600 else "Time (min:s)", row=2, col=1)
+    figure.update_xaxes(title=t("Time (h:min:s)" if timeline.duration_s >= 3600 else "Time (min:s)"), row=2, col=1)
     # A box sets the time range whatever its height; the zoom stays.
     figure.update_layout(dragmode="select", selectdirection="h", hovermode="x unified", uirevision=timeline.sha256)
     return figure

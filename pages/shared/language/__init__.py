@@ -32,6 +32,12 @@ LANGUAGES = {ENGLISH: "English", "de": "Deutsch", "ko": "한국어"}
 DECIMAL_COMMA = {"de"}
 SWAPPED = str.maketrans(".,", ",.")
 
+#: How a language writes a date, where not as the texts do.
+ISO_DATE, DATES = "%Y-%m-%d", {"de": "%d.%m.%Y"}
+
+#: Fields of a text with fewer letters than this are one word each: else it would fit any sentence.
+LEAST_LETTERS = 10
+
 #: A field of a text: whatever it says in an f-string, nothing in a text for `str.format`.
 FIELD = re.compile(r"\{([^{}]*)\}")
 NUMBER = re.compile(r"[-−+]?\d[\d,]*\.?\d*")
@@ -78,6 +84,12 @@ def recognised(sentence: str) -> str:
     return sentence if code == ENGLISH else _recognised(code, sentence)
 
 
+def document(english: Path) -> str:
+    """Return a longer page, such as docs/law.md, without its title, in this visit's language if it is translated."""
+    own = english.with_suffix(f".{language()}.md")
+    return (own if own.is_file() else english).read_text("utf-8").partition("\n\n")[2]
+
+
 @cache
 def catalogue(code: str) -> dict[str, str]:
     """Return the texts of a language by their English."""
@@ -85,8 +97,13 @@ def catalogue(code: str) -> dict[str, str]:
 
 
 def choose() -> None:
-    """Ask for the language of this visit."""
-    st.selectbox(t("Language"), LANGUAGES, format_func=LANGUAGES.get, **session.widget("language", language()))
+    """Offer the languages, each by its own name, and tell the browser in which this visit is."""
+    with st.container(horizontal=True, gap=None, key="languages"):
+        for code, name in LANGUAGES.items():
+            label, choosing = f"**{name}**" if code == language() else name, ("language", code)
+            st.button(label, key=f"language_{code}", type="tertiary", on_click=session.choose, args=choosing)
+    tell = f'<script>document.documentElement.lang = "{language()}"</script>'
+    st.html(tell, unsafe_allow_javascript=True)
 
 
 @lru_cache(4096)
@@ -115,11 +132,12 @@ def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
     found = []
     for text, template in catalogue(code).items():
         literal, *rest = FIELD.split(text)
-        if rest and FIELD.sub("", text):  # a mere field, a number as it is written here, would match every sentence
+        if rest and FIELD.sub("", text):  # a mere field would match every word
+            any_value = "(.+?)" if len(re.findall("[A-Za-z]", FIELD.sub("", text))) >= LEAST_LETTERS else r"(\S+)"
             fields, pattern = [], re.escape(literal)
             for field, literal in zip(rest[::2], rest[1::2], strict=True):
                 known = field in fields
-                said = f"({NUMBER.pattern})" if field == "n" else "(.+?)"
+                said = f"({NUMBER.pattern})" if field == "n" else any_value
                 pattern += (f"\\{fields.index(field) + 1}" if known else said) + re.escape(literal)
                 fields += [] if known else [field]
             found.append((len(FIELD.sub("", text)), re.compile(pattern, re.DOTALL), fields, template))
@@ -128,10 +146,10 @@ def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
 
 class _InLanguage(Formatter):
     def __init__(self, code: str) -> None:
-        self._swapped = code in DECIMAL_COMMA
+        self._swapped, self._date = code in DECIMAL_COMMA, DATES.get(code, ISO_DATE)
 
     def format_field(self, value: Any, spec: str) -> str:
-        said = super().format_field(value, spec)
+        said = super().format_field(value, spec.replace(ISO_DATE, self._date))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return said.translate(SWAPPED) if self._swapped and is_number else said
 

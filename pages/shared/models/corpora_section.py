@@ -72,7 +72,7 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
         icon=":material/refresh:",
         width="stretch",
         help=t("Do this after adding, renaming or removing files."),
-        on_click=cached.corpus_overview.clear,
+        on_click=cached.forget_overviews,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.server import login
 from ser_core.analysis import Recording
@@ -22,7 +22,7 @@ from ser_core.output.saved_analyses import data_folder, delete_recording
 #: Session key: the recording whose deletion awaits confirmation.
 CONFIRMING = "deletion to confirm"
 
-LEAVE, TRASH, FOR_GOOD = "Leave it there", "Move it to the trash for 30 days", "Delete it there permanently"
+LEAVE, TRASH, FOR_GOOD = texts(("Leave it there", "Move it to the trash for 30 days", "Delete it there permanently"))
 
 
 def button(recording: Recording | session.HeldLong) -> None:
@@ -57,8 +57,9 @@ def _confirm(recording: Recording | session.HeldLong) -> None:
         fate = LEAVE
         if choices:
             fate = st.radio(
-                in_markdown(f"In {' and '.join(holding.project_name for holding in choices)}"),
+                t("In {projects}", projects=in_markdown(t(" and ").join(one.project_name for one in choices))),
                 (LEAVE, TRASH, FOR_GOOD),
+                format_func=t,
                 index=1,
                 key=f"fate_{recording.sha256}",
                 help=t(
@@ -81,7 +82,7 @@ def _in_projects(recording: Recording | session.HeldLong) -> list[Holding]:
         holdings = _holdings(recording.sha256)
     except AnnotationsRefused as refusal:
         st.warning(
-            t("If projects contain it, it stays there: {refusal}", refusal=in_markdown(str(refusal))),
+            t("If projects contain it, it stays there: {refusal}", refusal=in_markdown(recognised(str(refusal)))),
             icon=":material/database_off:",
         )
         return []
@@ -89,23 +90,26 @@ def _in_projects(recording: Recording | session.HeldLong) -> list[Holding]:
     for holding in holdings:
         st.markdown(
             t(
-                "In the project **{project_name}**: {in_words}.",
-                project_name=in_markdown(holding.project_name),
-                in_words=in_markdown(holding.in_words()),
+                "In the project **{project}**: {marks}.",
+                project=in_markdown(holding.project_name),
+                marks=in_markdown(marks_in_words(holding)),
             )
         )
         if holding.may_delete(_person()):
             mine.append(holding)
         else:
-            unknown = "" if _person() else " If that is you, enter your name on the page Annotate first."
-            st.caption(
-                t(
-                    "It stays there. Ask {responsible} to delete it.{unknown}",
-                    responsible=in_markdown(holding.responsible),
-                    unknown=unknown,
-                )
-            )
+            ask = t("It stays there. Ask {people} to delete it.", people=in_markdown(holding.responsible))
+            unknown = t("If that is you, enter your name on the page Annotate first.")
+            st.caption(ask if _person() else f"{ask} {unknown}")
     return mine
+
+
+def marks_in_words(holding: Holding) -> str:
+    """Return the number of marks by annotator, in words."""
+    marks = sorted(holding.marks.items())
+    return ", ".join(
+        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name) for name, count in marks
+    ) or t("no marks")
 
 
 def _person() -> str:
@@ -131,7 +135,8 @@ def _delete(sha256: str, fate: str) -> bool:
             delete_taught(sha256, data_folder() / TAUGHT)
     except (SerError, OSError) as refusal:
         st.error(
-            t("Not all of it could be deleted: {refusal}", refusal=in_markdown(str(refusal))), icon=":material/error:"
+            t("Not all of it could be deleted: {refusal}", refusal=in_markdown(recognised(str(refusal)))),
+            icon=":material/error:",
         )
         return False
     st.session_state.pop(CONFIRMING, None)

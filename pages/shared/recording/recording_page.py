@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
 from pages.shared.charts.scores import scores_html
-from pages.shared.language import t
+from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import samples_section, saving, timeline_section
@@ -35,7 +35,7 @@ RECORD_ANY_TYPE = """
 def choose_recording() -> None:
     """Offer to record, upload or pick a sample; show why a file is refused."""
     record, upload, sample = st.tabs(
-        [":material/mic: Record", ":material/upload_file: Upload", ":material/album: Samples"]
+        [t(":material/mic: Record"), t(":material/upload_file: Upload"), t(":material/album: Samples")]
     )
     with record:
         spoken = st.audio_input(
@@ -45,16 +45,17 @@ def choose_recording() -> None:
         )
         st.html(RECORD_ANY_TYPE, unsafe_allow_javascript=True)
         if spoken is not None:
-            take_once(spoken.getvalue(), f"Recording {session.recordings_made() + 1}.wav", f"record-{spoken.file_id}")
+            name = t("Recording {n}.wav", n=session.recordings_made() + 1)
+            take_once(spoken.getvalue(), name, f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
             t("Recordings of speech, at most two hours each"),
             accept_multiple_files=True,
             help=t(
                 "Recordings over ten minutes are shown as a timeline; you can open any part of it. Several of "
-                "one person can be judged by their *Voice*, in the sidebar. Formats: {READABLE}, recognised by "
+                "one person can be judged by their *Voice*, in the sidebar. Formats: {formats}, recognised by "
                 "content, not by name.",
-                READABLE=READABLE,
+                formats=READABLE,
             ),
             key=f"upload_{session.upload_turn()}",
         )
@@ -72,7 +73,7 @@ def take_once(source: bytes, name: str, token: str) -> None:
         if token.startswith("record-") and taken[token] is None:
             st.session_state["made"] = session.recordings_made() + 1
     elif taken[token]:
-        st.error(in_markdown(taken[token]), icon=":material/block:")
+        st.error(in_markdown(recognised(taken[token])), icon=":material/block:")
 
 
 def take(source: bytes, name: str) -> str | None:
@@ -82,7 +83,7 @@ def take(source: bytes, name: str) -> str | None:
     except RecordingTooLong:
         session.hold_long(source, name, hashlib.sha256(source).hexdigest())
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return str(refusal)
     return None
 
@@ -111,17 +112,16 @@ def show_level(recording: Recording) -> None:
     clipped = float(np.mean(np.abs(recording.samples) >= FULL_SCALE))
     st.caption(
         t(
-            "{duration_s:.2f} s · {sample_rate_hz:g} kHz · peak {peak:z.1f} dBFS · RMS {rms:z.1f} dBFS · "
-            "{clipped:.2f} % clipped",
-            duration_s=recording.duration_s,
-            sample_rate_hz=recording.sample_rate_hz / 1000,
+            "{seconds:.2f} s · {rate:g} kHz · peak {peak:z.1f} dBFS · RMS {rms:z.1f} dBFS · {clipped:.2f} % clipped",
+            seconds=recording.duration_s,
+            rate=recording.sample_rate_hz / 1000,
             peak=20 * np.log10(peak),
             rms=20 * np.log10(rms),
             clipped=100 * clipped,
         )
     )
     for warning in recording.warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(recognised(warning), icon=":material/warning:")
 
 
 def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysis | None) -> None:
@@ -139,12 +139,12 @@ def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysi
                 "Thick bars: relative to this voice's own normal ({share:.0f} %). Thin bars: without it, "
                 "**{verdict}** (best score {best:.2f}).",
                 share=100 * analysis.voice.share,
-                verdict=any_voice.verdict,
+                verdict=t(any_voice.verdict),
                 best=best,
             )
         )
     for warning in analysis.warnings[len(chosen.recording.warnings) :]:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(recognised(warning), icon=":material/warning:")
     explain, listen = st.columns(2)
     explain.page_link(
         "pages/1_Explain.py", label=t("Why? See the evidence"), icon=":material/visibility:", width="stretch"
@@ -154,9 +154,11 @@ def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysi
 
 def show() -> None:
     """Show the page."""
-    frame.begin("Hear Why", "👂", "Which emotion does a model recognise in speech, and which sounds led it there?")
+    frame.begin(
+        t("Hear Why"), "👂", t("Which emotion does a model recognise in speech, and which sounds led it there?")
+    )
     if words := cached.broken_off():
-        st.info(words, icon=":material/power_off:")
+        st.info(recognised(words), icon=":material/power_off:")
     choose_recording()
     frame.say_what_was_closed()
     chosen = controls.sidebar()

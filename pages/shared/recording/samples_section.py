@@ -3,19 +3,19 @@
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.corpora.samples import Sample, available_samples
 from ser_core.errors import SerError
 
-MISSING = "The samples are not downloaded. `make samples` downloads them; everything else works without them."
+MISSING = texts("The samples are not downloaded. `make samples` downloads them; everything else works without them.")
 
 
 def show() -> bool:
     """Offer the downloaded samples, each by its text; return whether one was pressed and is now the recording."""
     samples = available_samples()
     if not samples:
-        st.info(MISSING)
+        st.info(t(MISSING))
         return False
     pressed = False
     with st.container(gap="xsmall", key="samples"):
@@ -30,7 +30,7 @@ def take_first() -> bool:
     """Take the first sample as the recording; return whether there is one that can be read."""
     samples = available_samples()
     if not samples:
-        st.info(MISSING)
+        st.info(t(MISSING))
         return False
     return _take(samples[0], 1)
 
@@ -39,7 +39,7 @@ def _take(sample: Sample, number: int) -> bool:
     try:
         session.hold(sample.path.read_bytes(), f"Austen {number}.wav")
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return False
     return True
 

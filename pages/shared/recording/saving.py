@@ -6,21 +6,21 @@ from pages.shared import cached, session
 from pages.shared.cached import saved_results
 from pages.shared.charts.scores import verdict_html
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder, save_with_source
 from ser_core.work.jobs import Job
 
-HELP = "Save the recording, and the maps, focus, scores and words that are there by now, on this machine."
+HELP = texts("Save the recording, and the maps, focus, scores and words that are there by now, on this machine.")
 
 
 def verdict(chosen: Chosen, classification: Job) -> None:
     """Show the verdict, and offer to save the analysis."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.html(verdict_html(classification.result), width="content")
-        if st.button(t("Save"), icon=":material/save:", help=HELP):
+        if st.button(t("Save"), icon=":material/save:", help=t(HELP)):
             save(chosen, classification)
 
 
@@ -31,9 +31,8 @@ def save(chosen: Chosen, classification: Job) -> None:
 
 def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
     """Offer to save the analyses of several models, each of which opens by itself."""
-    if st.button(
-        t("Save"), icon=":material/save:", help=t("{HELP} The analysis of each model is saved by itself.", HELP=HELP)
-    ):
+    each = t("The analysis of each model is saved by itself.")
+    if st.button(t("Save"), icon=":material/save:", help=f"{t(HELP)} {each}"):
         _save(chosen, analyses)
 
 
@@ -44,7 +43,7 @@ def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
             for analysis in analyses:
                 save_with_source(source, analysis, chosen.settings, data_folder(), saved_results.results_of(analysis))
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
     st.toast(t("Saved. Find it in the sidebar under *Saved analyses*."), icon=":material/save:")
     st.rerun()

@@ -10,15 +10,14 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
-from pages.shared.language import t
+from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
-from pages.shared.recording import timeline_words_section
+from pages.shared.recording import timeline_words_section, voice_section
 from ser_core.analysis import Region, clock
 from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.long_recording import LONGEST_STRETCH_S, WorkingCopy
 from ser_core.errors import SerError
-from ser_core.model.voice import voice_in_words
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.timeline.curves import strongest_stretches
 from ser_core.timeline.timeline import Timeline
@@ -79,16 +78,16 @@ def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
     """Draw the emotions over time, and return the smoothing in seconds and the pause threshold."""
     st.caption(
         t(
-            "{duration_s} · {sample_rate_hz:g} kHz · model {model_name}",
-            duration_s=clock(timeline.duration_s),
-            sample_rate_hz=timeline.sample_rate_hz / 1000,
-            model_name=timeline.model_name,
+            "{duration} · {rate:g} kHz · model {model}",
+            duration=clock(timeline.duration_s),
+            rate=timeline.sample_rate_hz / 1000,
+            model=timeline.model_name,
         )
     )
     if timeline.voice is not None:
-        st.caption(voice_in_words(timeline.voice))
+        st.caption(voice_section.known_in_words(timeline.voice))
     for warning in timeline.warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(recognised(warning), icon=":material/warning:")
     seconds, quiet_dbfs = _smoothing(timeline)
     with st.container(key=PLAYED):
         st.plotly_chart(
@@ -150,15 +149,15 @@ def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None
         **session.widget("timeline_stretch", _shown_stretch(timeline)),
     )
     too_long = end_s - start_s > LONGEST_STRETCH_S
-    label = f"Open {clock(start_s)} to {clock(end_s)} in the player"
+    label = t("Open {start} to {end} in the player", start=clock(start_s), end=clock(end_s))
     if st.button(label, type="primary", icon=":material/hearing:", disabled=too_long or start_s == end_s):
         open_part(start_s, end_s)
     if too_long:
         st.caption(
             t(
-                "At most {longest_stretch_s} can be opened at once; this part is {start_s} long.",
-                longest_stretch_s=clock(LONGEST_STRETCH_S),
-                start_s=clock(end_s - start_s),
+                "At most {most} can be opened at once; this part is {length} long.",
+                most=clock(LONGEST_STRETCH_S),
+                length=clock(end_s - start_s),
             )
         )
 
@@ -180,9 +179,9 @@ def _strongest(
     st.markdown(t("**Strongest parts**"), help=t("Where the smoothed probability of each emotion is highest."))
     for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
         name, *columns = st.columns([1, 2, 2, 2], vertical_alignment="center")
-        name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{emotion}</span>')
+        name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{t(emotion)}</span>')
         for number, (column, (region, mean)) in enumerate(zip(columns, stretches, strict=False)):
-            label = f"Open {_span(region)} ({mean:.2f})"
+            label = t("Open {span} ({mean:.2f})", span=_span(region), mean=mean)
             if column.button(label, key=f"strongest_{emotion}_{number}", icon=":material/hearing:", width="stretch"):
                 open_part(region.start_s, region.end_s)
     st.download_button(
@@ -201,7 +200,7 @@ def _open(long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: floa
         with st.spinner(t("Cutting out the part")):
             long_recordings.open_stretch(long, copy, start_s, end_s)
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
     st.switch_page("pages/2_Listen.py")
 

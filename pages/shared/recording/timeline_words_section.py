@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.cached import long_recordings
-from pages.shared.language import t
+from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import word_model
 from pages.shared.recording.word_model import LANGUAGES
@@ -17,10 +17,10 @@ from ser_core.timeline.words import TimelineWords
 from ser_core.words.text import find_phrase, phrase_around
 from ser_core.work.atomic_folder import folder_name
 
-HELP = """
+HELP = texts("""
 Whisper transcribes on this machine, piece by piece, in the background. What is transcribed so far can be searched
 meanwhile, and stays if you stop it. Without speech, nothing is transcribed.
-"""
+""")
 #: What is opened around a phrase.
 BEFORE_S, AFTER_S = 5.0, 10.0
 MOST_SHOWN = 50
@@ -50,7 +50,7 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
     open_part : callable
         Opens a part of the recording, from one second to another, in the player.
     """
-    st.markdown(t("**Words**"), help=HELP)
+    st.markdown(t("**Words**"), help=t(HELP))
     folder, language = word_model.folder(), session.choice("timeline_language")
     if language is None:
         if folder is None:
@@ -88,23 +88,37 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
 def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) -> str:
     """Say how many words are known, in which language and of how much of the recording, and how often one is said."""
     count, language = len(words.transcript.words), words.transcript.language
-    so_far = "" if words.until_s > timeline.duration_s - 1 else f" in the first {clock(words.until_s)}"
+    whole, until = words.until_s > timeline.duration_s - 1, clock(words.until_s)
+    if not count and whole:
+        return t("No speech is transcribed.")
     if not count:
-        return f"No speech is transcribed{so_far}."
-    known = f"{count} {'word' if count == 1 else 'words'} in {LANGUAGES.get(language, language)}{so_far}."
-    if not session.choice("timeline_search").strip():
-        return known
-    times = "Said once" if len(found) == 1 else f"Said {len(found)} times" if found else "Not said"
-    more = f"; the first {MOST_SHOWN} are listed" if len(found) > MOST_SHOWN else ""
-    return f"{known} {times}{more}."
+        return t("No speech is transcribed in the first {until}.", until=until)
+    language = t(LANGUAGES.get(language, language))
+    if whole:
+        known = plural(count, "{n} word in {language}.", "{n} words in {language}.", language=language)
+    else:
+        known = plural(
+            count,
+            "{n} word in {language} in the first {until}.",
+            "{n} words in {language} in the first {until}.",
+            language=language,
+            until=until,
+        )
+    return f"{known} {_times_in_words(len(found))}" if session.choice("timeline_search").strip() else known
+
+
+def _times_in_words(times: int) -> str:
+    if times > MOST_SHOWN:
+        return t("Said {n} times; the first {most} are listed.", n=times, most=MOST_SHOWN)
+    return plural(times, "Said once.", "Said {n} times.") if times else t("Not said.")
 
 
 def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
     column.selectbox(
         t("Language"),
         # Streamlit finds an option by its text, so the text of the first one never changes.
-        [FOUND_BY_MODEL, *sorted(LANGUAGES, key=LANGUAGES.get)],
-        format_func=lambda code: LANGUAGES[code] if code else "Found by the model",
+        [FOUND_BY_MODEL, *sorted(LANGUAGES, key=lambda code: t(LANGUAGES[code]))],
+        format_func=lambda code: t(LANGUAGES[code] if code else "Found by the model"),
         help=t("If the model found the wrong one, choose another; the recording is then transcribed again."),
         **session.widget("timeline_language", session.choice("timeline_language")),
     )

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.recording import samples_section
 
 #: Titles of the pages that have a step.
-RECORDING, LISTEN = "Hear Why", "Listen"
+RECORDING, LISTEN = texts(("Hear Why", "Listen"))
 
 
 def begin() -> None:
@@ -22,14 +22,14 @@ def show(page: str) -> None:
     Parameters
     ----------
     page : str
-        Title of the page that is shown.
+        Title of the page that is shown, in the visit's language.
     """
-    if not st.session_state.get("tour") or page not in (RECORDING, LISTEN):
+    if not st.session_state.get("tour") or page not in (t(RECORDING), t(LISTEN)):
         return
     with st.container(border=True, key="tour"):
         if session.current() is None:
             _choose_recording()
-        elif page == RECORDING:
+        elif page == t(RECORDING):
             _read_verdict()
         else:
             _hear_evidence()
@@ -41,7 +41,7 @@ def _choose_recording() -> None:
         pressed = st.button(t("Take a sample"), key="tour_sample", type="primary", icon=":material/play_circle:")
         if pressed and samples_section.take_first():
             st.rerun()
-        _end("Skip the tour")
+        _end(t("Skip the tour"))
 
 
 def _read_verdict() -> None:
@@ -54,7 +54,7 @@ def _read_verdict() -> None:
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link("pages/2_Listen.py", label=t("Next: hear what decided"), icon=":material/hearing:")
-        _end("Skip the tour")
+        _end(t("Skip the tour"))
 
 
 def _hear_evidence() -> None:
@@ -66,7 +66,7 @@ def _hear_evidence() -> None:
             "words they are."
         )
     )
-    _end("End the tour")
+    _end(t("End the tour"))
 
 
 def _end(label: str) -> None:

@@ -3,34 +3,34 @@
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis import Recording
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile, Speaker
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.classifier import Classifier
-from ser_core.model.voice import caution_in_words, share_in_words, trust, voice_share
+from ser_core.model.voice import VoiceShare, caution_in_words, share_in_words, trust, voice_share
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 
 #: A voice's own normal hardly changes with more recordings.
 MOST_OF_PROJECT = 40
 
-HELP = """
+HELP = texts("""
 One person's angry voice is another's usual tone. With several recordings of a person, the model's scores are taken
 relative to how it usually judges this voice, its *own normal*: the more recordings, the more. The recordings need no
 labels. If they all show one emotion, the model would mistake that emotion for the voice, so the own normal is used with
 caution unless you tick *They show different emotions*.
 
 This applies to all pages. Nothing about the voice is stored: it is forgotten when you leave or switch this off.
-"""
+""")
 
-MIXED_HELP = """
+MIXED_HELP = texts("""
 Tick this if the recordings show several emotions about equally often. The voice's own normal then counts in full,
 which improves the scores more. Do not tick it if one emotion prevails, even neutral: the model would mistake it for the
 voice.
-"""
+""")
 
 
 def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -> Job | None:
@@ -70,7 +70,7 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
         )
         return []
     on = session.choice("voice_on")
-    st.toggle(t("Recordings of one person"), help=HELP, **session.widget("voice_on", on))
+    st.toggle(t("Recordings of one person"), help=t(HELP), **session.widget("voice_on", on))
     if not on:
         return []
     chosen = session.choice("voice")
@@ -85,7 +85,7 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
         **session.widget("voice", there),
     )
     mixed = session.choice("voice_mixed")
-    st.checkbox(t("They show different emotions"), help=MIXED_HELP, **session.widget("voice_mixed", mixed))
+    st.checkbox(t("They show different emotions"), help=t(MIXED_HELP), **session.widget("voice_mixed", mixed))
     return recordings
 
 
@@ -111,35 +111,47 @@ def _of_project() -> list[RecordingFile]:
         key = st.selectbox(
             t("Also from a project"),
             [None, *speakers],
-            format_func=lambda key: "none" if key is None else _labelled(speakers[key]),
+            format_func=lambda key: t("none") if key is None else _labelled(speakers[key]),
             help=t(
-                "Recordings on the page Annotate whose speaker is named. Of more than {MOST_OF_PROJECT}, the "
+                "Recordings on the page Annotate whose speaker is named. Of more than {most}, the "
                 "first by name are used.",
-                MOST_OF_PROJECT=MOST_OF_PROJECT,
+                most=MOST_OF_PROJECT,
             ),
             **session.widget("voice_project", session.choice("voice_project")),
         )
         return store.recordings_of_speaker(*key)[:MOST_OF_PROJECT] if key else []
     except AnnotationsRefused as refusal:
-        st.caption(in_markdown(str(refusal)))
+        st.caption(in_markdown(recognised(str(refusal))))
         return []
 
 
 def _labelled(one: Speaker) -> str:
-    return f"{printable(one.speaker)} in {printable(one.project)} ({one.count})"
+    return t("{name} in {project} ({n})", name=printable(one.speaker), project=printable(one.project), n=one.count)
 
 
 def _in_words(job: Job, classifier: Classifier) -> str:
     if job.state != "done":
-        return (
-            "Computing the voice's own normal."
-            if not job.ended.is_set()
-            else "The voice's own normal is not available."
+        return t(
+            "The voice's own normal is not available." if job.ended.is_set() else "Computing the voice's own normal."
         )
     normal, speech_s = job.result
-    count = "1 recording" if normal.recordings == 1 else f"{normal.recordings} recordings"
-    share, trusted = voice_share(normal, classifier.voice), trust(normal, classifier.voice)
-    return f"{count}, {speech_s:.0f} s of speech: {share_in_words(share)} {caution_in_words(trusted)}".strip()
+    return plural(
+        normal.recordings,
+        "{n} recording, {seconds:.0f} s of speech: {share}",
+        "{n} recordings, {seconds:.0f} s of speech: {share}",
+        seconds=speech_s,
+        share=_share_in_words(voice_share(normal, classifier.voice), trust(normal, classifier.voice)),
+    )
+
+
+def known_in_words(voice: VoiceShare) -> str:
+    """Say all that is known of how far a voice is judged by its own normal."""
+    known = plural(voice.recordings, "Known from {n} recording.", "Known from {n} recordings.")
+    return f"{known} {_share_in_words(voice.share, voice.trust)}"
+
+
+def _share_in_words(share: float, trusted: float) -> str:
+    return f"{recognised(share_in_words(share))} {recognised(caution_in_words(trusted))}".strip()
 
 
 def adapted(classifier: Classifier, job: Job | None) -> Classifier:

@@ -7,44 +7,46 @@ import streamlit as st
 
 from pages.shared import waiting
 from pages.shared.cached import transcribing
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.errors import WordModelRefused
 from ser_core.words.transcription import DOWNLOAD_MB
 
 #: Of the languages of Whisper, those with the most speakers and those of the corpora that are read here.
-LANGUAGES = {
-    "ar": "Arabic",
-    "bn": "Bengali",
-    "zh": "Chinese",
-    "cs": "Czech",
-    "nl": "Dutch",
-    "en": "English",
-    "fi": "Finnish",
-    "fr": "French",
-    "de": "German",
-    "el": "Greek",
-    "he": "Hebrew",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "no": "Norwegian",
-    "fa": "Persian",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "es": "Spanish",
-    "sv": "Swedish",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "ur": "Urdu",
-    "vi": "Vietnamese",
-}
+LANGUAGES = texts(
+    {
+        "ar": "Arabic",
+        "bn": "Bengali",
+        "zh": "Chinese",
+        "cs": "Czech",
+        "nl": "Dutch",
+        "en": "English",
+        "fi": "Finnish",
+        "fr": "French",
+        "de": "German",
+        "el": "Greek",
+        "he": "Hebrew",
+        "hi": "Hindi",
+        "hu": "Hungarian",
+        "id": "Indonesian",
+        "it": "Italian",
+        "ja": "Japanese",
+        "ko": "Korean",
+        "no": "Norwegian",
+        "fa": "Persian",
+        "pl": "Polish",
+        "pt": "Portuguese",
+        "ro": "Romanian",
+        "ru": "Russian",
+        "es": "Spanish",
+        "sv": "Swedish",
+        "th": "Thai",
+        "tr": "Turkish",
+        "uk": "Ukrainian",
+        "ur": "Urdu",
+        "vi": "Vietnamese",
+    }
+)
 
 
 def folder() -> Path | None:
@@ -59,7 +61,7 @@ def offer() -> None:
     try:
         transcribing.word_model_folder()
     except WordModelRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
     st.info(
         t(
@@ -70,9 +72,7 @@ def offer() -> None:
     )
     if not st.session_state.get("word_model_asked", False):
         if st.button(
-            t("Fetch Whisper base ({DOWNLOAD_MB} MB)", DOWNLOAD_MB=DOWNLOAD_MB),
-            key="fetch_word_model",
-            icon=":material/download:",
+            t("Fetch Whisper base ({size} MB)", size=DOWNLOAD_MB), key="fetch_word_model", icon=":material/download:"
         ):
             st.session_state["word_model_asked"] = True
             st.rerun()

@@ -7,6 +7,7 @@ from streamlit import logger as streamlit_logger
 from streamlit.delta_generator_singletons import get_dg_singleton_instance
 from streamlit.elements.exception import _exception
 
+from pages.shared.language import t
 from ser_core.work.log import JsonLines, failed, write_to_stderr
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,10 @@ class Unexpected(Exception):
 
 def _show(error: BaseException) -> None:
     reference = failed(log, "A page failed", error)
-    sentence = (
-        f"Something went wrong. Reload the page; if it happens again, please report the number {reference}, which the "
-        "app's log gives too."
+    sentence = t(
+        "Something went wrong. Reload the page; if it happens again, please report the number {reference}, which the "
+        "app's log gives too.",
+        reference=reference,
     )
     _exception(get_dg_singleton_instance().main_dg, Unexpected(sentence))
 

@@ -72,7 +72,7 @@ def measured_marks(
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for done, recording in enumerate(map(writable, marked)):
-        part = work.part(done, len(marked), f"Recording {done + 1} of {len(marked)}: ")
+        part = work.part(done, len(marked), f"Recording {done + 1} of {len(marked)}")
         part.check("Measuring was stopped.")
         measures = _measures(recording, sound_of, ceiling_hz, part)
         silent += measures is None
