@@ -69,8 +69,8 @@ STYLE = """
   .scores { gap: 0.35rem 0.8rem; }
   .scores .track { height: 0.9rem; border-radius: 0.45rem; background: rgba(127, 127, 127, 0.18); overflow: hidden; }
   .scores .bar { height: 100%; border-radius: 0.45rem; }
-  .st-key-widget_timeline_stretch :has(> [data-testid=stSliderThumbValue]) ~ * [data-testid=stSliderThumbValue] p
-    { position: relative; top: 2.4rem; }
+  [class*="st-key-widget_timeline_stretch"] :has(> [data-testid=stSliderThumbValue])
+    ~ * [data-testid=stSliderThumbValue] p { position: relative; top: 2.4rem; }
   .scores .value { font-variant-numeric: tabular-nums; }
   .scores .track.beside { height: 0.4rem; margin-top: -0.35rem; align-self: start; }
   .scores .track.beside .bar { opacity: 0.6; }

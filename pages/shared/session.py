@@ -318,7 +318,7 @@ def choice(name: str) -> Any:
 def choose(name: str, value: Any) -> None:
     """Set a choice, and let its widget show it."""
     st.session_state.setdefault("choices", dict(CHOICES))[name] = value
-    st.session_state.pop(f"widget_{name}", None)
+    st.session_state.pop(_key(name), None)
 
 
 def begin_run() -> None:
@@ -343,16 +343,21 @@ def widget(name: str, shown: Any) -> dict[str, Any]:
     Streamlit forgets a widget's value when a page without it is shown; the choice remains. If a run stopped before it
     drew a widget, the browser forgets the value but Streamlit does not, so it is set again.
     """
-    key, drawn = f"widget_{name}", st.session_state.setdefault("drawn", set())
-    if key not in st.session_state or name not in drawn | st.session_state.get("drawn_before", set()):
+    key, drawn = _key(name), st.session_state.setdefault("drawn", set())
+    if key not in st.session_state or key not in drawn | st.session_state.get("drawn_before", set()):
         st.session_state[key] = shown
-    drawn.add(name)
+    drawn.add(key)
     return {"key": key, "on_change": _remember, "args": (name,)}
 
 
 def _remember(name: str) -> None:
-    if f"widget_{name}" in st.session_state:  # else another callback has set the choice since
-        st.session_state["choices"][name] = st.session_state[f"widget_{name}"]
+    if _key(name) in st.session_state:  # else another callback has set the choice since
+        st.session_state["choices"][name] = st.session_state[_key(name)]
+
+
+def _key(name: str) -> str:
+    # A widget of another language is another one: the browser has its value by the words of its option.
+    return f"widget_{name}_{choice('language')}" if choice("language") else f"widget_{name}"
 
 
 def reset(names: tuple[str, ...]) -> Callable[[], None]:
