@@ -7,31 +7,32 @@ from pages.shared import frame, waiting
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
-from pages.shared.language import t
+from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis import Analysis, Region
-from ser_core.annotations.formats.format import counted
 from ser_core.front_end.selection import select_segments
 from ser_core.model.scores import pool
 from ser_core.settings import SelectionSettings
 
-RULES = {"guarded": "Guarded: mean correlation", "minmax": "As in the paper: rescaled to 0 to 1"}
-HELP = """
+RULES = texts({"guarded": "Guarded: mean correlation", "minmax": "As in the paper: rescaled to 0 to 1"})
+HELP = texts("""
 A Gaussian describes the levels of each segment. If it correlates little with the other segments' Gaussians, the segment
 is unlike the rest: silence, a click, a breath. The paper rescales the sums of the correlations to 0 to 1, so the least
 similar segment scores 0 and is dropped even if all segments are speech. The guarded rule uses the mean correlation.
-"""
+""")
 
 
 def show_scores(analysis: Analysis, selected: np.ndarray, pooling: str, *, own: bool) -> None:
     """Show the recording's scores with this selection next to those with the model's own."""
     left, right = st.columns(2, gap="large")
-    left.markdown(t("**With this selection** · {sum} of {n} segments", sum=int(selected.sum()), n=len(selected)))
+    left.markdown(
+        t("**With this selection** · {selected} of {n} segments", selected=int(selected.sum()), n=len(selected))
+    )
     left.html(scores_html(analysis.emotions, pool(analysis.scores.segments[selected], pooling)))
     right.markdown(
         t(
-            "**The model's own selection** · {sum} of {n} segments",
-            sum=int(analysis.segments.selected.sum()),
+            "**The model's own selection** · {selected} of {n} segments",
+            selected=int(analysis.segments.selected.sum()),
             n=len(selected),
         )
     )
@@ -52,25 +53,31 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
         what, play = st.columns([2, 5], vertical_alignment="center")
         what.markdown(
             t(
-                "**{index}** · {index_2:.2f} to {index_3:.2f} s",
-                index=index + 1,
-                index_2=starts[index],
-                index_3=ends[index],
+                "**{number}** · {start:.2f} to {end:.2f} s",
+                number=index + 1,
+                start=float(starts[index]),
+                end=float(ends[index]),
             )
         )
         region = Region(float(starts[index]), float(ends[index]))
         play.audio(sounds.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
     if len(dropped) > 50:
-        st.caption(t("And {dropped} more.", dropped=len(dropped) - 50))
+        st.caption(t("And {n} more.", n=len(dropped) - 50))
 
 
-frame.begin("Select", "👂", "Which segments of the recording does data selection drop?")
+frame.begin(t("Select"), "👂", t("Which segments of the recording does data selection drop?"))
 chosen, classification = waiting.classified_recording()
 analysis = classification.result
 
 card = chosen.classifier.front_end.selection
 rule = st.segmented_control(
-    t("Rule"), list(RULES), default="guarded", format_func=RULES.get, key="select_rule", help=HELP, required=True
+    t("Rule"),
+    list(RULES),
+    default="guarded",
+    format_func=lambda rule: t(RULES[rule]),
+    key="select_rule",
+    help=t(HELP),
+    required=True,
 )
 threshold = st.slider(t("Threshold"), 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
 selected, scores = select_segments(analysis.segments.values, SelectionSettings(rule, threshold))
@@ -84,9 +91,10 @@ if chosen.classifier.front_end.segments.segment_frames is None:
     st.stop()
 if scores is None:
     st.info(
-        t(
-            "The recording has {selected}; at least 3 are needed to compare them, so all are selected.",
-            selected=counted(len(selected), "segment"),
+        plural(
+            len(selected),
+            "The recording has {n} segment; at least 3 are needed to compare them, so all are selected.",
+            "The recording has {n} segments; at least 3 are needed to compare them, so all are selected.",
         ),
         icon=":material/info:",
     )

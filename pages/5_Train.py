@@ -79,10 +79,14 @@ def train(folders: dict[str, str]) -> None:
     show_history()
 
 
-frame.begin("Train", "👂", "Train a model on the corpora on this machine. Training continues when you leave the page.")
+frame.begin(
+    t("Train"),
+    "👂",
+    t("Train a model on the corpora on this machine. Training continues when you leave the page."),
+)
 controls.sidebar()
 folders = training_form.corpus_folders()
-training, corpora = st.tabs(["Train", "Corpora"], key="train_tab", on_change="rerun")
+training, corpora = st.tabs([t("Train"), t("Corpora")], key="train_tab", on_change="rerun")
 with training:
     train(folders)
 if corpora.open:  # do not read thousands of headers before the tab is opened

@@ -6,19 +6,21 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models import comparison_section, experiments_section, generalisation_section, model_figures
+from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions, read_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
 
-ALL_FOLDS, NEW_CORPORA, OWN_TEST = "all folds", "new corpora", "this model's own test"
-HELD_OUT = ": each speaker was held out from the model that was tested on them"
+ALL_FOLDS, NEW_CORPORA, OWN_TEST = texts(("all folds", "new corpora", "this model's own test"))
+#: Of a model whose card does not describe its test on new corpora.
+NO_SPLIT = texts("each corpus left out of training in turn")
 
 
-@st.cache_data(max_entries=16, show_spinner="Computing figures and intervals")
+@st.cache_data(max_entries=16, show_spinner=False)
 def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
     """Return a table and its figures; `written_ns` makes a rewritten table a new one for the cache."""
     predictions = read_predictions(table)
@@ -27,22 +29,28 @@ def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
 
 def tested_now(table: Path) -> tuple[Predictions, dict[str, Any]]:
     """Return the current table and its figures."""
-    return tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
+    with st.spinner(t("Computing figures and intervals")):
+        return tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
 
 
 def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
     """Ask for one of the model's tests, if there are several; return its table and its split in words."""
-    offered = {OWN_TEST: (folder / TEST_TABLE, str(card.get("split", "")))}
+    offered = {OWN_TEST: (folder / TEST_TABLE, split_in_words(str(card.get("split", ""))))}
     if (folder / CORPORA_TABLE).is_file():
-        split = card.get("leave_one_corpus_out", {}).get("split", "each corpus left out of training in turn")
-        offered = {NEW_CORPORA: (folder / CORPORA_TABLE, split)} | offered
+        split = card.get("leave_one_corpus_out", {}).get("split", NO_SPLIT)
+        offered = {NEW_CORPORA: (folder / CORPORA_TABLE, split_in_words(split))} | offered
     if "cross_validation" in card and (folder / FOLDS_TABLE).is_file():
-        offered = {ALL_FOLDS: (folder / FOLDS_TABLE, card["cross_validation"]["split"] + HELD_OUT)} | offered
+        split = t(
+            "{split}: each speaker was held out from the model that was tested on them",
+            split=split_in_words(card["cross_validation"]["split"]),
+        )
+        offered = {ALL_FOLDS: (folder / FOLDS_TABLE, split)} | offered
     if len(offered) == 1:
         return offered[OWN_TEST]
     chosen = st.segmented_control(
         t("Tested on"),
         list(offered),
+        format_func=t,
         default=next(iter(offered)),
         required=True,
         key="evaluate_tested",
@@ -70,19 +78,19 @@ def show_figures(name: str) -> None:
     model_figures.show_trust(figures, card.get("history", {}))
 
 
-frame.begin("Evaluate", "👂", "How well does the model do on people it was not trained on?")
+frame.begin(t("Evaluate"), "👂", t("How well does the model do on people it was not trained on?"))
 controls.sidebar()
 names = model_names()
 if not names:
     st.stop()
 name = session.choice("model") if session.choice("model") in names else names[0]
-figures, experiments = st.tabs(["Figures", "Experiments"], key="evaluate_tab", on_change="rerun")
+figures, experiments = st.tabs([t("Figures"), t("Experiments")], key="evaluate_tab", on_change="rerun")
 if figures.open:
     with figures:
         try:
             show_figures(name)
         except SerError as refusal:
-            st.error(in_markdown(str(refusal)), icon=":material/error:")
+            st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
 if experiments.open:
     with experiments:
         experiments_section.show(names)

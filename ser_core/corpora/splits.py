@@ -99,8 +99,7 @@ def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: i
             f"{too_few or 'there are no recordings'}. Choose fewer folds, add a corpus, or split by speaker."
         )
     parts = {corpus: (names, sentences[corpus]) for corpus, names in speakers.items() if corpus in divided}
-    also = f"; only learnt from: {too_few}" if too_few else ""
-    return [_sentence_split(recordings, fold, folds, parts, also) for fold in range(folds)]
+    return [_sentence_split(recordings, fold, folds, parts, too_few) for fold in range(folds)]
 
 
 def _sentence_split(
@@ -108,9 +107,9 @@ def _sentence_split(
     fold: int,
     folds: int,
     parts: dict[str, tuple[list[str], list[str]]],
-    also: str,
+    too_few: str,
 ) -> Split:
-    """Return a fold of the corpora whose speakers and sentences are given; `also` is appended to its description."""
+    """Return a fold of the corpora whose speakers and sentences are given; its description names those of `too_few`."""
     of_speakers, of_sentences = {}, {}
     for corpus, (speakers, sentences) in parts.items():
         of_speakers |= _sides(speakers, fold, folds, VALIDATION_SHARE_OF_BOTH)
@@ -123,7 +122,10 @@ def _sentence_split(
         side = of_speakers[item.speaker_id]
         return side if side == of_sentences.get((item.corpus, item.text)) else None
 
-    split = _split(recordings, side_of, f"sentence- and speaker-disjoint, fold {fold + 1} of {folds}{also}")
+    kind = f"sentence- and speaker-disjoint, fold {fold + 1} of {folds}"
+    if too_few:
+        kind = "; ".join((kind, f"only learnt from: {too_few}"))
+    split = _split(recordings, side_of, kind)
     if not (split.train and split.validation and split.test):
         raise SettingsRefused(
             f"Fold {fold + 1} of {folds} leaves a side without recordings: too few of its speakers say its "
@@ -195,7 +197,8 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
             "validation and test; add recordings."
         )
     known = len(speakers["test"] & speakers["train"])
-    words = f"random 85:15; {known} of {len(speakers['test'])} test speakers are also heard in training"
+    heard = f"{known} of {len(speakers['test'])} test speakers are also heard in training"
+    words = "; ".join(("random 85:15", heard))
     return [_split(recordings, lambda item: side_of[_take(item)], words)]
 
 
@@ -269,7 +272,7 @@ def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[
     known = len(tested & texts(sides["train"]))
     words = f"{known} of {len(tested)} test sentences are also spoken in training"
     unknown = sum(not recordings[index].text for index in sides["test"])
-    return f"{words}; the sentences of {unknown} test recordings are unknown" if unknown else words
+    return "; ".join((words, f"the sentences of {unknown} test recordings are unknown")) if unknown else words
 
 
 def draw_evenly(items: Sequence[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:

@@ -139,11 +139,15 @@ def _write_figures(
     predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
     with_voices = all((model / TEST_VOICE_TABLE).is_file() for model in models)
     by_own_normal = pooled([read_predictions(model / TEST_VOICE_TABLE) for model in models]) if with_voices else None
-    tested = f"{plan.split} split, folds {', '.join(map(str, folds))} of {plan.last_fold}"
-    corpora = plan.split == "corpus"
-    if corpora:
-        tested += f": {', '.join(sorted(set(predictions.corpora)))} left out of training in turn"
-    return add_figures(folder, out, predictions, by_own_normal, tested, len(folds), corpora=corpora)
+    shown, last, corpora = ", ".join(map(str, folds)), plan.last_fold, ", ".join(sorted(set(predictions.corpora)))
+    tested = {  # each in full, so that pages can say it in other languages
+        "speaker": f"speaker split, folds {shown} of {last}",
+        "sentence": f"sentence split, folds {shown} of {last}",
+        "random": f"random split, folds {shown} of {last}",
+        "corpus": f"corpus split, folds {shown} of {last}: {corpora} left out of training in turn",
+    }[plan.split]
+    by_corpus = plan.split == "corpus"
+    return add_figures(folder, out, predictions, by_own_normal, tested, len(folds), corpora=by_corpus)
 
 
 def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) -> None:

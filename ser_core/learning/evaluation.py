@@ -182,18 +182,19 @@ def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
     if not overlap["trained_on"]:
         return f"{corpus}: an unseen corpus, nothing of it was trained on"
     known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
-    said = f"{known or 'none'} of the {sentences} test sentences"
+    said = f"{known} of the {sentences} test sentences"
     if not sentences:
         said = "sentences that are not known"
     elif overlap["not_at_hand"] and known < sentences:
+        least = f"at least {known}" if known else "nobody knows how many"
         said = (
-            f"{f'at least {known}' if known else 'nobody knows how many'} of the {sentences} test sentences "
-            f"({overlap['not_at_hand']} of those recordings are not at hand)"
+            f"{least} of the {sentences} test sentences ({overlap['not_at_hand']} of those recordings are not at hand)"
         )
-    return (
-        f"{corpus}: {overlap['trained_on']} other recordings of it were trained on, with "
-        f"{overlap['speakers_trained_on'] or 'none'} of the {overlap['speakers']} test speakers and {said}"
-    )
+    elif not known:
+        said = f"none of the {sentences} test sentences"
+    met, speakers = overlap["speakers_trained_on"], overlap["speakers"]
+    people = f"{met} of the {speakers} test speakers" if met else f"none of the {speakers} test speakers"
+    return f"{corpus}: {overlap['trained_on']} other recordings of it were trained on, with {people} and {said}"
 
 
 def _sha256(path: Path) -> str | None:

@@ -146,5 +146,6 @@ def _unseen(
             "sentences. Choose another fold, other recordings or other starting weights."
         )
     if len(left) < len(test):
-        words += f"; {len(test) - len(left)} test recordings left out, which the starting weights know"
+        known = len(test) - len(left)
+        words = "; ".join((words, f"{known} test recordings left out, which the starting weights know"))
     return words, left

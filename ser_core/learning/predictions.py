@@ -31,6 +31,8 @@ WAYS = {
     "corpora": "new corpora",
     "corpora_voice": "new corpora, with own normal",
 }
+#: The same of models whose split is not by speaker.
+OWN_TEST = {"people": "its own test", "people_voice": "its own test, with own normal"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,4 +182,4 @@ def tables_of(folder: Path) -> dict[str, Path]:
 def way_words(way: str, card: dict[str, Any]) -> str:
     """Return in words what is new in a table; a model whose split is not by speaker has only its own test."""
     split = str(card.get("cross_validation", card).get("split", ""))
-    return WAYS[way] if split.startswith("speaker") else WAYS[way].replace("new people", "its own test")
+    return WAYS[way] if split.startswith("speaker") else OWN_TEST.get(way, WAYS[way])

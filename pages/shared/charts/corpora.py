@@ -3,6 +3,7 @@
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 from ser_core.corpora.overview import CorpusOverview
@@ -12,17 +13,17 @@ def emotions_chart(overview: CorpusOverview) -> go.Figure:
     """Draw the number of recordings by emotion."""
     figure = go.Figure(
         go.Bar(
-            y=list(overview.emotions),
+            y=[t(emotion) for emotion in overview.emotions],
             x=overview.counts.sum(axis=0).tolist(),
             orientation="h",
             marker_color=[COLOURS[emotion] for emotion in overview.emotions],
             texttemplate="%{x}",
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{y}: %{x} recordings<extra></extra>",
+            hovertemplate=t("{where}: {n} recordings", where="%{y}", n="%{x}") + "<extra></extra>",
         )
     )
-    figure.update_xaxes(title="Recordings", showgrid=False)
+    figure.update_xaxes(title=t("Recordings"), showgrid=False)
     figure.update_yaxes(autorange="reversed")
     return axes.sized(figure, _height(overview))
 
@@ -36,13 +37,13 @@ def speakers_chart(overview: CorpusOverview) -> go.Figure:
             go.Bar(
                 x=names,
                 y=overview.counts[:, index].tolist(),
-                name=emotion,
+                name=t(emotion),
                 marker_color=COLOURS[emotion],
-                hovertemplate="%{x}, " + emotion + ": %{y} recordings<extra></extra>",
+                hovertemplate=t("{where}: {n} recordings", where="%{x}, " + t(emotion), n="%{y}") + "<extra></extra>",
             )
         )
-    figure.update_xaxes(title="Speaker", type="category")  # speakers are categories even if all names are numbers
-    figure.update_yaxes(title="Recordings", gridcolor=axes.GREY)
+    figure.update_xaxes(title=t("Speaker"), type="category")  # speakers are categories even if all names are numbers
+    figure.update_yaxes(title=t("Recordings"), gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         barmode="stack",
         showlegend=True,
@@ -58,12 +59,14 @@ def durations_chart(overview: CorpusOverview) -> go.Figure:
         figure.add_trace(
             go.Box(
                 x=overview.durations_s[[item.emotion == emotion for item in recordings]].round(3),
-                name=emotion,
+                name=t(emotion),
                 marker={"color": COLOURS[emotion], "size": 3},
                 line_width=1.5,
             )
         )
-    figure.update_xaxes(title="Duration (s)", rangemode="tozero", hoverformat=".2f", showgrid=True, gridcolor=axes.GREY)
+    figure.update_xaxes(
+        title=t("Duration (s)"), rangemode="tozero", hoverformat=".2f", showgrid=True, gridcolor=axes.GREY
+    )
     figure.update_yaxes(autorange="reversed")
     return axes.sized(figure, _height(overview))
 

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 
@@ -41,13 +42,16 @@ def confusion_chart(
             hoverinfo="skip",
         )
     )
-    figure.add_trace(invisible_markers(emotions, "predicted as"))
+    figure.add_trace(invisible_markers(emotions, t("predicted as")))
     if chosen is not None:
         column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
         edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         figure.add_shape(type="rect", line={"color": CHOSEN, "width": 3}, **edges)
-    figure.update_yaxes(title="Acted", range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
-    figure.update_xaxes(title="Predicted", range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
+    # A click reports the emotions of the model, whatever they are called.
+    ticks = {"tickvals": list(emotions), "ticktext": [t(emotion) for emotion in emotions]}
+    figure.update_yaxes(title=t("Acted"), range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
+    figure.update_xaxes(title=t("Predicted"), range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
+    figure.update_yaxes(ticks).update_xaxes(ticks)
     return axes.sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
@@ -64,7 +68,7 @@ def invisible_markers(labels: Sequence[str], said: str) -> go.Scatter:
         marker={"symbol": "square", "size": 30, "opacity": 0},
         selected=invisible,
         unselected=invisible,
-        hovertemplate="%{y}, " + said + " %{x}<br>Click to list the recordings<extra></extra>",
+        hovertemplate="%{y}, " + said + " %{x}<br>" + t("Click to list the recordings") + "<extra></extra>",
     )
 
 
@@ -80,11 +84,17 @@ def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
             marker={"size": [6 + 22 * (b["recordings"] / max(c["recordings"] for c in bins)) ** 0.5 for b in bins]},
             line={"color": LINE},
             customdata=[b["recordings"] for b in bins],
-            hovertemplate="score %{x:.2f}: accuracy %{y:.2f}, %{customdata} recordings<extra></extra>",
+            hovertemplate=t(
+                "score {score}: accuracy {accuracy}, {n} recordings",
+                score="%{x:.2f}",
+                accuracy="%{y:.2f}",
+                n="%{customdata}",
+            )
+            + "<extra></extra>",
         )
     )
-    figure.update_xaxes(title="Best score", range=[0.2, 1], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Accuracy", range=[0, 1.08], gridcolor=axes.GREY)
+    figure.update_xaxes(title=t("Best score"), range=[0.2, 1], gridcolor=axes.GREY)
+    figure.update_yaxes(title=t("Accuracy"), range=[0, 1.08], gridcolor=axes.GREY)
     return axes.sized(figure, 360)
 
 
@@ -97,11 +107,17 @@ def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
             mode="lines+markers",
             line={"color": LINE},
             customdata=[point["least_score"] for point in curve],
-            hovertemplate="minimum score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%} correct<extra></extra>",
+            hovertemplate=t(
+                "minimum score {score}: {answered} answered, {correct} correct",
+                score="%{customdata:.2f}",
+                answered="%{x:.0%}",
+                correct="%{y:.0%}",
+            )
+            + "<extra></extra>",
         )
     )
-    figure.update_xaxes(title="Recordings answered", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Accuracy of the answers", tickformat=".0%", gridcolor=axes.GREY)
+    figure.update_xaxes(title=t("Recordings answered"), tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    figure.update_yaxes(title=t("Accuracy of the answers"), tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 360)
 
 
@@ -112,8 +128,8 @@ def history_chart(history: dict[str, list[dict[str, float]]]) -> go.Figure:
         if len(epochs) > 1:
             x, y = [e["epoch"] for e in epochs], [e["validation_uar"] for e in epochs]
             figure.add_trace(go.Scatter(x=x, y=y, name=branch, mode="lines+markers", line={"color": colour}))
-    figure.update_xaxes(title="Epoch", gridcolor=axes.GREY)
-    figure.update_yaxes(title="Validation UAR", tickformat=".0%", gridcolor=axes.GREY)
+    figure.update_xaxes(title=t("Epoch"), gridcolor=axes.GREY)
+    figure.update_yaxes(title=t("Validation UAR"), tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     )
@@ -128,13 +144,13 @@ def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) 
             go.Bar(
                 x=[in_chart(name) for name in figures],
                 y=recalls,
-                name=emotion,
+                name=t(emotion),
                 marker_color=COLOURS[emotion],
-                hovertemplate="%{x}, " + emotion + ": %{y:.0%}<extra></extra>",
+                hovertemplate="%{x}, " + t(emotion) + ": %{y:.0%}<extra></extra>",
             )
         )
     figure.add_hline(1 / len(emotions), line_dash="dash", line_color="#7f7f7f")
-    figure.update_yaxes(title="Recall", tickformat=".0%", range=[0, 1], gridcolor=axes.GREY)
+    figure.update_yaxes(title=t("Recall"), tickformat=".0%", range=[0, 1], gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     )

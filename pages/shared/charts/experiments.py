@@ -8,20 +8,23 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_chart
 from ser_core.analysis.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
 
 ALL, FEWER = "#7F7F7F", "#0072B2"
-RULES = {
-    "none": "all segments",
-    "minmax": "data selection",
-    "random": "random ones dropped",
-    "quietest": "quietest ones dropped",
-}
-BASELINES = {"random": "random segments", "quietest": "the quietest segments"}
-NETWORKS = {"vggish": "VGGish", "yamnet": "YAMNet", "fusion": "fusion"}
+RULES = texts(
+    {
+        "none": "all segments",
+        "minmax": "data selection",
+        "random": "random ones dropped",
+        "quietest": "quietest ones dropped",
+    }
+)
+BASELINES = texts({"random": "random segments", "quietest": "the quietest segments"})
+NETWORKS = texts({"vggish": "VGGish", "yamnet": "YAMNet", "fusion": "fusion"})
 MODELS = (("#0072B2", "circle"), ("#D55E00", "square"), ("#009E73", "diamond"), ("#CC79A7", "cross"), ("#B7A800", "x"))
 #: An axis reaches at least this many points to either side, so that small differences look small.
 LEAST_REACH = 5
@@ -31,12 +34,12 @@ GRID = {"showgrid": True, "gridcolor": axes.GREY, "zeroline": False}
 def saving_chart(rules: dict[str, Any]) -> go.Figure:
     """Draw the training segments that each rule selects, and the training time in minutes."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
-    columns = (("Segments", "segments", 1, ",.0f"), ("Training (min)", "seconds", 1 / 60, ".1f"))
+    columns = ((t("Segments"), "segments", 1, ",.0f"), (t("Training (min)"), "seconds", 1 / 60, ".1f"))
     for column, (title, key, unit, digits) in enumerate(columns, start=1):
         amounts = [unit * rule[key] for rule in rules.values()]
         figure.add_trace(
             go.Bar(
-                y=[RULES[rule] for rule in rules],
+                y=[t(RULES[rule]) for rule in rules],
                 x=amounts,
                 orientation="h",
                 marker_color=[ALL if rule == "none" else FEWER for rule in rules],
@@ -69,7 +72,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
     intervals = 100 * np.array([rule["interval"] for rule in fewer.values()], float).reshape(-1, 2)
     figure.add_trace(
         go.Scatter(
-            y=[RULES[rule] for rule in rules],
+            y=[t(RULES[rule]) for rule in rules],
             x=[100 * rule["figures"]["mean_over_corpora_uar"] for rule in rules.values()],
             mode="markers+text",
             marker={"size": 11, "color": [ALL if rule == "none" else FEWER for rule in rules]},
@@ -83,13 +86,20 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
     )
     figure.add_trace(
         go.Scatter(
-            y=[RULES[rule] for rule in fewer],
+            y=[t(RULES[rule]) for rule in fewer],
             x=gains,
             mode="markers",
             marker={"size": 11, "color": FEWER},
             error_x={"array": intervals[:, 1] - gains, "arrayminus": gains - intervals[:, 0], "thickness": 2},
             customdata=intervals,
-            hovertemplate="%{y}: %{x:+.1f} points (%{customdata[0]:+.1f} to %{customdata[1]:+.1f})<extra></extra>",
+            hovertemplate="%{y}: "
+            + t(
+                "{gain} points ({low} to {high})",
+                gain="%{x:+.1f}",
+                low="%{customdata[0]:+.1f}",
+                high="%{customdata[1]:+.1f}",
+            )
+            + "<extra></extra>",
         ),
         1,
         2,
@@ -97,8 +107,9 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
     figure.add_vline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=2)
     figure.update_xaxes(GRID | {"nticks": 4})
     figure.update_xaxes(title="UAR (%)", row=1, col=1)
-    figure.update_xaxes(title="Difference (points)", row=1, col=2)
-    figure.update_yaxes(range=[len(rules) - 0.5, -0.5], categoryarray=[RULES[rule] for rule in rules], showgrid=False)
+    figure.update_xaxes(title=t("Difference (points)"), row=1, col=2)
+    names = [t(RULES[rule]) for rule in rules]
+    figure.update_yaxes(range=[len(rules) - 0.5, -0.5], categoryarray=names, showgrid=False)
     return axes.sized(figure, 70 + 44 * len(rules)).update_layout(margin_t=8)
 
 
@@ -107,9 +118,9 @@ def recalls_chart(before: dict[str, float], after: dict[str, float]) -> go.Figur
     figure = make_subplots()
     for emotion, recall in before.items():
         if recall is not None and after[emotion] is not None:
-            _add_change(figure, emotion, 100 * recall, 100 * after[emotion], COLOURS[emotion])
+            _add_change(figure, t(emotion), 100 * recall, 100 * after[emotion], COLOURS[emotion])
     _add_legend_of_change(figure)
-    figure.update_xaxes(GRID | {"title": "Recall (%)", "range": [0, 100]})
+    figure.update_xaxes(GRID | {"title": t("Recall (%)"), "range": [0, 100]})
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return _with_legend(axes.sized(figure, 90 + 40 * len(before)))
 
@@ -124,10 +135,10 @@ def networks_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
         ]
     )
     figure = make_subplots(cols=3, shared_yaxes=True, horizontal_spacing=0.05)
-    for column, title in enumerate(("Accuracy (%)", "UAR (%)", "Macro F1 (%)"), start=1):
+    for column, title in enumerate((t("Accuracy (%)"), "UAR (%)", t("Macro F1 (%)")), start=1):
         values = measured[:, :, column - 1]
         for network, (before, after) in zip(names, values, strict=True):
-            _add_change(figure, NETWORKS[network], before, after, FEWER, column)
+            _add_change(figure, t(NETWORKS[network]), before, after, FEWER, column)
         middle, reach = (values.max() + values.min()) / 2, max(LEAST_REACH, np.ptp(values) / 2 + 1)
         shown = [middle - reach, middle + reach]
         figure.update_xaxes(GRID | {"title": title, "range": shown, "nticks": 4}, row=1, col=column)
@@ -151,7 +162,7 @@ def _add_change(figure: go.Figure, name: str, before: float, after: float, colou
             line={"color": colour, "width": 2},
             marker={"size": 12, "symbol": ["circle-open", "circle"], "line": {"width": 2, "color": colour}},
             cliponaxis=False,
-            customdata=["before", "after selection"],
+            customdata=[t("before"), t("after selection")],
             hovertemplate="%{y}, %{customdata}: %{x:.1f} %<extra></extra>",
             showlegend=False,
         ),
@@ -161,7 +172,7 @@ def _add_change(figure: go.Figure, name: str, before: float, after: float, colou
 
 
 def _add_legend_of_change(figure: go.Figure) -> None:
-    for symbol, words in (("circle-open", "before"), ("circle", "after selection")):
+    for symbol, words in (("circle-open", t("before")), ("circle", t("after selection"))):
         marker = {"size": 12, "symbol": symbol, "color": ALL, "line": {"width": 2, "color": ALL}}
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=words))
 
@@ -182,7 +193,7 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
         shared_xaxes=True,
         vertical_spacing=0.12,
         row_heights=[0.68, 0.32],
-        subplot_titles=("", "Centre of the evidence for each emotion"),
+        subplot_titles=("", t("Centre of the evidence for each emotion")),
     )
     for emotion, found in emotions.items():
         low, centre, high = np.interp(
@@ -193,10 +204,10 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
             go.Scatter(
                 x=positions,
                 y=100 * np.array(found["share"], float),
-                name=emotion,
+                name=t(emotion),
                 line=colour | {"width": 2.5},
                 customdata=centres,
-                hovertemplate=emotion + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
+                hovertemplate=t(emotion) + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
             ),
             1,
             1,
@@ -204,12 +215,18 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
         figure.add_trace(
             go.Scatter(
                 x=[centre],
-                y=[emotion],
+                y=[t(emotion)],
                 marker=colour | {"size": 11},
                 error_x={"array": [high - centre], "arrayminus": [centre - low], "thickness": 2},
                 customdata=[[found["centre_hz"], *found["interval"]]],
-                hovertemplate="%{y}: %{customdata[0]:.0f} Hz (%{customdata[1]:.0f} to %{customdata[2]:.0f} Hz)"
-                "<extra></extra>",
+                hovertemplate=t(
+                    "{emotion}: {centre} Hz ({low} to {high} Hz)",
+                    emotion="%{y}",
+                    centre="%{customdata[0]:.0f}",
+                    low="%{customdata[1]:.0f}",
+                    high="%{customdata[2]:.0f}",
+                )
+                + "<extra></extra>",
                 showlegend=False,
             ),
             2,
@@ -218,7 +235,7 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
     figure.add_hline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=1)
     figure.update_xaxes(axes.bands_axis(centres) | GRID | {"title": None})
     figure.update_xaxes(title="Hz", row=2, col=1)
-    figure.update_yaxes(GRID | {"title": "Share of the relevance (%)"}, row=1, col=1)
+    figure.update_yaxes(GRID | {"title": t("Share of the relevance (%)")}, row=1, col=1)
     figure.update_yaxes(range=[len(emotions) - 0.5, -0.5], showgrid=False, row=2, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     return _with_legend(axes.sized(figure, 400 + 22 * len(emotions)))
@@ -226,15 +243,16 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
 
 def segment_chart(log_mel: list[list[float]]) -> go.Figure:
     """Draw a segment's log-mel spectrogram."""
-    return _patch(log_mel, log_mel, axes.MAGMA, "log-mel (neper)", "%{z:.1f} neper")
+    return _patch(log_mel, log_mel, axes.MAGMA, t("log-mel (neper)"), t("{x} neper", x="%{z:.1f}"))
 
 
 def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figure:
     """Draw a branch's Grad-CAM map in its own cells, divided by its strongest, over one segment."""
     cells = np.array(map_, float)
     scaled = cells / (np.abs(cells).max() or 1.0)
-    figure = _patch(log_mel, scaled, axes.FOR_AND_AGAINST, "evidence, relative to the strongest", "relevance %{z:+.2f}")
-    bar = {"tickvals": [-1, 0, 1], "ticktext": ["against", "0", "for"]}
+    title, hover = t("evidence, relative to the strongest"), t("relevance {x}", x="%{z:+.2f}")
+    figure = _patch(log_mel, scaled, axes.FOR_AND_AGAINST, title, hover)
+    bar = {"tickvals": [-1, 0, 1], "ticktext": [t("against"), "0", t("for")]}
     return figure.update_traces(zmin=-1, zmax=1, xgap=1, ygap=1, colorbar=bar)
 
 
@@ -261,7 +279,7 @@ def _patch(log_mel: list[list[float]], cells: Any, colours: Any, title: str, hov
         )
     )
     centres = band_centres_hz(settings)
-    figure.update_xaxes(title="Time (s)", range=[0, seconds], dtick=0.24, showgrid=False, zeroline=False)
+    figure.update_xaxes(title=t("Time (s)"), range=[0, seconds], dtick=0.24, showgrid=False, zeroline=False)
     figure.update_yaxes(axes.bands_axis(centres) | {"range": [-0.5, bands - 0.5]})
     return axes.sized(figure, 380).update_layout(margin={"t": 8, "b": 110})
 
@@ -274,7 +292,7 @@ def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
         measured = result["conditions"]
         figure.add_trace(
             go.Scatter(
-                y=[in_chart(condition) for condition in measured],
+                y=[_condition(condition) for condition in measured],
                 x=[100 * found["mean_over_corpora_uar"] for found in measured.values()],
                 name=in_chart(model),
                 mode="markers",
@@ -283,14 +301,18 @@ def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
                 hovertemplate="%{y}: UAR %{x:.1f} %<br>%{customdata}<extra>" + in_chart(model) + "</extra>",
             )
         )
-    figure.update_xaxes(GRID | {"title": "UAR, mean over corpora (%)"})
+    figure.update_xaxes(GRID | {"title": t("UAR, mean over corpora (%)")})
     figure.update_yaxes(
         range=[len(conditions) - 0.5, -0.5],
         categoryorder="array",
-        categoryarray=[in_chart(condition) for condition in conditions],
+        categoryarray=[_condition(condition) for condition in conditions],
         gridcolor=axes.GREY,
     )
     return _with_legend(axes.sized(figure, 90 + 34 * len(conditions)))
+
+
+def _condition(name: str) -> str:
+    return in_chart(recognised(name))
 
 
 def _corpora_in_words(uars: dict[str, float]) -> str:
@@ -314,7 +336,12 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
                     marker={"size": 11, "color": colour, "symbol": symbol},
                     error_x={"array": high - mean, "arrayminus": mean - low, "thickness": 2},
                     customdata=np.column_stack([low, high]),
-                    hovertemplate="%{x:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f})",
+                    hovertemplate=t(
+                        "{mean} % ({low} to {high})",
+                        mean="%{x:.0f}",
+                        low="%{customdata[0]:.0f}",
+                        high="%{customdata[1]:.0f}",
+                    ),
                     cliponaxis=False,
                     showlegend=column == 2 and len(results) > 1,
                 ),
@@ -324,9 +351,9 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
     chance = 100 / len(next(iter(results.values()))["emotions"])
     figure.add_vline(chance, line_color="#7f7f7f", line_width=1.5, line_dash="dot", row=1, col=2)
     figure.update_xaxes(GRID | {"range": [0, 108], "tickvals": [0, 25, 50, 75, 100]})
-    figure.update_xaxes(title="Word error rate (%)", row=1, col=1)
-    figure.update_xaxes(title="UAR (%); dotted: chance", row=1, col=2)
-    labels = [in_chart(condition) for condition in conditions]
+    figure.update_xaxes(title=t("Word error rate (%)"), row=1, col=1)
+    figure.update_xaxes(title=t("UAR (%); dotted: chance"), row=1, col=2)
+    labels = [_condition(condition) for condition in conditions]
     figure.update_yaxes(
         range=[len(labels) - 0.5, -0.5], tickvals=list(range(len(labels))), ticktext=labels, gridcolor=axes.GREY
     )

@@ -5,6 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from pages.shared.language.names import in_chart
 from ser_core.learning.metrics import APART
 
@@ -49,8 +50,14 @@ def uar_chart(
                     "arrayminus": [uar - 100 * f["interval"][0] for (_, f), uar in zip(shown, uars, strict=True)],
                     "thickness": 1.5,
                 },
-                customdata=[[in_chart(row), *(100 * q for q in f["interval"])] for row, f in shown],
-                hovertemplate="%{customdata[0]}: %{x:.1f} % (%{customdata[1]:.0f} to %{customdata[2]:.0f})",
+                customdata=[[_row_words(row), *(100 * q for q in f["interval"])] for row, f in shown],
+                hovertemplate="%{customdata[0]}: "
+                + t(
+                    "{mean} % ({low} to {high})",
+                    mean="%{x:.1f}",
+                    low="%{customdata[1]:.0f}",
+                    high="%{customdata[2]:.0f}",
+                ),
             )
         )
     if listeners:
@@ -58,13 +65,13 @@ def uar_chart(
             go.Scatter(
                 x=[100 * uar for uar in listeners.values()],
                 y=[rows.index(corpus) + 0.42 for corpus in listeners],
-                name="human listeners, voice alone",
+                name=t("human listeners, voice alone"),
                 mode="markers",
                 marker={"color": LISTENERS[0], "symbol": LISTENERS[1], "size": 12},
-                hovertemplate="listeners: %{x:.1f} %",
+                hovertemplate=t("listeners: {uar} %", uar="%{x:.1f}"),
             )
         )
-    figure.add_vline(100 * chance, line={"dash": "dash", "color": axes.GREY}, annotation_text="chance")
+    figure.add_vline(100 * chance, line={"dash": "dash", "color": axes.GREY}, annotation_text=t("chance"))
     figure.add_hline(0.5, line={"color": axes.GREY, "width": 1})
     apart = [number for number, row in enumerate(rows) if row in APART]
     if apart:
@@ -72,13 +79,21 @@ def uar_chart(
     figure.update_xaxes(title="UAR (%)", range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[f"<b>{MEAN}</b>", *(in_chart(c) + ("<br>(not in the mean)" if c in APART else "") for c in corpora)],
+        ticktext=[f"<b>{_row_words(MEAN)}</b>", *(_corpus_words(corpus) for corpus in corpora)],
         range=[len(rows) - 0.4, -0.6],
         showgrid=False,
         zeroline=False,
     )
     figure = axes.sized(figure, 150 + 70 * len(rows))
     return figure.update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
+
+
+def _row_words(row: str) -> str:
+    return t("mean") if row == MEAN else in_chart(row)
+
+
+def _corpus_words(corpus: str) -> str:
+    return in_chart(corpus) + ("<br>" + t("(not in the mean)") if corpus in APART else "")
 
 
 def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
@@ -97,16 +112,25 @@ def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -
             go.Scatter(
                 x=[b["score"] for b in bins],
                 y=[b["accuracy"] for b in bins],
-                name=f"{words[way]}, error {100 * one['expected_calibration_error']:.1f} %",
+                name=t(
+                    "{test}, error {percent:.1f} %",
+                    test=words[way],
+                    percent=100 * one["expected_calibration_error"],
+                ),
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
                 marker={"symbol": symbol, "size": [5 + 9 * (b["recordings"] / most) ** 0.5 for b in bins]},
                 customdata=[b["recordings"] for b in bins],
-                hovertemplate="score %{x:.2f}: accuracy %{y:.2f}, %{customdata} recordings",
+                hovertemplate=t(
+                    "score {score}: accuracy {accuracy}, {n} recordings",
+                    score="%{x:.2f}",
+                    accuracy="%{y:.2f}",
+                    n="%{customdata}",
+                ),
             )
         )
-    figure.update_xaxes(title="Best score", range=[0.2, 1.02], gridcolor=axes.GREY)
-    figure.update_yaxes(title="Accuracy", range=[0, 1.05], gridcolor=axes.GREY)
+    figure.update_xaxes(title=t("Best score"), range=[0.2, 1.02], gridcolor=axes.GREY)
+    figure.update_yaxes(title=t("Accuracy"), range=[0, 1.05], gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
 
 
@@ -125,10 +149,15 @@ def abstention_chart(found: dict[str, dict[str, Any]], words: dict[str, str], me
                 line={"color": colour, "dash": dash},
                 marker={"symbol": symbol, "size": 8},
                 customdata=[point["least_score"] for point in curve],
-                hovertemplate="minimum score %{customdata:.2f}: %{x:.0%} answered, %{y:.0%}",
+                hovertemplate=t(
+                    "minimum score {score}: {answered} answered, {reached}",
+                    score="%{customdata:.2f}",
+                    answered="%{x:.0%}",
+                    reached="%{y:.0%}",
+                ),
             )
         )
-    title = {"uar": "UAR of the answers", "accuracy": "Accuracy of the answers"}[measure]
-    figure.update_xaxes(title="Recordings answered", tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
+    title = t("UAR of the answers") if measure == "uar" else t("Accuracy of the answers")
+    figure.update_xaxes(title=t("Recordings answered"), tickformat=".0%", range=[0, 1.03], gridcolor=axes.GREY)
     figure.update_yaxes(title=title, tickformat=".0%", gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")

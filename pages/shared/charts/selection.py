@@ -6,6 +6,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import waveform_trace
+from pages.shared.language import t
 from ser_core.analysis import Analysis, frame_edge_s
 
 SELECTED, DROPPED = "#0072B2", "#D55E00"
@@ -18,11 +19,11 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         shared_xaxes=True,
         vertical_spacing=0.1,
         row_heights=[0.35, 0.65],
-        subplot_titles=("Waveform", "Similarity of each segment to the others (dashed line: threshold)"),
+        subplot_titles=(t("Waveform"), t("Similarity of each segment to the others (dashed line: threshold)")),
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
     starts, ends = segment_times_s(analysis)
-    for wanted, name, colour in ((True, "selected", SELECTED), (False, "dropped", DROPPED)):
+    for wanted, name, colour in ((True, t("selected"), SELECTED), (False, t("dropped"), DROPPED)):
         x, y = [], []
         for index in np.flatnonzero(selected == wanted):
             x += [starts[index], ends[index], None]
@@ -37,8 +38,8 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         )
     figure.add_hline(threshold, line_dash="dash", line_color="#7f7f7f", row=2, col=1)
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
-    figure.update_yaxes(title="Amplitude", range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
-    figure.update_yaxes(title="GDS score", range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)
+    figure.update_yaxes(title=t("Amplitude"), range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
+    figure.update_yaxes(title=t("GDS score"), range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)
     figure.update_xaxes(title=axes.time_title(analysis.recording), row=2, col=1)
     for title in figure.layout.annotations[:2]:
         title.update(x=0, xanchor="left", font_size=13)

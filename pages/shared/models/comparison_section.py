@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.language import t
+from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
@@ -33,23 +33,30 @@ def show(name: str, emotions: tuple[str, ...]) -> None:
             difference = paired_difference(tested_by(find_model(name)), tested_by(find_model(other)))
             words.markdown(in_words(name, other, difference))
         except SerError as refusal:
-            words.error(in_markdown(str(refusal)), icon=":material/error:")
+            words.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
 
 
 def in_words(one: str, other: str, difference: PairedDifference) -> str:
     """Describe the difference, and whether its interval excludes zero, in Markdown."""
     one, other = in_markdown(one), in_markdown(other)
     verdict = {
-        1: f"**{one} is better:** the interval excludes zero.",
-        -1: f"**{other} is better:** the interval excludes zero.",
-        0: "**No difference is shown:** the interval includes zero.",
+        1: t("**{name} is better:** the interval excludes zero.", name=one),
+        -1: t("**{name} is better:** the interval excludes zero.", name=other),
+        0: t("**No difference is shown:** the interval includes zero."),
     }[side_of_zero(difference.interval)]
     low, high = (points(bound) for bound in difference.interval)
-    corpora = ", ".join(map(in_markdown, difference.corpora))
-    return (
-        f"{one} minus {other}: **{points(difference.gain)} points** of UAR, mean over {corpora} (95 % interval {low} "
-        f"to {high}), on {difference.recordings} recordings of {difference.speakers} speakers that both were tested "
-        f"on. {verdict}"
+    return t(
+        "{one} minus {other}: **{gain} points** of UAR, mean over {corpora} (95 % interval {low} to {high}), on "
+        "{recordings} recordings of {speakers} speakers that both were tested on. {verdict}",
+        one=one,
+        other=other,
+        gain=points(difference.gain),
+        corpora=", ".join(map(in_markdown, difference.corpora)),
+        low=low,
+        high=high,
+        recordings=difference.recordings,
+        speakers=difference.speakers,
+        verdict=verdict,
     )
 
 
@@ -61,7 +68,7 @@ def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
 
 def points(share: float) -> str:
     """Format a difference of two shares in percentage points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return t("{points:+.1f}", points=100 * share).replace("-", "\N{MINUS SIGN}")
 
 
 def emotions_of(model: str) -> tuple[str, ...]:

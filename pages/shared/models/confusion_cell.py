@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.charts.evaluation import confusion_chart
-from pages.shared.language import t
+from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.models import corpus_recordings
 from ser_core.audio.reading import file_bytes
@@ -51,11 +51,14 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
             column.selectbox(
                 label,
                 predictions.emotions,
+                format_func=t,
                 index=None,
                 placeholder=t("Choose an emotion"),
                 **session.widget(name, session.choice(name)),
             )
-            for column, label, name in zip(st.columns(2), ("Acted", "Predicted"), ("acted", "predicted"), strict=True)
+            for column, label, name in zip(
+                st.columns(2), (t("Acted"), t("Predicted")), ("acted", "predicted"), strict=True
+            )
         )
         if not acted or not predicted:
             st.caption(t(":material/touch_app: Click a cell, or choose both emotions, to list its recordings."))
@@ -65,8 +68,8 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
             st.caption(
                 t(
                     "No recording of {acted} was predicted as {predicted}.",
-                    acted=in_markdown(acted),
-                    predicted=in_markdown(predicted),
+                    acted=in_markdown(t(acted)),
+                    predicted=in_markdown(t(predicted)),
                 )
             )
             return
@@ -88,10 +91,10 @@ def _page_of(cell: Predictions) -> range:
     count = len(cell.labels)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(
-            t(
-                "**{count} recording{count_2}**, most confident predictions first",
-                count=count,
-                count_2="s" if count > 1 else "",
+            plural(
+                count,
+                "**{n} recording**, most confident predictions first",
+                "**{n} recordings**, most confident predictions first",
             ),
             width="content",
         )
@@ -103,12 +106,12 @@ def _page_of(cell: Predictions) -> range:
 def _show_missing_corpora(cell: Predictions) -> None:
     missing = [name for name in sorted(set(cell.corpora)) if corpus_recordings.folder_of(name) is None]
     if missing:
-        names = " and ".join(in_markdown(name) for name in missing)
+        names = (in_markdown(name) for name in missing)
         st.info(
             t(
                 "The audio of {names} is not on this machine. To play it, set SER_CORPORA to the folder that "
                 "contains {names}, and restart the app.",
-                names=names,
+                names=t(" and ").join(names),
             ),
             icon=":material/folder_open:",
         )
@@ -118,27 +121,34 @@ def _show_recording(cell: Predictions, index: int) -> None:
     """Show the speaker and the scores, and if the audio is here, a player and a link to the evidence."""
     corpus, sha256 = cell.corpora[index], cell.sha256[index]
     acted, predicted = cell.labels[index], cell.predicted[index]
-    who = [corpus, f"speaker {cell.speakers[index].removeprefix(f'{corpus}:')}", cell.genders[index]]
+    speaker = t("speaker {name}", name=cell.speakers[index].removeprefix(f"{corpus}:"))
+    who = [corpus, speaker, recognised(cell.genders[index])]
     scores = {cell.emotions[emotion]: cell.probabilities[index, emotion] for emotion in (predicted, acted)}
     what, play, why = st.columns([3, 4, 1], vertical_alignment="center")
     what.markdown(
         f"**{index + 1}** · {' · '.join(in_markdown(word) for word in who if word)}  \n"
-        + ", ".join(f"{in_markdown(emotion)} {score:.2f}" for emotion, score in scores.items())
+        + ", ".join(
+            t("{emotion} {score:.2f}", emotion=in_markdown(t(emotion)), score=float(score))
+            for emotion, score in scores.items()
+        )
     )
     file = corpus_recordings.file_of(corpus, sha256)
     if file is None:
         if corpus_recordings.folder_of(corpus):
             play.caption(t("Not among the files of {corpus} on this machine.", corpus=in_markdown(corpus)))
         return
-    evidence = "See the evidence on the page Explain."
     try:
         play.audio(corpus_recordings.sound(sha256, file))
         if why.button(
-            t("Why?"), key=f"why_{index}_{sha256}", icon=":material/visibility:", help=evidence, width="stretch"
+            t("Why?"),
+            key=f"why_{index}_{sha256}",
+            icon=":material/visibility:",
+            help=t("See the evidence on the page Explain."),
+            width="stretch",
         ):
             _explain(file, *scores)
     except (SerError, OSError) as refusal:
-        play.error(in_markdown(str(refusal)), icon=":material/error:")
+        play.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
 
 
 def _explain(file: Path, predicted: str, acted: str | None = None) -> None:

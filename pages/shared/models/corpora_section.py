@@ -8,13 +8,17 @@ import streamlit as st
 from pages.shared import cached
 from pages.shared.cached import sounds
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.overview import CorpusOverview
 from ser_core.errors import SerError
 
 MOST_NAMES = 50
+#: Headings of the table of corpora.
+COLUMNS = texts(
+    ("corpus", "language", "recordings", "speakers", "emotions", "sentences", "minutes", "left out", "unreadable")
+)
 
 
 def show(folders: dict[str, str]) -> None:
@@ -25,7 +29,7 @@ def show(folders: dict[str, str]) -> None:
             if folder:
                 overviews[name] = cached.corpus_overview(name, folder)
         except SerError as refusal:
-            st.error(in_markdown(str(refusal)), icon=":material/error:")
+            st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
     if not overviews:
         return
     show_table(overviews)
@@ -41,7 +45,7 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
         [
             {
                 "corpus": name,
-                "language": printable(", ".join(o.languages)),
+                "language": printable(", ".join(map(recognised, o.languages))),
                 "recordings": len(o.corpus.recordings),
                 "speakers": len(o.speakers),
                 "emotions": len(o.emotions),
@@ -53,7 +57,8 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
             for name, o in overviews.items()
         ],
         hide_index=True,
-        column_config={"minutes": st.column_config.NumberColumn(format="%.1f")},
+        column_config={name: t(name) for name in COLUMNS}
+        | {"minutes": st.column_config.NumberColumn(t("minutes"), format="%.1f")},
     )
     total, again = st.columns([4, 1], vertical_alignment="center")
     recordings = sum(len(o.corpus.recordings) for o in overviews.values())
@@ -80,12 +85,14 @@ def show_charts(overview: CorpusOverview) -> None:
     """Draw recordings and durations by emotion, and below them recordings by speaker."""
     settings = {"width": "stretch", "config": {"displaylogo": False}}
     left, right = st.columns(2, gap="large")
-    genders = ", ".join(f"{count} {gender}" for gender, count in sorted(overview.genders.items()))
-    left.markdown(t("**Recordings by emotion**{genders}", genders=" · " + in_markdown(genders) if genders else ""))
+    genders = ", ".join(f"{count} {recognised(gender)}" for gender, count in sorted(overview.genders.items()))
+    left.markdown(" · ".join([t("**Recordings by emotion**"), *([in_markdown(genders)] if genders else [])]))
     left.plotly_chart(emotions_chart(overview), **settings)
-    median = f" · median {np.nanmedian(overview.durations_s):.1f} s" if overview.total_s else ""
+    durations = t("**Durations**")
+    if overview.total_s:
+        durations = t("**Durations** · median {median:.1f} s", median=float(np.nanmedian(overview.durations_s)))
     right.markdown(
-        t("**Durations**{median}", median=median),
+        durations,
         help=t("Box: the middle half, with the median. Whiskers: up to 1.5 times the box length. Points: outliers."),
     )
     right.plotly_chart(durations_chart(overview), **settings)
@@ -101,20 +108,28 @@ def show_left_out(overview: CorpusOverview, folder: Path) -> None:
         return
     reasons = overview.corpus.reasons().most_common()
     if overview.unreadable:
-        reasons.insert(0, ("cannot be read", len(overview.unreadable)))
+        reasons.insert(0, (t("cannot be read"), len(overview.unreadable)))
     with st.expander(t("Left out or unreadable: {n} files", n=len(files)), icon=":material/rule:"):
-        st.dataframe([{"reason": printable(reason), "files": count} for reason, count in reasons], hide_index=True)
-        rows = [{"file": name_under(folder, path), "reason": printable(reason)} for path, reason in files[:MOST_NAMES]]
-        st.dataframe(rows, hide_index=True)
+        file, files_of, why = t("file"), t("files"), t("reason")
+        st.dataframe(
+            [{why: printable(recognised(reason)), files_of: count} for reason, count in reasons], hide_index=True
+        )
+        st.dataframe(
+            [
+                {file: name_under(folder, path), why: printable(recognised(reason))}
+                for path, reason in files[:MOST_NAMES]
+            ],
+            hide_index=True,
+        )
         if len(files) > MOST_NAMES:
-            st.caption(t("And {most_names} more.", most_names=len(files) - MOST_NAMES))
+            st.caption(t("And {n} more.", n=len(files) - MOST_NAMES))
 
 
 def listen(overview: CorpusOverview, folder: Path) -> None:
     """Choose a recording by emotion and speaker, and play it."""
     st.markdown(t("**Listen to a recording**"))
     first, second, third = st.columns([1, 1, 2])
-    emotion = first.selectbox(t("Emotion"), overview.emotions, key="corpora_emotion")
+    emotion = first.selectbox(t("Emotion"), overview.emotions, format_func=t, key="corpora_emotion")
     items = [item for item in overview.corpus.recordings if item.emotion == emotion]
     speakers = sorted({item.speaker_id for item in items})
     names = {speaker: printable(speaker.removeprefix(f"{overview.corpus.name}:")) for speaker in speakers}
@@ -124,7 +139,7 @@ def listen(overview: CorpusOverview, folder: Path) -> None:
     try:
         recording = read_recording(files[file])
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
     except OSError:
         st.error(t("The app may not read this file. Change its permissions."), icon=":material/error:")

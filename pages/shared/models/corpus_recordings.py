@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.language import t
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import recordings_by_sha256
@@ -23,10 +24,13 @@ def folder_of(corpus: str) -> Path | None:
 def file_of(corpus: str, sha256: str) -> Path | None:
     """Return the file of a recording of a corpus, or None if it is not on this machine."""
     folder = folder_of(corpus)
-    return _files_under(folder).get(sha256) if folder else None
+    if folder is None:
+        return None
+    with st.spinner(t("Looking for the recordings on this machine")):
+        return _files_under(folder).get(sha256)
 
 
-@st.cache_data(ttl=3600, show_spinner="Looking for the recordings on this machine")
+@st.cache_data(ttl=3600, show_spinner=False)
 def _files_under(folder: Path) -> dict[str, Path]:
     return recordings_by_sha256(folder)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.language import t
+from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.models import corpus_recordings
 from ser_core.corpora import READERS
@@ -21,7 +21,7 @@ def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> d
             drawn(result)
         return result
     except SerError as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/error:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # valid JSON, but not of this experiment
         st.error(
             t("{name}\\.json is damaged. Run the experiment again.", name=in_markdown(name)), icon=":material/error:"
@@ -33,7 +33,9 @@ def show_missing(commands: dict[str, str], of: int) -> None:
     """Show the commands that compute missing results, collapsed if other results are shown."""
     if not commands:
         return
-    words = f"No results yet{': ' + ', '.join(in_markdown(name) for name in commands) if of > 1 else ''}"
+    words = t("No results yet")
+    if of > 1:
+        words = t("No results yet: {names}", names=", ".join(in_markdown(name) for name in commands))
     if len(commands) < of:
         container = st.expander(words, icon=":material/terminal:")
     else:

@@ -8,11 +8,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import experiments as charts
-from pages.shared.language import t
+from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models import peers_section
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
+from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
 from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
 from ser_core.model.checkpoint import find_model, read_card
@@ -22,12 +23,14 @@ CONFIG = {"displayModeBar": False}
 #: From this word error rate on, no word counts as understood.
 UNINTELLIGIBLE = 0.9
 #: What a rank correlation of two maps means, by its lowest value.
-SIMILARITY = {
-    0.5: "the branches use much the same parts",
-    0.2: "the branches use partly the same parts",
-    -0.2: "the branches use different parts",
-    -1.0: "the branches use opposite parts",
-}
+SIMILARITY = texts(
+    {
+        0.5: "the branches use much the same parts",
+        0.2: "the branches use partly the same parts",
+        -0.2: "the branches use different parts",
+        -1.0: "the branches use opposite parts",
+    }
+)
 
 
 def show(models: Sequence[str]) -> None:
@@ -57,7 +60,7 @@ def _show_selection(found: dict[str, dict[str, Any]]) -> None:
         network = st.segmented_control(
             t("Network"),
             list(found),
-            format_func=charts.NETWORKS.get,
+            format_func=lambda one: t(charts.NETWORKS[one]),
             default=network,
             required=True,
             key="evaluate_selection",
@@ -91,29 +94,70 @@ def _selection(result: dict[str, Any]) -> tuple[str, str, go.Figure, go.Figure, 
     """Return the result in words, the method in words, and the charts."""
     rules = result["rules"]
     before, after = (rules[rule]["figures"]["pooled"]["recall"] for rule in ("none", "minmax"))
-    folds = f"fold{'s' if len(result['folds']) > 1 else ''} {', '.join(f'{fold:d}' for fold in result['folds'])}"
-    chosen = 100 * rules["minmax"]["selected_test"]["mean_over_corpora_uar"]
-    words = (
-        "Training on the segments that Gaussian data selection selects, instead of all, changes the UAR by "
-        f"{_difference(rules['minmax'])}."
-    ) + "".join(
-        f" Compared with dropping as many of *{charts.BASELINES[rule]}*: {_difference(found)}."
+    words = [
+        t(
+            "Training on the segments that Gaussian data selection selects, instead of all, changes the UAR by "
+            "{difference}.",
+            difference=_difference(rules["minmax"]),
+        )
+    ]
+    words += [
+        t(
+            "Compared with dropping as many of *{others}*: {difference}.",
+            others=t(charts.BASELINES[rule]),
+            difference=_difference(found),
+        )
         for rule, found in result["minmax_minus"].items()
+    ]
+    return (
+        " ".join(words),
+        _method(result),
+        charts.saving_chart(rules),
+        charts.cost_chart(rules),
+        charts.recalls_chart(before, after),
     )
-    method = (
-        f"The threshold is {result['threshold']:g}, the highest that costs at most half a point on the validation "
-        f"speakers. Tested on {folds} of 5, on all segments; on selected segments, as in the paper, the "
-        f"UAR is {chosen:.1f} %. The paper, on other data: accuracy {PAPER_ACCURACY['none']} % before and "
-        f"{PAPER_ACCURACY['minmax']} % after selection, training {PAPER_MINUTES['none']} and "
-        f"{PAPER_MINUTES['minmax']} min."
+
+
+def _method(result: dict[str, Any]) -> str:
+    folds = result["folds"]
+    return " ".join(
+        [
+            t(
+                "The threshold is {threshold:g}, the highest that costs at most half a point on the validation "
+                "speakers.",
+                threshold=result["threshold"],
+            ),
+            plural(
+                len(folds),
+                "Tested on fold {folds} of 5, on all segments; on selected segments, as in the paper, the UAR is "
+                "{uar:.1f} %.",
+                "Tested on folds {folds} of 5, on all segments; on selected segments, as in the paper, the UAR is "
+                "{uar:.1f} %.",
+                folds=", ".join(f"{fold:d}" for fold in folds),
+                uar=100 * result["rules"]["minmax"]["selected_test"]["mean_over_corpora_uar"],
+            ),
+            t(
+                "The paper, on other data: accuracy {before} % before and {after} % after selection, training "
+                "{before_min} and {after_min} min.",
+                before=PAPER_ACCURACY["none"],
+                after=PAPER_ACCURACY["minmax"],
+                before_min=PAPER_MINUTES["none"],
+                after_min=PAPER_MINUTES["minmax"],
+            ),
+        ]
     )
-    return words, method, charts.saving_chart(rules), charts.cost_chart(rules), charts.recalls_chart(before, after)
 
 
 def _difference(found: dict[str, Any]) -> str:
     low, high = found["interval"]
-    shown = "" if side_of_zero((low, high)) else "; no significant difference"
-    return f"{points(found['gain'])} points ({points(low)} to {points(high)}{shown})"
+    return t(
+        "{gain} points ({low} to {high})"
+        if side_of_zero((low, high))
+        else "{gain} points ({low} to {high}; no significant difference)",
+        gain=points(found["gain"]),
+        low=points(low),
+        high=points(high),
+    )
 
 
 def show_bands() -> None:
@@ -131,11 +175,14 @@ def show_bands() -> None:
 def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
     recordings = sum(found["recordings"] for found in result["emotions"].values())
     corpora = ", ".join(in_markdown(corpus) for corpus in result["corpora"])
-    words = (
-        f"Grad-CAM of {in_markdown(result['model'])} for the acted emotion, on {recordings} held-out recordings of "
-        f"{corpora}. Above zero a band is evidence for the emotion, below zero against it. Speakers and corpora have "
-        "equal weight; intervals (95 %) resample speakers. In the paper, higher frequencies are active for anger and "
-        "happiness, lower ones for neutral and sad speech."
+    words = t(
+        "Grad-CAM of {model} for the acted emotion, on {recordings} held-out recordings of {corpora}. Above zero a "
+        "band is evidence for the emotion, below zero against it. Speakers and corpora have equal weight; intervals "
+        "(95 %) resample speakers. In the paper, higher frequencies are active for anger and happiness, lower ones "
+        "for neutral and sad speech.",
+        model=in_markdown(result["model"]),
+        recordings=recordings,
+        corpora=corpora,
     )
     return words, charts.bands_chart(result)
 
@@ -157,15 +204,29 @@ def show_branches() -> None:
 def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
     example, cells = result["example"], result["cells"]
     middle, low, high = (_signed(value) for value in (result["rank_correlation"], *result["quartiles"]))
-    words = (
-        f"Rank correlation of the two maps: **{middle}**, the median of {result['recordings']:d} recordings (quartiles "
-        f"{low} to {high}): {_similarity(result['rank_correlation'])}. The segment shown is the one that "
-        f"{in_markdown(result['model'])} is surest of: {in_markdown(example['emotion'])}, score "
-        f"{example['score']:.2f}, from {in_markdown(example['corpus'])}."
+    words = t(
+        "Rank correlation of the two maps: **{middle}**, the median of {recordings:d} recordings (quartiles {low} to "
+        "{high}): {similarity}. The segment shown is the one that {model} is surest of: {emotion}, score {score:.2f}, "
+        "from {corpus}.",
+        middle=middle,
+        recordings=result["recordings"],
+        low=low,
+        high=high,
+        similarity=_similarity(result["rank_correlation"]),
+        model=in_markdown(result["model"]),
+        emotion=in_markdown(t(example["emotion"])),
+        score=example["score"],
+        corpus=in_markdown(example["corpus"]),
     )
-    figures = {"Log-mel spectrogram": charts.segment_chart(example["log_mel"])}
+    figures = {t("Log-mel spectrogram"): charts.segment_chart(example["log_mel"])}
     for branch, map_ in example["maps"].items():
-        title = f"{charts.NETWORKS[branch]} · {cells[branch][0]:d} by {cells[branch][1]:d} cells"
+        rows, columns = cells[branch]
+        title = t(
+            "{network} · {rows:d} by {columns:d} cells",
+            network=t(charts.NETWORKS[branch]),
+            rows=rows,
+            columns=columns,
+        )
         figures[title] = charts.branch_chart(example["log_mel"], map_)
     return words, figures
 
@@ -173,12 +234,12 @@ def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
 def _similarity(correlation: float) -> str:
     for least, words in SIMILARITY.items():
         if correlation >= least:
-            return words
+            return t(words)
     raise ValueError(f"{correlation} is not a correlation")
 
 
 def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    return t("{value:.2f}", value=value).replace("-", "\N{MINUS SIGN}")
 
 
 def show_robustness(models: Sequence[str]) -> None:
@@ -193,7 +254,7 @@ def show_robustness(models: Sequence[str]) -> None:
     }
     if found:
         st.plotly_chart(charts.robustness_chart(found), config=CONFIG)
-        splits = [f"{in_markdown(model)}: {in_markdown(result['split'])}" for model, result in found.items()]
+        splits = [f"{in_markdown(model)}: {_split(result)}" for model, result in found.items()]
         st.caption("  \n".join(splits))
     show_missing(missing, len(names))
 
@@ -231,16 +292,23 @@ def _content(result: dict[str, Any]) -> tuple[str, go.Figure]:
     whole, *others = result["conditions"].values()
     unintelligible = [c for c in others if c["word_error_rate"][0] > UNINTELLIGIBLE]
     best = max((c["uar"] for c in unintelligible), default=None)
-    tested = f"{result['recordings']} recordings of {result['speakers']} unseen speakers"
-    words = f"{in_markdown(result['model'])}, {tested}: UAR {_with_interval(whole['uar'])} as recorded"
-    if best is not None:
-        words += f", at most {_with_interval(best)} where no word is understood"
-    return f"{words}.", charts.content_chart({"": result})
+    said = t(
+        "{model}, {recordings} recordings of {speakers} unseen speakers: UAR {uar} as recorded."
+        if best is None
+        else "{model}, {recordings} recordings of {speakers} unseen speakers: UAR {uar} as recorded, at most {best} "
+        "where no word is understood.",
+        model=in_markdown(result["model"]),
+        recordings=result["recordings"],
+        speakers=result["speakers"],
+        uar=_with_interval(whole["uar"]),
+        best=best and _with_interval(best),
+    )
+    return said, charts.content_chart({"": result})
 
 
 def _with_interval(figures: Sequence[float]) -> str:
     mean, low, high = (100 * figure for figure in figures)
-    return f"{mean:.0f} % ({low:.0f} to {high:.0f})"
+    return t("{mean:.0f} % ({low:.0f} to {high:.0f})", mean=mean, low=low, high=high)
 
 
 def _is_ours(model: str) -> bool:
@@ -251,4 +319,8 @@ def _is_ours(model: str) -> bool:
 
 
 def _robustness(result: dict[str, Any]) -> tuple[str, go.Figure]:
-    return in_markdown(result["split"]), charts.robustness_chart({"": result})
+    return _split(result), charts.robustness_chart({"": result})
+
+
+def _split(result: dict[str, Any]) -> str:
+    return in_markdown(split_in_words(result["split"]))

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import generalisation as charts
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
@@ -23,8 +23,8 @@ from ser_core.model.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
 CONFIG = {"displayModeBar": False}
-MEASURES = {"uar": "UAR", "accuracy": "accuracy"}
-HELP = (
+MEASURES = texts({"uar": "UAR", "accuracy": "accuracy"})
+HELP = texts(
     "New people: held out from training, while other people of their corpus were in it. New corpora: the whole corpus "
     "was held out from training, so microphone, language and acting are new too. A voice's own normal: how the model "
     "usually judges this voice; its scores are taken relative to that."
@@ -33,13 +33,13 @@ HELP = (
 
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
     """Show a model's tests side by side, and the command that makes a missing test on new corpora."""
-    st.header(t("New people and new corpora"), help=HELP)
+    st.header(t("New people and new corpora"), help=t(HELP))
     tables, found = {}, {}
     for way, file in tables_of(folder).items():
         tables[way], figures = tested(file)
         found[way] = figures["headline"]
     if len(found) > 1:
-        _show_tables(tables, found, {way: way_words(way, card) for way in found})
+        _show_tables(tables, found, {way: recognised(way_words(way, card)) for way in found})
     if "corpora" not in found:
         st.caption(
             t(
@@ -96,7 +96,7 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
         measure = st.segmented_control(
             t("**Abstention**, mean over corpora"),
             list(MEASURES),
-            format_func=MEASURES.get,
+            format_func=lambda one: t(MEASURES[one]),
             default="uar",
             required=True,
             key="evaluate_abstention",
@@ -116,22 +116,26 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
         for corpora, ways in sets.items()
     )
     apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
-    left_out = ", ".join(map(in_markdown, apart))
-    left_out = f" Not included: {left_out}, whose words give the emotion away." if apart else ""
-    return f"Mean over {means}.{left_out} Intervals (95 %) resample speakers within each corpus."
+    words = [t("Mean over {means}.", means=means)]
+    if apart:
+        names = ", ".join(map(in_markdown, apart))
+        words.append(t("Not included: {names}, whose words give the emotion away.", names=names))
+    return " ".join([*words, t("Intervals (95 %) resample speakers within each corpus.")])
 
 
 def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
     rows = []
     for row in ["mean", *corpora]:
-        cells = {"corpus": printable(row)}
+        cells = {"corpus": t("mean") if row == "mean" else printable(row)}
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
             cells[words[way]] = _with_interval(figures) if figures else ""
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
-            error = f"calibration error, {words[way]}"
-            cells[error] = f"{100 * figures['expected_calibration_error']:.1f} %" if figures else ""
+            error = t("calibration error, {test}", test=words[way])
+            cells[error] = ""
+            if figures:
+                cells[error] = t("{percent:.1f} %", percent=100 * figures["expected_calibration_error"])
         rows.append(cells)
     st.dataframe(
         rows,
@@ -142,7 +146,7 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
 
 def _with_interval(figures: dict[str, Any]) -> str:
     low, high = figures["interval"]
-    return f"{100 * figures['uar']:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+    return t("{uar:.1f} % ({low:.0f} to {high:.0f})", uar=100 * figures["uar"], low=100 * low, high=100 * high)
 
 
 def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
@@ -153,12 +157,20 @@ def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str
     try:
         difference = paired_difference(one, other)
     except SerError as refusal:
-        return f"The voice's own normal, {on}: {in_markdown(str(refusal))}"
+        return t("The voice's own normal, {test}: {refusal}", test=on, refusal=in_markdown(recognised(str(refusal))))
     low, high = difference.interval
-    shown = "" if side_of_zero(difference.interval) else "; no significant difference"
-    return (
-        f"The voice's own normal, {on}: **{points(difference.gain)} points** of UAR ({points(low)} to {points(high)}) "
-        f"on {difference.recordings} recordings of {difference.speakers} speakers{shown}."
+    return t(
+        "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings of "
+        "{speakers} speakers."
+        if side_of_zero(difference.interval)
+        else "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings "
+        "of {speakers} speakers; no significant difference.",
+        test=on,
+        gain=points(difference.gain),
+        low=points(low),
+        high=points(high),
+        recordings=difference.recordings,
+        speakers=difference.speakers,
     )
 
 
@@ -178,13 +190,17 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
 def _listeners_words(
     corpus: str, people: dict[str, Any], found: dict[str, dict[str, Any]], words: dict[str, str]
 ) -> str:
-    recalls = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
+    recalls = ", ".join(f"{t(emotion)} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
     models = ", ".join(
-        f"{100 * one['by_corpus'][corpus]['uar']:.1f} % ({words[way]})"
+        t("{uar:.1f} % ({test})", uar=100 * one["by_corpus"][corpus]["uar"], test=words[way])
         for way, one in found.items()
         if corpus in one["by_corpus"]
     )
-    return (
-        f"**{in_markdown(corpus)}: human listeners, from the voice alone, reach a UAR of {100 * people['uar']:.1f} %** "
-        f"({recalls}), choosing among six emotions. The model: {models}, choosing among its own emotions."
+    return t(
+        "**{corpus}: human listeners, from the voice alone, reach a UAR of {uar:.1f} %** ({recalls}), choosing among "
+        "six emotions. The model: {models}, choosing among its own emotions.",
+        corpus=in_markdown(corpus),
+        uar=100 * people["uar"],
+        recalls=recalls,
+        models=models,
     )

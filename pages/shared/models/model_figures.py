@@ -6,13 +6,18 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import evaluation
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models import confusion_cell
 from ser_core.learning.metrics import MEASURED
 from ser_core.learning.predictions import Predictions
 
-ALL = "all corpora"
+ALL = texts("all corpora")
+
+
+def split_in_words(split: str) -> str:
+    """Return the description of a split, of which each part is a sentence of its own, in this visit's language."""
+    return "; ".join(map(recognised, split.split("; ")))
 
 
 def show_headline(split: str, figures: dict[str, Any]) -> None:
@@ -20,26 +25,25 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
     pooled, worst = figures["pooled"], figures["worst_speaker"]
     one, two, three, four = st.columns(4)
     uar, about = headline_words(figures)
-    one.metric(t("UAR, mean over corpora"), f"{100 * uar:.1f} %")
+    one.metric(t("UAR, mean over corpora"), t("{percent:.1f} %", percent=100 * uar))
     two.metric(t("Recordings"), pooled["recordings"])
     three.metric(t("Speakers"), pooled["speakers"])
-    four.metric(t("Calibration error"), f"{100 * figures['calibration']['expected_error']:.1f} %")
-    st.caption(
-        t(
-            "Split: {split}. UAR is the mean of the emotions' recalls; chance is {pooled:.0f} %. Intervals "
-            "(95 %) resample speakers; with few speakers they are rough.{about}",
-            split=in_markdown(split),
-            pooled=100 / len(pooled["recall"]),
-            about=about,
-        )
+    error = 100 * figures["calibration"]["expected_error"]
+    four.metric(t("Calibration error"), t("{percent:.1f} %", percent=error))
+    measured = t(
+        "Split: {split}. UAR is the mean of the emotions' recalls; chance is {chance:.0f} %. Intervals (95 %) resample "
+        "speakers; with few speakers they are rough.",
+        split=in_markdown(split),
+        chance=100 / len(pooled["recall"]),
     )
+    st.caption(f"{measured} {about}".strip())
     if worst:
         st.caption(
             t(
-                "Lowest accuracy of a speaker: {worst}, {worst_2:.0f} % of {worst_3} recordings.",
-                worst=in_markdown(worst["speaker"]),
-                worst_2=100 * worst["accuracy"],
-                worst_3=worst["recordings"],
+                "Lowest accuracy of a speaker: {speaker}, {accuracy:.0f} % of {recordings} recordings.",
+                speaker=in_markdown(worst["speaker"]),
+                accuracy=100 * worst["accuracy"],
+                recordings=worst["recordings"],
             )
         )
 
@@ -55,15 +59,18 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
         return every, ""
     apart = ", ".join(map(in_markdown, found["apart"]))
     if set(MEASURED) <= set(found["corpora"]):
-        return found["uar"], f" The mean leaves out {apart}, whose words give the emotion away."
-    return every, (
-        f" The mean includes {apart}, whose words give the emotion away; without it: {100 * found['uar']:.1f} %."
+        return found["uar"], t("The mean leaves out {names}, whose words give the emotion away.", names=apart)
+    return every, t(
+        "The mean includes {names}, whose words give the emotion away; without it: {uar:.1f} %.",
+        names=apart,
+        uar=100 * found["uar"],
     )
 
 
 def show_table(figures: dict[str, Any]) -> None:
     """List the figures by corpus, by gender where it is known, and pooled."""
-    rows = {**figures["corpora"], **figures["gender"], "pooled": figures["pooled"]}
+    genders = {recognised(gender): found for gender, found in figures["gender"].items()}
+    rows = {**figures["corpora"], **genders, t("pooled"): figures["pooled"]}
     st.dataframe(
         [
             {
@@ -79,15 +86,19 @@ def show_table(figures: dict[str, Any]) -> None:
             for name, f in rows.items()
         ],
         hide_index=True,
-        column_config={"tested on": st.column_config.TextColumn(width="medium")}
+        column_config={
+            "tested on": st.column_config.TextColumn(t("tested on"), width="medium"),
+            "recordings": t("recordings"),
+            "speakers": t("speakers"),
+        }
         | {
             name: st.column_config.NumberColumn(label, format="%.1f %%", help=words)
             for name, label, words in (
                 ("UAR", "UAR", None),
-                ("from", "95 % from", "Lower bound of the 95 % interval of the UAR."),
-                ("to", "95 % to", "Upper bound of the 95 % interval of the UAR."),
-                ("accuracy", "accuracy", None),
-                ("macro F1", "macro F1", None),
+                ("from", t("95 % from"), t("Lower bound of the 95 % interval of the UAR.")),
+                ("to", t("95 % to"), t("Upper bound of the 95 % interval of the UAR.")),
+                ("accuracy", t("accuracy"), None),
+                ("macro F1", t("macro F1"), None),
             )
         },
     )
@@ -107,6 +118,7 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
         corpus = st.selectbox(
             t("Corpus"),
             [ALL, *figures["corpora"]],
+            format_func=lambda name: t(ALL) if name == ALL else name,
             key="evaluate_corpus",
             label_visibility="collapsed",
             persist_state="session",

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
@@ -17,26 +17,35 @@ from ser_core.model.checkpoint import ARCHITECTURES, MODELS, find_model, model_n
 
 FOLDS = 5
 ALL_FOLDS = "all"
-NETWORK_WORDS = {
-    "fusion": "VGGish and YAMNet, fused",
-    "vggish": "VGGish alone",
-    "yamnet": "YAMNet alone",
-    "whisper": "Whisper encoder, frozen, and a last layer (fastest)",
-}
-EMOTION_WORDS = {
-    "core4": "4: angry, happy, neutral, sad",
-    "six": "6: with fear and surprise",
-    "seven": "7: and with disgust",
-    "eight_calm": "8: and with calm",
-    "eight_chagrin": "8: and with chagrin",
-}
-PRESET_WORDS = {"default": "default", "paper": "as in the paper's Table 4"}
-SPLIT_WORDS = {
-    "speaker": "held-out people",
-    "sentence": "held-out people and sentences",
-    "random": "random recordings of the same people",
-    "corpus": "held-out corpus",
-}
+NETWORK_WORDS = texts(
+    {
+        "fusion": "VGGish and YAMNet, fused",
+        "vggish": "VGGish alone",
+        "yamnet": "YAMNet alone",
+        "whisper": "Whisper encoder, frozen, and a last layer (fastest)",
+    }
+)
+EMOTION_WORDS = texts(
+    {
+        "core4": "4: angry, happy, neutral, sad",
+        "six": "6: with fear and surprise",
+        "seven": "7: and with disgust",
+        "eight_calm": "8: and with calm",
+        "eight_chagrin": "8: and with chagrin",
+    }
+)
+PRESET_WORDS = texts({"default": "default", "paper": "as in the paper's Table 4"})
+SPLIT_WORDS = texts(
+    {
+        "speaker": "held-out people",
+        "sentence": "held-out people and sentences",
+        "random": "random recordings of the same people",
+        "corpus": "held-out corpus",
+    }
+)
+#: What a training starts from unless the visitor chooses a model.
+RANDOM, AUDIOSET, SHIPPED_YAMNET = texts(("random weights", "AudioSet weights", "the shipped YAMNet"))
+WHISPER_BASE, SHIPPED_WHISPER = texts(("Whisper base", "the shipped Whisper"))
 
 
 def corpus_folders() -> dict[str, str]:
@@ -62,7 +71,9 @@ def corpus_folders() -> dict[str, str]:
     folders = {name: folder.strip() if os.path.isdir(folder.strip()) else "" for name, folder in folders.items()}
     missing = [name for name, folder in folders.items() if not folder]
     if not folders or missing:
-        wanted = f"Enter the folder of {', '.join(missing)}." if missing else "Choose at least one corpus."
+        wanted = t("Choose at least one corpus.")
+        if missing:
+            wanted = t("Enter the folder of {names}.", names=", ".join(missing))
         st.info(wanted, icon=":material/folder_open:")
     return folders
 
@@ -73,20 +84,22 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
     network = left.selectbox(
         t("Network"),
         TRAINABLE,
-        format_func=lambda name: NETWORK_WORDS.get(name, f"{name} (peer)"),
+        format_func=lambda name: t(NETWORK_WORDS[name]) if name in NETWORK_WORDS else t("{name} (peer)", name=name),
         index=TRAINABLE.index("yamnet"),
         key="train_network",
         help=t("Peers: small versions of the systems in the paper's Table 1, and your own networks."),
     )
-    emotions = middle.selectbox(t("Emotions"), list(EMOTION_SETS), format_func=EMOTION_WORDS.get, key="train_emotions")
+    emotions = middle.selectbox(
+        t("Emotions"), list(EMOTION_SETS), format_func=lambda one: t(EMOTION_WORDS[one]), key="train_emotions"
+    )
     name = right.text_input(t("Model name"), "mine", max_chars=40, key="train_name")
     left, middle, right = st.columns(3)
-    split = left.selectbox(t("Test on"), SPLITS, format_func=SPLIT_WORDS.get, key="train_split")
+    split = left.selectbox(t("Test on"), SPLITS, format_func=lambda one: t(SPLIT_WORDS[one]), key="train_split")
     fold = _fold(middle, split, sorted(folders))
     preset = right.selectbox(
         t("Preset"),
         list(PRESET_WORDS),
-        format_func=PRESET_WORDS.get,
+        format_func=lambda one: t(PRESET_WORDS[one]),
         key="train_preset",
         help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
     )
@@ -105,9 +118,10 @@ def _fold(column: DeltaGenerator, split: str, corpora: list[str]) -> str:
     """Ask which fold of the speakers, or which corpus, is the test; or each in turn."""
     count = {"random": 1, "corpus": len(corpora)}.get(split, FOLDS)
     folds = [str(number) for number in range(1, count + 1)]
-    words = {fold: f"{fold} of {FOLDS}" for fold in folds} | {ALL_FOLDS: f"all {len(folds)} in turn"}
+    words = {fold: t("{fold} of {n}", fold=fold, n=FOLDS) for fold in folds}
+    words[ALL_FOLDS] = t("all {n} in turn", n=len(folds))
     if split == "random":
-        words = {"1": "a random part"}
+        words = {"1": t("a random part")}
     if split == "corpus":
         words |= dict(zip(folds, corpora, strict=True))
     return column.selectbox(
@@ -128,11 +142,11 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
     plan = TrainingPlan({}, network=network, preset=preset)
     branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
     audioset = bool(os.environ.get(YAMNET_WEIGHTS))
-    default = "random weights"
+    default = t(RANDOM)
     if "yamnet" in branches:
-        default = "AudioSet weights" if audioset else "the shipped YAMNet"
+        default = t(AUDIOSET if audioset else SHIPPED_YAMNET)
     if "whisper" in branches:
-        default = "Whisper base" if os.environ.get(WHISPER_WEIGHTS) else "the shipped Whisper"
+        default = t(WHISPER_BASE if os.environ.get(WHISPER_WEIGHTS) else SHIPPED_WHISPER)
     trained = [branch for branch in branches if branch not in FROZEN]
     with st.expander(t("More options"), icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
@@ -153,7 +167,9 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
             1,
             200,
             value=None,
-            placeholder=", ".join(f"{plan.settings_of(branch).epochs} for {branch}" for branch in trained),
+            placeholder=", ".join(
+                t("{n} for {branch}", n=plan.settings_of(branch).epochs, branch=branch) for branch in trained
+            ),
             key="train_epochs",
             disabled=not trained,
             help=t("For each branch. Empty: as in the preset. Whisper's last layer is fitted without epochs."),
@@ -162,11 +178,13 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
     if fold == ALL_FOLDS and trained and (begin or ("yamnet" in branches and not audioset)):
         st.warning(
             t(
-                "The people that {default} was trained on are left out of every test, and training ends at a "
-                "fold without anybody else. To train on all folds of the same corpora, start from AudioSet "
-                "weights{audioset}.",
-                default=in_markdown(begin or default),
-                audioset="" if audioset else ", in the file that SER_YAMNET_WEIGHTS names",
+                "The people that {start} was trained on are left out of every test, and training ends at a fold "
+                "without anybody else. To train on all folds of the same corpora, start from AudioSet weights."
+                if audioset
+                else "The people that {start} was trained on are left out of every test, and training ends at a fold "
+                "without anybody else. To train on all folds of the same corpora, start from AudioSet weights, in the "
+                "file that SER_YAMNET_WEIGHTS names.",
+                start=in_markdown(begin or default),
             ),
             icon=":material/warning:",
         )
