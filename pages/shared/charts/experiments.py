@@ -79,7 +79,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
             texttemplate="%{x:.1f}",
             textposition="top center",
             cliponaxis=False,
-            hovertemplate="%{y}: UAR %{x:.1f} %<extra></extra>",
+            hovertemplate="%{y}: " + t("UAR {uar} %", uar="%{x:.1f}") + "<extra></extra>",
         ),
         1,
         1,
@@ -106,7 +106,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
     )
     figure.add_vline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=2)
     figure.update_xaxes(GRID | {"nticks": 4})
-    figure.update_xaxes(title="UAR (%)", row=1, col=1)
+    figure.update_xaxes(title=t("UAR (%)"), row=1, col=1)
     figure.update_xaxes(title=t("Difference (points)"), row=1, col=2)
     names = [t(RULES[rule]) for rule in rules]
     figure.update_yaxes(range=[len(rules) - 0.5, -0.5], categoryarray=names, showgrid=False)
@@ -135,7 +135,7 @@ def networks_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
         ]
     )
     figure = make_subplots(cols=3, shared_yaxes=True, horizontal_spacing=0.05)
-    for column, title in enumerate((t("Accuracy (%)"), "UAR (%)", t("Macro F1 (%)")), start=1):
+    for column, title in enumerate((t("Accuracy (%)"), t("UAR (%)"), t("Macro F1 (%)")), start=1):
         values = measured[:, :, column - 1]
         for network, (before, after) in zip(names, values, strict=True):
             _add_change(figure, t(NETWORKS[network]), before, after, FEWER, column)
@@ -298,7 +298,9 @@ def robustness_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
                 mode="markers",
                 marker={"size": 12, "color": colour, "symbol": symbol},
                 customdata=[_corpora_in_words(found["corpora"]) for found in measured.values()],
-                hovertemplate="%{y}: UAR %{x:.1f} %<br>%{customdata}<extra>" + in_chart(model) + "</extra>",
+                hovertemplate="%{y}: "
+                + t("UAR {uar} %", uar="%{x:.1f}")
+                + f"<br>%{{customdata}}<extra>{in_chart(model)}</extra>",
             )
         )
     figure.update_xaxes(GRID | {"title": t("UAR, mean over corpora (%)")})

@@ -76,7 +76,7 @@ def uar_chart(
     apart = [number for number, row in enumerate(rows) if row in APART]
     if apart:
         figure.add_hline(apart[0] - 0.5, line={"color": axes.GREY, "width": 1})
-    figure.update_xaxes(title="UAR (%)", range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
+    figure.update_xaxes(title=t("UAR (%)"), range=[0, 101], showgrid=True, gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=[f"<b>{_row_words(MEAN)}</b>", *(_corpus_words(corpus) for corpus in corpora)],
