@@ -31,6 +31,8 @@ SIMILARITY = texts(
         -1.0: "the branches use opposite parts",
     }
 )
+#: How results of earlier versions describe their split.
+texts(("none of the {speakers} test speakers were trained on", "the model's own split: {split}"))
 
 
 def show(models: Sequence[str]) -> None:
