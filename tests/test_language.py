@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import datetime
 from string import Formatter
 
 import pytest
@@ -9,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import language as languages
 from pages.shared.language import FIELD, LANGUAGES, catalogue, components, plural, recognised, t
+from ser_core.analysis.emotions import COLOURS
+from ser_core.explanation import METHOD_NAMES
 from tests import texts
 
 OTHERS = [code for code in LANGUAGES if code != languages.ENGLISH]
@@ -67,6 +70,19 @@ def test_texts_that_a_page_fills_in_have_plain_names_as_fields():
     }
     # Only what is not filled in may have braces of another kind, and such texts have none.
     assert not unfit
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_emotions_and_explainers_have_names_in_every_language(code):
+    assert not {*COLOURS, *METHOD_NAMES.values()} - set(catalogue(code))
+
+
+@pytest.mark.parametrize("code", OTHERS)
+@pytest.mark.parametrize("name", ["law", "glossary"])
+def test_longer_pages_have_the_same_parts_in_every_language(name, code):
+    english, other = ((texts.ROOT / "docs" / f"{name}{end}.md").read_text("utf-8") for end in ("", f".{code}"))
+    for part in ("\n## ", "\n- **", "\n**", "`"):
+        assert english.count(part) == other.count(part)
 
 
 # --- nothing outside the catalogue ---
@@ -193,6 +209,38 @@ def test_the_language_is_the_browsers_until_another_is_chosen(wished, spoken, mo
     app = AppTest.from_function(page).run()
     assert app.text[0].value == spoken
     assert app.button[0].click().run().text[0].value == "ko"
+
+
+def test_a_choice_stays_when_another_language_is_chosen():
+    def page() -> None:
+        import streamlit as st
+
+        from pages.shared import language, session
+
+        session.begin_run()
+        said = {emotion: language.t(emotion) for emotion in ("best score", "angry", "sad")}
+        st.selectbox("Emotion", said, format_func=said.get, **session.widget("emotion", session.choice("emotion")))
+        st.text(session.choice("emotion"))
+        language.choose()
+
+    app = AppTest.from_function(page).run()
+    app.selectbox[0].select("sad").run()
+    keys = {app.selectbox[0].key}
+    for code, shown in (("ko", "슬픔"), ("de", "traurig"), ("en", "sad")):
+        app.button(key=f"language_{code}").click().run()
+        assert (app.text[0].value, app.selectbox[0].value, app.selectbox[0].options[2]) == ("sad", "sad", shown)
+        keys.add(app.selectbox[0].key)
+    # The browser has the value of a widget by the words of its option, so it takes another one for another language.
+    assert len(keys) == 4
+
+
+def test_dates_are_in_the_order_of_the_language(speaking):
+    at = datetime(2026, 3, 31, 9, 5)
+    said = {}
+    for code in LANGUAGES:
+        speaking(code, {})
+        said[code] = t("{at:%Y-%m-%d %H:%M}", at=at)
+    assert said == {"en": "2026-03-31 09:05", "de": "31.03.2026 09:05", "ko": "2026-03-31 09:05"}
 
 
 def test_scripts_and_html_of_a_component_are_translated(tmp_path):
